@@ -1,0 +1,82 @@
+//! One regular file of a captured tree, open for reading.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use crate::attributes::{self, ExtendedAttribute};
+use crate::error::{Error, Operation, Result};
+use crate::metadata::{FileKind, Metadata};
+
+/// An open regular file with the metadata it had when it was opened.
+///
+/// Read it to the end, then ask [`changed`](Self::changed): if the answer is no, what was read is one state of the file
+/// as far as the system's records can tell.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: File,
+    path: PathBuf,
+    metadata: Metadata,
+}
+
+impl OpenFile {
+    pub(crate) fn new(fd: OwnedFd, path: PathBuf) -> Result<Self> {
+        let metadata =
+            Metadata::of(fd.as_fd()).map_err(|source| Error::io(Operation::Stat, path.as_path(), source))?;
+        if metadata.kind != FileKind::File {
+            return Err(Error::Replaced { path });
+        }
+        Ok(Self {
+            file: File::from(fd),
+            path,
+            metadata,
+        })
+    }
+
+    /// The path below the source's root.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The metadata when the file was opened.
+    pub const fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// The extended attributes, sorted by name.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn extended_attributes(&self) -> Result<Vec<ExtendedAttribute>> {
+        attributes::read_open(&self.file)
+            .map_err(|source| Error::io(Operation::ReadAttributes, self.path.as_path(), source))
+    }
+
+    /// Whether content or attributes have changed since the file was opened.
+    ///
+    /// # Errors
+    /// The system's reason.
+    pub fn changed(&self) -> Result<bool> {
+        let now = Metadata::of(self.file.as_fd())
+            .map_err(|source| Error::io(Operation::Stat, self.path.as_path(), source))?;
+        Ok(!now.unchanged_since(&self.metadata))
+    }
+
+    /// Turns a failure of reading into one that names the file.
+    pub fn read_error(&self, source: io::Error) -> Error {
+        Error::io(Operation::Read, self.path.as_path(), source)
+    }
+}
+
+impl AsFd for OpenFile {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+}
+
+impl Read for OpenFile {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.file.read(buffer)
+    }
+}

@@ -1,0 +1,65 @@
+//! The end of an extraction: durable first, then no longer marked as unfinished.
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::PoisonError;
+
+use rustix::fs::XattrFlags;
+
+use super::apply::Handle;
+use super::target::{FINISHING_ATTRIBUTE, Target, marker_name, remove_marker};
+use super::{Landing, Warning};
+use crate::attributes::Attributes;
+use crate::error::{Error, Operation, Result};
+use crate::itemised::Itemised;
+use crate::metadata::FileKind;
+
+/// What a finished extraction has to say.
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct ExtractReport {
+    /// Differences between the snapshot and what stands on disk.
+    pub warnings: Itemised<Warning>,
+}
+
+impl Target {
+    pub(super) fn finish(&self, root: Option<&Attributes>) -> Result<ExtractReport> {
+        let sync = |source| Error::io(Operation::Sync, &self.path, source);
+        rustix::fs::syncfs(&self.root).map_err(sync)?;
+        self.clear_staging()?;
+        // Removing the marker changes the target's time, so the target's own attributes come after it. This stamp
+        // tells a run that is started in between that the target is this restore's.
+        let stamp = || {
+            rustix::fs::fsetxattr(
+                &self.root,
+                FINISHING_ATTRIBUTE,
+                self.id.as_bytes(),
+                XattrFlags::empty(),
+            )
+        };
+        let stamped = self.options.landing == Landing::EmptyTarget && root.is_some() && stamp().is_ok();
+        remove_marker(&self.root, &self.path, &marker_name(&self.id))?;
+        if let Some(attributes) = root {
+            let unwritable = attributes.mode & 0o200 == 0 && !rustix::process::geteuid().is_root();
+            if stamped && unwritable {
+                self.remove_stamp()?;
+            }
+            self.apply(
+                Handle::Open(self.root.as_fd(), FileKind::Directory),
+                Path::new(""),
+                attributes,
+            );
+            if stamped && !unwritable {
+                self.remove_stamp()?;
+            }
+        }
+        rustix::fs::fsync(&self.root).map_err(sync)?;
+        let warnings = std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner));
+        Ok(ExtractReport { warnings })
+    }
+
+    fn remove_stamp(&self) -> Result<()> {
+        rustix::fs::fremovexattr(&self.root, FINISHING_ATTRIBUTE)
+            .map_err(|source| Error::io(Operation::SetAttributes, &self.path, source))
+    }
+}

@@ -1,0 +1,236 @@
+//! Writing a tree below one target directory, and nothing outside it.
+
+mod apply;
+mod entries;
+mod file;
+mod finish;
+mod sparse;
+mod target;
+mod warning;
+
+use std::os::fd::AsFd;
+use std::path::Path;
+use std::sync::Arc;
+
+pub use file::FileWriter;
+pub use finish::ExtractReport;
+pub use target::RESTORE_MARKER_PREFIX;
+pub use warning::{Warning, WarningKind};
+
+use crate::attributes::Attributes;
+use crate::capture::OpenFile;
+use crate::error::{Error, Operation, Result};
+use crate::metadata::{FileKind, Metadata};
+use target::Target;
+
+/// How a restore treats a target that already holds entries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Landing {
+    /// The target must be new or empty, or hold an unfinished run of the same restore.
+    #[default]
+    EmptyTarget,
+    /// Entries that exist are kept; only missing ones are written.
+    Merge,
+    /// Entries that exist are replaced; a directory never replaces a file, nor a file a directory.
+    Replace,
+}
+
+/// What an extraction may do.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ExtractOptions {
+    /// How existing entries are treated.
+    pub landing: Landing,
+    /// Whether owners are set. Off, every entry belongs to the running user.
+    pub owners: bool,
+    /// Whether set-user-id and set-group-id bits and `security.*` and `trusted.*` attributes are restored. Off by
+    /// default, because a snapshot from elsewhere could plant privileges with them; what is withheld is reported.
+    pub privileged: bool,
+    /// Whether device nodes and sockets are created. Off by default, for the same reason; pipes always are.
+    pub special_files: bool,
+}
+
+impl Default for ExtractOptions {
+    fn default() -> Self {
+        Self {
+            landing: Landing::default(),
+            owners: true,
+            privileged: false,
+            special_files: false,
+        }
+    }
+}
+
+impl ExtractOptions {
+    /// The defaults with another landing.
+    #[must_use]
+    pub fn landing(landing: Landing) -> Self {
+        Self {
+            landing,
+            ..Self::default()
+        }
+    }
+}
+
+/// Proof that this run wrote or verified a file: the only thing a hard link may be made to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+impl FileId {
+    pub(crate) const fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.device,
+            inode: metadata.inode,
+        }
+    }
+}
+
+/// An extraction into one target directory.
+///
+/// Guarantees, under crash and kill at any point:
+/// - Every entry is reached from the target's descriptor through directories only, never through a link, so no inode
+///   outside the target is touched.
+/// - A file or link appears under its final name only when its content and attributes are complete; it is built in the
+///   marker directory `.stillpoint-restore-<id>` inside the target, mode 0700.
+/// - While the marker stands the target is recognisably unfinished. A run with the same id takes it over: it removes
+///   the leftovers and goes on. A run with another id is refused.
+/// - [`finish`](Self::finish) flushes everything before it removes the marker.
+///
+/// Every call may be made from several threads.
+#[derive(Debug)]
+pub struct Extractor {
+    target: Arc<Target>,
+}
+
+impl Extractor {
+    /// Opens or creates the directory `target` for the restore `id` (1 to 200 letters, digits, `-`, `_`, `.`).
+    ///
+    /// # Errors
+    /// [`Error::TargetNotEmpty`], [`Error::TargetHeld`], [`Error::TargetBusy`], [`Error::InvalidRestoreId`],
+    /// [`Error::NotADirectory`], or the system's reason. Nothing has been changed then, except that a missing target
+    /// may have been created.
+    pub fn open(target: &Path, id: &str, options: ExtractOptions) -> Result<Self> {
+        Ok(Self {
+            target: Arc::new(Target::open(target, id, options)?),
+        })
+    }
+
+    /// Whether an earlier run of this restore left work in the target.
+    pub fn resumed(&self) -> bool {
+        self.target.resumed
+    }
+
+    /// The metadata of what stands at `relative`, if anything does.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`]; the system's reason, also when a parent is not a directory.
+    pub fn existing(&self, relative: &Path) -> Result<Option<Metadata>> {
+        let found = self.target.parent(relative).and_then(|(parent, name)| {
+            Metadata::at(parent.as_fd(), name).map_err(|source| Error::io(Operation::Stat, relative, source))
+        });
+        match found {
+            Ok(metadata) => Ok(Some(metadata)),
+            Err(error) if error.is_not_found() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Opens the regular file at `relative` for reading, to compare it with what would be written.
+    ///
+    /// # Errors
+    /// As [`Directory::open_file`](crate::Directory::open_file).
+    pub fn open_existing(&self, relative: &Path) -> Result<OpenFile> {
+        let (parent, name) = self.target.parent(relative)?;
+        let parent_path = relative.parent().unwrap_or(Path::new("")).to_path_buf();
+        crate::capture::Directory::new(parent, parent_path).open_file(name)
+    }
+
+    /// Accepts a file found in place, whose content the caller has compared, as if this run had written it, and gives
+    /// it its attributes.
+    pub fn adopt(&self, file: &OpenFile, attributes: &Attributes) -> FileId {
+        self.target.apply(
+            apply::Handle::Open(file.as_fd(), FileKind::File),
+            file.path(),
+            attributes,
+        );
+        FileId::of(file.metadata())
+    }
+
+    /// Creates the directory at `relative` with mode 0700; its attributes come later, through
+    /// [`set_directory_attributes`](Self::set_directory_attributes). A directory that an earlier run or, when merging,
+    /// anybody made is accepted.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`] if something else stands there; [`Error::InvalidName`]; the system's reason.
+    pub fn create_directory(&self, relative: &Path) -> Result<()> {
+        self.target.create_directory(relative)
+    }
+
+    /// Starts the regular file `relative` of `size` bytes, all zero until written.
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`]; the system's reason ([`Error::is_storage_full`] tells a full disk).
+    pub fn create_file(&self, relative: &Path, size: u64) -> Result<FileWriter> {
+        FileWriter::create(Arc::clone(&self.target), relative, size)
+    }
+
+    /// Creates the symbolic link `relative` with any bytes as its target. Call it after every file is written.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::InvalidName`], or the system's reason.
+    pub fn create_symlink(&self, relative: &Path, to: &Path, attributes: &Attributes) -> Result<()> {
+        self.target.create_symlink(relative, to, attributes)
+    }
+
+    /// Creates the pipe, socket or device node `relative`; sockets and devices only if the options allow them, else
+    /// they are reported and `false` is returned.
+    ///
+    /// # Errors
+    /// [`Error::AlreadyExists`], [`Error::InvalidName`], or the system's reason.
+    pub fn create_special(
+        &self,
+        relative: &Path,
+        kind: FileKind,
+        special_device: u64,
+        attributes: &Attributes,
+    ) -> Result<bool> {
+        self.target
+            .create_special(relative, kind, special_device, attributes)
+    }
+
+    /// Makes `relative` another name of the file `original`, provided that name still leads to the inode `id`.
+    ///
+    /// # Errors
+    /// [`Error::Replaced`] if it does not; [`Error::AlreadyExists`], [`Error::InvalidName`], or the system's reason.
+    pub fn create_hard_link(&self, relative: &Path, original: &Path, id: FileId) -> Result<()> {
+        self.target.create_hard_link(relative, original, id)
+    }
+
+    /// Gives the directory at `relative` its attributes. Call it when nothing below will be written any more.
+    ///
+    /// # Errors
+    /// The system's reason if the directory cannot be opened; attributes that cannot be set become warnings.
+    pub fn set_directory_attributes(&self, relative: &Path, attributes: &Attributes) -> Result<()> {
+        let directory = self.target.directory(relative)?;
+        self.target.apply(
+            apply::Handle::Open(directory.as_fd(), FileKind::Directory),
+            relative,
+            attributes,
+        );
+        Ok(())
+    }
+
+    /// Flushes the file system, removes the marker, and gives the target itself its attributes. Afterwards the restore
+    /// is complete and durable.
+    ///
+    /// # Errors
+    /// The system's reason; the marker may then still stand, and a further run with the same id completes the restore.
+    pub fn finish(self, root: Option<&Attributes>) -> Result<ExtractReport> {
+        self.target.finish(root)
+    }
+}

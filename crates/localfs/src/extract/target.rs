@@ -1,0 +1,301 @@
+//! The target directory, its marker, and the step that gives a complete entry its final name.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, DirBuilder};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::{ExtractOptions, Landing, Warning, WarningKind};
+use crate::attributes::{ACL_ACCESS, ACL_DEFAULT};
+use crate::beneath;
+use crate::error::{Error, Operation, Result};
+use crate::itemised::Itemised;
+use crate::metadata::{FileKind, Metadata};
+use crate::name::{InvalidName, validate_path};
+
+/// The beginning of the name of the directory in which a restore works inside its target; the operation's id follows.
+pub const RESTORE_MARKER_PREFIX: &str = ".stillpoint-restore-";
+
+/// Stands on the target from just before the marker goes until the target's own attributes are set.
+pub(super) const FINISHING_ATTRIBUTE: &std::ffi::CStr = c"user.stillpoint.restore";
+
+#[derive(Debug)]
+pub(super) struct Target {
+    pub(super) root: OwnedFd,
+    pub(super) path: PathBuf,
+    pub(super) staging: OwnedFd,
+    pub(super) id: String,
+    pub(super) options: ExtractOptions,
+    pub(super) resumed: bool,
+    pub(super) warnings: Mutex<Itemised<Warning>>,
+    sequence: AtomicU64,
+}
+
+impl Target {
+    pub(super) fn open(path: &Path, id: &str, options: ExtractOptions) -> Result<Self> {
+        validate_id(id)?;
+        let root = open_or_create(path)?;
+        let state = TargetState::read(&root, path, id)?;
+        state.admit(path, options.landing)?;
+        let marker = marker_name(id);
+        let staging = open_marker(&root, path, &marker, id)?;
+        // Two restores may have found the target empty at the same moment; the one that sees the other yields.
+        if let Some(other) = TargetState::read(&root, path, id)?.other {
+            if !state.resumable() {
+                remove_marker(&root, path, &marker)?;
+            }
+            return Err(Error::TargetHeld {
+                path: path.to_path_buf(),
+                id: other,
+            });
+        }
+        let target = Self {
+            root,
+            path: path.to_path_buf(),
+            staging,
+            id: id.to_owned(),
+            options,
+            resumed: state.resumable(),
+            warnings: Mutex::default(),
+            sequence: AtomicU64::new(0),
+        };
+        target.clear_staging()?;
+        Ok(target)
+    }
+
+    /// Opens the parent of `relative` and names the last component.
+    pub(super) fn parent<'a>(&self, relative: &'a Path) -> Result<(OwnedFd, &'a OsStr)> {
+        validate_path(relative)?;
+        let invalid = || Error::InvalidName {
+            path: relative.to_path_buf(),
+            source: InvalidName::NotPlain,
+        };
+        let name = relative.file_name().ok_or_else(invalid)?;
+        let parent = relative.parent().ok_or_else(invalid)?;
+        if parent.as_os_str().is_empty() && name == marker_name(&self.id) {
+            return Err(Error::AlreadyExists {
+                path: relative.to_path_buf(),
+            });
+        }
+        Ok((self.directory(parent)?, name))
+    }
+
+    pub(super) fn directory(&self, relative: &Path) -> Result<OwnedFd> {
+        validate_path(relative)?;
+        beneath::open_directory(self.root.as_fd(), relative)
+            .map_err(|source| Error::io(Operation::Open, relative, source))
+    }
+
+    /// A name nothing in the staging directory has.
+    pub(super) fn staged_name(&self) -> OsString {
+        self.sequence.fetch_add(1, Ordering::Relaxed).to_string().into()
+    }
+
+    pub(super) fn discard_staged(&self, staged: &OsStr) -> Result<()> {
+        rustix::fs::unlinkat(&self.staging, staged, AtFlags::empty())
+            .map_err(|source| Error::io(Operation::Remove, staged, source))
+    }
+
+    /// Moves a complete entry from the staging directory to its final name.
+    pub(super) fn publish(&self, staged: &OsStr, relative: &Path) -> Result<()> {
+        let (parent, name) = self.parent(relative)?;
+        let failed = |source| Error::io(Operation::Publish, relative, source);
+        let (from, to) = (&self.staging, &parent);
+        match rustix::fs::renameat_with(from, staged, to, name, RenameFlags::NOREPLACE) {
+            Ok(()) => return Ok(()),
+            Err(Errno::EXIST) => {}
+            // NFS and some others do not know the flag; linking refuses an existing name just as well.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                match rustix::fs::linkat(from, staged, to, name, AtFlags::empty()) {
+                    Ok(()) => return self.discard_staged(staged),
+                    Err(Errno::EXIST) => {}
+                    Err(source) => return Err(failed(source)),
+                }
+            }
+            Err(source) => return Err(failed(source)),
+        }
+        self.allow_replacing(&parent, name, relative)?;
+        rustix::fs::renameat(from, staged, to, name).map_err(failed)
+    }
+
+    /// Whether the entry that stands at a final name may go, and a note of it where it was not asked for.
+    pub(super) fn allow_replacing(&self, parent: &OwnedFd, name: &OsStr, relative: &Path) -> Result<()> {
+        let refused = || Error::AlreadyExists {
+            path: relative.to_path_buf(),
+        };
+        let existing = Metadata::at(parent.as_fd(), name)
+            .map_err(|source| Error::io(Operation::Stat, relative, source))?;
+        let replaceable = match self.options.landing {
+            Landing::EmptyTarget => self.resumed,
+            Landing::Merge => false,
+            Landing::Replace => true,
+        };
+        if existing.kind == FileKind::Directory || !replaceable {
+            return Err(refused());
+        }
+        if self.options.landing == Landing::EmptyTarget {
+            self.warn(relative, WarningKind::DifferingReplaced, None);
+        }
+        Ok(())
+    }
+
+    pub(super) fn warn(&self, path: &Path, kind: WarningKind, reason: Option<Errno>) {
+        let reason = reason.map(|errno| std::io::Error::from(errno).to_string());
+        let warning = Warning {
+            path: path.to_path_buf(),
+            kind,
+            reason,
+        };
+        self.warnings
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(warning);
+    }
+
+    /// Removes what a killed run left behind. Everything in the staging directory is a plain entry of ours.
+    pub(super) fn clear_staging(&self) -> Result<()> {
+        let list = |source| Error::io(Operation::List, &self.path, source);
+        let mut leftovers = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.staging).map_err(list)? {
+            let name = entry.map_err(list)?.file_name().to_owned();
+            if name.as_bytes() != b"." && name.as_bytes() != b".." {
+                leftovers.push(name);
+            }
+        }
+        leftovers
+            .iter()
+            .try_for_each(|name| self.discard_staged(OsStr::from_bytes(name.as_bytes())))
+    }
+}
+
+/// What stands in a target before a restore begins.
+#[derive(Debug, Default)]
+struct TargetState {
+    own: bool,
+    finishing: bool,
+    other: Option<String>,
+    occupied: bool,
+}
+
+impl TargetState {
+    fn read(root: &OwnedFd, path: &Path, id: &str) -> Result<Self> {
+        let list = |source| Error::io(Operation::List, path, source);
+        let mut state = Self::default();
+        let mut stamp = [0; 256];
+        if let Ok(length) = rustix::fs::fgetxattr(root, FINISHING_ATTRIBUTE, &mut stamp) {
+            state.finishing = stamp.get(..length) == Some(id.as_bytes());
+        }
+        for entry in rustix::fs::Dir::read_from(root).map_err(list)? {
+            let entry = entry.map_err(list)?;
+            let name = entry.file_name().to_bytes();
+            match name.strip_prefix(RESTORE_MARKER_PREFIX.as_bytes()) {
+                _ if name == b"." || name == b".." => {}
+                Some(holder) if holder == id.as_bytes() => state.own = true,
+                Some(holder) => state.other = Some(String::from_utf8_lossy(holder).into_owned()),
+                None => state.occupied = true,
+            }
+        }
+        Ok(state)
+    }
+
+    const fn resumable(&self) -> bool {
+        self.own || self.finishing
+    }
+
+    fn admit(&self, path: &Path, landing: Landing) -> Result<()> {
+        if let Some(id) = &self.other {
+            return Err(Error::TargetHeld {
+                path: path.to_path_buf(),
+                id: id.clone(),
+            });
+        }
+        if landing == Landing::EmptyTarget && self.occupied && !self.resumable() {
+            return Err(Error::TargetNotEmpty {
+                path: path.to_path_buf(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn validate_id(id: &str) -> Result<()> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if id.is_empty() || id.len() > 200 || !id.bytes().all(plain) {
+        return Err(Error::InvalidRestoreId { id: id.to_owned() });
+    }
+    Ok(())
+}
+
+pub(super) fn marker_name(id: &str) -> OsString {
+    format!("{RESTORE_MARKER_PREFIX}{id}").into()
+}
+
+fn open_or_create(path: &Path) -> Result<OwnedFd> {
+    if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::create_dir_all(parent).map_err(|source| Error::io(Operation::Create, parent, source))?;
+    }
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(Error::io(Operation::Create, path, error));
+        }
+        Ok(()) | Err(_) => {}
+    }
+    match rustix::fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
+        Err(Errno::NOTDIR) => Err(Error::NotADirectory {
+            path: path.to_path_buf(),
+        }),
+        other => other.map_err(|source| Error::io(Operation::Open, path, source)),
+    }
+}
+
+/// Makes or takes over the marker directory and locks it against other runs of the same restore.
+fn open_marker(root: &OwnedFd, path: &Path, marker: &OsStr, id: &str) -> Result<OwnedFd> {
+    let failed = |source| Error::io(Operation::Create, path.join(marker), source);
+    match rustix::fs::mkdirat(root, marker, Mode::RWXU) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(source) => return Err(failed(source)),
+    }
+    let staging = beneath::open_directory(root.as_fd(), Path::new(marker)).map_err(failed)?;
+    let opened = Metadata::of(staging.as_fd()).map_err(failed)?;
+    if opened.uid != rustix::process::geteuid().as_raw() {
+        return Err(Error::TargetHeld {
+            path: path.to_path_buf(),
+            id: id.to_owned(),
+        });
+    }
+    let busy = || Error::TargetBusy {
+        path: path.to_path_buf(),
+        id: id.to_owned(),
+    };
+    match rustix::fs::flock(&staging, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => {}
+        Err(Errno::WOULDBLOCK) => return Err(busy()),
+        Err(source) => return Err(Error::io(Operation::Lock, path.join(marker), source)),
+    }
+    // The run that held the lock may have finished and removed the marker between our opening and locking it.
+    match Metadata::at(root.as_fd(), marker) {
+        Ok(found) if found.same_inode(&opened) => {}
+        _ => return Err(busy()),
+    }
+    rustix::fs::fchmod(&staging, Mode::RWXU).map_err(failed)?;
+    // An access list inherited from the target would pass to every file built here.
+    for name in [ACL_DEFAULT, ACL_ACCESS] {
+        match rustix::fs::fremovexattr(&staging, name) {
+            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
+            Err(source) => return Err(failed(source)),
+        }
+    }
+    Ok(staging)
+}
+
+pub(super) fn remove_marker(root: &OwnedFd, path: &Path, marker: &OsStr) -> Result<()> {
+    rustix::fs::unlinkat(root, marker, AtFlags::REMOVEDIR)
+        .map_err(|source| Error::io(Operation::Remove, path.join(marker), source))
+}

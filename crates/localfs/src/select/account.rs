@@ -1,0 +1,199 @@
+//! Choosing the entries of a directory and accounting for the rest.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::rules::{CompiledRules, RuleOrigin, Rules};
+use crate::capture::{Directory, Entry, Listing, Source};
+use crate::error::Result;
+use crate::extract::RESTORE_MARKER_PREFIX;
+use crate::metadata::FileKind;
+
+/// What one rule left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RuleReport {
+    /// Where the rule was written.
+    pub origin: RuleOrigin,
+    /// The pattern as written; a description for rules that are not patterns.
+    pub pattern: String,
+    /// Entries left out that are not directories.
+    pub files: u64,
+    /// Directories left out, those inside left-out directories included.
+    pub directories: u64,
+    /// Sizes of the regular files left out, in bytes. What lies on another file system is not measured.
+    pub bytes: u64,
+    /// Directories inside a left-out directory that could not be counted.
+    pub uncounted: u64,
+}
+
+/// The choice of what a capture includes, with counters that may be fed from several threads.
+#[derive(Debug)]
+pub struct Selection {
+    patterns: CompiledRules,
+    pattern_counts: Vec<Counts>,
+    device: Option<u64>,
+    foreign: Counts,
+    bytes_max: Option<u64>,
+    oversized: Counts,
+    unfinished: Counts,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    files: AtomicU64,
+    directories: AtomicU64,
+    bytes: AtomicU64,
+    uncounted: AtomicU64,
+}
+
+impl Selection {
+    /// Everything that `rules` do not leave out.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPattern`](crate::Error::InvalidPattern).
+    pub fn new(rules: &Rules) -> Result<Self> {
+        let patterns = rules.compile()?;
+        let pattern_counts = patterns.rules.iter().map(|_| Counts::default()).collect();
+        Ok(Self {
+            patterns,
+            pattern_counts,
+            device: None,
+            foreign: Counts::default(),
+            bytes_max: None,
+            oversized: Counts::default(),
+            unfinished: Counts::default(),
+        })
+    }
+
+    /// Leaves out the content of other file systems mounted below `source`; mount points stay as empty directories.
+    #[must_use]
+    pub fn one_file_system(mut self, source: &Source) -> Self {
+        self.device = Some(source.metadata().device);
+        self
+    }
+
+    /// Leaves out regular files of more than `bytes` bytes.
+    #[must_use]
+    pub fn files_up_to(mut self, bytes: u64) -> Self {
+        self.bytes_max = Some(bytes);
+        self
+    }
+
+    /// Lists `directory` without what the selection leaves out, and counts that.
+    ///
+    /// # Errors
+    /// The system's reason if the directory cannot be listed.
+    pub fn list(&self, source: &Source, directory: &Directory) -> Result<Listing> {
+        let mut listing = directory.list()?;
+        listing
+            .entries
+            .retain_mut(|entry| self.keeps(source, directory.relative(), entry));
+        Ok(listing)
+    }
+
+    /// What each rule left out so far; rules that left out nothing are listed with zeros.
+    pub fn report(&self) -> Vec<RuleReport> {
+        let mut reports: Vec<_> = (self.patterns.rules.iter().zip(&self.pattern_counts))
+            .map(|((origin, pattern), counts)| counts.report(origin.clone(), pattern.clone()))
+            .collect();
+        if self.device.is_some() {
+            reports.push(
+                self.foreign
+                    .report(RuleOrigin::OneFileSystem, "other file systems".to_owned()),
+            );
+        }
+        if let Some(bytes) = self.bytes_max {
+            reports.push(
+                self.oversized
+                    .report(RuleOrigin::SizeLimit, format!("files over {bytes} bytes")),
+            );
+        }
+        let unfinished = self.unfinished.report(
+            RuleOrigin::UnfinishedRestore,
+            format!("/{RESTORE_MARKER_PREFIX}*"),
+        );
+        if unfinished.directories > 0 {
+            reports.push(unfinished);
+        }
+        reports
+    }
+
+    fn keeps(&self, source: &Source, parent: &Path, entry: &mut Entry) -> bool {
+        let relative = parent.join(&entry.name);
+        let is_directory = entry.metadata.kind == FileKind::Directory;
+        let Some(counts) = self.excluding(&relative, is_directory, entry) else {
+            if is_directory && self.device.is_some_and(|device| device != entry.metadata.device) {
+                entry.mount_point = true;
+                self.foreign.directories.fetch_add(1, Ordering::Relaxed);
+            }
+            return true;
+        };
+        counts.add(entry);
+        let foreign = entry.metadata.device != source.metadata().device;
+        if is_directory && !foreign {
+            counts.add_below(source, relative);
+        }
+        false
+    }
+
+    fn excluding(&self, relative: &Path, is_directory: bool, entry: &Entry) -> Option<&Counts> {
+        if is_directory && is_restore_marker(relative) {
+            return Some(&self.unfinished);
+        }
+        if let Some(number) = self.patterns.excluding(relative, is_directory) {
+            return self.pattern_counts.get(number);
+        }
+        let oversized = entry.metadata.kind == FileKind::File
+            && self.bytes_max.is_some_and(|bytes| entry.metadata.size > bytes);
+        oversized.then_some(&self.oversized)
+    }
+}
+
+fn is_restore_marker(relative: &Path) -> bool {
+    let name = relative.as_os_str().as_encoded_bytes();
+    name.starts_with(RESTORE_MARKER_PREFIX.as_bytes()) && !name.contains(&b'/')
+}
+
+impl Counts {
+    fn add(&self, entry: &Entry) {
+        if entry.metadata.kind == FileKind::Directory {
+            self.directories.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        self.files.fetch_add(1, Ordering::Relaxed);
+        if entry.metadata.kind == FileKind::File {
+            self.bytes.fetch_add(entry.metadata.size, Ordering::Relaxed);
+        }
+    }
+
+    /// Counts a left-out directory's content, staying on the source's file system.
+    fn add_below(&self, source: &Source, top: PathBuf) {
+        let mut waiting = vec![top];
+        while let Some(relative) = waiting.pop() {
+            let listing = source.directory(&relative).and_then(|directory| directory.list());
+            let Ok(listing) = listing else {
+                self.uncounted.fetch_add(1, Ordering::Relaxed);
+                continue;
+            };
+            for entry in &listing.entries {
+                self.add(entry);
+                let inside = entry.metadata.device == source.metadata().device;
+                if entry.metadata.kind == FileKind::Directory && inside {
+                    waiting.push(relative.join(&entry.name));
+                }
+            }
+        }
+    }
+
+    fn report(&self, origin: RuleOrigin, pattern: String) -> RuleReport {
+        RuleReport {
+            origin,
+            pattern,
+            files: self.files.load(Ordering::Relaxed),
+            directories: self.directories.load(Ordering::Relaxed),
+            bytes: self.bytes.load(Ordering::Relaxed),
+            uncounted: self.uncounted.load(Ordering::Relaxed),
+        }
+    }
+}
