@@ -1,1 +1,38 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod catalog;
+mod clock;
+mod context;
+pub mod decide;
+mod entropy;
+mod error;
+mod event;
+mod id;
+pub mod layer;
+pub mod memory;
+mod operation;
+mod orchestrator;
+mod plan;
+mod provider;
+mod provisioner;
+mod snapshot;
+mod workspace;
+
+pub use catalog::*;
+pub use clock::{Clock, SystemClock, Timestamp, VirtualClock};
+pub use context::{Cancellation, OpContext};
+pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
+pub use error::{Effect, Error, ErrorKind, ErrorRecord, Result, Retry};
+pub use event::{EventKind, OperationEvent};
+pub use id::{
+    BackupId, ComponentId, ID_BYTES_MAX, JobId, OperationId, ProviderId, QuiesceId, SnapshotId, WorkspaceId,
+};
+pub use operation::*;
+pub use orchestrator::*;
+pub use plan::{Plan, PlannedComponent};
+pub use provider::*;
+pub use provisioner::{ProvisionRequest, Provisioned, Provisioner};
+pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
+pub use workspace::{
+    Component, Consistency, Definition, Protection, QuiesceOptions, RoleGrant, Settings, Workspace,
+};

@@ -1,0 +1,87 @@
+//! What every catalog can answer by means of its required methods.
+
+use async_trait::async_trait;
+
+use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::WorkspaceId;
+
+/// Conveniences for users of a [`Catalog`]; implemented for each one.
+#[async_trait]
+pub trait CatalogExt: Catalog {
+    /// The newest completed backup of `workspace`, or of all workspaces. Never a partial one.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; none is `None`.
+    async fn latest_good(&self, workspace: Option<&WorkspaceId>) -> Result<Option<BackupRecord>> {
+        let query = BackupQuery {
+            workspace: workspace.cloned(),
+            state: Some(BackupState::Completed),
+            limit: 1,
+            ..BackupQuery::all()
+        };
+        Ok(self.backups(&query).await?.items.pop().map(|stored| stored.backup))
+    }
+
+    /// The backup that `text` names: an id, a unique id prefix, `latest`, `WORKSPACE@latest`,
+    /// `WORKSPACE@TIMESTAMP`, or a timestamp that only one backup has.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing fits, `InvalidInput` where several do; the message lists them.
+    async fn resolve(&self, text: &str) -> Result<BackupRecord> {
+        if text == "latest" {
+            let found = self.latest_good(None).await?;
+            return found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no completed backup yet"));
+        }
+        if let Some((workspace, point)) = text.rsplit_once('@') {
+            let workspace = WorkspaceId::new(workspace)?;
+            if point == "latest" {
+                let found = self.latest_good(Some(&workspace)).await?;
+                return found.ok_or_else(|| {
+                    Error::new(ErrorKind::NotFound, format!("workspace {workspace} has no completed backup"))
+                });
+            }
+            let query = at(point.parse()?, BackupQuery::of_workspace(workspace));
+            return one(text, self.backups(&query).await?.items.into_iter().map(|stored| stored.backup).collect());
+        }
+        if let Ok(time) = text.parse::<Timestamp>() {
+            let query = at(time, BackupQuery::all());
+            return one(text, self.backups(&query).await?.items.into_iter().map(|stored| stored.backup).collect());
+        }
+        let query = BackupQuery { id_prefix: Some(text.to_owned()), limit: 20, ..BackupQuery::all() };
+        let found = self.backups(&query).await?.items;
+        if let Some(exact) = found.iter().find(|stored| stored.backup.id.as_str() == text) {
+            return Ok(exact.backup.clone());
+        }
+        one(text, found.into_iter().map(|stored| stored.backup).collect())
+    }
+}
+
+impl<C: Catalog + ?Sized> CatalogExt for C {}
+
+/// Restricts a query to the second of `time`, or to its millisecond where it names one.
+fn at(time: Timestamp, query: BackupQuery) -> BackupQuery {
+    let width = if time.as_millis() % 1000 == 0 { 1000 } else { 1 };
+    let end = Timestamp::from_millis(time.as_millis() + width);
+    BackupQuery { created_from: Some(time), created_before: Some(end), limit: 20, ..query }
+}
+
+fn one(text: &str, mut found: Vec<BackupRecord>) -> Result<BackupRecord> {
+    match (found.pop(), found.is_empty()) {
+        (Some(only), true) => Ok(only),
+        (None, _) => Err(Error::new(
+            ErrorKind::NotFound,
+            format!("no backup fits {text:?}; the catalog's list shows what there is"),
+        )),
+        (Some(last), false) => {
+            found.push(last);
+            let list: Vec<_> =
+                found.iter().map(|backup| format!("{} ({})", backup.id, backup.created_at)).collect();
+            Err(Error::new(
+                ErrorKind::InvalidInput,
+                format!("{text:?} is ambiguous: it fits {}", list.join(", ")),
+            ))
+        }
+    }
+}

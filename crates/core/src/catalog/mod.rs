@@ -1,0 +1,175 @@
+//! The catalog: workspaces, backups, operations with their ledger, and the leases under which operations run.
+
+mod ext;
+mod lease;
+mod query;
+mod record;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+pub use ext::CatalogExt;
+pub use lease::{Claim, Creation, Holder, Lease, LeaseInfo, Renewal, StoredOperation};
+pub use query::{BackupQuery, OperationQuery, PAGE_LIMIT_MAX, Page};
+pub use record::{
+    BackupRecord, BackupState, ComponentRecord, ComponentState, RECORD_FORMAT, Revision, StoredBackup, WorkspaceRecord,
+};
+
+use crate::error::Result;
+use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::operation::{LedgerEntry, OperationRecord};
+
+/// What one durable step of an operation changes, all at once or not at all.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct OperationChange<'a> {
+    /// The operation as it is from now on.
+    pub operation: &'a OperationRecord,
+    /// Lines to append to its ledger.
+    pub ledger: &'a [LedgerEntry],
+    /// A backup to write or overwrite.
+    pub put_backup: Option<&'a BackupRecord>,
+    /// A backup to remove.
+    pub remove_backup: Option<&'a BackupId>,
+}
+
+impl<'a> OperationChange<'a> {
+    /// A change of the operation alone.
+    pub fn new(operation: &'a OperationRecord) -> Self {
+        Self { operation, ledger: &[], put_backup: None, remove_backup: None }
+    }
+}
+
+/// The index of everything that can be restored, and of everything under way.
+///
+/// All writes are durable when a method returns. A change made on behalf of an operation carries that operation's
+/// [`Lease`] and fails with `Conflict` once somebody else has taken the operation over.
+///
+/// ```
+/// use std::time::Duration;
+/// use stillpoint_core::*;
+/// use stillpoint_core::memory::MemoryCatalog;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let catalog = MemoryCatalog::new();
+/// let now = OpContext::background().clock().now();
+/// let request = BackupRequest::new("op-1".parse()?, "ada".parse()?);
+/// let record = OperationRecord::submitted(Request::Backup(request), now);
+/// let me = Holder::new("host-1", "worker-1");
+///
+/// let Creation::Created(lease) = catalog.create_operation(&record, &me, Duration::from_secs(60)).await? else {
+///     panic!("nobody else works on this workspace");
+/// };
+/// // A second operation on the same workspace is told who is there.
+/// let other = BackupRequest::new("op-2".parse()?, "ada".parse()?);
+/// let other = OperationRecord::submitted(Request::Backup(other), now);
+/// let answer = catalog.create_operation(&other, &me, Duration::from_secs(60)).await?;
+/// assert!(matches!(answer, Creation::Busy(running) if running.operation.id == record.id));
+///
+/// catalog.commit(&lease, &OperationChange::new(&record)).await?;
+/// # Ok(()) }
+/// ```
+#[async_trait]
+pub trait Catalog: Debug + Send + Sync + 'static {
+    /// Stores a new operation and gives `holder` its lease, in one step.
+    ///
+    /// - An operation with this id exists: [`Creation::Exists`], nothing changes.
+    /// - Another operation is active on the same workspace: [`Creation::Busy`], nothing changes.
+    ///
+    /// # Errors
+    /// Whatever storing can meet.
+    async fn create_operation(&self, record: &OperationRecord, holder: &Holder, ttl: Duration) -> Result<Creation>;
+
+    /// One operation.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; absent is `None`.
+    async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>>;
+
+    /// Operations, newest first.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a cursor that is none.
+    async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>>;
+
+    /// Takes an operation whose lease is free or has run out, or, with `takeover` equal to the current epoch, one
+    /// whose holder is known to be dead. The epoch grows with each claim.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such operation.
+    async fn claim_operation(
+        &self,
+        id: &OperationId,
+        holder: &Holder,
+        ttl: Duration,
+        takeover: Option<u64>,
+    ) -> Result<Claim>;
+
+    /// Extends a lease and answers whether somebody asked the operation to stop.
+    ///
+    /// # Errors
+    /// `Conflict` once the operation was taken over.
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<Renewal>;
+
+    /// Gives a lease up. One that was taken over already is a success that changes nothing.
+    ///
+    /// # Errors
+    /// Whatever storing can meet.
+    async fn release_lease(&self, lease: &Lease) -> Result<()>;
+
+    /// Makes one durable step under the operation's lease.
+    ///
+    /// # Errors
+    /// `Conflict` once the operation was taken over; nothing changed then.
+    async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()>;
+
+    /// Notes that somebody wants the operation to stop; needs no lease.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such operation.
+    async fn request_cancel(&self, id: &OperationId) -> Result<()>;
+
+    /// The operation's ledger, oldest first.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; an unknown operation has an empty ledger.
+    async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>>;
+
+    /// Writes a workspace, overwriting an older record of it.
+    ///
+    /// # Errors
+    /// Whatever storing can meet.
+    async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()>;
+
+    /// One workspace.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; absent is `None`.
+    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>>;
+
+    /// Workspaces by id, at most `limit` after `after`.
+    ///
+    /// # Errors
+    /// Whatever reading can meet.
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>>;
+
+    /// One backup.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; absent is `None`.
+    async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>>;
+
+    /// Backups, newest first.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a cursor that is none.
+    async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>>;
+
+    /// Writes a backup outside an operation: `expected` is the revision it has, `None` where it must be new.
+    ///
+    /// # Errors
+    /// `Conflict` where the revision is another; `AlreadyExists` where it should be new and is not.
+    async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision>;
+}

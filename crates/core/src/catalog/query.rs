@@ -1,0 +1,118 @@
+//! Queries and pages. A page is bounded, and its cursor is opaque.
+
+use crate::catalog::BackupState;
+use crate::clock::Timestamp;
+use crate::id::WorkspaceId;
+use crate::operation::OperationState;
+
+/// The most items a page holds.
+pub const PAGE_LIMIT_MAX: usize = 1000;
+
+/// One page of an ordered list.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Page<T> {
+    /// The items.
+    pub items: Vec<T>,
+    /// Where the next page starts; `None` after the last one.
+    pub next: Option<String>,
+}
+
+impl<T> Page<T> {
+    /// A page.
+    pub fn new(items: Vec<T>, next: Option<String>) -> Self {
+        Self { items, next }
+    }
+}
+
+/// Which backups to list, newest first. Every condition that is set must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BackupQuery {
+    /// Of this workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// In this state.
+    pub state: Option<BackupState>,
+    /// With this name.
+    pub name: Option<String>,
+    /// With an id that begins so.
+    pub id_prefix: Option<String>,
+    /// Created at this time or later.
+    pub created_from: Option<Timestamp>,
+    /// Created before this time.
+    pub created_before: Option<Timestamp>,
+    /// At most so many, and never more than [`PAGE_LIMIT_MAX`].
+    pub limit: usize,
+    /// The cursor of the page before.
+    pub after: Option<String>,
+}
+
+impl Default for BackupQuery {
+    fn default() -> Self {
+        Self {
+            workspace: None,
+            state: None,
+            name: None,
+            id_prefix: None,
+            created_from: None,
+            created_before: None,
+            limit: PAGE_LIMIT_MAX,
+            after: None,
+        }
+    }
+}
+
+impl BackupQuery {
+    /// All backups.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The backups of `workspace`.
+    pub fn of_workspace(workspace: WorkspaceId) -> Self {
+        Self { workspace: Some(workspace), ..Self::default() }
+    }
+}
+
+/// Which operations to list, newest first. Every condition that is set must hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OperationQuery {
+    /// On this workspace.
+    pub workspace: Option<WorkspaceId>,
+    /// In this state.
+    pub state: Option<OperationState>,
+    /// Only those with something left to do: running, cancelling or detached.
+    pub unfinished: bool,
+    /// With an id that begins so.
+    pub id_prefix: Option<String>,
+    /// At most so many, and never more than [`PAGE_LIMIT_MAX`].
+    pub limit: usize,
+    /// The cursor of the page before.
+    pub after: Option<String>,
+}
+
+impl Default for OperationQuery {
+    fn default() -> Self {
+        Self {
+            workspace: None,
+            state: None,
+            unfinished: false,
+            id_prefix: None,
+            limit: PAGE_LIMIT_MAX,
+            after: None,
+        }
+    }
+}
+
+impl OperationQuery {
+    /// All operations.
+    pub fn all() -> Self {
+        Self::default()
+    }
+
+    /// The operations with something left to do.
+    pub fn unfinished() -> Self {
+        Self { unfinished: true, ..Self::default() }
+    }
+}

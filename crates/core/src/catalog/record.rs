@@ -1,0 +1,212 @@
+//! What the catalog stores of workspaces and backups.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::provider::{CaptureWindow, Issue};
+use crate::snapshot::{Depth, SnapshotRef};
+use crate::workspace::{Component, Consistency, Definition};
+
+/// The version of the record's form. A reader refuses a newer one.
+pub const RECORD_FORMAT: u32 = 1;
+
+/// Counts the writes of one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revision(pub u64);
+
+/// What is known of a workspace, kept also when the workspace is gone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct WorkspaceRecord {
+    /// Its definition when it was last seen.
+    pub definition: Definition,
+    /// Its components when it was last seen.
+    pub components: Vec<Component>,
+    /// When that was.
+    pub seen_at: Timestamp,
+}
+
+impl WorkspaceRecord {
+    /// A workspace as seen at `seen_at`.
+    pub fn new(definition: Definition, components: Vec<Component>, seen_at: Timestamp) -> Self {
+        Self { definition, components, seen_at }
+    }
+}
+
+/// Where a catalogued backup stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum BackupState {
+    /// Every planned component has a usable, verified snapshot and the record is in all its places.
+    Completed,
+    /// Something was skipped, torn, late or failed: see the issues. Never the latest good one.
+    Partial,
+    /// Being deleted; no longer offered for restore.
+    Deleting,
+}
+
+impl BackupState {
+    /// The word used in storage and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Completed => "completed",
+            Self::Partial => "partial",
+            Self::Deleting => "deleting",
+        }
+    }
+}
+
+/// What became of one component in a backup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ComponentState {
+    /// Captured whole and verified.
+    Completed,
+    /// Captured, with issues.
+    Partial,
+    /// Captured after the workspace was let go: a base for the next backup, not a member of this set.
+    Late,
+    /// Not captured.
+    Failed,
+    /// Left out on purpose.
+    Excluded,
+    /// Stopped before it was captured.
+    Cancelled,
+}
+
+/// One component in a backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ComponentRecord {
+    /// The component as it was.
+    pub component: Component,
+    /// What became of it.
+    pub state: ComponentState,
+    /// Its snapshot.
+    pub snapshot: Option<SnapshotRef>,
+    /// When its content was read.
+    pub captured: Option<CaptureWindow>,
+    /// How deep its snapshot was verified before the backup was sealed.
+    pub verified: Option<Depth>,
+    /// What did not go as planned; a bounded list.
+    pub issues: Vec<Issue>,
+    /// The provider's own counts.
+    pub counts: BTreeMap<String, u64>,
+}
+
+impl ComponentRecord {
+    /// `component` in `state`, with nothing else known.
+    pub fn new(component: Component, state: ComponentState) -> Self {
+        Self {
+            component,
+            state,
+            snapshot: None,
+            captured: None,
+            verified: None,
+            issues: Vec::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+}
+
+/// One catalogued backup: everything needed to restore it with no live source and no other record.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BackupRecord {
+    /// The version of this form, [`RECORD_FORMAT`].
+    pub format: u32,
+    /// The backup.
+    pub id: BackupId,
+    /// The operation that made it.
+    pub operation: OperationId,
+    /// A name for people.
+    pub name: Option<String>,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// The workspace's definition at that time.
+    pub definition: Definition,
+    /// When it was begun.
+    pub created_at: Timestamp,
+    /// When it was sealed.
+    pub finished_at: Timestamp,
+    /// Who asked for it.
+    pub creator: Option<String>,
+    /// Where it stands.
+    pub state: BackupState,
+    /// What the whole set can be trusted to be.
+    pub consistency: Consistency,
+    /// Its components, the excluded ones too.
+    pub components: Vec<ComponentRecord>,
+    /// The backup it builds on.
+    pub parent: Option<BackupId>,
+    /// How long services were held still for it.
+    pub downtime: Duration,
+    /// Bytes of content it holds, where its providers say so.
+    pub size_bytes: u64,
+    /// Bytes it added to storage, where its providers say so.
+    pub added_bytes: u64,
+    /// Preflight checks that were waived by name.
+    pub waivers: Vec<String>,
+    /// Kept whatever the retention says.
+    pub held: bool,
+    /// When its retention ends; `None` for never.
+    pub expires_at: Option<Timestamp>,
+    /// The version of Stillpoint that wrote it.
+    pub written_by: String,
+}
+
+impl BackupRecord {
+    /// A completed backup of `definition` without components, begun and sealed at `created_at`.
+    pub fn new(id: BackupId, operation: OperationId, definition: Definition, created_at: Timestamp) -> Self {
+        Self {
+            format: RECORD_FORMAT,
+            id,
+            operation,
+            name: None,
+            workspace: definition.id.clone(),
+            definition,
+            created_at,
+            finished_at: created_at,
+            creator: None,
+            state: BackupState::Completed,
+            consistency: Consistency::Fuzzy,
+            components: Vec::new(),
+            parent: None,
+            downtime: Duration::ZERO,
+            size_bytes: 0,
+            added_bytes: 0,
+            waivers: Vec::new(),
+            held: false,
+            expires_at: None,
+            written_by: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+
+    /// What did not go as planned, over all components.
+    pub fn issues(&self) -> impl Iterator<Item = &Issue> {
+        self.components.iter().flat_map(|component| &component.issues)
+    }
+}
+
+/// A backup with its revision, as read.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct StoredBackup {
+    /// The backup.
+    pub backup: BackupRecord,
+    /// Counts its writes.
+    pub revision: Revision,
+}
+
+impl StoredBackup {
+    /// A backup as read.
+    pub fn new(backup: BackupRecord, revision: Revision) -> Self {
+        Self { backup, revision }
+    }
+}

@@ -1,0 +1,166 @@
+//! Time, injected: the whole orchestrator runs under a virtual clock in tests.
+
+use std::fmt::{self, Debug};
+use std::str::FromStr;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, ErrorKind};
+
+/// An instant in UTC with millisecond resolution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The instant `millis` milliseconds after 1970-01-01T00:00:00Z, held within the years 0 to 9999.
+    pub fn from_millis(millis: i64) -> Self {
+        Self(millis.clamp(-62_167_219_200_000, 253_402_207_200_000))
+    }
+
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub fn as_millis(self) -> i64 {
+        self.0
+    }
+
+    /// The instant `duration` later.
+    #[must_use]
+    pub fn after(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this is; zero where it is not after it.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The form of directory names in the mirrored layout, `YYYY-MM-DD-HH-MM-SS` in UTC.
+    pub fn to_directory_name(self) -> String {
+        self.instant().strftime("%Y-%m-%d-%H-%M-%S").to_string()
+    }
+
+    fn instant(self) -> jiff::Timestamp {
+        jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:.3}", self.instant())
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(time: Timestamp) -> Self {
+        time.to_string()
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = Error;
+    fn try_from(text: String) -> Result<Self, Error> {
+        text.parse()
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = Error;
+
+    /// Reads RFC 3339, or `YYYY-MM-DD-HH-MM-SS` as UTC.
+    fn from_str(text: &str) -> Result<Self, Error> {
+        let parsed = text.parse::<jiff::Timestamp>().or_else(|rfc3339| {
+            jiff::civil::DateTime::strptime("%Y-%m-%d-%H-%M-%S", text)
+                .and_then(|civil| jiff::tz::TimeZone::UTC.to_timestamp(civil))
+                .map_err(|_sample_form| rfc3339)
+        });
+        parsed.map(|time| Self::from_millis(time.as_millisecond())).map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("{text:?} is not a time; write 2026-01-31T18:30:00Z or 2026-01-31-18-30-00 (UTC)"),
+            )
+            .with_source(error)
+        })
+    }
+}
+
+/// Where the time comes from.
+#[async_trait]
+pub trait Clock: Debug + Send + Sync + 'static {
+    /// The time now.
+    fn now(&self) -> Timestamp;
+
+    /// Returns when at least `duration` has passed.
+    async fn sleep(&self, duration: Duration);
+}
+
+/// The system's clock; sleeping uses tokio's timer.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct SystemClock;
+
+#[async_trait]
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+/// A clock that follows tokio's timer from a chosen instant.
+///
+/// Under a runtime whose time is paused (`#[tokio::test(start_paused = true)]`) it is a virtual clock: whenever
+/// nothing can run, time jumps to the next timer, so ten hours of a job pass in a millisecond and always alike.
+#[derive(Clone, Copy, Debug)]
+pub struct VirtualClock {
+    epoch: Timestamp,
+    origin: tokio::time::Instant,
+}
+
+impl VirtualClock {
+    /// A clock that shows `epoch` now.
+    pub fn starting_at(epoch: Timestamp) -> Self {
+        Self { epoch, origin: tokio::time::Instant::now() }
+    }
+}
+
+#[async_trait]
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        self.epoch.after(self.origin.elapsed())
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        tokio::time::sleep(duration).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timestamps_read_both_forms_and_print_rfc3339() {
+        let time: Timestamp = "2026-01-31T18:30:05.250Z".parse().unwrap();
+        assert_eq!(time.to_string(), "2026-01-31T18:30:05.250Z");
+        assert_eq!(time.to_directory_name(), "2026-01-31-18-30-05");
+        let sample: Timestamp = "2026-01-31-18-30-05".parse().unwrap();
+        assert_eq!(sample.to_string(), "2026-01-31T18:30:05.000Z");
+        let offset: Timestamp = "2026-01-31T20:30:05.25+02:00".parse().unwrap();
+        assert_eq!(offset, time);
+        for bad in ["", "2026-01", "../../etc", "2026-13-01-00-00-00", "2026-01-31"] {
+            assert!(bad.parse::<Timestamp>().is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn virtual_time_passes_without_waiting() {
+        let clock = VirtualClock::starting_at(Timestamp::from_millis(0));
+        clock.sleep(Duration::from_secs(10 * 3600)).await;
+        assert_eq!(clock.now().as_millis(), 36_000_000);
+    }
+}

@@ -1,0 +1,396 @@
+//! How a backup goes: inspect, hold still, capture all components at once, let go, verify, record, seal.
+//!
+//! The workspace is let go as soon as everything is captured, when a clock runs out, or when the operation is
+//! asked to stop, whichever comes first; what happens to the jobs after that is a matter of policy.
+
+use serde::{Deserialize, Serialize};
+
+use super::effect::{Effect, Event, Outcome, Step};
+use super::job::{JobEnd, JobRun, JobStep, backoff};
+use super::member::{Member, Proof};
+use super::seal;
+use super::{Turn, cancelled_error, deadline_error, fail, note_progress};
+use crate::catalog::BackupRecord;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, ErrorRecord};
+use crate::id::{BackupId, QuiesceId};
+use crate::operation::{BackupRequest, OnDeadline, OperationRecord, OperationState, Request};
+use crate::plan::Plan;
+use crate::provider::{BackupJob, Finding, Issue, JobKey, JobRequest, Severity};
+use crate::workspace::{Consistency, Protection};
+
+/// How often a step with a retryable error is tried before it is given up.
+pub(super) const TRIES_MAX: u32 = 6;
+
+/// The stored state of a backup.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BackupMachine {
+    /// What was found before anything was done.
+    pub plan: Option<Plan>,
+    /// Whether the workspace is held still.
+    pub hold: Hold,
+    /// When it was asked to hold still.
+    pub held_from: Option<Timestamp>,
+    /// When it was let go.
+    pub released_at: Option<Timestamp>,
+    /// One per protected component.
+    pub members: Vec<Member>,
+    /// Why the operation is being wound up before its jobs are done.
+    pub stopping: Option<Stopping>,
+    /// The sealed record while it is written to its places.
+    pub record: Option<BackupRecord>,
+    /// Failed tries of the step at hand.
+    pub misses: u32,
+    /// Do nothing before this time.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// Whether the workspace is held still by this operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Hold {
+    /// It never was.
+    #[default]
+    Free,
+    /// It was asked to hold still; whether it does is not known yet.
+    Quiescing,
+    /// It holds still and gives this consistency.
+    Held(Consistency),
+    /// It was asked to let go.
+    Resuming(Option<Consistency>),
+    /// It is let go.
+    Released(Option<Consistency>),
+}
+
+/// Why an operation is wound up early.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Stopping {
+    /// Somebody asked.
+    Cancelled,
+    /// A clock ran out.
+    Expired,
+}
+
+impl BackupMachine {
+    pub(super) fn turn(&mut self, record: &mut OperationRecord, event: &Event, now: Timestamp, turn: &mut Turn) {
+        let Request::Backup(request) = record.request.clone() else { return };
+        match event {
+            Event::Begun => {}
+            Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
+            Event::Recovered => self.members.iter_mut().for_each(|member| member.run.recover()),
+            Event::CancelRequested => {
+                self.stopping = Some(Stopping::Cancelled);
+                self.retry_at = None;
+            }
+            Event::Done(step, result) => self.on_done(record, &request, step, result, now),
+        }
+        if record.state.is_terminal() {
+            turn.put_backup = self.record.clone().filter(|_| record.backup.is_some());
+            return;
+        }
+        self.watch_clocks(record, &request, now);
+        self.wind_up(&request);
+        self.release(now);
+        note_progress(record, self.members.iter().map(|member| &member.run), now);
+        self.settle(record, &request, now);
+        if !record.state.is_terminal() {
+            self.collect_due(record, &request, now, turn);
+        }
+    }
+
+    fn on_done(
+        &mut self,
+        record: &mut OperationRecord,
+        request: &BackupRequest,
+        step: &Step,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        match step {
+            Step::Inspect => match result {
+                Ok(Outcome::Planned(plan)) => self.on_planned(record, request, plan),
+                Ok(_) => {}
+                Err(error) => fail(record, error.clone()),
+            },
+            Step::Quiesce => self.on_quiesced(record, result, now),
+            Step::Resume => self.on_resumed(record, result, now),
+            Step::WriteRecord => self.on_recorded(record, result, now),
+            Step::Start(id) => self.with_member(id.as_str(), |member| member.run.on_start(result, now)),
+            Step::Poll(id) => self.with_member(id.as_str(), |member| member.run.on_poll(result, now)),
+            Step::CancelJob(id) => self.with_member(id.as_str(), |member| member.run.on_cancel(result)),
+            Step::Verify(id) => self.with_member(id.as_str(), |member| member.on_verified(result, now)),
+            Step::Delete(id) => self.with_member(id.as_str(), |member| member.on_discarded(result, now)),
+            _ => {}
+        }
+    }
+
+    fn with_member(&mut self, id: &str, act: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.run.component().as_str() == id) {
+            act(member);
+        }
+    }
+
+    fn on_planned(&mut self, record: &mut OperationRecord, request: &BackupRequest, plan: &Plan) {
+        if self.plan.is_some() {
+            return;
+        }
+        let findings = plan.components.iter().flat_map(|component| &component.findings);
+        if let Some(error) = blocked(findings.clone(), &request.waivers) {
+            fail(record, error);
+            return;
+        }
+        record.warnings.extend(findings.filter(|finding| finding.severity >= Severity::Warning).map(said));
+        for planned in &plan.components {
+            if planned.component.protection != Protection::Protected {
+                continue;
+            }
+            let key = JobKey::new(record.id.clone(), planned.component.id.clone(), 1);
+            let backup = BackupId::of(&record.id);
+            let component = planned.component.clone();
+            let mut job = BackupJob::new(key, request.workspace.clone(), backup, component, record.started_at);
+            job.base.clone_from(&planned.base);
+            job.retain = request.retain;
+            self.members.push(Member::new(JobRun::new(JobRequest::Backup(job), planned.in_process)));
+        }
+        if self.members.is_empty() {
+            fail(record, Error::new(ErrorKind::InvalidInput, "the workspace has no component to protect").record());
+            return;
+        }
+        self.plan = Some(plan.clone());
+        if self.stopping.is_none() {
+            self.hold = Hold::Quiescing;
+        }
+    }
+
+    fn on_quiesced(&mut self, record: &mut OperationRecord, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+        if self.hold != Hold::Quiescing {
+            return;
+        }
+        match result {
+            Ok(Outcome::Quiesced(level)) => {
+                self.hold = Hold::Held(*level);
+                self.misses = 0;
+                self.retry_at = None;
+                self.members.iter_mut().for_each(|member| member.run.begin(now));
+            }
+            Ok(_) => {}
+            Err(error) => {
+                // Whether it holds still is unknown, so it is told to let go before the operation ends.
+                record.error = Some(error.clone());
+                self.hold = Hold::Resuming(None);
+                self.members.iter_mut().for_each(|member| member.run.stop());
+            }
+        }
+    }
+
+    fn on_resumed(&mut self, record: &mut OperationRecord, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+        let Hold::Resuming(level) = self.hold else { return };
+        match result {
+            Ok(_) => {
+                self.hold = Hold::Released(level);
+                self.released_at = Some(now);
+                self.misses = 0;
+                self.retry_at = None;
+            }
+            Err(error) => {
+                if self.misses == 0 {
+                    record.warnings.push(format!("the workspace could not be resumed yet: {error}"));
+                }
+                self.misses += 1;
+                self.retry_at = Some(now.after(backoff(self.misses)));
+                if self.misses >= TRIES_MAX && record.deadline <= now {
+                    let message = format!("the workspace is still held still and could not be resumed: {error}");
+                    fail(record, Error::new(ErrorKind::NeedsAttention, message).record());
+                }
+            }
+        }
+    }
+
+    fn on_recorded(&mut self, record: &mut OperationRecord, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+        let Some(sealed) = &mut self.record else { return };
+        match result {
+            Ok(_) => self.misses = 0,
+            Err(error) => {
+                self.misses += 1;
+                self.retry_at = Some(now.after(backoff(self.misses)));
+                if self.misses < TRIES_MAX {
+                    return;
+                }
+                // The snapshots exist, so they are catalogued; but a backup whose record is not in all its places
+                // is not a complete one.
+                let issue = Issue::new("record", "workspace", format!("the record beside the data is missing: {error}"));
+                if let Some(component) = sealed.components.iter_mut().find(|c| c.snapshot.is_some()) {
+                    component.issues.push(issue);
+                }
+                sealed.state = crate::catalog::BackupState::Partial;
+            }
+        }
+        let sealed = sealed.clone();
+        seal::conclude(record, &sealed);
+    }
+
+    /// Sees whether the total or the stall clock ran out.
+    fn watch_clocks(&mut self, record: &OperationRecord, request: &BackupRequest, now: Timestamp) {
+        if self.stopping.is_some() || self.record.is_some() {
+            return;
+        }
+        let stalled = request.stall_timeout.is_some_and(|limit| {
+            matches!(self.hold, Hold::Held(_) | Hold::Released(_)) && now.since(record.last_advance) >= limit
+        });
+        if record.deadline <= now || stalled {
+            self.stopping = Some(Stopping::Expired);
+            self.retry_at = None;
+        }
+    }
+
+    /// Stops jobs as far as the reason and the policy ask for it.
+    fn wind_up(&mut self, request: &BackupRequest) {
+        let Some(stopping) = self.stopping else { return };
+        let stop_all = stopping == Stopping::Cancelled || request.on_deadline == OnDeadline::Cancel;
+        let extend = stopping == Stopping::Expired && request.on_deadline == OnDeadline::Extend;
+        for member in &mut self.members {
+            // A job inside this process cannot outlive the operation; what it stored so far is kept.
+            if !extend && (stop_all || member.run.in_process) {
+                member.run.stop();
+            }
+            if !member.run.is_captured() && !extend {
+                member.late = true;
+            }
+        }
+    }
+
+    /// Lets the workspace go as soon as nothing needs it held still.
+    fn release(&mut self, now: Timestamp) {
+        let captured = self.members.iter().all(|member| member.run.is_captured());
+        let due = captured || self.stopping.is_some();
+        match self.hold {
+            Hold::Held(level) if due => self.hold = Hold::Resuming(Some(level)),
+            Hold::Quiescing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
+            Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),
+            _ => {}
+        }
+    }
+
+    /// Detaches, seals or ends the operation when its parts allow it.
+    fn settle(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
+        if matches!(self.hold, Hold::Quiescing | Hold::Held(_) | Hold::Resuming(_)) {
+            return;
+        }
+        if self.plan.is_none() {
+            match self.stopping {
+                Some(Stopping::Cancelled) => self.end_cancelled(record),
+                Some(Stopping::Expired) => fail(record, deadline_error("the deadline passed before the backup began")),
+                None => {}
+            }
+            return;
+        }
+        if !self.members.iter().all(Member::is_settled) {
+            let detaches = self.stopping == Some(Stopping::Expired) && request.on_deadline == OnDeadline::Detach;
+            if detaches && self.members.iter().any(|member| !member.run.has_ended() && !member.run.in_process) {
+                record.state = OperationState::Detached;
+            }
+            return;
+        }
+        if self.stopping == Some(Stopping::Cancelled) {
+            self.end_cancelled(record);
+        } else if self.record.is_none() {
+            self.seal(record, request, now);
+        }
+    }
+
+    fn seal(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
+        if self.members.iter().any(|member| member.snapshot().is_some()) {
+            self.record = seal::record(self, record, request, now);
+            self.retry_at = None;
+            self.misses = 0;
+            return;
+        }
+        let first = self.members.iter().find_map(|member| match &member.run.step {
+            JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
+            _ => None,
+        });
+        let error = record.error.clone().or(first).unwrap_or_else(|| {
+            deadline_error("the deadline passed; what was stored so far is kept and the next backup goes on from there")
+        });
+        fail(record, error);
+    }
+
+    fn end_cancelled(&mut self, record: &mut OperationRecord) {
+        for member in self.members.iter().filter(|member| member.proof == Proof::Kept) {
+            record.issues.extend(member.issues.clone());
+        }
+        record.state = OperationState::Cancelled;
+        record.step = "cancelled".into();
+        record.error = Some(cancelled_error());
+    }
+
+    fn collect_due(&self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp, turn: &mut Turn) {
+        if record.state == OperationState::Running && self.stopping == Some(Stopping::Cancelled) {
+            record.state = OperationState::Cancelling;
+        }
+        record.step = self.step_name().into();
+        if self.stopping.is_none() {
+            turn.wake(record.deadline);
+            if let Some(limit) = request.stall_timeout {
+                turn.wake(record.last_advance.after(limit));
+            }
+        }
+        let due = |at: Option<Timestamp>| at.is_none_or(|at| at <= now);
+        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+            turn.wake(at);
+        }
+        if self.plan.is_none() {
+            turn.effects.push(Effect::InspectWorkspace);
+            return;
+        }
+        let id = QuiesceId::of(&record.id);
+        match self.hold {
+            Hold::Quiescing if due(self.retry_at) => {
+                turn.effects.push(Effect::Quiesce { id, budget: record.deadline.since(now) });
+            }
+            Hold::Resuming(_) if due(self.retry_at) => turn.effects.push(Effect::Resume { id }),
+            _ => {}
+        }
+        if let Some(sealed) = &self.record {
+            if due(self.retry_at) {
+                turn.effects.push(Effect::WriteRecord(Box::new(sealed.clone())));
+            }
+            return;
+        }
+        for member in &self.members {
+            member.collect_due(self.stopping == Some(Stopping::Cancelled), now, turn);
+        }
+    }
+
+    fn step_name(&self) -> &'static str {
+        match (&self.record, &self.plan, self.hold) {
+            (Some(_), _, _) => "recording",
+            (None, None, _) => "inspecting",
+            (None, Some(_), Hold::Quiescing) => "quiescing",
+            (None, Some(_), Hold::Resuming(_)) => "resuming",
+            _ if self.members.iter().all(|member| member.run.has_ended()) => "verifying",
+            _ => "capturing",
+        }
+    }
+}
+
+/// The error of the first blocker that nobody waived.
+pub(super) fn blocked<'a>(findings: impl Iterator<Item = &'a Finding>, waivers: &[String]) -> Option<ErrorRecord> {
+    let mut blockers =
+        findings.filter(|finding| finding.severity == Severity::Blocker && !waivers.contains(&finding.check));
+    let first = blockers.next()?;
+    let mut message = said(first);
+    for more in blockers {
+        message.push_str("; ");
+        message.push_str(&said(more));
+    }
+    Some(Error::new(ErrorKind::InvalidInput, message).with("check", &first.check).record())
+}
+
+pub(super) fn said(finding: &Finding) -> String {
+    format!("{} ({})", finding.message, finding.check)
+}

@@ -1,0 +1,214 @@
+//! How a deletion goes: mark the backup, delete each snapshot and read back that it is gone, remove the records.
+//!
+//! The mark comes first, so that a backup that may have lost a snapshot is never offered for restore.
+
+use serde::{Deserialize, Serialize};
+
+use super::backup::TRIES_MAX;
+use super::effect::{Effect, Event, Outcome, Step, missing_backup};
+use super::job::backoff;
+use super::{Turn, cancelled_error, deadline_error, fail};
+use crate::catalog::{BackupRecord, BackupState};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, ErrorRecord};
+use crate::id::ComponentId;
+use crate::operation::{OperationRecord, OperationState, Request};
+use crate::provider::DeleteState;
+use crate::snapshot::SnapshotRef;
+
+/// The stored state of a deletion.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeleteMachine {
+    /// Where it stands.
+    pub stage: DeleteStage,
+    /// The backup as it was before it was marked.
+    pub backup: Option<BackupRecord>,
+    /// One per snapshot.
+    pub members: Vec<DeleteMember>,
+    /// Failed tries of the step at hand.
+    pub misses: u32,
+    /// Do nothing before this time.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// Where a deletion stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum DeleteStage {
+    /// Nothing was done yet.
+    #[default]
+    Inspecting,
+    /// The backup is marked; its snapshots are going.
+    Deleting,
+    /// The snapshots are gone; the records beside the data are going.
+    RemovingRecord,
+}
+
+/// One snapshot in a running deletion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeleteMember {
+    /// Whose snapshot.
+    pub component: ComponentId,
+    /// The snapshot.
+    pub snapshot: SnapshotRef,
+    /// Whether it was read back as gone.
+    pub gone: bool,
+    /// Answers in a row that were neither gone nor a refusal.
+    pub misses: u32,
+    /// Do not ask again before this time.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl DeleteMachine {
+    pub(super) fn turn(&mut self, record: &mut OperationRecord, event: &Event, now: Timestamp, turn: &mut Turn) {
+        let Request::Delete(request) = record.request.clone() else { return };
+        match event {
+            Event::CancelRequested if self.stage == DeleteStage::Inspecting => {
+                fail(record, cancelled_error());
+                record.state = OperationState::Cancelled;
+            }
+            Event::CancelRequested => {
+                record.warnings.push("a deletion that has begun is carried to its end".into());
+            }
+            Event::Done(Step::Inspect, Ok(Outcome::Inspected(found))) if self.stage == DeleteStage::Inspecting => {
+                match &found.backup {
+                    None => fail(record, missing_backup(&request.backup)),
+                    Some(backup) => self.mark(record, backup, turn),
+                }
+            }
+            Event::Done(Step::Inspect, Err(error)) => fail(record, error.clone()),
+            Event::Done(Step::Delete(id), result) => self.on_deleted(record, id, result, now, turn),
+            Event::Done(Step::DeleteRecord, result) => self.on_record_gone(record, result, now, turn),
+            _ => {}
+        }
+        if record.state.is_terminal() {
+            return;
+        }
+        if record.deadline <= now {
+            fail(record, deadline_error("the deadline passed; deleting the backup again goes on from here"));
+            return;
+        }
+        if self.stage == DeleteStage::Deleting && self.members.iter().all(|member| member.gone) {
+            self.stage = DeleteStage::RemovingRecord;
+        }
+        self.collect_due(record, now, turn);
+    }
+
+    fn mark(&mut self, record: &mut OperationRecord, backup: &BackupRecord, turn: &mut Turn) {
+        if backup.held {
+            let message = "the backup is held; release the hold first";
+            fail(record, Error::new(ErrorKind::PermissionDenied, message).record());
+            return;
+        }
+        record.backup = Some(backup.id.clone());
+        self.backup = Some(backup.clone());
+        for component in &backup.components {
+            if let Some(snapshot) = &component.snapshot {
+                self.members.push(DeleteMember {
+                    component: component.component.id.clone(),
+                    snapshot: snapshot.clone(),
+                    gone: false,
+                    misses: 0,
+                    retry_at: None,
+                });
+            }
+        }
+        let mut marked = backup.clone();
+        marked.state = BackupState::Deleting;
+        turn.put_backup = Some(marked);
+        self.stage = DeleteStage::Deleting;
+    }
+
+    fn on_deleted(
+        &mut self,
+        record: &mut OperationRecord,
+        id: &ComponentId,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        let Some(member) = self.members.iter_mut().find(|member| member.component == *id) else { return };
+        let refused = match result {
+            Ok(Outcome::Deleted(DeleteState::Gone)) => {
+                member.gone = true;
+                return;
+            }
+            Ok(Outcome::Deleted(DeleteState::Locked { until, reason })) => {
+                let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
+                Some(Error::new(ErrorKind::PermissionDenied, format!("{id} is locked{until}: {reason}")).record())
+            }
+            Ok(Outcome::Deleted(DeleteState::Stuck { reason })) => {
+                let message = format!("the provider kept the snapshot of {id} although it answered success: {reason}");
+                Some(Error::new(ErrorKind::NeedsAttention, message).record())
+            }
+            // A deletion on its way is asked about until the deadline.
+            Ok(_) => None,
+            Err(error) => (member.misses + 1 >= TRIES_MAX).then(|| error.clone()),
+        };
+        member.misses += 1;
+        member.retry_at = Some(now.after(backoff(member.misses)));
+        if let Some(error) = refused {
+            fail(record, error);
+            // Where nothing is gone the backup is as good as it was.
+            if self.members.iter().all(|member| !member.gone) {
+                turn.put_backup.clone_from(&self.backup);
+            }
+        }
+    }
+
+    fn on_record_gone(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        match result {
+            Ok(_) => {
+                record.state = OperationState::Completed;
+                record.step = "deleted".into();
+                turn.remove_backup.clone_from(&record.backup);
+            }
+            Err(error) => {
+                self.misses += 1;
+                self.retry_at = Some(now.after(backoff(self.misses)));
+                if self.misses >= TRIES_MAX {
+                    fail(record, error.clone());
+                }
+            }
+        }
+    }
+
+    fn collect_due(&self, record: &mut OperationRecord, now: Timestamp, turn: &mut Turn) {
+        turn.wake(record.deadline);
+        match (self.stage, &self.backup) {
+            (DeleteStage::Inspecting, _) => {
+                record.step = "inspecting".into();
+                turn.effects.push(Effect::InspectBackup);
+            }
+            (DeleteStage::Deleting, _) => {
+                record.step = "deleting".into();
+                for member in self.members.iter().filter(|member| !member.gone) {
+                    match member.retry_at.filter(|at| *at > now) {
+                        Some(at) => turn.wake(at),
+                        None => turn.effects.push(Effect::DeleteSnapshot {
+                            component: member.component.clone(),
+                            snapshot: member.snapshot.clone(),
+                        }),
+                    }
+                }
+            }
+            (DeleteStage::RemovingRecord, Some(backup)) => {
+                record.step = "removing records".into();
+                match self.retry_at.filter(|at| *at > now) {
+                    Some(at) => turn.wake(at),
+                    None => turn.effects.push(Effect::DeleteRecord(Box::new(backup.clone()))),
+                }
+            }
+            (DeleteStage::RemovingRecord, None) => {}
+        }
+    }
+}

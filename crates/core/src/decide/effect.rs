@@ -1,0 +1,280 @@
+//! Effects, the steps they belong to, and the events that answer them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::catalog::BackupRecord;
+use crate::clock::Timestamp;
+use crate::error::ErrorRecord;
+use crate::id::{BackupId, ComponentId, QuiesceId};
+use crate::plan::Plan;
+use crate::provider::{
+    Candidate, CancelOutcome, DeleteState, Finding, JobRef, JobRequest, JobStatus, Readiness, RestoredResource,
+};
+use crate::provisioner::{ProvisionRequest, Provisioned};
+use crate::snapshot::{Depth, SnapshotRef, Verification};
+use crate::workspace::Consistency;
+
+/// One call to the outside that is due.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Read the workspace and run every preflight.
+    InspectWorkspace,
+    /// Read the backup and run the preflight of the restore.
+    InspectBackup,
+    /// Hold the workspace still.
+    Quiesce {
+        /// The hold's id.
+        id: QuiesceId,
+        /// The longest time it may last.
+        budget: Duration,
+    },
+    /// Let the workspace go.
+    Resume {
+        /// The hold's id.
+        id: QuiesceId,
+    },
+    /// Start a job.
+    Start(JobRequest),
+    /// Look for a job whose start had no answer.
+    Find {
+        /// The request whose answer was lost.
+        request: JobRequest,
+        /// When its intent was written.
+        since: Timestamp,
+    },
+    /// Ask a job how it is.
+    Poll {
+        /// Whose job.
+        component: ComponentId,
+        /// The job.
+        job: JobRef,
+        /// Not sooner than this from now.
+        after: Duration,
+    },
+    /// Ask a job to stop.
+    CancelJob {
+        /// Whose job.
+        component: ComponentId,
+        /// The job.
+        job: JobRef,
+    },
+    /// Verify a snapshot before it is relied upon.
+    Verify {
+        /// Whose snapshot.
+        component: ComponentId,
+        /// The snapshot.
+        snapshot: SnapshotRef,
+        /// How deep.
+        depth: Depth,
+    },
+    /// Write the backup's record beside the data.
+    WriteRecord(Box<BackupRecord>),
+    /// Make the new workspace.
+    Provision(Box<ProvisionRequest>),
+    /// Do what is left after a restore job.
+    FinishRestore(RestoredResource),
+    /// Attach the restored resources.
+    Attach {
+        /// The new workspace.
+        made: Provisioned,
+        /// What was restored.
+        resources: Vec<RestoredResource>,
+    },
+    /// Start the new workspace.
+    Activate(Provisioned),
+    /// Remove a resource that this restore made.
+    Discard(RestoredResource),
+    /// Remove the new workspace.
+    DiscardWorkspace(Provisioned),
+    /// Delete a snapshot.
+    DeleteSnapshot {
+        /// Whose snapshot.
+        component: ComponentId,
+        /// The snapshot.
+        snapshot: SnapshotRef,
+    },
+    /// Remove the backup's record beside the data.
+    DeleteRecord(Box<BackupRecord>),
+}
+
+/// Names the place of an effect in its operation. No two effects of one step run at once.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Step {
+    /// [`Effect::InspectWorkspace`] or [`Effect::InspectBackup`].
+    Inspect,
+    /// [`Effect::Quiesce`].
+    Quiesce,
+    /// [`Effect::Resume`].
+    Resume,
+    /// [`Effect::Start`] and [`Effect::Find`].
+    Start(ComponentId),
+    /// [`Effect::Poll`].
+    Poll(ComponentId),
+    /// [`Effect::CancelJob`].
+    CancelJob(ComponentId),
+    /// [`Effect::Verify`].
+    Verify(ComponentId),
+    /// [`Effect::WriteRecord`].
+    WriteRecord,
+    /// [`Effect::Provision`].
+    Provision,
+    /// [`Effect::FinishRestore`].
+    FinishRestore(ComponentId),
+    /// [`Effect::Attach`].
+    Attach,
+    /// [`Effect::Activate`].
+    Activate,
+    /// [`Effect::Discard`].
+    Discard(ComponentId),
+    /// [`Effect::DiscardWorkspace`].
+    DiscardWorkspace,
+    /// [`Effect::DeleteSnapshot`].
+    Delete(ComponentId),
+    /// [`Effect::DeleteRecord`].
+    DeleteRecord,
+}
+
+impl Effect {
+    /// The step this effect belongs to.
+    pub fn step(&self) -> Step {
+        match self {
+            Self::InspectWorkspace | Self::InspectBackup => Step::Inspect,
+            Self::Quiesce { .. } => Step::Quiesce,
+            Self::Resume { .. } => Step::Resume,
+            Self::Start(request) | Self::Find { request, .. } => Step::Start(request.key().component().clone()),
+            Self::Poll { component, .. } => Step::Poll(component.clone()),
+            Self::CancelJob { component, .. } => Step::CancelJob(component.clone()),
+            Self::Verify { component, .. } => Step::Verify(component.clone()),
+            Self::WriteRecord(_) => Step::WriteRecord,
+            Self::Provision(_) => Step::Provision,
+            Self::FinishRestore(resource) => Step::FinishRestore(resource.component.clone()),
+            Self::Attach { .. } => Step::Attach,
+            Self::Activate(_) => Step::Activate,
+            Self::Discard(resource) => Step::Discard(resource.component.clone()),
+            Self::DiscardWorkspace(_) => Step::DiscardWorkspace,
+            Self::DeleteSnapshot { component, .. } => Step::Delete(component.clone()),
+            Self::DeleteRecord(_) => Step::DeleteRecord,
+        }
+    }
+
+    /// The action's name in the ledger; `None` for calls that change nothing outside.
+    pub fn ledger_action(&self) -> Option<&'static str> {
+        match self {
+            Self::InspectWorkspace
+            | Self::InspectBackup
+            | Self::Find { .. }
+            | Self::Poll { .. }
+            | Self::Verify { .. } => None,
+            Self::Quiesce { .. } => Some("quiesce"),
+            Self::Resume { .. } => Some("resume"),
+            Self::Start(_) => Some("start"),
+            Self::CancelJob { .. } => Some("cancel"),
+            Self::WriteRecord(_) => Some("write-record"),
+            Self::Provision(_) => Some("provision"),
+            Self::FinishRestore(_) => Some("finish-restore"),
+            Self::Attach { .. } => Some("attach"),
+            Self::Activate(_) => Some("activate"),
+            Self::Discard(_) => Some("discard"),
+            Self::DiscardWorkspace(_) => Some("discard-workspace"),
+            Self::DeleteSnapshot { .. } => Some("delete"),
+            Self::DeleteRecord(_) => Some("delete-record"),
+        }
+    }
+}
+
+impl Step {
+    /// The component this step works on, or `workspace`.
+    pub fn subject(&self) -> &str {
+        match self {
+            Self::Start(id)
+            | Self::Poll(id)
+            | Self::CancelJob(id)
+            | Self::Verify(id)
+            | Self::FinishRestore(id)
+            | Self::Discard(id)
+            | Self::Delete(id) => id.as_str(),
+            _ => "workspace",
+        }
+    }
+}
+
+/// What happened.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The operation was just submitted.
+    Begun,
+    /// This process took the operation over: nothing of it runs now, and any call may have been cut short.
+    Recovered,
+    /// Time passed.
+    Tick,
+    /// Somebody asked the operation to stop.
+    CancelRequested,
+    /// An effect answered.
+    Done(Step, Result<Outcome, ErrorRecord>),
+}
+
+/// What an effect answered.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// To [`Effect::InspectWorkspace`].
+    Planned(Box<Plan>),
+    /// To [`Effect::InspectBackup`].
+    Inspected(Box<Inspection>),
+    /// To [`Effect::Quiesce`].
+    Quiesced(Consistency),
+    /// To [`Effect::Start`].
+    Started(JobRef),
+    /// To [`Effect::Find`].
+    Found(Vec<Candidate>),
+    /// To [`Effect::Poll`].
+    Polled(Box<JobStatus>),
+    /// To [`Effect::CancelJob`].
+    CancelAsked(CancelOutcome),
+    /// To [`Effect::Verify`].
+    Verified(Verification),
+    /// To [`Effect::Provision`].
+    Provisioned(Box<Provisioned>),
+    /// To [`Effect::FinishRestore`].
+    Finished(Readiness),
+    /// To [`Effect::DeleteSnapshot`].
+    Deleted(DeleteState),
+    /// To every effect that answers nothing else.
+    Done,
+}
+
+/// What is known before a restore or a deletion begins.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Inspection {
+    /// The backup; `None` where the catalog has none with this id.
+    pub backup: Option<BackupRecord>,
+    /// What the preflight found.
+    pub findings: Vec<Finding>,
+    /// Whether a component's jobs run inside this process.
+    pub in_process: BTreeMap<ComponentId, bool>,
+}
+
+impl Inspection {
+    /// An inspection.
+    pub fn new(
+        backup: Option<BackupRecord>,
+        findings: Vec<Finding>,
+        in_process: BTreeMap<ComponentId, bool>,
+    ) -> Self {
+        Self { backup, findings, in_process }
+    }
+}
+
+/// The id of a backup as an effect needs it in messages.
+pub(super) fn missing_backup(id: &BackupId) -> ErrorRecord {
+    crate::error::Error::new(
+        crate::error::ErrorKind::NotFound,
+        format!("backup {id} is not in the catalog"),
+    )
+    .record()
+}

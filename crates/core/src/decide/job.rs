@@ -1,0 +1,344 @@
+//! The life of one job inside an operation: started, found again, followed, stopped, ended.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::decide::effect::{Effect, Outcome};
+use crate::error::{Effect as Applied, Error, ErrorKind, ErrorRecord};
+use crate::id::ComponentId;
+use crate::provider::{
+    CancelOutcome, Candidate, Evidence, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress,
+};
+
+/// How many attempts a job gets when the provider lets it expire unstarted.
+const ATTEMPTS_MAX: u32 = 3;
+/// How often a start may be answered "busy" before the job fails.
+const BUSY_WAITS_MAX: u32 = 1000;
+
+/// Where a job stands in its operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JobStep {
+    /// Not begun.
+    Pending,
+    /// Its intent is written; the start is due or under way.
+    Starting,
+    /// Whether it was started is unknown: look before acting.
+    Reconciling,
+    /// The resource is busy; try again then.
+    Waiting {
+        /// When to try again.
+        until: Timestamp,
+    },
+    /// It runs outside.
+    Running {
+        /// The job.
+        job: JobRef,
+    },
+    /// It was asked to stop.
+    Stopping {
+        /// The job.
+        job: JobRef,
+        /// Whether the provider was told.
+        asked: bool,
+    },
+    /// It ended.
+    Ended(JobEnd),
+}
+
+/// How a job ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum JobEnd {
+    /// It has a result; its status may list issues.
+    Succeeded,
+    /// It has none.
+    Failed(ErrorRecord),
+    /// It was stopped, or never begun because the operation stopped first.
+    Cancelled,
+}
+
+/// One job of an operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct JobRun {
+    /// What is asked for; its key carries the attempt.
+    pub request: JobRequest,
+    /// Whether it runs inside the process.
+    pub in_process: bool,
+    /// Where it stands.
+    pub step: JobStep,
+    /// When the intent of the current attempt was written.
+    pub since: Option<Timestamp>,
+    /// The newest answer to a poll.
+    pub status: Option<JobStatus>,
+    /// Polls in a row that failed, or starts in a row that found the resource busy.
+    pub misses: u32,
+    /// The provider said that it cannot stop the job.
+    pub unstoppable: bool,
+}
+
+impl JobRun {
+    /// A job that has not begun.
+    pub fn new(request: JobRequest, in_process: bool) -> Self {
+        Self { request, in_process, step: JobStep::Pending, since: None, status: None, misses: 0, unstoppable: false }
+    }
+
+    /// The component it works on.
+    pub fn component(&self) -> &ComponentId {
+        self.request.key().component()
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.status.as_ref().map(|status| status.progress).unwrap_or_default()
+    }
+
+    /// Whether it ended.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.step, JobStep::Ended(_))
+    }
+
+    /// Whether the whole content is captured, so that the workspace need not hold still for it.
+    pub fn is_captured(&self) -> bool {
+        self.has_ended() || self.status.as_ref().is_some_and(|status| status.captured.is_some())
+    }
+
+    /// Begins it: the intent is written with the state that this makes.
+    pub(super) fn begin(&mut self, now: Timestamp) {
+        if self.step == JobStep::Pending {
+            self.step = JobStep::Starting;
+            self.since = Some(now);
+        }
+    }
+
+    /// After a takeover: a start that was cut short is looked for before it is repeated.
+    pub(super) fn recover(&mut self) {
+        if self.step == JobStep::Starting {
+            self.step = JobStep::Reconciling;
+        }
+        if let JobStep::Stopping { asked, .. } = &mut self.step {
+            *asked = false;
+        }
+        self.misses = 0;
+    }
+
+    /// Stops it: what has not begun never begins, what may run is asked to stop.
+    pub(super) fn stop(&mut self) {
+        match &self.step {
+            JobStep::Pending | JobStep::Waiting { .. } => self.step = JobStep::Ended(JobEnd::Cancelled),
+            JobStep::Running { job } if !self.unstoppable => {
+                self.step = JobStep::Stopping { job: job.clone(), asked: false };
+            }
+            // A start under way is stopped once its answer names the job.
+            JobStep::Starting
+            | JobStep::Reconciling
+            | JobStep::Running { .. }
+            | JobStep::Stopping { .. }
+            | JobStep::Ended(_) => {}
+        }
+    }
+
+    /// Time passed: a wait may be over.
+    pub(super) fn tick(&mut self, now: Timestamp) {
+        if let JobStep::Waiting { until } = self.step
+            && until <= now
+        {
+            self.step = JobStep::Starting;
+        }
+    }
+
+    /// What is due for this job.
+    pub(super) fn due(&self) -> Option<Effect> {
+        let component = self.component().clone();
+        match &self.step {
+            JobStep::Starting => Some(Effect::Start(self.request.clone())),
+            JobStep::Reconciling => {
+                Some(Effect::Find { request: self.request.clone(), since: self.since? })
+            }
+            JobStep::Running { job } => {
+                Some(Effect::Poll { component, job: job.clone(), after: self.poll_delay() })
+            }
+            JobStep::Stopping { job, asked: false } => Some(Effect::CancelJob { component, job: job.clone() }),
+            JobStep::Stopping { job, asked: true } => {
+                Some(Effect::Poll { component, job: job.clone(), after: self.poll_delay() })
+            }
+            JobStep::Pending | JobStep::Waiting { .. } | JobStep::Ended(_) => None,
+        }
+    }
+
+    /// When time alone changes something.
+    pub(super) fn wake_at(&self) -> Option<Timestamp> {
+        match self.step {
+            JobStep::Waiting { until } => Some(until),
+            _ => None,
+        }
+    }
+
+    fn poll_delay(&self) -> Duration {
+        if self.misses > 0 {
+            return backoff(self.misses);
+        }
+        self.status.as_ref().and_then(|status| status.poll_after).unwrap_or_default()
+    }
+
+    /// The answer to a start or to the search for one.
+    pub(super) fn on_start(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+        if !matches!(self.step, JobStep::Starting | JobStep::Reconciling) {
+            return;
+        }
+        match result {
+            Ok(Outcome::Started(job)) => self.run(job.clone()),
+            Ok(Outcome::Found(candidates)) => self.on_found(candidates, now),
+            Ok(_) => self.fail(unexpected("an answer to a start was of another kind")),
+            Err(error) if error.kind == ErrorKind::Busy => self.wait(now, error.clone()),
+            Err(error) if self.step == JobStep::Reconciling => self.look_again(now, error.clone()),
+            Err(error) if error.effect == Applied::MaybeApplied => self.step = JobStep::Reconciling,
+            Err(error) => self.fail(error.clone()),
+        }
+    }
+
+    fn on_found(&mut self, candidates: &[Candidate], now: Timestamp) {
+        let with = |evidence| candidates.iter().find(|candidate| candidate.evidence == evidence);
+        let likely = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Likely).count();
+        if let Some(proven) = with(Evidence::Proven) {
+            self.run(proven.job.clone());
+        } else if likely == 1
+            && let Some(candidate) = with(Evidence::Likely)
+        {
+            // It is followed now and joins only if its snapshot proves to carry our mark.
+            self.run(candidate.job.clone());
+        } else if let Some(foreign) = with(Evidence::Foreign) {
+            let message = format!("job {} of somebody else holds the resource", foreign.job.id);
+            self.wait(now, Error::new(ErrorKind::Busy, message).record());
+        } else {
+            self.step = JobStep::Starting;
+        }
+    }
+
+    fn run(&mut self, job: JobRef) {
+        self.step = JobStep::Running { job };
+        self.misses = 0;
+    }
+
+    fn wait(&mut self, now: Timestamp, error: ErrorRecord) {
+        self.misses += 1;
+        if self.misses > BUSY_WAITS_MAX {
+            self.fail(error);
+        } else {
+            self.step = JobStep::Waiting { until: now.after(backoff(self.misses + 3)) };
+        }
+    }
+
+    /// A search that failed says nothing about the job, so it is repeated; the operation's deadline bounds it.
+    fn look_again(&mut self, now: Timestamp, error: ErrorRecord) {
+        self.misses += 1;
+        if self.misses > BUSY_WAITS_MAX {
+            self.fail(error);
+        } else {
+            // Waiting leads back to the start, which is safe: the key makes it find what the first one made.
+            self.step = JobStep::Waiting { until: now.after(backoff(self.misses)) };
+        }
+    }
+
+    /// The answer to a poll. A poll that failed says nothing about the job, so it is repeated.
+    pub(super) fn on_poll(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+        let stopping = match &self.step {
+            JobStep::Running { .. } => false,
+            JobStep::Stopping { .. } => true,
+            _ => return,
+        };
+        match result {
+            Ok(Outcome::Polled(status)) => self.on_status(status, stopping, now),
+            Ok(_) => self.misses += 1,
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.step = JobStep::Reconciling;
+                self.misses = 0;
+            }
+            Err(_) => self.misses += 1,
+        }
+    }
+
+    fn on_status(&mut self, status: &JobStatus, stopping: bool, now: Timestamp) {
+        self.misses = 0;
+        let mut status = status.clone();
+        if let Some(earlier) = &self.status {
+            status.progress.bytes_done = status.progress.bytes_done.max(earlier.progress.bytes_done);
+            status.progress.files_done = status.progress.files_done.max(earlier.progress.files_done);
+        }
+        let state = status.state.clone();
+        self.status = Some(status);
+        match state {
+            JobState::Succeeded | JobState::SucceededWithIssues => self.step = JobStep::Ended(JobEnd::Succeeded),
+            JobState::Failed(error) => self.fail(error),
+            JobState::Cancelled => self.step = JobStep::Ended(JobEnd::Cancelled),
+            JobState::Lost | JobState::Expired if stopping => self.step = JobStep::Ended(JobEnd::Cancelled),
+            JobState::Lost => {
+                self.step = JobStep::Starting;
+                self.since = Some(now);
+            }
+            JobState::Expired => self.try_anew(now),
+            // It was asked and runs on as if it had not been: ask again.
+            JobState::Queued | JobState::Running if stopping => self.ask_again(),
+            JobState::Queued | JobState::Running | JobState::Cancelling | JobState::Unknown(_) => {}
+        }
+    }
+
+    fn ask_again(&mut self) {
+        if let JobStep::Stopping { asked, .. } = &mut self.step {
+            *asked = false;
+        }
+    }
+
+    fn try_anew(&mut self, now: Timestamp) {
+        let key = self.request.key();
+        if key.attempt() >= ATTEMPTS_MAX {
+            let message = format!("the provider let the job expire unstarted {ATTEMPTS_MAX} times");
+            self.fail(Error::new(ErrorKind::Unavailable, message).record());
+            return;
+        }
+        let next = JobKey::new(key.operation().clone(), key.component().clone(), key.attempt() + 1);
+        match &mut self.request {
+            JobRequest::Backup(job) => job.key = next,
+            JobRequest::Restore(job) => job.key = next,
+        }
+        self.step = JobStep::Starting;
+        self.since = Some(now);
+        self.status = None;
+    }
+
+    /// The answer to asking the job to stop.
+    pub(super) fn on_cancel(&mut self, result: &Result<Outcome, ErrorRecord>) {
+        let JobStep::Stopping { job, .. } = &self.step else { return };
+        let job = job.clone();
+        match result {
+            Ok(Outcome::CancelAsked(CancelOutcome::Unsupported)) => {
+                self.unstoppable = true;
+                self.step = JobStep::Running { job };
+            }
+            Ok(_) => self.step = JobStep::Stopping { job, asked: true },
+            // The poll that follows shows whether it ended by itself; if not, it is asked again.
+            Err(_) => {
+                self.misses += 1;
+                self.step = JobStep::Stopping { job, asked: true };
+            }
+        }
+    }
+
+    fn fail(&mut self, error: ErrorRecord) {
+        self.step = JobStep::Ended(JobEnd::Failed(error));
+    }
+}
+
+fn unexpected(message: &str) -> ErrorRecord {
+    Error::new(ErrorKind::Unexpected, message).record()
+}
+
+/// Doubling delays from half a second to a minute.
+pub(super) fn backoff(misses: u32) -> Duration {
+    Duration::from_millis(500u64.saturating_mul(1 << misses.min(7).saturating_sub(1))).min(Duration::from_secs(60))
+}

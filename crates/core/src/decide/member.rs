@@ -1,0 +1,136 @@
+//! One component in a running backup: its job, and what becomes of the snapshot the job makes.
+
+use serde::{Deserialize, Serialize};
+
+use super::Turn;
+use super::backup::TRIES_MAX;
+use super::effect::{Effect, Outcome};
+use super::job::{JobEnd, JobRun, JobStep, backoff};
+use crate::clock::Timestamp;
+use crate::error::ErrorRecord;
+use crate::provider::{DeleteState, Issue};
+use crate::snapshot::{Depth, SnapshotRef};
+
+/// One component in a running backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Member {
+    /// Its job.
+    pub run: JobRun,
+    /// Whether its content was captured only after the workspace was let go.
+    pub late: bool,
+    /// What became of its snapshot after the job ended.
+    pub proof: Proof,
+    /// What went wrong beyond what the job reports.
+    pub issues: Vec<Issue>,
+    /// Failed tries of the step at hand.
+    pub misses: u32,
+    /// Do nothing with the snapshot before this time.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// What is known of a member's snapshot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Proof {
+    /// Not looked at yet.
+    Open,
+    /// Verified to this depth.
+    Verified(Depth),
+    /// Verification found damage, or could not be done.
+    Doubtful,
+    /// Deleted again, because the operation was cancelled.
+    Discarded,
+    /// The operation was cancelled but the snapshot could not be deleted.
+    Kept,
+}
+
+impl Member {
+    pub(super) fn new(run: JobRun) -> Self {
+        Self { run, late: false, proof: Proof::Open, issues: Vec::new(), misses: 0, retry_at: None }
+    }
+
+    /// The snapshot, once the job ended with one.
+    pub fn snapshot(&self) -> Option<&SnapshotRef> {
+        match self.run.step {
+            JobStep::Ended(JobEnd::Succeeded) => self.run.status.as_ref()?.snapshot.as_ref(),
+            _ => None,
+        }
+    }
+
+    pub(super) fn is_settled(&self) -> bool {
+        self.run.has_ended() && (self.proof != Proof::Open || self.snapshot().is_none())
+    }
+
+    pub(super) fn collect_due(&self, cancelled: bool, now: Timestamp, turn: &mut Turn) {
+        if let Some(at) = self.run.wake_at() {
+            turn.wake(at);
+        }
+        turn.effects.extend(self.run.due());
+        let Some(snapshot) = self.snapshot().filter(|_| self.proof == Proof::Open) else { return };
+        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+            turn.wake(at);
+            return;
+        }
+        let component = self.run.component().clone();
+        let snapshot = snapshot.clone();
+        turn.effects.push(if cancelled {
+            Effect::DeleteSnapshot { component, snapshot }
+        } else {
+            Effect::Verify { component, snapshot, depth: Depth::Sized }
+        });
+    }
+
+    pub(super) fn on_verified(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+        if self.proof != Proof::Open {
+            return;
+        }
+        match result {
+            Ok(Outcome::Verified(verification)) if verification.is_good() => {
+                self.proof = Proof::Verified(verification.depth);
+            }
+            Ok(Outcome::Verified(verification)) => {
+                self.proof = Proof::Doubtful;
+                self.issues.extend(verification.problems.iter().cloned());
+            }
+            Ok(_) => {}
+            Err(error) => {
+                self.misses += 1;
+                self.retry_at = Some(now.after(backoff(self.misses)));
+                if self.misses >= TRIES_MAX {
+                    self.proof = Proof::Doubtful;
+                    self.issues.push(self.issue("unverified", error.to_string()));
+                }
+            }
+        }
+    }
+
+    pub(super) fn on_discarded(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+        if self.proof != Proof::Open {
+            return;
+        }
+        let kept = match result {
+            Ok(Outcome::Deleted(DeleteState::Gone)) => {
+                self.proof = Proof::Discarded;
+                return;
+            }
+            Ok(Outcome::Deleted(DeleteState::Locked { reason, .. } | DeleteState::Stuck { reason })) => {
+                Some(reason.clone())
+            }
+            Ok(_) => (self.misses + 1 >= TRIES_MAX).then(|| "it is still being deleted".to_owned()),
+            Err(error) => (self.misses + 1 >= TRIES_MAX).then(|| error.to_string()),
+        };
+        self.misses += 1;
+        self.retry_at = Some(now.after(backoff(self.misses)));
+        if let Some(reason) = kept {
+            self.proof = Proof::Kept;
+            self.issues.push(self.issue("not-undone", format!("the snapshot of the cancelled backup remains: {reason}")));
+        }
+    }
+
+    fn issue(&self, kind: &str, message: String) -> Issue {
+        Issue::new(kind, self.run.component().as_str(), message)
+    }
+}
+

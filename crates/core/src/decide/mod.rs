@@ -1,0 +1,161 @@
+//! The pure core: what to do next, as a function of what is stored and what happened.
+//!
+//! [`decide`] takes an operation's record and an event and answers the next record together with the effects that
+//! are due. It reads no clock, makes no call and keeps nothing. The driver stores the next record, with an intent
+//! for each outside call, *before* it runs any effect; after a crash the same function says what is still due.
+
+mod backup;
+mod delete;
+mod effect;
+mod job;
+mod member;
+mod restore;
+mod seal;
+
+use serde::{Deserialize, Serialize};
+
+pub use backup::{BackupMachine, Hold, Stopping};
+pub use delete::{DeleteMachine, DeleteMember, DeleteStage};
+pub use effect::{Effect, Event, Inspection, Outcome, Step};
+pub use job::{JobEnd, JobRun, JobStep};
+pub use member::{Member, Proof};
+pub use restore::{RestoreMachine, RestoreMember, RestoreStage};
+
+use crate::catalog::BackupRecord;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, ErrorRecord};
+use crate::id::BackupId;
+use crate::operation::{OperationRecord, OperationState, Request};
+use crate::provider::Progress;
+
+/// The stored state of one operation, by its kind.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "machine")]
+#[non_exhaustive]
+pub enum Machine {
+    /// A backup.
+    Backup(Box<BackupMachine>),
+    /// A restore.
+    Restore(Box<RestoreMachine>),
+    /// A deletion.
+    Delete(Box<DeleteMachine>),
+}
+
+impl Machine {
+    /// The first state of a request.
+    pub fn new(request: &Request) -> Self {
+        match request {
+            Request::Backup(_) => Self::Backup(Box::default()),
+            Request::Restore(_) => Self::Restore(Box::default()),
+            Request::Delete(_) => Self::Delete(Box::default()),
+        }
+    }
+}
+
+/// The answer of [`decide`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Decision {
+    /// The operation from now on; to be stored before any effect runs.
+    pub record: OperationRecord,
+    /// Everything that is due. An effect whose [`Step`] already runs is not to be started again.
+    pub effects: Vec<Effect>,
+    /// When to look again although nothing happened ([`Event::Tick`]).
+    pub wake_at: Option<Timestamp>,
+    /// A backup to store together with the record.
+    pub put_backup: Option<BackupRecord>,
+    /// A backup to remove together with the record.
+    pub remove_backup: Option<BackupId>,
+}
+
+/// What a machine answers to one event; [`decide`] makes a [`Decision`] of it.
+#[derive(Debug, Default)]
+struct Turn {
+    effects: Vec<Effect>,
+    wake_at: Option<Timestamp>,
+    put_backup: Option<BackupRecord>,
+    remove_backup: Option<BackupId>,
+}
+
+impl Turn {
+    fn wake(&mut self, at: Timestamp) {
+        self.wake_at = Some(self.wake_at.map_or(at, |earlier| earlier.min(at)));
+    }
+}
+
+/// Decides what an operation does next.
+///
+/// The function is total: an event that no longer matters changes nothing, and an ended operation has nothing due.
+///
+/// ```
+/// use stillpoint_core::decide::{decide, Effect, Event};
+/// use stillpoint_core::{BackupRequest, OperationRecord, Request, Timestamp};
+///
+/// let now = Timestamp::from_millis(0);
+/// let request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
+/// let record = OperationRecord::submitted(Request::Backup(request), now);
+/// let decision = decide(&record, &Event::Begun, now);
+/// assert!(matches!(decision.effects.as_slice(), [Effect::InspectWorkspace]));
+/// ```
+pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decision {
+    let mut next = record.clone();
+    if next.state.is_terminal() {
+        return Decision { record: next, effects: Vec::new(), wake_at: None, put_backup: None, remove_backup: None };
+    }
+    let mut turn = Turn::default();
+    let mut machine = next.machine.clone();
+    match &mut machine {
+        Machine::Backup(backup) => backup.turn(&mut next, event, now, &mut turn),
+        Machine::Restore(restore) => restore.turn(&mut next, event, now, &mut turn),
+        Machine::Delete(delete) => delete.turn(&mut next, event, now, &mut turn),
+    }
+    next.machine = machine;
+    if next.state.is_terminal() {
+        next.finished_at.get_or_insert(now);
+        turn.effects.clear();
+        turn.wake_at = None;
+    }
+    Decision {
+        record: next,
+        effects: turn.effects,
+        wake_at: turn.wake_at,
+        put_backup: turn.put_backup,
+        remove_backup: turn.remove_backup,
+    }
+}
+
+/// Ends an operation without a result.
+fn fail(record: &mut OperationRecord, error: ErrorRecord) {
+    record.state = OperationState::Failed;
+    record.step = "failed".into();
+    record.error = Some(error);
+}
+
+/// The error of an operation whose total or stall clock ran out.
+fn deadline_error(message: &str) -> ErrorRecord {
+    Error::new(ErrorKind::DeadlineExceeded, message).record()
+}
+
+/// The error of an operation that was asked to stop.
+fn cancelled_error() -> ErrorRecord {
+    Error::new(ErrorKind::Cancelled, "the operation was cancelled on request").record()
+}
+
+/// Sums the progress of all jobs into the record, never backwards, and notes when it grew.
+fn note_progress<'a>(record: &mut OperationRecord, runs: impl Iterator<Item = &'a JobRun>, now: Timestamp) {
+    let mut sum = Progress { bytes_total: Some(0), files_total: Some(0), ..Progress::default() };
+    for run in runs {
+        let progress = run.progress();
+        sum.bytes_done += progress.bytes_done;
+        sum.files_done += progress.files_done;
+        sum.bytes_total = sum.bytes_total.zip(progress.bytes_total).map(|(a, b)| a + b);
+        sum.files_total = sum.files_total.zip(progress.files_total).map(|(a, b)| a + b);
+    }
+    let grown = sum.bytes_done > record.progress.bytes_done || sum.files_done > record.progress.files_done;
+    sum.bytes_done = sum.bytes_done.max(record.progress.bytes_done);
+    sum.files_done = sum.files_done.max(record.progress.files_done);
+    record.progress = sum;
+    if grown {
+        record.last_advance = now;
+    }
+}

@@ -1,0 +1,461 @@
+//! How a restore goes: inspect, provision the new workspace, fill it, finish, attach, activate; or undo.
+
+use serde::{Deserialize, Serialize};
+
+use super::backup::{Stopping, TRIES_MAX, blocked, said};
+use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
+use super::job::{JobEnd, JobRun, JobStep, backoff};
+use super::{Turn, cancelled_error, deadline_error, fail, note_progress};
+use crate::catalog::{BackupRecord, BackupState};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, ErrorRecord, Retry};
+use crate::id::WorkspaceId;
+use crate::operation::{OnFailure, OperationRecord, OperationState, Request, RestoreRequest};
+use crate::provider::{Issue, JobKey, JobRequest, Readiness, RestoreJob, RestoredResource, Severity};
+use crate::provisioner::{ProvisionRequest, Provisioned};
+use crate::workspace::Protection;
+
+/// The stored state of a restore.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RestoreMachine {
+    /// Where it stands.
+    pub stage: RestoreStage,
+    /// The backup, as it was when the restore began.
+    pub backup: Option<BackupRecord>,
+    /// The new workspace, once it is made.
+    pub made: Option<Provisioned>,
+    /// One per component that has a snapshot.
+    pub members: Vec<RestoreMember>,
+    /// Why it is being wound up.
+    pub stopping: Option<Stopping>,
+    /// Why it is being undone.
+    pub failure: Option<ErrorRecord>,
+    /// Failed tries of the step at hand.
+    pub misses: u32,
+    /// Do nothing before this time.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// Where a restore stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum RestoreStage {
+    /// Nothing was done yet.
+    #[default]
+    Inspecting,
+    /// The new workspace is being made.
+    Provisioning,
+    /// Restore jobs run, and what they made is finished.
+    Filling,
+    /// What was restored is being attached.
+    Attaching,
+    /// The new workspace is being started.
+    Activating,
+    /// What was made is being removed.
+    Undoing,
+}
+
+/// One component in a running restore.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RestoreMember {
+    /// Its job.
+    pub run: JobRun,
+    /// How ready its resource is.
+    pub readiness: Option<Readiness>,
+    /// Whether its resource was removed again, or could not be.
+    pub undone: bool,
+    /// Failed tries of the step at hand.
+    pub misses: u32,
+    /// Do nothing with the resource before this time.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl RestoreMember {
+    fn resource(&self) -> Option<&RestoredResource> {
+        self.run.status.as_ref()?.restored.as_ref()
+    }
+
+    fn is_ready(&self) -> bool {
+        matches!(self.readiness, Some(Readiness::Available | Readiness::Initialized))
+    }
+}
+
+impl RestoreMachine {
+    pub(super) fn turn(&mut self, record: &mut OperationRecord, event: &Event, now: Timestamp, turn: &mut Turn) {
+        let Request::Restore(request) = record.request.clone() else { return };
+        match event {
+            Event::Begun => {}
+            Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
+            Event::Recovered => self.members.iter_mut().for_each(|member| member.run.recover()),
+            Event::CancelRequested => self.stopping = Some(Stopping::Cancelled),
+            Event::Done(step, result) => self.on_done(record, &request, step, result, now),
+        }
+        if record.state.is_terminal() {
+            return;
+        }
+        self.wind_up(record, now);
+        note_progress(record, self.members.iter().map(|member| &member.run), now);
+        self.advance(record, &request);
+        if !record.state.is_terminal() {
+            self.collect_due(record, &request, now, turn);
+        }
+    }
+
+    fn on_done(
+        &mut self,
+        record: &mut OperationRecord,
+        request: &RestoreRequest,
+        step: &Step,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        match (step, result) {
+            (Step::Inspect, Ok(Outcome::Inspected(found))) => self.on_inspected(record, request, found),
+            (Step::Inspect, Err(error)) => fail(record, error.clone()),
+            (Step::Provision, Ok(Outcome::Provisioned(made))) => self.on_provisioned(record, request, made, now),
+            (Step::Attach, Ok(_)) if self.stage == RestoreStage::Attaching => self.go(RestoreStage::Activating),
+            (Step::Activate, Ok(_)) if self.stage == RestoreStage::Activating => self.conclude(record),
+            (Step::Provision | Step::Attach | Step::Activate, Err(error)) => {
+                self.on_step_failed(&request.target, error, now);
+            }
+            (Step::DiscardWorkspace, result) => self.on_workspace_discarded(record, result, now),
+            (Step::Start(id), result) => self.with(id.as_str(), |member| member.run.on_start(result, now)),
+            (Step::Poll(id), result) => self.with(id.as_str(), |member| member.run.on_poll(result, now)),
+            (Step::CancelJob(id), result) => self.with(id.as_str(), |member| member.run.on_cancel(result)),
+            (Step::FinishRestore(id), result) => self.on_finished(id.as_str(), result, now),
+            (Step::Discard(id), result) => self.on_discarded(record, id.as_str(), result, now),
+            _ => {}
+        }
+    }
+
+    fn with(&mut self, id: &str, act: impl FnOnce(&mut RestoreMember)) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.run.component().as_str() == id) {
+            act(member);
+        }
+    }
+
+    fn go(&mut self, stage: RestoreStage) {
+        self.stage = stage;
+        self.misses = 0;
+        self.retry_at = None;
+    }
+
+    fn on_inspected(&mut self, record: &mut OperationRecord, request: &RestoreRequest, found: &Inspection) {
+        if self.stage != RestoreStage::Inspecting {
+            return;
+        }
+        let Some(backup) = &found.backup else {
+            fail(record, missing_backup(&request.backup));
+            return;
+        };
+        let refused = match backup.state {
+            BackupState::Deleting => Some("the backup is being deleted"),
+            BackupState::Partial if !request.allow_partial => Some("the backup is only a partial one"),
+            _ => None,
+        };
+        if let Some(reason) = refused {
+            fail(record, Error::new(ErrorKind::InvalidInput, format!("{reason}; choose another")).record());
+            return;
+        }
+        if let Some(error) = blocked(found.findings.iter(), &request.waivers) {
+            fail(record, error);
+            return;
+        }
+        record.warnings.extend(found.findings.iter().filter(|f| f.severity >= Severity::Warning).map(said));
+        record.backup = Some(backup.id.clone());
+        for component in &backup.components {
+            self.plan_component(record, component, found);
+        }
+        self.backup = Some(backup.clone());
+        self.go(RestoreStage::Provisioning);
+    }
+
+    fn plan_component(
+        &mut self,
+        record: &mut OperationRecord,
+        component: &crate::catalog::ComponentRecord,
+        found: &Inspection,
+    ) {
+        let id = &component.component.id;
+        if let Protection::Excluded { reason } = &component.component.protection {
+            record.warnings.push(format!("{id} is not in the backup: {reason}"));
+            return;
+        }
+        let Some(snapshot) = &component.snapshot else {
+            record.issues.push(Issue::new("missing", id.as_str(), "the backup has no snapshot of this component"));
+            return;
+        };
+        record.issues.extend(component.issues.iter().cloned());
+        let Request::Restore(request) = &record.request else { return };
+        let key = JobKey::new(record.id.clone(), id.clone(), 1);
+        let mut job = RestoreJob::new(
+            key,
+            snapshot.clone(),
+            component.component.clone(),
+            request.target.clone(),
+            std::collections::BTreeMap::new(),
+        );
+        job.include.clone_from(&request.include);
+        job.landing = request.landing;
+        let in_process = found.in_process.get(id).copied().unwrap_or(false);
+        self.members.push(RestoreMember {
+            run: JobRun::new(JobRequest::Restore(job), in_process),
+            readiness: None,
+            undone: false,
+            misses: 0,
+            retry_at: None,
+        });
+    }
+
+    fn on_provisioned(
+        &mut self,
+        record: &mut OperationRecord,
+        request: &RestoreRequest,
+        made: &Provisioned,
+        now: Timestamp,
+    ) {
+        if self.stage != RestoreStage::Provisioning {
+            return;
+        }
+        for member in &mut self.members {
+            let JobRequest::Restore(job) = &mut member.run.request else { continue };
+            let Some(destination) = made.destinations.get(&job.component.id) else {
+                let message = format!("provisioner {} named no destination for {}", request.provisioner, job.component.id);
+                self.failure = Some(Error::new(ErrorKind::InvalidConfig, message).record());
+                continue;
+            };
+            job.destination = destination.clone();
+            job.target = made.workspace.clone();
+            job.tags.clone_from(&made.tags);
+            member.run.begin(now);
+        }
+        if self.members.is_empty() {
+            let message = "the backup holds no snapshot that could be restored";
+            self.failure = Some(Error::new(ErrorKind::NotFound, message).record());
+        }
+        if let Some(backup) = &self.backup {
+            let roles = &backup.definition.roles;
+            record.warnings.extend((!roles.is_empty()).then(|| {
+                format!("{} roles of the old workspace are recorded but not applied", roles.len())
+            }));
+        }
+        self.made = Some(made.clone());
+        self.go(if self.failure.is_some() { RestoreStage::Undoing } else { RestoreStage::Filling });
+    }
+
+    fn on_step_failed(&mut self, target: &WorkspaceId, error: &ErrorRecord, now: Timestamp) {
+        self.misses += 1;
+        if matches!(error.retry, Retry::After { .. }) && self.misses < TRIES_MAX {
+            self.retry_at = Some(now.after(backoff(self.misses)));
+        } else {
+            self.failure = Some(error.clone());
+            // What was made before the answer was lost is found by the provisioner from the operation alone.
+            self.made.get_or_insert_with(|| Provisioned::new(target.clone()));
+            self.go(RestoreStage::Undoing);
+        }
+    }
+
+    fn on_finished(&mut self, id: &str, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+        let mut failure = None;
+        self.with(id, |member| match result {
+            Ok(Outcome::Finished(Readiness::Pending)) => member.retry_at = Some(now.after(backoff(4))),
+            Ok(Outcome::Finished(readiness)) => member.readiness = Some(*readiness),
+            Ok(_) => {}
+            Err(error) => {
+                member.misses += 1;
+                member.retry_at = Some(now.after(backoff(member.misses)));
+                failure = (member.misses >= TRIES_MAX).then(|| error.clone());
+            }
+        });
+        self.failure = self.failure.take().or(failure);
+    }
+
+    fn on_discarded(
+        &mut self,
+        record: &mut OperationRecord,
+        id: &str,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        let mut issue = None;
+        self.with(id, |member| match result {
+            Ok(_) => member.undone = true,
+            Err(error) => {
+                member.misses += 1;
+                member.retry_at = Some(now.after(backoff(member.misses)));
+                member.undone = member.misses >= TRIES_MAX;
+                issue = member.undone.then(|| Issue::new("not-undone", id, error.to_string()));
+            }
+        });
+        record.issues.extend(issue);
+    }
+
+    fn on_workspace_discarded(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        if let Err(error) = result {
+            self.misses += 1;
+            self.retry_at = Some(now.after(backoff(self.misses)));
+            if self.misses < TRIES_MAX {
+                return;
+            }
+            record.issues.push(Issue::new("not-undone", "workspace", error.to_string()));
+        }
+        self.made = None;
+    }
+
+    fn wind_up(&mut self, record: &OperationRecord, now: Timestamp) {
+        if self.stopping.is_none() && record.deadline <= now && self.stage != RestoreStage::Undoing {
+            self.stopping = Some(Stopping::Expired);
+        }
+        let Some(stopping) = self.stopping else { return };
+        for member in &mut self.members {
+            // A job outside is not thrown away because our clock ran out; it is followed to its end.
+            if stopping == Stopping::Cancelled || member.run.in_process || self.failure.is_some() {
+                member.run.stop();
+            }
+        }
+    }
+
+    /// Goes to the next stage when the parts of this one are done.
+    fn advance(&mut self, record: &mut OperationRecord, request: &RestoreRequest) {
+        let cancelled = self.stopping == Some(Stopping::Cancelled);
+        if self.stage == RestoreStage::Filling || (cancelled && self.stage == RestoreStage::Inspecting) {
+            self.judge_jobs(record);
+        }
+        if self.stage == RestoreStage::Undoing {
+            let keep = request.on_failure == OnFailure::Keep;
+            let undone = self.members.iter().all(|member| member.undone || member.resource().is_none());
+            if keep || (undone && self.made.is_none()) {
+                self.end_undone(record);
+            }
+        }
+    }
+
+    fn judge_jobs(&mut self, record: &mut OperationRecord) {
+        if !self.members.iter().all(|member| member.run.has_ended() || member.run.step == JobStep::Pending) {
+            if self.stopping == Some(Stopping::Expired) && self.failure.is_none() {
+                record.state = OperationState::Detached;
+            }
+            if self.failure.is_some() {
+                self.members.iter_mut().for_each(|member| member.run.stop());
+            }
+            return;
+        }
+        let failed = self.members.iter().find_map(|member| match &member.run.step {
+            JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
+            JobStep::Ended(JobEnd::Cancelled) if self.stopping == Some(Stopping::Expired) => {
+                Some(deadline_error("the deadline passed; the same restore again goes on from here"))
+            }
+            JobStep::Ended(JobEnd::Cancelled) => Some(cancelled_error()),
+            _ => None,
+        });
+        if self.stopping == Some(Stopping::Cancelled) {
+            self.failure = Some(cancelled_error());
+        }
+        self.failure = self.failure.take().or(failed);
+        if self.failure.is_some() {
+            if self.stage != RestoreStage::Undoing {
+                self.go(RestoreStage::Undoing);
+            }
+        } else if self.stage == RestoreStage::Filling && self.members.iter().all(RestoreMember::is_ready) {
+            self.go(RestoreStage::Attaching);
+        }
+    }
+
+    fn end_undone(&mut self, record: &mut OperationRecord) {
+        let failure = self.failure.clone().unwrap_or_else(cancelled_error);
+        fail(record, failure);
+        if self.stopping == Some(Stopping::Cancelled) {
+            record.state = OperationState::Cancelled;
+            record.step = "cancelled".into();
+        }
+    }
+
+    fn conclude(&mut self, record: &mut OperationRecord) {
+        for status in self.members.iter().filter_map(|member| member.run.status.as_ref()) {
+            record.issues.extend(status.issues.iter().cloned());
+            record.warnings.extend(status.warnings.iter().cloned());
+        }
+        let whole = record.issues.is_empty();
+        record.state = if whole { OperationState::Completed } else { OperationState::Partial };
+        record.step = "restored".into();
+    }
+
+    fn collect_due(&self, record: &mut OperationRecord, request: &RestoreRequest, now: Timestamp, turn: &mut Turn) {
+        if self.stopping == Some(Stopping::Cancelled) {
+            record.state = OperationState::Cancelling;
+        }
+        record.step = self.step_name().into();
+        if self.stopping.is_none() {
+            turn.wake(record.deadline);
+        }
+        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+            turn.wake(at);
+            return;
+        }
+        match (self.stage, &self.backup, &self.made) {
+            (RestoreStage::Inspecting, _, _) => turn.effects.push(Effect::InspectBackup),
+            (RestoreStage::Provisioning, Some(backup), _) => {
+                let request = ProvisionRequest::new(request.clone(), backup.clone());
+                turn.effects.push(Effect::Provision(Box::new(request)));
+            }
+            (RestoreStage::Filling, _, _) => self.members.iter().for_each(|member| member.fill(now, turn)),
+            (RestoreStage::Attaching, _, Some(made)) => {
+                let resources = self.members.iter().filter_map(|member| member.resource().cloned()).collect();
+                turn.effects.push(Effect::Attach { made: made.clone(), resources });
+            }
+            (RestoreStage::Activating, _, Some(made)) => turn.effects.push(Effect::Activate(made.clone())),
+            (RestoreStage::Undoing, _, made) => self.undo(made.as_ref(), now, turn),
+            _ => {}
+        }
+    }
+
+    /// Removes resources newest first, then the workspace.
+    fn undo(&self, made: Option<&Provisioned>, now: Timestamp, turn: &mut Turn) {
+        for member in self.members.iter().rev() {
+            if let Some(resource) = member.resource().filter(|_| !member.undone) {
+                match member.retry_at.filter(|at| *at > now) {
+                    Some(at) => turn.wake(at),
+                    None => turn.effects.push(Effect::Discard(resource.clone())),
+                }
+                return;
+            }
+        }
+        if let Some(made) = made {
+            turn.effects.push(Effect::DiscardWorkspace(made.clone()));
+        }
+    }
+
+    fn step_name(&self) -> &'static str {
+        match self.stage {
+            RestoreStage::Inspecting => "inspecting",
+            RestoreStage::Provisioning => "provisioning",
+            RestoreStage::Filling => "filling",
+            RestoreStage::Attaching => "attaching",
+            RestoreStage::Activating => "activating",
+            RestoreStage::Undoing => "undoing",
+        }
+    }
+}
+
+impl RestoreMember {
+    fn fill(&self, now: Timestamp, turn: &mut Turn) {
+        if let Some(at) = self.run.wake_at() {
+            turn.wake(at);
+        }
+        turn.effects.extend(self.run.due());
+        let succeeded = self.run.step == JobStep::Ended(JobEnd::Succeeded);
+        let Some(resource) = self.resource().filter(|_| succeeded && !self.is_ready()) else { return };
+        match self.retry_at.filter(|at| *at > now) {
+            Some(at) => turn.wake(at),
+            None => turn.effects.push(Effect::FinishRestore(resource.clone())),
+        }
+    }
+}

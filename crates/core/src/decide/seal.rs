@@ -1,0 +1,144 @@
+//! Sealing a backup: its record, its state, and the consistency it can claim.
+
+use super::backup::{BackupMachine, Hold};
+use super::job::{JobEnd, JobStep};
+use super::member::{Member, Proof};
+use crate::catalog::{BackupRecord, BackupState, ComponentRecord, ComponentState};
+use crate::clock::Timestamp;
+use crate::id::BackupId;
+use crate::operation::{BackupRequest, OperationRecord, OperationState};
+use crate::provider::{Issue, JobState};
+use crate::workspace::{Consistency, Protection};
+
+/// The record of a backup whose members are all settled.
+pub(super) fn record(
+    machine: &BackupMachine,
+    operation: &OperationRecord,
+    request: &BackupRequest,
+    now: Timestamp,
+) -> Option<BackupRecord> {
+    let plan = machine.plan.as_ref()?;
+    let id = BackupId::of(&operation.id);
+    let mut sealed =
+        BackupRecord::new(id, operation.id.clone(), plan.definition.clone(), operation.started_at);
+    for planned in &plan.components {
+        let member = machine.members.iter().find(|member| *member.run.component() == planned.component.id);
+        sealed.components.push(match (member, &planned.component.protection) {
+            (Some(member), _) => component(member, planned.component.clone()),
+            (None, _) => ComponentRecord::new(planned.component.clone(), ComponentState::Excluded),
+        });
+    }
+    sealed.name.clone_from(&request.name);
+    sealed.creator.clone_from(&request.creator);
+    sealed.waivers.clone_from(&request.waivers);
+    sealed.finished_at = now;
+    sealed.parent.clone_from(&plan.parent);
+    sealed.expires_at = request.retain.map(|retain| operation.started_at.after(retain));
+    sealed.size_bytes = sum(&sealed, "bytes_scanned");
+    sealed.added_bytes = sum(&sealed, "bytes_stored");
+    sealed.consistency = consistency(machine);
+    if let (Some(from), Some(to)) = (machine.held_from, machine.released_at) {
+        sealed.downtime = to.since(from);
+    }
+    let whole = sealed
+        .components
+        .iter()
+        .filter(|component| component.component.protection == Protection::Protected)
+        .all(|component| component.state == ComponentState::Completed);
+    sealed.state = if whole { BackupState::Completed } else { BackupState::Partial };
+    Some(sealed)
+}
+
+/// Ends the operation with its sealed backup.
+pub(super) fn conclude(record: &mut OperationRecord, sealed: &BackupRecord) {
+    record.state = match sealed.state {
+        BackupState::Completed => OperationState::Completed,
+        _ => OperationState::Partial,
+    };
+    record.step = "sealed".into();
+    record.backup = Some(sealed.id.clone());
+    record.issues = sealed.issues().cloned().collect();
+}
+
+fn component(member: &Member, component: crate::workspace::Component) -> ComponentRecord {
+    let id = component.id.clone();
+    let mut out = ComponentRecord::new(component, ComponentState::Failed);
+    out.issues.clone_from(&member.issues);
+    if let Some(status) = &member.run.status {
+        out.captured = status.captured;
+        out.counts.clone_from(&status.counts);
+        out.issues.extend(status.issues.iter().cloned());
+    }
+    out.snapshot = member.snapshot().cloned();
+    out.state = match &member.run.step {
+        JobStep::Ended(JobEnd::Cancelled) => {
+            out.issues.push(Issue::new("cancelled", id.as_str(), "the job was stopped before it was done"));
+            ComponentState::Cancelled
+        }
+        JobStep::Ended(JobEnd::Failed(error)) => {
+            out.issues.push(Issue::new("failed", id.as_str(), error.to_string()));
+            ComponentState::Failed
+        }
+        _ if out.snapshot.is_none() => {
+            out.issues.push(Issue::new("failed", id.as_str(), "the job succeeded but named no snapshot"));
+            ComponentState::Failed
+        }
+        _ => state_of_captured(member, &mut out),
+    };
+    if let Proof::Verified(depth) = member.proof {
+        out.verified = Some(depth);
+    }
+    out
+}
+
+fn state_of_captured(member: &Member, out: &mut ComponentRecord) -> ComponentState {
+    if member.late {
+        out.issues.push(Issue::new(
+            "late",
+            out.component.id.as_str(),
+            "captured after the workspace was let go; a base for the next backup, not part of a consistent set",
+        ));
+        return ComponentState::Late;
+    }
+    let remarked =
+        member.run.status.as_ref().is_some_and(|status| status.state == JobState::SucceededWithIssues);
+    if remarked && out.issues.is_empty() {
+        out.issues.push(Issue::new("issues", out.component.id.as_str(), "the provider completed with issues"));
+    }
+    if out.issues.is_empty() && matches!(member.proof, Proof::Verified(_)) {
+        ComponentState::Completed
+    } else {
+        ComponentState::Partial
+    }
+}
+
+/// What the set can claim: the level the workspace was held at, if every capture lies inside the hold; one moment
+/// per component, if each capture is one moment; else nothing.
+fn consistency(machine: &BackupMachine) -> Consistency {
+    let windows: Option<Vec<_>> = machine
+        .members
+        .iter()
+        .filter(|member| member.snapshot().is_some())
+        .map(|member| member.run.status.as_ref().and_then(|status| status.captured))
+        .collect();
+    let Some(windows) = windows.filter(|windows| !windows.is_empty()) else { return Consistency::Fuzzy };
+    let level = match machine.hold {
+        Hold::Released(Some(level)) | Hold::Held(level) | Hold::Resuming(Some(level)) => level,
+        _ => Consistency::Fuzzy,
+    };
+    let inside = |from: Timestamp, to: Timestamp| {
+        machine.held_from.is_some_and(|held| held <= from) && machine.released_at.is_none_or(|let_go| to <= let_go)
+    };
+    let points = windows.iter().all(|window| window.from == window.to);
+    if windows.iter().all(|window| inside(window.from, window.to)) && level > Consistency::Fuzzy {
+        level
+    } else if points {
+        Consistency::Crash
+    } else {
+        Consistency::Fuzzy
+    }
+}
+
+fn sum(record: &BackupRecord, count: &str) -> u64 {
+    record.components.iter().filter_map(|component| component.counts.get(count)).sum()
+}

@@ -1,0 +1,272 @@
+//! A catalog in memory: the reference for every other one, and enough for tests and short-lived hosts.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::catalog::{
+    BackupQuery, BackupRecord, Catalog, Claim, Creation, Holder, Lease, LeaseInfo, OperationChange, OperationQuery,
+    PAGE_LIMIT_MAX, Page, Renewal, Revision, StoredBackup, StoredOperation, WorkspaceRecord,
+};
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::operation::{LedgerEntry, OperationRecord};
+
+/// A catalog that lives as long as it is held. Clones of the `Arc` share it.
+#[derive(Debug)]
+pub struct MemoryCatalog {
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    operations: BTreeMap<OperationId, Row>,
+    backups: BTreeMap<BackupId, StoredBackup>,
+    workspaces: BTreeMap<WorkspaceId, WorkspaceRecord>,
+}
+
+#[derive(Debug)]
+struct Row {
+    operation: OperationRecord,
+    ledger: Vec<LedgerEntry>,
+    holder: Option<Holder>,
+    epoch: u64,
+    expires_at: Timestamp,
+    cancel_requested: bool,
+}
+
+impl Row {
+    fn stored(&self, now: Timestamp) -> StoredOperation {
+        let live = self.holder.is_some() && self.expires_at > now;
+        let lease = LeaseInfo::new(self.holder.clone(), self.epoch, self.expires_at, live);
+        StoredOperation::new(self.operation.clone(), lease, self.cancel_requested)
+    }
+}
+
+impl Default for MemoryCatalog {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl MemoryCatalog {
+    /// An empty catalog on the system's clock.
+    pub fn new() -> Self {
+        Self::with_clock(Arc::new(SystemClock))
+    }
+
+    /// An empty catalog whose leases run by `clock`.
+    pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn held<'a>(state: &'a mut State, lease: &Lease) -> Result<&'a mut Row> {
+    let row = state.operations.get_mut(&lease.operation).filter(|row| row.epoch == lease.epoch);
+    row.ok_or_else(|| {
+        Error::new(ErrorKind::Conflict, format!("operation {} was taken over by another process", lease.operation))
+    })
+}
+
+fn absent(id: &OperationId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no operation {id}"))
+}
+
+#[async_trait]
+impl Catalog for MemoryCatalog {
+    async fn create_operation(&self, record: &OperationRecord, holder: &Holder, ttl: Duration) -> Result<Creation> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        if let Some(row) = state.operations.get(&record.id) {
+            return Ok(Creation::Exists(Box::new(row.stored(now))));
+        }
+        let active = |row: &&Row| row.operation.workspace == record.workspace && row.operation.state.is_active();
+        if let Some(row) = state.operations.values().find(active) {
+            return Ok(Creation::Busy(Box::new(row.stored(now))));
+        }
+        let expires_at = now.after(ttl);
+        let row = Row {
+            operation: record.clone(),
+            ledger: Vec::new(),
+            holder: Some(holder.clone()),
+            epoch: 1,
+            expires_at,
+            cancel_requested: false,
+        };
+        state.operations.insert(record.id.clone(), row);
+        Ok(Creation::Created(Lease::new(record.id.clone(), 1, expires_at)))
+    }
+
+    async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
+        Ok(self.lock().operations.get(id).map(|row| row.stored(self.clock.now())))
+    }
+
+    async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
+        let now = self.clock.now();
+        let state = self.lock();
+        let mut rows: Vec<_> = state
+            .operations
+            .values()
+            .filter(|row| {
+                let operation = &row.operation;
+                query.workspace.as_ref().is_none_or(|workspace| operation.workspace == *workspace)
+                    && query.state.is_none_or(|wanted| operation.state == wanted)
+                    && (!query.unfinished || !operation.state.is_terminal())
+                    && query.id_prefix.as_ref().is_none_or(|prefix| operation.id.as_str().starts_with(prefix))
+            })
+            .map(|row| row.stored(now))
+            .collect();
+        rows.sort_by(|a, b| {
+            let key = |row: &StoredOperation| (row.operation.started_at, row.operation.id.clone());
+            key(b).cmp(&key(a))
+        });
+        page(rows, query.limit, query.after.as_deref(), |row| (row.operation.started_at, row.operation.id.as_str()))
+    }
+
+    async fn claim_operation(
+        &self,
+        id: &OperationId,
+        holder: &Holder,
+        ttl: Duration,
+        takeover: Option<u64>,
+    ) -> Result<Claim> {
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let row = state.operations.get_mut(id).ok_or_else(|| absent(id))?;
+        let live = row.holder.is_some() && row.expires_at > now;
+        if live && takeover != Some(row.epoch) {
+            return Ok(Claim::Held(row.stored(now).lease));
+        }
+        row.epoch += 1;
+        row.holder = Some(holder.clone());
+        row.expires_at = now.after(ttl);
+        Ok(Claim::Claimed(Lease::new(id.clone(), row.epoch, row.expires_at)))
+    }
+
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<Renewal> {
+        let expires_at = self.clock.now().after(ttl);
+        let mut state = self.lock();
+        let row = held(&mut state, lease)?;
+        row.expires_at = expires_at;
+        Ok(Renewal::new(Lease::new(lease.operation.clone(), lease.epoch, expires_at), row.cancel_requested))
+    }
+
+    async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        if let Ok(row) = held(&mut self.lock(), lease) {
+            row.holder = None;
+        }
+        Ok(())
+    }
+
+    async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
+        let mut state = self.lock();
+        let row = held(&mut state, lease)?;
+        row.operation = change.operation.clone();
+        row.ledger.extend_from_slice(change.ledger);
+        if let Some(backup) = change.put_backup {
+            let revision = state.backups.get(&backup.id).map_or(1, |stored| stored.revision.0 + 1);
+            state.backups.insert(backup.id.clone(), StoredBackup::new(backup.clone(), Revision(revision)));
+        }
+        if let Some(id) = change.remove_backup {
+            state.backups.remove(id);
+        }
+        Ok(())
+    }
+
+    async fn request_cancel(&self, id: &OperationId) -> Result<()> {
+        self.lock().operations.get_mut(id).ok_or_else(|| absent(id))?.cancel_requested = true;
+        Ok(())
+    }
+
+    async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>> {
+        Ok(self.lock().operations.get(id).map(|row| row.ledger.clone()).unwrap_or_default())
+    }
+
+    async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
+        self.lock().workspaces.insert(record.definition.id.clone(), record.clone());
+        Ok(())
+    }
+
+    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>> {
+        Ok(self.lock().workspaces.get(id).cloned())
+    }
+
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
+        let state = self.lock();
+        let later = state.workspaces.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
+        Ok(later.map(|(_, record)| record.clone()).take(limit.min(PAGE_LIMIT_MAX)).collect())
+    }
+
+    async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {
+        Ok(self.lock().backups.get(id).cloned())
+    }
+
+    async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>> {
+        let state = self.lock();
+        let mut rows: Vec<_> = state
+            .backups
+            .values()
+            .filter(|stored| {
+                let backup = &stored.backup;
+                query.workspace.as_ref().is_none_or(|workspace| backup.workspace == *workspace)
+                    && query.state.is_none_or(|wanted| backup.state == wanted)
+                    && (query.name.is_none() || backup.name == query.name)
+                    && query.id_prefix.as_ref().is_none_or(|prefix| backup.id.as_str().starts_with(prefix))
+                    && query.created_from.is_none_or(|from| backup.created_at >= from)
+                    && query.created_before.is_none_or(|before| backup.created_at < before)
+            })
+            .cloned()
+            .collect();
+        rows.sort_by(|a, b| {
+            (b.backup.created_at, &b.backup.id).cmp(&(a.backup.created_at, &a.backup.id))
+        });
+        page(rows, query.limit, query.after.as_deref(), |row| (row.backup.created_at, row.backup.id.as_str()))
+    }
+
+    async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
+        let mut state = self.lock();
+        let found = state.backups.get(&record.id).map(|stored| stored.revision);
+        if found != expected {
+            let kind = if expected.is_none() { ErrorKind::AlreadyExists } else { ErrorKind::Conflict };
+            return Err(Error::new(kind, format!("backup {} was changed by somebody else", record.id)));
+        }
+        let revision = Revision(found.map_or(1, |revision| revision.0 + 1));
+        state.backups.insert(record.id.clone(), StoredBackup::new(record.clone(), revision));
+        Ok(revision)
+    }
+}
+
+/// Cuts one page out of rows that are ordered newest first. The cursor is the time and id of the last row.
+fn page<T>(
+    rows: Vec<T>,
+    limit: usize,
+    after: Option<&str>,
+    key: impl Fn(&T) -> (Timestamp, &str),
+) -> Result<Page<T>> {
+    let limit = limit.clamp(1, PAGE_LIMIT_MAX);
+    let after = after.map(cursor).transpose()?;
+    let mut rest: Vec<T> = rows
+        .into_iter()
+        .filter(|row| after.as_ref().is_none_or(|(time, id)| key(row) < (*time, id.as_str())))
+        .collect();
+    let next = (rest.len() > limit).then(|| {
+        let (time, id) = key(&rest[limit - 1]);
+        format!("{}:{id}", time.as_millis())
+    });
+    rest.truncate(limit);
+    Ok(Page::new(rest, next))
+}
+
+fn cursor(text: &str) -> Result<(Timestamp, String)> {
+    let parsed = text.split_once(':').and_then(|(millis, id)| Some((millis.parse().ok()?, id.to_owned())));
+    let (millis, id) = parsed.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "this is not a page cursor"))?;
+    Ok((Timestamp::from_millis(millis), id))
+}

@@ -1,0 +1,103 @@
+//! A workspace and a provisioner in memory.
+
+use std::sync::{Mutex, PoisonError};
+
+use async_trait::async_trait;
+
+use crate::context::OpContext;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{QuiesceId, WorkspaceId};
+use crate::provider::{Finding, RestoredResource};
+use crate::provisioner::{ProvisionRequest, Provisioned, Provisioner};
+use crate::workspace::{Component, Consistency, Definition, QuiesceOptions, Workspace};
+
+/// A workspace whose hold can be observed.
+#[derive(Debug)]
+pub struct MemoryWorkspace {
+    definition: Definition,
+    components: Vec<Component>,
+    holder: Mutex<Option<QuiesceId>>,
+}
+
+impl MemoryWorkspace {
+    /// A workspace with these components.
+    pub fn new(definition: Definition, components: Vec<Component>) -> Self {
+        Self { definition, components, holder: Mutex::new(None) }
+    }
+
+    /// Who holds it still now.
+    pub fn held_by(&self) -> Option<QuiesceId> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+#[async_trait]
+impl Workspace for MemoryWorkspace {
+    fn id(&self) -> &WorkspaceId {
+        &self.definition.id
+    }
+
+    async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
+        Ok(self.definition.clone())
+    }
+
+    async fn inventory(&self, _cx: &OpContext) -> Result<Vec<Component>> {
+        Ok(self.components.clone())
+    }
+
+    async fn quiesce(&self, _cx: &OpContext, id: &QuiesceId, _options: &QuiesceOptions) -> Result<Consistency> {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*holder {
+            Some(other) if other != id => Err(Error::new(ErrorKind::Busy, format!("{other} holds the workspace still"))),
+            _ => {
+                *holder = Some(id.clone());
+                Ok(Consistency::Application)
+            }
+        }
+    }
+
+    async fn resume(&self, _cx: &OpContext, id: &QuiesceId) -> Result<()> {
+        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+        if holder.as_ref() == Some(id) {
+            *holder = None;
+        }
+        Ok(())
+    }
+}
+
+/// A provisioner whose new workspaces are places in a [`MemoryProvider`](super::MemoryProvider): component `c` of
+/// target `t` goes to resource `t/c`.
+#[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
+pub struct MemoryProvisioner;
+
+#[async_trait]
+impl Provisioner for MemoryProvisioner {
+    async fn preflight(&self, _cx: &OpContext, _request: &ProvisionRequest) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+
+    async fn provision(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {
+        let target = &request.restore.target;
+        let mut made = Provisioned::new(target.clone());
+        made.software_version.clone_from(&request.restore.software_version);
+        for component in &request.backup.components {
+            let id = component.component.id.clone();
+            let place = format!("{target}/{id}");
+            made = made.with_destination(id, [("resource".to_owned(), place.into())].into());
+        }
+        Ok(made)
+    }
+
+    async fn attach(&self, _cx: &OpContext, _made: &Provisioned, _resources: &[RestoredResource]) -> Result<()> {
+        Ok(())
+    }
+
+    async fn activate(&self, _cx: &OpContext, _made: &Provisioned) -> Result<()> {
+        Ok(())
+    }
+
+    async fn discard(&self, _cx: &OpContext, _made: &Provisioned) -> Result<()> {
+        Ok(())
+    }
+}

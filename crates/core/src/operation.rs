@@ -1,0 +1,432 @@
+//! Operations: what a host submits, and what is stored of it while it runs.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::BackupRecord;
+use crate::clock::Timestamp;
+use crate::decide::Machine;
+use crate::error::ErrorRecord;
+use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::provider::{Issue, Landing, Progress};
+use crate::workspace::Settings;
+
+/// The deadline of an operation that names none: 12 hours.
+pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(12 * 3600);
+
+/// What to do when the deadline passes. The workspace is let go at once in each case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnDeadline {
+    /// The jobs run on and are followed to their end; the next backup builds on what they made.
+    #[default]
+    Detach,
+    /// The jobs are asked to stop and their end is awaited.
+    Cancel,
+    /// The jobs go on as members, though the workspace is no longer held still.
+    Extend,
+}
+
+/// What to do when a workspace is busy with another operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum WhenBusy {
+    /// Answer `Busy` with who runs it and since when.
+    #[default]
+    Refuse,
+    /// Answer the status of the running operation instead of starting one.
+    Attach,
+}
+
+/// A request for one backup of one workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct BackupRequest {
+    /// Made by the submitter; the same id twice is one operation.
+    pub id: OperationId,
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// A name for people.
+    pub name: Option<String>,
+    /// Who asked for it.
+    pub creator: Option<String>,
+    /// The time from submission to the deadline.
+    pub timeout: Duration,
+    /// The longest time without progress; `None` for no such limit.
+    pub stall_timeout: Option<Duration>,
+    /// What to do when a clock runs out.
+    pub on_deadline: OnDeadline,
+    /// Keep for this long; `None` for ever.
+    pub retain: Option<Duration>,
+    /// Preflight checks to waive, by name; recorded with the backup.
+    pub waivers: Vec<String>,
+    /// What to do when the workspace is busy.
+    pub when_busy: WhenBusy,
+}
+
+impl BackupRequest {
+    /// A backup of `workspace` with the default deadline, kept for ever.
+    pub fn new(id: OperationId, workspace: WorkspaceId) -> Self {
+        Self {
+            id,
+            workspace,
+            name: None,
+            creator: None,
+            timeout: TIMEOUT_DEFAULT,
+            stall_timeout: None,
+            on_deadline: OnDeadline::default(),
+            retain: None,
+            waivers: Vec::new(),
+            when_busy: WhenBusy::default(),
+        }
+    }
+}
+
+/// A request to restore one backup into a new workspace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RestoreRequest {
+    /// Made by the submitter; the same id twice is one operation.
+    pub id: OperationId,
+    /// What to restore.
+    pub backup: BackupId,
+    /// The new workspace.
+    pub target: WorkspaceId,
+    /// The registered provisioner that makes it.
+    pub provisioner: String,
+    /// What the provisioner needs to know (a path, subnets, sizes).
+    pub settings: Settings,
+    /// Who asked for it.
+    pub creator: Option<String>,
+    /// Restrict to these paths; empty for all.
+    pub include: Vec<String>,
+    /// How files meet what already stands at the target.
+    pub landing: Landing,
+    /// The software version to run; `None` for the newest.
+    pub software_version: Option<String>,
+    /// The time from submission to the deadline.
+    pub timeout: Duration,
+    /// What happens to what was made when the restore fails.
+    pub on_failure: OnFailure,
+    /// Preflight checks to waive, by name; recorded with the operation.
+    pub waivers: Vec<String>,
+    /// Accept a backup that is not `Completed`.
+    pub allow_partial: bool,
+}
+
+impl RestoreRequest {
+    /// A full restore of `backup` into the new workspace `target` by the provisioner of that name.
+    pub fn new(
+        id: OperationId,
+        backup: BackupId,
+        target: WorkspaceId,
+        provisioner: impl Into<String>,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            id,
+            backup,
+            target,
+            provisioner: provisioner.into(),
+            settings,
+            creator: None,
+            include: Vec::new(),
+            landing: Landing::default(),
+            software_version: None,
+            timeout: TIMEOUT_DEFAULT,
+            on_failure: OnFailure::default(),
+            waivers: Vec::new(),
+            allow_partial: true,
+        }
+    }
+}
+
+/// What happens to what a failed restore made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OnFailure {
+    /// Discard it, newest first, as far as it carries this restore's mark.
+    #[default]
+    Discard,
+    /// Keep it, so that the same restore can go on from there.
+    Keep,
+}
+
+/// A request to delete one backup.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct DeleteRequest {
+    /// Made by the submitter; the same id twice is one operation.
+    pub id: OperationId,
+    /// What to delete.
+    pub backup: BackupId,
+    /// The workspace the backup belongs to.
+    pub workspace: WorkspaceId,
+    /// Who asked for it.
+    pub creator: Option<String>,
+    /// The time from submission to the deadline.
+    pub timeout: Duration,
+}
+
+impl DeleteRequest {
+    /// Delete `backup` of `workspace`.
+    pub fn new(id: OperationId, backup: BackupId, workspace: WorkspaceId) -> Self {
+        Self { id, backup, workspace, creator: None, timeout: TIMEOUT_DEFAULT }
+    }
+}
+
+/// What can be submitted.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "kind")]
+#[non_exhaustive]
+pub enum Request {
+    /// Back a workspace up.
+    Backup(BackupRequest),
+    /// Restore a backup into a new workspace.
+    Restore(RestoreRequest),
+    /// Delete a backup.
+    Delete(DeleteRequest),
+}
+
+impl Request {
+    /// The operation's id.
+    pub fn id(&self) -> &OperationId {
+        match self {
+            Self::Backup(request) => &request.id,
+            Self::Restore(request) => &request.id,
+            Self::Delete(request) => &request.id,
+        }
+    }
+
+    /// The workspace that the operation has to itself: a restore's is the new one.
+    pub fn workspace(&self) -> &WorkspaceId {
+        match self {
+            Self::Backup(request) => &request.workspace,
+            Self::Restore(request) => &request.target,
+            Self::Delete(request) => &request.workspace,
+        }
+    }
+
+    /// `backup`, `restore` or `delete`.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
+            Self::Delete(_) => "delete",
+        }
+    }
+
+    /// The time from submission to the deadline.
+    pub fn timeout(&self) -> Duration {
+        match self {
+            Self::Backup(request) => request.timeout,
+            Self::Restore(request) => request.timeout,
+            Self::Delete(request) => request.timeout,
+        }
+    }
+}
+
+/// Where an operation stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum OperationState {
+    /// Under way, or interrupted and waiting to be resumed.
+    Running,
+    /// Asked to stop; still bringing things in order.
+    Cancelling,
+    /// The deadline passed, the workspace is free, and jobs run on that are still followed.
+    Detached,
+    /// Done, whole and verified.
+    Completed,
+    /// Done, but something is missing: see the issues.
+    Partial,
+    /// Ended without a result.
+    Failed,
+    /// Stopped on request.
+    Cancelled,
+}
+
+impl OperationState {
+    /// Whether nothing is left to do.
+    pub fn is_terminal(self) -> bool {
+        !matches!(self, Self::Running | Self::Cancelling | Self::Detached)
+    }
+
+    /// Whether the operation has its workspace to itself.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Running | Self::Cancelling)
+    }
+
+    /// The word used in storage and JSON.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Cancelling => "cancelling",
+            Self::Detached => "detached",
+            Self::Completed => "completed",
+            Self::Partial => "partial",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+/// What is stored of an operation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct OperationRecord {
+    /// The operation.
+    pub id: OperationId,
+    /// The workspace it has to itself while it is active.
+    pub workspace: WorkspaceId,
+    /// What was asked for.
+    pub request: Request,
+    /// Where it stands.
+    pub state: OperationState,
+    /// The step it is at, for people.
+    pub step: String,
+    /// When it was submitted.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub finished_at: Option<Timestamp>,
+    /// When its deadline passes.
+    pub deadline: Timestamp,
+    /// How far its jobs are, summed.
+    pub progress: Progress,
+    /// When the progress last grew.
+    pub last_advance: Timestamp,
+    /// Why it failed.
+    pub error: Option<ErrorRecord>,
+    /// What did not go as planned.
+    pub issues: Vec<Issue>,
+    /// Worth saying, but nothing is missing because of it.
+    pub warnings: Vec<String>,
+    /// The backup it made, restored or deleted.
+    pub backup: Option<BackupId>,
+    /// The state from which the next step is decided.
+    pub machine: Machine,
+}
+
+impl OperationRecord {
+    /// The record of a request submitted at `now`.
+    pub fn submitted(request: Request, now: Timestamp) -> Self {
+        Self {
+            id: request.id().clone(),
+            workspace: request.workspace().clone(),
+            state: OperationState::Running,
+            step: "submitted".into(),
+            started_at: now,
+            finished_at: None,
+            deadline: now.after(request.timeout()),
+            progress: Progress::default(),
+            last_advance: now,
+            error: None,
+            issues: Vec::new(),
+            warnings: Vec::new(),
+            backup: None,
+            machine: Machine::new(&request),
+            request,
+        }
+    }
+}
+
+/// One line of an operation's ledger: what was about to happen outside, or what came of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct LedgerEntry {
+    /// When it was written.
+    pub at: Timestamp,
+    /// The epoch of the lease under which it was written.
+    pub fence: u64,
+    /// `intent` before a call, `outcome` after it.
+    pub kind: LedgerKind,
+    /// What is called: `start`, `cancel`, `quiesce`, `resume`, …
+    pub action: String,
+    /// What it is called for: a component, or the workspace.
+    pub subject: String,
+    /// The try, from 1.
+    pub attempt: u32,
+    /// Equal parameters have equal hashes; the same attempt always has the same.
+    pub params_hash: String,
+    /// What came of it: `ok`, or the error's words.
+    pub outcome: Option<String>,
+}
+
+impl LedgerEntry {
+    /// An intent: durable before the call.
+    pub fn intent(
+        at: Timestamp,
+        fence: u64,
+        action: impl Into<String>,
+        subject: impl Into<String>,
+        attempt: u32,
+        params_hash: impl Into<String>,
+    ) -> Self {
+        Self {
+            at,
+            fence,
+            kind: LedgerKind::Intent,
+            action: action.into(),
+            subject: subject.into(),
+            attempt,
+            params_hash: params_hash.into(),
+            outcome: None,
+        }
+    }
+
+    /// An outcome: durable right after the call.
+    pub fn outcome(
+        at: Timestamp,
+        fence: u64,
+        action: impl Into<String>,
+        subject: impl Into<String>,
+        attempt: u32,
+        outcome: impl Into<String>,
+    ) -> Self {
+        Self {
+            at,
+            fence,
+            kind: LedgerKind::Outcome,
+            action: action.into(),
+            subject: subject.into(),
+            attempt,
+            params_hash: String::new(),
+            outcome: Some(outcome.into()),
+        }
+    }
+}
+
+/// The two kinds of ledger lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LedgerKind {
+    /// Before the call.
+    Intent,
+    /// After the call.
+    Outcome,
+}
+
+/// What an orchestrator answers about an operation.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct OperationStatus {
+    /// What is stored of it.
+    pub operation: OperationRecord,
+    /// Who works on it, for people; `None` when nobody does.
+    pub holder: Option<String>,
+    /// The backup it made, as catalogued.
+    pub backup: Option<BackupRecord>,
+}
+
+impl OperationStatus {
+    /// A status.
+    pub fn new(operation: OperationRecord, holder: Option<String>, backup: Option<BackupRecord>) -> Self {
+        Self { operation, holder, backup }
+    }
+}

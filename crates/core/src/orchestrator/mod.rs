@@ -1,0 +1,61 @@
+//! The orchestrator: takes requests, drives operations to their end, and takes over what others left behind.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+
+use crate::error::Result;
+use crate::event::OperationEvent;
+use crate::id::OperationId;
+use crate::operation::{BackupRequest, OperationStatus, Request};
+use crate::plan::Plan;
+
+/// Submits, watches, cancels and recovers operations.
+///
+/// An operation lives in the catalog, not in the process: whoever holds its lease drives it, and after a crash
+/// [`Orchestrator::recover`] in any process goes on where it stopped.
+#[async_trait]
+pub trait Orchestrator: Debug + Send + Sync + 'static {
+    /// Finds out what a backup would do, without doing it.
+    ///
+    /// # Errors
+    /// Whatever reading the workspace can meet.
+    async fn plan(&self, request: &BackupRequest) -> Result<Plan>;
+
+    /// Stores an operation and starts to drive it. The same id twice is one operation: an interrupted one is taken
+    /// over, an ended one answers its end.
+    ///
+    /// # Errors
+    /// `Busy` where another operation has the workspace, with who runs it and since when.
+    async fn submit(&self, request: Request) -> Result<OperationStatus>;
+
+    /// Where an operation stands, as stored.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such operation.
+    async fn status(&self, id: &OperationId) -> Result<OperationStatus>;
+
+    /// Returns when the operation has ended or is detached, whoever drives it.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such operation; whatever stopped this process from driving it.
+    async fn wait(&self, id: &OperationId) -> Result<OperationStatus>;
+
+    /// What happens from now on in the operations that this process drives. A reader that is too slow loses the
+    /// oldest events; [`Orchestrator::status`] always answers the whole state.
+    fn events(&self) -> BoxStream<'static, OperationEvent>;
+
+    /// Asks an operation to stop, whoever drives it. It brings things in order and then ends.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such operation.
+    async fn cancel(&self, id: &OperationId) -> Result<()>;
+
+    /// Takes over every unfinished operation that nobody drives and starts to drive it. To be called once at
+    /// start-up, and as often as one likes.
+    ///
+    /// # Errors
+    /// Whatever reading the catalog can meet.
+    async fn recover(&self) -> Result<Vec<OperationId>>;
+}
