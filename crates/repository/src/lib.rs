@@ -1,1 +1,46 @@
-//! Placeholder.
+//! A file-snapshot engine that writes restic repository format v2.
+//!
+//! # Layers
+//! - [`store`]: where objects lie (a directory, S3, Azure, Google Cloud, memory).
+//! - [`Repository`]: keys, index, packs, snapshots, locks and our own records on top of a store.
+//! - [`BlobWriter`]: turns blobs into verified packs in the order pack, index, snapshot.
+//! - [`tree`]: the directory listings inside tree blobs.
+//!
+//! Stock restic reads every repository this crate writes, and this crate reads and extends restic's.
+
+mod blob;
+mod clock;
+mod compression;
+mod config;
+mod credentials;
+mod crypto;
+mod error;
+mod file;
+mod id;
+mod index;
+mod key;
+mod lock;
+mod origin;
+mod pack;
+mod polynomial;
+mod random;
+mod repository;
+mod sealed;
+mod snapshot;
+pub mod store;
+mod time;
+pub mod tree;
+mod writer;
+
+pub use blob::{BlobKind, BlobLocation};
+pub use credentials::Credentials;
+pub use error::{Error, ErrorKind, Result};
+pub use id::Id;
+pub use index::Index;
+pub use lock::{Lock, LockMode};
+pub use origin::Origin;
+pub use repository::{DamagedSnapshot, PackRead, Repository, SnapshotList, StoredSnapshot, plan_reads};
+pub use snapshot::{Snapshot, SnapshotSummary};
+pub use store::{Store, StoreSettings, TransferCounters};
+pub use time::Timestamp;
+pub use writer::{AddOutcome, BlobWriter, PreparedBlob, WriteSummary, WriterOptions};

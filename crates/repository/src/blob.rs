@@ -1,0 +1,60 @@
+//! Blobs: the pieces of file content and the directory listings that packs hold.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::Id;
+
+/// What a blob holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[expect(clippy::exhaustive_enums, reason = "the repository format has exactly these two kinds")]
+pub enum BlobKind {
+    /// A chunk of file content.
+    Data,
+    /// The listing of one directory.
+    Tree,
+}
+
+impl BlobKind {
+    /// Most plaintext bytes a blob of this kind may have; more is refused on read and write.
+    pub const fn max_len(self) -> usize {
+        match self {
+            Self::Data => 16 << 20,
+            Self::Tree => 512 << 20,
+        }
+    }
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Data => "data",
+            Self::Tree => "tree",
+        }
+    }
+}
+
+/// Where a sealed blob lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BlobLocation {
+    /// The pack that holds it.
+    pub pack: Id,
+    /// First byte inside the pack.
+    pub offset: u32,
+    /// Sealed length in bytes.
+    pub length: u32,
+    /// Plaintext length in bytes if the blob is compressed.
+    pub uncompressed_length: Option<u32>,
+}
+
+impl BlobLocation {
+    /// First byte after the sealed blob, inside the pack.
+    pub fn end(&self) -> u64 {
+        u64::from(self.offset) + u64::from(self.length)
+    }
+
+    /// Length of the plaintext in bytes.
+    pub fn plaintext_length(&self) -> u32 {
+        self.uncompressed_length
+            .unwrap_or_else(|| self.length.saturating_sub(crate::crypto::OVERHEAD_U32))
+    }
+}

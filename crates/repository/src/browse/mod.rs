@@ -1,0 +1,11 @@
+//! Looking into snapshots: trees in bulk, entries in order, differences.
+
+mod cache;
+mod diff;
+mod entries;
+mod locate;
+
+pub(crate) use cache::TreeCache;
+pub use diff::{Change, Difference};
+pub use entries::SnapshotEntry;
+pub(crate) use locate::{Root, locate, path_of};

@@ -1,0 +1,50 @@
+//! Loading all index files, a few at a time.
+
+use std::collections::{HashMap, HashSet};
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::table::Table;
+use super::{Index, IndexFile};
+use crate::error::{ErrorKind, Result};
+use crate::file::FileKind;
+use crate::id::Id;
+use crate::repository::Repository;
+
+/// Files read at once; each may need a few MiB while it is parsed.
+const AT_ONCE: usize = 4;
+/// How often loading starts anew because another program replaced index files meanwhile.
+const ATTEMPTS: usize = 3;
+
+pub(crate) async fn load(repository: &Repository) -> Result<Index> {
+    let mut attempt = 1;
+    loop {
+        match try_load(repository).await {
+            Err(error) if *error.kind() == ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
+            result => return result.map(Index::new),
+        }
+    }
+}
+
+async fn try_load(repository: &Repository) -> Result<Table> {
+    let ids = repository.list_files(FileKind::Index).await?;
+    let mut files = stream::iter(ids.into_iter().map(|(id, _)| async move {
+        let json = repository.load_file(FileKind::Index, id).await?;
+        repository.blocking(move |_| IndexFile::from_json(&FileKind::Index.key(&id), &json)).await.map(|file| (id, file))
+    }))
+    .buffer_unordered(AT_ONCE);
+    let mut table = Table::default();
+    let mut superseded = HashSet::new();
+    let mut packs_of: HashMap<Id, std::ops::Range<u32>> = HashMap::new();
+    while let Some((id, file)) = files.try_next().await? {
+        let first = table.pack_count();
+        superseded.extend(file.supersedes);
+        for pack in file.packs {
+            table.load_pack(pack.id, pack.blobs.iter().map(super::file::IndexedBlob::entry));
+        }
+        packs_of.insert(id, first..table.pack_count());
+    }
+    let dropped = superseded.iter().filter_map(|id| packs_of.get(id)).flat_map(Clone::clone).collect();
+    table.seal(&dropped);
+    Ok(table)
+}

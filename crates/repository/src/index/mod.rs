@@ -1,0 +1,62 @@
+//! The index: in which pack, and where in it, each blob lies.
+
+mod file;
+mod load;
+mod table;
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub(crate) use file::{IndexFile, MAX_BLOBS_PER_FILE, encode};
+pub(crate) use load::load;
+use table::Table;
+
+use crate::blob::{BlobKind, BlobLocation};
+use crate::id::Id;
+use crate::pack::PackEntry;
+
+/// All blobs a repository is known to hold: the index files at the time of loading, and what this process added.
+///
+/// Cheap to clone; clones share one table of 48 bytes per blob.
+#[derive(Clone, Debug)]
+pub struct Index {
+    table: Arc<RwLock<Table>>,
+}
+
+impl Index {
+    fn new(table: Table) -> Self {
+        Self { table: Arc::new(RwLock::new(table)) }
+    }
+
+    /// True if a pack that is stored holds this blob.
+    pub fn contains(&self, kind: BlobKind, id: &Id) -> bool {
+        self.locate(kind, id).is_some()
+    }
+
+    /// Where the blob lies.
+    pub fn locate(&self, kind: BlobKind, id: &Id) -> Option<BlobLocation> {
+        self.read(|table| table.locate(kind, id))
+    }
+
+    /// Number of blobs of a kind; a blob stored twice counts twice.
+    pub fn len(&self, kind: BlobKind) -> usize {
+        self.read(|table| table.len(kind))
+    }
+
+    /// True if there is no blob of this kind.
+    pub fn is_empty(&self, kind: BlobKind) -> bool {
+        self.len(kind) == 0
+    }
+
+    pub(crate) fn insert_pack(&self, pack: Id, entries: &[PackEntry]) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).insert_pack(pack, entries);
+    }
+
+    /// Every pack with the blobs the index says it holds, sorted by offset.
+    pub(crate) fn by_pack(&self) -> Vec<(Id, Vec<PackEntry>)> {
+        self.read(Table::by_pack)
+    }
+
+    fn read<T>(&self, look: impl FnOnce(&Table) -> T) -> T {
+        look(&self.table.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}

@@ -1,0 +1,90 @@
+//! What an operation could not do to single entries.
+
+use std::error::Error as StdError;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind};
+
+/// One entry that is missing from the result, or not what it should be, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Issue {
+    /// The entry, relative to the source or target; empty for the root itself.
+    pub path: PathBuf,
+    /// The sort of trouble.
+    pub kind: IssueKind,
+    /// The reason, as one sentence.
+    pub message: String,
+}
+
+/// The sorts of [`Issue`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum IssueKind {
+    /// A source entry could not be read; it is not in the snapshot.
+    Unreadable,
+    /// A source file kept changing while it was read; the snapshot may hold a mixture of its states.
+    Torn,
+    /// Stored bytes are missing or damaged; the entry was not restored.
+    Damaged,
+    /// Something else stands in the target under this name and was kept.
+    Conflict,
+    /// The target file system refused the entry.
+    Unwritable,
+    /// The entry is of a kind that cannot be restored.
+    Unsupported,
+}
+
+impl Issue {
+    pub(crate) fn new(path: impl Into<PathBuf>, kind: IssueKind, message: impl Into<String>) -> Self {
+        Self { path: path.into(), kind, message: message.into() }
+    }
+
+    /// What a failed read of a source entry means.
+    pub(crate) fn unreadable(path: &Path, error: &stillpoint_localfs::Error) -> Self {
+        Self::new(path, IssueKind::Unreadable, sentence(error))
+    }
+
+    /// What a failed write of a target entry means.
+    pub(crate) fn unwritten(path: &Path, error: &stillpoint_localfs::Error) -> Self {
+        let kind = match error {
+            stillpoint_localfs::Error::AlreadyExists { .. } => IssueKind::Conflict,
+            stillpoint_localfs::Error::InvalidName { .. } => IssueKind::Unsupported,
+            _ => IssueKind::Unwritable,
+        };
+        Self::new(path, kind, sentence(error))
+    }
+
+    /// What a damaged blob means for a file.
+    pub(crate) fn damaged(path: &Path, error: &Error) -> Self {
+        Self::new(path, IssueKind::Damaged, sentence(error))
+    }
+}
+
+/// An error and its causes on one line.
+fn sentence(error: &dyn StdError) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
+/// A failure of the local file system that ends the whole operation.
+pub(crate) fn fatal(error: stillpoint_localfs::Error) -> Error {
+    use stillpoint_localfs::Error as Local;
+    let kind = match &error {
+        _ if error.is_storage_full() => ErrorKind::NoSpace,
+        _ if error.is_permission_denied() => ErrorKind::PermissionDenied,
+        _ if error.is_not_found() => ErrorKind::NotFound,
+        Local::TargetNotEmpty { .. } | Local::TargetHeld { .. } | Local::TargetBusy { .. } => ErrorKind::AlreadyExists,
+        Local::NotADirectory { .. } | Local::InvalidName { .. } | Local::InvalidPattern { .. } => {
+            ErrorKind::InvalidInput
+        }
+        Local::InvalidRestoreId { .. } => ErrorKind::InvalidInput,
+        _ => ErrorKind::Io,
+    };
+    Error::new(kind, sentence(&error)).with_source(error)
+}

@@ -1,0 +1,80 @@
+//! What a lock object says, and when it no longer counts.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::clock;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::FileKind;
+use crate::id::Id;
+use crate::origin::{Origin, process_may_be_alive};
+use crate::repository::Repository;
+use crate::time::Timestamp;
+
+/// Age at which restic and we take a lock for abandoned.
+pub(super) const STALE_AFTER: Duration = Duration::from_secs(30 * 60);
+
+/// Contents of an object under `locks/`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct LockRecord {
+    pub(super) time: Timestamp,
+    pub(super) exclusive: bool,
+    #[serde(default)]
+    hostname: String,
+    #[serde(default)]
+    username: String,
+    #[serde(default)]
+    pid: u32,
+    #[serde(default)]
+    uid: u32,
+    #[serde(default)]
+    gid: u32,
+}
+
+impl LockRecord {
+    pub(super) fn new(origin: &Origin, exclusive: bool) -> Self {
+        Self {
+            time: clock::now(),
+            exclusive,
+            hostname: origin.hostname.clone(),
+            username: origin.username.clone(),
+            pid: std::process::id(),
+            uid: origin.uid,
+            gid: origin.gid,
+        }
+    }
+
+    pub(super) fn from_json(object: &str, json: &[u8]) -> Result<Self> {
+        serde_json::from_slice(json).map_err(|source| Error::corrupt(object, "it is not a lock").with_source(source))
+    }
+
+    /// Stores it with the time of now, and returns the new object's identifier.
+    pub(super) async fn save(&mut self, repository: &Repository) -> Result<Id> {
+        self.time = clock::now();
+        let json = serde_json::to_vec(self)
+            .map_err(|source| Error::invalid("the lock cannot be written").with_source(source))?;
+        repository.save_file(FileKind::Lock, json).await
+    }
+
+    /// True if its holder is surely gone, judged from the host of `origin`.
+    pub(super) fn is_stale(&self, origin: &Origin) -> bool {
+        clock::now().since(self.time) > STALE_AFTER
+            || self.hostname == origin.hostname && !process_may_be_alive(self.pid)
+    }
+
+    pub(super) fn holder(&self) -> String {
+        let user = if self.username.is_empty() { format!("uid {}", self.uid) } else { self.username.clone() };
+        format!("{user}, process {}", self.pid)
+    }
+
+    pub(super) fn conflict(&self) -> Error {
+        let (by, host, since) = (self.holder(), self.hostname.clone(), self.time);
+        let how = if self.exclusive { "exclusively locked" } else { "locked" };
+        let message = format!(
+            "the repository is {how} by {by} on {host} since {since}; wait until it ends, or if it is surely dead run \
+             `restic unlock`"
+        );
+        Error::new(ErrorKind::Locked { by, host, since }, message)
+    }
+}

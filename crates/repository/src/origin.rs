@@ -1,0 +1,44 @@
+//! Who writes: host, user and process, as stamped into keys, locks and snapshots.
+
+/// The host and user that keys, locks and snapshots name.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Origin {
+    /// Host name.
+    pub hostname: String,
+    /// User name, empty if the system knows none.
+    pub username: String,
+    /// User id.
+    pub uid: u32,
+    /// Group id.
+    pub gid: u32,
+}
+
+impl Origin {
+    /// This process on this machine.
+    pub fn detect() -> Self {
+        let uid = rustix::process::getuid();
+        let username = uzers::get_user_by_uid(uid.as_raw())
+            .map(|user| user.name().to_string_lossy().into_owned())
+            .unwrap_or_default();
+        Self {
+            hostname: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            username,
+            uid: uid.as_raw(),
+            gid: rustix::process::getgid().as_raw(),
+        }
+    }
+
+    /// The same user on a host of another name.
+    #[must_use]
+    pub fn with_hostname(mut self, hostname: impl Into<String>) -> Self {
+        self.hostname = hostname.into();
+        self
+    }
+}
+
+/// True unless the kernel says that no process of this id exists.
+pub(crate) fn process_may_be_alive(pid: u32) -> bool {
+    let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };
+    !matches!(rustix::process::test_kill_process(pid), Err(rustix::io::Errno::SRCH))
+}

@@ -1,0 +1,82 @@
+//! Sealed files outside packs: compressed JSON named by the hash of what is stored.
+
+use bytes::Bytes;
+
+use super::Repository;
+use crate::compression::decompress_up_to;
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::{FileKind, MAX_FILE_PLAINTEXT};
+use crate::id::Id;
+
+/// First byte of a compressed file inside its seal.
+const COMPRESSED: u8 = 2;
+
+impl Repository {
+    /// Objects of a kind with their lengths. Names that are no identifiers are not ours and are passed over.
+    pub(crate) async fn list_files(&self, kind: FileKind) -> Result<Vec<(Id, u64)>> {
+        let listed = self.store().list(kind.folder()).await?;
+        Ok(listed
+            .iter()
+            .filter_map(|object| {
+                let id = object.file_name().parse().ok()?;
+                (object.key == kind.key(&id)).then_some((id, object.size))
+            })
+            .collect())
+    }
+
+    /// The JSON of a file, checked against its name.
+    pub(crate) async fn load_file(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        let key = kind.key(&id);
+        let stored = self.store().get(&key, kind.max_length()).await?;
+        self.blocking(move |this| {
+            if Id::of(&stored) != id {
+                return Err(Error::corrupt(key, "its bytes do not match its name"));
+            }
+            this.open_file(&key, &stored)
+        })
+        .await
+    }
+
+    /// Seals and stores `json`; returns once it is durable.
+    pub(crate) async fn save_file(&self, kind: FileKind, json: Vec<u8>) -> Result<Id> {
+        let (id, stored) = self.blocking(move |this| {
+            let stored = this.seal_file(&json)?;
+            Ok((Id::of(&stored), stored))
+        })
+        .await?;
+        self.store().put_new(&kind.key(&id), stored).await?;
+        Ok(id)
+    }
+
+    /// Seals `plaintext`, and opens it again before it is let go.
+    pub(super) fn seal_file(&self, plaintext: &[u8]) -> Result<Bytes> {
+        let sealed = match self.compression() {
+            Some(compression) => {
+                let mut framed = vec![COMPRESSED];
+                framed.extend(compression.compress(plaintext)?);
+                self.key().seal(&framed)?
+            }
+            None => self.key().seal(plaintext)?,
+        };
+        if self.open_file("a file about to be written", &sealed)? != plaintext {
+            return Err(Error::corrupt("a file about to be written", "check the memory of this machine"));
+        }
+        Ok(sealed.into())
+    }
+
+    pub(super) fn open_file(&self, object: &str, sealed: &[u8]) -> Result<Vec<u8>> {
+        let mut plaintext = self.key().open(sealed).map_err(|error| Error::corrupt(object, error).with_source(error))?;
+        match plaintext.first() {
+            None | Some(b'{' | b'[') => Ok(plaintext),
+            Some(&COMPRESSED) => {
+                plaintext.remove(0);
+                decompress_up_to(&plaintext, MAX_FILE_PLAINTEXT)
+                    .map_err(|source| Error::corrupt(object, "it does not decompress").with_source(source))
+            }
+            Some(other) => {
+                let message = format!("{object} is stored in form {other}, which this program does not know");
+                Err(Error::new(ErrorKind::Unsupported, message))
+            }
+        }
+    }
+}

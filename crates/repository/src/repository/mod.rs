@@ -1,0 +1,106 @@
+//! A repository: everything that needs its key.
+
+mod files;
+mod open;
+mod plan;
+mod read;
+mod records;
+mod snapshots;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::OnceCell;
+
+pub use plan::{PackRead, plan_reads};
+pub use snapshots::{DamagedSnapshot, SnapshotList, StoredSnapshot};
+
+use crate::compression::Compression;
+use crate::config::Config;
+use crate::crypto::SealingKey;
+use crate::error::{Error, Result};
+use crate::file::FileKind;
+use crate::id::Id;
+use crate::index::{self, Index};
+use crate::origin::Origin;
+use crate::store::Store;
+
+/// An open repository. Cheap to clone; clones share key, index and store.
+///
+/// All methods need a running tokio runtime and may be called from many tasks at once. Dropping a future stops its
+/// work; nothing half-written is ever visible.
+#[derive(Clone)]
+pub struct Repository {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    store: Store,
+    key: SealingKey,
+    config: Config,
+    origin: Origin,
+    compression: Compression,
+    index: OnceCell<Index>,
+}
+
+impl Repository {
+    fn new(store: Store, key: SealingKey, config: Config, origin: Origin) -> Self {
+        let compression = Compression::default();
+        Self { inner: Arc::new(Inner { store, key, config, origin, compression, index: OnceCell::new() }) }
+    }
+
+    /// The repository's own identifier, random at creation: 64 hexadecimal digits.
+    pub fn id(&self) -> &str {
+        &self.inner.config.id
+    }
+
+    /// Where it lies, and the counters of requests and bytes.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// Who this process writes as.
+    pub fn origin(&self) -> &Origin {
+        &self.inner.origin
+    }
+
+    /// The index, loaded at the first call.
+    ///
+    /// # Errors
+    /// `Corrupt` if an index file is damaged, `Unavailable` if the store fails.
+    pub async fn index(&self) -> Result<Index> {
+        self.inner.index.get_or_try_init(|| index::load(self)).await.cloned()
+    }
+
+    /// All packs in the store with their lengths in bytes, in no particular order.
+    ///
+    /// # Errors
+    /// `Unavailable` or `PermissionDenied` if the store cannot be listed.
+    pub async fn list_packs(&self) -> Result<Vec<(Id, u64)>> {
+        self.list_files(FileKind::Pack).await
+    }
+
+    pub(crate) fn key(&self) -> &SealingKey {
+        &self.inner.key
+    }
+
+    /// The compressor, unless the repository's version predates compression.
+    pub(crate) fn compression(&self) -> Option<&Compression> {
+        self.inner.config.compresses().then_some(&self.inner.compression)
+    }
+
+    /// Runs work that keeps a core busy away from the async threads.
+    pub(crate) async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || work(&this)).await.map_err(Error::cancelled)?
+    }
+}
+
+impl fmt::Debug for Repository {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Repository").field("store", &self.inner.store).field("id", &self.id()).finish_non_exhaustive()
+    }
+}

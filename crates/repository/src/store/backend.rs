@@ -1,0 +1,54 @@
+//! What a kind of store owes to [`Store`](super::Store).
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::Result;
+
+/// An object found by a listing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ListedObject {
+    /// Its name inside the store.
+    pub key: String,
+    /// Its length in bytes.
+    pub size: u64,
+}
+
+impl ListedObject {
+    pub(crate) fn new(key: impl Into<String>, size: u64) -> Self {
+        Self { key: key.into(), size }
+    }
+
+    /// The part of the name after the last slash.
+    pub fn file_name(&self) -> &str {
+        self.key.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PutMode {
+    /// Fail with `AlreadyExists` if the name is taken.
+    Create,
+    Overwrite,
+}
+
+/// A kind of store.
+///
+/// Writes are atomic and durable when they return. Transient failures were already retried within a bound.
+#[async_trait]
+pub(super) trait Backend: Debug + Send + Sync {
+    async fn put(&self, key: &str, data: Bytes, mode: PutMode) -> Result<()>;
+    /// Refuses an object longer than `limit` as corrupt.
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes>;
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
+    /// Objects at any depth below `folder`; an absent folder is empty; more than `limit` is an error.
+    async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>>;
+    /// Deleting what is absent succeeds.
+    async fn delete(&self, key: &str) -> Result<()>;
+    /// Removes unfinished writes of dead processes.
+    async fn sweep(&self) -> Result<()>;
+}

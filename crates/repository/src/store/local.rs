@@ -1,0 +1,268 @@
+//! Objects as files of a directory, in restic's own layout.
+//!
+//! An object is written to a temporary file, synced, renamed into place, and its directory synced: it is either whole
+//! and durable or absent. Temporary files lie apart in `stillpoint/tmp`, where neither restic nor we look for objects,
+//! and each is locked by its writer: one that can be locked belongs to a dead process and is swept.
+
+use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
+use std::io::{self, ErrorKind as Io, Read, Seek, SeekFrom, Write};
+use std::ops::Range;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use rustix::fs::{CWD, RenameFlags};
+use rustix::io::Errno;
+
+use super::backend::{Backend, ListedObject, PutMode};
+use super::{to_u64, too_large};
+use crate::error::{Error, ErrorKind, Result};
+use crate::random;
+
+const TEMPORARY: &str = "stillpoint/tmp";
+/// Deepest folder below which objects lie: `data/xx/<id>` and `stillpoint/<kind>/<name>`.
+const MAX_DEPTH: usize = 3;
+
+#[derive(Debug, Clone)]
+pub(super) struct LocalBackend {
+    root: Arc<Path>,
+}
+
+impl LocalBackend {
+    pub(super) fn new(root: PathBuf) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// Runs blocking file work off the async threads.
+    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
+        let this = self.clone();
+        tokio::task::spawn_blocking(move || work(&this)).await.map_err(Error::cancelled)?
+    }
+
+    fn write(&self, key: &str, data: &[u8], mode: PutMode) -> Result<()> {
+        let target = self.root.join(key);
+        let failed = |source| Error::from_io(source, format!("cannot write {}", target.display()));
+        if mode == PutMode::Create && target.symlink_metadata().is_ok() {
+            return Err(failed(Io::AlreadyExists.into()));
+        }
+        let folder = target.parent().unwrap_or(&self.root);
+        create_folder(folder).map_err(failed)?;
+        let scratch = self.root.join(TEMPORARY);
+        create_folder(&scratch).map_err(failed)?;
+        let name: [u8; 8] = random::bytes()?;
+        let temporary = scratch.join(format!("{:016x}", u64::from_le_bytes(name)));
+        let written = write_and_rename(&temporary, &target, data, mode).and_then(|()| sync_folder(folder));
+        if written.is_err() && let Err(source) = fs::remove_file(&temporary) {
+            tracing::debug!(error = %source, "a temporary file stays until the next sweep");
+        }
+        written.map_err(failed)
+    }
+
+    fn read(&self, key: &str, limit: u64) -> Result<Bytes> {
+        let path = self.root.join(key);
+        let failed = |source| Error::from_io(source, format!("cannot read {}", path.display()));
+        let file = File::open(&path).map_err(failed)?;
+        let size = file.metadata().map_err(failed)?.len();
+        if size > limit {
+            return Err(too_large(key, limit));
+        }
+        let mut data = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
+        file.take(limit.saturating_add(1)).read_to_end(&mut data).map_err(failed)?;
+        if to_u64(data.len()) > limit {
+            return Err(too_large(key, limit));
+        }
+        Ok(data.into())
+    }
+
+    fn read_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        let path = self.root.join(key);
+        let failed = |source| Error::from_io(source, format!("cannot read {}", path.display()));
+        let mut file = File::open(&path).map_err(failed)?;
+        if file.metadata().map_err(failed)?.len() < range.end {
+            return Err(Error::corrupt(key, format!("it ends before byte {}", range.end)));
+        }
+        file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
+        let wanted = range.end.saturating_sub(range.start);
+        let mut data = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
+        file.take(wanted).read_to_end(&mut data).map_err(failed)?;
+        Ok(data.into())
+    }
+
+    fn list_folder(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>> {
+        let mut found = Vec::new();
+        let mut folders = vec![(folder.trim_end_matches('/').to_owned(), 1)];
+        while let Some((folder, depth)) = folders.pop() {
+            let path = self.root.join(&folder);
+            let failed = |source| Error::from_io(source, format!("cannot list {}", path.display()));
+            let entries = match fs::read_dir(&path) {
+                Err(source) if source.kind() == Io::NotFound => continue,
+                entries => entries.map_err(failed)?,
+            };
+            for entry in entries {
+                let entry = entry.map_err(failed)?;
+                // Our object names are ASCII; any other file was put there by somebody else.
+                let Ok(name) = entry.file_name().into_string() else { continue };
+                let key = format!("{folder}/{name}");
+                let metadata = match entry.metadata() {
+                    Err(source) if source.kind() == Io::NotFound => continue,
+                    metadata => metadata.map_err(failed)?,
+                };
+                if metadata.is_dir() && depth < MAX_DEPTH && key != TEMPORARY {
+                    folders.push((key, depth + 1));
+                } else if metadata.is_file() {
+                    found.push(ListedObject::new(key, metadata.len()));
+                }
+                if found.len() > limit {
+                    let message = format!("{folder} holds more than {limit} objects");
+                    return Err(Error::new(ErrorKind::Unsupported, message));
+                }
+            }
+        }
+        Ok(found)
+    }
+
+    fn remove(&self, key: &str) -> Result<()> {
+        let path = self.root.join(key);
+        let failed = |source| Error::from_io(source, format!("cannot delete {}", path.display()));
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() == Io::NotFound => Ok(()),
+            Err(source) => Err(failed(source)),
+            Ok(()) => sync_folder(path.parent().unwrap_or(&self.root)).map_err(failed),
+        }
+    }
+
+    fn remove_abandoned(&self) -> Result<()> {
+        let scratch = self.root.join(TEMPORARY);
+        let failed = |source| Error::from_io(source, format!("cannot sweep {}", scratch.display()));
+        let entries = match fs::read_dir(&scratch) {
+            Err(source) if source.kind() == Io::NotFound => return Ok(()),
+            entries => entries.map_err(failed)?,
+        };
+        for entry in entries {
+            let path = entry.map_err(failed)?.path();
+            let Ok(file) = File::open(&path) else { continue };
+            match file.try_lock() {
+                Ok(()) => fs::remove_file(&path).or_else(absent_is_fine).map_err(failed)?,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn absent_is_fine(source: io::Error) -> io::Result<()> {
+    if source.kind() == Io::NotFound { Ok(()) } else { Err(source) }
+}
+
+fn create_folder(folder: &Path) -> io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let parent = folder.parent().unwrap_or(folder);
+    create_folder(parent)?;
+    match DirBuilder::new().mode(0o700).create(folder) {
+        Ok(()) => sync_folder(parent),
+        Err(source) if source.kind() == Io::AlreadyExists && folder.is_dir() => Ok(()),
+        Err(source) => Err(source),
+    }
+}
+
+fn write_and_rename(temporary: &Path, target: &Path, data: &[u8], mode: PutMode) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
+    file.lock()?;
+    file.write_all(data)?;
+    file.sync_all()?;
+    match mode {
+        PutMode::Overwrite => fs::rename(temporary, target),
+        PutMode::Create => match rustix::fs::renameat_with(CWD, temporary, CWD, target, RenameFlags::NOREPLACE) {
+            // Network and user-space file systems without that flag still have hard links.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                fs::hard_link(temporary, target)?;
+                fs::remove_file(temporary)
+            }
+            renamed => Ok(renamed?),
+        },
+    }
+}
+
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    match File::open(folder)?.sync_all() {
+        // Some network file systems cannot sync a directory; their server orders the rename itself.
+        Err(source) if matches!(source.kind(), Io::InvalidInput | Io::Unsupported) => Ok(()),
+        result => result,
+    }
+}
+
+#[async_trait]
+impl Backend for LocalBackend {
+    async fn put(&self, key: &str, data: Bytes, mode: PutMode) -> Result<()> {
+        let key = key.to_owned();
+        self.run(move |this| this.write(&key, &data, mode)).await
+    }
+
+    async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
+        let key = key.to_owned();
+        self.run(move |this| this.read(&key, limit)).await
+    }
+
+    async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        let key = key.to_owned();
+        self.run(move |this| this.read_range(&key, range)).await
+    }
+
+    async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>> {
+        let folder = folder.to_owned();
+        self.run(move |this| this.list_folder(&folder, limit)).await
+    }
+
+    async fn delete(&self, key: &str) -> Result<()> {
+        let key = key.to_owned();
+        self.run(move |this| this.remove(&key)).await
+    }
+
+    async fn sweep(&self) -> Result<()> {
+        self.run(|this| this.remove_abandoned()).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn files_and_folders_are_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = LocalBackend::new(dir.path().join("repo"));
+        backend.write("data/ab/x", b"1", PutMode::Create).unwrap();
+        let mode = |path: &str| fs::metadata(dir.path().join(path)).unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("repo"), mode("repo/data/ab"), mode("repo/data/ab/x")), (0o700, 0o700, 0o600));
+    }
+
+    #[test]
+    fn only_the_leftovers_of_dead_writers_are_swept() {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = LocalBackend::new(dir.path().to_owned());
+        let scratch = dir.path().join(TEMPORARY);
+        fs::create_dir_all(&scratch).unwrap();
+        fs::write(scratch.join("dead"), b"half").unwrap();
+        let live = File::create(scratch.join("live")).unwrap();
+        live.lock().unwrap();
+        backend.remove_abandoned().unwrap();
+        assert!(!scratch.join("dead").exists() && scratch.join("live").exists());
+        assert!(backend.list_folder("stillpoint", 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_failed_write_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let backend = LocalBackend::new(dir.path().to_owned());
+        fs::create_dir_all(dir.path().join("config")).unwrap();
+        assert!(backend.write("config", b"1", PutMode::Overwrite).is_err());
+        assert_eq!(fs::read_dir(dir.path().join(TEMPORARY)).unwrap().count(), 0);
+    }
+}

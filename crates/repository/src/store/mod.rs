@@ -1,0 +1,179 @@
+//! Where a repository's objects lie.
+//!
+//! A [`Store`] is a flat set of named objects with five verbs. Names are restic's: `config`, `keys/<id>`,
+//! `data/<xx>/<id>` and so on. Every write is all or nothing, also under a crash.
+
+mod backend;
+mod counters;
+mod local;
+pub mod object_store;
+mod remote;
+mod settings;
+mod url;
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::{Error, ErrorKind, Result};
+use backend::{Backend, PutMode};
+pub use backend::ListedObject;
+use counters::Counters;
+pub use counters::TransferCounters;
+pub use settings::StoreSettings;
+
+/// Most objects one listing may return; more means a store that is not ours or not sane.
+const MAX_LISTED: usize = 16 << 20;
+
+/// A place that keeps named objects. Cheap to clone; clones share their counters.
+#[derive(Clone)]
+pub struct Store {
+    backend: Arc<dyn Backend>,
+    counters: Arc<Counters>,
+    description: Arc<str>,
+}
+
+impl Store {
+    /// The store a URL names: `file:///dir` or a plain path, `s3://bucket/prefix`, `az://container/prefix`,
+    /// `gs://bucket/prefix`, or `memory:` for tests.
+    ///
+    /// Nothing is contacted yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` if the URL or a setting is not usable, `Unsupported` for any other scheme.
+    pub fn from_url(url: &str, settings: &StoreSettings) -> Result<Self> {
+        url::open(url, settings)
+    }
+
+    /// A store in this process's memory; gone with the last clone.
+    pub fn memory() -> Self {
+        object_store::from_object_store(Arc::new(::object_store::memory::InMemory::new()), "", "memory:")
+    }
+
+    fn new(backend: Arc<dyn Backend>, description: impl Into<Arc<str>>) -> Self {
+        Self { backend, counters: Arc::default(), description: description.into() }
+    }
+
+    /// The store's URL for messages. Never holds a secret.
+    pub fn description(&self) -> &str {
+        &self.description
+    }
+
+    /// Requests and bytes since this store was opened.
+    pub fn counters(&self) -> TransferCounters {
+        self.counters.read()
+    }
+
+    /// Stores an object under a name that must be free.
+    ///
+    /// Idempotent: if the name is taken by exactly these bytes, as after a lost reply, that is success.
+    pub(crate) async fn put_new(&self, key: &str, data: Bytes) -> Result<()> {
+        self.counters.put(data.len());
+        match self.backend.put(key, data.clone(), PutMode::Create).await {
+            Err(error) if *error.kind() == ErrorKind::AlreadyExists => {
+                let present = self.get(key, to_u64(data.len()).saturating_add(1)).await;
+                match present {
+                    Ok(present) if present == data => Ok(()),
+                    _ => Err(error),
+                }
+            }
+            result => result,
+        }
+    }
+
+    /// Stores an object, replacing what was there.
+    pub(crate) async fn put(&self, key: &str, data: Bytes) -> Result<()> {
+        self.counters.put(data.len());
+        self.backend.put(key, data, PutMode::Overwrite).await
+    }
+
+    /// The whole object; refuses one of more than `limit` bytes before reading it.
+    pub(crate) async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
+        let data = self.backend.get(key, limit).await?;
+        self.counters.get(data.len());
+        Ok(data)
+    }
+
+    /// Exactly the bytes of `range`.
+    pub(crate) async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+        let wanted = range.end.saturating_sub(range.start);
+        let data = self.backend.get_range(key, range).await?;
+        self.counters.get(data.len());
+        if to_u64(data.len()) != wanted {
+            return Err(Error::corrupt(key, format!("it gave {} bytes where {wanted} were asked for", data.len())));
+        }
+        Ok(data)
+    }
+
+    /// All objects below `folder`, in no particular order. An absent folder is empty.
+    pub(crate) async fn list(&self, folder: &str) -> Result<Vec<ListedObject>> {
+        self.counters.list();
+        self.backend.list(folder, MAX_LISTED).await
+    }
+
+    /// Removes an object; one that is not there counts as removed.
+    pub(crate) async fn delete(&self, key: &str) -> Result<()> {
+        self.counters.delete();
+        self.backend.delete(key).await
+    }
+
+    /// Removes what writers that were killed left behind and nobody can ever read.
+    pub(crate) async fn sweep(&self) -> Result<()> {
+        self.backend.sweep().await
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Store").field(&self.description).finish()
+    }
+}
+
+fn to_u64(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
+fn too_large(key: &str, limit: u64) -> Error {
+    Error::corrupt(key, format!("it is larger than the {limit} bytes such an object may have"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn behaves(store: Store) {
+        assert!(store.list("keys").await.unwrap().is_empty());
+        assert_eq!(store.get("config", 10).await.unwrap_err().kind(), &ErrorKind::NotFound);
+        store.put_new("data/ab/abc", Bytes::from_static(b"0123456789")).await.unwrap();
+        store.put_new("data/ab/abc", Bytes::from_static(b"0123456789")).await.unwrap();
+        let taken = store.put_new("data/ab/abc", Bytes::from_static(b"other")).await.unwrap_err();
+        assert_eq!(taken.kind(), &ErrorKind::AlreadyExists);
+        assert_eq!(store.get("data/ab/abc", 10).await.unwrap(), &b"0123456789"[..]);
+        let too_large = store.get("data/ab/abc", 9).await.unwrap_err();
+        assert!(matches!(too_large.kind(), ErrorKind::Corrupt { .. }));
+        assert_eq!(store.get_range("data/ab/abc", 2..5).await.unwrap(), &b"234"[..]);
+        assert!(store.get_range("data/ab/abc", 8..12).await.is_err());
+        store.put("data/ab/abc", Bytes::from_static(b"new")).await.unwrap();
+        let listed = store.list("data").await.unwrap();
+        assert_eq!(listed, [ListedObject::new("data/ab/abc", 3)]);
+        store.delete("data/ab/abc").await.unwrap();
+        store.delete("data/ab/abc").await.unwrap();
+        assert!(store.list("data").await.unwrap().is_empty());
+        let counters = store.counters();
+        assert_eq!((counters.puts, counters.deletes, counters.bytes_written), (4, 2, 28));
+    }
+
+    #[tokio::test]
+    async fn a_memory_store_keeps_the_contract() {
+        behaves(Store::memory()).await;
+    }
+
+    #[tokio::test]
+    async fn a_directory_keeps_the_contract() {
+        let dir = tempfile::tempdir().unwrap();
+        let url = format!("file://{}/new/repo", dir.path().display());
+        behaves(Store::from_url(&url, &StoreSettings::default()).unwrap()).await;
+    }
+}

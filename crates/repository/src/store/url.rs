@@ -1,0 +1,220 @@
+//! From a URL to a store.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
+use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
+use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use url::{Host, Url};
+
+use super::local::LocalBackend;
+use super::object_store::from_object_store;
+use super::{Store, StoreSettings};
+use crate::error::{Error, ErrorKind, Result};
+
+pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
+    if let Some(path) = local_path(url)? {
+        let description = format!("file://{}", path.display());
+        return Ok(Store::new(Arc::new(LocalBackend::new(path)), description));
+    }
+    if url == "memory:" {
+        return Ok(Store::memory());
+    }
+    let parsed = Url::parse(url)
+        .map_err(|source| Error::invalid(format!("`{}` is not a store URL", without_password(url))).with_source(source))?;
+    let bucket = parsed
+        .host_str()
+        .filter(|bucket| !bucket.is_empty())
+        .ok_or_else(|| Error::invalid(format!("`{}` names no bucket", without_password(url))))?;
+    if parsed.password().is_some() || !parsed.username().is_empty() || parsed.query().is_some() {
+        return Err(Error::invalid("a store URL may hold neither credentials nor options; use the environment"));
+    }
+    let prefix = parsed.path().trim_matches('/');
+    let store: Arc<dyn ObjectStore> = match parsed.scheme() {
+        "s3" => Arc::new(s3(bucket, settings)?),
+        "az" | "azure" => Arc::new(azure(bucket, settings)?),
+        "gs" | "gcs" => Arc::new(google(bucket, settings)?),
+        scheme => {
+            let message = format!("the scheme `{scheme}` is not known; use file, s3, az or gs");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    };
+    let description = format!("{}://{bucket}/{prefix}", parsed.scheme());
+    Ok(from_object_store(store, prefix, description))
+}
+
+/// The directory of a `file:` URL or a plain path; `None` for any other URL.
+fn local_path(url: &str) -> Result<Option<std::path::PathBuf>> {
+    if url.is_empty() {
+        return Err(Error::invalid("the store is not given; name a directory or a URL"));
+    }
+    if let Some(path) = url.strip_prefix("file://") {
+        if !path.starts_with('/') {
+            return Err(Error::invalid(format!("`{url}` is not absolute; write file:///directory")));
+        }
+        let decoded = Url::parse(url).ok().and_then(|url| url.to_file_path().ok());
+        return Ok(Some(decoded.unwrap_or_else(|| path.into())));
+    }
+    let plain = url.starts_with(['/', '.']) || !url.contains(':');
+    Ok(plain.then(|| std::path::absolute(Path::new(url)).unwrap_or_else(|_| url.into())))
+}
+
+fn without_password(url: &str) -> &str {
+    url.rsplit_once('@').map_or(url, |(_, rest)| rest)
+}
+
+fn s3(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
+    let mut builder = AmazonS3Builder::new().with_region("us-east-1");
+    // The default region yields to the region, the general endpoint to the service's.
+    for (name, value) in settings.with_prefix("AWS_") {
+        if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>()
+            && !matches!(key, AmazonS3ConfigKey::Bucket)
+        {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if let Some(region) = settings.get("AWS_REGION").or(settings.get("AWS_DEFAULT_REGION")) {
+        builder = builder.with_region(region);
+    }
+    let mut options = client_options();
+    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|name| settings.get(name));
+    if let Some(endpoint) = endpoint {
+        let allow_http = settings.get("AWS_ALLOW_HTTP") == Some("true");
+        options = options.with_allow_http(plain_http(endpoint, allow_http)?);
+        builder = builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false);
+    }
+    builder
+        .with_bucket_name(bucket)
+        .with_checksum_algorithm(Checksum::SHA256)
+        .with_client_options(options)
+        .with_retry(retry())
+        .build()
+        .map_err(|source| Error::invalid(format!("the settings of s3://{bucket} are not usable")).with_source(source))
+}
+
+fn azure(container: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
+    let mut builder = MicrosoftAzureBuilder::new();
+    for (name, value) in settings.with_prefix("AZURE_") {
+        if let Ok(key) = name.to_ascii_lowercase().parse::<AzureConfigKey>() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    let mut options = client_options();
+    if let Some(endpoint) = settings.get("AZURE_STORAGE_ENDPOINT").or(settings.get("AZURE_ENDPOINT")) {
+        options = options.with_allow_http(plain_http(endpoint, false)?);
+        builder = builder.with_endpoint(endpoint.to_owned());
+    }
+    if settings.get("AZURE_STORAGE_USE_EMULATOR") == Some("true") {
+        options = options.with_allow_http(true);
+    }
+    builder
+        .with_container_name(container)
+        .with_client_options(options)
+        .with_retry(retry())
+        .build()
+        .map_err(|source| Error::invalid(format!("the settings of az://{container} are not usable")).with_source(source))
+}
+
+fn google(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
+    let mut builder = GoogleCloudStorageBuilder::new();
+    for (name, value) in settings.with_prefix("GOOGLE_") {
+        if let Ok(key) = name.to_ascii_lowercase().parse::<GoogleConfigKey>() {
+            builder = builder.with_config(key, value);
+        }
+    }
+    if let Some(path) = settings.get("GOOGLE_APPLICATION_CREDENTIALS") {
+        builder = builder.with_application_credentials(path);
+    }
+    builder
+        .with_bucket_name(bucket)
+        .with_client_options(client_options())
+        .with_retry(retry())
+        .build()
+        .map_err(|source| Error::invalid(format!("the settings of gs://{bucket} are not usable")).with_source(source))
+}
+
+/// True if the endpoint speaks plain HTTP and may: bytes are sealed, but credentials and requests are not.
+fn plain_http(endpoint: &str, allowed: bool) -> Result<bool> {
+    let url = Url::parse(endpoint)
+        .map_err(|source| Error::invalid(format!("the endpoint `{endpoint}` is not a URL")).with_source(source))?;
+    if url.scheme() != "http" {
+        return Ok(false);
+    }
+    let loopback = match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        None => false,
+    };
+    if loopback || allowed {
+        return Ok(true);
+    }
+    Err(Error::invalid(format!("the endpoint `{endpoint}` is not encrypted; use https, or AWS_ALLOW_HTTP=true")))
+}
+
+fn client_options() -> ClientOptions {
+    ClientOptions::new()
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_timeout(Duration::from_secs(120))
+        .with_user_agent(concat!("stillpoint/", env!("CARGO_PKG_VERSION")).parse().unwrap_or_else(|_| {
+            // A literal of printable ASCII is always a valid header value.
+            object_store::HeaderValue::from_static("stillpoint")
+        }))
+}
+
+/// At most eight retries over about twenty seconds, then the store counts as unreachable.
+fn retry() -> RetryConfig {
+    RetryConfig {
+        backoff: BackoffConfig {
+            init_backoff: Duration::from_millis(100),
+            max_backoff: Duration::from_secs(5),
+            base: 2.0,
+        },
+        max_retries: 8,
+        retry_timeout: Duration::from_secs(60),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> StoreSettings {
+        StoreSettings::new([("AWS_ACCESS_KEY_ID", "k"), ("AWS_SECRET_ACCESS_KEY", "canary")])
+    }
+
+    #[test]
+    fn urls_and_paths_name_stores() {
+        for (url, description) in [
+            ("file:///var/backup", "file:///var/backup"),
+            ("/var/backup", "file:///var/backup"),
+            ("s3://bucket/team/one/", "s3://bucket/team/one"),
+            ("memory:", "memory:"),
+        ] {
+            assert_eq!(open(url, &settings()).unwrap().description(), description);
+        }
+        assert!(open("repo", &settings()).unwrap().description().ends_with("/repo"));
+    }
+
+    #[test]
+    fn unusable_urls_are_refused_without_echoing_secrets() {
+        for url in ["", "file://relative", "ftp://host/x", "s3:///x", "s3://key:canary@bucket/x", "s3://b/x?key=canary"] {
+            let error = open(url, &settings()).unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported), "{url}");
+            assert!(!format!("{error} {error:?}").contains("canary"), "{url}");
+        }
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        assert!(plain_http("http://127.0.0.1:9000", false).unwrap());
+        assert!(plain_http("http://localhost:9000", false).unwrap());
+        assert!(plain_http("http://[::1]:9000", false).unwrap());
+        assert!(!plain_http("https://example.com", false).unwrap());
+        assert!(plain_http("http://example.com", false).is_err());
+        assert!(plain_http("http://example.com", true).unwrap());
+    }
+}

@@ -1,0 +1,144 @@
+//! Reading tree blobs.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use serde::Deserialize;
+use serde::de::{self, Deserializer, SeqAccess, Visitor};
+
+use super::{ExtendedAttribute, MAX_NODES, Mode, Node, NodeKind, name};
+use crate::id::Id;
+use crate::time::Timestamp;
+
+pub(super) fn nodes(json: &[u8]) -> serde_json::Result<Vec<Node>> {
+    serde_json::from_slice::<TreeJson>(json).map(|tree| tree.nodes.0)
+}
+
+#[derive(Deserialize)]
+struct TreeJson {
+    #[serde(default)]
+    nodes: Nodes,
+}
+
+/// Converted one by one, so that the JSON form of a large directory is never held as a whole.
+#[derive(Default)]
+struct Nodes(Vec<Node>);
+
+impl<'de> Deserialize<'de> for Nodes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NodesVisitor;
+        impl<'de> Visitor<'de> for NodesVisitor {
+            type Value = Nodes;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of nodes")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Nodes, E> {
+                Ok(Nodes::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Nodes, A::Error> {
+                let mut nodes = Vec::new();
+                while let Some(json) = seq.next_element::<NodeJson<'de>>()? {
+                    if nodes.len() == MAX_NODES {
+                        return Err(de::Error::custom("too many nodes"));
+                    }
+                    nodes.push(json.into_node().map_err(de::Error::custom)?);
+                }
+                Ok(Nodes(nodes))
+            }
+        }
+        deserializer.deserialize_any(NodesVisitor)
+    }
+}
+
+#[derive(Deserialize)]
+struct NodeJson<'a> {
+    #[serde(borrow)]
+    name: Cow<'a, str>,
+    #[serde(borrow, rename = "type")]
+    kind: Cow<'a, str>,
+    #[serde(default)]
+    mode: Mode,
+    mtime: Timestamp,
+    atime: Timestamp,
+    ctime: Timestamp,
+    uid: u32,
+    gid: u32,
+    #[serde(default)]
+    user: String,
+    #[serde(default)]
+    group: String,
+    #[serde(default)]
+    inode: u64,
+    #[serde(default)]
+    device_id: u64,
+    #[serde(default)]
+    size: u64,
+    #[serde(default)]
+    links: u64,
+    #[serde(default)]
+    linktarget: String,
+    linktarget_raw: Option<String>,
+    #[serde(default)]
+    extended_attributes: Vec<AttributeJson>,
+    #[serde(default)]
+    device: u64,
+    content: Option<Vec<Id>>,
+    subtree: Option<Id>,
+    #[serde(default)]
+    error: String,
+}
+
+#[derive(Deserialize)]
+struct AttributeJson {
+    name: String,
+    value: Option<String>,
+}
+
+impl NodeJson<'_> {
+    fn into_node(self) -> Result<Node, String> {
+        let name = name::unquote(&self.name).ok_or_else(|| format!("the name {:?} is not quoted well", self.name))?;
+        let mut node = Node::new(name, NodeKind::parse(&self.kind));
+        (node.mode, node.mtime, node.atime, node.ctime) = (self.mode, self.mtime, self.atime, self.ctime);
+        (node.uid, node.gid, node.user, node.group) = (self.uid, self.gid, self.user, self.group);
+        (node.inode, node.device_id, node.size, node.links) = (self.inode, self.device_id, self.size, self.links);
+        node.link_target = match self.linktarget_raw {
+            Some(raw) => decode_base64(&raw)?,
+            None => self.linktarget.into_bytes(),
+        };
+        for AttributeJson { name, value } in self.extended_attributes {
+            let value = value.as_deref().map_or_else(|| Ok(Vec::new()), decode_base64)?;
+            node.extended_attributes.push(ExtendedAttribute::new(name, value));
+        }
+        (node.device, node.content, node.subtree, node.error) = (self.device, self.content, self.subtree, self.error);
+        Ok(node)
+    }
+}
+
+fn decode_base64(text: &str) -> Result<Vec<u8>, String> {
+    STANDARD.decode(text).map_err(|error| format!("a value is not base64: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn unknown_fields_and_types_are_tolerated() {
+        let json = br#"{"other":1,"nodes":[{"name":"n","type":"door","mtime":"2020-01-01T00:00:00Z",
+            "atime":"2020-01-01T00:00:00+01:00","ctime":"2020-01-01T00:00:00Z","uid":0,"gid":0,"content":null,
+            "generic_attributes":{"windows.creation_time":"x"}}]}"#;
+        let nodes = nodes(json).unwrap();
+        assert_eq!(nodes[0].kind, NodeKind::Irregular);
+        assert_eq!(super::nodes(b"{\"nodes\":null}\n").unwrap(), []);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(json in proptest::collection::vec(any::<u8>(), 0..200)) {
+            drop(nodes(&json));
+        }
+    }
+}

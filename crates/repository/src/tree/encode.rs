@@ -1,0 +1,186 @@
+//! Writing tree blobs byte for byte as Go's `encoding/json` does, so that equal directories get equal ids.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
+use super::{Node, name};
+use crate::id::Id;
+use crate::time::Timestamp;
+
+pub(super) fn tree(nodes: &[Node]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(nodes.len() * 512 + 16);
+    out.extend_from_slice(b"{\"nodes\":[");
+    for (at, node) in nodes.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_node(&mut out, node);
+    }
+    out.extend_from_slice(b"]}\n");
+    out
+}
+
+fn write_node(out: &mut Vec<u8>, node: &Node) {
+    let mut quoted = String::with_capacity(node.name.len());
+    name::quote(&node.name, &mut quoted);
+    out.extend_from_slice(b"{\"name\":");
+    string(out, &quoted);
+    out.extend_from_slice(b",\"type\":");
+    string(out, node.kind.as_str());
+    number_unless_zero(out, "mode", node.mode.bits().into());
+    time(out, "mtime", node.mtime);
+    time(out, "atime", node.atime);
+    time(out, "ctime", node.ctime);
+    number(out, "uid", node.uid.into());
+    number(out, "gid", node.gid.into());
+    string_unless_empty(out, "user", &node.user);
+    string_unless_empty(out, "group", &node.group);
+    number_unless_zero(out, "inode", node.inode);
+    number_unless_zero(out, "device_id", node.device_id);
+    number_unless_zero(out, "size", node.size);
+    number_unless_zero(out, "links", node.links);
+    write_link_target(out, &node.link_target);
+    write_attributes(out, node);
+    number_unless_zero(out, "device", node.device);
+    field(out, "content");
+    match &node.content {
+        Some(ids) => write_ids(out, ids),
+        None => out.extend_from_slice(b"null"),
+    }
+    if let Some(id) = &node.subtree {
+        field(out, "subtree");
+        write_id(out, id);
+    }
+    string_unless_empty(out, "error", &node.error);
+    out.push(b'}');
+}
+
+/// The text form loses bytes that are not UTF-8; the raw form is added only then, as restic does since 0.17.
+fn write_link_target(out: &mut Vec<u8>, target: &[u8]) {
+    string_unless_empty(out, "linktarget", &text(target));
+    if std::str::from_utf8(target).is_err() {
+        field(out, "linktarget_raw");
+        string(out, &STANDARD.encode(target));
+    }
+}
+
+fn write_attributes(out: &mut Vec<u8>, node: &Node) {
+    if node.extended_attributes.is_empty() {
+        return;
+    }
+    field(out, "extended_attributes");
+    for (at, attribute) in node.extended_attributes.iter().enumerate() {
+        out.extend_from_slice(if at == 0 { b"[{\"name\":" } else { b",{\"name\":" });
+        string(out, &text(&attribute.name));
+        out.extend_from_slice(b",\"value\":");
+        string(out, &STANDARD.encode(&attribute.value));
+        out.push(b'}');
+    }
+    out.push(b']');
+}
+
+/// Go replaces each byte that is not part of a character with U+FFFD; one per byte, unlike `from_utf8_lossy`.
+fn text(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
+    }
+    text
+}
+
+fn write_ids(out: &mut Vec<u8>, ids: &[Id]) {
+    out.push(b'[');
+    for (at, id) in ids.iter().enumerate() {
+        if at > 0 {
+            out.push(b',');
+        }
+        write_id(out, id);
+    }
+    out.push(b']');
+}
+
+fn write_id(out: &mut Vec<u8>, id: &Id) {
+    out.push(b'"');
+    id.write_hex(out);
+    out.push(b'"');
+}
+
+fn field(out: &mut Vec<u8>, name: &str) {
+    out.extend_from_slice(b",\"");
+    out.extend_from_slice(name.as_bytes());
+    out.extend_from_slice(b"\":");
+}
+
+fn number(out: &mut Vec<u8>, name: &str, value: u64) {
+    field(out, name);
+    out.extend_from_slice(value.to_string().as_bytes());
+}
+
+fn number_unless_zero(out: &mut Vec<u8>, name: &str, value: u64) {
+    if value != 0 {
+        number(out, name, value);
+    }
+}
+
+fn time(out: &mut Vec<u8>, name: &str, time: Timestamp) {
+    field(out, name);
+    out.push(b'"');
+    time.write(out);
+    out.push(b'"');
+}
+
+fn string_unless_empty(out: &mut Vec<u8>, name: &str, text: &str) {
+    if !text.is_empty() {
+        field(out, name);
+        string(out, text);
+    }
+}
+
+/// A JSON string with exactly the escapes of Go, which also protects HTML and JavaScript.
+fn string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
+            '\n' => out.extend_from_slice(b"\\n"),
+            '\r' => out.extend_from_slice(b"\\r"),
+            '\t' => out.extend_from_slice(b"\\t"),
+            '<' | '>' | '&' | '\0'..'\x20' | '\u{2028}' | '\u{2029}' => {
+                out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+            }
+            _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+    out.push(b'"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{ExtendedAttribute, Mode, NodeKind};
+    use super::*;
+
+    #[test]
+    fn a_node_is_written_in_restics_field_order() {
+        let mut node = Node::new(b"a<b>\n\xff", NodeKind::File);
+        node.mode = Mode::from_unix(0o644);
+        node.mtime = Timestamp::new(1, 500);
+        (node.user, node.size, node.inode, node.links) = ("u".to_owned(), 3, 9, 1);
+        node.content = Some(vec![Id::of(b"abc")]);
+        node.extended_attributes.push(ExtendedAttribute::new(b"user.x", b"v"));
+        let expected = concat!(
+            r#"{"nodes":[{"name":"a\u003cb\u003e\\n\\xff","type":"file","mode":420,"#,
+            r#""mtime":"1970-01-01T00:00:01.0000005Z","atime":"1970-01-01T00:00:00Z","ctime":"1970-01-01T00:00:00Z","#,
+            r#""uid":0,"gid":0,"user":"u","inode":9,"size":3,"links":1,"#,
+            r#""extended_attributes":[{"name":"user.x","value":"dg=="}],"#,
+            r#""content":["ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"]}]}"#,
+            "\n"
+        );
+        assert_eq!(String::from_utf8(tree(&[node])).unwrap(), expected);
+    }
+
+    #[test]
+    fn an_empty_directory_has_restics_bytes() {
+        assert_eq!(tree(&[]), b"{\"nodes\":[]}\n");
+    }
+}

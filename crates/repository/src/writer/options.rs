@@ -1,0 +1,47 @@
+//! Sizes and bounds of a writer.
+
+use crate::blob::BlobKind;
+
+const MIB: usize = 1 << 20;
+
+/// How large packs get and how many are on their way at once.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct WriterOptions {
+    /// Target size of packs of file content in bytes: 32 MiB, kept between 4 and 128 MiB.
+    pub data_pack_size: usize,
+    /// Target size of packs of directory listings in bytes: 4 MiB, kept between 1 and 32 MiB.
+    pub tree_pack_size: usize,
+    /// Packs verified or uploaded at once: 2, at least 1.
+    pub packs_in_flight: usize,
+}
+
+impl Default for WriterOptions {
+    fn default() -> Self {
+        Self { data_pack_size: 32 * MIB, tree_pack_size: 4 * MIB, packs_in_flight: 2 }
+    }
+}
+
+impl WriterOptions {
+    /// Other target sizes, brought into the allowed range.
+    #[must_use]
+    pub fn with_pack_sizes(mut self, data: usize, tree: usize) -> Self {
+        self.data_pack_size = data.clamp(4 * MIB, 128 * MIB);
+        self.tree_pack_size = tree.clamp(MIB, 32 * MIB);
+        self
+    }
+
+    /// Another number of packs on their way.
+    #[must_use]
+    pub fn with_packs_in_flight(mut self, packs: usize) -> Self {
+        self.packs_in_flight = packs.clamp(1, 64);
+        self
+    }
+
+    pub(super) fn target(&self, kind: BlobKind) -> usize {
+        match kind {
+            BlobKind::Data => self.data_pack_size,
+            BlobKind::Tree => self.tree_pack_size,
+        }
+    }
+}
