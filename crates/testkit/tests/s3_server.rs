@@ -19,7 +19,7 @@ fn ask(server: &Server, method: &str, key: &str) -> String {
     .unwrap();
     let mut answer = Vec::new();
     // A dropped connection may show as an error or as an early end.
-    let _ = stream.read_to_end(&mut answer);
+    drop(stream.read_to_end(&mut answer));
     String::from_utf8_lossy(&answer)
         .lines()
         .next()
@@ -81,7 +81,7 @@ fn stock_restic_keeps_a_repository_on_the_server() {
     let server = Server::start().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let (source, target) = (dir.path().join("source"), dir.path().join("target"));
-    TreeSpec::small(21).generate(&source).unwrap();
+    TreeSpec::small(21).restic_safe().generate(&source).unwrap();
     let location = format!("s3:{}/{}/team/repo", server.endpoint(), server.bucket());
     let repository = restic.repository(location, "a password").with_env(server.env());
     repository.run(&["init"]);

@@ -36,8 +36,10 @@ pub struct TreeSpec {
     pub depth: usize,
     /// Names that are not UTF-8, hold a newline, start with a dash, are 255 bytes long and so on.
     pub odd_names: bool,
-    /// Symbolic links: relative, absolute, dangling, to themselves, with bytes that are not UTF-8.
+    /// Symbolic links: relative, absolute, dangling, to themselves, very long.
     pub symlinks: bool,
+    /// A symbolic link whose target is not UTF-8, when there are symbolic links at all.
+    pub raw_link_targets: bool,
     /// Groups of hard-linked files, some of them across directories.
     pub hard_links: bool,
     /// User extended attributes with text, empty and binary values; skipped where the file system has none.
@@ -72,6 +74,7 @@ impl TreeSpec {
             depth: 6,
             odd_names: true,
             symlinks: true,
+            raw_link_targets: true,
             hard_links: true,
             xattrs: true,
             fifos: true,
@@ -92,6 +95,14 @@ impl TreeSpec {
         self.sparse = false;
         self.modes_and_owners = false;
         self.odd_times = false;
+        self
+    }
+
+    /// Without what stock restic is known to lose: link targets that are not UTF-8, which version 0.14 restores with
+    /// replacement characters.
+    #[must_use]
+    pub fn restic_safe(mut self) -> Self {
+        self.raw_link_targets = false;
         self
     }
 
