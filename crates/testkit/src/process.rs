@@ -2,12 +2,13 @@
 
 use std::fs;
 use std::io::{self, BufRead, BufReader, Read};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{WaitId, WaitIdOptions};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions};
 
 use crate::wait::{eventually, now};
 
@@ -43,7 +44,7 @@ pub fn measure(command: &mut Command) -> io::Result<Measured> {
         .spawn()?;
     let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let mut peak_rss_bytes = 0;
-    let id = rustix::process::Pid::from_child(&child);
+    let id = Pid::from_child(&child);
     let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
     while rustix::process::waitid(WaitId::Pid(id), options)?.is_none() {
         peak_rss_bytes = peak_rss_bytes.max(high_water_mark(child.id()).unwrap_or(0));
@@ -129,7 +130,8 @@ pub struct Ended {
     pub lines: Vec<String>,
 }
 
-/// Starts `command` and sends it SIGKILL at the given moment, unless it ends before.
+/// Starts `command` in a process group of its own and sends the whole group SIGKILL at the given moment, unless it
+/// ends before.
 ///
 /// # Errors
 /// When the child cannot be started, killed or waited for.
@@ -166,16 +168,21 @@ pub fn kill_at(command: &mut Command, moment: &KillAt) -> io::Result<Ended> {
         }
     }
     let status = kill(&mut child)?;
-    lines.extend(receiver.iter());
+    // Bounded, because a grandchild that left the group may hold the streams open for ever.
+    while let Ok(line) = receiver.recv_timeout(Duration::from_secs(1)) {
+        lines.push(line);
+    }
     Ok(Ended {
-        killed: std::os::unix::process::ExitStatusExt::signal(&status) == Some(9),
+        killed: status.signal() == Some(9),
         status,
         lines,
     })
 }
 
 fn kill(child: &mut Child) -> io::Result<ExitStatus> {
-    child.kill()?;
+    if child.try_wait()?.is_none() {
+        rustix::process::kill_process_group(Pid::from_child(child), Signal::KILL)?;
+    }
     child.wait()
 }
 
