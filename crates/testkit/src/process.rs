@@ -137,11 +137,12 @@ pub struct Ended {
 /// When the child cannot be started, killed or waited for.
 pub fn kill_at(command: &mut Command, moment: &KillAt) -> io::Result<Ended> {
     let start = now();
-    let mut child = command
+    command
+        .process_group(0)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+        .stderr(Stdio::piped());
+    let mut child = command.spawn()?;
     let (sender, receiver) = mpsc::channel();
     forward(child.stdout.take(), sender.clone());
     forward(child.stderr.take(), sender);
