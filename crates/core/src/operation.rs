@@ -39,6 +39,8 @@ pub enum WhenBusy {
     Refuse,
     /// Answer the status of the running operation instead of starting one.
     Attach,
+    /// Take an interrupted operation over and drive it to its end; refuse while its process lives.
+    Resume,
 }
 
 /// A request for one backup of one workspace.
@@ -217,6 +219,26 @@ impl Request {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
             Self::Delete(_) => "delete",
+        }
+    }
+
+    /// What to do when the workspace is busy. Restores and deletions go on with an interrupted one.
+    pub fn when_busy(&self) -> WhenBusy {
+        match self {
+            Self::Backup(request) => request.when_busy,
+            Self::Restore(_) | Self::Delete(_) => WhenBusy::Resume,
+        }
+    }
+
+    /// Whether `other` asks for the same thing under another id, so that its end answers this request too.
+    pub fn is_equivalent(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Backup(a), Self::Backup(b)) => a.workspace == b.workspace,
+            (Self::Restore(a), Self::Restore(b)) => {
+                (&a.backup, &a.target, &a.include, a.landing) == (&b.backup, &b.target, &b.include, b.landing)
+            }
+            (Self::Delete(a), Self::Delete(b)) => a.backup == b.backup,
+            _ => false,
         }
     }
 

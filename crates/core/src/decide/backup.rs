@@ -81,7 +81,7 @@ impl BackupMachine {
         match event {
             Event::Begun => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
-            Event::Recovered => self.members.iter_mut().for_each(|member| member.run.recover()),
+            Event::Recovered => self.recover(),
             Event::CancelRequested => {
                 self.stopping = Some(Stopping::Cancelled);
                 self.retry_at = None;
@@ -99,6 +99,14 @@ impl BackupMachine {
         self.settle(record, &request, now);
         if !record.state.is_terminal() {
             self.collect_due(record, &request, now, turn);
+        }
+    }
+
+    fn recover(&mut self) {
+        self.members.iter_mut().for_each(|member| member.run.recover());
+        // While nobody watched, the dead-man's switch may have let the workspace go: nothing can be claimed of it.
+        if let Hold::Held(level) = &mut self.hold {
+            *level = Consistency::Fuzzy;
         }
     }
 

@@ -1,6 +1,16 @@
 //! The orchestrator: takes requests, drives operations to their end, and takes over what others left behind.
 
+mod builder;
+mod driver;
+mod effects;
+mod holder;
+mod local;
+
 use std::fmt::Debug;
+
+pub use builder::{Builder, LEASE_TTL_DEFAULT, WorkspaceResolver};
+pub use holder::{Liveness, ProcessLiveness};
+pub use local::LocalOrchestrator;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;

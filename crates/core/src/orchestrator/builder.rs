@@ -1,0 +1,152 @@
+//! What a host gives to its orchestrator.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::catalog::{Catalog, Holder, WorkspaceRecord};
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ProviderId, WorkspaceId};
+use crate::orchestrator::holder::{Liveness, ProcessLiveness, this_process};
+use crate::orchestrator::local::LocalOrchestrator;
+use crate::provider::Provider;
+use crate::provisioner::Provisioner;
+use crate::workspace::Workspace;
+
+/// How long a lease lasts unless the host says otherwise; it is renewed three times as often.
+pub const LEASE_TTL_DEFAULT: Duration = Duration::from_secs(60);
+
+/// Makes a workspace that is not registered from what the catalog remembers of it, so that an operation can be
+/// recovered by a process that did not submit it.
+pub type WorkspaceResolver =
+    Arc<dyn Fn(&WorkspaceId, Option<&WorkspaceRecord>) -> Option<Arc<dyn Workspace>> + Send + Sync>;
+
+/// Everything an orchestrator works with.
+pub(super) struct Parts {
+    pub(super) catalog: Arc<dyn Catalog>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) holder: Holder,
+    pub(super) liveness: Arc<dyn Liveness>,
+    pub(super) lease_ttl: Duration,
+    pub(super) providers: BTreeMap<ProviderId, Arc<dyn Provider>>,
+    pub(super) workspaces: BTreeMap<WorkspaceId, Arc<dyn Workspace>>,
+    pub(super) resolver: Option<WorkspaceResolver>,
+    pub(super) provisioners: BTreeMap<String, Arc<dyn Provisioner>>,
+}
+
+impl fmt::Debug for Parts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parts")
+            .field("holder", &self.holder)
+            .field("providers", &self.providers.keys())
+            .field("workspaces", &self.workspaces.keys())
+            .field("provisioners", &self.provisioners.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Parts {
+    pub(super) fn provider(&self, id: &ProviderId) -> Result<&Arc<dyn Provider>> {
+        self.providers.get(id).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidConfig, format!("no provider {id} is registered; register it and resume"))
+        })
+    }
+
+    pub(super) async fn workspace(&self, id: &WorkspaceId) -> Result<Arc<dyn Workspace>> {
+        if let Some(known) = self.workspaces.get(id) {
+            return Ok(Arc::clone(known));
+        }
+        let remembered = self.catalog.workspace(id).await?;
+        let made = self.resolver.as_ref().and_then(|resolver| resolver(id, remembered.as_ref()));
+        made.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no workspace {id} is known here")))
+    }
+
+    pub(super) fn provisioner(&self, name: &str) -> Result<&Arc<dyn Provisioner>> {
+        self.provisioners.get(name).ok_or_else(|| {
+            Error::new(ErrorKind::InvalidConfig, format!("no provisioner {name:?} is registered"))
+        })
+    }
+}
+
+/// Builds a [`LocalOrchestrator`].
+#[derive(Debug)]
+pub struct Builder(Parts);
+
+impl Builder {
+    pub(super) fn new(catalog: Arc<dyn Catalog>) -> Self {
+        Self(Parts {
+            catalog,
+            clock: Arc::new(SystemClock),
+            holder: this_process(),
+            liveness: Arc::new(ProcessLiveness),
+            lease_ttl: LEASE_TTL_DEFAULT,
+            providers: BTreeMap::new(),
+            workspaces: BTreeMap::new(),
+            resolver: None,
+            provisioners: BTreeMap::new(),
+        })
+    }
+
+    /// Takes the time from `clock` instead of the system.
+    #[must_use]
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.0.clock = clock;
+        self
+    }
+
+    /// Works under this name instead of the process's own.
+    #[must_use]
+    pub fn holder(mut self, holder: Holder) -> Self {
+        self.0.holder = holder;
+        self
+    }
+
+    /// Asks `liveness` whether another holder is dead, instead of looking at this machine's processes.
+    #[must_use]
+    pub fn liveness(mut self, liveness: Arc<dyn Liveness>) -> Self {
+        self.0.liveness = liveness;
+        self
+    }
+
+    /// Holds leases for this long; after a crash on another machine that is how long a takeover waits.
+    #[must_use]
+    pub fn lease_ttl(mut self, ttl: Duration) -> Self {
+        self.0.lease_ttl = ttl;
+        self
+    }
+
+    /// Registers a provider under its own id.
+    #[must_use]
+    pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
+        self.0.providers.insert(provider.id().clone(), provider);
+        self
+    }
+
+    /// Registers a workspace under its own id.
+    #[must_use]
+    pub fn workspace(mut self, workspace: Arc<dyn Workspace>) -> Self {
+        self.0.workspaces.insert(workspace.id().clone(), workspace);
+        self
+    }
+
+    /// Makes workspaces that are not registered.
+    #[must_use]
+    pub fn workspaces(mut self, resolver: WorkspaceResolver) -> Self {
+        self.0.resolver = Some(resolver);
+        self
+    }
+
+    /// Registers a provisioner under the name that restore requests use.
+    #[must_use]
+    pub fn provisioner(mut self, name: impl Into<String>, provisioner: Arc<dyn Provisioner>) -> Self {
+        self.0.provisioners.insert(name.into(), provisioner);
+        self
+    }
+
+    /// The orchestrator. It drives operations on the tokio runtime it is used in.
+    pub fn build(self) -> LocalOrchestrator {
+        LocalOrchestrator::from_parts(self.0)
+    }
+}

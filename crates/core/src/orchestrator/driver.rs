@@ -1,0 +1,313 @@
+//! The driver: a thin loop around [`decide`] that stores each decision before it acts on it.
+//!
+//! One turn: an event is decided, the new record is committed together with the outcome of the call that answered
+//! and an intent for every call about to be made, and only then are those calls started. Whatever happens between
+//! two turns, the catalog holds a state from which the same function decides what is due.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tokio::sync::{Mutex, broadcast, watch};
+
+use crate::catalog::{BackupRecord, Lease, OperationChange};
+use crate::clock::Timestamp;
+use crate::context::{Cancellation, OpContext};
+use crate::decide::{Decision, Effect, Event, Outcome, Step, decide};
+use crate::error::{Error, ErrorKind, ErrorRecord, Result};
+use crate::event::{EventKind, OperationEvent};
+use crate::operation::{LedgerEntry, OperationRecord};
+use crate::orchestrator::builder::Parts;
+use crate::orchestrator::effects::Runner;
+use crate::provider::JobRequest;
+
+/// Progress alone is stored no more often than this.
+const PROGRESS_EVERY: Duration = Duration::from_secs(1);
+
+type Flight = BoxFuture<'static, (Step, Option<LedgerNote>, Result<Outcome, ErrorRecord>)>;
+
+/// What the ledger says of a call once it answers.
+#[derive(Clone, Debug)]
+struct LedgerNote {
+    action: &'static str,
+    attempt: u32,
+}
+
+/// What others in this process see of a driven operation.
+#[derive(Clone, Debug)]
+pub(super) struct Sight {
+    pub(super) record: OperationRecord,
+    pub(super) backup: Option<BackupRecord>,
+    /// Why this process no longer drives it.
+    pub(super) stopped: Option<ErrorRecord>,
+}
+
+pub(super) struct Driver {
+    parts: Arc<Parts>,
+    lease: Lease,
+    confirmed_at: Timestamp,
+    record: OperationRecord,
+    stored_at: Timestamp,
+    unstored: bool,
+    cancel: Cancellation,
+    cancel_seen: bool,
+    flights: FuturesUnordered<Flight>,
+    in_flight: BTreeSet<Step>,
+    hold: Arc<Mutex<()>>,
+    calls: Cancellation,
+    sight: watch::Sender<Sight>,
+    events: broadcast::Sender<OperationEvent>,
+}
+
+impl Driver {
+    pub(super) fn new(
+        parts: Arc<Parts>,
+        lease: Lease,
+        record: OperationRecord,
+        cancel: Cancellation,
+        sight: watch::Sender<Sight>,
+        events: broadcast::Sender<OperationEvent>,
+    ) -> Self {
+        let now = parts.clock.now();
+        Self {
+            parts,
+            lease,
+            confirmed_at: now,
+            record,
+            stored_at: now,
+            unstored: false,
+            cancel,
+            cancel_seen: false,
+            flights: FuturesUnordered::new(),
+            in_flight: BTreeSet::new(),
+            hold: Arc::new(Mutex::new(())),
+            calls: Cancellation::new(),
+            sight,
+            events,
+        }
+    }
+
+    /// Drives the operation to its end. On an error somebody else may go on with it.
+    pub(super) async fn drive(mut self, first: Event) {
+        let result = self.run(first).await;
+        self.calls.cancel();
+        if let Err(error) = result {
+            tracing::warn!(operation = %self.record.id, %error, "no longer driving the operation");
+            self.sight.send_modify(|sight| sight.stopped = Some(error.record()));
+        }
+    }
+
+    async fn run(&mut self, first: Event) -> Result<()> {
+        let mut event = first;
+        let mut note = None;
+        loop {
+            let now = self.parts.clock.now();
+            let decision = decide(&self.record, &event, now);
+            let launches: Vec<_> =
+                decision.effects.iter().filter(|effect| !self.in_flight.contains(&effect.step())).cloned().collect();
+            let ledger = self.ledger(&event, note.take(), &launches, now);
+            let wake_at = decision.wake_at;
+            self.store(decision, &ledger, now).await?;
+            if self.record.state.is_terminal() {
+                return self.parts.catalog.release_lease(&self.lease).await;
+            }
+            for effect in launches {
+                self.launch(effect);
+            }
+            (event, note) = self.next(wake_at).await?;
+        }
+    }
+
+    /// Intents for what is about to be called, after the outcome of what answered.
+    fn ledger(
+        &self,
+        event: &Event,
+        note: Option<LedgerNote>,
+        launches: &[Effect],
+        now: Timestamp,
+    ) -> Vec<LedgerEntry> {
+        let mut ledger = Vec::new();
+        if let (Event::Done(step, result), Some(note)) = (event, note) {
+            let words = result.as_ref().map_or_else(|error| error.message.clone(), |_| "ok".to_owned());
+            ledger.push(LedgerEntry::outcome(now, self.lease.epoch, note.action, step.subject(), note.attempt, words));
+        }
+        for effect in launches {
+            if let Some(action) = effect.ledger_action() {
+                let (attempt, hash) = params(effect);
+                let subject = effect.step();
+                ledger.push(LedgerEntry::intent(now, self.lease.epoch, action, subject.subject(), attempt, hash));
+            }
+        }
+        ledger
+    }
+
+    /// Makes a decision durable. Progress alone waits for its turn; everything else is stored before it is acted on.
+    async fn store(&mut self, decision: Decision, ledger: &[LedgerEntry], now: Timestamp) -> Result<()> {
+        let changed = self.unstored || decision.record != self.record;
+        let urgent = !ledger.is_empty()
+            || decision.put_backup.is_some()
+            || decision.remove_backup.is_some()
+            || is_urgent(&self.record, &decision.record)
+            || now.since(self.stored_at) >= PROGRESS_EVERY;
+        let before = std::mem::replace(&mut self.record, decision.record);
+        if !changed && ledger.is_empty() {
+            return Ok(());
+        }
+        if urgent {
+            let mut change = OperationChange::new(&self.record);
+            change.ledger = ledger;
+            change.put_backup = decision.put_backup.as_ref();
+            change.remove_backup = decision.remove_backup.as_ref();
+            commit(&self.parts, &self.lease, self.confirmed_at, &change).await?;
+            self.stored_at = now;
+        }
+        self.unstored = !urgent;
+        self.tell(&before, decision.put_backup, now);
+        Ok(())
+    }
+
+    fn tell(&self, before: &OperationRecord, backup: Option<BackupRecord>, now: Timestamp) {
+        let record = &self.record;
+        let say = |kind| {
+            // Nobody listening is not a failure.
+            let _unheard = self.events.send(OperationEvent::new(record.id.clone(), now, kind)).is_err();
+        };
+        if record.step != before.step || record.state != before.state {
+            say(EventKind::Step { step: record.step.clone(), state: record.state });
+        }
+        if record.progress != before.progress
+            && let Ok(component) = "all".parse()
+        {
+            say(EventKind::Progress { component, progress: record.progress });
+        }
+        for message in record.warnings.iter().skip(before.warnings.len()) {
+            say(EventKind::Warning { message: message.clone() });
+        }
+        if record.state.is_terminal() {
+            say(EventKind::Ended { state: record.state });
+        }
+        self.sight.send_modify(|sight| {
+            sight.record = record.clone();
+            if backup.is_some() {
+                sight.backup = backup;
+            }
+        });
+    }
+
+    fn launch(&mut self, effect: Effect) {
+        let step = effect.step();
+        let note = effect.ledger_action().map(|action| LedgerNote { action, attempt: params(&effect).0 });
+        let cx = OpContext::new(Arc::clone(&self.parts.clock))
+            .for_operation(self.record.id.clone(), self.lease.epoch)
+            .with_deadline(Some(self.record.deadline))
+            .with_cancellation(self.calls.child());
+        let runner = Runner {
+            parts: Arc::clone(&self.parts),
+            cx,
+            request: self.record.request.clone(),
+            hold: Arc::clone(&self.hold),
+        };
+        self.in_flight.insert(step.clone());
+        self.flights.push(Box::pin(async move {
+            let result = runner.run(effect).await.map_err(|error| error.record());
+            (step, note, result)
+        }));
+    }
+
+    /// Waits for whatever happens first, and keeps the lease meanwhile.
+    async fn next(&mut self, wake_at: Option<Timestamp>) -> Result<(Event, Option<LedgerNote>)> {
+        loop {
+            let now = self.parts.clock.now();
+            let renew_at = self.confirmed_at.after(self.parts.lease_ttl / 3).max(now.after(Duration::from_millis(1)));
+            let until = wake_at.map_or(renew_at, |wake| wake.min(renew_at));
+            tokio::select! {
+                biased;
+                Some((step, note, result)) = self.flights.next(), if !self.flights.is_empty() => {
+                    self.in_flight.remove(&step);
+                    return Ok((Event::Done(step, result), note));
+                }
+                () = self.cancel.cancelled(), if !self.cancel_seen => {
+                    self.cancel_seen = true;
+                    return Ok((Event::CancelRequested, None));
+                }
+                () = self.parts.clock.sleep(until.since(now)) => {}
+            }
+            if self.renew().await? && !self.cancel_seen {
+                self.cancel_seen = true;
+                return Ok((Event::CancelRequested, None));
+            }
+            if wake_at.is_some_and(|wake| wake <= self.parts.clock.now()) {
+                return Ok((Event::Tick, None));
+            }
+        }
+    }
+
+    /// Renews the lease when a third of it has passed; answers whether somebody asked the operation to stop.
+    async fn renew(&mut self) -> Result<bool> {
+        let now = self.parts.clock.now();
+        if now.since(self.confirmed_at) < self.parts.lease_ttl / 3 {
+            return Ok(false);
+        }
+        match self.parts.catalog.renew_lease(&self.lease, self.parts.lease_ttl).await {
+            Ok(renewal) => {
+                self.lease = renewal.lease;
+                self.confirmed_at = now;
+                Ok(renewal.cancel_requested)
+            }
+            Err(error) if is_passing(&error) && lease_is_sure(&self.parts, self.confirmed_at) => {
+                self.parts.clock.sleep(self.parts.lease_ttl / 20).await;
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Commits, again while the catalog cannot be reached and the lease is surely ours.
+async fn commit(
+    parts: &Parts,
+    lease: &Lease,
+    confirmed_at: Timestamp,
+    change: &OperationChange<'_>,
+) -> Result<()> {
+    let mut delay = Duration::from_millis(50);
+    loop {
+        match parts.catalog.commit(lease, change).await {
+            Ok(()) => return Ok(()),
+            Err(error) if is_passing(&error) && lease_is_sure(parts, confirmed_at) => {
+                parts.clock.sleep(delay).await;
+                delay = (delay * 2).min(Duration::from_secs(2));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Whether less than half the lease has passed since the catalog last confirmed it.
+fn lease_is_sure(parts: &Parts, confirmed_at: Timestamp) -> bool {
+    parts.clock.now().since(confirmed_at) < parts.lease_ttl / 2
+}
+
+/// Whether more than progress changed.
+fn is_urgent(before: &OperationRecord, after: &OperationRecord) -> bool {
+    before.step != after.step
+        || before.state != after.state
+        || before.warnings.len() != after.warnings.len()
+        || before.issues.len() != after.issues.len()
+}
+
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::RateLimited)
+}
+
+/// The attempt and the parameters' hash of an effect.
+fn params(effect: &Effect) -> (u32, String) {
+    match effect {
+        Effect::Start(request @ (JobRequest::Backup(_) | JobRequest::Restore(_))) => {
+            (request.key().attempt(), request.params_hash())
+        }
+        other => (1, crate::id::digest(&[&format!("{:?}", other.step())])),
+    }
+}

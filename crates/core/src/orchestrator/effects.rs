@@ -1,0 +1,239 @@
+//! Runs effects: the only place where the orchestrator calls workspaces, providers and provisioners.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::Mutex;
+
+use crate::catalog::{BackupRecord, CatalogExt, WorkspaceRecord};
+use crate::context::OpContext;
+use crate::decide::{Effect, Inspection, Outcome};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::BackupId;
+use crate::operation::Request;
+use crate::orchestrator::builder::Parts;
+use crate::plan::{Plan, PlannedComponent};
+use crate::provider::{Finding, Severity};
+use crate::provisioner::ProvisionRequest;
+use crate::workspace::{Protection, QuiesceOptions, Workspace};
+
+/// The longest a poll may wait inside the provider for a change.
+const POLL_WAIT: Duration = Duration::from_millis(500);
+/// How long a resume waits for a quiesce under way, so that the two do not overtake each other.
+const HOLD_GRACE: Duration = Duration::from_secs(30);
+
+/// Runs the effects of one operation.
+#[derive(Clone, Debug)]
+pub(super) struct Runner {
+    pub(super) parts: Arc<Parts>,
+    pub(super) cx: OpContext,
+    pub(super) request: Request,
+    /// Taken while the workspace is being held still or let go.
+    pub(super) hold: Arc<Mutex<()>>,
+}
+
+impl Runner {
+    pub(super) async fn run(self, effect: Effect) -> Result<Outcome> {
+        match effect {
+            Effect::InspectWorkspace => self.inspect_workspace().await,
+            Effect::InspectBackup => self.inspect_backup().await,
+            Effect::Quiesce { id, budget } => {
+                let _hold = self.hold.lock().await;
+                let workspace = self.parts.workspace(self.request.workspace()).await?;
+                Ok(Outcome::Quiesced(workspace.quiesce(&self.cx, &id, &QuiesceOptions::new(budget)).await?))
+            }
+            Effect::Resume { id } => {
+                let _hold = tokio::time::timeout(HOLD_GRACE, self.hold.lock()).await;
+                let workspace = self.parts.workspace(self.request.workspace()).await?;
+                workspace.resume(&self.cx, &id).await?;
+                Ok(Outcome::Done)
+            }
+            Effect::Provision(request) => {
+                let provisioner = self.parts.provisioner(&request.restore.provisioner)?;
+                Ok(Outcome::Provisioned(Box::new(provisioner.provision(&self.cx, &request).await?)))
+            }
+            Effect::Attach { made, resources } => {
+                self.provisioner()?.attach(&self.cx, &made, &resources).await?;
+                Ok(Outcome::Done)
+            }
+            Effect::Activate(made) => {
+                self.provisioner()?.activate(&self.cx, &made).await?;
+                Ok(Outcome::Done)
+            }
+            Effect::DiscardWorkspace(made) => {
+                self.provisioner()?.discard(&self.cx, &made).await?;
+                Ok(Outcome::Done)
+            }
+            other => self.run_on_provider(other).await,
+        }
+    }
+
+    async fn run_on_provider(self, effect: Effect) -> Result<Outcome> {
+        let (parts, cx) = (&self.parts, &self.cx);
+        match effect {
+            Effect::Start(request) => {
+                Ok(Outcome::Started(parts.provider(provider_of(&request))?.start(cx, &request).await?))
+            }
+            Effect::Find { request, since } => {
+                Ok(Outcome::Found(parts.provider(provider_of(&request))?.find(cx, &request, since).await?))
+            }
+            Effect::Poll { job, after, .. } => {
+                if !after.is_zero() {
+                    cx.clock().sleep(after).await;
+                }
+                let status = parts.provider(&job.provider)?.poll(cx, &job, POLL_WAIT).await?;
+                Ok(Outcome::Polled(Box::new(status)))
+            }
+            Effect::CancelJob { job, .. } => {
+                Ok(Outcome::CancelAsked(parts.provider(&job.provider)?.cancel(cx, &job).await?))
+            }
+            Effect::Verify { snapshot, depth, .. } => {
+                let snapshot = parts.provider(&snapshot.provider)?.open(cx, &snapshot).await?;
+                let mut verification = snapshot.verify(cx, depth).await?;
+                let info = snapshot.describe(cx).await?;
+                if info.operation.is_some() && info.operation.as_ref() != cx.operation() {
+                    verification.problems.push(crate::provider::Issue::new(
+                        "foreign",
+                        info.snapshot.id.as_str(),
+                        "the snapshot carries the mark of another operation",
+                    ));
+                }
+                Ok(Outcome::Verified(verification))
+            }
+            Effect::WriteRecord(record) => self.write_record(&record).await,
+            Effect::DeleteRecord(record) => self.delete_record(&record).await,
+            Effect::DeleteSnapshot { snapshot, .. } => {
+                Ok(Outcome::Deleted(parts.provider(&snapshot.provider)?.delete(cx, &snapshot).await?))
+            }
+            Effect::FinishRestore(resource) => {
+                Ok(Outcome::Finished(parts.provider(&resource.provider)?.finish_restore(cx, &resource).await?))
+            }
+            Effect::Discard(resource) => {
+                parts.provider(&resource.provider)?.discard(cx, &resource).await?;
+                Ok(Outcome::Done)
+            }
+            _ => Err(Error::new(ErrorKind::Unexpected, "this effect is not a provider's")),
+        }
+    }
+
+    fn provisioner(&self) -> Result<&Arc<dyn crate::provisioner::Provisioner>> {
+        match &self.request {
+            Request::Restore(restore) => self.parts.provisioner(&restore.provisioner),
+            _ => Err(Error::new(ErrorKind::Unexpected, "only a restore has a provisioner")),
+        }
+    }
+
+    async fn inspect_workspace(&self) -> Result<Outcome> {
+        let workspace = self.parts.workspace(self.request.workspace()).await?;
+        let plan = plan(&self.parts, &self.cx, workspace.as_ref()).await?;
+        let components = plan.components.iter().map(|planned| planned.component.clone()).collect();
+        let record = WorkspaceRecord::new(plan.definition.clone(), components, self.cx.clock().now());
+        self.parts.catalog.put_workspace(&record).await?;
+        Ok(Outcome::Planned(Box::new(plan)))
+    }
+
+    async fn inspect_backup(&self) -> Result<Outcome> {
+        let id: &BackupId = match &self.request {
+            Request::Restore(restore) => &restore.backup,
+            Request::Delete(delete) => &delete.backup,
+            Request::Backup(_) => return Err(Error::new(ErrorKind::Unexpected, "a backup has no backup to inspect")),
+        };
+        let mut found = Inspection::new(None, Vec::new(), std::collections::BTreeMap::new());
+        let Some(stored) = self.parts.catalog.backup(id).await? else {
+            return Ok(Outcome::Inspected(Box::new(found)));
+        };
+        for component in stored.backup.components.iter().filter(|component| component.snapshot.is_some()) {
+            let provider = self.parts.provider(&component.component.provider)?;
+            let in_process = provider.capabilities().in_process_jobs;
+            found.in_process.insert(component.component.id.clone(), in_process);
+        }
+        if let Request::Restore(restore) = &self.request {
+            let request = ProvisionRequest::new(restore.clone(), stored.backup.clone());
+            found.findings = self.provisioner()?.preflight(&self.cx, &request).await?;
+            found.findings.extend(self.snapshot_findings(&stored.backup).await?);
+        }
+        found.backup = Some(stored.backup);
+        Ok(Outcome::Inspected(Box::new(found)))
+    }
+
+    /// Looks at each snapshot with the provider's own eyes before anything is made for it.
+    async fn snapshot_findings(&self, backup: &BackupRecord) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for component in &backup.components {
+            let Some(reference) = &component.snapshot else { continue };
+            let opened = match self.parts.provider(&reference.provider)?.open(&self.cx, reference).await {
+                Ok(snapshot) => snapshot.describe(&self.cx).await,
+                Err(error) => Err(error),
+            };
+            let problem = match opened {
+                Ok(info) if info.usable => continue,
+                Ok(_) => "its snapshot is not usable".to_owned(),
+                Err(error) if error.kind() == ErrorKind::NotFound => "its snapshot no longer exists".to_owned(),
+                Err(error) => return Err(error),
+            };
+            let message = format!("{}: {problem}", component.component.id);
+            findings.push(Finding::new("snapshot-usable", Severity::Blocker, message));
+        }
+        Ok(findings)
+    }
+
+    async fn write_record(&self, record: &BackupRecord) -> Result<Outcome> {
+        for provider in self.record_keepers(record)? {
+            provider.put_record(&self.cx, record).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    async fn delete_record(&self, record: &BackupRecord) -> Result<Outcome> {
+        for provider in self.record_keepers(record)? {
+            provider.delete_record(&self.cx, &record.id).await?;
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// The providers of the record's snapshots that keep records, each once.
+    fn record_keepers(&self, record: &BackupRecord) -> Result<Vec<&Arc<dyn crate::provider::Provider>>> {
+        let ids: std::collections::BTreeSet<_> =
+            record.components.iter().filter_map(|c| c.snapshot.as_ref()).map(|s| &s.provider).collect();
+        let mut keepers = Vec::new();
+        for id in ids {
+            let provider = self.parts.provider(id)?;
+            if provider.capabilities().holds_records {
+                keepers.push(provider);
+            }
+        }
+        Ok(keepers)
+    }
+}
+
+fn provider_of(request: &crate::provider::JobRequest) -> &crate::id::ProviderId {
+    match request {
+        crate::provider::JobRequest::Backup(job) => &job.component.provider,
+        crate::provider::JobRequest::Restore(job) => &job.snapshot.provider,
+    }
+}
+
+/// Reads a workspace and runs every preflight; changes nothing.
+pub(super) async fn plan(parts: &Parts, cx: &OpContext, workspace: &dyn Workspace) -> Result<Plan> {
+    let definition = workspace.definition(cx).await?;
+    let parent = parts.catalog.latest_good(Some(workspace.id())).await?;
+    let mut components = Vec::new();
+    for component in workspace.inventory(cx).await? {
+        let mut planned = PlannedComponent::new(component);
+        if planned.component.protection == Protection::Protected {
+            let provider = parts.provider(&planned.component.provider)?;
+            planned.in_process = provider.capabilities().in_process_jobs;
+            planned.findings = provider.preflight(cx, &planned.component).await?;
+            planned.base = parent.as_ref().and_then(|parent| base(parent, &planned));
+        }
+        components.push(planned);
+    }
+    Ok(Plan::new(definition, components, parent.map(|parent| parent.id)))
+}
+
+/// The parent's snapshot of the same component at the same provider.
+fn base(parent: &BackupRecord, planned: &PlannedComponent) -> Option<crate::snapshot::SnapshotRef> {
+    let wanted = &planned.component;
+    let same = parent.components.iter().find(|component| component.component.id == wanted.id)?;
+    same.snapshot.clone().filter(|snapshot| snapshot.provider == wanted.provider)
+}

@@ -1,0 +1,289 @@
+//! The orchestrator that drives operations inside this process.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use crate::catalog::{Catalog, Claim, Creation, Lease, OperationQuery, StoredOperation};
+use crate::context::{Cancellation, OpContext};
+use crate::decide::Event;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::OperationEvent;
+use crate::id::OperationId;
+use crate::operation::{BackupRequest, OperationRecord, OperationState, OperationStatus, Request, WhenBusy};
+use crate::orchestrator::Orchestrator;
+use crate::orchestrator::builder::{Builder, Parts};
+use crate::orchestrator::driver::{Driver, Sight};
+use crate::orchestrator::effects;
+use crate::plan::Plan;
+
+/// Events that a slow reader may fall behind by.
+const EVENTS_KEPT: usize = 1024;
+/// How often an operation that somebody else drives is looked at.
+const WATCH_EVERY: Duration = Duration::from_millis(500);
+/// How many interrupted operations of other kinds one submission finishes before its own.
+const TAKEOVERS_MAX: usize = 8;
+
+/// Drives operations as tasks of the tokio runtime it is used in.
+///
+/// Dropping it stops its tasks where they stand, as a crash would: nothing is lost, and whoever recovers goes on.
+///
+/// ```
+/// use std::sync::Arc;
+/// use stillpoint_core::*;
+/// use stillpoint_core::memory::*;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let provider = Arc::new(MemoryProvider::new("memory".parse()?));
+/// provider.write("/home/ada", "notes.txt", b"first");
+/// let home = Component::new("home".parse()?, "directory", "memory".parse()?, "/home/ada");
+/// let workspace = MemoryWorkspace::new(Definition::new("ada".parse()?), vec![home]);
+///
+/// let orchestrator = LocalOrchestrator::builder(Arc::new(MemoryCatalog::new()))
+///     .provider(provider.clone())
+///     .workspace(Arc::new(workspace))
+///     .provisioner("memory", Arc::new(MemoryProvisioner::default()))
+///     .build();
+///
+/// let id = OperationId::generate(&SystemEntropy::default());
+/// orchestrator.submit(Request::Backup(BackupRequest::new(id.clone(), "ada".parse()?))).await?;
+/// let backup = orchestrator.wait(&id).await?.backup.expect("a completed backup is catalogued");
+/// assert_eq!(backup.state, BackupState::Completed);
+///
+/// let id = OperationId::generate(&SystemEntropy::default());
+/// let restore = RestoreRequest::new(id.clone(), backup.id, "ada-2".parse()?, "memory", Settings::new());
+/// orchestrator.submit(Request::Restore(restore)).await?;
+/// assert_eq!(orchestrator.wait(&id).await?.operation.state, OperationState::Completed);
+/// assert_eq!(provider.files("ada-2/home"), provider.files("/home/ada"));
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct LocalOrchestrator {
+    parts: Arc<Parts>,
+    driven: Mutex<BTreeMap<OperationId, Driven>>,
+    events: broadcast::Sender<OperationEvent>,
+}
+
+#[derive(Debug)]
+struct Driven {
+    cancel: Cancellation,
+    sight: watch::Receiver<Sight>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for LocalOrchestrator {
+    fn drop(&mut self) {
+        for driven in self.lock().values() {
+            driven.task.abort();
+        }
+    }
+}
+
+impl LocalOrchestrator {
+    /// Starts to build an orchestrator on `catalog`.
+    pub fn builder(catalog: Arc<dyn Catalog>) -> Builder {
+        Builder::new(catalog)
+    }
+
+    pub(super) fn from_parts(parts: Parts) -> Self {
+        Self { parts: Arc::new(parts), driven: Mutex::default(), events: broadcast::Sender::new(EVENTS_KEPT) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<OperationId, Driven>> {
+        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn drive(&self, lease: Lease, record: OperationRecord, first: Event) {
+        let cancel = Cancellation::new();
+        let (sender, sight) = watch::channel(Sight { record: record.clone(), backup: None, stopped: None });
+        let id = record.id.clone();
+        let driver =
+            Driver::new(Arc::clone(&self.parts), lease, record, cancel.clone(), sender, self.events.clone());
+        let task = tokio::spawn(driver.drive(first));
+        let mut driven = self.lock();
+        driven.retain(|_, other| !other.task.is_finished());
+        driven.insert(id, Driven { cancel, sight, task });
+    }
+
+    fn drives(&self, id: &OperationId) -> bool {
+        self.lock().get(id).is_some_and(|driven| !driven.task.is_finished())
+    }
+
+    /// Takes an operation over if nobody drives it; answers whether this process drives it now.
+    async fn take_over(&self, stored: &StoredOperation) -> Result<bool> {
+        let id = &stored.operation.id;
+        if self.drives(id) {
+            return Ok(true);
+        }
+        let dead = stored.lease.holder.as_ref().is_some_and(|holder| self.parts.liveness.is_dead(holder));
+        let takeover = dead.then_some(stored.lease.epoch);
+        let claim = self.parts.catalog.claim_operation(id, &self.parts.holder, self.parts.lease_ttl, takeover).await?;
+        let Claim::Claimed(lease) = claim else { return Ok(false) };
+        // Read under the new lease: nobody else changes it from here on.
+        let fresh = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
+        if fresh.operation.state.is_terminal() {
+            self.parts.catalog.release_lease(&lease).await?;
+            return Ok(false);
+        }
+        self.drive(lease, fresh.operation, Event::Recovered);
+        Ok(true)
+    }
+
+    /// What to do about the operation that has the workspace. `Some` answers the submission.
+    async fn meet(&self, request: &Request, running: &StoredOperation) -> Result<Option<OperationStatus>> {
+        let id = &running.operation.id;
+        match request.when_busy() {
+            WhenBusy::Attach => return self.status(id).await.map(Some),
+            WhenBusy::Resume if self.take_over(running).await? => {}
+            WhenBusy::Resume | WhenBusy::Refuse => return Err(busy(running)),
+        }
+        if request.is_equivalent(&running.operation.request) {
+            return self.status(id).await.map(Some);
+        }
+        self.wait(id).await?;
+        Ok(None)
+    }
+
+    async fn watch_others(&self, id: &OperationId) -> Result<OperationStatus> {
+        loop {
+            let stored = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
+            let state = stored.operation.state;
+            if state.is_terminal() || state == OperationState::Detached {
+                return self.status(id).await;
+            }
+            if self.take_over(&stored).await? {
+                return self.watch_own(id).await;
+            }
+            self.parts.clock.sleep(WATCH_EVERY).await;
+        }
+    }
+
+    async fn watch_own(&self, id: &OperationId) -> Result<OperationStatus> {
+        let sight = self.lock().get(id).map(|driven| driven.sight.clone());
+        let mut sight = sight.ok_or_else(|| unknown(id))?;
+        let ended = |sight: &Sight| {
+            let state = sight.record.state;
+            state.is_terminal() || state == OperationState::Detached || sight.stopped.is_some()
+        };
+        let last = sight.wait_for(ended).await.map(|sight| sight.clone());
+        match last {
+            Ok(Sight { stopped: Some(error), .. }) => Err(error.into()),
+            Ok(_) => self.status(id).await,
+            Err(closed) => {
+                let message = "the task that drove the operation ended unexpectedly; resume the operation";
+                Err(Error::new(ErrorKind::Unexpected, message).with_source(closed))
+            }
+        }
+    }
+}
+
+fn unknown(id: &OperationId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no operation {id}"))
+}
+
+fn busy(running: &StoredOperation) -> Error {
+    let operation = &running.operation;
+    let who = match &running.lease.holder {
+        Some(holder) if running.lease.live => format!("run by {holder} since {}", operation.started_at),
+        _ => format!("begun at {} and interrupted; resume or cancel it", operation.started_at),
+    };
+    let message = format!(
+        "workspace {} is busy with {} {}, {who}",
+        operation.workspace,
+        operation.request.kind(),
+        operation.id
+    );
+    Error::new(ErrorKind::Busy, message).with("operation", &operation.id)
+}
+
+#[async_trait]
+impl Orchestrator for LocalOrchestrator {
+    async fn plan(&self, request: &BackupRequest) -> Result<Plan> {
+        let cx = OpContext::new(Arc::clone(&self.parts.clock));
+        let workspace = self.parts.workspace(&request.workspace).await?;
+        effects::plan(&self.parts, &cx, workspace.as_ref()).await
+    }
+
+    async fn submit(&self, request: Request) -> Result<OperationStatus> {
+        let record = OperationRecord::submitted(request, self.parts.clock.now());
+        for _ in 0..TAKEOVERS_MAX {
+            let catalog = &self.parts.catalog;
+            match catalog.create_operation(&record, &self.parts.holder, self.parts.lease_ttl).await? {
+                Creation::Created(lease) => {
+                    self.drive(lease, record.clone(), Event::Begun);
+                    return self.status(&record.id).await;
+                }
+                Creation::Exists(stored) => {
+                    if !stored.operation.state.is_terminal() {
+                        self.take_over(&stored).await?;
+                    }
+                    return self.status(&record.id).await;
+                }
+                Creation::Busy(running) => {
+                    if let Some(status) = self.meet(&record.request, &running).await? {
+                        return Ok(status);
+                    }
+                }
+            }
+        }
+        Err(Error::new(ErrorKind::Busy, format!("workspace {} does not come free", record.workspace)))
+    }
+
+    async fn status(&self, id: &OperationId) -> Result<OperationStatus> {
+        let stored = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
+        let backup = match &stored.operation.backup {
+            Some(backup) => self.parts.catalog.backup(backup).await?.map(|stored| stored.backup),
+            None => None,
+        };
+        let holder = stored.lease.holder.filter(|_| stored.lease.live).map(|holder| holder.to_string());
+        Ok(OperationStatus::new(stored.operation, holder, backup))
+    }
+
+    async fn wait(&self, id: &OperationId) -> Result<OperationStatus> {
+        if self.drives(id) { self.watch_own(id).await } else { self.watch_others(id).await }
+    }
+
+    fn events(&self) -> BoxStream<'static, OperationEvent> {
+        let receiver = self.events.subscribe();
+        stream::unfold(receiver, |mut receiver| async move {
+            loop {
+                match receiver.recv().await {
+                    Ok(event) => return Some((event, receiver)),
+                    Err(broadcast::error::RecvError::Lagged(_)) => {}
+                    Err(broadcast::error::RecvError::Closed) => return None,
+                }
+            }
+        })
+        .boxed()
+    }
+
+    async fn cancel(&self, id: &OperationId) -> Result<()> {
+        self.parts.catalog.request_cancel(id).await?;
+        if let Some(driven) = self.lock().get(id) {
+            driven.cancel.cancel();
+        }
+        Ok(())
+    }
+
+    async fn recover(&self) -> Result<Vec<OperationId>> {
+        let mut taken = Vec::new();
+        let mut query = OperationQuery::unfinished();
+        loop {
+            let page = self.parts.catalog.operations(&query).await?;
+            for stored in &page.items {
+                if !self.drives(&stored.operation.id) && self.take_over(stored).await? {
+                    taken.push(stored.operation.id.clone());
+                }
+            }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(taken),
+            }
+        }
+    }
+}
