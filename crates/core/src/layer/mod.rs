@@ -1,1 +1,5 @@
 //! Layers: behaviour that every provider shares, wrapped around it and never written inside it.
+
+mod retry;
+
+pub use retry::{Retrying, RetryPolicy};

@@ -9,6 +9,7 @@ use crate::catalog::{Catalog, Holder, WorkspaceRecord};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProviderId, WorkspaceId};
+use crate::layer::{Retrying, RetryPolicy};
 use crate::orchestrator::holder::{Liveness, ProcessLiveness, this_process};
 use crate::orchestrator::local::LocalOrchestrator;
 use crate::provider::Provider;
@@ -30,6 +31,7 @@ pub(super) struct Parts {
     pub(super) holder: Holder,
     pub(super) liveness: Arc<dyn Liveness>,
     pub(super) lease_ttl: Duration,
+    pub(super) retry: RetryPolicy,
     pub(super) providers: BTreeMap<ProviderId, Arc<dyn Provider>>,
     pub(super) workspaces: BTreeMap<WorkspaceId, Arc<dyn Workspace>>,
     pub(super) resolver: Option<WorkspaceResolver>,
@@ -82,6 +84,7 @@ impl Builder {
             holder: this_process(),
             liveness: Arc::new(ProcessLiveness),
             lease_ttl: LEASE_TTL_DEFAULT,
+            retry: RetryPolicy::default(),
             providers: BTreeMap::new(),
             workspaces: BTreeMap::new(),
             resolver: None,
@@ -117,7 +120,14 @@ impl Builder {
         self
     }
 
-    /// Registers a provider under its own id.
+    /// Tries provider calls again by this policy instead of the default one.
+    #[must_use]
+    pub fn retry(mut self, policy: RetryPolicy) -> Self {
+        self.0.retry = policy;
+        self
+    }
+
+    /// Registers a provider under its own id. Its calls are tried again by the orchestrator's policy.
     #[must_use]
     pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
         self.0.providers.insert(provider.id().clone(), provider);
@@ -146,7 +156,10 @@ impl Builder {
     }
 
     /// The orchestrator. It drives operations on the tokio runtime it is used in.
-    pub fn build(self) -> LocalOrchestrator {
+    pub fn build(mut self) -> LocalOrchestrator {
+        for provider in self.0.providers.values_mut() {
+            *provider = Arc::new(Retrying::new(Arc::clone(provider), self.0.retry));
+        }
         LocalOrchestrator::from_parts(self.0)
     }
 }

@@ -1,0 +1,247 @@
+//! Trying again, with one budget for each operation.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::catalog::BackupRecord;
+use crate::clock::Timestamp;
+use crate::context::OpContext;
+use crate::error::{Error, Result, Retry};
+use crate::id::{BackupId, OperationId, ProviderId};
+use crate::provider::{
+    CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider, Readiness,
+    RestoredResource, SnapshotQuery,
+};
+use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
+use crate::workspace::Component;
+
+/// Operations whose spent budget is remembered.
+const OPERATIONS_MAX: usize = 1024;
+
+/// How often and how patiently a call is tried again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetryPolicy {
+    /// Tries of one call, the first included.
+    pub tries_max: u32,
+    /// The wait before the second try; doubled before each further one.
+    pub delay_first: Duration,
+    /// The longest wait, unless the other side asks for a longer one.
+    pub delay_max: Duration,
+    /// Further tries of all calls of one operation together.
+    pub operation_budget: u32,
+}
+
+impl Default for RetryPolicy {
+    fn default() -> Self {
+        Self {
+            tries_max: 5,
+            delay_first: Duration::from_millis(200),
+            delay_max: Duration::from_secs(20),
+            operation_budget: 500,
+        }
+    }
+}
+
+impl RetryPolicy {
+    /// Each call is made once.
+    pub fn once() -> Self {
+        Self { tries_max: 1, ..Self::default() }
+    }
+}
+
+/// A provider whose calls are tried again while their errors say that this can help.
+///
+/// Every call of the contract is idempotent on its key, so a repeat is safe also where the first reply was lost.
+/// Waiting ends at the operation's deadline and when it is cancelled. An error that was retried in vain says
+/// [`Retry::Exhausted`].
+#[derive(Debug)]
+pub struct Retrying {
+    inner: Arc<dyn Provider>,
+    policy: RetryPolicy,
+    spent: Mutex<BTreeMap<OperationId, u32>>,
+}
+
+impl Retrying {
+    /// Wraps `inner`.
+    pub fn new(inner: Arc<dyn Provider>, policy: RetryPolicy) -> Self {
+        Self { inner, policy, spent: Mutex::default() }
+    }
+
+    async fn call<T, F>(&self, cx: &OpContext, mut attempt: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        let mut tries = 1;
+        loop {
+            let error = match attempt().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Retry::After { delay_ms } = error.retry() else { return Err(error) };
+            let delay = self.delay(tries).max(Duration::from_millis(delay_ms));
+            let too_late = cx.deadline().is_some_and(|deadline| cx.clock().now().after(delay) >= deadline);
+            if tries >= self.policy.tries_max || too_late || !self.spend(cx.operation()) {
+                return Err(exhausted(error, tries));
+            }
+            tries += 1;
+            tokio::select! {
+                () = cx.clock().sleep(delay) => {}
+                () = cx.cancellation().cancelled() => return Err(exhausted(error, tries)),
+            }
+        }
+    }
+
+    fn delay(&self, tries: u32) -> Duration {
+        self.policy.delay_first.saturating_mul(1 << (tries - 1).min(16)).min(self.policy.delay_max)
+    }
+
+    /// Takes one further try out of the operation's budget; calls outside an operation have no common one.
+    fn spend(&self, operation: Option<&OperationId>) -> bool {
+        let Some(operation) = operation else { return true };
+        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
+        if !spent.contains_key(operation) && spent.len() >= OPERATIONS_MAX {
+            spent.pop_first();
+        }
+        let used = spent.entry(operation.clone()).or_insert(0);
+        *used += 1;
+        *used <= self.policy.operation_budget
+    }
+}
+
+fn exhausted(error: Error, tries: u32) -> Error {
+    error.with_retry(Retry::Exhausted).with("tries", tries)
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Provider for Retrying {
+    fn id(&self) -> &ProviderId {
+        self.inner.id()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
+        self.call(cx, || self.inner.preflight(cx, component)).await
+    }
+
+    async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
+        self.call(cx, || self.inner.start(cx, request)).await
+    }
+
+    async fn poll(&self, cx: &OpContext, job: &JobRef, wait: Duration) -> Result<JobStatus> {
+        self.call(cx, || self.inner.poll(cx, job, wait)).await
+    }
+
+    async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
+        self.call(cx, || self.inner.find(cx, request, since)).await
+    }
+
+    async fn cancel(&self, cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
+        self.call(cx, || self.inner.cancel(cx, job)).await
+    }
+
+    async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
+        self.call(cx, || self.inner.open(cx, snapshot)).await
+    }
+
+    async fn snapshots(&self, cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
+        self.call(cx, || self.inner.snapshots(cx, query)).await
+    }
+
+    async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        self.call(cx, || self.inner.delete(cx, snapshot)).await
+    }
+
+    async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
+        self.call(cx, || self.inner.finish_restore(cx, resource)).await
+    }
+
+    async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
+        self.call(cx, || self.inner.discard(cx, resource)).await
+    }
+
+    async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
+        self.call(cx, || self.inner.put_record(cx, record)).await
+    }
+
+    async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
+        self.call(cx, || self.inner.records(cx)).await
+    }
+
+    async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {
+        self.call(cx, || self.inner.delete_record(cx, backup)).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+    use crate::clock::{Clock, VirtualClock};
+    use crate::error::ErrorKind;
+    use crate::memory::MemoryProvider;
+
+    fn retrying(policy: RetryPolicy) -> Retrying {
+        Retrying::new(Arc::new(MemoryProvider::new("memory".parse().unwrap())), policy)
+    }
+
+    async fn failing(calls: &AtomicU32, succeed_at: u32, error: ErrorKind) -> Result<u32> {
+        let call = calls.fetch_add(1, Ordering::Relaxed) + 1;
+        if call >= succeed_at { Ok(call) } else { Err(Error::new(error, "not now")) }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_throttled_call_is_tried_again_with_growing_delays() {
+        let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(0)));
+        let cx = OpContext::new(clock.clone());
+        let calls = AtomicU32::new(0);
+        let answer =
+            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 4, ErrorKind::RateLimited)).await;
+        assert_eq!(answer.unwrap(), 4);
+        assert_eq!(clock.now().as_millis(), 200 + 400 + 800);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_permanent_error_is_not_tried_again() {
+        let cx = OpContext::background();
+        let calls = AtomicU32::new(0);
+        let answer =
+            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 9, ErrorKind::QuotaExceeded)).await;
+        assert_eq!(answer.unwrap_err().kind(), ErrorKind::QuotaExceeded);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_operation_cannot_try_for_ever() {
+        let cx = OpContext::background().for_operation("op-1".parse().unwrap(), 1);
+        let policy = RetryPolicy { operation_budget: 6, ..RetryPolicy::default() };
+        let provider = retrying(policy);
+        let calls = AtomicU32::new(0);
+        for _ in 0..5 {
+            let error =
+                provider.call(&cx, || failing(&calls, u32::MAX, ErrorKind::Unavailable)).await.unwrap_err();
+            assert_eq!(error.retry(), Retry::Exhausted);
+        }
+        assert_eq!(calls.load(Ordering::Relaxed), 5 + 6, "five calls and six further tries");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_wait_goes_past_the_deadline() {
+        let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(0)));
+        let cx = OpContext::new(clock.clone()).with_deadline(Some(Timestamp::from_millis(500)));
+        let calls = AtomicU32::new(0);
+        let answer =
+            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 9, ErrorKind::Unavailable)).await;
+        assert!(answer.is_err());
+        assert!(clock.now().as_millis() < 500);
+    }
+}
