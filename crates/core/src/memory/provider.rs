@@ -25,7 +25,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 #[derive(Debug)]
 pub struct MemoryProvider {
     id: ProviderId,
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
@@ -51,7 +51,7 @@ struct Stored {
 impl MemoryProvider {
     /// A provider without resources.
     pub fn new(id: ProviderId) -> Self {
-        Self { id, state: Mutex::default() }
+        Self { id, state: Arc::default() }
     }
 
     /// Writes one file of a resource, making the resource where it is missing.
@@ -67,7 +67,7 @@ impl MemoryProvider {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn job_ref(&self, request: &JobRequest) -> Result<JobRef> {
@@ -104,8 +104,7 @@ impl MemoryProvider {
         if !target.files.is_empty() && job.landing == Landing::Empty {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("{place} is not empty; choose another target")));
         }
-        let wanted =
-            |path: &String| job.include.is_empty() || job.include.iter().any(|include| path.starts_with(include));
+        let wanted = |path: &String| job.include.is_empty() || job.include.iter().any(|include| below(path, include));
         target.files.extend(stored.files.into_iter().filter(|(path, _)| wanted(path)));
         target.made_by = Some(job.key.operation().clone());
         let bytes = size(&target.files);
@@ -114,6 +113,10 @@ impl MemoryProvider {
         status.restored = Some(RestoredResource::new(self.id.clone(), job.component.id.clone(), place));
         Ok(status)
     }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn size(files: &Files) -> u64 {
@@ -178,9 +181,9 @@ impl Provider for MemoryProvider {
     }
 
     async fn open(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        let stored = self.lock().snapshots.get(&snapshot.id).cloned();
-        let stored = stored.ok_or_else(|| missing(snapshot.id.as_str()))?;
-        Ok(Arc::new(MemorySnapshot(stored)))
+        let opened = MemorySnapshot { id: snapshot.id.clone(), state: Arc::clone(&self.state) };
+        opened.read(|_| ())?;
+        Ok(Arc::new(opened))
     }
 
     async fn snapshots(&self, _cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
@@ -229,27 +232,41 @@ impl Provider for MemoryProvider {
 }
 
 #[derive(Debug)]
-struct MemorySnapshot(Stored);
+struct MemorySnapshot {
+    id: SnapshotId,
+    state: Arc<Mutex<State>>,
+}
+
+impl MemorySnapshot {
+    fn read<T>(&self, what: impl FnOnce(&Stored) -> T) -> Result<T> {
+        lock(&self.state).snapshots.get(&self.id).map(what).ok_or_else(|| missing(self.id.as_str()))
+    }
+}
+
+/// Whether `name` is `path` or lies below it.
+fn below(name: &str, path: &str) -> bool {
+    path.is_empty() || name == path || name.starts_with(&format!("{path}/"))
+}
 
 #[async_trait]
 impl Snapshot for MemorySnapshot {
     async fn describe(&self, _cx: &OpContext) -> Result<SnapshotInfo> {
-        Ok(self.0.info.clone())
+        self.read(|stored| stored.info.clone())
     }
 
     async fn verify(&self, _cx: &OpContext, depth: Depth) -> Result<Verification> {
-        Ok(Verification::new(depth.min(Depth::Decrypted), Vec::new()))
+        self.read(|_| Verification::new(depth.min(Depth::Decrypted), Vec::new()))
     }
 
     async fn entries(&self, _cx: &OpContext, path: &str, after: Option<&str>) -> Result<EntryPage> {
-        let below = |name: &str| path.is_empty() || name == path || name.starts_with(&format!("{path}/"));
-        let entries: Vec<_> = self
-            .0
-            .files
-            .iter()
-            .filter(|(name, _)| below(name) && after.is_none_or(|after| name.as_str() > after))
-            .map(|(name, content)| Entry::new(name, "file", content.len() as u64))
-            .collect();
+        let entries: Vec<_> = self.read(|stored| {
+            stored
+                .files
+                .iter()
+                .filter(|(name, _)| below(name, path) && after.is_none_or(|after| name.as_str() > after))
+                .map(|(name, content)| Entry::new(name, "file", content.len() as u64))
+                .collect()
+        })?;
         if entries.is_empty() && !path.is_empty() && after.is_none() {
             return Err(missing(path));
         }

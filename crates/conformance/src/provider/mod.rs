@@ -1,0 +1,90 @@
+//! The provider suite: what every [`Provider`] owes, as plain async functions over a [`Harness`].
+//!
+//! Each check makes its own sources, operations and destinations, so that checks can share one backing store and
+//! run at once. A check fails by a failed assertion, or by an error that the contract does not allow.
+
+mod bench;
+mod harness;
+mod jobs;
+mod records;
+mod restore;
+mod snapshots;
+
+pub use harness::{Content, Harness, Occupied};
+pub use jobs::*;
+pub use records::*;
+pub use restore::*;
+pub use snapshots::*;
+
+/// Makes one test of each check of the provider suite.
+///
+/// Takes the attribute that makes an async test, and an expression that makes a fresh [`Harness`]; the expression
+/// may use `.await` and `?` and is evaluated once per test.
+///
+/// ```
+/// # use std::sync::Arc;
+/// # struct MyHarness;
+/// # impl MyHarness { fn new() -> stillpoint_conformance::memory::MemoryHarness {
+/// #     stillpoint_conformance::memory::MemoryHarness::new() } }
+/// stillpoint_conformance::provider_suite! { #[tokio::test] MyHarness::new() }
+/// # fn main() {}
+/// ```
+///
+/// [`Harness`]: crate::provider::Harness
+#[macro_export]
+macro_rules! provider_suite {
+    ($(#[$attribute:meta])+ $harness:expr) => {
+        $crate::__suite! {
+            ($crate::provider) [$(#[$attribute])+] ($harness)
+            a_source_that_is_there_has_no_blocker
+            a_missing_source_is_a_blocker
+            the_same_key_is_one_job
+            the_same_key_after_a_restart_is_one_job
+            another_operation_is_another_job
+            an_unknown_job_is_not_found
+            a_found_job_is_proven_ours
+            a_job_never_started_is_not_there
+            cancelling_follows_the_capability
+            cancelling_an_ended_or_unknown_job_succeeds
+            a_job_says_when_its_content_was_captured
+            a_snapshot_describes_itself
+            snapshots_are_found_by_what_is_written_on_them
+            later_writes_do_not_change_a_snapshot
+            a_snapshot_outlives_the_one_it_builds_on
+            a_deleted_snapshot_is_gone_and_stays_gone
+            an_unknown_snapshot_is_not_found
+            verification_never_claims_more_than_was_asked
+            entries_come_whole_and_in_order
+            a_restore_brings_back_what_was_captured
+            the_same_restore_twice_is_one_resource
+            a_restore_never_writes_over_what_is_there
+            a_restore_of_an_unknown_snapshot_fails
+            a_single_path_is_restored_as_the_capability_says
+            a_resource_of_another_operation_is_not_discarded
+            records_are_kept_as_the_capability_says
+        }
+    };
+}
+
+/// Turns a list of checks into tests; used by the suites' macros only.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __suite {
+    ($path:tt $attributes:tt $harness:tt $($check:ident)+) => {
+        $($crate::__check! { $path $attributes $harness $check })+
+    };
+}
+
+/// One test of one check; used by the suites' macros only.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __check {
+    (($($path:tt)+) [$($attribute:tt)+] ($harness:expr) $check:ident) => {
+        $($attribute)+
+        async fn $check() -> ::std::result::Result<(), ::std::boxed::Box<dyn ::std::error::Error>> {
+            let harness = $harness;
+            $($path)+::$check(&harness).await?;
+            Ok(())
+        }
+    };
+}
