@@ -16,7 +16,10 @@ pub struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
     fn fill(&self, bytes: &mut [u8]) {
-        #[expect(clippy::expect_used, reason = "a system without randomness cannot make any id that is safe to use")]
+        #[expect(
+            clippy::expect_used,
+            reason = "a system without randomness cannot make any id that is safe to use"
+        )]
         getrandom::fill(bytes).expect("the operating system gives random bytes");
     }
 }

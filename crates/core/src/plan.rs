@@ -22,7 +22,11 @@ pub struct Plan {
 impl Plan {
     /// A plan.
     pub fn new(definition: Definition, components: Vec<PlannedComponent>, parent: Option<BackupId>) -> Self {
-        Self { definition, components, parent }
+        Self {
+            definition,
+            components,
+            parent,
+        }
     }
 }
 
@@ -43,6 +47,11 @@ pub struct PlannedComponent {
 impl PlannedComponent {
     /// `component` with nothing found against it.
     pub fn new(component: Component) -> Self {
-        Self { component, findings: Vec::new(), base: None, in_process: false }
+        Self {
+            component,
+            findings: Vec::new(),
+            base: None,
+            in_process: false,
+        }
     }
 }

@@ -56,7 +56,11 @@ pub struct JobKey {
 impl JobKey {
     /// The key of the `attempt`-th try (from 1) at `component` in `operation`.
     pub fn new(operation: OperationId, component: ComponentId, attempt: u32) -> Self {
-        Self { operation, component, attempt }
+        Self {
+            operation,
+            component,
+            attempt,
+        }
     }
 
     /// The operation.
@@ -76,7 +80,11 @@ impl JobKey {
 
     /// 32 hexadecimal digits that follow from the key: the idempotency token for the outside.
     pub fn token(&self) -> String {
-        crate::id::digest(&[self.operation.as_str(), self.component.as_str(), &self.attempt.to_string()])
+        crate::id::digest(&[
+            self.operation.as_str(),
+            self.component.as_str(),
+            &self.attempt.to_string(),
+        ])
     }
 }
 
@@ -117,7 +125,16 @@ impl BackupJob {
         component: Component,
         created_at: Timestamp,
     ) -> Self {
-        Self { key, workspace, backup, component, created_at, base: None, retain: None, tags: Tags::new() }
+        Self {
+            key,
+            workspace,
+            backup,
+            component,
+            created_at,
+            base: None,
+            retain: None,
+            tags: Tags::new(),
+        }
     }
 }
 
@@ -254,7 +271,10 @@ pub enum JobState {
 impl JobState {
     /// Whether the job has ended.
     pub fn is_terminal(&self) -> bool {
-        !matches!(self, Self::Queued | Self::Running | Self::Cancelling | Self::Unknown(_))
+        !matches!(
+            self,
+            Self::Queued | Self::Running | Self::Cancelling | Self::Unknown(_)
+        )
     }
 }
 
@@ -275,7 +295,12 @@ pub struct Progress {
 impl Progress {
     /// `bytes` and `files` dealt with, totals unknown.
     pub fn new(bytes_done: u64, files_done: u64) -> Self {
-        Self { bytes_done, bytes_total: None, files_done, files_total: None }
+        Self {
+            bytes_done,
+            bytes_total: None,
+            files_done,
+            files_total: None,
+        }
     }
 
     /// The same with totals.
@@ -319,7 +344,11 @@ pub struct Issue {
 impl Issue {
     /// An issue of `kind` with `item`.
     pub fn new(kind: impl Into<String>, item: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind: kind.into(), item: item.into(), message: message.into() }
+        Self {
+            kind: kind.into(),
+            item: item.into(),
+            message: message.into(),
+        }
     }
 }
 
@@ -379,7 +408,11 @@ pub struct RestoredResource {
 impl RestoredResource {
     /// `resource` of `provider` stands for `component`.
     pub fn new(provider: ProviderId, component: ComponentId, resource: impl Into<String>) -> Self {
-        Self { provider, component, resource: resource.into() }
+        Self {
+            provider,
+            component,
+            resource: resource.into(),
+        }
     }
 }
 
@@ -477,7 +510,11 @@ pub struct Finding {
 impl Finding {
     /// A finding of the check named `check`.
     pub fn new(check: impl Into<String>, severity: Severity, message: impl Into<String>) -> Self {
-        Self { check: check.into(), severity, message: message.into() }
+        Self {
+            check: check.into(),
+            severity,
+            message: message.into(),
+        }
     }
 }
 
@@ -514,17 +551,26 @@ impl SnapshotQuery {
 
     /// The snapshots of `backup`.
     pub fn of_backup(backup: BackupId) -> Self {
-        Self { backup: Some(backup), ..Self::default() }
+        Self {
+            backup: Some(backup),
+            ..Self::default()
+        }
     }
 
     /// The snapshots that `operation` made.
     pub fn of_operation(operation: OperationId) -> Self {
-        Self { operation: Some(operation), ..Self::default() }
+        Self {
+            operation: Some(operation),
+            ..Self::default()
+        }
     }
 
     /// The snapshots of `workspace`.
     pub fn of_workspace(workspace: WorkspaceId) -> Self {
-        Self { workspace: Some(workspace), ..Self::default() }
+        Self {
+            workspace: Some(workspace),
+            ..Self::default()
+        }
     }
 }
 

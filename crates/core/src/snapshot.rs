@@ -124,7 +124,14 @@ pub struct Entry {
 impl Entry {
     /// An entry that knows path, kind and size.
     pub fn new(path: impl Into<String>, kind: impl Into<String>, size_bytes: u64) -> Self {
-        Self { path: path.into(), kind: kind.into(), size_bytes, mode: 0, modified_at: None, link_target: None }
+        Self {
+            path: path.into(),
+            kind: kind.into(),
+            size_bytes,
+            mode: 0,
+            modified_at: None,
+            link_target: None,
+        }
     }
 }
 

@@ -69,7 +69,10 @@ pub struct RoleGrant {
 impl RoleGrant {
     /// `principal` holds `role`.
     pub fn new(principal: impl Into<String>, role: impl Into<String>) -> Self {
-        Self { principal: principal.into(), role: role.into() }
+        Self {
+            principal: principal.into(),
+            role: role.into(),
+        }
     }
 }
 
@@ -94,7 +97,12 @@ pub struct Component {
 
 impl Component {
     /// A protected component.
-    pub fn new(id: ComponentId, kind: impl Into<String>, provider: ProviderId, resource: impl Into<String>) -> Self {
+    pub fn new(
+        id: ComponentId,
+        kind: impl Into<String>,
+        provider: ProviderId,
+        resource: impl Into<String>,
+    ) -> Self {
         Self {
             id,
             kind: kind.into(),
@@ -108,7 +116,9 @@ impl Component {
     /// The same component, left out of every backup for `reason`.
     #[must_use]
     pub fn excluded(mut self, reason: impl Into<String>) -> Self {
-        self.protection = Protection::Excluded { reason: reason.into() };
+        self.protection = Protection::Excluded {
+            reason: reason.into(),
+        };
         self
     }
 

@@ -14,7 +14,8 @@ pub use ext::CatalogExt;
 pub use lease::{Claim, Creation, Holder, Lease, LeaseInfo, Renewal, StoredOperation};
 pub use query::{BackupQuery, OperationQuery, PAGE_LIMIT_MAX, Page};
 pub use record::{
-    BackupRecord, BackupState, ComponentRecord, ComponentState, RECORD_FORMAT, Revision, StoredBackup, WorkspaceRecord,
+    BackupRecord, BackupState, ComponentRecord, ComponentState, RECORD_FORMAT, Revision, StoredBackup,
+    WorkspaceRecord,
 };
 
 use crate::error::Result;
@@ -38,7 +39,12 @@ pub struct OperationChange<'a> {
 impl<'a> OperationChange<'a> {
     /// A change of the operation alone.
     pub fn new(operation: &'a OperationRecord) -> Self {
-        Self { operation, ledger: &[], put_backup: None, remove_backup: None }
+        Self {
+            operation,
+            ledger: &[],
+            put_backup: None,
+            remove_backup: None,
+        }
     }
 }
 
@@ -80,7 +86,12 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     ///
     /// # Errors
     /// Whatever storing can meet.
-    async fn create_operation(&self, record: &OperationRecord, holder: &Holder, ttl: Duration) -> Result<Creation>;
+    async fn create_operation(
+        &self,
+        record: &OperationRecord,
+        holder: &Holder,
+        ttl: Duration,
+    ) -> Result<Creation>;
 
     /// One operation.
     ///

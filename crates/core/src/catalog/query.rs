@@ -70,7 +70,10 @@ impl BackupQuery {
 
     /// The backups of `workspace`.
     pub fn of_workspace(workspace: WorkspaceId) -> Self {
-        Self { workspace: Some(workspace), ..Self::default() }
+        Self {
+            workspace: Some(workspace),
+            ..Self::default()
+        }
     }
 }
 
@@ -113,6 +116,9 @@ impl OperationQuery {
 
     /// The operations with something left to do.
     pub fn unfinished() -> Self {
-        Self { unfinished: true, ..Self::default() }
+        Self {
+            unfinished: true,
+            ..Self::default()
+        }
     }
 }

@@ -16,6 +16,7 @@ pub const RECORD_FORMAT: u32 = 1;
 
 /// Counts the writes of one record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[expect(clippy::exhaustive_structs, reason = "it is a plain number and will stay one")]
 pub struct Revision(pub u64);
 
 /// What is known of a workspace, kept also when the workspace is gone.
@@ -33,7 +34,11 @@ pub struct WorkspaceRecord {
 impl WorkspaceRecord {
     /// A workspace as seen at `seen_at`.
     pub fn new(definition: Definition, components: Vec<Component>, seen_at: Timestamp) -> Self {
-        Self { definition, components, seen_at }
+        Self {
+            definition,
+            components,
+            seen_at,
+        }
     }
 }
 

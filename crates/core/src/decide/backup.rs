@@ -76,8 +76,16 @@ pub enum Stopping {
 }
 
 impl BackupMachine {
-    pub(super) fn turn(&mut self, record: &mut OperationRecord, event: &Event, now: Timestamp, turn: &mut Turn) {
-        let Request::Backup(request) = record.request.clone() else { return };
+    pub(super) fn turn(
+        &mut self,
+        record: &mut OperationRecord,
+        event: &Event,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        let Request::Backup(request) = record.request.clone() else {
+            return;
+        };
         match event {
             Event::Begun => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
@@ -137,7 +145,11 @@ impl BackupMachine {
     }
 
     fn with_member(&mut self, id: &str, act: impl FnOnce(&mut Member)) {
-        if let Some(member) = self.members.iter_mut().find(|member| member.run.component().as_str() == id) {
+        if let Some(member) = self
+            .members
+            .iter_mut()
+            .find(|member| member.run.component().as_str() == id)
+        {
             act(member);
         }
     }
@@ -151,7 +163,11 @@ impl BackupMachine {
             fail(record, error);
             return;
         }
-        record.warnings.extend(findings.filter(|finding| finding.severity >= Severity::Warning).map(said));
+        record.warnings.extend(
+            findings
+                .filter(|finding| finding.severity >= Severity::Warning)
+                .map(said),
+        );
         for planned in &plan.components {
             if planned.component.protection != Protection::Protected {
                 continue;
@@ -159,13 +175,29 @@ impl BackupMachine {
             let key = JobKey::new(record.id.clone(), planned.component.id.clone(), 1);
             let backup = BackupId::of(&record.id);
             let component = planned.component.clone();
-            let mut job = BackupJob::new(key, request.workspace.clone(), backup, component, record.started_at);
+            let mut job = BackupJob::new(
+                key,
+                request.workspace.clone(),
+                backup,
+                component,
+                record.started_at,
+            );
             job.base.clone_from(&planned.base);
             job.retain = request.retain;
-            self.members.push(Member::new(JobRun::new(JobRequest::Backup(job), planned.in_process)));
+            self.members.push(Member::new(JobRun::new(
+                JobRequest::Backup(job),
+                planned.in_process,
+            )));
         }
         if self.members.is_empty() {
-            fail(record, Error::new(ErrorKind::InvalidInput, "the workspace has no component to protect").record());
+            fail(
+                record,
+                Error::new(
+                    ErrorKind::InvalidInput,
+                    "the workspace has no component to protect",
+                )
+                .record(),
+            );
             return;
         }
         self.plan = Some(plan.clone());
@@ -174,7 +206,12 @@ impl BackupMachine {
         }
     }
 
-    fn on_quiesced(&mut self, record: &mut OperationRecord, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+    fn on_quiesced(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
         if self.hold != Hold::Quiescing {
             return;
         }
@@ -195,7 +232,12 @@ impl BackupMachine {
         }
     }
 
-    fn on_resumed(&mut self, record: &mut OperationRecord, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+    fn on_resumed(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
         let Hold::Resuming(level) = self.hold else { return };
         match result {
             Ok(_) => {
@@ -206,19 +248,27 @@ impl BackupMachine {
             }
             Err(error) => {
                 if self.misses == 0 {
-                    record.warnings.push(format!("the workspace could not be resumed yet: {error}"));
+                    record
+                        .warnings
+                        .push(format!("the workspace could not be resumed yet: {error}"));
                 }
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
                 if self.misses >= TRIES_MAX && record.deadline <= now {
-                    let message = format!("the workspace is still held still and could not be resumed: {error}");
+                    let message =
+                        format!("the workspace is still held still and could not be resumed: {error}");
                     fail(record, Error::new(ErrorKind::NeedsAttention, message).record());
                 }
             }
         }
     }
 
-    fn on_recorded(&mut self, record: &mut OperationRecord, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
+    fn on_recorded(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
         let Some(sealed) = &mut self.record else { return };
         match result {
             Ok(_) => self.misses = 0,
@@ -230,7 +280,11 @@ impl BackupMachine {
                 }
                 // The snapshots exist, so they are catalogued; but a backup whose record is not in all its places
                 // is not a complete one.
-                let issue = Issue::new("record", "workspace", format!("the record beside the data is missing: {error}"));
+                let issue = Issue::new(
+                    "record",
+                    "workspace",
+                    format!("the record beside the data is missing: {error}"),
+                );
                 if let Some(component) = sealed.components.iter_mut().find(|c| c.snapshot.is_some()) {
                     component.issues.push(issue);
                 }
@@ -291,14 +345,23 @@ impl BackupMachine {
         if self.plan.is_none() {
             match self.stopping {
                 Some(Stopping::Cancelled) => self.end_cancelled(record),
-                Some(Stopping::Expired) => fail(record, deadline_error("the deadline passed before the backup began")),
+                Some(Stopping::Expired) => fail(
+                    record,
+                    deadline_error("the deadline passed before the backup began"),
+                ),
                 None => {}
             }
             return;
         }
         if !self.members.iter().all(Member::is_settled) {
-            let detaches = self.stopping == Some(Stopping::Expired) && request.on_deadline == OnDeadline::Detach;
-            if detaches && self.members.iter().any(|member| !member.run.has_ended() && !member.run.in_process) {
+            let detaches =
+                self.stopping == Some(Stopping::Expired) && request.on_deadline == OnDeadline::Detach;
+            if detaches
+                && self
+                    .members
+                    .iter()
+                    .any(|member| !member.run.has_ended() && !member.run.in_process)
+            {
                 record.state = OperationState::Detached;
             }
             return;
@@ -322,7 +385,9 @@ impl BackupMachine {
             _ => None,
         });
         let error = record.error.clone().or(first).unwrap_or_else(|| {
-            deadline_error("the deadline passed; what was stored so far is kept and the next backup goes on from there")
+            deadline_error(
+                "the deadline passed; what was stored so far is kept and the next backup goes on from there",
+            )
         });
         fail(record, error);
     }
@@ -336,7 +401,13 @@ impl BackupMachine {
         record.error = Some(cancelled_error());
     }
 
-    fn collect_due(&self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp, turn: &mut Turn) {
+    fn collect_due(
+        &self,
+        record: &mut OperationRecord,
+        request: &BackupRequest,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
         if record.state == OperationState::Running && self.stopping == Some(Stopping::Cancelled) {
             record.state = OperationState::Cancelling;
         }
@@ -358,7 +429,10 @@ impl BackupMachine {
         let id = QuiesceId::of(&record.id);
         match self.hold {
             Hold::Quiescing if due(self.retry_at) => {
-                turn.effects.push(Effect::Quiesce { id, budget: record.deadline.since(now) });
+                turn.effects.push(Effect::Quiesce {
+                    id,
+                    budget: record.deadline.since(now),
+                });
             }
             Hold::Resuming(_) if due(self.retry_at) => turn.effects.push(Effect::Resume { id }),
             _ => {}
@@ -387,7 +461,10 @@ impl BackupMachine {
 }
 
 /// The error of the first blocker that nobody waived.
-pub(super) fn blocked<'a>(findings: impl Iterator<Item = &'a Finding>, waivers: &[String]) -> Option<ErrorRecord> {
+pub(super) fn blocked<'a>(
+    findings: impl Iterator<Item = &'a Finding>,
+    waivers: &[String],
+) -> Option<ErrorRecord> {
     let mut blockers =
         findings.filter(|finding| finding.severity == Severity::Blocker && !waivers.contains(&finding.check));
     let first = blockers.next()?;
@@ -396,7 +473,11 @@ pub(super) fn blocked<'a>(findings: impl Iterator<Item = &'a Finding>, waivers: 
         message.push_str("; ");
         message.push_str(&said(more));
     }
-    Some(Error::new(ErrorKind::InvalidInput, message).with("check", &first.check).record())
+    Some(
+        Error::new(ErrorKind::InvalidInput, message)
+            .with("check", &first.check)
+            .record(),
+    )
 }
 
 pub(super) fn said(finding: &Finding) -> String {

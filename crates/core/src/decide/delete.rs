@@ -63,17 +63,29 @@ pub struct DeleteMember {
 }
 
 impl DeleteMachine {
-    pub(super) fn turn(&mut self, record: &mut OperationRecord, event: &Event, now: Timestamp, turn: &mut Turn) {
-        let Request::Delete(request) = record.request.clone() else { return };
+    pub(super) fn turn(
+        &mut self,
+        record: &mut OperationRecord,
+        event: &Event,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        let Request::Delete(request) = record.request.clone() else {
+            return;
+        };
         match event {
             Event::CancelRequested if self.stage == DeleteStage::Inspecting => {
                 fail(record, cancelled_error());
                 record.state = OperationState::Cancelled;
             }
             Event::CancelRequested => {
-                record.warnings.push("a deletion that has begun is carried to its end".into());
+                record
+                    .warnings
+                    .push("a deletion that has begun is carried to its end".into());
             }
-            Event::Done(Step::Inspect, Ok(Outcome::Inspected(found))) if self.stage == DeleteStage::Inspecting => {
+            Event::Done(Step::Inspect, Ok(Outcome::Inspected(found)))
+                if self.stage == DeleteStage::Inspecting =>
+            {
                 match &found.backup {
                     None => fail(record, missing_backup(&request.backup)),
                     Some(backup) => self.mark(record, backup, turn),
@@ -88,7 +100,10 @@ impl DeleteMachine {
             return;
         }
         if record.deadline <= now {
-            fail(record, deadline_error("the deadline passed; deleting the backup again goes on from here"));
+            fail(
+                record,
+                deadline_error("the deadline passed; deleting the backup again goes on from here"),
+            );
             return;
         }
         if self.stage == DeleteStage::Deleting && self.members.iter().all(|member| member.gone) {
@@ -130,7 +145,9 @@ impl DeleteMachine {
         now: Timestamp,
         turn: &mut Turn,
     ) {
-        let Some(member) = self.members.iter_mut().find(|member| member.component == *id) else { return };
+        let Some(member) = self.members.iter_mut().find(|member| member.component == *id) else {
+            return;
+        };
         let refused = match result {
             Ok(Outcome::Deleted(DeleteState::Gone)) => {
                 member.gone = true;
@@ -138,10 +155,17 @@ impl DeleteMachine {
             }
             Ok(Outcome::Deleted(DeleteState::Locked { until, reason })) => {
                 let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
-                Some(Error::new(ErrorKind::PermissionDenied, format!("{id} is locked{until}: {reason}")).record())
+                Some(
+                    Error::new(
+                        ErrorKind::PermissionDenied,
+                        format!("{id} is locked{until}: {reason}"),
+                    )
+                    .record(),
+                )
             }
             Ok(Outcome::Deleted(DeleteState::Stuck { reason })) => {
-                let message = format!("the provider kept the snapshot of {id} although it answered success: {reason}");
+                let message =
+                    format!("the provider kept the snapshot of {id} although it answered success: {reason}");
                 Some(Error::new(ErrorKind::NeedsAttention, message).record())
             }
             // A deletion on its way is asked about until the deadline.

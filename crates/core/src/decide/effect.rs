@@ -9,7 +9,8 @@ use crate::error::ErrorRecord;
 use crate::id::{BackupId, ComponentId, QuiesceId};
 use crate::plan::Plan;
 use crate::provider::{
-    Candidate, CancelOutcome, DeleteState, Finding, JobRef, JobRequest, JobStatus, Readiness, RestoredResource,
+    CancelOutcome, Candidate, DeleteState, Finding, JobRef, JobRequest, JobStatus, Readiness,
+    RestoredResource,
 };
 use crate::provisioner::{ProvisionRequest, Provisioned};
 use crate::snapshot::{Depth, SnapshotRef, Verification};
@@ -144,7 +145,9 @@ impl Effect {
             Self::InspectWorkspace | Self::InspectBackup => Step::Inspect,
             Self::Quiesce { .. } => Step::Quiesce,
             Self::Resume { .. } => Step::Resume,
-            Self::Start(request) | Self::Find { request, .. } => Step::Start(request.key().component().clone()),
+            Self::Start(request) | Self::Find { request, .. } => {
+                Step::Start(request.key().component().clone())
+            }
             Self::Poll { component, .. } => Step::Poll(component.clone()),
             Self::CancelJob { component, .. } => Step::CancelJob(component.clone()),
             Self::Verify { component, .. } => Step::Verify(component.clone()),
@@ -266,7 +269,11 @@ impl Inspection {
         findings: Vec<Finding>,
         in_process: BTreeMap<ComponentId, bool>,
     ) -> Self {
-        Self { backup, findings, in_process }
+        Self {
+            backup,
+            findings,
+            in_process,
+        }
     }
 }
 

@@ -48,7 +48,14 @@ pub enum Proof {
 
 impl Member {
     pub(super) fn new(run: JobRun) -> Self {
-        Self { run, late: false, proof: Proof::Open, issues: Vec::new(), misses: 0, retry_at: None }
+        Self {
+            run,
+            late: false,
+            proof: Proof::Open,
+            issues: Vec::new(),
+            misses: 0,
+            retry_at: None,
+        }
     }
 
     /// The snapshot, once the job ended with one.
@@ -68,7 +75,9 @@ impl Member {
             turn.wake(at);
         }
         turn.effects.extend(self.run.due());
-        let Some(snapshot) = self.snapshot().filter(|_| self.proof == Proof::Open) else { return };
+        let Some(snapshot) = self.snapshot().filter(|_| self.proof == Proof::Open) else {
+            return;
+        };
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
             turn.wake(at);
             return;
@@ -78,7 +87,11 @@ impl Member {
         turn.effects.push(if cancelled {
             Effect::DeleteSnapshot { component, snapshot }
         } else {
-            Effect::Verify { component, snapshot, depth: Depth::Sized }
+            Effect::Verify {
+                component,
+                snapshot,
+                depth: Depth::Sized,
+            }
         });
     }
 
@@ -125,7 +138,10 @@ impl Member {
         self.retry_at = Some(now.after(backoff(self.misses)));
         if let Some(reason) = kept {
             self.proof = Proof::Kept;
-            self.issues.push(self.issue("not-undone", format!("the snapshot of the cancelled backup remains: {reason}")));
+            self.issues.push(self.issue(
+                "not-undone",
+                format!("the snapshot of the cancelled backup remains: {reason}"),
+            ));
         }
     }
 
@@ -133,4 +149,3 @@ impl Member {
         Issue::new(kind, self.run.component().as_str(), message)
     }
 }
-

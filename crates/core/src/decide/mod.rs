@@ -100,7 +100,13 @@ impl Turn {
 pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decision {
     let mut next = record.clone();
     if next.state.is_terminal() {
-        return Decision { record: next, effects: Vec::new(), wake_at: None, put_backup: None, remove_backup: None };
+        return Decision {
+            record: next,
+            effects: Vec::new(),
+            wake_at: None,
+            put_backup: None,
+            remove_backup: None,
+        };
     }
     let mut turn = Turn::default();
     let mut machine = next.machine.clone();
@@ -143,7 +149,11 @@ fn cancelled_error() -> ErrorRecord {
 
 /// Sums the progress of all jobs into the record, never backwards, and notes when it grew.
 fn note_progress<'a>(record: &mut OperationRecord, runs: impl Iterator<Item = &'a JobRun>, now: Timestamp) {
-    let mut sum = Progress { bytes_total: Some(0), files_total: Some(0), ..Progress::default() };
+    let mut sum = Progress {
+        bytes_total: Some(0),
+        files_total: Some(0),
+        ..Progress::default()
+    };
     for run in runs {
         let progress = run.progress();
         sum.bytes_done += progress.bytes_done;

@@ -79,13 +79,24 @@ impl RestoreMember {
     }
 
     fn is_ready(&self) -> bool {
-        matches!(self.readiness, Some(Readiness::Available | Readiness::Initialized))
+        matches!(
+            self.readiness,
+            Some(Readiness::Available | Readiness::Initialized)
+        )
     }
 }
 
 impl RestoreMachine {
-    pub(super) fn turn(&mut self, record: &mut OperationRecord, event: &Event, now: Timestamp, turn: &mut Turn) {
-        let Request::Restore(request) = record.request.clone() else { return };
+    pub(super) fn turn(
+        &mut self,
+        record: &mut OperationRecord,
+        event: &Event,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        let Request::Restore(request) = record.request.clone() else {
+            return;
+        };
         match event {
             Event::Begun => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
@@ -115,8 +126,12 @@ impl RestoreMachine {
         match (step, result) {
             (Step::Inspect, Ok(Outcome::Inspected(found))) => self.on_inspected(record, request, found),
             (Step::Inspect, Err(error)) => fail(record, error.clone()),
-            (Step::Provision, Ok(Outcome::Provisioned(made))) => self.on_provisioned(record, request, made, now),
-            (Step::Attach, Ok(_)) if self.stage == RestoreStage::Attaching => self.go(RestoreStage::Activating),
+            (Step::Provision, Ok(Outcome::Provisioned(made))) => {
+                self.on_provisioned(record, request, made, now)
+            }
+            (Step::Attach, Ok(_)) if self.stage == RestoreStage::Attaching => {
+                self.go(RestoreStage::Activating)
+            }
             (Step::Activate, Ok(_)) if self.stage == RestoreStage::Activating => self.conclude(record),
             (Step::Provision | Step::Attach | Step::Activate, Err(error)) => {
                 self.on_step_failed(&request.target, error, now);
@@ -132,7 +147,11 @@ impl RestoreMachine {
     }
 
     fn with(&mut self, id: &str, act: impl FnOnce(&mut RestoreMember)) {
-        if let Some(member) = self.members.iter_mut().find(|member| member.run.component().as_str() == id) {
+        if let Some(member) = self
+            .members
+            .iter_mut()
+            .find(|member| member.run.component().as_str() == id)
+        {
             act(member);
         }
     }
@@ -157,14 +176,23 @@ impl RestoreMachine {
             _ => None,
         };
         if let Some(reason) = refused {
-            fail(record, Error::new(ErrorKind::InvalidInput, format!("{reason}; choose another")).record());
+            fail(
+                record,
+                Error::new(ErrorKind::InvalidInput, format!("{reason}; choose another")).record(),
+            );
             return;
         }
         if let Some(error) = blocked(found.findings.iter(), &request.waivers) {
             fail(record, error);
             return;
         }
-        record.warnings.extend(found.findings.iter().filter(|f| f.severity >= Severity::Warning).map(said));
+        record.warnings.extend(
+            found
+                .findings
+                .iter()
+                .filter(|f| f.severity >= Severity::Warning)
+                .map(said),
+        );
         record.backup = Some(backup.id.clone());
         for component in &backup.components {
             self.plan_component(record, component, found);
@@ -181,15 +209,23 @@ impl RestoreMachine {
     ) {
         let id = &component.component.id;
         if let Protection::Excluded { reason } = &component.component.protection {
-            record.warnings.push(format!("{id} is not in the backup: {reason}"));
+            record
+                .warnings
+                .push(format!("{id} is not in the backup: {reason}"));
             return;
         }
         let Some(snapshot) = &component.snapshot else {
-            record.issues.push(Issue::new("missing", id.as_str(), "the backup has no snapshot of this component"));
+            record.issues.push(Issue::new(
+                "missing",
+                id.as_str(),
+                "the backup has no snapshot of this component",
+            ));
             return;
         };
         record.issues.extend(component.issues.iter().cloned());
-        let Request::Restore(request) = &record.request else { return };
+        let Request::Restore(request) = &record.request else {
+            return;
+        };
         let key = JobKey::new(record.id.clone(), id.clone(), 1);
         let mut job = RestoreJob::new(
             key,
@@ -221,9 +257,14 @@ impl RestoreMachine {
             return;
         }
         for member in &mut self.members {
-            let JobRequest::Restore(job) = &mut member.run.request else { continue };
+            let JobRequest::Restore(job) = &mut member.run.request else {
+                continue;
+            };
             let Some(destination) = made.destinations.get(&job.component.id) else {
-                let message = format!("provisioner {} named no destination for {}", request.provisioner, job.component.id);
+                let message = format!(
+                    "provisioner {} named no destination for {}",
+                    request.provisioner, job.component.id
+                );
                 self.failure = Some(Error::new(ErrorKind::InvalidConfig, message).record());
                 continue;
             };
@@ -239,11 +280,18 @@ impl RestoreMachine {
         if let Some(backup) = &self.backup {
             let roles = &backup.definition.roles;
             record.warnings.extend((!roles.is_empty()).then(|| {
-                format!("{} roles of the old workspace are recorded but not applied", roles.len())
+                format!(
+                    "{} roles of the old workspace are recorded but not applied",
+                    roles.len()
+                )
             }));
         }
         self.made = Some(made.clone());
-        self.go(if self.failure.is_some() { RestoreStage::Undoing } else { RestoreStage::Filling });
+        self.go(if self.failure.is_some() {
+            RestoreStage::Undoing
+        } else {
+            RestoreStage::Filling
+        });
     }
 
     fn on_step_failed(&mut self, target: &WorkspaceId, error: &ErrorRecord, now: Timestamp) {
@@ -287,7 +335,9 @@ impl RestoreMachine {
                 member.misses += 1;
                 member.retry_at = Some(now.after(backoff(member.misses)));
                 member.undone = member.misses >= TRIES_MAX;
-                issue = member.undone.then(|| Issue::new("not-undone", id, error.to_string()));
+                issue = member
+                    .undone
+                    .then(|| Issue::new("not-undone", id, error.to_string()));
             }
         });
         record.issues.extend(issue);
@@ -305,7 +355,9 @@ impl RestoreMachine {
             if self.misses < TRIES_MAX {
                 return;
             }
-            record.issues.push(Issue::new("not-undone", "workspace", error.to_string()));
+            record
+                .issues
+                .push(Issue::new("not-undone", "workspace", error.to_string()));
         }
         self.made = None;
     }
@@ -331,7 +383,10 @@ impl RestoreMachine {
         }
         if self.stage == RestoreStage::Undoing {
             let keep = request.on_failure == OnFailure::Keep;
-            let undone = self.members.iter().all(|member| member.undone || member.resource().is_none());
+            let undone = self
+                .members
+                .iter()
+                .all(|member| member.undone || member.resource().is_none());
             if keep || (undone && self.made.is_none()) {
                 self.end_undone(record);
             }
@@ -339,7 +394,11 @@ impl RestoreMachine {
     }
 
     fn judge_jobs(&mut self, record: &mut OperationRecord) {
-        if !self.members.iter().all(|member| member.run.has_ended() || member.run.step == JobStep::Pending) {
+        if !self
+            .members
+            .iter()
+            .all(|member| member.run.has_ended() || member.run.step == JobStep::Pending)
+        {
             if self.stopping == Some(Stopping::Expired) && self.failure.is_none() {
                 record.state = OperationState::Detached;
             }
@@ -350,9 +409,9 @@ impl RestoreMachine {
         }
         let failed = self.members.iter().find_map(|member| match &member.run.step {
             JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
-            JobStep::Ended(JobEnd::Cancelled) if self.stopping == Some(Stopping::Expired) => {
-                Some(deadline_error("the deadline passed; the same restore again goes on from here"))
-            }
+            JobStep::Ended(JobEnd::Cancelled) if self.stopping == Some(Stopping::Expired) => Some(
+                deadline_error("the deadline passed; the same restore again goes on from here"),
+            ),
             JobStep::Ended(JobEnd::Cancelled) => Some(cancelled_error()),
             _ => None,
         });
@@ -379,16 +438,30 @@ impl RestoreMachine {
     }
 
     fn conclude(&mut self, record: &mut OperationRecord) {
-        for status in self.members.iter().filter_map(|member| member.run.status.as_ref()) {
+        for status in self
+            .members
+            .iter()
+            .filter_map(|member| member.run.status.as_ref())
+        {
             record.issues.extend(status.issues.iter().cloned());
             record.warnings.extend(status.warnings.iter().cloned());
         }
         let whole = record.issues.is_empty();
-        record.state = if whole { OperationState::Completed } else { OperationState::Partial };
+        record.state = if whole {
+            OperationState::Completed
+        } else {
+            OperationState::Partial
+        };
         record.step = "restored".into();
     }
 
-    fn collect_due(&self, record: &mut OperationRecord, request: &RestoreRequest, now: Timestamp, turn: &mut Turn) {
+    fn collect_due(
+        &self,
+        record: &mut OperationRecord,
+        request: &RestoreRequest,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
         if self.stopping == Some(Stopping::Cancelled) {
             record.state = OperationState::Cancelling;
         }
@@ -408,8 +481,15 @@ impl RestoreMachine {
             }
             (RestoreStage::Filling, _, _) => self.members.iter().for_each(|member| member.fill(now, turn)),
             (RestoreStage::Attaching, _, Some(made)) => {
-                let resources = self.members.iter().filter_map(|member| member.resource().cloned()).collect();
-                turn.effects.push(Effect::Attach { made: made.clone(), resources });
+                let resources = self
+                    .members
+                    .iter()
+                    .filter_map(|member| member.resource().cloned())
+                    .collect();
+                turn.effects.push(Effect::Attach {
+                    made: made.clone(),
+                    resources,
+                });
             }
             (RestoreStage::Activating, _, Some(made)) => turn.effects.push(Effect::Activate(made.clone())),
             (RestoreStage::Undoing, _, made) => self.undo(made.as_ref(), now, turn),
@@ -452,7 +532,9 @@ impl RestoreMember {
         }
         turn.effects.extend(self.run.due());
         let succeeded = self.run.step == JobStep::Ended(JobEnd::Succeeded);
-        let Some(resource) = self.resource().filter(|_| succeeded && !self.is_ready()) else { return };
+        let Some(resource) = self.resource().filter(|_| succeeded && !self.is_ready()) else {
+            return;
+        };
         match self.retry_at.filter(|at| *at > now) {
             Some(at) => turn.wake(at),
             None => turn.effects.push(Effect::FinishRestore(resource.clone())),

@@ -2,4 +2,4 @@
 
 mod retry;
 
-pub use retry::{Retrying, RetryPolicy};
+pub use retry::{RetryPolicy, Retrying};

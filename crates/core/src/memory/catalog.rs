@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::catalog::{
-    BackupQuery, BackupRecord, Catalog, Claim, Creation, Holder, Lease, LeaseInfo, OperationChange, OperationQuery,
-    PAGE_LIMIT_MAX, Page, Renewal, Revision, StoredBackup, StoredOperation, WorkspaceRecord,
+    BackupQuery, BackupRecord, Catalog, Claim, Creation, Holder, Lease, LeaseInfo, OperationChange,
+    OperationQuery, PAGE_LIMIT_MAX, Page, Renewal, Revision, StoredBackup, StoredOperation, WorkspaceRecord,
 };
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
@@ -61,7 +61,10 @@ impl MemoryCatalog {
 
     /// An empty catalog whose leases run by `clock`.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, state: Mutex::default() }
+        Self {
+            clock,
+            state: Mutex::default(),
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -70,9 +73,15 @@ impl MemoryCatalog {
 }
 
 fn held<'a>(state: &'a mut State, lease: &Lease) -> Result<&'a mut Row> {
-    let row = state.operations.get_mut(&lease.operation).filter(|row| row.epoch == lease.epoch);
+    let row = state
+        .operations
+        .get_mut(&lease.operation)
+        .filter(|row| row.epoch == lease.epoch);
     row.ok_or_else(|| {
-        Error::new(ErrorKind::Conflict, format!("operation {} was taken over by another process", lease.operation))
+        Error::new(
+            ErrorKind::Conflict,
+            format!("operation {} was taken over by another process", lease.operation),
+        )
     })
 }
 
@@ -82,13 +91,19 @@ fn absent(id: &OperationId) -> Error {
 
 #[async_trait]
 impl Catalog for MemoryCatalog {
-    async fn create_operation(&self, record: &OperationRecord, holder: &Holder, ttl: Duration) -> Result<Creation> {
+    async fn create_operation(
+        &self,
+        record: &OperationRecord,
+        holder: &Holder,
+        ttl: Duration,
+    ) -> Result<Creation> {
         let now = self.clock.now();
         let mut state = self.lock();
         if let Some(row) = state.operations.get(&record.id) {
             return Ok(Creation::Exists(Box::new(row.stored(now))));
         }
-        let active = |row: &&Row| row.operation.workspace == record.workspace && row.operation.state.is_active();
+        let active =
+            |row: &&Row| row.operation.workspace == record.workspace && row.operation.state.is_active();
         if let Some(row) = state.operations.values().find(active) {
             return Ok(Creation::Busy(Box::new(row.stored(now))));
         }
@@ -106,7 +121,11 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
-        Ok(self.lock().operations.get(id).map(|row| row.stored(self.clock.now())))
+        Ok(self
+            .lock()
+            .operations
+            .get(id)
+            .map(|row| row.stored(self.clock.now())))
     }
 
     async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
@@ -117,10 +136,16 @@ impl Catalog for MemoryCatalog {
             .values()
             .filter(|row| {
                 let operation = &row.operation;
-                query.workspace.as_ref().is_none_or(|workspace| operation.workspace == *workspace)
+                query
+                    .workspace
+                    .as_ref()
+                    .is_none_or(|workspace| operation.workspace == *workspace)
                     && query.state.is_none_or(|wanted| operation.state == wanted)
                     && (!query.unfinished || !operation.state.is_terminal())
-                    && query.id_prefix.as_ref().is_none_or(|prefix| operation.id.as_str().starts_with(prefix))
+                    && query
+                        .id_prefix
+                        .as_ref()
+                        .is_none_or(|prefix| operation.id.as_str().starts_with(prefix))
             })
             .map(|row| row.stored(now))
             .collect();
@@ -128,7 +153,9 @@ impl Catalog for MemoryCatalog {
             let key = |row: &StoredOperation| (row.operation.started_at, row.operation.id.clone());
             key(b).cmp(&key(a))
         });
-        page(rows, query.limit, query.after.as_deref(), |row| (row.operation.started_at, row.operation.id.as_str()))
+        page(rows, query.limit, query.after.as_deref(), |row| {
+            (row.operation.started_at, row.operation.id.as_str())
+        })
     }
 
     async fn claim_operation(
@@ -156,7 +183,10 @@ impl Catalog for MemoryCatalog {
         let mut state = self.lock();
         let row = held(&mut state, lease)?;
         row.expires_at = expires_at;
-        Ok(Renewal::new(Lease::new(lease.operation.clone(), lease.epoch, expires_at), row.cancel_requested))
+        Ok(Renewal::new(
+            Lease::new(lease.operation.clone(), lease.epoch, expires_at),
+            row.cancel_requested,
+        ))
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
@@ -172,8 +202,14 @@ impl Catalog for MemoryCatalog {
         row.operation = change.operation.clone();
         row.ledger.extend_from_slice(change.ledger);
         if let Some(backup) = change.put_backup {
-            let revision = state.backups.get(&backup.id).map_or(1, |stored| stored.revision.0 + 1);
-            state.backups.insert(backup.id.clone(), StoredBackup::new(backup.clone(), Revision(revision)));
+            let revision = state
+                .backups
+                .get(&backup.id)
+                .map_or(1, |stored| stored.revision.0 + 1);
+            state.backups.insert(
+                backup.id.clone(),
+                StoredBackup::new(backup.clone(), Revision(revision)),
+            );
         }
         if let Some(id) = change.remove_backup {
             state.backups.remove(id);
@@ -182,16 +218,27 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn request_cancel(&self, id: &OperationId) -> Result<()> {
-        self.lock().operations.get_mut(id).ok_or_else(|| absent(id))?.cancel_requested = true;
+        self.lock()
+            .operations
+            .get_mut(id)
+            .ok_or_else(|| absent(id))?
+            .cancel_requested = true;
         Ok(())
     }
 
     async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>> {
-        Ok(self.lock().operations.get(id).map(|row| row.ledger.clone()).unwrap_or_default())
+        Ok(self
+            .lock()
+            .operations
+            .get(id)
+            .map(|row| row.ledger.clone())
+            .unwrap_or_default())
     }
 
     async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
-        self.lock().workspaces.insert(record.definition.id.clone(), record.clone());
+        self.lock()
+            .workspaces
+            .insert(record.definition.id.clone(), record.clone());
         Ok(())
     }
 
@@ -201,8 +248,14 @@ impl Catalog for MemoryCatalog {
 
     async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
         let state = self.lock();
-        let later = state.workspaces.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
-        Ok(later.map(|(_, record)| record.clone()).take(limit.min(PAGE_LIMIT_MAX)).collect())
+        let later = state
+            .workspaces
+            .iter()
+            .filter(|(id, _)| after.is_none_or(|after| *id > after));
+        Ok(later
+            .map(|(_, record)| record.clone())
+            .take(limit.min(PAGE_LIMIT_MAX))
+            .collect())
     }
 
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {
@@ -216,30 +269,47 @@ impl Catalog for MemoryCatalog {
             .values()
             .filter(|stored| {
                 let backup = &stored.backup;
-                query.workspace.as_ref().is_none_or(|workspace| backup.workspace == *workspace)
+                query
+                    .workspace
+                    .as_ref()
+                    .is_none_or(|workspace| backup.workspace == *workspace)
                     && query.state.is_none_or(|wanted| backup.state == wanted)
                     && (query.name.is_none() || backup.name == query.name)
-                    && query.id_prefix.as_ref().is_none_or(|prefix| backup.id.as_str().starts_with(prefix))
+                    && query
+                        .id_prefix
+                        .as_ref()
+                        .is_none_or(|prefix| backup.id.as_str().starts_with(prefix))
                     && query.created_from.is_none_or(|from| backup.created_at >= from)
-                    && query.created_before.is_none_or(|before| backup.created_at < before)
+                    && query
+                        .created_before
+                        .is_none_or(|before| backup.created_at < before)
             })
             .cloned()
             .collect();
-        rows.sort_by(|a, b| {
-            (b.backup.created_at, &b.backup.id).cmp(&(a.backup.created_at, &a.backup.id))
-        });
-        page(rows, query.limit, query.after.as_deref(), |row| (row.backup.created_at, row.backup.id.as_str()))
+        rows.sort_by(|a, b| (b.backup.created_at, &b.backup.id).cmp(&(a.backup.created_at, &a.backup.id)));
+        page(rows, query.limit, query.after.as_deref(), |row| {
+            (row.backup.created_at, row.backup.id.as_str())
+        })
     }
 
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
         let mut state = self.lock();
         let found = state.backups.get(&record.id).map(|stored| stored.revision);
         if found != expected {
-            let kind = if expected.is_none() { ErrorKind::AlreadyExists } else { ErrorKind::Conflict };
-            return Err(Error::new(kind, format!("backup {} was changed by somebody else", record.id)));
+            let kind = if expected.is_none() {
+                ErrorKind::AlreadyExists
+            } else {
+                ErrorKind::Conflict
+            };
+            return Err(Error::new(
+                kind,
+                format!("backup {} was changed by somebody else", record.id),
+            ));
         }
         let revision = Revision(found.map_or(1, |revision| revision.0 + 1));
-        state.backups.insert(record.id.clone(), StoredBackup::new(record.clone(), revision));
+        state
+            .backups
+            .insert(record.id.clone(), StoredBackup::new(record.clone(), revision));
         Ok(revision)
     }
 }
@@ -255,7 +325,11 @@ fn page<T>(
     let after = after.map(cursor).transpose()?;
     let mut rest: Vec<T> = rows
         .into_iter()
-        .filter(|row| after.as_ref().is_none_or(|(time, id)| key(row) < (*time, id.as_str())))
+        .filter(|row| {
+            after
+                .as_ref()
+                .is_none_or(|(time, id)| key(row) < (*time, id.as_str()))
+        })
         .collect();
     let next = (rest.len() > limit).then(|| {
         let (time, id) = key(&rest[limit - 1]);
@@ -266,7 +340,10 @@ fn page<T>(
 }
 
 fn cursor(text: &str) -> Result<(Timestamp, String)> {
-    let parsed = text.split_once(':').and_then(|(millis, id)| Some((millis.parse().ok()?, id.to_owned())));
-    let (millis, id) = parsed.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "this is not a page cursor"))?;
+    let parsed = text
+        .split_once(':')
+        .and_then(|(millis, id)| Some((millis.parse().ok()?, id.to_owned())));
+    let (millis, id) =
+        parsed.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "this is not a page cursor"))?;
     Ok((Timestamp::from_millis(millis), id))
 }

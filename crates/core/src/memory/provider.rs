@@ -13,8 +13,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, JobId, OperationId, ProviderId, SnapshotId};
 use crate::provider::{
     BackupJob, CancelOutcome, Candidate, Capabilities, CaptureWindow, DeleteState, Evidence, Finding, JobRef,
-    JobRequest, JobState, JobStatus, Landing, Progress, Provider, Readiness, RestoreJob, RestoredResource, Severity,
-    SnapshotQuery,
+    JobRequest, JobState, JobStatus, Landing, Progress, Provider, Readiness, RestoreJob, RestoredResource,
+    Severity, SnapshotQuery,
 };
 use crate::snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
 use crate::workspace::Component;
@@ -51,7 +51,10 @@ struct Stored {
 impl MemoryProvider {
     /// A provider without resources.
     pub fn new(id: ProviderId) -> Self {
-        Self { id, state: Arc::default() }
+        Self {
+            id,
+            state: Arc::default(),
+        }
     }
 
     /// Writes one file of a resource, making the resource where it is missing.
@@ -63,7 +66,10 @@ impl MemoryProvider {
 
     /// All files of a resource.
     pub fn files(&self, resource: &str) -> Option<BTreeMap<String, Vec<u8>>> {
-        self.lock().resources.get(resource).map(|resource| resource.files.clone())
+        self.lock()
+            .resources
+            .get(resource)
+            .map(|resource| resource.files.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -76,7 +82,10 @@ impl MemoryProvider {
 
     fn back_up(&self, cx: &OpContext, job: &BackupJob) -> Result<JobStatus> {
         let mut state = self.lock();
-        let files = state.resources.get(&job.component.resource).map(|resource| resource.files.clone());
+        let files = state
+            .resources
+            .get(&job.component.resource)
+            .map(|resource| resource.files.clone());
         let files = files.ok_or_else(|| missing(&job.component.resource))?;
         let reference = SnapshotRef::new(self.id.clone(), SnapshotId::new(format!("snap-{}", job.key))?);
         let mut info = SnapshotInfo::new(reference.clone(), job.created_at);
@@ -87,7 +96,11 @@ impl MemoryProvider {
         let bytes = size(&files);
         let mut status = JobStatus::new(JobState::Succeeded);
         status.progress = Progress::new(bytes, files.len() as u64).of(Some(bytes), Some(files.len() as u64));
-        status.counts = [("bytes_scanned".to_owned(), bytes), ("bytes_stored".to_owned(), bytes)].into();
+        status.counts = [
+            ("bytes_scanned".to_owned(), bytes),
+            ("bytes_stored".to_owned(), bytes),
+        ]
+        .into();
         status.captured = Some(CaptureWindow::new(cx.clock().now(), cx.clock().now()));
         status.snapshot = Some(reference.clone());
         state.snapshots.insert(reference.id, Stored { info, files });
@@ -99,18 +112,29 @@ impl MemoryProvider {
         let stored = state.snapshots.get(&job.snapshot.id).cloned();
         let stored = stored.ok_or_else(|| missing(job.snapshot.id.as_str()))?;
         let place = job.destination.get("resource").and_then(|value| value.as_str());
-        let place = place.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "the destination names no resource"))?;
+        let place =
+            place.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "the destination names no resource"))?;
         let target = state.resources.entry(place.to_owned()).or_default();
         if !target.files.is_empty() && job.landing == Landing::Empty {
-            return Err(Error::new(ErrorKind::AlreadyExists, format!("{place} is not empty; choose another target")));
+            return Err(Error::new(
+                ErrorKind::AlreadyExists,
+                format!("{place} is not empty; choose another target"),
+            ));
         }
-        let wanted = |path: &String| job.include.is_empty() || job.include.iter().any(|include| below(path, include));
-        target.files.extend(stored.files.into_iter().filter(|(path, _)| wanted(path)));
+        let wanted =
+            |path: &String| job.include.is_empty() || job.include.iter().any(|include| below(path, include));
+        target
+            .files
+            .extend(stored.files.into_iter().filter(|(path, _)| wanted(path)));
         target.made_by = Some(job.key.operation().clone());
         let bytes = size(&target.files);
         let mut status = JobStatus::new(JobState::Succeeded);
         status.progress = Progress::new(bytes, target.files.len() as u64);
-        status.restored = Some(RestoredResource::new(self.id.clone(), job.component.id.clone(), place));
+        status.restored = Some(RestoredResource::new(
+            self.id.clone(),
+            job.component.id.clone(),
+            place,
+        ));
         Ok(status)
     }
 }
@@ -167,13 +191,20 @@ impl Provider for MemoryProvider {
     }
 
     async fn poll(&self, _cx: &OpContext, job: &JobRef, _wait: Duration) -> Result<JobStatus> {
-        self.lock().jobs.get(&job.id).cloned().ok_or_else(|| missing(job.id.as_str()))
+        self.lock()
+            .jobs
+            .get(&job.id)
+            .cloned()
+            .ok_or_else(|| missing(job.id.as_str()))
     }
 
     async fn find(&self, _cx: &OpContext, request: &JobRequest, _since: Timestamp) -> Result<Vec<Candidate>> {
         let job = self.job_ref(request)?;
         let known = self.lock().jobs.contains_key(&job.id);
-        Ok(known.then(|| Candidate::new(job, Evidence::Proven)).into_iter().collect())
+        Ok(known
+            .then(|| Candidate::new(job, Evidence::Proven))
+            .into_iter()
+            .collect())
     }
 
     async fn cancel(&self, _cx: &OpContext, _job: &JobRef) -> Result<CancelOutcome> {
@@ -181,7 +212,10 @@ impl Provider for MemoryProvider {
     }
 
     async fn open(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        let opened = MemorySnapshot { id: snapshot.id.clone(), state: Arc::clone(&self.state) };
+        let opened = MemorySnapshot {
+            id: snapshot.id.clone(),
+            state: Arc::clone(&self.state),
+        };
         opened.read(|_| ())?;
         Ok(Arc::new(opened))
     }
@@ -193,7 +227,12 @@ impl Provider for MemoryProvider {
                 && (query.operation.is_none() || info.operation == query.operation)
         };
         let state = self.lock();
-        Ok(state.snapshots.values().map(|stored| stored.info.clone()).filter(wanted).collect())
+        Ok(state
+            .snapshots
+            .values()
+            .map(|stored| stored.info.clone())
+            .filter(wanted)
+            .collect())
     }
 
     async fn delete(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
@@ -207,7 +246,9 @@ impl Provider for MemoryProvider {
 
     async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
         let mut state = self.lock();
-        let Some(found) = state.resources.get(&resource.resource) else { return Ok(()) };
+        let Some(found) = state.resources.get(&resource.resource) else {
+            return Ok(());
+        };
         if found.made_by.is_none() || found.made_by.as_ref() != cx.operation() {
             let message = format!("{} was not made by this restore", resource.resource);
             return Err(Error::new(ErrorKind::PermissionDenied, message));
@@ -239,7 +280,11 @@ struct MemorySnapshot {
 
 impl MemorySnapshot {
     fn read<T>(&self, what: impl FnOnce(&Stored) -> T) -> Result<T> {
-        lock(&self.state).snapshots.get(&self.id).map(what).ok_or_else(|| missing(self.id.as_str()))
+        lock(&self.state)
+            .snapshots
+            .get(&self.id)
+            .map(what)
+            .ok_or_else(|| missing(self.id.as_str()))
     }
 }
 

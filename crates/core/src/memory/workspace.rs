@@ -22,7 +22,11 @@ pub struct MemoryWorkspace {
 impl MemoryWorkspace {
     /// A workspace with these components.
     pub fn new(definition: Definition, components: Vec<Component>) -> Self {
-        Self { definition, components, holder: Mutex::new(None) }
+        Self {
+            definition,
+            components,
+            holder: Mutex::new(None),
+        }
     }
 
     /// Who holds it still now.
@@ -45,10 +49,18 @@ impl Workspace for MemoryWorkspace {
         Ok(self.components.clone())
     }
 
-    async fn quiesce(&self, _cx: &OpContext, id: &QuiesceId, _options: &QuiesceOptions) -> Result<Consistency> {
+    async fn quiesce(
+        &self,
+        _cx: &OpContext,
+        id: &QuiesceId,
+        _options: &QuiesceOptions,
+    ) -> Result<Consistency> {
         let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         match &*holder {
-            Some(other) if other != id => Err(Error::new(ErrorKind::Busy, format!("{other} holds the workspace still"))),
+            Some(other) if other != id => Err(Error::new(
+                ErrorKind::Busy,
+                format!("{other} holds the workspace still"),
+            )),
             _ => {
                 *holder = Some(id.clone());
                 Ok(Consistency::Application)
@@ -80,7 +92,8 @@ impl Provisioner for MemoryProvisioner {
     async fn provision(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {
         let target = &request.restore.target;
         let mut made = Provisioned::new(target.clone());
-        made.software_version.clone_from(&request.restore.software_version);
+        made.software_version
+            .clone_from(&request.restore.software_version);
         for component in &request.backup.components {
             let id = component.component.id.clone();
             let place = format!("{target}/{id}");
@@ -89,7 +102,12 @@ impl Provisioner for MemoryProvisioner {
         Ok(made)
     }
 
-    async fn attach(&self, _cx: &OpContext, _made: &Provisioned, _resources: &[RestoredResource]) -> Result<()> {
+    async fn attach(
+        &self,
+        _cx: &OpContext,
+        _made: &Provisioned,
+        _resources: &[RestoredResource],
+    ) -> Result<()> {
         Ok(())
     }
 

@@ -9,7 +9,7 @@ use crate::catalog::{Catalog, Holder, WorkspaceRecord};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProviderId, WorkspaceId};
-use crate::layer::{Retrying, RetryPolicy};
+use crate::layer::{RetryPolicy, Retrying};
 use crate::orchestrator::holder::{Liveness, ProcessLiveness, this_process};
 use crate::orchestrator::local::LocalOrchestrator;
 use crate::provider::Provider;
@@ -52,7 +52,10 @@ impl fmt::Debug for Parts {
 impl Parts {
     pub(super) fn provider(&self, id: &ProviderId) -> Result<&Arc<dyn Provider>> {
         self.providers.get(id).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidConfig, format!("no provider {id} is registered; register it and resume"))
+            Error::new(
+                ErrorKind::InvalidConfig,
+                format!("no provider {id} is registered; register it and resume"),
+            )
         })
     }
 
@@ -61,13 +64,19 @@ impl Parts {
             return Ok(Arc::clone(known));
         }
         let remembered = self.catalog.workspace(id).await?;
-        let made = self.resolver.as_ref().and_then(|resolver| resolver(id, remembered.as_ref()));
+        let made = self
+            .resolver
+            .as_ref()
+            .and_then(|resolver| resolver(id, remembered.as_ref()));
         made.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no workspace {id} is known here")))
     }
 
     pub(super) fn provisioner(&self, name: &str) -> Result<&Arc<dyn Provisioner>> {
         self.provisioners.get(name).ok_or_else(|| {
-            Error::new(ErrorKind::InvalidConfig, format!("no provisioner {name:?} is registered"))
+            Error::new(
+                ErrorKind::InvalidConfig,
+                format!("no provisioner {name:?} is registered"),
+            )
         })
     }
 }

@@ -95,7 +95,8 @@ impl Driver {
         self.calls.cancel();
         if let Err(error) = result {
             tracing::warn!(operation = %self.record.id, %error, "no longer driving the operation");
-            self.sight.send_modify(|sight| sight.stopped = Some(error.record()));
+            self.sight
+                .send_modify(|sight| sight.stopped = Some(error.record()));
         }
     }
 
@@ -105,8 +106,12 @@ impl Driver {
         loop {
             let now = self.parts.clock.now();
             let decision = decide(&self.record, &event, now);
-            let launches: Vec<_> =
-                decision.effects.iter().filter(|effect| !self.in_flight.contains(&effect.step())).cloned().collect();
+            let launches: Vec<_> = decision
+                .effects
+                .iter()
+                .filter(|effect| !self.in_flight.contains(&effect.step()))
+                .cloned()
+                .collect();
             let ledger = self.ledger(&event, note.take(), &launches, now);
             let wake_at = decision.wake_at;
             self.store(decision, &ledger, now).await?;
@@ -130,14 +135,30 @@ impl Driver {
     ) -> Vec<LedgerEntry> {
         let mut ledger = Vec::new();
         if let (Event::Done(step, result), Some(note)) = (event, note) {
-            let words = result.as_ref().map_or_else(|error| error.message.clone(), |_| "ok".to_owned());
-            ledger.push(LedgerEntry::outcome(now, self.lease.epoch, note.action, step.subject(), note.attempt, words));
+            let words = result
+                .as_ref()
+                .map_or_else(|error| error.message.clone(), |_| "ok".to_owned());
+            ledger.push(LedgerEntry::outcome(
+                now,
+                self.lease.epoch,
+                note.action,
+                step.subject(),
+                note.attempt,
+                words,
+            ));
         }
         for effect in launches {
             if let Some(action) = effect.ledger_action() {
                 let (attempt, hash) = params(effect);
                 let subject = effect.step();
-                ledger.push(LedgerEntry::intent(now, self.lease.epoch, action, subject.subject(), attempt, hash));
+                ledger.push(LedgerEntry::intent(
+                    now,
+                    self.lease.epoch,
+                    action,
+                    subject.subject(),
+                    attempt,
+                    hash,
+                ));
             }
         }
         ledger
@@ -172,18 +193,29 @@ impl Driver {
         let record = &self.record;
         let say = |kind| {
             // Nobody listening is not a failure.
-            let _unheard = self.events.send(OperationEvent::new(record.id.clone(), now, kind)).is_err();
+            let _unheard = self
+                .events
+                .send(OperationEvent::new(record.id.clone(), now, kind))
+                .is_err();
         };
         if record.step != before.step || record.state != before.state {
-            say(EventKind::Step { step: record.step.clone(), state: record.state });
+            say(EventKind::Step {
+                step: record.step.clone(),
+                state: record.state,
+            });
         }
         if record.progress != before.progress
             && let Ok(component) = "all".parse()
         {
-            say(EventKind::Progress { component, progress: record.progress });
+            say(EventKind::Progress {
+                component,
+                progress: record.progress,
+            });
         }
         for message in record.warnings.iter().skip(before.warnings.len()) {
-            say(EventKind::Warning { message: message.clone() });
+            say(EventKind::Warning {
+                message: message.clone(),
+            });
         }
         if record.state.is_terminal() {
             say(EventKind::Ended { state: record.state });
@@ -198,7 +230,10 @@ impl Driver {
 
     fn launch(&mut self, effect: Effect) {
         let step = effect.step();
-        let note = effect.ledger_action().map(|action| LedgerNote { action, attempt: params(&effect).0 });
+        let note = effect.ledger_action().map(|action| LedgerNote {
+            action,
+            attempt: params(&effect).0,
+        });
         let cx = OpContext::new(Arc::clone(&self.parts.clock))
             .for_operation(self.record.id.clone(), self.lease.epoch)
             .with_deadline(Some(self.record.deadline))
@@ -220,7 +255,10 @@ impl Driver {
     async fn next(&mut self, wake_at: Option<Timestamp>) -> Result<(Event, Option<LedgerNote>)> {
         loop {
             let now = self.parts.clock.now();
-            let renew_at = self.confirmed_at.after(self.parts.lease_ttl / 3).max(now.after(Duration::from_millis(1)));
+            let renew_at = self
+                .confirmed_at
+                .after(self.parts.lease_ttl / 3)
+                .max(now.after(Duration::from_millis(1)));
             let until = wake_at.map_or(renew_at, |wake| wake.min(renew_at));
             tokio::select! {
                 biased;
@@ -250,7 +288,12 @@ impl Driver {
         if now.since(self.confirmed_at) < self.parts.lease_ttl / 3 {
             return Ok(false);
         }
-        match self.parts.catalog.renew_lease(&self.lease, self.parts.lease_ttl).await {
+        match self
+            .parts
+            .catalog
+            .renew_lease(&self.lease, self.parts.lease_ttl)
+            .await
+        {
             Ok(renewal) => {
                 self.lease = renewal.lease;
                 self.confirmed_at = now;
@@ -299,7 +342,10 @@ fn is_urgent(before: &OperationRecord, after: &OperationRecord) -> bool {
 }
 
 fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::RateLimited)
+    matches!(
+        error.kind(),
+        ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::RateLimited
+    )
 }
 
 /// The attempt and the parameters' hash of an effect.
