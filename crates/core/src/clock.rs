@@ -28,10 +28,7 @@ impl Timestamp {
     /// The instant `duration` later.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        Self::from_millis(
-            self.0
-                .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
-        )
+        Self::from_millis(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// How long after `earlier` this is; zero where it is not after it.
@@ -78,17 +75,13 @@ impl FromStr for Timestamp {
                 .and_then(|civil| jiff::tz::TimeZone::UTC.to_timestamp(civil))
                 .map_err(|_sample_form| rfc3339)
         });
-        parsed
-            .map(|time| Self::from_millis(time.as_millisecond()))
-            .map_err(|error| {
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    format!(
-                        "{text:?} is not a time; write 2026-01-31T18:30:00Z or 2026-01-31-18-30-00 (UTC)"
-                    ),
-                )
-                .with_source(error)
-            })
+        parsed.map(|time| Self::from_millis(time.as_millisecond())).map_err(|error| {
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("{text:?} is not a time; write 2026-01-31T18:30:00Z or 2026-01-31-18-30-00 (UTC)"),
+            )
+            .with_source(error)
+        })
     }
 }
 
@@ -131,10 +124,7 @@ pub struct VirtualClock {
 impl VirtualClock {
     /// A clock that shows `epoch` now.
     pub fn starting_at(epoch: Timestamp) -> Self {
-        Self {
-            epoch,
-            origin: tokio::time::Instant::now(),
-        }
+        Self { epoch, origin: tokio::time::Instant::now() }
     }
 }
 

@@ -65,13 +65,7 @@ impl OpContext {
 
     /// A context without operation or deadline.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            operation: None,
-            fence: 0,
-            deadline: None,
-            cancellation: Cancellation::new(),
-            clock,
-        }
+        Self { operation: None, fence: 0, deadline: None, cancellation: Cancellation::new(), clock }
     }
 
     /// The same context for a call made on behalf of `operation`, whose lease has the epoch `fence`.

@@ -109,10 +109,7 @@ pub struct ErrorRecord {
 impl ErrorRecord {
     /// The value of one context pair.
     pub fn context(&self, name: &str) -> Option<&str> {
-        self.context
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
+        self.context.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 }
 
@@ -157,9 +154,7 @@ impl Error {
     /// States that trying again may help, not before `delay`.
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
-        self.0.record.retry = Retry::After {
-            delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX),
-        };
+        self.0.record.retry = Retry::After { delay_ms: u64::try_from(delay.as_millis()).unwrap_or(u64::MAX) };
         self
     }
 
@@ -234,19 +229,13 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Error")
-            .field("record", &self.0.record)
-            .field("source", &self.0.source)
-            .finish()
+        f.debug_struct("Error").field("record", &self.0.record).field("source", &self.0.source).finish()
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 

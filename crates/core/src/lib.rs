@@ -8,6 +8,7 @@ mod entropy;
 mod error;
 mod event;
 mod id;
+mod job;
 pub mod layer;
 pub mod memory;
 mod operation;

@@ -177,13 +177,7 @@ pub struct DeleteRequest {
 impl DeleteRequest {
     /// Delete `backup` of `workspace`.
     pub fn new(id: OperationId, backup: BackupId, workspace: WorkspaceId) -> Self {
-        Self {
-            id,
-            backup,
-            workspace,
-            creator: None,
-            timeout: TIMEOUT_DEFAULT,
-        }
+        Self { id, backup, workspace, creator: None, timeout: TIMEOUT_DEFAULT }
     }
 }
 
@@ -455,10 +449,6 @@ pub struct OperationStatus {
 impl OperationStatus {
     /// A status.
     pub fn new(operation: OperationRecord, holder: Option<String>, backup: Option<BackupRecord>) -> Self {
-        Self {
-            operation,
-            holder,
-            backup,
-        }
+        Self { operation, holder, backup }
     }
 }

@@ -22,11 +22,7 @@ pub struct Plan {
 impl Plan {
     /// A plan.
     pub fn new(definition: Definition, components: Vec<PlannedComponent>, parent: Option<BackupId>) -> Self {
-        Self {
-            definition,
-            components,
-            parent,
-        }
+        Self { definition, components, parent }
     }
 }
 
@@ -47,11 +43,6 @@ pub struct PlannedComponent {
 impl PlannedComponent {
     /// `component` with nothing found against it.
     pub fn new(component: Component) -> Self {
-        Self {
-            component,
-            findings: Vec::new(),
-            base: None,
-            in_process: false,
-        }
+        Self { component, findings: Vec::new(), base: None, in_process: false }
     }
 }

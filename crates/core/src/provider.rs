@@ -4,8 +4,7 @@
 //! jobs run for hours in a cloud that this process merely watches, and one that moves the bytes itself and whose
 //! jobs therefore die with the process ([`Capabilities::in_process_jobs`]).
 
-use std::collections::BTreeMap;
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,13 +14,14 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
-use crate::error::{ErrorRecord, Result};
-use crate::id::{BackupId, ComponentId, JobId, OperationId, ProviderId, WorkspaceId};
+use crate::error::Result;
+use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
+pub use crate::job::{
+    BackupJob, CancelOutcome, Candidate, CaptureWindow, Evidence, Issue, JobKey, JobRef, JobRequest,
+    JobState, JobStatus, Landing, Progress, RestoreJob, RestoredResource, Tags,
+};
 use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
-use crate::workspace::{Component, Settings};
-
-/// Names and values that a provider writes on what it makes.
-pub type Tags = BTreeMap<String, String>;
+use crate::workspace::Component;
 
 /// What a provider can do. The suite checks that each flag is true.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,421 +42,6 @@ pub struct Capabilities {
     pub lists_entries: bool,
     /// Single paths can be restored.
     pub restores_items: bool,
-}
-
-/// Identifies one attempt at one job of one operation. It follows from these parts and never from the process, so
-/// that a repeat after a crash is recognised.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct JobKey {
-    operation: OperationId,
-    component: ComponentId,
-    attempt: u32,
-}
-
-impl JobKey {
-    /// The key of the `attempt`-th try (from 1) at `component` in `operation`.
-    pub fn new(operation: OperationId, component: ComponentId, attempt: u32) -> Self {
-        Self {
-            operation,
-            component,
-            attempt,
-        }
-    }
-
-    /// The operation.
-    pub fn operation(&self) -> &OperationId {
-        &self.operation
-    }
-
-    /// The component.
-    pub fn component(&self) -> &ComponentId {
-        &self.component
-    }
-
-    /// The try, from 1.
-    pub fn attempt(&self) -> u32 {
-        self.attempt
-    }
-
-    /// 32 hexadecimal digits that follow from the key: the idempotency token for the outside.
-    pub fn token(&self) -> String {
-        crate::id::digest(&[
-            self.operation.as_str(),
-            self.component.as_str(),
-            &self.attempt.to_string(),
-        ])
-    }
-}
-
-impl fmt::Display for JobKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.token())
-    }
-}
-
-/// A request to capture one component.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct BackupJob {
-    /// Idempotency key.
-    pub key: JobKey,
-    /// The workspace.
-    pub workspace: WorkspaceId,
-    /// The backup this capture belongs to.
-    pub backup: BackupId,
-    /// What to capture.
-    pub component: Component,
-    /// When the backup was begun: the time the snapshot carries.
-    pub created_at: Timestamp,
-    /// The component's newest good snapshot, as a base where the provider can use one.
-    pub base: Option<SnapshotRef>,
-    /// Keep for this long; `None` for ever.
-    pub retain: Option<Duration>,
-    /// Written on the snapshot beside the provider's own tags.
-    pub tags: Tags,
-}
-
-impl BackupJob {
-    /// A capture without base, retention or further tags.
-    pub fn new(
-        key: JobKey,
-        workspace: WorkspaceId,
-        backup: BackupId,
-        component: Component,
-        created_at: Timestamp,
-    ) -> Self {
-        Self {
-            key,
-            workspace,
-            backup,
-            component,
-            created_at,
-            base: None,
-            retain: None,
-            tags: Tags::new(),
-        }
-    }
-}
-
-/// A request to fill a new resource from a snapshot. It never writes to the source.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RestoreJob {
-    /// Idempotency key.
-    pub key: JobKey,
-    /// What to restore.
-    pub snapshot: SnapshotRef,
-    /// The component as it was recorded at backup time.
-    pub component: Component,
-    /// The new workspace.
-    pub target: WorkspaceId,
-    /// Where and how the new resource is to be made, as the provisioner answered.
-    pub destination: Settings,
-    /// Restrict to these paths; empty for all.
-    pub include: Vec<String>,
-    /// How a file restore meets what already stands at its target.
-    pub landing: Landing,
-    /// Written on the new resource at its birth, or at first sight.
-    pub tags: Tags,
-}
-
-impl RestoreJob {
-    /// A full restore into an empty target without further tags.
-    pub fn new(
-        key: JobKey,
-        snapshot: SnapshotRef,
-        component: Component,
-        target: WorkspaceId,
-        destination: Settings,
-    ) -> Self {
-        Self {
-            key,
-            snapshot,
-            component,
-            target,
-            destination,
-            include: Vec::new(),
-            landing: Landing::default(),
-            tags: Tags::new(),
-        }
-    }
-}
-
-/// How a restore of files meets what already stands at its target.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Landing {
-    /// The target must be new or empty.
-    #[default]
-    Empty,
-    /// Into a folder of its own beside what is there.
-    Side,
-    /// Keep what is there, add what is missing.
-    Merge,
-    /// Bring what is there to the snapshot's state.
-    Replace,
-}
-
-/// What a job is asked to do.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum JobRequest {
-    /// Capture a component.
-    Backup(BackupJob),
-    /// Fill a new resource.
-    Restore(RestoreJob),
-}
-
-impl JobRequest {
-    /// The idempotency key.
-    pub fn key(&self) -> &JobKey {
-        match self {
-            Self::Backup(job) => &job.key,
-            Self::Restore(job) => &job.key,
-        }
-    }
-
-    /// 32 hexadecimal digits that follow from the whole request: equal requests have equal hashes.
-    pub fn params_hash(&self) -> String {
-        crate::id::digest(&[&serde_json::to_string(self).unwrap_or_default()])
-    }
-}
-
-/// A job as its provider names it. It is enough to poll the job from any process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct JobRef {
-    /// The provider.
-    pub provider: ProviderId,
-    /// The provider's id of the job.
-    pub id: JobId,
-}
-
-impl JobRef {
-    /// Job `id` of `provider`.
-    pub fn new(provider: ProviderId, id: JobId) -> Self {
-        Self { provider, id }
-    }
-}
-
-/// Where a job stands. A word that nobody knew stays [`JobState::Unknown`], which is never an end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum JobState {
-    /// Waits to run.
-    Queued,
-    /// Runs.
-    Running,
-    /// Was asked to stop and has not yet.
-    Cancelling,
-    /// Done; nothing to report.
-    Succeeded,
-    /// Done, but something was left out, torn or remarked on: see the issues. Not a success.
-    SucceededWithIssues,
-    /// Ended without a result.
-    Failed(ErrorRecord),
-    /// Stopped on request.
-    Cancelled,
-    /// Never started within its window; a new attempt may.
-    Expired,
-    /// The process it ran in is gone; start it again with the same key.
-    Lost,
-    /// A word this version does not know.
-    Unknown(String),
-}
-
-impl JobState {
-    /// Whether the job has ended.
-    pub fn is_terminal(&self) -> bool {
-        !matches!(
-            self,
-            Self::Queued | Self::Running | Self::Cancelling | Self::Unknown(_)
-        )
-    }
-}
-
-/// How far a job is. Numbers never go back within one job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Bytes dealt with.
-    pub bytes_done: u64,
-    /// Bytes in all, where known.
-    pub bytes_total: Option<u64>,
-    /// Files dealt with.
-    pub files_done: u64,
-    /// Files in all, where known.
-    pub files_total: Option<u64>,
-}
-
-impl Progress {
-    /// `bytes` and `files` dealt with, totals unknown.
-    pub fn new(bytes_done: u64, files_done: u64) -> Self {
-        Self {
-            bytes_done,
-            bytes_total: None,
-            files_done,
-            files_total: None,
-        }
-    }
-
-    /// The same with totals.
-    #[must_use]
-    pub fn of(mut self, bytes_total: Option<u64>, files_total: Option<u64>) -> Self {
-        self.bytes_total = bytes_total;
-        self.files_total = files_total;
-        self
-    }
-}
-
-/// The span in which the content of a snapshot was read. A point-in-time capture begins and ends at one instant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct CaptureWindow {
-    /// Nothing older than this is missing from the snapshot.
-    pub from: Timestamp,
-    /// Nothing newer than this is in the snapshot.
-    pub to: Timestamp,
-}
-
-impl CaptureWindow {
-    /// The window from `from` to `to`.
-    pub fn new(from: Timestamp, to: Timestamp) -> Self {
-        Self { from, to }
-    }
-}
-
-/// One thing that did not go as planned, itemised.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Issue {
-    /// A stable word: `skipped`, `torn`, `late`, `metadata`, `message`, …
-    pub kind: String,
-    /// The path, resource or component it concerns.
-    pub item: String,
-    /// What happened.
-    pub message: String,
-}
-
-impl Issue {
-    /// An issue of `kind` with `item`.
-    pub fn new(kind: impl Into<String>, item: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            kind: kind.into(),
-            item: item.into(),
-            message: message.into(),
-        }
-    }
-}
-
-/// The answer to a poll.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct JobStatus {
-    /// Where the job stands.
-    pub state: JobState,
-    /// How far it is.
-    pub progress: Progress,
-    /// The snapshot, once it has a name.
-    pub snapshot: Option<SnapshotRef>,
-    /// When the content was read, once all of it is captured (possibly long before the job ends).
-    pub captured: Option<CaptureWindow>,
-    /// The new resource of a restore, once it has a name.
-    pub restored: Option<RestoredResource>,
-    /// What did not go as planned; a bounded list.
-    pub issues: Vec<Issue>,
-    /// Worth saying, but nothing is missing because of it.
-    pub warnings: Vec<String>,
-    /// The provider's own counts (`files_new`, `bytes_added`, …).
-    pub counts: BTreeMap<String, u64>,
-    /// Do not ask again sooner.
-    pub poll_after: Option<Duration>,
-}
-
-impl JobStatus {
-    /// A status that knows the state only.
-    pub fn new(state: JobState) -> Self {
-        Self {
-            state,
-            progress: Progress::default(),
-            snapshot: None,
-            captured: None,
-            restored: None,
-            issues: Vec::new(),
-            warnings: Vec::new(),
-            counts: BTreeMap::new(),
-            poll_after: None,
-        }
-    }
-}
-
-/// A resource that a restore made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RestoredResource {
-    /// The provider that made it.
-    pub provider: ProviderId,
-    /// The component it stands for.
-    pub component: ComponentId,
-    /// The provider's name of it.
-    pub resource: String,
-}
-
-impl RestoredResource {
-    /// `resource` of `provider` stands for `component`.
-    pub fn new(provider: ProviderId, component: ComponentId, resource: impl Into<String>) -> Self {
-        Self {
-            provider,
-            component,
-            resource: resource.into(),
-        }
-    }
-}
-
-/// How sure it is that a job found outside is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Evidence {
-    /// It carries our key: it may be adopted.
-    Proven,
-    /// Everything fits but nothing proves it: it may be polled, and joins only once proven.
-    Likely,
-    /// Somebody else's: never touched; it makes the resource busy.
-    Foreign,
-}
-
-/// A job found outside.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct Candidate {
-    /// The job.
-    pub job: JobRef,
-    /// How sure it is that it is ours.
-    pub evidence: Evidence,
-}
-
-impl Candidate {
-    /// `job`, with this `evidence`.
-    pub fn new(job: JobRef, evidence: Evidence) -> Self {
-        Self { job, evidence }
-    }
-}
-
-/// What came of asking a job to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum CancelOutcome {
-    /// It will stop; poll until it has.
-    Requested,
-    /// It had ended already.
-    AlreadyTerminal,
-    /// Jobs of this kind cannot be stopped; it runs on.
-    Unsupported,
 }
 
 /// Where a deletion stands.
@@ -510,11 +95,7 @@ pub struct Finding {
 impl Finding {
     /// A finding of the check named `check`.
     pub fn new(check: impl Into<String>, severity: Severity, message: impl Into<String>) -> Self {
-        Self {
-            check: check.into(),
-            severity,
-            message: message.into(),
-        }
+        Self { check: check.into(), severity, message: message.into() }
     }
 }
 
@@ -551,26 +132,17 @@ impl SnapshotQuery {
 
     /// The snapshots of `backup`.
     pub fn of_backup(backup: BackupId) -> Self {
-        Self {
-            backup: Some(backup),
-            ..Self::default()
-        }
+        Self { backup: Some(backup), ..Self::default() }
     }
 
     /// The snapshots that `operation` made.
     pub fn of_operation(operation: OperationId) -> Self {
-        Self {
-            operation: Some(operation),
-            ..Self::default()
-        }
+        Self { operation: Some(operation), ..Self::default() }
     }
 
     /// The snapshots of `workspace`.
     pub fn of_workspace(workspace: WorkspaceId) -> Self {
-        Self {
-            workspace: Some(workspace),
-            ..Self::default()
-        }
+        Self { workspace: Some(workspace), ..Self::default() }
     }
 }
 

@@ -48,12 +48,7 @@ pub struct Provisioned {
 impl Provisioned {
     /// The new workspace `workspace`, with no destinations yet.
     pub fn new(workspace: WorkspaceId) -> Self {
-        Self {
-            workspace,
-            software_version: None,
-            destinations: BTreeMap::new(),
-            tags: BTreeMap::new(),
-        }
+        Self { workspace, software_version: None, destinations: BTreeMap::new(), tags: BTreeMap::new() }
     }
 
     /// The same with a destination for one component.

@@ -69,10 +69,7 @@ pub struct RoleGrant {
 impl RoleGrant {
     /// `principal` holds `role`.
     pub fn new(principal: impl Into<String>, role: impl Into<String>) -> Self {
-        Self {
-            principal: principal.into(),
-            role: role.into(),
-        }
+        Self { principal: principal.into(), role: role.into() }
     }
 }
 
@@ -116,9 +113,7 @@ impl Component {
     /// The same component, left out of every backup for `reason`.
     #[must_use]
     pub fn excluded(mut self, reason: impl Into<String>) -> Self {
-        self.protection = Protection::Excluded {
-            reason: reason.into(),
-        };
+        self.protection = Protection::Excluded { reason: reason.into() };
         self
     }
 

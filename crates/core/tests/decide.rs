@@ -1,4 +1,5 @@
 //! Properties of the pure core over random stories: whatever happens in whatever order, it stays sane.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 use proptest::prelude::*;
 use stillpoint_core::decide::{Decision, Effect, Event, Hold, Machine, Outcome, Step, decide};
@@ -62,10 +63,7 @@ fn good(effect: &Effect, answer: &Answer, now: Timestamp) -> Outcome {
         Effect::Start(request) => Outcome::Started(job_ref(request.key().component())),
         Effect::Find { request, .. } => match answer {
             Answer::JobRuns => Outcome::Found(vec![]),
-            _ => Outcome::Found(vec![Candidate::new(
-                job_ref(request.key().component()),
-                Evidence::Proven,
-            )]),
+            _ => Outcome::Found(vec![Candidate::new(job_ref(request.key().component()), Evidence::Proven)]),
         },
         Effect::Poll { component, .. } => {
             let state = match answer {
@@ -91,9 +89,7 @@ fn respond(effect: &Effect, answer: &Answer, now: Timestamp) -> Event {
     let error = |kind| Err(Error::new(kind, "as told").record());
     let result = match answer {
         Answer::Retryable => error(ErrorKind::Unavailable),
-        Answer::Lost => Err(Error::new(ErrorKind::Unavailable, "no reply")
-            .maybe_applied()
-            .record()),
+        Answer::Lost => Err(Error::new(ErrorKind::Unavailable, "no reply").maybe_applied().record()),
         Answer::Permanent => error(ErrorKind::PermissionDenied),
         other => Ok(good(effect, other, now)),
     };
@@ -109,10 +105,7 @@ struct Outside {
 
 impl Outside {
     fn sees(&mut self, decision: &Decision) {
-        self.may_be_frozen |= decision
-            .effects
-            .iter()
-            .any(|effect| matches!(effect, Effect::Quiesce { .. }));
+        self.may_be_frozen |= decision.effects.iter().any(|effect| matches!(effect, Effect::Quiesce { .. }));
     }
 
     fn hears(&mut self, event: &Event) {
@@ -138,37 +131,25 @@ fn check(decision: &Decision, outside: &mut Outside) -> Result<(), TestCaseError
     );
     if record.state.is_terminal() {
         prop_assert!(decision.effects.is_empty() && decision.wake_at.is_none());
-        let needs_attention = record
-            .error
-            .as_ref()
-            .is_some_and(|error| error.kind == ErrorKind::NeedsAttention);
+        let needs_attention =
+            record.error.as_ref().is_some_and(|error| error.kind == ErrorKind::NeedsAttention);
         prop_assert!(
             !outside.may_be_frozen || needs_attention,
             "ended while the workspace may be held still"
         );
         prop_assert_eq!(record.finished_at.is_some(), true);
     } else {
-        prop_assert!(
-            !decision.effects.is_empty() || decision.wake_at.is_some(),
-            "stuck: {:?}",
-            record
-        );
+        prop_assert!(!decision.effects.is_empty() || decision.wake_at.is_some(), "stuck: {:?}", record);
     }
     if let Machine::Backup(backup) = &record.machine
         && backup.stopping.is_some()
     {
-        prop_assert!(
-            !matches!(backup.hold, Hold::Held(_)),
-            "wound up, and yet the workspace is held still"
-        );
+        prop_assert!(!matches!(backup.hold, Hold::Held(_)), "wound up, and yet the workspace is held still");
     }
     if record.state == OperationState::Completed {
         let sealed = decision.put_backup.as_ref().unwrap();
         prop_assert_eq!(sealed.state, BackupState::Completed);
-        for component in sealed
-            .components
-            .iter()
-            .filter(|c| c.component.protection == Protection::Protected)
+        for component in sealed.components.iter().filter(|c| c.component.protection == Protection::Protected)
         {
             prop_assert!(component.snapshot.is_some() && component.verified.is_some());
             prop_assert!(component.issues.is_empty());

@@ -1,4 +1,5 @@
 //! The orchestrator on the memory implementations: one operation per id, one per workspace, and nothing abandoned.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop here")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,27 +18,14 @@ impl World {
     fn new() -> Self {
         let provider = Arc::new(MemoryProvider::new("memory".parse().unwrap()));
         provider.write("/home/ada", "notes.txt", b"first");
-        let home = Component::new(
-            "home".parse().unwrap(),
-            "directory",
-            "memory".parse().unwrap(),
-            "/home/ada",
-        );
-        let nfs = Component::new(
-            "data".parse().unwrap(),
-            "nfs",
-            "memory".parse().unwrap(),
-            "nfs:/export",
-        )
-        .excluded("external NFS");
+        let home =
+            Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/ada");
+        let nfs = Component::new("data".parse().unwrap(), "nfs", "memory".parse().unwrap(), "nfs:/export")
+            .excluded("external NFS");
         let mut definition = Definition::new("ada".parse().unwrap());
         definition.roles = vec![RoleGrant::new("grace", "editor")];
         let workspace = Arc::new(MemoryWorkspace::new(definition, vec![home, nfs]));
-        Self {
-            catalog: Arc::new(MemoryCatalog::new()),
-            provider,
-            workspace,
-        }
+        Self { catalog: Arc::new(MemoryCatalog::new()), provider, workspace }
     }
 
     fn orchestrator(&self, name: &str) -> LocalOrchestrator {
@@ -67,16 +55,7 @@ async fn the_same_id_twice_is_one_operation() {
     let first = orchestrator.wait(&id("op-1")).await.unwrap();
     let again = orchestrator.submit(backup("op-1")).await.unwrap();
     assert_eq!(first.operation, again.operation);
-    assert_eq!(
-        world
-            .catalog
-            .backups(&BackupQuery::all())
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
+    assert_eq!(world.catalog.backups(&BackupQuery::all()).await.unwrap().items.len(), 1);
 }
 
 #[tokio::test]
@@ -88,17 +67,10 @@ async fn a_completed_backup_says_what_it_left_out_and_frees_the_workspace() {
     let sealed = status.backup.unwrap();
     assert_eq!(sealed.state, BackupState::Completed);
     assert_eq!(sealed.consistency, Consistency::Application);
-    let states: Vec<_> = sealed
-        .components
-        .iter()
-        .map(|component| component.state)
-        .collect();
+    let states: Vec<_> = sealed.components.iter().map(|component| component.state).collect();
     assert_eq!(states, [ComponentState::Completed, ComponentState::Excluded]);
     assert_eq!(world.workspace.held_by(), None);
-    assert_eq!(
-        world.provider.records(&OpContext::background()).await.unwrap(),
-        [sealed]
-    );
+    assert_eq!(world.provider.records(&OpContext::background()).await.unwrap(), [sealed]);
 }
 
 #[tokio::test]
@@ -109,11 +81,7 @@ async fn every_outside_call_has_its_intent_before_its_outcome() {
     orchestrator.wait(&id("op-1")).await.unwrap();
     let ledger = world.catalog.ledger(&id("op-1")).await.unwrap();
     for action in ["quiesce", "start", "resume", "write-record"] {
-        let place = |kind| {
-            ledger
-                .iter()
-                .position(|entry| entry.action == action && entry.kind == kind)
-        };
+        let place = |kind| ledger.iter().position(|entry| entry.action == action && entry.kind == kind);
         let (intent, outcome) = (place(LedgerKind::Intent), place(LedgerKind::Outcome));
         assert!(intent.is_some() && intent < outcome, "{action}: {ledger:?}");
     }
@@ -127,10 +95,7 @@ async fn a_dropped_orchestrator_leaves_an_operation_that_another_one_finishes() 
     drop(first);
 
     let second = world.orchestrator("two");
-    assert!(
-        second.recover().await.unwrap().is_empty(),
-        "the lease of the dead one has not run out yet"
-    );
+    assert!(second.recover().await.unwrap().is_empty(), "the lease of the dead one has not run out yet");
     let operation = id("op-1");
     let status = second.wait(&operation);
     let expire = async {
@@ -141,16 +106,7 @@ async fn a_dropped_orchestrator_leaves_an_operation_that_another_one_finishes() 
     };
     let (status, ()) = tokio::join!(status, expire);
     assert_eq!(status.unwrap().operation.state, OperationState::Completed);
-    assert_eq!(
-        world
-            .catalog
-            .backups(&BackupQuery::all())
-            .await
-            .unwrap()
-            .items
-            .len(),
-        1
-    );
+    assert_eq!(world.catalog.backups(&BackupQuery::all()).await.unwrap().items.len(), 1);
     assert_eq!(world.workspace.held_by(), None);
 }
 
@@ -158,43 +114,26 @@ async fn a_dropped_orchestrator_leaves_an_operation_that_another_one_finishes() 
 async fn a_busy_workspace_says_who_has_it() {
     let world = World::new();
     let now = OpContext::background().clock().now();
-    let Request::Backup(request) = backup("op-1") else {
-        unreachable!()
-    };
+    let Request::Backup(request) = backup("op-1") else { unreachable!() };
     let record = OperationRecord::submitted(Request::Backup(request), now);
     let holder = Holder::new("far-away", "worker-9");
     let ttl = Duration::from_secs(60);
     assert!(matches!(
-        world
-            .catalog
-            .create_operation(&record, &holder, ttl)
-            .await
-            .unwrap(),
+        world.catalog.create_operation(&record, &holder, ttl).await.unwrap(),
         Creation::Created(_)
     ));
 
-    let error = world
-        .orchestrator("one")
-        .submit(backup("op-2"))
-        .await
-        .unwrap_err();
+    let error = world.orchestrator("one").submit(backup("op-2")).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
-    assert!(
-        error.to_string().contains("run by worker-9 on far-away since"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("run by worker-9 on far-away since"), "{error}");
     assert_eq!(error.context("operation"), Some("op-1"));
 }
 
 #[tokio::test]
 async fn a_missing_source_stops_the_backup_before_anything_is_held_still() {
     let world = World::new();
-    let gone = Component::new(
-        "home".parse().unwrap(),
-        "directory",
-        "memory".parse().unwrap(),
-        "/home/nobody",
-    );
+    let gone =
+        Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/nobody");
     let workspace = MemoryWorkspace::new(Definition::new("nobody".parse().unwrap()), vec![gone]);
     let orchestrator = LocalOrchestrator::builder(world.catalog.clone())
         .provider(world.provider.clone())
@@ -204,14 +143,7 @@ async fn a_missing_source_stops_the_backup_before_anything_is_held_still() {
     orchestrator.submit(Request::Backup(request)).await.unwrap();
     let status = orchestrator.wait(&id("op-1")).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Failed);
-    assert!(
-        status
-            .operation
-            .error
-            .unwrap()
-            .message
-            .contains("/home/nobody does not exist")
-    );
+    assert!(status.operation.error.unwrap().message.contains("/home/nobody does not exist"));
     assert!(world.catalog.ledger(&id("op-1")).await.unwrap().is_empty());
 }
 
@@ -223,21 +155,11 @@ async fn a_deleted_backup_is_gone_from_catalog_provider_and_records() {
     let backup = orchestrator.wait(&id("op-1")).await.unwrap().backup.unwrap();
     let delete = DeleteRequest::new(id("op-2"), backup.id.clone(), backup.workspace);
     orchestrator.submit(Request::Delete(delete)).await.unwrap();
-    assert_eq!(
-        orchestrator.wait(&id("op-2")).await.unwrap().operation.state,
-        OperationState::Completed
-    );
+    assert_eq!(orchestrator.wait(&id("op-2")).await.unwrap().operation.state, OperationState::Completed);
 
     let cx = OpContext::background();
     assert!(world.catalog.backup(&backup.id).await.unwrap().is_none());
-    assert!(
-        world
-            .provider
-            .snapshots(&cx, &SnapshotQuery::all())
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    assert!(world.provider.snapshots(&cx, &SnapshotQuery::all()).await.unwrap().is_empty());
     assert!(world.provider.records(&cx).await.unwrap().is_empty());
 }
 
@@ -250,30 +172,18 @@ async fn a_restore_fills_a_new_workspace_and_reports_roles_without_applying_them
     let sealed = orchestrator.wait(&id("op-1")).await.unwrap().backup.unwrap();
     world.provider.write("/home/ada", "notes.txt", b"second");
 
-    let request = RestoreRequest::new(
-        id("op-2"),
-        sealed.id,
-        "ada-2".parse().unwrap(),
-        "memory",
-        Settings::new(),
-    );
+    let request =
+        RestoreRequest::new(id("op-2"), sealed.id, "ada-2".parse().unwrap(), "memory", Settings::new());
     orchestrator.submit(Request::Restore(request)).await.unwrap();
     let status = orchestrator.wait(&id("op-2")).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed);
     assert_eq!(world.provider.files("ada-2/home").unwrap()["notes.txt"], b"first");
     assert!(
-        status
-            .operation
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("1 roles")),
+        status.operation.warnings.iter().any(|warning| warning.contains("1 roles")),
         "{:?}",
         status.operation
     );
-    assert!(matches!(
-        events.next().await.unwrap().kind,
-        EventKind::Step { .. }
-    ));
+    assert!(matches!(events.next().await.unwrap().kind, EventKind::Step { .. }));
 }
 
 #[tokio::test]
@@ -284,19 +194,11 @@ async fn a_restore_into_a_taken_target_fails_and_leaves_it_alone() {
     let sealed = orchestrator.wait(&id("op-1")).await.unwrap().backup.unwrap();
     world.provider.write("ada-2/home", "mine.txt", b"keep me");
 
-    let request = RestoreRequest::new(
-        id("op-2"),
-        sealed.id,
-        "ada-2".parse().unwrap(),
-        "memory",
-        Settings::new(),
-    );
+    let request =
+        RestoreRequest::new(id("op-2"), sealed.id, "ada-2".parse().unwrap(), "memory", Settings::new());
     orchestrator.submit(Request::Restore(request)).await.unwrap();
     let status = orchestrator.wait(&id("op-2")).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Failed);
     assert_eq!(status.operation.error.unwrap().kind, ErrorKind::AlreadyExists);
-    assert_eq!(
-        world.provider.files("ada-2/home").unwrap()["mine.txt"],
-        b"keep me"
-    );
+    assert_eq!(world.provider.files("ada-2/home").unwrap()["mine.txt"], b"keep me");
 }

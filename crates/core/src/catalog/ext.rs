@@ -21,12 +21,7 @@ pub trait CatalogExt: Catalog {
             limit: 1,
             ..BackupQuery::all()
         };
-        Ok(self
-            .backups(&query)
-            .await?
-            .items
-            .pop()
-            .map(|stored| stored.backup))
+        Ok(self.backups(&query).await?.items.pop().map(|stored| stored.backup))
     }
 
     /// The backup that `text` names: an id, a unique id prefix, `latest`, `WORKSPACE@latest`,
@@ -44,40 +39,23 @@ pub trait CatalogExt: Catalog {
             if point == "latest" {
                 let found = self.latest_good(Some(&workspace)).await?;
                 return found.ok_or_else(|| {
-                    Error::new(
-                        ErrorKind::NotFound,
-                        format!("workspace {workspace} has no completed backup"),
-                    )
+                    Error::new(ErrorKind::NotFound, format!("workspace {workspace} has no completed backup"))
                 });
             }
             let query = at(point.parse()?, BackupQuery::of_workspace(workspace));
             return one(
                 text,
-                self.backups(&query)
-                    .await?
-                    .items
-                    .into_iter()
-                    .map(|stored| stored.backup)
-                    .collect(),
+                self.backups(&query).await?.items.into_iter().map(|stored| stored.backup).collect(),
             );
         }
         if let Ok(time) = text.parse::<Timestamp>() {
             let query = at(time, BackupQuery::all());
             return one(
                 text,
-                self.backups(&query)
-                    .await?
-                    .items
-                    .into_iter()
-                    .map(|stored| stored.backup)
-                    .collect(),
+                self.backups(&query).await?.items.into_iter().map(|stored| stored.backup).collect(),
             );
         }
-        let query = BackupQuery {
-            id_prefix: Some(text.to_owned()),
-            limit: 20,
-            ..BackupQuery::all()
-        };
+        let query = BackupQuery { id_prefix: Some(text.to_owned()), limit: 20, ..BackupQuery::all() };
         let found = self.backups(&query).await?.items;
         if let Some(exact) = found.iter().find(|stored| stored.backup.id.as_str() == text) {
             return Ok(exact.backup.clone());
@@ -92,12 +70,7 @@ impl<C: Catalog + ?Sized> CatalogExt for C {}
 fn at(time: Timestamp, query: BackupQuery) -> BackupQuery {
     let width = if time.as_millis() % 1000 == 0 { 1000 } else { 1 };
     let end = Timestamp::from_millis(time.as_millis() + width);
-    BackupQuery {
-        created_from: Some(time),
-        created_before: Some(end),
-        limit: 20,
-        ..query
-    }
+    BackupQuery { created_from: Some(time), created_before: Some(end), limit: 20, ..query }
 }
 
 fn one(text: &str, mut found: Vec<BackupRecord>) -> Result<BackupRecord> {
@@ -109,10 +82,8 @@ fn one(text: &str, mut found: Vec<BackupRecord>) -> Result<BackupRecord> {
         )),
         (Some(last), false) => {
             found.push(last);
-            let list: Vec<_> = found
-                .iter()
-                .map(|backup| format!("{} ({})", backup.id, backup.created_at))
-                .collect();
+            let list: Vec<_> =
+                found.iter().map(|backup| format!("{} ({})", backup.id, backup.created_at)).collect();
             Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("{text:?} is ambiguous: it fits {}", list.join(", ")),

@@ -21,10 +21,7 @@ pub struct Holder {
 impl Holder {
     /// A holder.
     pub fn new(host: impl Into<String>, process: impl Into<String>) -> Self {
-        Self {
-            host: host.into(),
-            process: process.into(),
-        }
+        Self { host: host.into(), process: process.into() }
     }
 }
 
@@ -49,11 +46,7 @@ pub struct Lease {
 impl Lease {
     /// A lease.
     pub fn new(operation: OperationId, epoch: u64, expires_at: Timestamp) -> Self {
-        Self {
-            operation,
-            epoch,
-            expires_at,
-        }
+        Self { operation, epoch, expires_at }
     }
 }
 
@@ -74,12 +67,7 @@ pub struct LeaseInfo {
 impl LeaseInfo {
     /// A lease as others see it.
     pub fn new(holder: Option<Holder>, epoch: u64, expires_at: Timestamp, live: bool) -> Self {
-        Self {
-            holder,
-            epoch,
-            expires_at,
-            live,
-        }
+        Self { holder, epoch, expires_at, live }
     }
 }
 
@@ -98,11 +86,7 @@ pub struct StoredOperation {
 impl StoredOperation {
     /// An operation as read.
     pub fn new(operation: OperationRecord, lease: LeaseInfo, cancel_requested: bool) -> Self {
-        Self {
-            operation,
-            lease,
-            cancel_requested,
-        }
+        Self { operation, lease, cancel_requested }
     }
 }
 
@@ -141,9 +125,6 @@ pub struct Renewal {
 impl Renewal {
     /// A renewal.
     pub fn new(lease: Lease, cancel_requested: bool) -> Self {
-        Self {
-            lease,
-            cancel_requested,
-        }
+        Self { lease, cancel_requested }
     }
 }

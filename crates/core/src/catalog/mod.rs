@@ -39,12 +39,7 @@ pub struct OperationChange<'a> {
 impl<'a> OperationChange<'a> {
     /// A change of the operation alone.
     pub fn new(operation: &'a OperationRecord) -> Self {
-        Self {
-            operation,
-            ledger: &[],
-            put_backup: None,
-            remove_backup: None,
-        }
+        Self { operation, ledger: &[], put_backup: None, remove_backup: None }
     }
 }
 

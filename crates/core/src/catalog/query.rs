@@ -70,10 +70,7 @@ impl BackupQuery {
 
     /// The backups of `workspace`.
     pub fn of_workspace(workspace: WorkspaceId) -> Self {
-        Self {
-            workspace: Some(workspace),
-            ..Self::default()
-        }
+        Self { workspace: Some(workspace), ..Self::default() }
     }
 }
 
@@ -116,9 +113,6 @@ impl OperationQuery {
 
     /// The operations with something left to do.
     pub fn unfinished() -> Self {
-        Self {
-            unfinished: true,
-            ..Self::default()
-        }
+        Self { unfinished: true, ..Self::default() }
     }
 }

@@ -34,11 +34,7 @@ pub struct WorkspaceRecord {
 impl WorkspaceRecord {
     /// A workspace as seen at `seen_at`.
     pub fn new(definition: Definition, components: Vec<Component>, seen_at: Timestamp) -> Self {
-        Self {
-            definition,
-            components,
-            seen_at,
-        }
+        Self { definition, components, seen_at }
     }
 }
 

@@ -145,11 +145,7 @@ impl BackupMachine {
     }
 
     fn with_member(&mut self, id: &str, act: impl FnOnce(&mut Member)) {
-        if let Some(member) = self
-            .members
-            .iter_mut()
-            .find(|member| member.run.component().as_str() == id)
-        {
+        if let Some(member) = self.members.iter_mut().find(|member| member.run.component().as_str() == id) {
             act(member);
         }
     }
@@ -163,11 +159,7 @@ impl BackupMachine {
             fail(record, error);
             return;
         }
-        record.warnings.extend(
-            findings
-                .filter(|finding| finding.severity >= Severity::Warning)
-                .map(said),
-        );
+        record.warnings.extend(findings.filter(|finding| finding.severity >= Severity::Warning).map(said));
         for planned in &plan.components {
             if planned.component.protection != Protection::Protected {
                 continue;
@@ -175,28 +167,16 @@ impl BackupMachine {
             let key = JobKey::new(record.id.clone(), planned.component.id.clone(), 1);
             let backup = BackupId::of(&record.id);
             let component = planned.component.clone();
-            let mut job = BackupJob::new(
-                key,
-                request.workspace.clone(),
-                backup,
-                component,
-                record.started_at,
-            );
+            let mut job =
+                BackupJob::new(key, request.workspace.clone(), backup, component, record.started_at);
             job.base.clone_from(&planned.base);
             job.retain = request.retain;
-            self.members.push(Member::new(JobRun::new(
-                JobRequest::Backup(job),
-                planned.in_process,
-            )));
+            self.members.push(Member::new(JobRun::new(JobRequest::Backup(job), planned.in_process)));
         }
         if self.members.is_empty() {
             fail(
                 record,
-                Error::new(
-                    ErrorKind::InvalidInput,
-                    "the workspace has no component to protect",
-                )
-                .record(),
+                Error::new(ErrorKind::InvalidInput, "the workspace has no component to protect").record(),
             );
             return;
         }
@@ -248,9 +228,7 @@ impl BackupMachine {
             }
             Err(error) => {
                 if self.misses == 0 {
-                    record
-                        .warnings
-                        .push(format!("the workspace could not be resumed yet: {error}"));
+                    record.warnings.push(format!("the workspace could not be resumed yet: {error}"));
                 }
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
@@ -345,10 +323,9 @@ impl BackupMachine {
         if self.plan.is_none() {
             match self.stopping {
                 Some(Stopping::Cancelled) => self.end_cancelled(record),
-                Some(Stopping::Expired) => fail(
-                    record,
-                    deadline_error("the deadline passed before the backup began"),
-                ),
+                Some(Stopping::Expired) => {
+                    fail(record, deadline_error("the deadline passed before the backup began"))
+                }
                 None => {}
             }
             return;
@@ -356,11 +333,7 @@ impl BackupMachine {
         if !self.members.iter().all(Member::is_settled) {
             let detaches =
                 self.stopping == Some(Stopping::Expired) && request.on_deadline == OnDeadline::Detach;
-            if detaches
-                && self
-                    .members
-                    .iter()
-                    .any(|member| !member.run.has_ended() && !member.run.in_process)
+            if detaches && self.members.iter().any(|member| !member.run.has_ended() && !member.run.in_process)
             {
                 record.state = OperationState::Detached;
             }
@@ -429,10 +402,7 @@ impl BackupMachine {
         let id = QuiesceId::of(&record.id);
         match self.hold {
             Hold::Quiescing if due(self.retry_at) => {
-                turn.effects.push(Effect::Quiesce {
-                    id,
-                    budget: record.deadline.since(now),
-                });
+                turn.effects.push(Effect::Quiesce { id, budget: record.deadline.since(now) });
             }
             Hold::Resuming(_) if due(self.retry_at) => turn.effects.push(Effect::Resume { id }),
             _ => {}
@@ -473,11 +443,7 @@ pub(super) fn blocked<'a>(
         message.push_str("; ");
         message.push_str(&said(more));
     }
-    Some(
-        Error::new(ErrorKind::InvalidInput, message)
-            .with("check", &first.check)
-            .record(),
-    )
+    Some(Error::new(ErrorKind::InvalidInput, message).with("check", &first.check).record())
 }
 
 pub(super) fn said(finding: &Finding) -> String {

@@ -79,9 +79,7 @@ impl DeleteMachine {
                 record.state = OperationState::Cancelled;
             }
             Event::CancelRequested => {
-                record
-                    .warnings
-                    .push("a deletion that has begun is carried to its end".into());
+                record.warnings.push("a deletion that has begun is carried to its end".into());
             }
             Event::Done(Step::Inspect, Ok(Outcome::Inspected(found)))
                 if self.stage == DeleteStage::Inspecting =>
@@ -100,10 +98,7 @@ impl DeleteMachine {
             return;
         }
         if record.deadline <= now {
-            fail(
-                record,
-                deadline_error("the deadline passed; deleting the backup again goes on from here"),
-            );
+            fail(record, deadline_error("the deadline passed; deleting the backup again goes on from here"));
             return;
         }
         if self.stage == DeleteStage::Deleting && self.members.iter().all(|member| member.gone) {
@@ -156,11 +151,8 @@ impl DeleteMachine {
             Ok(Outcome::Deleted(DeleteState::Locked { until, reason })) => {
                 let until = until.map(|until| format!(" until {until}")).unwrap_or_default();
                 Some(
-                    Error::new(
-                        ErrorKind::PermissionDenied,
-                        format!("{id} is locked{until}: {reason}"),
-                    )
-                    .record(),
+                    Error::new(ErrorKind::PermissionDenied, format!("{id} is locked{until}: {reason}"))
+                        .record(),
                 )
             }
             Ok(Outcome::Deleted(DeleteState::Stuck { reason })) => {

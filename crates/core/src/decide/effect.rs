@@ -269,19 +269,12 @@ impl Inspection {
         findings: Vec<Finding>,
         in_process: BTreeMap<ComponentId, bool>,
     ) -> Self {
-        Self {
-            backup,
-            findings,
-            in_process,
-        }
+        Self { backup, findings, in_process }
     }
 }
 
 /// The id of a backup as an effect needs it in messages.
 pub(super) fn missing_backup(id: &BackupId) -> ErrorRecord {
-    crate::error::Error::new(
-        crate::error::ErrorKind::NotFound,
-        format!("backup {id} is not in the catalog"),
-    )
-    .record()
+    crate::error::Error::new(crate::error::ErrorKind::NotFound, format!("backup {id} is not in the catalog"))
+        .record()
 }

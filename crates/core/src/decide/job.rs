@@ -103,10 +103,7 @@ impl JobRun {
 
     /// How far it is.
     pub fn progress(&self) -> Progress {
-        self.status
-            .as_ref()
-            .map(|status| status.progress)
-            .unwrap_or_default()
+        self.status.as_ref().map(|status| status.progress).unwrap_or_default()
     }
 
     /// Whether it ended.
@@ -116,11 +113,7 @@ impl JobRun {
 
     /// Whether the whole content is captured, so that the workspace need not hold still for it.
     pub fn is_captured(&self) -> bool {
-        self.has_ended()
-            || self
-                .status
-                .as_ref()
-                .is_some_and(|status| status.captured.is_some())
+        self.has_ended() || self.status.as_ref().is_some_and(|status| status.captured.is_some())
     }
 
     /// Begins it: the intent is written with the state that this makes.
@@ -147,10 +140,7 @@ impl JobRun {
         match &self.step {
             JobStep::Pending | JobStep::Waiting { .. } => self.step = JobStep::Ended(JobEnd::Cancelled),
             JobStep::Running { job } if !self.unstoppable => {
-                self.step = JobStep::Stopping {
-                    job: job.clone(),
-                    asked: false,
-                };
+                self.step = JobStep::Stopping { job: job.clone(), asked: false };
             }
             // A start under way is stopped once its answer names the job.
             JobStep::Starting
@@ -175,24 +165,16 @@ impl JobRun {
         let component = self.component().clone();
         match &self.step {
             JobStep::Starting => Some(Effect::Start(self.request.clone())),
-            JobStep::Reconciling => Some(Effect::Find {
-                request: self.request.clone(),
-                since: self.since?,
-            }),
-            JobStep::Running { job } => Some(Effect::Poll {
-                component,
-                job: job.clone(),
-                after: self.poll_delay(),
-            }),
-            JobStep::Stopping { job, asked: false } => Some(Effect::CancelJob {
-                component,
-                job: job.clone(),
-            }),
-            JobStep::Stopping { job, asked: true } => Some(Effect::Poll {
-                component,
-                job: job.clone(),
-                after: self.poll_delay(),
-            }),
+            JobStep::Reconciling => Some(Effect::Find { request: self.request.clone(), since: self.since? }),
+            JobStep::Running { job } => {
+                Some(Effect::Poll { component, job: job.clone(), after: self.poll_delay() })
+            }
+            JobStep::Stopping { job, asked: false } => {
+                Some(Effect::CancelJob { component, job: job.clone() })
+            }
+            JobStep::Stopping { job, asked: true } => {
+                Some(Effect::Poll { component, job: job.clone(), after: self.poll_delay() })
+            }
             JobStep::Pending | JobStep::Waiting { .. } | JobStep::Ended(_) => None,
         }
     }
@@ -209,10 +191,7 @@ impl JobRun {
         if self.misses > 0 {
             return backoff(self.misses);
         }
-        self.status
-            .as_ref()
-            .and_then(|status| status.poll_after)
-            .unwrap_or_default()
+        self.status.as_ref().and_then(|status| status.poll_after).unwrap_or_default()
     }
 
     /// The answer to a start or to the search for one.
@@ -233,10 +212,7 @@ impl JobRun {
 
     fn on_found(&mut self, candidates: &[Candidate], now: Timestamp) {
         let with = |evidence| candidates.iter().find(|candidate| candidate.evidence == evidence);
-        let likely = candidates
-            .iter()
-            .filter(|candidate| candidate.evidence == Evidence::Likely)
-            .count();
+        let likely = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Likely).count();
         if let Some(proven) = with(Evidence::Proven) {
             self.run(proven.job.clone());
         } else if likely == 1
@@ -262,9 +238,7 @@ impl JobRun {
         if self.misses > BUSY_WAITS_MAX {
             self.fail(error);
         } else {
-            self.step = JobStep::Waiting {
-                until: now.after(backoff(self.misses + 3)),
-            };
+            self.step = JobStep::Waiting { until: now.after(backoff(self.misses + 3)) };
         }
     }
 
@@ -275,9 +249,7 @@ impl JobRun {
             self.fail(error);
         } else {
             // Waiting leads back to the start, which is safe: the key makes it find what the first one made.
-            self.step = JobStep::Waiting {
-                until: now.after(backoff(self.misses)),
-            };
+            self.step = JobStep::Waiting { until: now.after(backoff(self.misses)) };
         }
     }
 
@@ -339,11 +311,7 @@ impl JobRun {
             self.fail(Error::new(ErrorKind::Unavailable, message).record());
             return;
         }
-        let next = JobKey::new(
-            key.operation().clone(),
-            key.component().clone(),
-            key.attempt() + 1,
-        );
+        let next = JobKey::new(key.operation().clone(), key.component().clone(), key.attempt() + 1);
         match &mut self.request {
             JobRequest::Backup(job) => job.key = next,
             JobRequest::Restore(job) => job.key = next,

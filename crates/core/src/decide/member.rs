@@ -48,14 +48,7 @@ pub enum Proof {
 
 impl Member {
     pub(super) fn new(run: JobRun) -> Self {
-        Self {
-            run,
-            late: false,
-            proof: Proof::Open,
-            issues: Vec::new(),
-            misses: 0,
-            retry_at: None,
-        }
+        Self { run, late: false, proof: Proof::Open, issues: Vec::new(), misses: 0, retry_at: None }
     }
 
     /// The snapshot, once the job ended with one.
@@ -87,11 +80,7 @@ impl Member {
         turn.effects.push(if cancelled {
             Effect::DeleteSnapshot { component, snapshot }
         } else {
-            Effect::Verify {
-                component,
-                snapshot,
-                depth: Depth::Sized,
-            }
+            Effect::Verify { component, snapshot, depth: Depth::Sized }
         });
     }
 
@@ -138,10 +127,9 @@ impl Member {
         self.retry_at = Some(now.after(backoff(self.misses)));
         if let Some(reason) = kept {
             self.proof = Proof::Kept;
-            self.issues.push(self.issue(
-                "not-undone",
-                format!("the snapshot of the cancelled backup remains: {reason}"),
-            ));
+            self.issues.push(
+                self.issue("not-undone", format!("the snapshot of the cancelled backup remains: {reason}")),
+            );
         }
     }
 

@@ -10,6 +10,7 @@ mod effect;
 mod job;
 mod member;
 mod restore;
+mod restore_member;
 mod seal;
 
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,8 @@ pub use delete::{DeleteMachine, DeleteMember, DeleteStage};
 pub use effect::{Effect, Event, Inspection, Outcome, Step};
 pub use job::{JobEnd, JobRun, JobStep};
 pub use member::{Member, Proof};
-pub use restore::{RestoreMachine, RestoreMember, RestoreStage};
+pub use restore::{RestoreMachine, RestoreStage};
+pub use restore_member::RestoreMember;
 
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
@@ -149,11 +151,7 @@ fn cancelled_error() -> ErrorRecord {
 
 /// Sums the progress of all jobs into the record, never backwards, and notes when it grew.
 fn note_progress<'a>(record: &mut OperationRecord, runs: impl Iterator<Item = &'a JobRun>, now: Timestamp) {
-    let mut sum = Progress {
-        bytes_total: Some(0),
-        files_total: Some(0),
-        ..Progress::default()
-    };
+    let mut sum = Progress { bytes_total: Some(0), files_total: Some(0), ..Progress::default() };
     for run in runs {
         let progress = run.progress();
         sum.bytes_done += progress.bytes_done;

@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 use super::backup::{Stopping, TRIES_MAX, blocked, said};
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
+use super::restore_member::RestoreMember;
 use super::{Turn, cancelled_error, deadline_error, fail, note_progress};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord, Retry};
 use crate::id::WorkspaceId;
 use crate::operation::{OnFailure, OperationRecord, OperationState, Request, RestoreRequest};
-use crate::provider::{Issue, JobKey, JobRequest, Readiness, RestoreJob, RestoredResource, Severity};
+use crate::provider::{Issue, JobKey, JobRequest, RestoreJob, Severity};
 use crate::provisioner::{ProvisionRequest, Provisioned};
 use crate::workspace::Protection;
 
@@ -55,35 +56,6 @@ pub enum RestoreStage {
     Activating,
     /// What was made is being removed.
     Undoing,
-}
-
-/// One component in a running restore.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct RestoreMember {
-    /// Its job.
-    pub run: JobRun,
-    /// How ready its resource is.
-    pub readiness: Option<Readiness>,
-    /// Whether its resource was removed again, or could not be.
-    pub undone: bool,
-    /// Failed tries of the step at hand.
-    pub misses: u32,
-    /// Do nothing with the resource before this time.
-    pub retry_at: Option<Timestamp>,
-}
-
-impl RestoreMember {
-    fn resource(&self) -> Option<&RestoredResource> {
-        self.run.status.as_ref()?.restored.as_ref()
-    }
-
-    fn is_ready(&self) -> bool {
-        matches!(
-            self.readiness,
-            Some(Readiness::Available | Readiness::Initialized)
-        )
-    }
 }
 
 impl RestoreMachine {
@@ -140,18 +112,20 @@ impl RestoreMachine {
             (Step::Start(id), result) => self.with(id.as_str(), |member| member.run.on_start(result, now)),
             (Step::Poll(id), result) => self.with(id.as_str(), |member| member.run.on_poll(result, now)),
             (Step::CancelJob(id), result) => self.with(id.as_str(), |member| member.run.on_cancel(result)),
-            (Step::FinishRestore(id), result) => self.on_finished(id.as_str(), result, now),
-            (Step::Discard(id), result) => self.on_discarded(record, id.as_str(), result, now),
+            (Step::FinishRestore(id), result) => {
+                let mut failure = None;
+                self.with(id.as_str(), |member| failure = member.on_finished(result, now));
+                self.failure = self.failure.take().or(failure);
+            }
+            (Step::Discard(id), result) => {
+                self.with(id.as_str(), |member| record.issues.extend(member.on_discarded(result, now)));
+            }
             _ => {}
         }
     }
 
     fn with(&mut self, id: &str, act: impl FnOnce(&mut RestoreMember)) {
-        if let Some(member) = self
-            .members
-            .iter_mut()
-            .find(|member| member.run.component().as_str() == id)
-        {
+        if let Some(member) = self.members.iter_mut().find(|member| member.run.component().as_str() == id) {
             act(member);
         }
     }
@@ -176,23 +150,14 @@ impl RestoreMachine {
             _ => None,
         };
         if let Some(reason) = refused {
-            fail(
-                record,
-                Error::new(ErrorKind::InvalidInput, format!("{reason}; choose another")).record(),
-            );
+            fail(record, Error::new(ErrorKind::InvalidInput, format!("{reason}; choose another")).record());
             return;
         }
         if let Some(error) = blocked(found.findings.iter(), &request.waivers) {
             fail(record, error);
             return;
         }
-        record.warnings.extend(
-            found
-                .findings
-                .iter()
-                .filter(|f| f.severity >= Severity::Warning)
-                .map(said),
-        );
+        record.warnings.extend(found.findings.iter().filter(|f| f.severity >= Severity::Warning).map(said));
         record.backup = Some(backup.id.clone());
         for component in &backup.components {
             self.plan_component(record, component, found);
@@ -209,9 +174,7 @@ impl RestoreMachine {
     ) {
         let id = &component.component.id;
         if let Protection::Excluded { reason } = &component.component.protection {
-            record
-                .warnings
-                .push(format!("{id} is not in the backup: {reason}"));
+            record.warnings.push(format!("{id} is not in the backup: {reason}"));
             return;
         }
         let Some(snapshot) = &component.snapshot else {
@@ -279,19 +242,14 @@ impl RestoreMachine {
         }
         if let Some(backup) = &self.backup {
             let roles = &backup.definition.roles;
-            record.warnings.extend((!roles.is_empty()).then(|| {
-                format!(
-                    "{} roles of the old workspace are recorded but not applied",
-                    roles.len()
-                )
-            }));
+            record.warnings.extend(
+                (!roles.is_empty()).then(|| {
+                    format!("{} roles of the old workspace are recorded but not applied", roles.len())
+                }),
+            );
         }
         self.made = Some(made.clone());
-        self.go(if self.failure.is_some() {
-            RestoreStage::Undoing
-        } else {
-            RestoreStage::Filling
-        });
+        self.go(if self.failure.is_some() { RestoreStage::Undoing } else { RestoreStage::Filling });
     }
 
     fn on_step_failed(&mut self, target: &WorkspaceId, error: &ErrorRecord, now: Timestamp) {
@@ -306,43 +264,6 @@ impl RestoreMachine {
         }
     }
 
-    fn on_finished(&mut self, id: &str, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
-        let mut failure = None;
-        self.with(id, |member| match result {
-            Ok(Outcome::Finished(Readiness::Pending)) => member.retry_at = Some(now.after(backoff(4))),
-            Ok(Outcome::Finished(readiness)) => member.readiness = Some(*readiness),
-            Ok(_) => {}
-            Err(error) => {
-                member.misses += 1;
-                member.retry_at = Some(now.after(backoff(member.misses)));
-                failure = (member.misses >= TRIES_MAX).then(|| error.clone());
-            }
-        });
-        self.failure = self.failure.take().or(failure);
-    }
-
-    fn on_discarded(
-        &mut self,
-        record: &mut OperationRecord,
-        id: &str,
-        result: &Result<Outcome, ErrorRecord>,
-        now: Timestamp,
-    ) {
-        let mut issue = None;
-        self.with(id, |member| match result {
-            Ok(_) => member.undone = true,
-            Err(error) => {
-                member.misses += 1;
-                member.retry_at = Some(now.after(backoff(member.misses)));
-                member.undone = member.misses >= TRIES_MAX;
-                issue = member
-                    .undone
-                    .then(|| Issue::new("not-undone", id, error.to_string()));
-            }
-        });
-        record.issues.extend(issue);
-    }
-
     fn on_workspace_discarded(
         &mut self,
         record: &mut OperationRecord,
@@ -355,9 +276,7 @@ impl RestoreMachine {
             if self.misses < TRIES_MAX {
                 return;
             }
-            record
-                .issues
-                .push(Issue::new("not-undone", "workspace", error.to_string()));
+            record.issues.push(Issue::new("not-undone", "workspace", error.to_string()));
         }
         self.made = None;
     }
@@ -383,10 +302,7 @@ impl RestoreMachine {
         }
         if self.stage == RestoreStage::Undoing {
             let keep = request.on_failure == OnFailure::Keep;
-            let undone = self
-                .members
-                .iter()
-                .all(|member| member.undone || member.resource().is_none());
+            let undone = self.members.iter().all(|member| member.undone || member.resource().is_none());
             if keep || (undone && self.made.is_none()) {
                 self.end_undone(record);
             }
@@ -394,11 +310,7 @@ impl RestoreMachine {
     }
 
     fn judge_jobs(&mut self, record: &mut OperationRecord) {
-        if !self
-            .members
-            .iter()
-            .all(|member| member.run.has_ended() || member.run.step == JobStep::Pending)
-        {
+        if !self.members.iter().all(|member| member.run.has_ended() || member.run.step == JobStep::Pending) {
             if self.stopping == Some(Stopping::Expired) && self.failure.is_none() {
                 record.state = OperationState::Detached;
             }
@@ -409,9 +321,9 @@ impl RestoreMachine {
         }
         let failed = self.members.iter().find_map(|member| match &member.run.step {
             JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
-            JobStep::Ended(JobEnd::Cancelled) if self.stopping == Some(Stopping::Expired) => Some(
-                deadline_error("the deadline passed; the same restore again goes on from here"),
-            ),
+            JobStep::Ended(JobEnd::Cancelled) if self.stopping == Some(Stopping::Expired) => {
+                Some(deadline_error("the deadline passed; the same restore again goes on from here"))
+            }
             JobStep::Ended(JobEnd::Cancelled) => Some(cancelled_error()),
             _ => None,
         });
@@ -438,20 +350,12 @@ impl RestoreMachine {
     }
 
     fn conclude(&mut self, record: &mut OperationRecord) {
-        for status in self
-            .members
-            .iter()
-            .filter_map(|member| member.run.status.as_ref())
-        {
+        for status in self.members.iter().filter_map(|member| member.run.status.as_ref()) {
             record.issues.extend(status.issues.iter().cloned());
             record.warnings.extend(status.warnings.iter().cloned());
         }
         let whole = record.issues.is_empty();
-        record.state = if whole {
-            OperationState::Completed
-        } else {
-            OperationState::Partial
-        };
+        record.state = if whole { OperationState::Completed } else { OperationState::Partial };
         record.step = "restored".into();
     }
 
@@ -481,15 +385,8 @@ impl RestoreMachine {
             }
             (RestoreStage::Filling, _, _) => self.members.iter().for_each(|member| member.fill(now, turn)),
             (RestoreStage::Attaching, _, Some(made)) => {
-                let resources = self
-                    .members
-                    .iter()
-                    .filter_map(|member| member.resource().cloned())
-                    .collect();
-                turn.effects.push(Effect::Attach {
-                    made: made.clone(),
-                    resources,
-                });
+                let resources = self.members.iter().filter_map(|member| member.resource().cloned()).collect();
+                turn.effects.push(Effect::Attach { made: made.clone(), resources });
             }
             (RestoreStage::Activating, _, Some(made)) => turn.effects.push(Effect::Activate(made.clone())),
             (RestoreStage::Undoing, _, made) => self.undo(made.as_ref(), now, turn),
@@ -521,23 +418,6 @@ impl RestoreMachine {
             RestoreStage::Attaching => "attaching",
             RestoreStage::Activating => "activating",
             RestoreStage::Undoing => "undoing",
-        }
-    }
-}
-
-impl RestoreMember {
-    fn fill(&self, now: Timestamp, turn: &mut Turn) {
-        if let Some(at) = self.run.wake_at() {
-            turn.wake(at);
-        }
-        turn.effects.extend(self.run.due());
-        let succeeded = self.run.step == JobStep::Ended(JobEnd::Succeeded);
-        let Some(resource) = self.resource().filter(|_| succeeded && !self.is_ready()) else {
-            return;
-        };
-        match self.retry_at.filter(|at| *at > now) {
-            Some(at) => turn.wake(at),
-            None => turn.effects.push(Effect::FinishRestore(resource.clone())),
         }
     }
 }

@@ -19,23 +19,14 @@ pub(super) fn record(
 ) -> Option<BackupRecord> {
     let plan = machine.plan.as_ref()?;
     let id = BackupId::of(&operation.id);
-    let mut sealed = BackupRecord::new(
-        id,
-        operation.id.clone(),
-        plan.definition.clone(),
-        operation.started_at,
-    );
+    let mut sealed =
+        BackupRecord::new(id, operation.id.clone(), plan.definition.clone(), operation.started_at);
     for planned in &plan.components {
-        let member = machine
-            .members
-            .iter()
-            .find(|member| *member.run.component() == planned.component.id);
-        sealed
-            .components
-            .push(match (member, &planned.component.protection) {
-                (Some(member), _) => component(member, planned.component.clone()),
-                (None, _) => ComponentRecord::new(planned.component.clone(), ComponentState::Excluded),
-            });
+        let member = machine.members.iter().find(|member| *member.run.component() == planned.component.id);
+        sealed.components.push(match (member, &planned.component.protection) {
+            (Some(member), _) => component(member, planned.component.clone()),
+            (None, _) => ComponentRecord::new(planned.component.clone(), ComponentState::Excluded),
+        });
     }
     sealed.name.clone_from(&request.name);
     sealed.creator.clone_from(&request.creator);
@@ -54,11 +45,7 @@ pub(super) fn record(
         .iter()
         .filter(|component| component.component.protection == Protection::Protected)
         .all(|component| component.state == ComponentState::Completed);
-    sealed.state = if whole {
-        BackupState::Completed
-    } else {
-        BackupState::Partial
-    };
+    sealed.state = if whole { BackupState::Completed } else { BackupState::Partial };
     Some(sealed)
 }
 
@@ -85,24 +72,15 @@ fn component(member: &Member, component: crate::workspace::Component) -> Compone
     out.snapshot = member.snapshot().cloned();
     out.state = match &member.run.step {
         JobStep::Ended(JobEnd::Cancelled) => {
-            out.issues.push(Issue::new(
-                "cancelled",
-                id.as_str(),
-                "the job was stopped before it was done",
-            ));
+            out.issues.push(Issue::new("cancelled", id.as_str(), "the job was stopped before it was done"));
             ComponentState::Cancelled
         }
         JobStep::Ended(JobEnd::Failed(error)) => {
-            out.issues
-                .push(Issue::new("failed", id.as_str(), error.to_string()));
+            out.issues.push(Issue::new("failed", id.as_str(), error.to_string()));
             ComponentState::Failed
         }
         _ if out.snapshot.is_none() => {
-            out.issues.push(Issue::new(
-                "failed",
-                id.as_str(),
-                "the job succeeded but named no snapshot",
-            ));
+            out.issues.push(Issue::new("failed", id.as_str(), "the job succeeded but named no snapshot"));
             ComponentState::Failed
         }
         _ => state_of_captured(member, &mut out),
@@ -122,11 +100,8 @@ fn state_of_captured(member: &Member, out: &mut ComponentRecord) -> ComponentSta
         ));
         return ComponentState::Late;
     }
-    let remarked = member
-        .run
-        .status
-        .as_ref()
-        .is_some_and(|status| status.state == JobState::SucceededWithIssues);
+    let remarked =
+        member.run.status.as_ref().is_some_and(|status| status.state == JobState::SucceededWithIssues);
     if remarked && out.issues.is_empty() {
         out.issues.push(Issue::new(
             "issues",
@@ -172,9 +147,5 @@ fn consistency(machine: &BackupMachine) -> Consistency {
 }
 
 fn sum(record: &BackupRecord, count: &str) -> u64 {
-    record
-        .components
-        .iter()
-        .filter_map(|component| component.counts.get(count))
-        .sum()
+    record.components.iter().filter_map(|component| component.counts.get(count)).sum()
 }

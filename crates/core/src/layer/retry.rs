@@ -50,10 +50,7 @@ impl Default for RetryPolicy {
 impl RetryPolicy {
     /// Each call is made once.
     pub fn once() -> Self {
-        Self {
-            tries_max: 1,
-            ..Self::default()
-        }
+        Self { tries_max: 1, ..Self::default() }
     }
 }
 
@@ -72,11 +69,7 @@ pub struct Retrying {
 impl Retrying {
     /// Wraps `inner`.
     pub fn new(inner: Arc<dyn Provider>, policy: RetryPolicy) -> Self {
-        Self {
-            inner,
-            policy,
-            spent: Mutex::default(),
-        }
+        Self { inner, policy, spent: Mutex::default() }
     }
 
     async fn call<T, F>(&self, cx: &OpContext, mut attempt: impl FnMut() -> F) -> Result<T>
@@ -93,9 +86,7 @@ impl Retrying {
                 return Err(error);
             };
             let delay = self.delay(tries).max(Duration::from_millis(delay_ms));
-            let too_late = cx
-                .deadline()
-                .is_some_and(|deadline| cx.clock().now().after(delay) >= deadline);
+            let too_late = cx.deadline().is_some_and(|deadline| cx.clock().now().after(delay) >= deadline);
             if tries >= self.policy.tries_max || too_late || !self.spend(cx.operation()) {
                 return Err(exhausted(error, tries));
             }
@@ -108,10 +99,7 @@ impl Retrying {
     }
 
     fn delay(&self, tries: u32) -> Duration {
-        self.policy
-            .delay_first
-            .saturating_mul(1 << (tries - 1).min(16))
-            .min(self.policy.delay_max)
+        self.policy.delay_first.saturating_mul(1 << (tries - 1).min(16)).min(self.policy.delay_max)
     }
 
     /// Takes one further try out of the operation's budget; calls outside an operation have no common one.
@@ -210,11 +198,7 @@ mod tests {
 
     async fn failing(calls: &AtomicU32, succeed_at: u32, error: ErrorKind) -> Result<u32> {
         let call = calls.fetch_add(1, Ordering::Relaxed) + 1;
-        if call >= succeed_at {
-            Ok(call)
-        } else {
-            Err(Error::new(error, "not now"))
-        }
+        if call >= succeed_at { Ok(call) } else { Err(Error::new(error, "not now")) }
     }
 
     #[tokio::test(start_paused = true)]
@@ -222,9 +206,8 @@ mod tests {
         let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(0)));
         let cx = OpContext::new(clock.clone());
         let calls = AtomicU32::new(0);
-        let answer = retrying(RetryPolicy::default())
-            .call(&cx, || failing(&calls, 4, ErrorKind::RateLimited))
-            .await;
+        let answer =
+            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 4, ErrorKind::RateLimited)).await;
         assert_eq!(answer.unwrap(), 4);
         assert_eq!(clock.now().as_millis(), 200 + 400 + 800);
     }
@@ -233,9 +216,8 @@ mod tests {
     async fn a_permanent_error_is_not_tried_again() {
         let cx = OpContext::background();
         let calls = AtomicU32::new(0);
-        let answer = retrying(RetryPolicy::default())
-            .call(&cx, || failing(&calls, 9, ErrorKind::QuotaExceeded))
-            .await;
+        let answer =
+            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 9, ErrorKind::QuotaExceeded)).await;
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::QuotaExceeded);
         assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
@@ -243,24 +225,15 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_operation_cannot_try_for_ever() {
         let cx = OpContext::background().for_operation("op-1".parse().unwrap(), 1);
-        let policy = RetryPolicy {
-            operation_budget: 6,
-            ..RetryPolicy::default()
-        };
+        let policy = RetryPolicy { operation_budget: 6, ..RetryPolicy::default() };
         let provider = retrying(policy);
         let calls = AtomicU32::new(0);
         for _ in 0..5 {
-            let error = provider
-                .call(&cx, || failing(&calls, u32::MAX, ErrorKind::Unavailable))
-                .await
-                .unwrap_err();
+            let error =
+                provider.call(&cx, || failing(&calls, u32::MAX, ErrorKind::Unavailable)).await.unwrap_err();
             assert_eq!(error.retry(), Retry::Exhausted);
         }
-        assert_eq!(
-            calls.load(Ordering::Relaxed),
-            5 + 6,
-            "five calls and six further tries"
-        );
+        assert_eq!(calls.load(Ordering::Relaxed), 5 + 6, "five calls and six further tries");
     }
 
     #[tokio::test(start_paused = true)]
@@ -268,9 +241,8 @@ mod tests {
         let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(0)));
         let cx = OpContext::new(clock.clone()).with_deadline(Some(Timestamp::from_millis(500)));
         let calls = AtomicU32::new(0);
-        let answer = retrying(RetryPolicy::default())
-            .call(&cx, || failing(&calls, 9, ErrorKind::Unavailable))
-            .await;
+        let answer =
+            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 9, ErrorKind::Unavailable)).await;
         assert!(answer.is_err());
         assert!(clock.now().as_millis() < 500);
     }

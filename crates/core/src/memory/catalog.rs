@@ -61,10 +61,7 @@ impl MemoryCatalog {
 
     /// An empty catalog whose leases run by `clock`.
     pub fn with_clock(clock: Arc<dyn Clock>) -> Self {
-        Self {
-            clock,
-            state: Mutex::default(),
-        }
+        Self { clock, state: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -73,10 +70,7 @@ impl MemoryCatalog {
 }
 
 fn held<'a>(state: &'a mut State, lease: &Lease) -> Result<&'a mut Row> {
-    let row = state
-        .operations
-        .get_mut(&lease.operation)
-        .filter(|row| row.epoch == lease.epoch);
+    let row = state.operations.get_mut(&lease.operation).filter(|row| row.epoch == lease.epoch);
     row.ok_or_else(|| {
         Error::new(
             ErrorKind::Conflict,
@@ -121,11 +115,7 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
-        Ok(self
-            .lock()
-            .operations
-            .get(id)
-            .map(|row| row.stored(self.clock.now())))
+        Ok(self.lock().operations.get(id).map(|row| row.stored(self.clock.now())))
     }
 
     async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
@@ -136,16 +126,10 @@ impl Catalog for MemoryCatalog {
             .values()
             .filter(|row| {
                 let operation = &row.operation;
-                query
-                    .workspace
-                    .as_ref()
-                    .is_none_or(|workspace| operation.workspace == *workspace)
+                query.workspace.as_ref().is_none_or(|workspace| operation.workspace == *workspace)
                     && query.state.is_none_or(|wanted| operation.state == wanted)
                     && (!query.unfinished || !operation.state.is_terminal())
-                    && query
-                        .id_prefix
-                        .as_ref()
-                        .is_none_or(|prefix| operation.id.as_str().starts_with(prefix))
+                    && query.id_prefix.as_ref().is_none_or(|prefix| operation.id.as_str().starts_with(prefix))
             })
             .map(|row| row.stored(now))
             .collect();
@@ -183,10 +167,7 @@ impl Catalog for MemoryCatalog {
         let mut state = self.lock();
         let row = held(&mut state, lease)?;
         row.expires_at = expires_at;
-        Ok(Renewal::new(
-            Lease::new(lease.operation.clone(), lease.epoch, expires_at),
-            row.cancel_requested,
-        ))
+        Ok(Renewal::new(Lease::new(lease.operation.clone(), lease.epoch, expires_at), row.cancel_requested))
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
@@ -202,14 +183,8 @@ impl Catalog for MemoryCatalog {
         row.operation = change.operation.clone();
         row.ledger.extend_from_slice(change.ledger);
         if let Some(backup) = change.put_backup {
-            let revision = state
-                .backups
-                .get(&backup.id)
-                .map_or(1, |stored| stored.revision.0 + 1);
-            state.backups.insert(
-                backup.id.clone(),
-                StoredBackup::new(backup.clone(), Revision(revision)),
-            );
+            let revision = state.backups.get(&backup.id).map_or(1, |stored| stored.revision.0 + 1);
+            state.backups.insert(backup.id.clone(), StoredBackup::new(backup.clone(), Revision(revision)));
         }
         if let Some(id) = change.remove_backup {
             state.backups.remove(id);
@@ -218,27 +193,16 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn request_cancel(&self, id: &OperationId) -> Result<()> {
-        self.lock()
-            .operations
-            .get_mut(id)
-            .ok_or_else(|| absent(id))?
-            .cancel_requested = true;
+        self.lock().operations.get_mut(id).ok_or_else(|| absent(id))?.cancel_requested = true;
         Ok(())
     }
 
     async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>> {
-        Ok(self
-            .lock()
-            .operations
-            .get(id)
-            .map(|row| row.ledger.clone())
-            .unwrap_or_default())
+        Ok(self.lock().operations.get(id).map(|row| row.ledger.clone()).unwrap_or_default())
     }
 
     async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
-        self.lock()
-            .workspaces
-            .insert(record.definition.id.clone(), record.clone());
+        self.lock().workspaces.insert(record.definition.id.clone(), record.clone());
         Ok(())
     }
 
@@ -248,14 +212,8 @@ impl Catalog for MemoryCatalog {
 
     async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
         let state = self.lock();
-        let later = state
-            .workspaces
-            .iter()
-            .filter(|(id, _)| after.is_none_or(|after| *id > after));
-        Ok(later
-            .map(|(_, record)| record.clone())
-            .take(limit.min(PAGE_LIMIT_MAX))
-            .collect())
+        let later = state.workspaces.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
+        Ok(later.map(|(_, record)| record.clone()).take(limit.min(PAGE_LIMIT_MAX)).collect())
     }
 
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {
@@ -269,47 +227,28 @@ impl Catalog for MemoryCatalog {
             .values()
             .filter(|stored| {
                 let backup = &stored.backup;
-                query
-                    .workspace
-                    .as_ref()
-                    .is_none_or(|workspace| backup.workspace == *workspace)
+                query.workspace.as_ref().is_none_or(|workspace| backup.workspace == *workspace)
                     && query.state.is_none_or(|wanted| backup.state == wanted)
                     && (query.name.is_none() || backup.name == query.name)
-                    && query
-                        .id_prefix
-                        .as_ref()
-                        .is_none_or(|prefix| backup.id.as_str().starts_with(prefix))
+                    && query.id_prefix.as_ref().is_none_or(|prefix| backup.id.as_str().starts_with(prefix))
                     && query.created_from.is_none_or(|from| backup.created_at >= from)
-                    && query
-                        .created_before
-                        .is_none_or(|before| backup.created_at < before)
+                    && query.created_before.is_none_or(|before| backup.created_at < before)
             })
             .cloned()
             .collect();
         rows.sort_by(|a, b| (b.backup.created_at, &b.backup.id).cmp(&(a.backup.created_at, &a.backup.id)));
-        page(rows, query.limit, query.after.as_deref(), |row| {
-            (row.backup.created_at, row.backup.id.as_str())
-        })
+        page(rows, query.limit, query.after.as_deref(), |row| (row.backup.created_at, row.backup.id.as_str()))
     }
 
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
         let mut state = self.lock();
         let found = state.backups.get(&record.id).map(|stored| stored.revision);
         if found != expected {
-            let kind = if expected.is_none() {
-                ErrorKind::AlreadyExists
-            } else {
-                ErrorKind::Conflict
-            };
-            return Err(Error::new(
-                kind,
-                format!("backup {} was changed by somebody else", record.id),
-            ));
+            let kind = if expected.is_none() { ErrorKind::AlreadyExists } else { ErrorKind::Conflict };
+            return Err(Error::new(kind, format!("backup {} was changed by somebody else", record.id)));
         }
         let revision = Revision(found.map_or(1, |revision| revision.0 + 1));
-        state
-            .backups
-            .insert(record.id.clone(), StoredBackup::new(record.clone(), revision));
+        state.backups.insert(record.id.clone(), StoredBackup::new(record.clone(), revision));
         Ok(revision)
     }
 }
@@ -325,11 +264,7 @@ fn page<T>(
     let after = after.map(cursor).transpose()?;
     let mut rest: Vec<T> = rows
         .into_iter()
-        .filter(|row| {
-            after
-                .as_ref()
-                .is_none_or(|(time, id)| key(row) < (*time, id.as_str()))
-        })
+        .filter(|row| after.as_ref().is_none_or(|(time, id)| key(row) < (*time, id.as_str())))
         .collect();
     let next = (rest.len() > limit).then(|| {
         let (time, id) = key(&rest[limit - 1]);
@@ -340,9 +275,7 @@ fn page<T>(
 }
 
 fn cursor(text: &str) -> Result<(Timestamp, String)> {
-    let parsed = text
-        .split_once(':')
-        .and_then(|(millis, id)| Some((millis.parse().ok()?, id.to_owned())));
+    let parsed = text.split_once(':').and_then(|(millis, id)| Some((millis.parse().ok()?, id.to_owned())));
     let (millis, id) =
         parsed.ok_or_else(|| Error::new(ErrorKind::InvalidInput, "this is not a page cursor"))?;
     Ok((Timestamp::from_millis(millis), id))

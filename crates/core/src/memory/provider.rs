@@ -51,10 +51,7 @@ struct Stored {
 impl MemoryProvider {
     /// A provider without resources.
     pub fn new(id: ProviderId) -> Self {
-        Self {
-            id,
-            state: Arc::default(),
-        }
+        Self { id, state: Arc::default() }
     }
 
     /// Writes one file of a resource, making the resource where it is missing.
@@ -66,10 +63,7 @@ impl MemoryProvider {
 
     /// All files of a resource.
     pub fn files(&self, resource: &str) -> Option<BTreeMap<String, Vec<u8>>> {
-        self.lock()
-            .resources
-            .get(resource)
-            .map(|resource| resource.files.clone())
+        self.lock().resources.get(resource).map(|resource| resource.files.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -82,10 +76,7 @@ impl MemoryProvider {
 
     fn back_up(&self, cx: &OpContext, job: &BackupJob) -> Result<JobStatus> {
         let mut state = self.lock();
-        let files = state
-            .resources
-            .get(&job.component.resource)
-            .map(|resource| resource.files.clone());
+        let files = state.resources.get(&job.component.resource).map(|resource| resource.files.clone());
         let files = files.ok_or_else(|| missing(&job.component.resource))?;
         let reference = SnapshotRef::new(self.id.clone(), SnapshotId::new(format!("snap-{}", job.key))?);
         let mut info = SnapshotInfo::new(reference.clone(), job.created_at);
@@ -96,11 +87,7 @@ impl MemoryProvider {
         let bytes = size(&files);
         let mut status = JobStatus::new(JobState::Succeeded);
         status.progress = Progress::new(bytes, files.len() as u64).of(Some(bytes), Some(files.len() as u64));
-        status.counts = [
-            ("bytes_scanned".to_owned(), bytes),
-            ("bytes_stored".to_owned(), bytes),
-        ]
-        .into();
+        status.counts = [("bytes_scanned".to_owned(), bytes), ("bytes_stored".to_owned(), bytes)].into();
         status.captured = Some(CaptureWindow::new(cx.clock().now(), cx.clock().now()));
         status.snapshot = Some(reference.clone());
         state.snapshots.insert(reference.id, Stored { info, files });
@@ -123,18 +110,12 @@ impl MemoryProvider {
         }
         let wanted =
             |path: &String| job.include.is_empty() || job.include.iter().any(|include| below(path, include));
-        target
-            .files
-            .extend(stored.files.into_iter().filter(|(path, _)| wanted(path)));
+        target.files.extend(stored.files.into_iter().filter(|(path, _)| wanted(path)));
         target.made_by = Some(job.key.operation().clone());
         let bytes = size(&target.files);
         let mut status = JobStatus::new(JobState::Succeeded);
         status.progress = Progress::new(bytes, target.files.len() as u64);
-        status.restored = Some(RestoredResource::new(
-            self.id.clone(),
-            job.component.id.clone(),
-            place,
-        ));
+        status.restored = Some(RestoredResource::new(self.id.clone(), job.component.id.clone(), place));
         Ok(status)
     }
 }
@@ -191,20 +172,13 @@ impl Provider for MemoryProvider {
     }
 
     async fn poll(&self, _cx: &OpContext, job: &JobRef, _wait: Duration) -> Result<JobStatus> {
-        self.lock()
-            .jobs
-            .get(&job.id)
-            .cloned()
-            .ok_or_else(|| missing(job.id.as_str()))
+        self.lock().jobs.get(&job.id).cloned().ok_or_else(|| missing(job.id.as_str()))
     }
 
     async fn find(&self, _cx: &OpContext, request: &JobRequest, _since: Timestamp) -> Result<Vec<Candidate>> {
         let job = self.job_ref(request)?;
         let known = self.lock().jobs.contains_key(&job.id);
-        Ok(known
-            .then(|| Candidate::new(job, Evidence::Proven))
-            .into_iter()
-            .collect())
+        Ok(known.then(|| Candidate::new(job, Evidence::Proven)).into_iter().collect())
     }
 
     async fn cancel(&self, _cx: &OpContext, _job: &JobRef) -> Result<CancelOutcome> {
@@ -212,10 +186,7 @@ impl Provider for MemoryProvider {
     }
 
     async fn open(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        let opened = MemorySnapshot {
-            id: snapshot.id.clone(),
-            state: Arc::clone(&self.state),
-        };
+        let opened = MemorySnapshot { id: snapshot.id.clone(), state: Arc::clone(&self.state) };
         opened.read(|_| ())?;
         Ok(Arc::new(opened))
     }
@@ -227,12 +198,7 @@ impl Provider for MemoryProvider {
                 && (query.operation.is_none() || info.operation == query.operation)
         };
         let state = self.lock();
-        Ok(state
-            .snapshots
-            .values()
-            .map(|stored| stored.info.clone())
-            .filter(wanted)
-            .collect())
+        Ok(state.snapshots.values().map(|stored| stored.info.clone()).filter(wanted).collect())
     }
 
     async fn delete(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
@@ -280,11 +246,7 @@ struct MemorySnapshot {
 
 impl MemorySnapshot {
     fn read<T>(&self, what: impl FnOnce(&Stored) -> T) -> Result<T> {
-        lock(&self.state)
-            .snapshots
-            .get(&self.id)
-            .map(what)
-            .ok_or_else(|| missing(self.id.as_str()))
+        lock(&self.state).snapshots.get(&self.id).map(what).ok_or_else(|| missing(self.id.as_str()))
     }
 }
 

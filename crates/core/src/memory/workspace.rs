@@ -22,11 +22,7 @@ pub struct MemoryWorkspace {
 impl MemoryWorkspace {
     /// A workspace with these components.
     pub fn new(definition: Definition, components: Vec<Component>) -> Self {
-        Self {
-            definition,
-            components,
-            holder: Mutex::new(None),
-        }
+        Self { definition, components, holder: Mutex::new(None) }
     }
 
     /// Who holds it still now.
@@ -57,10 +53,9 @@ impl Workspace for MemoryWorkspace {
     ) -> Result<Consistency> {
         let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
         match &*holder {
-            Some(other) if other != id => Err(Error::new(
-                ErrorKind::Busy,
-                format!("{other} holds the workspace still"),
-            )),
+            Some(other) if other != id => {
+                Err(Error::new(ErrorKind::Busy, format!("{other} holds the workspace still")))
+            }
             _ => {
                 *holder = Some(id.clone());
                 Ok(Consistency::Application)
@@ -92,8 +87,7 @@ impl Provisioner for MemoryProvisioner {
     async fn provision(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {
         let target = &request.restore.target;
         let mut made = Provisioned::new(target.clone());
-        made.software_version
-            .clone_from(&request.restore.software_version);
+        made.software_version.clone_from(&request.restore.software_version);
         for component in &request.backup.components {
             let id = component.component.id.clone();
             let place = format!("{target}/{id}");

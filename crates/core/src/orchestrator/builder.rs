@@ -64,19 +64,13 @@ impl Parts {
             return Ok(Arc::clone(known));
         }
         let remembered = self.catalog.workspace(id).await?;
-        let made = self
-            .resolver
-            .as_ref()
-            .and_then(|resolver| resolver(id, remembered.as_ref()));
+        let made = self.resolver.as_ref().and_then(|resolver| resolver(id, remembered.as_ref()));
         made.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no workspace {id} is known here")))
     }
 
     pub(super) fn provisioner(&self, name: &str) -> Result<&Arc<dyn Provisioner>> {
         self.provisioners.get(name).ok_or_else(|| {
-            Error::new(
-                ErrorKind::InvalidConfig,
-                format!("no provisioner {name:?} is registered"),
-            )
+            Error::new(ErrorKind::InvalidConfig, format!("no provisioner {name:?} is registered"))
         })
     }
 }

@@ -95,8 +95,7 @@ impl Driver {
         self.calls.cancel();
         if let Err(error) = result {
             tracing::warn!(operation = %self.record.id, %error, "no longer driving the operation");
-            self.sight
-                .send_modify(|sight| sight.stopped = Some(error.record()));
+            self.sight.send_modify(|sight| sight.stopped = Some(error.record()));
         }
     }
 
@@ -135,9 +134,7 @@ impl Driver {
     ) -> Vec<LedgerEntry> {
         let mut ledger = Vec::new();
         if let (Event::Done(step, result), Some(note)) = (event, note) {
-            let words = result
-                .as_ref()
-                .map_or_else(|error| error.message.clone(), |_| "ok".to_owned());
+            let words = result.as_ref().map_or_else(|error| error.message.clone(), |_| "ok".to_owned());
             ledger.push(LedgerEntry::outcome(
                 now,
                 self.lease.epoch,
@@ -193,29 +190,18 @@ impl Driver {
         let record = &self.record;
         let say = |kind| {
             // Nobody listening is not a failure.
-            let _unheard = self
-                .events
-                .send(OperationEvent::new(record.id.clone(), now, kind))
-                .is_err();
+            let _unheard = self.events.send(OperationEvent::new(record.id.clone(), now, kind)).is_err();
         };
         if record.step != before.step || record.state != before.state {
-            say(EventKind::Step {
-                step: record.step.clone(),
-                state: record.state,
-            });
+            say(EventKind::Step { step: record.step.clone(), state: record.state });
         }
         if record.progress != before.progress
             && let Ok(component) = "all".parse()
         {
-            say(EventKind::Progress {
-                component,
-                progress: record.progress,
-            });
+            say(EventKind::Progress { component, progress: record.progress });
         }
         for message in record.warnings.iter().skip(before.warnings.len()) {
-            say(EventKind::Warning {
-                message: message.clone(),
-            });
+            say(EventKind::Warning { message: message.clone() });
         }
         if record.state.is_terminal() {
             say(EventKind::Ended { state: record.state });
@@ -230,10 +216,7 @@ impl Driver {
 
     fn launch(&mut self, effect: Effect) {
         let step = effect.step();
-        let note = effect.ledger_action().map(|action| LedgerNote {
-            action,
-            attempt: params(&effect).0,
-        });
+        let note = effect.ledger_action().map(|action| LedgerNote { action, attempt: params(&effect).0 });
         let cx = OpContext::new(Arc::clone(&self.parts.clock))
             .for_operation(self.record.id.clone(), self.lease.epoch)
             .with_deadline(Some(self.record.deadline))
@@ -255,10 +238,8 @@ impl Driver {
     async fn next(&mut self, wake_at: Option<Timestamp>) -> Result<(Event, Option<LedgerNote>)> {
         loop {
             let now = self.parts.clock.now();
-            let renew_at = self
-                .confirmed_at
-                .after(self.parts.lease_ttl / 3)
-                .max(now.after(Duration::from_millis(1)));
+            let renew_at =
+                self.confirmed_at.after(self.parts.lease_ttl / 3).max(now.after(Duration::from_millis(1)));
             let until = wake_at.map_or(renew_at, |wake| wake.min(renew_at));
             tokio::select! {
                 biased;
@@ -288,12 +269,7 @@ impl Driver {
         if now.since(self.confirmed_at) < self.parts.lease_ttl / 3 {
             return Ok(false);
         }
-        match self
-            .parts
-            .catalog
-            .renew_lease(&self.lease, self.parts.lease_ttl)
-            .await
-        {
+        match self.parts.catalog.renew_lease(&self.lease, self.parts.lease_ttl).await {
             Ok(renewal) => {
                 self.lease = renewal.lease;
                 self.confirmed_at = now;
@@ -342,10 +318,7 @@ fn is_urgent(before: &OperationRecord, after: &OperationRecord) -> bool {
 }
 
 fn is_passing(error: &Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::RateLimited
-    )
+    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::RateLimited)
 }
 
 /// The attempt and the parameters' hash of an effect.

@@ -40,11 +40,7 @@ impl Runner {
             Effect::Quiesce { id, budget } => {
                 let _hold = self.hold.lock().await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
-                Ok(Outcome::Quiesced(
-                    workspace
-                        .quiesce(&self.cx, &id, &QuiesceOptions::new(budget))
-                        .await?,
-                ))
+                Ok(Outcome::Quiesced(workspace.quiesce(&self.cx, &id, &QuiesceOptions::new(budget)).await?))
             }
             Effect::Resume { id } => {
                 let _hold = tokio::time::timeout(HOLD_GRACE, self.hold.lock()).await;
@@ -54,9 +50,7 @@ impl Runner {
             }
             Effect::Provision(request) => {
                 let provisioner = self.parts.provisioner(&request.restore.provisioner)?;
-                Ok(Outcome::Provisioned(Box::new(
-                    provisioner.provision(&self.cx, &request).await?,
-                )))
+                Ok(Outcome::Provisioned(Box::new(provisioner.provision(&self.cx, &request).await?)))
             }
             Effect::Attach { made, resources } => {
                 self.provisioner()?.attach(&self.cx, &made, &resources).await?;
@@ -77,15 +71,12 @@ impl Runner {
     async fn run_on_provider(self, effect: Effect) -> Result<Outcome> {
         let (parts, cx) = (&self.parts, &self.cx);
         match effect {
-            Effect::Start(request) => Ok(Outcome::Started(
-                parts.provider(provider_of(&request))?.start(cx, &request).await?,
-            )),
-            Effect::Find { request, since } => Ok(Outcome::Found(
-                parts
-                    .provider(provider_of(&request))?
-                    .find(cx, &request, since)
-                    .await?,
-            )),
+            Effect::Start(request) => {
+                Ok(Outcome::Started(parts.provider(provider_of(&request))?.start(cx, &request).await?))
+            }
+            Effect::Find { request, since } => {
+                Ok(Outcome::Found(parts.provider(provider_of(&request))?.find(cx, &request, since).await?))
+            }
             Effect::Poll { job, after, .. } => {
                 if !after.is_zero() {
                     cx.clock().sleep(after).await;
@@ -93,9 +84,9 @@ impl Runner {
                 let status = parts.provider(&job.provider)?.poll(cx, &job, POLL_WAIT).await?;
                 Ok(Outcome::Polled(Box::new(status)))
             }
-            Effect::CancelJob { job, .. } => Ok(Outcome::CancelAsked(
-                parts.provider(&job.provider)?.cancel(cx, &job).await?,
-            )),
+            Effect::CancelJob { job, .. } => {
+                Ok(Outcome::CancelAsked(parts.provider(&job.provider)?.cancel(cx, &job).await?))
+            }
             Effect::Verify { snapshot, depth, .. } => {
                 let snapshot = parts.provider(&snapshot.provider)?.open(cx, &snapshot).await?;
                 let mut verification = snapshot.verify(cx, depth).await?;
@@ -111,44 +102,31 @@ impl Runner {
             }
             Effect::WriteRecord(record) => self.write_record(&record).await,
             Effect::DeleteRecord(record) => self.delete_record(&record).await,
-            Effect::DeleteSnapshot { snapshot, .. } => Ok(Outcome::Deleted(
-                parts.provider(&snapshot.provider)?.delete(cx, &snapshot).await?,
-            )),
+            Effect::DeleteSnapshot { snapshot, .. } => {
+                Ok(Outcome::Deleted(parts.provider(&snapshot.provider)?.delete(cx, &snapshot).await?))
+            }
             Effect::FinishRestore(resource) => Ok(Outcome::Finished(
-                parts
-                    .provider(&resource.provider)?
-                    .finish_restore(cx, &resource)
-                    .await?,
+                parts.provider(&resource.provider)?.finish_restore(cx, &resource).await?,
             )),
             Effect::Discard(resource) => {
                 parts.provider(&resource.provider)?.discard(cx, &resource).await?;
                 Ok(Outcome::Done)
             }
-            _ => Err(Error::new(
-                ErrorKind::Unexpected,
-                "this effect is not a provider's",
-            )),
+            _ => Err(Error::new(ErrorKind::Unexpected, "this effect is not a provider's")),
         }
     }
 
     fn provisioner(&self) -> Result<&Arc<dyn crate::provisioner::Provisioner>> {
         match &self.request {
             Request::Restore(restore) => self.parts.provisioner(&restore.provisioner),
-            _ => Err(Error::new(
-                ErrorKind::Unexpected,
-                "only a restore has a provisioner",
-            )),
+            _ => Err(Error::new(ErrorKind::Unexpected, "only a restore has a provisioner")),
         }
     }
 
     async fn inspect_workspace(&self) -> Result<Outcome> {
         let workspace = self.parts.workspace(self.request.workspace()).await?;
         let plan = plan(&self.parts, &self.cx, workspace.as_ref()).await?;
-        let components = plan
-            .components
-            .iter()
-            .map(|planned| planned.component.clone())
-            .collect();
+        let components = plan.components.iter().map(|planned| planned.component.clone()).collect();
         let record = WorkspaceRecord::new(plan.definition.clone(), components, self.cx.clock().now());
         self.parts.catalog.put_workspace(&record).await?;
         Ok(Outcome::Planned(Box::new(plan)))
@@ -159,34 +137,22 @@ impl Runner {
             Request::Restore(restore) => &restore.backup,
             Request::Delete(delete) => &delete.backup,
             Request::Backup(_) => {
-                return Err(Error::new(
-                    ErrorKind::Unexpected,
-                    "a backup has no backup to inspect",
-                ));
+                return Err(Error::new(ErrorKind::Unexpected, "a backup has no backup to inspect"));
             }
         };
         let mut found = Inspection::new(None, Vec::new(), std::collections::BTreeMap::new());
         let Some(stored) = self.parts.catalog.backup(id).await? else {
             return Ok(Outcome::Inspected(Box::new(found)));
         };
-        for component in stored
-            .backup
-            .components
-            .iter()
-            .filter(|component| component.snapshot.is_some())
-        {
+        for component in stored.backup.components.iter().filter(|component| component.snapshot.is_some()) {
             let provider = self.parts.provider(&component.component.provider)?;
             let in_process = provider.capabilities().in_process_jobs;
-            found
-                .in_process
-                .insert(component.component.id.clone(), in_process);
+            found.in_process.insert(component.component.id.clone(), in_process);
         }
         if let Request::Restore(restore) = &self.request {
             let request = ProvisionRequest::new(restore.clone(), stored.backup.clone());
             found.findings = self.provisioner()?.preflight(&self.cx, &request).await?;
-            found
-                .findings
-                .extend(self.snapshot_findings(&stored.backup).await?);
+            found.findings.extend(self.snapshot_findings(&stored.backup).await?);
         }
         found.backup = Some(stored.backup);
         Ok(Outcome::Inspected(Box::new(found)))
@@ -199,12 +165,7 @@ impl Runner {
             let Some(reference) = &component.snapshot else {
                 continue;
             };
-            let opened = match self
-                .parts
-                .provider(&reference.provider)?
-                .open(&self.cx, reference)
-                .await
-            {
+            let opened = match self.parts.provider(&reference.provider)?.open(&self.cx, reference).await {
                 Ok(snapshot) => snapshot.describe(&self.cx).await,
                 Err(error) => Err(error),
             };
@@ -238,12 +199,8 @@ impl Runner {
 
     /// The providers of the record's snapshots that keep records, each once.
     fn record_keepers(&self, record: &BackupRecord) -> Result<Vec<&Arc<dyn crate::provider::Provider>>> {
-        let ids: std::collections::BTreeSet<_> = record
-            .components
-            .iter()
-            .filter_map(|c| c.snapshot.as_ref())
-            .map(|s| &s.provider)
-            .collect();
+        let ids: std::collections::BTreeSet<_> =
+            record.components.iter().filter_map(|c| c.snapshot.as_ref()).map(|s| &s.provider).collect();
         let mut keepers = Vec::new();
         for id in ids {
             let provider = self.parts.provider(id)?;
@@ -283,11 +240,6 @@ pub(super) async fn plan(parts: &Parts, cx: &OpContext, workspace: &dyn Workspac
 /// The parent's snapshot of the same component at the same provider.
 fn base(parent: &BackupRecord, planned: &PlannedComponent) -> Option<crate::snapshot::SnapshotRef> {
     let wanted = &planned.component;
-    let same = parent
-        .components
-        .iter()
-        .find(|component| component.component.id == wanted.id)?;
-    same.snapshot
-        .clone()
-        .filter(|snapshot| snapshot.provider == wanted.provider)
+    let same = parent.components.iter().find(|component| component.component.id == wanted.id)?;
+    same.snapshot.clone().filter(|snapshot| snapshot.provider == wanted.provider)
 }

@@ -36,10 +36,7 @@ impl Liveness for ProcessLiveness {
 pub(super) fn this_process() -> Holder {
     let pid = std::process::id().to_string();
     let started = start_time(&pid).unwrap_or_else(|| "unknown".to_owned());
-    Holder::new(
-        this_host().unwrap_or_else(|| "unknown".to_owned()),
-        format!("pid {pid} started {started}"),
-    )
+    Holder::new(this_host().unwrap_or_else(|| "unknown".to_owned()), format!("pid {pid} started {started}"))
 }
 
 fn this_host() -> Option<String> {

@@ -91,11 +91,7 @@ impl LocalOrchestrator {
     }
 
     pub(super) fn from_parts(parts: Parts) -> Self {
-        Self {
-            parts: Arc::new(parts),
-            driven: Mutex::default(),
-            events: broadcast::Sender::new(EVENTS_KEPT),
-        }
+        Self { parts: Arc::new(parts), driven: Mutex::default(), events: broadcast::Sender::new(EVENTS_KEPT) }
     }
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<OperationId, Driven>> {
@@ -104,20 +100,10 @@ impl LocalOrchestrator {
 
     fn drive(&self, lease: Lease, record: OperationRecord, first: Event) {
         let cancel = Cancellation::new();
-        let (sender, sight) = watch::channel(Sight {
-            record: record.clone(),
-            backup: None,
-            stopped: None,
-        });
+        let (sender, sight) = watch::channel(Sight { record: record.clone(), backup: None, stopped: None });
         let id = record.id.clone();
-        let driver = Driver::new(
-            Arc::clone(&self.parts),
-            lease,
-            record,
-            cancel.clone(),
-            sender,
-            self.events.clone(),
-        );
+        let driver =
+            Driver::new(Arc::clone(&self.parts), lease, record, cancel.clone(), sender, self.events.clone());
         let task = tokio::spawn(driver.drive(first));
         let mut driven = self.lock();
         driven.retain(|_, other| !other.task.is_finished());
@@ -125,9 +111,7 @@ impl LocalOrchestrator {
     }
 
     fn drives(&self, id: &OperationId) -> bool {
-        self.lock()
-            .get(id)
-            .is_some_and(|driven| !driven.task.is_finished())
+        self.lock().get(id).is_some_and(|driven| !driven.task.is_finished())
     }
 
     /// Takes an operation over if nobody drives it; answers whether this process drives it now.
@@ -136,11 +120,7 @@ impl LocalOrchestrator {
         if self.drives(id) {
             return Ok(true);
         }
-        let dead = stored
-            .lease
-            .holder
-            .as_ref()
-            .is_some_and(|holder| self.parts.liveness.is_dead(holder));
+        let dead = stored.lease.holder.as_ref().is_some_and(|holder| self.parts.liveness.is_dead(holder));
         let takeover = dead.then_some(stored.lease.epoch);
         let claim = self
             .parts
@@ -151,12 +131,7 @@ impl LocalOrchestrator {
             return Ok(false);
         };
         // Read under the new lease: nobody else changes it from here on.
-        let fresh = self
-            .parts
-            .catalog
-            .operation(id)
-            .await?
-            .ok_or_else(|| unknown(id))?;
+        let fresh = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
         if fresh.operation.state.is_terminal() {
             self.parts.catalog.release_lease(&lease).await?;
             return Ok(false);
@@ -182,12 +157,7 @@ impl LocalOrchestrator {
 
     async fn watch_others(&self, id: &OperationId) -> Result<OperationStatus> {
         loop {
-            let stored = self
-                .parts
-                .catalog
-                .operation(id)
-                .await?
-                .ok_or_else(|| unknown(id))?;
+            let stored = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
             let state = stored.operation.state;
             if state.is_terminal() || state == OperationState::Detached {
                 return self.status(id).await;
@@ -208,9 +178,7 @@ impl LocalOrchestrator {
         };
         let last = sight.wait_for(ended).await.map(|sight| sight.clone());
         match last {
-            Ok(Sight {
-                stopped: Some(error), ..
-            }) => Err(error.into()),
+            Ok(Sight { stopped: Some(error), .. }) => Err(error.into()),
             Ok(_) => self.status(id).await,
             Err(closed) => {
                 let message = "the task that drove the operation ended unexpectedly; resume the operation";
@@ -228,10 +196,7 @@ fn busy(running: &StoredOperation) -> Error {
     let operation = &running.operation;
     let who = match &running.lease.holder {
         Some(holder) if running.lease.live => format!("run by {holder} since {}", operation.started_at),
-        _ => format!(
-            "begun at {} and interrupted; resume or cancel it",
-            operation.started_at
-        ),
+        _ => format!("begun at {} and interrupted; resume or cancel it", operation.started_at),
     };
     let message = format!(
         "workspace {} is busy with {} {}, {who}",
@@ -254,10 +219,7 @@ impl Orchestrator for LocalOrchestrator {
         let record = OperationRecord::submitted(request, self.parts.clock.now());
         for _ in 0..TAKEOVERS_MAX {
             let catalog = &self.parts.catalog;
-            match catalog
-                .create_operation(&record, &self.parts.holder, self.parts.lease_ttl)
-                .await?
-            {
+            match catalog.create_operation(&record, &self.parts.holder, self.parts.lease_ttl).await? {
                 Creation::Created(lease) => {
                     self.drive(lease, record.clone(), Event::Begun);
                     return self.status(&record.id).await;
@@ -275,42 +237,21 @@ impl Orchestrator for LocalOrchestrator {
                 }
             }
         }
-        Err(Error::new(
-            ErrorKind::Busy,
-            format!("workspace {} does not come free", record.workspace),
-        ))
+        Err(Error::new(ErrorKind::Busy, format!("workspace {} does not come free", record.workspace)))
     }
 
     async fn status(&self, id: &OperationId) -> Result<OperationStatus> {
-        let stored = self
-            .parts
-            .catalog
-            .operation(id)
-            .await?
-            .ok_or_else(|| unknown(id))?;
+        let stored = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
         let backup = match &stored.operation.backup {
-            Some(backup) => self
-                .parts
-                .catalog
-                .backup(backup)
-                .await?
-                .map(|stored| stored.backup),
+            Some(backup) => self.parts.catalog.backup(backup).await?.map(|stored| stored.backup),
             None => None,
         };
-        let holder = stored
-            .lease
-            .holder
-            .filter(|_| stored.lease.live)
-            .map(|holder| holder.to_string());
+        let holder = stored.lease.holder.filter(|_| stored.lease.live).map(|holder| holder.to_string());
         Ok(OperationStatus::new(stored.operation, holder, backup))
     }
 
     async fn wait(&self, id: &OperationId) -> Result<OperationStatus> {
-        if self.drives(id) {
-            self.watch_own(id).await
-        } else {
-            self.watch_others(id).await
-        }
+        if self.drives(id) { self.watch_own(id).await } else { self.watch_others(id).await }
     }
 
     fn events(&self) -> BoxStream<'static, OperationEvent> {

@@ -1,0 +1,87 @@
+//! One component in a running restore: its job, and the resource the job makes.
+
+use serde::{Deserialize, Serialize};
+
+use super::Turn;
+use super::backup::TRIES_MAX;
+use super::effect::{Effect, Outcome};
+use super::job::{JobEnd, JobRun, JobStep, backoff};
+use crate::clock::Timestamp;
+use crate::error::ErrorRecord;
+use crate::provider::{Issue, Readiness, RestoredResource};
+
+/// One component in a running restore.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct RestoreMember {
+    /// Its job.
+    pub run: JobRun,
+    /// How ready its resource is.
+    pub readiness: Option<Readiness>,
+    /// Whether its resource was removed again, or could not be.
+    pub undone: bool,
+    /// Failed tries of the step at hand.
+    pub misses: u32,
+    /// Do nothing with the resource before this time.
+    pub retry_at: Option<Timestamp>,
+}
+
+impl RestoreMember {
+    pub(super) fn resource(&self) -> Option<&RestoredResource> {
+        self.run.status.as_ref()?.restored.as_ref()
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        matches!(self.readiness, Some(Readiness::Available | Readiness::Initialized))
+    }
+
+    pub(super) fn fill(&self, now: Timestamp, turn: &mut Turn) {
+        if let Some(at) = self.run.wake_at() {
+            turn.wake(at);
+        }
+        turn.effects.extend(self.run.due());
+        let succeeded = self.run.step == JobStep::Ended(JobEnd::Succeeded);
+        let Some(resource) = self.resource().filter(|_| succeeded && !self.is_ready()) else {
+            return;
+        };
+        match self.retry_at.filter(|at| *at > now) {
+            Some(at) => turn.wake(at),
+            None => turn.effects.push(Effect::FinishRestore(resource.clone())),
+        }
+    }
+
+    /// The answer to finishing the resource; an error once it was tried too often.
+    pub(super) fn on_finished(
+        &mut self,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) -> Option<ErrorRecord> {
+        match result {
+            Ok(Outcome::Finished(Readiness::Pending)) => self.retry_at = Some(now.after(backoff(4))),
+            Ok(Outcome::Finished(readiness)) => self.readiness = Some(*readiness),
+            Ok(_) => {}
+            Err(error) => {
+                self.misses += 1;
+                self.retry_at = Some(now.after(backoff(self.misses)));
+                return (self.misses >= TRIES_MAX).then(|| error.clone());
+            }
+        }
+        None
+    }
+
+    /// The answer to discarding the resource; an issue once it was tried too often.
+    pub(super) fn on_discarded(
+        &mut self,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) -> Option<Issue> {
+        let Err(error) = result else {
+            self.undone = true;
+            return None;
+        };
+        self.misses += 1;
+        self.retry_at = Some(now.after(backoff(self.misses)));
+        self.undone = self.misses >= TRIES_MAX;
+        self.undone.then(|| Issue::new("not-undone", self.run.component().as_str(), error.to_string()))
+    }
+}
