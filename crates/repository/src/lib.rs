@@ -5,10 +5,12 @@
 //! - [`Repository`]: keys, index, packs, snapshots, locks and our own records on top of a store.
 //! - [`BlobWriter`]: turns blobs into verified packs in the order pack, index, snapshot.
 //! - [`tree`]: the directory listings inside tree blobs.
+//! - [`check`]: proves a repository whole, to a stated depth.
 //!
 //! Stock restic reads every repository this crate writes, and this crate reads and extends restic's.
 
 mod blob;
+pub mod check;
 mod clock;
 mod compression;
 mod config;

@@ -8,4 +8,4 @@ mod locate;
 pub(crate) use cache::TreeCache;
 pub use diff::{Change, Difference};
 pub use entries::SnapshotEntry;
-pub(crate) use locate::{Root, locate, path_of};
+pub(crate) use locate::{locate, names, path_of};

@@ -2,11 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{StreamExt, stream};
 
 use super::table::Table;
+use super::file::IndexedBlob;
 use super::{Index, IndexFile};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::repository::Repository;
@@ -17,34 +18,51 @@ const AT_ONCE: usize = 4;
 const ATTEMPTS: usize = 3;
 
 pub(crate) async fn load(repository: &Repository) -> Result<Index> {
+    let mut damaged = Vec::new();
+    let index = load_readable(repository, &mut damaged).await?;
+    damaged.into_iter().next().map_or(Ok(index), Err)
+}
+
+/// Loads what can be loaded, and adds the errors of damaged index files to `damaged`.
+pub(crate) async fn load_readable(repository: &Repository, damaged: &mut Vec<Error>) -> Result<Index> {
     let mut attempt = 1;
     loop {
-        match try_load(repository).await {
+        damaged.clear();
+        match try_load(repository, damaged).await {
             Err(error) if *error.kind() == ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
             result => return result.map(Index::new),
         }
     }
 }
 
-async fn try_load(repository: &Repository) -> Result<Table> {
+async fn try_load(repository: &Repository, damaged: &mut Vec<Error>) -> Result<Table> {
     let ids = repository.list_files(FileKind::Index).await?;
-    let mut files = stream::iter(ids.into_iter().map(|(id, _)| async move {
-        let json = repository.load_file(FileKind::Index, id).await?;
-        repository.blocking(move |_| IndexFile::from_json(&FileKind::Index.key(&id), &json)).await.map(|file| (id, file))
-    }))
-    .buffer_unordered(AT_ONCE);
+    let mut files = stream::iter(ids.into_iter().map(|(id, _)| async move { (id, load_file(repository, id).await) }))
+        .buffer_unordered(AT_ONCE);
     let mut table = Table::default();
     let mut superseded = HashSet::new();
     let mut packs_of: HashMap<Id, std::ops::Range<u32>> = HashMap::new();
-    while let Some((id, file)) = files.try_next().await? {
+    while let Some((id, file)) = files.next().await {
+        let file = match file {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
+                damaged.push(error);
+                continue;
+            }
+            file => file?,
+        };
         let first = table.pack_count();
         superseded.extend(file.supersedes);
         for pack in file.packs {
-            table.load_pack(pack.id, pack.blobs.iter().map(super::file::IndexedBlob::entry));
+            table.load_pack(pack.id, pack.blobs.iter().map(IndexedBlob::entry));
         }
         packs_of.insert(id, first..table.pack_count());
     }
     let dropped = superseded.iter().filter_map(|id| packs_of.get(id)).flat_map(Clone::clone).collect();
     table.seal(&dropped);
     Ok(table)
+}
+
+async fn load_file(repository: &Repository, id: Id) -> Result<IndexFile> {
+    let json = repository.load_file(FileKind::Index, id).await?;
+    repository.blocking(move |_| IndexFile::from_json(&FileKind::Index.key(&id), &json)).await
 }

@@ -146,3 +146,87 @@ impl fmt::Debug for Lock {
         f.debug_struct("Lock").field("state", &*self.state.borrow()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock;
+    use crate::credentials::Credentials;
+    use crate::origin::Origin;
+    use crate::store::Store;
+    use crate::time::Timestamp;
+
+    async fn repository() -> Repository {
+        let credentials = Credentials::generate().unwrap().0;
+        Repository::init(Store::memory(), &credentials, Origin::detect()).await.unwrap()
+    }
+
+    /// Leaves an exclusive lock as another process, perhaps on another host, would have written it.
+    async fn leave(repository: &Repository, change: impl FnOnce(&mut LockRecord)) {
+        let mut record = LockRecord::new(repository.origin(), true);
+        change(&mut record);
+        repository.save_file(FileKind::Lock, serde_json::to_vec(&record).unwrap()).await.unwrap();
+    }
+
+    async fn locks(repository: &Repository) -> usize {
+        repository.list_files(FileKind::Lock).await.unwrap().len()
+    }
+
+    #[tokio::test]
+    async fn the_lock_of_a_dead_process_on_this_host_is_removed_at_once() {
+        let repository = repository().await;
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        child.wait().unwrap();
+        leave(&repository, |record| record.pid = dead).await;
+        let lock = repository.lock(LockMode::Exclusive).await.unwrap();
+        assert_eq!(locks(&repository).await, 1);
+        lock.release().await.unwrap();
+        assert_eq!(locks(&repository).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_living_holder_is_named() {
+        let repository = repository().await;
+        leave(&repository, |record| record.username = "ada".to_owned()).await;
+        let refused = repository.lock(LockMode::Shared).await.unwrap_err();
+        let message = refused.to_string();
+        assert!(message.contains("exclusively locked by ada, process ") && message.contains(" since 2"), "{message}");
+        assert_eq!(locks(&repository).await, 1, "the refused lock is gone, the other stays");
+    }
+
+    #[tokio::test]
+    async fn a_lock_of_another_host_counts_until_it_is_half_an_hour_old() {
+        let repository = repository().await;
+        leave(&repository, |record| record.hostname = "elsewhere".to_owned()).await;
+        let refused = repository.lock(LockMode::Shared).await.unwrap_err();
+        assert!(matches!(refused.kind(), ErrorKind::Locked { host, .. } if host == "elsewhere"), "{refused}");
+        for (id, _) in repository.list_files(FileKind::Lock).await.unwrap() {
+            repository.store().delete(&FileKind::Lock.key(&id)).await.unwrap();
+        }
+        leave(&repository, |record| {
+            record.hostname = "elsewhere".to_owned();
+            record.time = Timestamp::new(clock::now().seconds - 31 * 60, 0);
+        })
+        .await;
+        repository.lock(LockMode::Exclusive).await.unwrap().release().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_damaged_lock_stops_us_with_its_name() {
+        let repository = repository().await;
+        let object = FileKind::Lock.key(&Id::of(b"half"));
+        repository.store().put_new(&object, "half a".into()).await.unwrap();
+        let refused = repository.lock(LockMode::Shared).await.unwrap_err();
+        assert!(matches!(refused.kind(), ErrorKind::Corrupt { object: named } if *named == object));
+    }
+
+    #[tokio::test]
+    async fn a_dropped_lock_is_removed_without_waiting() {
+        let repository = repository().await;
+        drop(repository.lock(LockMode::Shared).await.unwrap());
+        while locks(&repository).await > 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+}

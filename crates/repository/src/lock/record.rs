@@ -21,11 +21,11 @@ pub(super) struct LockRecord {
     pub(super) time: Timestamp,
     pub(super) exclusive: bool,
     #[serde(default)]
-    hostname: String,
+    pub(super) hostname: String,
     #[serde(default)]
-    username: String,
+    pub(super) username: String,
     #[serde(default)]
-    pid: u32,
+    pub(super) pid: u32,
     #[serde(default)]
     uid: u32,
     #[serde(default)]

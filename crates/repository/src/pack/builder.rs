@@ -3,11 +3,11 @@
 use bytes::Bytes;
 
 use super::header::append_header;
-use super::{MAX_HEADER, PackEntry, header_length, parse_header};
+use super::{MAX_HEADER, PackEntry, verify_pack};
 use crate::crypto::SealingKey;
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::sealed::{SealedBlob, open_blob};
+use crate::sealed::SealedBlob;
 
 /// Bytes a header takes per blob at most.
 const ENTRY: usize = 41;
@@ -63,27 +63,11 @@ impl PackBuilder {
     /// blob. Faulty memory or a faulty compressor is caught here and not years later.
     pub(crate) fn finish(mut self, key: &SealingKey) -> Result<FinishedPack> {
         append_header(key, &self.entries, &mut self.bytes)?;
-        verify(key, &self.bytes, &self.entries).map_err(|fault| Error::corrupt("a pack about to be written", fault))?;
+        verify_pack(key, &self.bytes, &self.entries).map_err(|fault| {
+            Error::corrupt("a pack about to be written", format!("{fault}; check the memory of this machine"))
+        })?;
         Ok(FinishedPack { id: Id::of(&self.bytes), bytes: self.bytes.into(), entries: self.entries })
     }
-}
-
-fn verify(key: &SealingKey, pack: &[u8], expected: &[PackEntry]) -> Result<(), String> {
-    let size = u64::try_from(pack.len()).unwrap_or(u64::MAX);
-    let length = header_length(pack, size)?;
-    let end = pack.len().saturating_sub(4);
-    let sealed = pack.get(end.saturating_sub(length)..end).ok_or("it has no header")?;
-    if parse_header(key, sealed, size)? != expected {
-        return Err("its header differs from what was packed; check the memory of this machine".to_owned());
-    }
-    for entry in expected {
-        let location = entry.at(entry.id);
-        let range = usize::try_from(location.offset).ok().zip(usize::try_from(location.end()).ok());
-        let sealed = range.and_then(|(start, end)| pack.get(start..end)).ok_or("a blob lies outside it")?;
-        open_blob(key, entry.kind, &entry.id, &location, sealed)
-            .map_err(|fault| format!("blob {}: {fault}; check the memory of this machine", entry.id))?;
-    }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -107,11 +91,11 @@ mod tests {
         let entries = builder.entries.clone();
         let mut bytes = builder.bytes.clone();
         append_header(&key, &entries, &mut bytes).unwrap();
-        verify(&key, &bytes, &entries).unwrap();
+        verify_pack(&key, &bytes, &entries).unwrap();
         for at in (0..bytes.len()).step_by(7) {
             let mut changed = bytes.clone();
             changed[at] ^= 0x10;
-            assert!(verify(&key, &changed, &entries).is_err(), "byte {at}");
+            assert!(verify_pack(&key, &changed, &entries).is_err(), "byte {at}");
         }
         builder.push(&mistaken).unwrap();
         assert!(builder.finish(&key).is_err());

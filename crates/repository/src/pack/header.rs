@@ -11,6 +11,10 @@ pub(crate) const MAX_HEADER: usize = 16 << 20;
 /// Bytes of the length field.
 const LENGTH: usize = 4;
 const ID: usize = 32;
+/// Bytes of a header entry without and with the plaintext length, and of seal and length field.
+const ENTRY: u64 = 1 + 4 + 32;
+const COMPRESSED_ENTRY: u64 = ENTRY + 4;
+const FIXED: u64 = 32 + 4;
 
 /// Appends the sealed header and its length to `pack`.
 pub(super) fn append_header(key: &SealingKey, entries: &[PackEntry], pack: &mut Vec<u8>) -> Result<()> {
@@ -39,6 +43,14 @@ pub(super) fn append_header(key: &SealingKey, entries: &[PackEntry], pack: &mut 
     let length = u32::try_from(pack.len() - start).unwrap_or(u32::MAX);
     pack.extend_from_slice(&length.to_le_bytes());
     Ok(())
+}
+
+/// The length of a pack that holds exactly `entries`.
+pub(crate) fn pack_length(entries: &[PackEntry]) -> u64 {
+    let entry = |entry: &PackEntry| {
+        u64::from(entry.length) + if entry.uncompressed_length.is_some() { COMPRESSED_ENTRY } else { ENTRY }
+    };
+    entries.iter().map(entry).sum::<u64>() + FIXED
 }
 
 /// The length of the sealed header, from the last bytes of a pack of `size` bytes.
@@ -120,6 +132,7 @@ mod tests {
         let sealed = &pack[pack.len() - LENGTH - length..pack.len() - LENGTH];
         assert_eq!(parse_header(&key, sealed, size).unwrap(), entries);
         assert!(parse_header(&key, sealed, size + 1).is_err());
+        assert_eq!(pack_length(&entries), size);
     }
 
     proptest! {

@@ -4,10 +4,13 @@ mod builder;
 mod header;
 
 pub(crate) use builder::{FinishedPack, PackBuilder};
-pub(crate) use header::{MAX_HEADER, header_length, parse_header};
+pub(crate) use header::pack_length;
+use header::{MAX_HEADER, header_length, parse_header};
 
 use crate::blob::{BlobKind, BlobLocation};
+use crate::crypto::SealingKey;
 use crate::id::Id;
+use crate::sealed::open_blob;
 
 /// One blob of a pack.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,4 +31,23 @@ impl PackEntry {
             uncompressed_length: self.uncompressed_length,
         }
     }
+}
+
+/// Reads a whole pack: its header must list exactly `expected`, and every blob must open to what its name says.
+pub(crate) fn verify_pack(key: &SealingKey, pack: &[u8], expected: &[PackEntry]) -> Result<(), String> {
+    let size = u64::try_from(pack.len()).unwrap_or(u64::MAX);
+    let length = header_length(pack, size)?;
+    let end = pack.len().saturating_sub(4);
+    let sealed = pack.get(end.saturating_sub(length)..end).ok_or("it has no header")?;
+    if parse_header(key, sealed, size)? != expected {
+        return Err("its header lists other blobs than expected".to_owned());
+    }
+    for entry in expected {
+        let location = entry.at(entry.id);
+        let range = usize::try_from(location.offset).ok().zip(usize::try_from(location.end()).ok());
+        let sealed = range.and_then(|(start, end)| pack.get(start..end)).ok_or("a blob lies outside it")?;
+        open_blob(key, entry.kind, &entry.id, &location, sealed)
+            .map_err(|fault| format!("{} blob {}: {fault}", entry.kind.name(), entry.id))?;
+    }
+    Ok(())
 }

@@ -1,0 +1,218 @@
+//! Reading one file, once or until it holds still.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use stillpoint_localfs::{Directory, Entry, JobStack, Metadata, OpenFile};
+
+use super::chunker::Chunker;
+use super::node::describe;
+use super::summary::Novelty;
+use super::walk::{Finished, Job, Place, Walk, guard};
+use crate::blob::BlobKind;
+use crate::error::{Error, Result};
+use crate::id::Id;
+use crate::issue::{Issue, IssueKind};
+use crate::tree::Node;
+
+/// How often a file that changes while it is read is read again before it counts as torn.
+const ATTEMPTS: usize = 3;
+
+/// A file to read.
+#[derive(Debug)]
+pub(super) struct FileJob {
+    place: Place,
+    directory: Arc<Directory>,
+    name: OsString,
+    path: PathBuf,
+    novelty: Novelty,
+}
+
+/// A chunk of a large file for whichever worker is free.
+#[derive(Debug)]
+pub(super) struct ChunkJob {
+    data: Vec<u8>,
+    number: usize,
+    reading: Arc<Reading>,
+}
+
+/// One pass over a file whose chunks may still be on their way to the repository.
+#[derive(Debug)]
+struct Reading {
+    content: Mutex<Vec<Option<Id>>>,
+    /// Chunks not yet stored, and one for the pass itself.
+    remaining: AtomicUsize,
+    /// Set when the pass is the one that counts.
+    verdict: Mutex<Option<Verdict>>,
+}
+
+/// What becomes of a file when its last chunk is stored.
+#[derive(Debug)]
+struct Verdict {
+    place: Place,
+    node: Node,
+    metadata: Metadata,
+    novelty: Novelty,
+    torn: bool,
+}
+
+/// Why a pass over a file ended early.
+enum Interruption {
+    /// The file cannot be read; others can.
+    File(stillpoint_localfs::Error),
+    /// The backup cannot go on.
+    Backup(Error),
+}
+
+impl FileJob {
+    pub(super) fn new(place: Place, directory: &Arc<Directory>, entry: &Entry, earlier: Option<&Node>) -> Self {
+        let path = place.directory.path.join(&entry.name);
+        let known = earlier.is_some_and(|node| node.content.is_some());
+        let novelty = if known { Novelty::Changed } else { Novelty::New };
+        Self { place, directory: Arc::clone(directory), name: entry.name.clone(), path, novelty }
+    }
+}
+
+impl Walk {
+    pub(super) fn file(&self, job: FileJob, stack: &JobStack<Job>) -> Result<()> {
+        self.progress.started(&job.path);
+        let place = job.place.clone();
+        match self.read_until_still(&job, stack) {
+            Ok((reading, verdict)) => {
+                *guard(&reading.verdict) = Some(verdict);
+                self.chunk_done(&reading)
+            }
+            Err(Interruption::Backup(error)) => Err(error),
+            Err(Interruption::File(error)) => {
+                if !error.is_not_found() {
+                    self.totals.skip(Issue::unreadable(&job.path, &error));
+                }
+                self.progress.finished(1);
+                self.deliver(place, Finished::left_out())
+            }
+        }
+    }
+
+    pub(super) fn chunk(&self, job: ChunkJob) -> Result<()> {
+        let stored = self.sink.store(BlobKind::Data, &job.data);
+        self.chunks_waiting.fetch_sub(1, Ordering::Relaxed);
+        job.reading.put(job.number, stored?);
+        self.chunk_done(&job.reading)
+    }
+
+    fn read_until_still(&self, job: &FileJob, stack: &JobStack<Job>) -> Result<(Arc<Reading>, Verdict), Interruption> {
+        let mut attempt = 1;
+        loop {
+            let mut file = job.directory.open_file(&job.name).map_err(Interruption::File)?;
+            let metadata = *file.metadata();
+            let reading = Arc::new(Reading::default());
+            let bytes = self.read(&mut file, &reading, attempt == 1, stack)?;
+            let changed = file.changed().map_err(Interruption::File)? || bytes != metadata.size;
+            if changed && attempt < ATTEMPTS {
+                attempt += 1;
+                continue;
+            }
+            let mut node = describe(job.name.as_bytes(), &metadata, &self.owners);
+            node.extended_attributes = self.attributes(&job.path, file.extended_attributes());
+            node.size = bytes;
+            let place = job.place.clone();
+            let verdict = Verdict { place, node, metadata, novelty: job.novelty, torn: changed };
+            return Ok((reading, verdict));
+        }
+    }
+
+    /// Reads a file to its end and returns its length; its chunks may still be on their way.
+    fn read(
+        &self,
+        file: &mut OpenFile,
+        reading: &Arc<Reading>,
+        first: bool,
+        stack: &JobStack<Job>,
+    ) -> Result<u64, Interruption> {
+        let metadata = *file.metadata();
+        if let Some(content) = self.linked_content(&metadata) {
+            *guard(&reading.content) = content.into_iter().map(Some).collect();
+            self.progress.advanced(metadata.size);
+            return Ok(metadata.size);
+        }
+        let mut total = 0;
+        let mut chunker = Chunker::new(&mut *file, metadata.size);
+        loop {
+            let chunk = match chunker.next() {
+                Ok(Some(chunk)) => chunk,
+                Ok(None) => return Ok(total),
+                Err(error) => {
+                    drop(chunker);
+                    return Err(Interruption::File(file.read_error(error)));
+                }
+            };
+            let length = chunk.len() as u64;
+            total += length;
+            self.totals.read(length);
+            self.store_chunk(chunk, length < metadata.size, reading, stack).map_err(Interruption::Backup)?;
+            if first {
+                self.progress.advanced(length);
+            }
+        }
+    }
+
+    /// Stores a chunk here, or leaves one of several to another worker if few enough are waiting.
+    fn store_chunk(&self, data: Vec<u8>, several: bool, reading: &Arc<Reading>, stack: &JobStack<Job>) -> Result<()> {
+        let number = reading.reserve();
+        if several && self.chunks_waiting.fetch_add(1, Ordering::Relaxed) < self.chunks_waiting_max {
+            reading.remaining.fetch_add(1, Ordering::Relaxed);
+            stack.push(Job::Chunk(ChunkJob { data, number, reading: Arc::clone(reading) }));
+            return Ok(());
+        }
+        if several {
+            self.chunks_waiting.fetch_sub(1, Ordering::Relaxed);
+        }
+        reading.put(number, self.sink.store(BlobKind::Data, &data)?);
+        Ok(())
+    }
+
+    /// Completes the file if this was the last thing it waited for.
+    fn chunk_done(&self, reading: &Reading) -> Result<()> {
+        if reading.remaining.fetch_sub(1, Ordering::AcqRel) != 1 {
+            return Ok(());
+        }
+        let Some(verdict) = guard(&reading.verdict).take() else { return Ok(()) };
+        let Verdict { place, mut node, metadata, novelty, torn } = verdict;
+        let content: Vec<Id> = guard(&reading.content).drain(..).flatten().collect();
+        if torn {
+            let path = place.directory.path.join(crate::browse::path_of(&node.name));
+            let message = format!("it changed each of the {ATTEMPTS} times it was read");
+            self.totals.note(Issue::new(path, IssueKind::Torn, message));
+        } else {
+            self.remember_content(&metadata, &content);
+        }
+        node.content = Some(content);
+        self.totals.file(novelty, node.size);
+        self.progress.finished(1);
+        self.deliver(place, Finished { node: Some(node), as_before: false })
+    }
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        Self { content: Mutex::default(), remaining: AtomicUsize::new(1), verdict: Mutex::default() }
+    }
+}
+
+impl Reading {
+    /// Makes room for the next chunk.
+    fn reserve(&self) -> usize {
+        let mut content = guard(&self.content);
+        content.push(None);
+        content.len() - 1
+    }
+
+    fn put(&self, number: usize, id: Id) {
+        if let Some(place) = guard(&self.content).get_mut(number) {
+            *place = Some(id);
+        }
+    }
+}

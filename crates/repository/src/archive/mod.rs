@@ -1,0 +1,18 @@
+//! Backing a directory up into a snapshot.
+//!
+//! The directory is walked depth first by several workers. Each worker lists directories, reads and cuts files, hashes,
+//! compresses and seals; the [`BlobWriter`](crate::BlobWriter) packs and uploads behind them, and makes them wait when
+//! too much is on its way. A file whose size, times and inode are those of the parent snapshot is not opened.
+
+mod chunker;
+mod directory;
+mod file;
+mod node;
+mod options;
+mod run;
+mod sink;
+mod summary;
+mod walk;
+
+pub use options::{BackupOptions, BackupSource, Parent};
+pub use summary::BackupSummary;

@@ -1,0 +1,95 @@
+//! What to back up, and how.
+
+use std::path::{Path, PathBuf};
+
+use stillpoint_localfs::Rules;
+
+use crate::id::Id;
+use crate::time::Timestamp;
+use crate::writer::WriterOptions;
+
+/// The directory to back up, and what the snapshot calls it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BackupSource {
+    /// Where the directory is now.
+    pub root: PathBuf,
+    /// The absolute path the snapshot records; later backups of the same path find this one as their parent.
+    pub stored_path: PathBuf,
+    /// The host the snapshot records; this machine if `None`.
+    pub hostname: Option<String>,
+}
+
+impl BackupSource {
+    /// The directory at `root`, recorded under its own path made absolute.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        let root = root.into();
+        let stored_path = std::path::absolute(&root).unwrap_or_else(|_no_current_directory| root.clone());
+        Self { root, stored_path, hostname: None }
+    }
+
+    /// Records another absolute path, such as the one the directory has inside its workspace.
+    #[must_use]
+    pub fn stored_as(mut self, path: impl AsRef<Path>) -> Self {
+        self.stored_path = Path::new("/").join(path);
+        self
+    }
+
+    /// Records another host.
+    #[must_use]
+    pub fn on_host(mut self, hostname: impl Into<String>) -> Self {
+        self.hostname = Some(hostname.into());
+        self
+    }
+}
+
+/// Which earlier snapshot unchanged files are recognised by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Parent {
+    /// The newest one of the same host and path.
+    #[default]
+    Newest,
+    /// None: every file is read. What is stored already is still not stored again.
+    None,
+    /// This one.
+    Snapshot(Id),
+}
+
+/// How to back up.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BackupOptions {
+    /// Labels of the snapshot.
+    pub tags: Vec<String>,
+    /// The time the snapshot records; the time the backup began if `None`.
+    pub time: Option<Timestamp>,
+    /// The earlier snapshot to build on.
+    pub parent: Parent,
+    /// What is left out.
+    pub rules: Rules,
+    /// Whether other file systems mounted below the source are left out. On by default.
+    pub one_file_system: bool,
+    /// Files larger than this many bytes are left out.
+    pub file_bytes_max: Option<u64>,
+    /// Threads that read and seal; as many as there are processors, at most 8, if `None`.
+    pub workers: Option<usize>,
+    /// Sizes of packs and uploads at once.
+    pub writer: WriterOptions,
+}
+
+impl Default for BackupOptions {
+    fn default() -> Self {
+        Self {
+            tags: Vec::new(),
+            time: None,
+            parent: Parent::default(),
+            rules: Rules::new(),
+            one_file_system: true,
+            file_bytes_max: None,
+            workers: None,
+            // Two packs on their way and one being filled stay within the memory a small machine can spare.
+            writer: WriterOptions::default().with_pack_sizes(16 << 20, 4 << 20),
+        }
+    }
+}

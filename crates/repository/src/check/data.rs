@@ -1,0 +1,68 @@
+//! Reading packs and every blob in them.
+
+use futures::{StreamExt, stream};
+use tokio::sync::Semaphore;
+
+use super::packs::SizedPack;
+use super::report::is_damage;
+use super::{CheckDepth, CheckOptions, CheckProgress, CheckReport, ProblemKind, VerifiedDepth};
+use crate::error::{Error, Result};
+use crate::file::FileKind;
+use crate::id::Id;
+use crate::pack::verify_pack;
+use crate::repository::Repository;
+
+/// Memory for packs being read, in MiB; a larger pack is read alone.
+const MEMORY_MIB: u32 = 96;
+const AT_ONCE: usize = 8;
+const MIB: u64 = 1 << 20;
+
+/// Reads the packs that the depth selects.
+pub(super) async fn read(
+    repository: &Repository,
+    mut packs: Vec<SizedPack>,
+    options: &CheckOptions,
+    mut progress: CheckProgress,
+    report: &mut CheckReport,
+) -> Result<()> {
+    packs.retain(|pack| options.depth.selects(&pack.id));
+    progress.packs_to_read = u64::try_from(packs.len()).unwrap_or(u64::MAX);
+    progress.bytes_to_read = packs.iter().map(|pack| pack.size).sum();
+    let memory = Semaphore::new(usize::try_from(MEMORY_MIB).unwrap_or(usize::MAX));
+    let mut reads = stream::iter(packs.into_iter().map(|pack| read_pack(repository, pack, &memory))).buffer_unordered(AT_ONCE);
+    while let Some((id, size, outcome)) = reads.next().await {
+        match outcome {
+            Err(error) if is_damage(&error) => report.add(ProblemKind::Pack, FileKind::Pack.key(&id), error),
+            outcome => outcome?,
+        }
+        progress.packs_read += 1;
+        progress.bytes_read += size;
+        options.report(progress);
+    }
+    report.packs_read = progress.packs_read;
+    report.bytes_read = progress.bytes_read;
+    report.depth = match options.depth {
+        CheckDepth::Structure => VerifiedDepth::Sized,
+        CheckDepth::ReadPart { parts: 2.., .. } => VerifiedDepth::PartlyRead,
+        CheckDepth::ReadPart { .. } | CheckDepth::ReadAll => VerifiedDepth::Read,
+    };
+    Ok(())
+}
+
+async fn read_pack(repository: &Repository, pack: SizedPack, memory: &Semaphore) -> (Id, u64, Result<()>) {
+    let SizedPack { id, size, entries } = pack;
+    let share = u32::try_from(size / MIB + 1).unwrap_or(MEMORY_MIB).min(MEMORY_MIB);
+    let outcome = async {
+        let _share = memory.acquire_many(share).await.map_err(Error::cancelled)?;
+        let object = FileKind::Pack.key(&id);
+        let bytes = repository.store().get(&object, size).await?;
+        let verify = move |repository: &Repository| {
+            if Id::of(&bytes) != id {
+                return Err(Error::corrupt(object, "its bytes do not match its name"));
+            }
+            verify_pack(repository.key(), &bytes, &entries).map_err(|fault| Error::corrupt(object, fault))
+        };
+        repository.blocking(verify).await
+    };
+    (id, size, outcome.await)
+}

@@ -1,0 +1,82 @@
+//! Recognising what an earlier run, or somebody else, already put in place.
+
+use std::io::Read;
+use std::path::Path;
+
+use stillpoint_localfs::{Attributes, FileId, FileKind, Landing, OpenFile};
+
+use super::attributes::stamp;
+use super::scan::Scan;
+use crate::blob::BlobKind;
+use crate::id::Id;
+use crate::tree::Node;
+
+/// What stands where a file shall be restored.
+pub(super) enum Standing {
+    /// Nothing, or something that will be replaced.
+    Free,
+    /// The very file.
+    Complete(FileId),
+    /// Something else that is to be kept.
+    Taken,
+}
+
+impl Scan {
+    /// Looks at the place of a file. Content is trusted only if size and time fit and every piece hashes to its name.
+    pub(super) fn standing(
+        &self,
+        path: &Path,
+        node: &Node,
+        size: u64,
+        attributes: &Attributes,
+    ) -> stillpoint_localfs::Result<Standing> {
+        if !self.may_hold_entries() {
+            return Ok(Standing::Free);
+        }
+        let merging = self.landing == Landing::Merge;
+        let otherwise = if merging { Standing::Taken } else { Standing::Free };
+        let Some(found) = self.restore.extractor.existing(path)? else { return Ok(Standing::Free) };
+        if found.kind != FileKind::File || found.size != size || found.modified != stamp(node.mtime) {
+            return Ok(otherwise);
+        }
+        let mut file = self.restore.extractor.open_existing(path)?;
+        if self.content_is(&mut file, node.content.as_deref().unwrap_or_default())? {
+            let attributes = (!merging).then_some(attributes);
+            return Ok(Standing::Complete(self.restore.extractor.adopt(&file, attributes)));
+        }
+        Ok(otherwise)
+    }
+
+    /// Whether a link stands in place, target and all.
+    pub(super) fn link_stands(&self, path: &Path, target: &Path) -> stillpoint_localfs::Result<bool> {
+        if !self.may_hold_entries() {
+            return Ok(false);
+        }
+        let is_link = self.restore.extractor.existing(path)?.is_some_and(|found| found.kind == FileKind::Symlink);
+        Ok(is_link && self.restore.extractor.existing_link(path)? == target.as_os_str())
+    }
+
+    /// Whether a pipe, socket or device stands in place.
+    pub(super) fn special_stands(&self, path: &Path, kind: FileKind, device: u64) -> stillpoint_localfs::Result<bool> {
+        if !self.may_hold_entries() {
+            return Ok(false);
+        }
+        let found = self.restore.extractor.existing(path)?;
+        Ok(found.is_some_and(|found| found.kind == kind && found.special_device == device))
+    }
+
+    fn content_is(&self, file: &mut OpenFile, content: &[Id]) -> stillpoint_localfs::Result<bool> {
+        let mut piece = Vec::new();
+        for id in content {
+            let Some(location) = self.restore.index.locate(BlobKind::Data, id) else { return Ok(false) };
+            piece.clear();
+            let limit = u64::from(location.plaintext_length());
+            let read = file.by_ref().take(limit).read_to_end(&mut piece);
+            read.map_err(|error| file.read_error(error))?;
+            if Id::of(&piece) != *id {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,95 @@
+//! A file some of whose content is still to come.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use stillpoint_localfs::{Attributes, Extractor, FileId, FileWriter};
+
+/// A file being restored. Its pieces may be written in any order and from several threads.
+#[derive(Debug)]
+pub(super) struct PendingFile {
+    path: PathBuf,
+    size: u64,
+    attributes: Attributes,
+    /// The inode it shares with other names, if it has any.
+    pub(super) link: Option<(u64, u64)>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    writer: Option<FileWriter>,
+    remaining: usize,
+    given_up: bool,
+}
+
+impl PendingFile {
+    /// A file of `pieces` pieces with `size` bytes altogether. Nothing is created before the first piece comes.
+    pub(super) fn new(path: PathBuf, size: u64, pieces: usize, attributes: Attributes, link: Option<(u64, u64)>) -> Self {
+        let state = State { writer: None, remaining: pieces, given_up: false };
+        Self { path, size, attributes, link, state: Mutex::new(state) }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Writes one piece. The last one completes the file and gives it its name: then the answer is its identity.
+    ///
+    /// A file that failed is given up: its temporary file is removed and further pieces are ignored.
+    pub(super) fn write(
+        &self,
+        extractor: &Extractor,
+        offset: u64,
+        data: &[u8],
+    ) -> stillpoint_localfs::Result<Option<FileId>> {
+        let mut state = self.lock();
+        if state.given_up {
+            return Ok(None);
+        }
+        let written = self.write_piece(&mut state, extractor, offset, data);
+        if written.is_err() {
+            state.given_up = true;
+            state.writer = None;
+        }
+        written
+    }
+
+    /// Completes a file that has no content.
+    pub(super) fn write_empty(&self, extractor: &Extractor) -> stillpoint_localfs::Result<FileId> {
+        extractor.create_file(&self.path, 0)?.finish(&self.attributes)
+    }
+
+    /// Gives the file up because a piece of it is lost. Answers whether it was still under way.
+    pub(super) fn give_up(&self) -> bool {
+        let mut state = self.lock();
+        state.writer = None;
+        !std::mem::replace(&mut state.given_up, true)
+    }
+
+    fn write_piece(
+        &self,
+        state: &mut State,
+        extractor: &Extractor,
+        offset: u64,
+        data: &[u8],
+    ) -> stillpoint_localfs::Result<Option<FileId>> {
+        let mut writer = match state.writer.take() {
+            Some(writer) => writer,
+            None => extractor.create_file(&self.path, self.size)?,
+        };
+        writer.write_at(offset, data)?;
+        state.remaining -= 1;
+        if state.remaining == 0 {
+            return writer.finish(&self.attributes).map(Some);
+        }
+        // Many files may be under way; only those being written hold a descriptor.
+        writer.park();
+        state.writer = Some(writer);
+        Ok(None)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,180 @@
+//! A restore from snapshot to finished target.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use stillpoint_localfs::{Extractor, FileId, Landing};
+use tokio::runtime::Handle;
+
+use super::attributes::attributes;
+use super::fetch::Window;
+use super::include::Include;
+use super::links::Links;
+use super::scan::Scan;
+use super::summary::{Totals, add};
+use super::{RestoreOptions, RestoreSummary};
+use crate::browse::{TreeCache, locate};
+use crate::cancellation::Cancellation;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::Id;
+use crate::index::Index;
+use crate::issue::fatal;
+use crate::lock::{Lock, LockMode};
+use crate::progress::Progress;
+use crate::repository::Repository;
+
+/// What all tasks of a restore share.
+#[derive(Debug)]
+pub(super) struct Restore {
+    pub(super) repository: Repository,
+    pub(super) extractor: Extractor,
+    pub(super) index: Index,
+    pub(super) runtime: Handle,
+    pub(super) progress: Arc<dyn Progress>,
+    pub(super) cancellation: Cancellation,
+    pub(super) totals: Totals,
+    /// Files with several names that stand complete.
+    linked: Mutex<HashMap<(u64, u64), FileId>>,
+}
+
+impl Repository {
+    /// Restores a snapshot into the directory `target` and returns when everything is durable.
+    ///
+    /// Entries that cannot be restored are listed in the summary. A restore that fails or is killed leaves only whole
+    /// files under final names, and a marker; the same call with the same options takes it up, keeps what is complete,
+    /// and does the rest.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such snapshot, `AlreadyExists` if the target is not empty or another restore works in
+    /// it, `NoSpace`, `Corrupt` if index or top of the snapshot are damaged, `Locked`, `Cancelled`, or the store's
+    /// failure.
+    pub async fn restore(
+        &self,
+        snapshot: &Id,
+        target: &Path,
+        options: RestoreOptions,
+        progress: Arc<dyn Progress>,
+        cancellation: &Cancellation,
+    ) -> Result<RestoreSummary> {
+        let cancellation = cancellation.child();
+        let _stop_tasks = cancellation.on_drop();
+        cancellation.check()?;
+        let lock = lock_if_possible(self).await?;
+        let run = Box::pin(run(self, snapshot, target, options, progress, &cancellation));
+        let outcome = match &lock {
+            Some(lock) => tokio::select! {
+                outcome = run => outcome,
+                lost = lock.lost() => Err(lost),
+            },
+            None => run.await,
+        };
+        cancellation.cancel();
+        if let Some(Err(error)) = async { Some(lock?.release().await) }.await {
+            tracing::warn!(%error, "the repository lock stays until it is stale");
+        }
+        outcome
+    }
+}
+
+/// A restore must be possible from a store that may only be read; then nothing keeps a prune from running meanwhile.
+async fn lock_if_possible(repository: &Repository) -> Result<Option<Lock>> {
+    match repository.lock(LockMode::Shared).await {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied) => {
+            tracing::warn!(%error, "restoring without a lock");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn run(
+    repository: &Repository,
+    snapshot: &Id,
+    target: &Path,
+    options: RestoreOptions,
+    progress: Arc<dyn Progress>,
+    cancellation: &Cancellation,
+) -> Result<RestoreSummary> {
+    let include = Include::new(&options.include)?;
+    let snapshot = repository.load_snapshot(snapshot).await?;
+    let index = repository.index().await?;
+    let mut trees = TreeCache::new(repository.clone());
+    let root = locate(&mut trees, &snapshot).await?;
+    let landing = options.extract.landing;
+    let target = target.to_path_buf();
+    let extractor = repository
+        .blocking(move |_| Extractor::open(&target, &options.id, options.extract).map_err(fatal))
+        .await?;
+    let resumed = extractor.resumed();
+    let restore = Arc::new(Restore {
+        repository: repository.clone(),
+        extractor,
+        index,
+        runtime: Handle::current(),
+        progress,
+        cancellation: cancellation.clone(),
+        totals: Totals::default(),
+        linked: Mutex::default(),
+    });
+    let mut scan = Scan {
+        restore,
+        landing,
+        include,
+        trees,
+        window: Window::default(),
+        links: Links::default(),
+        directories: Vec::new(),
+        symlinks: Vec::new(),
+    };
+    let own = root.node.filter(|_| landing == Landing::EmptyTarget).map(|node| attributes(&node));
+    let finish = move |_: &Repository| {
+        scan.run(root.tree)?;
+        let Scan { restore, .. } = scan;
+        restore.cancellation.check()?;
+        // Nothing else holds the restore any more: every task it started has ended.
+        let Restore { extractor, totals, .. } =
+            Arc::into_inner(restore).ok_or_else(|| Error::cancelled("tasks are still running"))?;
+        let report = extractor.finish(own.as_ref()).map_err(fatal)?;
+        Ok(totals.summary(resumed, report.warnings))
+    };
+    repository.blocking(finish).await
+}
+
+impl Restore {
+    /// Runs a future to its end, or until the restore is cancelled. Only for threads that may block.
+    pub(super) fn wait<T: Send>(&self, future: impl Future<Output = Result<T>> + Send) -> Result<T> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                biased;
+                () = self.cancellation.cancelled() => Err(Error::cancelled("asked to stop")),
+                result = future => result,
+            }
+        })
+    }
+
+    /// Counts a file that was written.
+    pub(super) fn file_restored(&self, link: Option<(u64, u64)>, id: FileId) {
+        add(&self.totals.restored, 1);
+        self.file_stands(link, id);
+    }
+
+    /// Counts a file that stood in place.
+    pub(super) fn file_unchanged(&self, link: Option<(u64, u64)>, id: FileId) {
+        add(&self.totals.unchanged, 1);
+        self.file_stands(link, id);
+    }
+
+    /// The complete file that a hard-linked inode of the snapshot became.
+    pub(super) fn linked_file(&self, link: (u64, u64)) -> Option<FileId> {
+        self.linked.lock().unwrap_or_else(PoisonError::into_inner).get(&link).copied()
+    }
+
+    fn file_stands(&self, link: Option<(u64, u64)>, id: FileId) {
+        self.progress.finished(1);
+        if let Some(link) = link {
+            self.linked.lock().unwrap_or_else(PoisonError::into_inner).insert(link, id);
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! Reading a snapshot's listings and turning them into directories, and files into windows.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stillpoint_localfs::{Attributes, FileKind, Landing};
+
+use super::attributes::attributes;
+use super::existing::Standing;
+use super::fetch::Window;
+use super::include::Include;
+use super::links::Links;
+use super::pending::PendingFile;
+use super::run::Restore;
+use super::summary::add;
+use crate::blob::{BlobKind, BlobLocation};
+use crate::browse::{TreeCache, path_of};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::Id;
+use crate::issue::{Issue, IssueKind, fatal};
+use crate::tree::{Node, NodeKind};
+
+/// The thread that drives a restore.
+pub(super) struct Scan {
+    pub(super) restore: Arc<Restore>,
+    pub(super) landing: Landing,
+    pub(super) include: Include,
+    pub(super) trees: TreeCache,
+    pub(super) window: Window,
+    pub(super) links: Links,
+    /// Every directory with its attributes, parents first.
+    pub(super) directories: Vec<(PathBuf, Attributes)>,
+    pub(super) symlinks: Vec<(PathBuf, Node)>,
+}
+
+impl Scan {
+    /// Restores everything below the listing `root`, but not yet the attributes of directories.
+    pub(super) fn run(&mut self, root: Id) -> Result<()> {
+        let mut waiting = vec![(PathBuf::new(), root)];
+        while let Some((path, id)) = waiting.pop() {
+            self.restore.cancellation.check()?;
+            let tree = match self.restore.wait(self.trees.take(&id)) {
+                Ok(tree) => tree,
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
+                    self.restore.totals.skip(Issue::damaged(&path, &error));
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            let mut below = Vec::new();
+            for node in tree.nodes() {
+                let path = path.join(path_of(&node.name));
+                if let Some(subtree) = self.entry(path.clone(), node)? {
+                    below.push((path, subtree));
+                }
+            }
+            waiting.extend(below.into_iter().rev());
+        }
+        self.flush()?;
+        self.link_files()?;
+        self.make_symlinks()?;
+        self.finish_directories();
+        Ok(())
+    }
+
+    /// Whether entries may stand in the target already.
+    pub(super) fn may_hold_entries(&self) -> bool {
+        self.landing != Landing::EmptyTarget || self.restore.extractor.resumed()
+    }
+
+    /// Restores one entry, or begins to; answers with the listing to go on with if it is a directory.
+    fn entry(&mut self, path: PathBuf, node: &Node) -> Result<Option<Id>> {
+        if !self.include.covers(&path) && !(node.kind == NodeKind::Dir && self.include.leads_through(&path)) {
+            return Ok(None);
+        }
+        match node.kind {
+            NodeKind::Dir => return self.directory(path, node),
+            NodeKind::File => self.file(path, node)?,
+            NodeKind::Symlink => self.symlinks.push((path, node.clone())),
+            NodeKind::Fifo => self.special(&path, FileKind::Fifo, node)?,
+            NodeKind::Socket => self.special(&path, FileKind::Socket, node)?,
+            NodeKind::CharDevice => self.special(&path, FileKind::CharDevice, node)?,
+            NodeKind::BlockDevice => self.special(&path, FileKind::BlockDevice, node)?,
+            NodeKind::Irregular => {
+                let message = "the snapshot does not say what kind of entry it is";
+                self.restore.totals.skip(Issue::new(path, IssueKind::Unsupported, message));
+            }
+        }
+        Ok(None)
+    }
+
+    fn directory(&mut self, path: PathBuf, node: &Node) -> Result<Option<Id>> {
+        if self.attempt(&path, self.restore.extractor.create_directory(&path))?.is_none() {
+            return Ok(None);
+        }
+        add(&self.restore.totals.directories, 1);
+        self.directories.push((path, attributes(node)));
+        Ok(node.subtree)
+    }
+
+    fn file(&mut self, path: PathBuf, node: &Node) -> Result<()> {
+        let Some((pieces, size)) = self.pieces(&path, node) else { return Ok(()) };
+        self.restore.progress.found(1, size);
+        self.restore.progress.started(&path);
+        let link = match self.links.shared(node, &path) {
+            Some(true) => {
+                self.restore.progress.advanced(size);
+                self.restore.progress.finished(1);
+                return Ok(());
+            }
+            Some(false) => Some((node.device_id, node.inode)),
+            None => None,
+        };
+        let attributes = attributes(node);
+        let standing = self.standing(&path, node, size, &attributes);
+        match self.attempt(&path, standing)? {
+            None => {}
+            Some(Standing::Complete(id)) => {
+                self.restore.progress.advanced(size);
+                self.restore.file_unchanged(link, id);
+            }
+            Some(Standing::Taken) => {
+                let message = "something else stands there and was kept";
+                self.restore.totals.skip(Issue::new(path, IssueKind::Conflict, message));
+                self.restore.progress.finished(1);
+            }
+            Some(Standing::Free) => {
+                let file = Arc::new(PendingFile::new(path, size, pieces.len(), attributes, link));
+                return self.want(&file, pieces);
+            }
+        }
+        Ok(())
+    }
+
+    /// Queues a file's pieces, and fetches the window each time it is full.
+    fn want(&mut self, file: &Arc<PendingFile>, pieces: Vec<(Id, BlobLocation)>) -> Result<()> {
+        if pieces.is_empty() {
+            let written = file.write_empty(&self.restore.extractor);
+            if let Some(id) = self.attempt(file.path(), written)? {
+                self.restore.file_restored(file.link, id);
+            }
+            return Ok(());
+        }
+        let mut offset = 0;
+        for (id, location) in pieces {
+            self.window.want(id, location, file, offset);
+            offset += u64::from(location.plaintext_length());
+            if self.window.is_full() {
+                self.flush()?;
+            }
+        }
+        self.window.count_file();
+        Ok(())
+    }
+
+    /// Where a file's pieces lie, and its length; `None`, and an issue, if one is lost.
+    fn pieces(&self, path: &Path, node: &Node) -> Option<(Vec<(Id, BlobLocation)>, u64)> {
+        let content = node.content.as_deref().unwrap_or_default();
+        let mut pieces = Vec::with_capacity(content.len());
+        let mut size = 0;
+        for id in content {
+            let Some(location) = self.restore.index.locate(BlobKind::Data, id) else {
+                let error = Error::corrupt(format!("data blob {id}"), "no index lists it");
+                self.restore.totals.skip(Issue::damaged(path, &error));
+                return None;
+            };
+            size += u64::from(location.plaintext_length());
+            pieces.push((*id, location));
+        }
+        Some((pieces, size))
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let window = std::mem::take(&mut self.window);
+        self.restore.wait(self.restore.fetch(window))
+    }
+
+    fn special(&self, path: &Path, kind: FileKind, node: &Node) -> Result<()> {
+        let created = match self.special_stands(path, kind, node.device) {
+            Ok(true) => Ok(true),
+            Ok(false) => self.restore.extractor.create_special(path, kind, node.device, &attributes(node)),
+            Err(error) => Err(error),
+        };
+        match self.attempt(path, created)? {
+            Some(true) => add(&self.restore.totals.special_files, 1),
+            // The extractor has a warning for it.
+            Some(false) => add(&self.restore.totals.skipped, 1),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// Turns the failure of one entry into an issue, and a full disk into the end of the restore.
+    pub(super) fn attempt<T>(&self, path: &Path, outcome: stillpoint_localfs::Result<T>) -> Result<Option<T>> {
+        match outcome {
+            Ok(value) => Ok(Some(value)),
+            Err(error) if error.is_storage_full() => Err(fatal(error)),
+            Err(error) => {
+                self.restore.totals.skip(Issue::unwritten(path, &error));
+                Ok(None)
+            }
+        }
+    }
+}

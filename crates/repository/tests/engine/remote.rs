@@ -1,0 +1,59 @@
+//! The engine on an S3 server that fails in many ways.
+
+use stillpoint_repository::check::{CheckDepth, CheckOptions};
+use stillpoint_repository::{ErrorKind, Origin, Repository, Store, StoreSettings};
+use stillpoint_testkit::s3::{Fault, FaultRule, Server};
+
+use crate::support::{create, credentials, save, some_files};
+
+pub(crate) fn settings(server: &Server) -> StoreSettings {
+    StoreSettings::new(server.env())
+}
+
+fn store(server: &Server) -> Store {
+    Store::from_url(&server.url("repo"), &settings(server)).unwrap()
+}
+
+#[tokio::test]
+async fn lost_answers_and_throttling_are_ridden_out() {
+    let server = Server::start().unwrap();
+    for fault in [Fault::DropAnswer, Fault::SlowDown, Fault::InternalError, Fault::Drop] {
+        server.inject(FaultRule::new(fault).method("PUT").every(5));
+    }
+    server.inject(FaultRule::new(Fault::SlowDown).method("GET").every(7));
+    let repository = create(store(&server)).await;
+    save(&repository, &some_files()).await;
+    save(&repository, &some_files()).await;
+    let report = repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(report.is_sound() && report.snapshots == 2, "{report:?}");
+    assert!(server.requests().faults > 3);
+}
+
+#[tokio::test]
+async fn a_repository_that_is_never_answered_for_is_created_all_the_same() {
+    let server = Server::start().unwrap();
+    server.inject(FaultRule::new(Fault::DropAnswer).method("PUT").key("config").times(1));
+    create(store(&server)).await;
+}
+
+#[tokio::test]
+async fn refusals_are_told_apart() {
+    let server = Server::start().unwrap();
+    let open = |store: Store| async move {
+        Repository::open(store, &credentials(), Origin::detect()).await.unwrap_err().kind().clone()
+    };
+    assert_eq!(open(store(&server)).await, ErrorKind::NoRepository);
+    server.inject(FaultRule::new(Fault::AccessDenied));
+    assert_eq!(open(store(&server)).await, ErrorKind::PermissionDenied);
+}
+
+#[tokio::test]
+async fn an_unreachable_store_is_called_so() {
+    let server = Server::start().unwrap();
+    let store = store(&server);
+    drop(server);
+    let failed = Repository::open(store, &credentials(), Origin::detect()).await.unwrap_err();
+    assert_eq!(failed.kind(), &ErrorKind::Unavailable);
+    assert!(failed.to_string().contains("cannot be reached"), "{failed}");
+    assert!(!format!("{failed:?}").contains("test/secret"));
+}
