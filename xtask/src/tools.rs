@@ -1,0 +1,86 @@
+//! The foreign oracles, installed into the project's own `.tools/` folder and nowhere else.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::command::{Cargo, Outcome, answer, run, tools_dir};
+
+/// A workspace of its own, see there.
+pub(crate) const RUSTIC_MANIFEST: &str = "tools/oracle-rustic/Cargo.toml";
+/// The version that Debian 12 ships, and the oldest that reads and writes format version 2 by default.
+const RESTIC: [u32; 2] = [0, 14];
+
+pub(crate) fn install() -> Outcome {
+    fs::create_dir_all(tools_dir())?;
+    restic()?;
+    rustic()
+}
+
+fn restic() -> Outcome {
+    let program = tools_dir().join("restic/usr/bin/restic");
+    if !program.is_file() {
+        fetch_restic()?;
+    }
+    let said = answer(&program.to_string_lossy(), &["version"]).ok_or("the installed restic does not run")?;
+    println!("{}", said.trim());
+    if recent(&said) { Ok(()) } else { Err("restic 0.14 or newer is needed".into()) }
+}
+
+fn recent(said: &str) -> bool {
+    let number = |part: &str| part.parse::<u32>().unwrap_or(0);
+    let version: Vec<u32> = said.split_whitespace().nth(1).unwrap_or("").split('.').map(number).collect();
+    version.get(..2).is_some_and(|version| version >= &RESTIC[..])
+}
+
+/// Fetches and unpacks the Debian package; nothing is installed into the system. The pinned version is asked for
+/// first, then whatever the machine's own package sources offer.
+fn fetch_restic() -> Outcome {
+    let dir = tools_dir().join("download");
+    drop(fs::remove_dir_all(&dir));
+    fs::create_dir_all(&dir)?;
+    let wanted = ["restic=0.14.0*", "restic"];
+    let download = |package: &&str| {
+        run(Command::new("apt-get").args(["-qq", "download", package]).current_dir(&dir)).is_ok()
+    };
+    if !wanted.iter().any(download) {
+        update_package_lists()?;
+        if !wanted.iter().any(download) {
+            return Err(
+                "no restic package: neither the pinned version nor another is offered by apt-get".into()
+            );
+        }
+    }
+    let unpacked = tools_dir().join("restic");
+    for entry in fs::read_dir(&dir)? {
+        run(Command::new("dpkg-deb").arg("-x").arg(entry?.path()).arg(&unpacked))?;
+    }
+    Ok(fs::remove_dir_all(&dir)?)
+}
+
+fn update_package_lists() -> Outcome {
+    let root = answer("id", &["-u"]).is_some_and(|id| id.trim() == "0");
+    let mut command = Command::new(if root { "apt-get" } else { "sudo" });
+    if !root {
+        command.args(["-n", "apt-get"]);
+    }
+    run(command.args(["-qq", "update"]))
+}
+
+fn rustic() -> Outcome {
+    let target = tools_dir().join("oracle-target");
+    let build = ["build", "--quiet", "--locked", "--manifest-path", RUSTIC_MANIFEST, "--target-dir"];
+    Cargo::new(&build).args(&[&target.to_string_lossy()]).run()?;
+    let program = tools_dir().join("bin/oracle-rustic");
+    place(&target.join("debug/oracle-rustic"), &program)?;
+    println!("oracle-rustic with rustic_core at {}", program.display());
+    Ok(())
+}
+
+/// Renamed into place, since a test may be running the old one.
+fn place(from: &Path, to: &Path) -> Outcome {
+    fs::create_dir_all(to.parent().ok_or("no folder for the program")?)?;
+    let fresh = to.with_extension("new");
+    fs::copy(from, &fresh)?;
+    Ok(fs::rename(fresh, to)?)
+}
