@@ -79,3 +79,38 @@ fn machine_paths(text: &Text, findings: &mut Vec<Finding>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    fn findings(path: &str, content: &str) -> Vec<String> {
+        let mut findings = Vec::new();
+        check(&Text { path: PathBuf::from(path), content: content.to_owned() }, &mut findings);
+        findings.iter().map(ToString::to_string).collect()
+    }
+
+    fn one(path: &str, content: &str) -> String {
+        let found = findings(path, content);
+        assert_eq!(found.len(), 1, "{found:?}");
+        found[0].clone()
+    }
+
+    #[test]
+    fn a_clean_file_passes() {
+        assert_eq!(findings("src/lease.rs", "//! Leases.\npub struct Lease;\n"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn each_rule_finds_a_planted_fault() {
+        assert!(one("a.rs", &format!("//! A.\n{}", "// line\n".repeat(500))).contains("501 lines"));
+        assert!(one("a.rs", "pub struct A;\n").contains("no module documentation"));
+        assert!(one("a.rs", "//! A.\npub struct LeaseManager;\n").contains("a.rs:2: `LeaseManager`"));
+        assert!(one("lease_utils.rs", "//! A.\n").contains("file name"));
+        assert!(one("a.rs", concat!("//! A.\nfn a() { to", "do!() }\n")).contains("unfinished"));
+        assert!(one("a.rs", concat!("//! A.\n#[ig", "nore]\n")).contains("does not run"));
+        assert!(one("page.md", concat!("see /wo", "rk/file\n")).contains("one machine"));
+    }
+}

@@ -40,3 +40,21 @@ fn forbidden(manifest: &Text, word: &str, findings: &mut Vec<Finding>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn a_dependency_that_points_the_wrong_way_is_found_and_a_dev_dependency_is_not() {
+        let content = "edition.workspace = true\n[lints]\nworkspace = true\n\n[dependencies]\nserde = \"1\"\n\
+            stillpoint-repository.workspace = true\n[dev-dependencies]\nsqlx = \"1\"\n";
+        let manifest = Text { path: PathBuf::from("crates/core/Cargo.toml"), content: content.to_owned() };
+        let mut findings = Vec::new();
+        check(&[manifest], &mut findings);
+        let found: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(found, ["crates/core/Cargo.toml:7: dependency on `stillpoint-…` points the wrong way"]);
+    }
+}
