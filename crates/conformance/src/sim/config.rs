@@ -1,0 +1,58 @@
+//! How fast, how late and how strict the simulated cloud is.
+
+use std::time::Duration;
+
+/// How a simulated cloud behaves when nothing goes wrong.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct SimConfig {
+    /// Bytes per second that a job moves.
+    pub bytes_per_second: u64,
+    /// The least time a job is queued.
+    pub queue_delay: Duration,
+    /// A job queued for longer expires.
+    pub start_window: Duration,
+    /// The time a job takes beside moving bytes.
+    pub overhead: Duration,
+    /// How long an idempotency token is remembered; an hour with AWS Backup.
+    pub token_lifetime: Duration,
+    /// How long a new job is missing from lists.
+    pub list_lag: Duration,
+    /// How long a running job takes to stop.
+    pub cancel_delay: Duration,
+    /// How long a deletion is on its way.
+    pub delete_delay: Duration,
+    /// Restored volumes without a protective tag are removed this long after their birth.
+    pub collect_after: Option<Duration>,
+    /// The hint not to poll a job more often.
+    pub poll_after: Duration,
+    /// The time from a call to its effect and answer.
+    pub latency: Duration,
+    /// Whether backup jobs can be cancelled.
+    pub cancels_backups: bool,
+    /// Whether restore jobs can be cancelled; AWS Backup cannot.
+    pub cancels_restores: bool,
+    /// Account and region, as the cloud itself reports them on each snapshot.
+    pub account_region: (String, String),
+}
+
+impl Default for SimConfig {
+    fn default() -> Self {
+        Self {
+            bytes_per_second: 20 << 20,
+            queue_delay: Duration::from_secs(20),
+            start_window: Duration::from_secs(8 * 3600),
+            overhead: Duration::from_secs(120),
+            token_lifetime: Duration::from_secs(3600),
+            list_lag: Duration::from_secs(30),
+            cancel_delay: Duration::from_secs(60),
+            delete_delay: Duration::from_secs(10),
+            collect_after: Some(Duration::from_secs(3600)),
+            poll_after: Duration::from_secs(30),
+            latency: Duration::from_millis(150),
+            cancels_backups: true,
+            cancels_restores: false,
+            account_region: ("123456789012".into(), "eu-central-1".into()),
+        }
+    }
+}

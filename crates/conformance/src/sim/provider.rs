@@ -1,0 +1,160 @@
+//! One process's handle on the simulated cloud.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stillpoint_core::{
+    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, Finding, JobRef,
+    JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness, RestoredResource, Result, Severity, Snapshot,
+    SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+};
+
+use super::cloud::SimCloud;
+use super::fault::Call;
+use super::listing;
+use super::snapshot::{SimSnapshotHandle, info};
+use super::state::{State, missing};
+use super::status;
+
+/// A provider over a [`SimCloud`]. Dropping it changes nothing in the cloud.
+#[derive(Debug)]
+pub struct SimProvider {
+    cloud: Arc<SimCloud>,
+    id: ProviderId,
+    process: u32,
+}
+
+impl SimProvider {
+    pub(super) fn new(cloud: Arc<SimCloud>, id: ProviderId, process: u32) -> Self {
+        Self { cloud, id, process }
+    }
+
+    async fn call<T>(
+        &self,
+        call: Call,
+        subject: &str,
+        act: impl FnOnce(&mut State, Timestamp) -> Result<T> + Send,
+    ) -> Result<T> {
+        let latency = self.cloud.now().config.latency;
+        self.cloud.clock.sleep(latency).await;
+        self.cloud.call(self.process, call, subject, act)
+    }
+}
+
+#[async_trait]
+impl Provider for SimProvider {
+    fn id(&self) -> &ProviderId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let state = self.cloud.now();
+        let mut can = Capabilities::default();
+        can.cancel_backup = state.config.cancels_backups;
+        can.cancel_restore = state.config.cancels_restores;
+        can.early_capture = state.resources.values().any(|resource| resource.kind == super::SimKind::Volume);
+        can.holds_records = true;
+        can
+    }
+
+    async fn preflight(&self, _cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
+        let name = &component.resource;
+        self.call(Call::Preflight, name, |state, _| {
+            if !state.resources.contains_key(name) {
+                let message = format!("{name} does not exist");
+                return Ok(vec![Finding::new("source-exists", Severity::Blocker, message)]);
+            }
+            let strangers = state.jobs.iter().filter(|job| job.resource == *name && job.request.is_none());
+            let busy = strangers.filter(|job| !job.has_ended()).map(|job| {
+                let message = format!("job {} of somebody else holds {name}; ours will wait for it", job.id);
+                Finding::new("source-busy", Severity::Warning, message)
+            });
+            Ok(busy.collect())
+        })
+        .await
+    }
+
+    async fn start(&self, _cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
+        let subject = format!("{} #{}", request.key().component(), request.key().attempt());
+        let id = self.call(Call::Start, &subject, |state, now| state.start(&self.id, request, now)).await?;
+        Ok(JobRef::new(self.id.clone(), id))
+    }
+
+    async fn poll(&self, _cx: &OpContext, job: &JobRef, _wait: Duration) -> Result<JobStatus> {
+        self.call(Call::Poll, job.id.as_str(), |state, now| {
+            state.tag_restored(&job.id);
+            let found = state.job(&job.id).ok_or_else(|| Error::from(missing(job.id.as_str())))?;
+            Ok(status::status(state, &self.id, found, now))
+        })
+        .await
+    }
+
+    async fn find(&self, _cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
+        let subject = request.key().component().as_str();
+        self.call(Call::Find, subject, |state, now| listing::candidates(state, &self.id, request, since, now)).await
+    }
+
+    async fn cancel(&self, _cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
+        self.call(Call::Cancel, job.id.as_str(), |state, now| state.cancel(&job.id, now)).await
+    }
+
+    async fn open(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
+        let id = &snapshot.id;
+        self.call(Call::Read, id.as_str(), |state, _| {
+            state.points.contains_key(id).then_some(()).ok_or_else(|| Error::from(missing(id.as_str())))
+        })
+        .await?;
+        Ok(Arc::new(SimSnapshotHandle::new(Arc::clone(&self.cloud), self.process, snapshot.clone())))
+    }
+
+    async fn snapshots(&self, _cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
+        self.call(Call::Snapshots, "", |state, _| {
+            let all = state.points.iter().filter_map(|(id, point)| {
+                point.request.as_ref()?;
+                Some(info(state, &SnapshotRef::new(self.id.clone(), id.clone()), point))
+            });
+            let wanted = |info: &SnapshotInfo| {
+                (query.workspace.is_none() || info.workspace == query.workspace)
+                    && (query.backup.is_none() || info.backup == query.backup)
+                    && (query.operation.is_none() || info.operation == query.operation)
+            };
+            Ok(all.filter(wanted).collect())
+        })
+        .await
+    }
+
+    async fn delete(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        self.call(Call::Delete, snapshot.id.as_str(), |state, now| state.delete(&snapshot.id, now)).await
+    }
+
+    async fn finish_restore(&self, _cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
+        let name = &resource.resource;
+        self.call(Call::FinishRestore, name, |state, now| state.finish_restore(name, now)).await
+    }
+
+    async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
+        let name = &resource.resource;
+        self.call(Call::Discard, name, |state, _| state.discard(name, cx.operation())).await
+    }
+
+    async fn put_record(&self, _cx: &OpContext, record: &BackupRecord) -> Result<()> {
+        self.call(Call::PutRecord, record.id.as_str(), |state, _| {
+            state.records.insert(record.id.clone(), record.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
+        self.call(Call::Records, "", |state, _| Ok(state.records.values().cloned().collect())).await
+    }
+
+    async fn delete_record(&self, _cx: &OpContext, backup: &BackupId) -> Result<()> {
+        self.call(Call::DeleteRecord, backup.as_str(), |state, _| {
+            state.records.remove(backup);
+            Ok(())
+        })
+        .await
+    }
+}

@@ -1,0 +1,182 @@
+//! A workspace whose components are resources of the simulated cloud.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stillpoint_core::{
+    Clock, Component, Consistency, Definition, Error, ErrorKind, OpContext, Protection, QuiesceId, QuiesceOptions,
+    Result, Timestamp, Workspace, WorkspaceId,
+};
+
+use super::cloud::SimCloud;
+use super::config::SimConfig;
+use super::resource::SimKind;
+
+/// A workspace that writes down every hold with its virtual times. It stands for the workspace itself, so it
+/// outlives the processes that quiesce it.
+#[derive(Debug)]
+pub struct SimWorkspace {
+    cloud: Arc<SimCloud>,
+    definition: Definition,
+    components: Vec<Component>,
+    level: Consistency,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    holds: Vec<SimHold>,
+    quiesce_failures: u32,
+    resume_failures: u32,
+    refused_writes: u64,
+}
+
+/// One time that a workspace was held still.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SimHold {
+    /// Who held it.
+    pub id: QuiesceId,
+    /// Since when.
+    pub from: Timestamp,
+    /// Until when; `None` while it lasts.
+    pub until: Option<Timestamp>,
+    /// The longest time it was meant to last.
+    pub budget: Duration,
+}
+
+impl SimWorkspace {
+    /// A workspace of `components`, whose services stop when it is held still.
+    pub fn new(cloud: Arc<SimCloud>, definition: Definition, components: Vec<Component>) -> Arc<Self> {
+        let level = Consistency::Application;
+        Arc::new(Self { cloud, definition, components, level, state: Mutex::default() })
+    }
+
+    /// Every hold so far, oldest first.
+    pub fn holds(&self) -> Vec<SimHold> {
+        self.lock().holds.clone()
+    }
+
+    /// Who holds it still now.
+    pub fn held_by(&self) -> Option<QuiesceId> {
+        self.lock().holds.iter().find(|hold| hold.until.is_none()).map(|hold| hold.id.clone())
+    }
+
+    /// The next `times` calls to quiesce take hold but fail.
+    pub fn fail_quiesce(&self, times: u32) {
+        self.lock().quiesce_failures = times;
+    }
+
+    /// The next `times` calls to resume fail and let nobody go.
+    pub fn fail_resume(&self, times: u32) {
+        self.lock().resume_failures = times;
+    }
+
+    /// A service writes to a component's resource.
+    ///
+    /// # Errors
+    /// `Busy` while the workspace is held still: its services are stopped.
+    pub fn write(&self, resource: &str, path: &str, content: &[u8]) -> Result<()> {
+        if let Some(id) = self.held_by() {
+            self.lock().refused_writes += 1;
+            return Err(Error::new(ErrorKind::Busy, format!("services are stopped by {id}")));
+        }
+        self.cloud.write(resource, path, content);
+        Ok(())
+    }
+
+    /// How many writes found the services stopped.
+    pub fn refused_writes(&self) -> u64 {
+        self.lock().refused_writes
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn pause(&self, paused: bool) {
+        for component in self.components.iter().filter(|component| component.protection == Protection::Protected) {
+            self.cloud.pause(&component.resource, paused);
+        }
+    }
+}
+
+#[async_trait]
+impl Workspace for SimWorkspace {
+    fn id(&self) -> &WorkspaceId {
+        &self.definition.id
+    }
+
+    async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
+        Ok(self.definition.clone())
+    }
+
+    async fn inventory(&self, _cx: &OpContext) -> Result<Vec<Component>> {
+        Ok(self.components.clone())
+    }
+
+    async fn quiesce(&self, _cx: &OpContext, id: &QuiesceId, options: &QuiesceOptions) -> Result<Consistency> {
+        let now = self.cloud.clock.now();
+        let mut state = self.lock();
+        match state.holds.iter().find(|hold| hold.until.is_none()) {
+            Some(hold) if hold.id == *id => return Ok(self.level),
+            Some(hold) => return Err(Error::new(ErrorKind::Busy, format!("{} holds the workspace still", hold.id))),
+            None => {}
+        }
+        state.holds.push(SimHold { id: id.clone(), from: now, until: None, budget: options.budget });
+        self.pause(true);
+        if state.quiesce_failures > 0 {
+            state.quiesce_failures -= 1;
+            return Err(Error::new(ErrorKind::Unexpected, "one service did not stop in time").maybe_applied());
+        }
+        Ok(self.level)
+    }
+
+    async fn resume(&self, _cx: &OpContext, id: &QuiesceId) -> Result<()> {
+        let now = self.cloud.clock.now();
+        let mut state = self.lock();
+        if state.resume_failures > 0 {
+            state.resume_failures -= 1;
+            return Err(Error::new(ErrorKind::Unavailable, "the services cannot be reached").maybe_applied());
+        }
+        if let Some(hold) = state.holds.iter_mut().find(|hold| hold.until.is_none() && hold.id == *id) {
+            hold.until = Some(now);
+            self.pause(false);
+        }
+        Ok(())
+    }
+}
+
+/// [`SimWorkspace`] under the workspace suite.
+#[derive(Debug)]
+pub struct SimWorkspaceHarness(Arc<SimWorkspace>, Arc<dyn Clock>);
+
+impl SimWorkspaceHarness {
+    /// A workspace with a volume, on a cloud that runs by `clock`.
+    ///
+    /// # Errors
+    /// None that a caller could meet.
+    pub fn new(clock: Arc<dyn Clock>) -> Result<Self> {
+        let cloud = SimCloud::new(Arc::clone(&clock), SimConfig::default());
+        cloud.add_resource("vol-1", SimKind::Volume, 1 << 30, 1 << 10);
+        let volume = Component::new("data".parse()?, SimKind::Volume.as_str(), "sim".parse()?, "vol-1");
+        let nfs = Component::new("shared".parse()?, "nfs", "sim".parse()?, "nfs-1").excluded("external");
+        Ok(Self(SimWorkspace::new(cloud, Definition::new("ws".parse()?), vec![volume, nfs]), clock))
+    }
+}
+
+#[async_trait]
+impl crate::workspace::Harness for SimWorkspaceHarness {
+    async fn workspace(&self) -> Result<Arc<dyn Workspace>> {
+        Ok(Arc::clone(&self.0) as Arc<dyn Workspace>)
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.1)
+    }
+
+    async fn is_held(&self) -> Option<bool> {
+        Some(self.0.held_by().is_some())
+    }
+}
