@@ -15,31 +15,14 @@ pub(crate) struct Moment {
 }
 
 pub(crate) fn set_times(path: &Path, modified: Moment) -> io::Result<()> {
-    let spec = Timespec {
-        tv_sec: modified.secs,
-        tv_nsec: modified.nanos,
-    };
-    let times = Timestamps {
-        last_access: spec,
-        last_modification: spec,
-    };
-    Ok(rustix::fs::utimensat(
-        CWD,
-        path,
-        &times,
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
+    let spec = Timespec { tv_sec: modified.secs, tv_nsec: modified.nanos };
+    let times = Timestamps { last_access: spec, last_modification: spec };
+    Ok(rustix::fs::utimensat(CWD, path, &times, AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 pub(crate) fn set_owner(path: &Path, uid: u32, gid: u32) -> io::Result<()> {
     let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-    Ok(rustix::fs::chownat(
-        CWD,
-        path,
-        Some(uid),
-        Some(gid),
-        AtFlags::SYMLINK_NOFOLLOW,
-    )?)
+    Ok(rustix::fs::chownat(CWD, path, Some(uid), Some(gid), AtFlags::SYMLINK_NOFOLLOW)?)
 }
 
 pub(crate) fn make_fifo(path: &Path, mode: u32) -> io::Result<()> {

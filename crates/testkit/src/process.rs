@@ -37,11 +37,7 @@ pub struct Measured {
 /// When the child cannot be started or waited for.
 pub fn measure(command: &mut Command) -> io::Result<Measured> {
     let start = now();
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()?;
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
     let (stdout, stderr) = (drain(child.stdout.take()), drain(child.stderr.take()));
     let mut peak_rss_bytes = 0;
     let id = Pid::from_child(&child);
@@ -54,15 +50,7 @@ pub fn measure(command: &mut Command) -> io::Result<Measured> {
     // The child has ended and is not yet waited for, so the kernel still has its times.
     let (user, system) = processor_times(child.id())?;
     let status = child.wait()?;
-    Ok(Measured {
-        status,
-        stdout: join(stdout)?,
-        stderr: join(stderr)?,
-        wall,
-        user,
-        system,
-        peak_rss_bytes,
-    })
+    Ok(Measured { status, stdout: join(stdout)?, stderr: join(stderr)?, wall, user, system, peak_rss_bytes })
 }
 
 type Drain = thread::JoinHandle<io::Result<Vec<u8>>>;
@@ -76,11 +64,7 @@ fn drain(pipe: Option<impl Read + Send + 'static>) -> Drain {
 }
 
 fn join(drain: Drain) -> io::Result<Vec<u8>> {
-    drain.join().unwrap_or_else(|_| {
-        Err(io::Error::other(
-            "the thread that reads a child's output panicked",
-        ))
-    })
+    drain.join().unwrap_or_else(|_| Err(io::Error::other("the thread that reads a child's output panicked")))
 }
 
 fn high_water_mark(pid: u32) -> Option<u64> {
@@ -96,16 +80,10 @@ fn processor_times(pid: u32) -> io::Result<(Duration, Duration)> {
     // The second field is the program's name in parentheses and may hold blanks; user and system time are the
     // 14th and 15th field of proc(5).
     let after_name = stat.rsplit_once(')').map_or(stat.as_str(), |(_, rest)| rest);
-    let mut fields = after_name
-        .split_ascii_whitespace()
-        .skip(11)
-        .map(|field| field.parse::<u64>());
+    let mut fields = after_name.split_ascii_whitespace().skip(11).map(|field| field.parse::<u64>());
     let mut next = || match fields.next() {
         Some(Ok(ticks)) => Ok(Duration::from_millis(ticks * 1000 / ticks_per_second)),
-        _ => Err(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "unexpected form of /proc/PID/stat",
-        )),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "unexpected form of /proc/PID/stat")),
     };
     Ok((next()?, next()?))
 }
@@ -137,11 +115,7 @@ pub struct Ended {
 /// When the child cannot be started, killed or waited for.
 pub fn kill_at(command: &mut Command, moment: &KillAt) -> io::Result<Ended> {
     let start = now();
-    command
-        .process_group(0)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.process_group(0).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     let mut child = command.spawn()?;
     let (sender, receiver) = mpsc::channel();
     forward(child.stdout.take(), sender.clone());
@@ -173,11 +147,7 @@ pub fn kill_at(command: &mut Command, moment: &KillAt) -> io::Result<Ended> {
     while let Ok(line) = receiver.recv_timeout(Duration::from_secs(1)) {
         lines.push(line);
     }
-    Ok(Ended {
-        killed: status.signal() == Some(9),
-        status,
-        lines,
-    })
+    Ok(Ended { killed: status.signal() == Some(9), status, lines })
 }
 
 fn kill(child: &mut Child) -> io::Result<ExitStatus> {

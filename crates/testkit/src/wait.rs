@@ -3,10 +3,7 @@
 use std::time::{Duration, Instant};
 
 pub(crate) fn now() -> Instant {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "test support waits for and measures real processes"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "test support waits for and measures real processes")]
     Instant::now()
 }
 

@@ -20,11 +20,7 @@ fn memory_and_processor_time_of_a_child_are_seen() {
 #[test]
 fn a_child_is_killed_at_the_chosen_line() {
     let script = "echo one; echo two >&2; sleep 600; echo three";
-    let ended = kill_at(
-        Command::new("sh").args(["-c", script]),
-        &KillAt::Line("two".to_owned()),
-    )
-    .unwrap();
+    let ended = kill_at(Command::new("sh").args(["-c", script]), &KillAt::Line("two".to_owned())).unwrap();
     assert!(ended.killed, "{ended:?}");
     assert!(ended.lines.iter().any(|line| line == "two") && !ended.lines.iter().any(|line| line == "three"));
 }
@@ -34,10 +30,7 @@ fn a_child_that_ends_before_its_moment_is_not_killed() {
     let moment = KillAt::Delay(Duration::from_secs(60));
     let ended = kill_at(Command::new("sh").args(["-c", "echo out; exit 3"]), &moment).unwrap();
     assert!(!ended.killed);
-    assert_eq!(
-        (ended.status.code(), ended.lines),
-        (Some(3), vec!["out".to_owned()])
-    );
+    assert_eq!((ended.status.code(), ended.lines), (Some(3), vec!["out".to_owned()]));
 }
 
 #[test]

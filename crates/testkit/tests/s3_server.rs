@@ -20,11 +20,7 @@ fn ask(server: &Server, method: &str, key: &str) -> String {
     let mut answer = Vec::new();
     // A dropped connection may show as an error or as an early end.
     drop(stream.read_to_end(&mut answer));
-    String::from_utf8_lossy(&answer)
-        .lines()
-        .next()
-        .unwrap_or_default()
-        .to_owned()
+    String::from_utf8_lossy(&answer).lines().next().unwrap_or_default().to_owned()
 }
 
 #[test]
@@ -34,10 +30,7 @@ fn unsigned_requests_are_refused_and_counted() {
     assert_eq!(ask(&server, "PUT", "key"), "HTTP/1.1 403 Forbidden");
     assert_eq!(ask(&server, "GET", "?list-type=2"), "HTTP/1.1 403 Forbidden");
     let seen = server.requests();
-    assert_eq!(
-        (seen.of("GET"), seen.of("PUT"), seen.of("LIST"), seen.total()),
-        (1, 1, 1, 3)
-    );
+    assert_eq!((seen.of("GET"), seen.of("PUT"), seen.of("LIST"), seen.total()), (1, 1, 1, 3));
     server.reset_requests();
     assert_eq!(server.requests().total(), 0);
     assert!(!server.object_path("key").exists());
@@ -46,20 +39,9 @@ fn unsigned_requests_are_refused_and_counted() {
 #[test]
 fn every_third_matching_request_meets_the_fault() {
     let server = Server::start().unwrap();
-    server.inject(
-        FaultRule::new(Fault::SlowDown)
-            .method("PUT")
-            .key("data/")
-            .every(3)
-            .times(2),
-    );
-    let answers: Vec<bool> = (0..9)
-        .map(|_| ask(&server, "PUT", "data/x").contains("503"))
-        .collect();
-    assert_eq!(
-        answers,
-        [false, false, true, false, false, true, false, false, false]
-    );
+    server.inject(FaultRule::new(Fault::SlowDown).method("PUT").key("data/").every(3).times(2));
+    let answers: Vec<bool> = (0..9).map(|_| ask(&server, "PUT", "data/x").contains("503")).collect();
+    assert_eq!(answers, [false, false, true, false, false, true, false, false, false]);
     assert!(ask(&server, "GET", "data/x").contains("403") && ask(&server, "PUT", "index/x").contains("403"));
     assert_eq!(server.requests().faults, 2);
 }

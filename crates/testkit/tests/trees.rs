@@ -11,10 +11,7 @@ use stillpoint_testkit::tree::{Edits, TreeSpec, odd_names};
 
 fn aspects(left: &Path, right: &Path) -> Vec<(String, Aspect)> {
     let found = Comparison::new().with_holes().run(left, right).unwrap();
-    found
-        .into_iter()
-        .map(|found| (found.path.to_string_lossy().into_owned(), found.aspect))
-        .collect()
+    found.into_iter().map(|found| (found.path.to_string_lossy().into_owned(), found.aspect)).collect()
 }
 
 /// Two equal trees whose second one is then changed at `path` by `change`.
@@ -26,10 +23,7 @@ fn after(path: &str, change: impl FnOnce(&Path)) -> Vec<(String, Aspect)> {
         fs::write(dir.join("twin"), "content").unwrap();
         symlink("file", dir.join("link")).unwrap();
         for name in ["file", "twin"] {
-            File::open(dir.join(name))
-                .unwrap()
-                .set_modified(std::time::UNIX_EPOCH)
-                .unwrap();
+            File::open(dir.join(name)).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         }
     }
     change(&right.path().join(path));
@@ -92,10 +86,7 @@ fn edits_are_found_where_they_were_made() {
 fn one_changed_byte_at_equal_size_and_time_is_found() {
     let found = after("file", |path| {
         fs::write(path, "Content").unwrap();
-        File::open(path)
-            .unwrap()
-            .set_modified(std::time::UNIX_EPOCH)
-            .unwrap();
+        File::open(path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     });
     assert_eq!(found, [("file".to_owned(), Aspect::Content)]);
 }
@@ -111,9 +102,7 @@ fn one_nanosecond_is_found() {
 
 #[test]
 fn a_set_group_id_bit_is_found() {
-    let found = after("file", |path| {
-        fs::set_permissions(path, fs::Permissions::from_mode(0o2644)).unwrap()
-    });
+    let found = after("file", |path| fs::set_permissions(path, fs::Permissions::from_mode(0o2644)).unwrap());
     assert_eq!(found, [("file".to_owned(), Aspect::Mode)]);
 }
 
@@ -144,18 +133,12 @@ fn filled_holes_are_found_when_asked_for() {
         file.seek(SeekFrom::Start(3 << 20)).unwrap();
         file.write_all(b"end").unwrap();
     }
-    let mut filled = File::options()
-        .write(true)
-        .open(right.path().join("image"))
-        .unwrap();
+    let mut filled = File::options().write(true).open(right.path().join("image")).unwrap();
     filled.write_all(&vec![0; 3 << 20]).unwrap();
     filled.sync_all().unwrap();
     let found = aspects(left.path(), right.path());
     assert!(found.contains(&("image".to_owned(), Aspect::Holes)), "{found:?}");
-    let loose = Comparison::new()
-        .ignoring(Aspect::ModifiedTime)
-        .run(left.path(), right.path())
-        .unwrap();
+    let loose = Comparison::new().ignoring(Aspect::ModifiedTime).run(left.path(), right.path()).unwrap();
     assert_eq!(loose, []);
 }
 
@@ -163,21 +146,9 @@ fn filled_holes_are_found_when_asked_for() {
 fn the_root_directory_itself_is_compared() {
     let (left, right) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     for dir in [left.path(), right.path()] {
-        File::open(dir)
-            .unwrap()
-            .set_modified(std::time::UNIX_EPOCH)
-            .unwrap();
+        File::open(dir).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     }
     fs::set_permissions(right.path(), fs::Permissions::from_mode(0o711)).unwrap();
-    assert_eq!(
-        aspects(left.path(), right.path()),
-        [(String::new(), Aspect::Mode)]
-    );
-    assert_eq!(
-        Comparison::new()
-            .ignoring_root()
-            .run(left.path(), right.path())
-            .unwrap(),
-        []
-    );
+    assert_eq!(aspects(left.path(), right.path()), [(String::new(), Aspect::Mode)]);
+    assert_eq!(Comparison::new().ignoring_root().run(left.path(), right.path()).unwrap(), []);
 }

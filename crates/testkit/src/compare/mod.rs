@@ -101,10 +101,7 @@ impl Default for Comparison {
 impl Comparison {
     /// Looks at everything but [`Aspect::Holes`].
     pub fn new() -> Self {
-        Self {
-            ignored: vec![Aspect::Holes],
-            root: true,
-        }
+        Self { ignored: vec![Aspect::Holes], root: true }
     }
 
     /// Leaves `aspect` out.
@@ -164,11 +161,7 @@ impl Comparison {
             Ok(found) if found.is_empty() => {}
             Ok(found) => {
                 let lines: Vec<String> = found.iter().take(30).map(|line| format!("  {line}\n")).collect();
-                panic!(
-                    "{left:?} and {right:?} differ in {} places:\n{}",
-                    found.len(),
-                    lines.concat()
-                );
+                panic!("{left:?} and {right:?} differ in {} places:\n{}", found.len(), lines.concat());
             }
             Err(error) => panic!("cannot compare {left:?} with {right:?}: {error}"),
         }
@@ -184,18 +177,10 @@ impl Comparison {
         let mut differ = |aspect, ours: String, theirs: String| {
             if ours != theirs {
                 let detail = format!("{aspect:?} is {ours} on the left and {theirs} on the right");
-                found.push(Difference {
-                    path: path.to_owned(),
-                    aspect,
-                    detail,
-                });
+                found.push(Difference { path: path.to_owned(), aspect, detail });
             }
         };
-        differ(
-            Aspect::Kind,
-            format!("{:?}", ours.kind),
-            format!("{:?}", theirs.kind),
-        );
+        differ(Aspect::Kind, format!("{:?}", ours.kind), format!("{:?}", theirs.kind));
         differ(Aspect::Owner, ours.owner(), theirs.owner());
         differ(Aspect::ModifiedTime, ours.modified(), theirs.modified());
         differ(Aspect::Xattrs, ours.xattrs(), theirs.xattrs());
@@ -203,42 +188,22 @@ impl Comparison {
             return Ok(());
         }
         if ours.kind != Kind::Symlink {
-            differ(
-                Aspect::Mode,
-                format!("{:04o}", ours.mode),
-                format!("{:04o}", theirs.mode),
-            );
+            differ(Aspect::Mode, format!("{:04o}", ours.mode), format!("{:04o}", theirs.mode));
         }
-        differ(
-            Aspect::Device,
-            format!("{:#x}", ours.device),
-            format!("{:#x}", theirs.device),
-        );
-        differ(
-            Aspect::Content,
-            format!("{:?}", ours.target),
-            format!("{:?}", theirs.target),
-        );
+        differ(Aspect::Device, format!("{:#x}", ours.device), format!("{:#x}", theirs.device));
+        differ(Aspect::Content, format!("{:?}", ours.target), format!("{:?}", theirs.target));
         if ours.kind == Kind::File {
             differ(Aspect::Size, ours.size.to_string(), theirs.size.to_string());
             let less = ours.allocated.abs_diff(theirs.allocated);
             if less >= 1 << 20 && less > ours.allocated.max(theirs.allocated) / 2 {
-                differ(
-                    Aspect::Holes,
-                    ours.allocated.to_string(),
-                    theirs.allocated.to_string(),
-                );
+                differ(Aspect::Holes, ours.allocated.to_string(), theirs.allocated.to_string());
             }
             if ours.size == theirs.size
                 && !self.ignored.contains(&Aspect::Content)
                 && let Some(offset) = scan::first_difference(&left.join(path), &right.join(path))?
             {
                 let detail = format!("content differs from byte {offset} on");
-                found.push(Difference {
-                    path: path.to_owned(),
-                    aspect: Aspect::Content,
-                    detail,
-                });
+                found.push(Difference { path: path.to_owned(), aspect: Aspect::Content, detail });
             }
         }
         Ok(())
@@ -246,15 +211,8 @@ impl Comparison {
 }
 
 fn lone(path: &Path, entry: &Entry, side: &str) -> Difference {
-    let detail = format!(
-        "only in the {side} tree ({})",
-        format!("{:?}", entry.kind).to_lowercase()
-    );
-    Difference {
-        path: path.to_owned(),
-        aspect: Aspect::Presence,
-        detail,
-    }
+    let detail = format!("only in the {side} tree ({})", format!("{:?}", entry.kind).to_lowercase());
+    Difference { path: path.to_owned(), aspect: Aspect::Presence, detail }
 }
 
 /// A path belongs to the group named by the first path, in order, that shares its file.
@@ -274,11 +232,7 @@ fn hard_links(
                 words(first),
                 words(second)
             );
-            found.push(Difference {
-                path: path.clone(),
-                aspect: Aspect::HardLinks,
-                detail,
-            });
+            found.push(Difference { path: path.clone(), aspect: Aspect::HardLinks, detail });
         }
     }
 }

@@ -43,16 +43,8 @@ impl Entry {
             mode: meta.mode() & 0o7777,
             size: meta.len(),
             allocated: meta.blocks() * 512,
-            device: if matches!(kind, Kind::CharDevice | Kind::BlockDevice) {
-                meta.rdev()
-            } else {
-                0
-            },
-            target: if kind == Kind::Symlink {
-                Some(fs::read_link(path)?)
-            } else {
-                None
-            },
+            device: if matches!(kind, Kind::CharDevice | Kind::BlockDevice) { meta.rdev() } else { 0 },
+            target: if kind == Kind::Symlink { Some(fs::read_link(path)?) } else { None },
             owner: (meta.uid(), meta.gid()),
             modified: (meta.mtime(), meta.mtime_nsec()),
             file_id: (meta.dev(), meta.ino()),
@@ -114,16 +106,12 @@ pub(super) fn scan(root: &Path) -> io::Result<BTreeMap<PathBuf, Entry>> {
 /// For each path that shares its file with another path of the tree, the first of them.
 pub(super) fn link_groups(entries: &BTreeMap<PathBuf, Entry>) -> BTreeMap<&PathBuf, &PathBuf> {
     let mut groups: BTreeMap<(u64, u64), Vec<&PathBuf>> = BTreeMap::new();
-    for (path, entry) in entries
-        .iter()
-        .filter(|(_, entry)| entry.kind != Kind::Directory && entry.links > 1)
+    for (path, entry) in entries.iter().filter(|(_, entry)| entry.kind != Kind::Directory && entry.links > 1)
     {
         groups.entry(entry.file_id).or_default().push(path);
     }
     let shared = groups.into_values().filter(|paths| paths.len() > 1);
-    shared
-        .flat_map(|paths| paths.clone().into_iter().map(move |path| (path, paths[0])))
-        .collect()
+    shared.flat_map(|paths| paths.clone().into_iter().map(move |path| (path, paths[0]))).collect()
 }
 
 /// Offset of the first byte in which two files of equal length differ.
@@ -135,11 +123,7 @@ pub(super) fn first_difference(left: &Path, right: &Path) -> io::Result<Option<u
         let count = read_full(&mut left, &mut ours)?;
         let other = read_full(&mut right, &mut theirs)?;
         if ours[..count] != theirs[..other] {
-            let same = ours[..count]
-                .iter()
-                .zip(&theirs[..other])
-                .take_while(|(a, b)| a == b)
-                .count();
+            let same = ours[..count].iter().zip(&theirs[..other]).take_while(|(a, b)| a == b).count();
             return Ok(Some(offset + same as u64));
         }
         if count == 0 {

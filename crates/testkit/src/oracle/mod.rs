@@ -49,14 +49,7 @@ fn found(name: &str, path: PathBuf) -> Option<PathBuf> {
         return Some(path);
     }
     let required = variable("CI").is_some() || variable("STILLPOINT_REQUIRE_ORACLES").is_some();
-    assert!(
-        !required,
-        "{name} is required and is not at {}; run `cargo xtask tools`",
-        path.display()
-    );
-    eprintln!(
-        "SKIPPED: {name} is not at {}; run `cargo xtask tools` to have this test",
-        path.display()
-    );
+    assert!(!required, "{name} is required and is not at {}; run `cargo xtask tools`", path.display());
+    eprintln!("SKIPPED: {name} is not at {}; run `cargo xtask tools` to have this test", path.display());
     None
 }

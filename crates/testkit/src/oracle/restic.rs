@@ -46,8 +46,7 @@ impl Repository {
     /// Adds environment variables, such as those of [`crate::s3::Server::env`].
     #[must_use]
     pub fn with_env<K: Into<String>>(mut self, env: impl IntoIterator<Item = (K, String)>) -> Self {
-        self.env
-            .extend(env.into_iter().map(|(name, value)| (name.into(), value)));
+        self.env.extend(env.into_iter().map(|(name, value)| (name.into(), value)));
         self
     }
 
@@ -66,24 +65,16 @@ impl Repository {
 
     /// Runs restic and returns whatever it said, also when it failed.
     #[track_caller]
-    #[expect(
-        clippy::panic,
-        reason = "a test cannot go on without the program it asked for"
-    )]
+    #[expect(clippy::panic, reason = "a test cannot go on without the program it asked for")]
     pub fn try_run(&self, args: &[&str]) -> Output {
-        self.command(args)
-            .output()
-            .unwrap_or_else(|error| panic!("restic does not start: {error}"))
+        self.command(args).output().unwrap_or_else(|error| panic!("restic does not start: {error}"))
     }
 
     /// Runs restic, panics with its words when it fails, and returns its standard output.
     #[track_caller]
     pub fn run(&self, args: &[&str]) -> String {
         let output = self.try_run(args);
-        let (out, err) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(
             output.status.success(),
             "restic {args:?} on {}: {}\n{out}\n{err}",
@@ -97,19 +88,9 @@ impl Repository {
     #[track_caller]
     pub fn check_read_data(&self) {
         let output = self.try_run(&["check", "--read-data"]);
-        let (out, err) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
-        assert!(
-            output.status.success(),
-            "restic check --read-data: {}\n{out}\n{err}",
-            output.status
-        );
-        assert!(
-            out.contains("no errors were found"),
-            "restic check --read-data complains:\n{out}\n{err}"
-        );
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "restic check --read-data: {}\n{out}\n{err}", output.status);
+        assert!(out.contains("no errors were found"), "restic check --read-data complains:\n{out}\n{err}");
     }
 
     /// Restores a snapshot (an id or `latest`) below `target`.

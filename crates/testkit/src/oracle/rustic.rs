@@ -31,9 +31,7 @@ impl Rustic {
     /// Backs `source` up, recorded under its own path, and returns the snapshot's id.
     #[track_caller]
     pub fn backup(&self, repository: &Path, password: &str, source: &Path) -> String {
-        self.run("backup", repository, password, &[source])
-            .trim()
-            .to_owned()
+        self.run("backup", repository, password, &[source]).trim().to_owned()
     }
 
     /// Reads and verifies every byte of the repository; panics on any complaint.
@@ -50,29 +48,17 @@ impl Rustic {
 
     /// Runs one command of the program and returns whatever it said, also when it failed.
     #[track_caller]
-    #[expect(
-        clippy::panic,
-        reason = "a test cannot go on without the program it asked for"
-    )]
+    #[expect(clippy::panic, reason = "a test cannot go on without the program it asked for")]
     pub fn try_run(&self, verb: &str, repository: &Path, password: &str, args: &[&Path]) -> Output {
         let mut command = Command::new(&self.program);
-        command
-            .arg(verb)
-            .arg(repository)
-            .args(args)
-            .env("RUSTIC_PASSWORD", password);
-        command
-            .output()
-            .unwrap_or_else(|error| panic!("oracle-rustic does not start: {error}"))
+        command.arg(verb).arg(repository).args(args).env("RUSTIC_PASSWORD", password);
+        command.output().unwrap_or_else(|error| panic!("oracle-rustic does not start: {error}"))
     }
 
     #[track_caller]
     fn run(&self, verb: &str, repository: &Path, password: &str, args: &[&Path]) -> String {
         let output = self.try_run(verb, repository, password, args);
-        let (out, err) = (
-            String::from_utf8_lossy(&output.stdout),
-            String::from_utf8_lossy(&output.stderr),
-        );
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         assert!(
             output.status.success(),
             "oracle-rustic {verb} {}: {}\n{out}\n{err}",

@@ -37,15 +37,7 @@ pub struct FaultRule {
 impl FaultRule {
     /// Every request meets `fault`, until narrowed by the methods below.
     pub fn new(fault: Fault) -> Self {
-        Self {
-            fault,
-            method: None,
-            key_part: None,
-            every: 1,
-            skip: 0,
-            times: u64::MAX,
-            seen: 0,
-        }
+        Self { fault, method: None, key_part: None, every: 1, skip: 0, times: u64::MAX, seen: 0 }
     }
 
     /// Only requests with this HTTP method.
@@ -86,10 +78,7 @@ impl FaultRule {
     /// Counts a request that this rule is about, and says whether the fault falls on it.
     pub(super) fn meets(&mut self, method: &str, target: &str) -> Option<Fault> {
         if self.method.as_deref().is_some_and(|wanted| wanted != method)
-            || self
-                .key_part
-                .as_deref()
-                .is_some_and(|part| !target.contains(part))
+            || self.key_part.as_deref().is_some_and(|part| !target.contains(part))
         {
             return None;
         }

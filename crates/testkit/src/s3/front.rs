@@ -42,9 +42,7 @@ struct State {
 
 impl fmt::Debug for Front {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        out.debug_struct("Front")
-            .field("state", &self.state)
-            .finish_non_exhaustive()
+        out.debug_struct("Front").field("state", &self.state).finish_non_exhaustive()
     }
 }
 
@@ -52,15 +50,9 @@ impl Front {
     pub(super) fn new(root: &Path, options: &Options) -> io::Result<Self> {
         let files = s3s_fs::FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
         let mut builder = S3ServiceBuilder::new(files);
-        builder.set_auth(SimpleAuth::from_single(
-            options.access_key.clone(),
-            options.secret_key.clone(),
-        ));
+        builder.set_auth(SimpleAuth::from_single(options.access_key.clone(), options.secret_key.clone()));
         builder.set_access(Repairs);
-        let state = State {
-            latency: options.latency,
-            ..State::default()
-        };
+        let state = State { latency: options.latency, ..State::default() };
         Ok(Self {
             service: builder.build(),
             state: Mutex::new(state),
@@ -93,10 +85,7 @@ impl Front {
     }
 
     fn count(&self, request: &Request<Incoming>) -> (Option<Fault>, Duration) {
-        let target = request
-            .uri()
-            .path_and_query()
-            .map_or("", |target| target.as_str());
+        let target = request.uri().path_and_query().map_or("", |target| target.as_str());
         let method = request.method().as_str();
         let listing = method == "GET" && (target.contains("list-type=") || target.contains("prefix="));
         let kind = if listing { "LIST" } else { method };

@@ -82,11 +82,7 @@ impl Server {
     /// # Errors
     /// When the address cannot be bound or the directory cannot be made.
     pub fn start_with(options: Options) -> io::Result<Self> {
-        let temporary = if options.root.is_none() {
-            Some(tempfile::tempdir()?)
-        } else {
-            None
-        };
+        let temporary = if options.root.is_none() { Some(tempfile::tempdir()?) } else { None };
         let root = match (&options.root, &temporary) {
             (Some(root), _) => root.clone(),
             (None, Some(dir)) => dir.path().to_owned(),

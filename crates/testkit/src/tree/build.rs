@@ -174,11 +174,7 @@ impl<'a> Builder<'a> {
             targets.push(OsString::from_vec(b"not-utf8-\xff\xfe".to_vec()));
         }
         for (number, target) in targets.iter().enumerate() {
-            let name = if number == 3 {
-                "link-to-itself".to_owned()
-            } else {
-                format!("link-{number}")
-            };
+            let name = if number == 3 { "link-to-itself".to_owned() } else { format!("link-{number}") };
             self.make_symlink(target, &self.dirs[0].join(name))?;
         }
         for _ in 0..self.spec.files / 30 {
@@ -219,21 +215,13 @@ impl<'a> Builder<'a> {
     }
 
     fn set_xattrs(&mut self) -> io::Result<()> {
-        let candidates: Vec<PathBuf> = self
-            .files
-            .iter()
-            .step_by(9)
-            .chain(self.dirs.iter().step_by(4))
-            .cloned()
-            .collect();
+        let candidates: Vec<PathBuf> =
+            self.files.iter().step_by(9).chain(self.dirs.iter().step_by(4)).cloned().collect();
         for path in candidates {
             let mut binary = vec![0; 70];
             self.rng.fill_bytes(&mut binary);
-            let attributes: [(&str, &[u8]); 3] = [
-                ("user.comment", b"kept by hand"),
-                ("user.empty", b""),
-                ("user.binary", &binary),
-            ];
+            let attributes: [(&str, &[u8]); 3] =
+                [("user.comment", b"kept by hand"), ("user.empty", b""), ("user.binary", &binary)];
             for (name, value) in &attributes[..self.rng.random_range(1..=3)] {
                 match meta::set_xattr(&path, OsStr::new(name), value) {
                     Err(error) if error.kind() == io::ErrorKind::Unsupported => return Ok(()),
@@ -248,24 +236,15 @@ impl<'a> Builder<'a> {
     /// Ordinary modes are set too, so that a tree does not depend on the umask of whoever makes it.
     fn set_modes_and_owners(&mut self) -> io::Result<()> {
         let owners = self.spec.modes_and_owners && meta::is_root();
-        for (paths, modes) in [
-            (&self.files, FILE_MODES.as_slice()),
-            (&self.dirs, DIR_MODES.as_slice()),
-        ] {
+        for (paths, modes) in [(&self.files, FILE_MODES.as_slice()), (&self.dirs, DIR_MODES.as_slice())] {
             for path in paths {
                 if owners && self.rng.random_bool(0.3) {
-                    let (uid, gid) = (
-                        self.rng.random_range(1000..1004),
-                        self.rng.random_range(100..2_000_000),
-                    );
+                    let (uid, gid) =
+                        (self.rng.random_range(1000..1004), self.rng.random_range(100..2_000_000));
                     meta::set_owner(path, uid, gid)?;
                 }
                 let odd = self.spec.modes_and_owners && self.rng.random_bool(0.5);
-                let mode = if odd {
-                    modes[self.rng.random_range(0..modes.len())]
-                } else {
-                    modes[0]
-                };
+                let mode = if odd { modes[self.rng.random_range(0..modes.len())] } else { modes[0] };
                 fs::set_permissions(path, Permissions::from_mode(mode))?;
             }
         }
@@ -279,32 +258,15 @@ impl<'a> Builder<'a> {
 
     fn set_times(&mut self) -> io::Result<()> {
         // Children come after their parents in `dirs`, so the reverse leaves each directory's own time last.
-        let paths: Vec<&PathBuf> = self
-            .files
-            .iter()
-            .chain(&self.others)
-            .chain(self.dirs.iter().rev())
-            .collect();
+        let paths: Vec<&PathBuf> =
+            self.files.iter().chain(&self.others).chain(self.dirs.iter().rev()).collect();
         for path in paths {
-            let odd = if self.spec.odd_times {
-                self.rng.random_range(0..20)
-            } else {
-                20
-            };
+            let odd = if self.spec.odd_times { self.rng.random_range(0..20) } else { 20 };
             let moment = match odd {
-                0 => Moment {
-                    secs: -86_400,
-                    nanos: 1,
-                },
-                1 => Moment {
-                    secs: 4_102_444_800,
-                    nanos: 999_999_999,
-                },
+                0 => Moment { secs: -86_400, nanos: 1 },
+                1 => Moment { secs: 4_102_444_800, nanos: 999_999_999 },
                 2 => Moment { secs: 0, nanos: 0 },
-                3 => Moment {
-                    secs: 1_700_000_000,
-                    nanos: 999_999_999,
-                },
+                3 => Moment { secs: 1_700_000_000, nanos: 999_999_999 },
                 _ => Moment {
                     secs: self.rng.random_range(1_000_000_000..1_780_000_000),
                     nanos: self.rng.random_range(0..1_000_000_000),

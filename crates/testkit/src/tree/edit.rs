@@ -35,16 +35,7 @@ pub struct Edits {
 impl Edits {
     /// Two or three of each.
     pub fn few(seed: u64) -> Self {
-        Self {
-            seed,
-            overwrite: 3,
-            append: 3,
-            truncate: 2,
-            add: 3,
-            remove: 2,
-            rename: 2,
-            chmod: 2,
-        }
+        Self { seed, overwrite: 3, append: 3, truncate: 2, add: 3, remove: 2, rename: 2, chmod: 2 }
     }
 
     /// About one file in a hundred changed, as between two nights of work.

@@ -10,9 +10,8 @@ const SYLLABLES: [&str; 16] = [
     "data", "set", "train", "model", "run", "eval", "log", "note", "book", "cfg", "src", "lib", "ckpt",
     "plot", "tmp", "out",
 ];
-const EXTENSIONS: [&str; 10] = [
-    "", ".py", ".ipynb", ".csv", ".json", ".bin", ".txt", ".pt", ".yaml", ".tar.gz",
-];
+const EXTENSIONS: [&str; 10] =
+    ["", ".py", ".ipynb", ".csv", ".json", ".bin", ".txt", ".pt", ".yaml", ".tar.gz"];
 
 /// Legal names that programs have stumbled over.
 pub fn odd_names() -> Vec<OsString> {
@@ -56,10 +55,6 @@ pub fn odd_names() -> Vec<OsString> {
 pub(super) fn ordinary(rng: &mut StdRng, serial: usize, extension: bool) -> OsString {
     let first = SYLLABLES[rng.random_range(0..SYLLABLES.len())];
     let second = SYLLABLES[rng.random_range(0..SYLLABLES.len())];
-    let end = if extension {
-        EXTENSIONS[rng.random_range(0..EXTENSIONS.len())]
-    } else {
-        ""
-    };
+    let end = if extension { EXTENSIONS[rng.random_range(0..EXTENSIONS.len())] } else { "" };
     OsString::from(format!("{first}_{second}_{serial}{end}"))
 }
