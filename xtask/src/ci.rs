@@ -62,8 +62,10 @@ fn lints() -> Outcome {
     Cargo::new(&["clippy"]).args(&WORKSPACE).args(&["--all-targets", "--", "-D", "warnings"]).run()
 }
 
+/// The examples are documented too, because only then does cargo settle on the same features as in the other stages.
 fn documentation() -> Outcome {
-    Cargo::new(&["doc"]).args(&WORKSPACE).args(&["--no-deps"]).env("RUSTDOCFLAGS", "-D warnings").run()
+    let targets = ["--no-deps", "--lib", "--bins", "--examples"];
+    Cargo::new(&["doc"]).args(&WORKSPACE).args(&targets).env("RUSTDOCFLAGS", "-D warnings").run()
 }
 
 /// Where a skipped test is a failure the oracles are needed; elsewhere the tests that want them say that they skip.

@@ -10,22 +10,40 @@ fn the_house_is_tidy() {
     assert!(findings.is_empty(), "{} findings:\n{}", findings.len(), lines.concat());
 }
 
-#[test]
-fn core_alone_is_fewer_than_sixty_crates_and_names_no_cloud_database_or_http_client() {
+/// Names of all crates that a selection of the workspace compiles.
+fn tree(args: &[&str]) -> BTreeSet<String> {
     let output = Command::new("cargo")
         .current_dir(xtask::root())
-        .args(["tree", "--offline", "--locked", "--package", "stillpoint-core"])
-        .args(["--edges", "normal,build", "--prefix", "none", "--no-dedupe", "--format", "{p}"])
+        .args(["tree", "--offline", "--locked", "--prefix", "none", "--no-dedupe", "--format", "{p}"])
+        .args(args)
         .output()
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let said = String::from_utf8_lossy(&output.stdout);
-    let crates: BTreeSet<&str> = said.lines().filter_map(|line| line.split(' ').next()).collect();
+    said.lines().filter_map(|line| line.split(' ').next()).map(str::to_owned).collect()
+}
+
+#[test]
+fn core_alone_is_fewer_than_sixty_crates_and_names_no_cloud_database_or_http_client() {
+    let crates = tree(&["--package", "stillpoint-core", "--edges", "normal,build"]);
     assert!(crates.contains("stillpoint-core"), "{crates:?}");
     assert!(crates.len() < 60, "{} crates: {crates:?}", crates.len());
     let heavy =
         ["sqlx", "rusqlite", "libsqlite3", "hyper", "reqwest", "object_store", "aws", "azure", "rustls"];
-    let found: Vec<&&str> =
+    let found: Vec<&String> =
         crates.iter().filter(|name| heavy.iter().any(|word| name.starts_with(word))).collect();
+    assert!(found.is_empty(), "{found:?}");
+}
+
+#[test]
+fn no_crate_that_deny_toml_bans_is_in_the_tree() {
+    let rules = std::fs::read_to_string(xtask::root().join("deny.toml")).unwrap();
+    let banned: Vec<&str> = rules
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("{ crate = \"")?.split('"').next())
+        .collect();
+    assert!(banned.len() > 5, "{banned:?}");
+    let crates = tree(&["--workspace"]);
+    let found: Vec<&&str> = banned.iter().filter(|name| crates.contains(**name)).collect();
     assert!(found.is_empty(), "{found:?}");
 }
