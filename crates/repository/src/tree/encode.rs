@@ -24,17 +24,17 @@ fn write_node(out: &mut Vec<u8>, node: &Node) {
     let mut quoted = String::with_capacity(node.name.len());
     name::quote(&node.name, &mut quoted);
     out.extend_from_slice(b"{\"name\":");
-    string(out, &quoted);
+    string(out, quoted.as_bytes());
     out.extend_from_slice(b",\"type\":");
-    string(out, node.kind.as_str());
+    string(out, node.kind.as_str().as_bytes());
     number_unless_zero(out, "mode", node.mode.bits().into());
     time(out, "mtime", node.mtime);
     time(out, "atime", node.atime);
     time(out, "ctime", node.ctime);
     number(out, "uid", node.uid.into());
     number(out, "gid", node.gid.into());
-    string_unless_empty(out, "user", &node.user);
-    string_unless_empty(out, "group", &node.group);
+    string_unless_empty(out, "user", node.user.as_bytes());
+    string_unless_empty(out, "group", node.group.as_bytes());
     number_unless_zero(out, "inode", node.inode);
     number_unless_zero(out, "device_id", node.device_id);
     number_unless_zero(out, "size", node.size);
@@ -51,16 +51,16 @@ fn write_node(out: &mut Vec<u8>, node: &Node) {
         field(out, "subtree");
         write_id(out, id);
     }
-    string_unless_empty(out, "error", &node.error);
+    string_unless_empty(out, "error", node.error.as_bytes());
     out.push(b'}');
 }
 
 /// The text form loses bytes that are not UTF-8; the raw form is added only then, as restic does since 0.17.
 fn write_link_target(out: &mut Vec<u8>, target: &[u8]) {
-    string_unless_empty(out, "linktarget", &text(target));
+    string_unless_empty(out, "linktarget", target);
     if std::str::from_utf8(target).is_err() {
         field(out, "linktarget_raw");
-        string(out, &STANDARD.encode(target));
+        string(out, STANDARD.encode(target).as_bytes());
     }
 }
 
@@ -71,22 +71,12 @@ fn write_attributes(out: &mut Vec<u8>, node: &Node) {
     field(out, "extended_attributes");
     for (at, attribute) in node.extended_attributes.iter().enumerate() {
         out.extend_from_slice(if at == 0 { b"[{\"name\":" } else { b",{\"name\":" });
-        string(out, &text(&attribute.name));
+        string(out, &attribute.name);
         out.extend_from_slice(b",\"value\":");
-        string(out, &STANDARD.encode(&attribute.value));
+        string(out, STANDARD.encode(&attribute.value).as_bytes());
         out.push(b'}');
     }
     out.push(b']');
-}
-
-/// Go replaces each byte that is not part of a character with U+FFFD; one per byte, unlike `from_utf8_lossy`.
-fn text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(chunk.valid());
-        text.extend(chunk.invalid().iter().map(|_| char::REPLACEMENT_CHARACTER));
-    }
-    text
 }
 
 fn write_ids(out: &mut Vec<u8>, ids: &[Id]) {
@@ -130,7 +120,7 @@ fn time(out: &mut Vec<u8>, name: &str, time: Timestamp) {
     out.push(b'"');
 }
 
-fn string_unless_empty(out: &mut Vec<u8>, name: &str, text: &str) {
+fn string_unless_empty(out: &mut Vec<u8>, name: &str, text: &[u8]) {
     if !text.is_empty() {
         field(out, name);
         string(out, text);
@@ -138,21 +128,29 @@ fn string_unless_empty(out: &mut Vec<u8>, name: &str, text: &str) {
 }
 
 /// A JSON string with exactly the escapes of Go, which also protects HTML and JavaScript.
-fn string(out: &mut Vec<u8>, text: &str) {
+///
+/// Go writes the escape of U+FFFD, one per byte, for bytes that are no text, and U+FFFD itself as it is.
+fn string(out: &mut Vec<u8>, text: &[u8]) {
     out.push(b'"');
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend_from_slice(&[b'\\', c as u8]),
-            '\n' => out.extend_from_slice(b"\\n"),
-            '\r' => out.extend_from_slice(b"\\r"),
-            '\t' => out.extend_from_slice(b"\\t"),
-            '<' | '>' | '&' | '\0'..'\x20' | '\u{2028}' | '\u{2029}' => {
-                out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
-            }
-            _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
-        }
+    for chunk in text.utf8_chunks() {
+        chunk.valid().chars().for_each(|c| character(out, c));
+        chunk.invalid().iter().for_each(|_| out.extend_from_slice(b"\\ufffd"));
     }
     out.push(b'"');
+}
+
+fn character(out: &mut Vec<u8>, c: char) {
+    match c {
+        '"' => out.extend_from_slice(b"\\\""),
+        '\\' => out.extend_from_slice(b"\\\\"),
+        '\n' => out.extend_from_slice(b"\\n"),
+        '\r' => out.extend_from_slice(b"\\r"),
+        '\t' => out.extend_from_slice(b"\\t"),
+        '<' | '>' | '&' | '\0'..'\x20' | '\u{2028}' | '\u{2029}' => {
+            out.extend_from_slice(format!("\\u{:04x}", u32::from(c)).as_bytes());
+        }
+        _ => out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
 }
 
 #[cfg(test)]
@@ -177,6 +175,14 @@ mod tests {
             "\n"
         );
         assert_eq!(String::from_utf8(tree(&[node])).unwrap(), expected);
+    }
+
+    #[test]
+    fn link_targets_that_are_no_text_are_kept_beside_their_text_form() {
+        let mut node = Node::new(b"l", NodeKind::Symlink);
+        node.link_target = b"a\xff\xfe".to_vec();
+        let json = String::from_utf8(tree(&[node])).unwrap();
+        assert!(json.contains(r#""linktarget":"a\ufffd\ufffd","linktarget_raw":"Yf/+","content":null"#), "{json}");
     }
 
     #[test]

@@ -10,13 +10,18 @@ pub(crate) fn settings(server: &Server) -> StoreSettings {
     StoreSettings::new(server.env())
 }
 
+/// The server brings its own runtime, which must not start on a thread of the test's.
+pub(crate) fn start_server() -> Server {
+    std::thread::spawn(Server::start).join().unwrap().unwrap()
+}
+
 fn store(server: &Server) -> Store {
     Store::from_url(&server.url("repo"), &settings(server)).unwrap()
 }
 
 #[tokio::test]
 async fn lost_answers_and_throttling_are_ridden_out() {
-    let server = Server::start().unwrap();
+    let server = start_server();
     for fault in [Fault::DropAnswer, Fault::SlowDown, Fault::InternalError, Fault::Drop] {
         server.inject(FaultRule::new(fault).method("PUT").every(5));
     }
@@ -31,14 +36,14 @@ async fn lost_answers_and_throttling_are_ridden_out() {
 
 #[tokio::test]
 async fn a_repository_that_is_never_answered_for_is_created_all_the_same() {
-    let server = Server::start().unwrap();
+    let server = start_server();
     server.inject(FaultRule::new(Fault::DropAnswer).method("PUT").key("config").times(1));
     create(store(&server)).await;
 }
 
 #[tokio::test]
 async fn refusals_are_told_apart() {
-    let server = Server::start().unwrap();
+    let server = start_server();
     let open = |store: Store| async move {
         Repository::open(store, &credentials(), Origin::detect()).await.unwrap_err().kind().clone()
     };
@@ -49,7 +54,7 @@ async fn refusals_are_told_apart() {
 
 #[tokio::test]
 async fn an_unreachable_store_is_called_so() {
-    let server = Server::start().unwrap();
+    let server = start_server();
     let store = store(&server);
     drop(server);
     let failed = Repository::open(store, &credentials(), Origin::detect()).await.unwrap_err();
