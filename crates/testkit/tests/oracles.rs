@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::compare::Comparison;
 use stillpoint_testkit::oracle;
 use stillpoint_testkit::tree::TreeSpec;
 
@@ -20,7 +20,7 @@ fn rustic_checks_and_restores_what_restic_wrote() {
     repository.run(&["backup", source.to_str().unwrap()]);
     rustic.check_read_data(&store, "word");
     rustic.restore(&store, "word", &format!("latest:{}", source.display()), &target);
-    assert_same(&source, &target);
+    Comparison::new().ignoring_root().assert_same(&source, &target);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn restic_checks_and_restores_what_rustic_wrote() {
     let repository = restic.repository(store.to_str().unwrap(), "word");
     repository.check_read_data();
     repository.restore("latest", &target);
-    assert_same(&source, &target.join(source.strip_prefix("/").unwrap()));
+    Comparison::new().ignoring_root().assert_same(&source, &target.join(source.strip_prefix("/").unwrap()));
 }
 
 #[test]

@@ -10,7 +10,8 @@ pub fn rustic() -> Option<Rustic> {
     found("oracle-rustic", tools_dir().join("bin/oracle-rustic")).map(|program| Rustic { program })
 }
 
-/// The program. It reaches repositories in local directories only.
+/// The program. It reaches repositories in local directories only, and neither records nor restores the metadata of the
+/// source directory itself: compare with [`crate::compare::Comparison::ignoring_root`].
 #[derive(Debug, Clone)]
 pub struct Rustic {
     program: PathBuf,
