@@ -1,0 +1,145 @@
+//! The command line: what can be said, in clap's terms, and nothing about what is then done.
+
+mod backup;
+mod catalog;
+mod demo;
+mod maintenance;
+mod operations;
+mod restore;
+mod value;
+
+use std::path::PathBuf;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use backup::{BackupArgs, DeadlinePolicy};
+pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, ListArgs, ShowArgs};
+pub(crate) use demo::DemoArgs;
+pub(crate) use maintenance::{CheckArgs, RebuildArgs, VerifyArgs, VerifyDepth};
+pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
+pub(crate) use restore::{LandingPolicy, RestoreArgs};
+pub(crate) use value::Subset;
+
+/// Protects whole workspaces: backs them up, restores them, and never abandons an operation half-way.
+#[derive(Debug, Parser)]
+#[command(name = "stillpoint", version, max_term_width = 120, propagate_version = true)]
+#[command(after_help = "Examples:
+  stillpoint demo                                     see it work on a generated workspace
+  stillpoint backup ~/projects                        back a directory up
+  stillpoint list                                     what can be restored
+  stillpoint restore latest --into ~/projects-again   bring it back
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 partial, 4 deadline passed, 5 cancelled, 10 no such repository,
+11 locked or busy, 12 wrong password, 130 interrupted.")]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Settings that every command understands.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Settings")]
+pub(crate) struct GlobalArgs {
+    /// Where file snapshots live: file:///dir, s3://bucket/prefix, az://container/prefix, gs://bucket/prefix
+    #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_STORE", hide_env_values = true)]
+    pub(crate) store: Option<String>,
+    /// The catalog: sqlite:PATH, or memory: for a trial
+    #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_CATALOG", hide_env_values = true)]
+    pub(crate) catalog: Option<String>,
+    /// Read the repository password from the first line of this file
+    #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_command")]
+    pub(crate) password_file: Option<PathBuf>,
+    /// Read the repository password from the first line that this shell command prints
+    #[arg(long, global = true, value_name = "COMMAND")]
+    pub(crate) password_command: Option<String>,
+    /// How file snapshots are laid out
+    #[arg(long, global = true, value_name = "LAYOUT", env = "STILLPOINT_LAYOUT", hide_env_values = true)]
+    pub(crate) layout: Option<Layout>,
+    /// Where the catalog, the key and the default store live
+    #[arg(long, global = true, value_name = "DIR", env = "STILLPOINT_DATA_DIR", hide_env_values = true)]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// Settings and workspaces in a TOML file
+    #[arg(long, global = true, value_name = "FILE", env = "STILLPOINT_CONFIG", hide_env_values = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// Print exactly one JSON document on standard output
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Log to standard error; twice for more. RUST_LOG overrides it
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// How file snapshots are laid out in the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Layout {
+    /// Deduplicated and sealed, readable with restic.
+    Repository,
+    /// Plain objects, one folder per timestamp.
+    Mirror,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// See it work: back up, change, back up, lose and restore a generated workspace
+    Demo(DemoArgs),
+    /// Back a workspace up
+    Backup(BackupArgs),
+    /// Restore a backup into a new directory
+    Restore(RestoreArgs),
+    /// List the backups in the catalog
+    List(ListArgs),
+    /// Show one backup in full
+    Show(ShowArgs),
+    /// List the files in a backup
+    Files(FilesArgs),
+    /// List what differs between two backups
+    Diff(DiffArgs),
+    /// Delete one backup and read back that it is gone
+    Delete(DeleteArgs),
+    /// Check that the repository is whole
+    Check(CheckArgs),
+    /// Verify the snapshots of one backup
+    Verify(VerifyArgs),
+    /// Rebuild the catalog from the records beside the data
+    Rebuild(RebuildArgs),
+    /// List operations under way, interrupted ones too
+    Operations(OperationsArgs),
+    /// Take interrupted operations over and bring them to their end
+    Resume(ResumeArgs),
+    /// Ask an operation to stop, whoever drives it
+    Cancel(CancelArgs),
+    /// Follow an operation to its end, whoever drives it
+    Watch(WatchArgs),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_shows_an_example() {
+        for command in Cli::command().get_subcommands() {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            let wanted = format!("stillpoint {}", command.get_name());
+            assert!(help.contains("Example") && help.contains(&wanted), "{} has no example", command.get_name());
+        }
+    }
+
+    #[test]
+    fn flags_are_accepted_on_both_sides_of_the_command() {
+        for line in [["stillpoint", "--json", "list"], ["stillpoint", "list", "--json"]] {
+            assert!(Cli::try_parse_from(line).unwrap().global.json);
+        }
+    }
+}

@@ -1,0 +1,89 @@
+//! Values that people write: spans of time and parts of a whole.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+/// Reads `12h`, `90d`, `1h30m`, `45s`, `500ms` or `2w`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let refused = || format!("`{text}` is not a span of time; write 45s, 30m, 12h, 90d or 1h30m");
+    let mut total = Duration::ZERO;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(digits);
+        let letters = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(letters);
+        let unit_millis: u64 = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 86_400_000,
+            "w" => 7 * 86_400_000,
+            _ => return Err(refused()),
+        };
+        let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_millis));
+        let part = Duration::from_millis(millis.ok_or_else(refused)?);
+        total = total.checked_add(part).ok_or_else(refused)?;
+        rest = tail;
+    }
+    if total.is_zero() { Err(refused()) } else { Ok(total) }
+}
+
+/// A part of the stored data.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Subset {
+    /// One of so many equal parts, a different one each time.
+    AnyOf(u8),
+    /// This part of so many, counted from 1.
+    Part(u8, u8),
+}
+
+impl FromStr for Subset {
+    type Err = String;
+
+    /// Reads `5%` or `2/7`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = || format!("`{text}` is not a part of the data; write 5% or 2/7");
+        if let Some((part, parts)) = text.split_once('/') {
+            let (part, parts) = (part.parse().map_err(|_e| refused())?, parts.parse().map_err(|_e| refused())?);
+            return if (1..=parts).contains(&part) { Ok(Self::Part(part, parts)) } else { Err(refused()) };
+        }
+        let percent: f64 = text.strip_suffix('%').and_then(|number| number.parse().ok()).ok_or_else(refused)?;
+        if !(percent > 0.0 && percent <= 100.0) {
+            return Err(refused());
+        }
+        // As many parts as fit, so that one of them is at least the share that was asked for; the format allows
+        // for no more than 255.
+        let parts = (1..=u8::MAX).rev().find(|parts| f64::from(*parts) * percent <= 100.0).unwrap_or(1);
+        Ok(Self::AnyOf(parts))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spans_of_time_are_read_in_every_unit() {
+        assert_eq!(duration("12h"), Ok(Duration::from_secs(12 * 3600)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
+        assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        for bad in ["", "12", "h", "-3h", "0s", "3 h", "5y", "99999999999999999999d", "18446744073709551615w"] {
+            assert!(duration(bad).is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn a_share_becomes_one_of_equal_parts_at_least_as_large() {
+        assert_eq!("5%".parse(), Ok(Subset::AnyOf(20)));
+        assert_eq!("100%".parse(), Ok(Subset::AnyOf(1)));
+        assert_eq!("40%".parse(), Ok(Subset::AnyOf(2)));
+        assert_eq!("0.01%".parse(), Ok(Subset::AnyOf(255)));
+        assert_eq!("2/7".parse(), Ok(Subset::Part(2, 7)));
+        for bad in ["", "0%", "101%", "8/7", "0/7", "x", "5", "NaN%"] {
+            assert!(bad.parse::<Subset>().is_err(), "{bad:?} must be refused");
+        }
+    }
+}

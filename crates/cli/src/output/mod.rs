@@ -1,0 +1,102 @@
+//! Everything that is printed. Results go to standard output, everything else to standard error.
+
+pub(crate) mod backup;
+pub(crate) mod bytes;
+pub(crate) mod document;
+pub(crate) mod operation;
+pub(crate) mod progress;
+pub(crate) mod restore;
+pub(crate) mod stream;
+
+use std::fmt;
+use std::io::{self, IsTerminal, Write};
+use std::sync::{Mutex, PoisonError};
+
+use indicatif::MultiProgress;
+use serde::Serialize;
+use stillpoint_core::{Error, ErrorKind, Result};
+
+/// Where results and messages go.
+///
+/// A reader that closed standard output early (`stillpoint list | head`) is no error: what it no longer wants is
+/// dropped, and the run ends as it would have.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+    closed: Mutex<bool>,
+    bars: Option<MultiProgress>,
+}
+
+impl Output {
+    /// Output as text, or as one JSON document.
+    pub(crate) fn new(json: bool) -> Self {
+        let bars = io::stderr().is_terminal().then(MultiProgress::new);
+        Self { json, closed: Mutex::new(false), bars }
+    }
+
+    /// Whether the result is one JSON document.
+    pub(crate) fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// The bars on the terminal; `None` where standard error is none.
+    pub(crate) fn bars(&self) -> Option<&MultiProgress> {
+        self.bars.as_ref()
+    }
+
+    /// Prints a line of the result.
+    ///
+    /// # Errors
+    /// When standard output cannot be written, as on a full disk.
+    pub(crate) fn line(&self, text: impl fmt::Display) -> Result<()> {
+        self.write(format!("{text}\n").as_bytes())
+    }
+
+    /// Prints a whole JSON document.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub(crate) fn document(&self, document: &impl Serialize) -> Result<()> {
+        let mut text = serde_json::to_vec_pretty(document)
+            .map_err(|error| Error::new(ErrorKind::Unexpected, "the result cannot be written as JSON").with_source(error))?;
+        text.push(b'\n');
+        self.write(&text)
+    }
+
+    /// Prints bytes of the result as they are.
+    ///
+    /// # Errors
+    /// As [`Output::line`].
+    pub(crate) fn write(&self, bytes: &[u8]) -> Result<()> {
+        let mut closed = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
+        if *closed {
+            return Ok(());
+        }
+        let print = || {
+            let mut stdout = io::stdout().lock();
+            stdout.write_all(bytes).and_then(|()| stdout.flush())
+        };
+        let written = self.bars.as_ref().map_or_else(print, |bars| bars.suspend(print));
+        match written {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+                *closed = true;
+                Ok(())
+            }
+            Err(error) => {
+                let kind = match error.kind() {
+                    io::ErrorKind::StorageFull => ErrorKind::QuotaExceeded,
+                    _ => ErrorKind::Unavailable,
+                };
+                Err(Error::new(kind, "standard output cannot be written").with_source(error))
+            }
+            Ok(()) => Ok(()),
+        }
+    }
+
+    /// Prints a message for the person at the terminal. A closed standard error is not worth failing for.
+    pub(crate) fn note(&self, text: impl fmt::Display) {
+        let text = format!("{text}\n");
+        let print = || io::stderr().lock().write_all(text.as_bytes());
+        let _unheard = self.bars.as_ref().map_or_else(print, |bars| bars.suspend(print)).is_err();
+    }
+}

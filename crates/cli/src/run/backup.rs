@@ -1,0 +1,215 @@
+//! `stillpoint backup`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stillpoint_core::{
+    BackupRequest, Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, Orchestrator, Plan, Request, Result, Severity, WhenBusy,
+    Workspace, WorkspaceId,
+};
+use stillpoint_provider_s3sync::{CaptureRules, DirectoryWorkspace};
+
+use super::drive::{Driven, drive};
+use crate::args::{BackupArgs, DeadlinePolicy};
+use crate::engine;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::Output;
+use crate::output::backup::BackupDocument;
+use crate::output::document::{PlanDocument, excluded_reason};
+use crate::session::Session;
+
+pub(super) async fn run(session: &Session, args: &BackupArgs) -> Outcome {
+    if args.dry_run {
+        let (orchestrator, request) = prepare(session, args).await?;
+        let plan = orchestrator.plan(&request).await?;
+        return show_plan(&session.output, &plan, &request.waivers);
+    }
+    let driven = back_up(session, args).await?;
+    let document = BackupDocument::new(&driven.status);
+    if session.output.is_json() {
+        session.output.document(&document)?;
+    } else {
+        session.output.line(&document)?;
+    }
+    Ok(driven.exit())
+}
+
+/// Makes one backup and follows it to its end.
+pub(super) async fn back_up(session: &Session, args: &BackupArgs) -> Result<Driven, Failure> {
+    let (orchestrator, request) = prepare(session, args).await?;
+    drive(&session.output, &orchestrator, Request::Backup(request)).await?.with_result()
+}
+
+/// The orchestrator that knows the workspace, and what is asked of it. A repository is made where there is none,
+/// except for a plan.
+async fn prepare(session: &Session, args: &BackupArgs) -> Result<(LocalOrchestrator, BackupRequest)> {
+    let directory = args.directory.as_deref().map(checked_directory).transpose()?;
+    let catalog = session.catalog().await?;
+    let workspace: Arc<dyn Workspace> = Arc::new(workspace(session, catalog.as_ref(), args, directory).await?);
+    let request = request(session, args, workspace.id().clone());
+    let provider = if args.dry_run { session.provider_for_plan().await? } else { session.provider_or_new().await? };
+    Ok((session.orchestrator(catalog, provider, Some(workspace)), request))
+}
+
+fn request(session: &Session, args: &BackupArgs, workspace: WorkspaceId) -> BackupRequest {
+    let mut request = BackupRequest::new(session.new_operation(), workspace);
+    request.name.clone_from(&args.name);
+    request.creator = Some(session.creator());
+    request.timeout = args.timeout.unwrap_or(request.timeout);
+    request.stall_timeout = args.stall_timeout;
+    request.on_deadline = match args.on_deadline {
+        Some(DeadlinePolicy::Cancel) => OnDeadline::Cancel,
+        Some(DeadlinePolicy::Extend) => OnDeadline::Extend,
+        Some(DeadlinePolicy::Detach) | None => OnDeadline::Detach,
+    };
+    request.retain = args.retain;
+    request.waivers.clone_from(&args.skip_check);
+    request.when_busy = WhenBusy::Resume;
+    request
+}
+
+/// Refuses a source that is not there before anything is made for it.
+fn checked_directory(path: &Path) -> Result<PathBuf> {
+    match path.canonicalize() {
+        Ok(found) if found.is_dir() => Ok(found),
+        Ok(_) => Err(Error::new(ErrorKind::InvalidInput, format!("{} is not a directory", path.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(Error::new(ErrorKind::NotFound, format!("the directory {} does not exist", path.display())))
+        }
+        Err(error) => {
+            let message = format!("the directory {} cannot be opened", path.display());
+            Err(Error::new(ErrorKind::PermissionDenied, message).with_source(error))
+        }
+    }
+}
+
+/// The workspace that the command line names: a directory given here, one from the configuration, or one that was
+/// backed up before.
+async fn workspace(
+    session: &Session,
+    catalog: &dyn Catalog,
+    args: &BackupArgs,
+    directory: Option<PathBuf>,
+) -> Result<DirectoryWorkspace> {
+    let mut rules = CaptureRules { excludes: args.exclude.clone(), ..CaptureRules::default() };
+    rules.one_file_system = !args.no_one_file_system;
+    rules.exclude_file = args.exclude_file.as_deref().map(exclude_file).transpose()?;
+    let found = match (directory, args.workspace.as_deref()) {
+        (Some(directory), id) => {
+            let found = named(session, args, DirectoryWorkspace::new(directory)?)?;
+            match id {
+                Some(id) => found.with_id(WorkspaceId::new(id)?),
+                None => found,
+            }
+        }
+        (None, Some(id)) => match session.settings.config.workspace(id) {
+            Some(configured) => {
+                let path = configured.path.as_deref().filter(|_| configured.provider == "directory");
+                let path = path.ok_or_else(|| unconfigured(id, &configured.provider))?;
+                rules.excludes.splice(0..0, configured.exclude.iter().cloned());
+                let crosses = configured.one_file_system == Some(false) && !args.one_file_system;
+                rules.one_file_system = rules.one_file_system && !crosses;
+                DirectoryWorkspace::new(checked_directory(path)?)?.with_id(WorkspaceId::new(id)?)
+            }
+            None => return remembered(session, catalog, id, args).await,
+        },
+        (None, None) => return Err(Error::new(ErrorKind::InvalidInput, "name a directory or a workspace")),
+    };
+    // A catalog that changes while it is read would make each backup a partial one, and the key inside the
+    // repository that it opens helps nobody.
+    rules.excludes.extend(own_places(session, found.root()));
+    Ok(found.with_rules(rules))
+}
+
+/// Gives a directory the id of its user and space, from the command line or the configuration.
+fn named(session: &Session, args: &BackupArgs, found: DirectoryWorkspace) -> Result<DirectoryWorkspace> {
+    let config = &session.settings.config;
+    let pair = args.user.as_ref().zip(args.space.as_ref());
+    let pair = pair.or_else(|| config.user.as_ref().zip(config.space.as_ref()));
+    match pair {
+        Some((user, space)) => found.of_space(user, space),
+        None => Ok(found),
+    }
+}
+
+/// A workspace that was backed up before, with the rules it had.
+async fn remembered(
+    session: &Session,
+    catalog: &dyn Catalog,
+    id: &str,
+    args: &BackupArgs,
+) -> Result<DirectoryWorkspace> {
+    let Some(record) = catalog.workspace(&WorkspaceId::new(id)?).await? else {
+        let message = format!("workspace {id:?} is not known; name its directory, or configure it with --config");
+        return Err(Error::new(ErrorKind::NotFound, message));
+    };
+    let found = DirectoryWorkspace::from_record(&record)?;
+    checked_directory(found.root())?;
+    let mut rules = CaptureRules::from_settings(&record.definition.settings)?;
+    rules.excludes.extend(args.exclude.iter().cloned());
+    rules.excludes.extend(own_places(session, found.root()));
+    rules.excludes.dedup();
+    if let Some(file) = &args.exclude_file {
+        rules.exclude_file = Some(exclude_file(file)?);
+    }
+    rules.one_file_system = (rules.one_file_system || args.one_file_system) && !args.no_one_file_system;
+    Ok(found.with_rules(rules))
+}
+
+/// The exclude file by its absolute path, because a resumed operation may run elsewhere.
+fn exclude_file(path: &Path) -> Result<String> {
+    let found = path.canonicalize().map_err(|error| {
+        let message = format!("the exclude file {} cannot be read", path.display());
+        Error::new(ErrorKind::InvalidInput, message).with_source(error)
+    })?;
+    found.into_os_string().into_string().map_err(|name| {
+        Error::new(ErrorKind::InvalidInput, format!("the name of the exclude file {name:?} is not UTF-8"))
+    })
+}
+
+/// Patterns of this program's own files, where they lie below `root`.
+fn own_places(session: &Session, root: &Path) -> Vec<String> {
+    let data_dir = &session.settings.data_dir;
+    let places = [data_dir.default_catalog(), data_dir.key_file(), data_dir.default_store()];
+    let catalog = session.settings.catalog.strip_prefix("sqlite:").map(PathBuf::from);
+    let mut patterns = Vec::new();
+    for place in places.into_iter().chain(catalog) {
+        if let Some(pattern) = engine::pattern_below(root, &place) {
+            // SQLite keeps its log and its shared memory beside the file.
+            patterns.extend(["-wal", "-shm"].map(|ending| format!("{pattern}{ending}")));
+            patterns.push(pattern);
+        }
+    }
+    patterns.sort();
+    patterns.dedup();
+    patterns
+}
+
+fn unconfigured(id: &str, provider: &str) -> Error {
+    let message = format!("workspace {id:?} is managed by {provider}, and no provider for it is configured yet");
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+fn show_plan(output: &Output, plan: &Plan, waivers: &[String]) -> Outcome {
+    let blocked = plan
+        .components
+        .iter()
+        .flat_map(|component| &component.findings)
+        .any(|finding| finding.severity == Severity::Blocker && !waivers.contains(&finding.check));
+    if output.is_json() {
+        output.document(&PlanDocument::new(plan))?;
+    } else {
+        output.line(format_args!("plan of a backup of {}", plan.definition.id))?;
+        let parent = plan.parent.as_ref().map_or_else(|| "nothing: it is the first".to_owned(), ToString::to_string);
+        output.line(format_args!("  builds on {parent}"))?;
+        for planned in &plan.components {
+            let component = &planned.component;
+            let fate = excluded_reason(component).unwrap_or("to be captured");
+            output.line(format_args!("  {}  {}  {}: {fate}", component.id, component.kind, component.resource))?;
+            for finding in &planned.findings {
+                output.line(format_args!("    {:?} {}: {}", finding.severity, finding.check, finding.message))?;
+            }
+        }
+    }
+    Ok(if blocked { Exit::Failed } else { Exit::Done })
+}

@@ -1,0 +1,49 @@
+//! `stillpoint cancel`.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use stillpoint_core::{Error, ErrorKind, OperationState, Orchestrator};
+
+use crate::args::CancelArgs;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::operation::OperationItem;
+use crate::session::Session;
+use crate::signals::Interrupts;
+
+/// Asks an operation to stop and waits until it has. The process that drives it sees the request when it renews its
+/// lease; an interrupted operation is taken over in order to stop it.
+pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
+    let catalog = session.catalog().await?;
+    let stored = session.operation(catalog.as_ref(), &args.operation).await?;
+    let id = stored.operation.id.clone();
+    if stored.operation.state.is_terminal() {
+        let message = format!("operation {id} has ended already ({}); nothing to cancel", stored.operation.state.as_str());
+        return Err(Failure::of_operation(Error::new(ErrorKind::InvalidInput, message).record(), id));
+    }
+    let orchestrator = session.orchestrator_for_any(Arc::clone(&catalog)).await?;
+    let mut interrupts = Interrupts::listen()?;
+    let ended = async {
+        orchestrator.cancel(&id).await?;
+        // Submitting it again takes it over where nobody drives it; the second request then reaches it at once.
+        orchestrator.submit(stored.operation.request).await?;
+        orchestrator.cancel(&id).await?;
+        orchestrator.wait(&id).await
+    };
+    let status = tokio::select! {
+        ended = ended => ended?,
+        () = interrupts.next() => interrupts.end_at_once(&session.output),
+    };
+    let state = status.operation.state;
+    if state != OperationState::Cancelled {
+        let message = format!("operation {id} ended before it could be stopped ({})", state.as_str());
+        return Err(Failure::of_operation(Error::new(ErrorKind::Conflict, message).record(), id));
+    }
+    let item = OperationItem::of_status(&status);
+    if session.output.is_json() {
+        session.output.document(&json!({ "operations": [item] }))?;
+    } else {
+        session.output.line(item.line())?;
+    }
+    Ok(Exit::Done)
+}

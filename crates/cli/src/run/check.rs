@@ -1,0 +1,92 @@
+//! `stillpoint check`.
+
+use serde_json::{Value, json};
+use stillpoint_core::{Depth, Entropy, SystemEntropy};
+use stillpoint_repository::check::{CheckDepth, CheckOptions, CheckReport, VerifiedDepth};
+
+use crate::args::{CheckArgs, Subset};
+use crate::engine;
+use crate::exit::{Exit, Outcome};
+use crate::output::Output;
+use crate::output::bytes::Bytes;
+use crate::session::Session;
+use crate::signals::Interrupts;
+
+pub(super) async fn run(session: &Session, args: &CheckArgs) -> Outcome {
+    let repository = session.repository().await?;
+    let options = CheckOptions::new(depth(args));
+    let mut interrupts = Interrupts::listen()?;
+    let report = tokio::select! {
+        report = repository.check(&options) => report.map_err(engine::error)?,
+        () = interrupts.next() => return Ok(Exit::Interrupted),
+    };
+    if session.output.is_json() {
+        session.output.document(&document(&report))?;
+    } else {
+        text(&session.output, &report)?;
+    }
+    Ok(if report.is_sound() { Exit::Done } else { Exit::Failed })
+}
+
+fn depth(args: &CheckArgs) -> CheckDepth {
+    match args.read_data_subset {
+        Some(Subset::Part(part, parts)) => CheckDepth::ReadPart { part, parts },
+        Some(Subset::AnyOf(parts)) => {
+            let mut byte = [0];
+            SystemEntropy::default().fill(&mut byte);
+            CheckDepth::ReadPart { part: byte[0] % parts + 1, parts }
+        }
+        None if args.read_data => CheckDepth::ReadAll,
+        None => CheckDepth::Structure,
+    }
+}
+
+/// The depth in the words of the contract: a part that was read does not make the whole decrypted.
+fn proven(report: &CheckReport) -> Depth {
+    match report.depth {
+        VerifiedDepth::Read => Depth::Decrypted,
+        _ => Depth::Sized,
+    }
+}
+
+fn document(report: &CheckReport) -> Value {
+    let problem = |problem: &stillpoint_repository::check::Problem| {
+        json!({
+            "kind": format!("{:?}", problem.kind).to_lowercase(),
+            "object": problem.object,
+            "message": problem.message,
+        })
+    };
+    json!({
+        "depth": proven(report),
+        "snapshots": report.snapshots,
+        "packs": report.packs,
+        "packs_read": report.packs_read,
+        "packs_unused": report.unused_packs,
+        "bytes_read": report.bytes_read,
+        "problems": report.problems.iter().map(problem).collect::<Vec<_>>(),
+        "problems_not_listed": report.more_problems,
+    })
+}
+
+fn text(output: &Output, report: &CheckReport) -> stillpoint_core::Result<()> {
+    for problem in &report.problems {
+        output.line(format_args!("{:?}: {}", problem.kind, problem.message))?;
+    }
+    if report.more_problems > 0 {
+        output.line(format_args!("… and {} more problems", report.more_problems))?;
+    }
+    output.line(format_args!(
+        "{} snapshots, {} directories, {} packs; {} packs with {} read in full",
+        report.snapshots,
+        report.trees,
+        report.packs,
+        report.packs_read,
+        Bytes(report.bytes_read)
+    ))?;
+    if report.unused_packs > 0 {
+        output.line(format_args!("{} packs are unused, as interrupted backups leave them", report.unused_packs))?;
+    }
+    let verdict = if report.is_sound() { "no problem found" } else { "the repository is damaged" };
+    output.line(format_args!("{verdict} ({})", report.depth))
+}

@@ -1,0 +1,170 @@
+//! `stillpoint files`.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use stillpoint_core::{CatalogExt, Entry, Error, ErrorKind, OpContext, Provider, Result, SnapshotRef, Timestamp};
+
+use crate::args::FilesArgs;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::Output;
+use crate::output::stream::ListDocument;
+use crate::session::Session;
+
+/// One entry, as JSON has it.
+#[derive(Debug, Serialize)]
+struct EntryItem<'a> {
+    component: &'a str,
+    path: &'a str,
+    kind: &'a str,
+    size_bytes: u64,
+    mode: u32,
+    modified_at: Option<Timestamp>,
+    link_target: Option<&'a str>,
+}
+
+/// Where entries are printed, a page at a time.
+enum Sink<'a> {
+    Text(&'a Output),
+    Json(ListDocument<'a>),
+}
+
+pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
+    let backup = session.catalog().await?.resolve(&args.backup).await?;
+    let wanted = |id: &str| args.component.as_deref().is_none_or(|component| component == id);
+    let snapshots: Vec<_> = backup
+        .components
+        .iter()
+        .filter(|component| wanted(component.component.id.as_str()))
+        .filter_map(|component| Some((component.component.id.as_str(), component.snapshot.as_ref()?)))
+        .collect();
+    if snapshots.is_empty() {
+        let message = format!("backup {} holds no such component with files", backup.id);
+        return Err(Error::new(ErrorKind::NotFound, message).into());
+    }
+    let provider = session.provider().await?;
+    // The first page comes before anything is printed, so that a wrong path is an error and not half a document.
+    let path = args.path.as_deref().unwrap_or("").trim_matches('/');
+    let mut first = Vec::new();
+    let mut missing = None;
+    for (component, snapshot) in snapshots {
+        match page(provider.as_ref(), snapshot, path, None).await {
+            Ok(page) => first.push((component, snapshot, page)),
+            Err(error) if error.kind() == ErrorKind::NotFound => missing = Some(error),
+            Err(error) => return Err(error.into()),
+        }
+    }
+    if let Some(error) = missing.filter(|_| first.is_empty()) {
+        return Err(error.into());
+    }
+    let mut sink = if session.output.is_json() {
+        let head = [("backup_id", json!(backup.id)), ("path", json!(path))];
+        Sink::Json(ListDocument::begin(&session.output, &head, "entries")?)
+    } else {
+        Sink::Text(&session.output)
+    };
+    let listed = list(provider.as_ref(), path, first, &mut sink).await.map_err(Failure::from);
+    if let Sink::Json(document) = sink {
+        // The document is closed in any case; an error that came late is its last key.
+        let error = listed.as_ref().err().and_then(|failure| failure.document().get("error").cloned());
+        document.end(&error.map(|error: Value| ("error", error)).into_iter().collect::<Vec<_>>())?;
+        if let Err(failure) = listed {
+            session.output.note(format_args!("error: {failure}"));
+            return Ok(failure.exit());
+        }
+        return Ok(Exit::Done);
+    }
+    listed.map(|()| Exit::Done)
+}
+
+async fn page(
+    provider: &dyn Provider,
+    snapshot: &SnapshotRef,
+    path: &str,
+    after: Option<&str>,
+) -> Result<stillpoint_core::EntryPage> {
+    let cx = OpContext::background();
+    provider.open(&cx, snapshot).await?.entries(&cx, path, after).await
+}
+
+async fn list(
+    provider: &dyn Provider,
+    path: &str,
+    first: Vec<(&str, &SnapshotRef, stillpoint_core::EntryPage)>,
+    sink: &mut Sink<'_>,
+) -> Result<()> {
+    for (component, snapshot, mut entries) in first {
+        loop {
+            for entry in &entries.entries {
+                sink.print(component, entry)?;
+            }
+            let Some(next) = entries.next else { break };
+            entries = page(provider, snapshot, path, Some(&next)).await?;
+        }
+    }
+    Ok(())
+}
+
+impl Sink<'_> {
+    fn print(&mut self, component: &str, entry: &Entry) -> Result<()> {
+        match self {
+            Self::Json(document) => document.push(&EntryItem {
+                component,
+                path: &entry.path,
+                kind: &entry.kind,
+                size_bytes: entry.size_bytes,
+                mode: entry.mode,
+                modified_at: entry.modified_at,
+                link_target: entry.link_target.as_deref(),
+            }),
+            Self::Text(output) => {
+                let modified = entry.modified_at.map(|time| time.to_string()).unwrap_or_else(|| "-".to_owned());
+                let target = entry.link_target.as_deref().map(|target| format!(" -> {target}")).unwrap_or_default();
+                output.line(format_args!(
+                    "{}  {:>12}  {modified:>24}  {}{target}",
+                    mode(&entry.kind, entry.mode),
+                    entry.size_bytes,
+                    entry.path
+                ))
+            }
+        }
+    }
+}
+
+/// Kind and permission bits as `ls -l` writes them.
+fn mode(kind: &str, mode: u32) -> String {
+    let kind = match kind {
+        "dir" => 'd',
+        "symlink" => 'l',
+        "fifo" => 'p',
+        "socket" => 's',
+        "dev" => 'b',
+        "chardev" => 'c',
+        _ => '-',
+    };
+    let mut text = String::from(kind);
+    for (shift, special, set, unset) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')] {
+        let bits = mode >> shift;
+        text.push(if bits & 4 != 0 { 'r' } else { '-' });
+        text.push(if bits & 2 != 0 { 'w' } else { '-' });
+        text.push(match (bits & 1 != 0, mode & special != 0) {
+            (true, false) => 'x',
+            (false, false) => '-',
+            (true, true) => set,
+            (false, true) => unset,
+        });
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::mode;
+
+    #[test]
+    fn modes_read_as_in_a_long_listing() {
+        assert_eq!(mode("file", 0o100_644), "-rw-r--r--");
+        assert_eq!(mode("dir", 0o041_777), "drwxrwxrwt");
+        assert_eq!(mode("file", 0o104_755), "-rwsr-xr-x");
+        assert_eq!(mode("symlink", 0o120_777), "lrwxrwxrwx");
+    }
+}

@@ -1,0 +1,65 @@
+//! `stillpoint list`.
+
+use stillpoint_core::{BackupQuery, Catalog, PAGE_LIMIT_MAX, WorkspaceId};
+
+use crate::args::ListArgs;
+use crate::exit::{Exit, Outcome};
+use crate::output::bytes::Bytes;
+use crate::output::document::BackupItem;
+use crate::output::stream::ListDocument;
+use crate::session::Session;
+
+pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
+    let catalog = session.catalog().await?;
+    let workspace = args.workspace.as_deref().map(WorkspaceId::new).transpose()?;
+    let mut query = BackupQuery::all();
+    query.workspace = workspace;
+    query.name.clone_from(&args.name);
+    if session.output.is_json() {
+        let mut document = ListDocument::begin(&session.output, &[], "backups")?;
+        each(catalog.as_ref(), query, args.limit, |item, _| document.push(&item)).await?;
+        document.end(&[])?;
+        return Ok(Exit::Done);
+    }
+    let count = each(catalog.as_ref(), query, args.limit, |_, line| session.output.line(line)).await?;
+    if count == 0 {
+        session.output.line("there is no backup yet; `stillpoint backup DIR` makes one")?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Calls `show` with each backup and its line, a page at a time.
+async fn each(
+    catalog: &dyn Catalog,
+    mut query: BackupQuery,
+    limit: Option<usize>,
+    mut show: impl FnMut(BackupItem<'_>, String) -> stillpoint_core::Result<()> + Send,
+) -> stillpoint_core::Result<usize> {
+    let mut left = limit.unwrap_or(usize::MAX);
+    let mut count = 0;
+    while left > 0 {
+        query.limit = left.min(PAGE_LIMIT_MAX);
+        let page = catalog.backups(&query).await?;
+        for stored in page.items.iter().take(left) {
+            let backup = &stored.backup;
+            let line = format!(
+                "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}",
+                backup.id,
+                backup.created_at,
+                backup.state.as_str(),
+                Bytes(backup.size_bytes).to_string(),
+                Bytes(backup.added_bytes).to_string(),
+                backup.workspace,
+                backup.name.as_ref().map(|name| format!("  ({name})")).unwrap_or_default(),
+            );
+            show(BackupItem::new(backup), line)?;
+        }
+        count += page.items.len().min(left);
+        left -= page.items.len().min(left);
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    Ok(count)
+}

@@ -1,0 +1,52 @@
+//! What each command does. One file per command; what several need is in `crate::session` and `drive`.
+
+mod backup;
+mod cancel;
+mod check;
+mod delete;
+mod demo;
+mod diff;
+mod drive;
+mod files;
+mod list;
+mod operations;
+mod rebuild;
+mod restore;
+mod resume;
+mod show;
+mod verify;
+mod watch;
+
+use crate::args::{Cli, Command};
+use crate::exit::Outcome;
+use crate::output::Output;
+use crate::session::Session;
+use crate::settings::Settings;
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// Whatever stops it from having a result.
+pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
+    if let Command::Demo(args) = &cli.command {
+        return demo::run(&output, args).await;
+    }
+    let session = Session::new(Settings::resolve(&cli.global)?, output);
+    match &cli.command {
+        Command::Demo(args) => demo::run(&session.output, args).await,
+        Command::Backup(args) => backup::run(&session, args).await,
+        Command::Restore(args) => restore::run(&session, args).await,
+        Command::List(args) => list::run(&session, args).await,
+        Command::Show(args) => show::run(&session, args).await,
+        Command::Files(args) => files::run(&session, args).await,
+        Command::Diff(args) => diff::run(&session, args).await,
+        Command::Delete(args) => delete::run(&session, args).await,
+        Command::Check(args) => check::run(&session, args).await,
+        Command::Verify(args) => verify::run(&session, args).await,
+        Command::Rebuild(_) => rebuild::run(&session).await,
+        Command::Operations(args) => operations::run(&session, args).await,
+        Command::Resume(args) => resume::run(&session, args).await,
+        Command::Cancel(args) => cancel::run(&session, args).await,
+        Command::Watch(args) => watch::run(&session, args).await,
+    }
+}

@@ -1,0 +1,153 @@
+//! `stillpoint restore`.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use stillpoint_core::{
+    BackupRecord, CatalogExt, Error, ErrorKind, Finding, Landing, OpContext, ProvisionRequest, Request,
+    RestoreRequest, Result, Settings, Severity, WorkspaceId,
+};
+
+use super::drive::{Driven, drive};
+use crate::args::{LandingPolicy, RestoreArgs};
+use crate::engine;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::bytes::Bytes;
+use crate::output::document::ComponentItem;
+use crate::output::restore::RestoreDocument;
+use crate::session::Session;
+
+pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Outcome {
+    if args.dry_run {
+        let catalog = session.catalog().await?;
+        let backup = catalog.resolve(&args.backup).await?;
+        let request = request(session, args, &backup)?;
+        return plan(session, request, backup).await;
+    }
+    let driven = restore(session, args).await?;
+    let document = RestoreDocument::new(&driven.status.operation)
+        .ok_or_else(|| Error::new(ErrorKind::Unexpected, "the operation that answered is no restore"))?;
+    if session.output.is_json() {
+        session.output.document(&document)?;
+    } else {
+        session.output.line(&document)?;
+    }
+    Ok(driven.exit())
+}
+
+/// Makes one restore and follows it to its end.
+pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<Driven, Failure> {
+    let catalog = session.catalog().await?;
+    let backup = catalog.resolve(&args.backup).await?;
+    let request = request(session, args, &backup)?;
+    let orchestrator = session.orchestrator_for_any(catalog).await?;
+    drive(&session.output, &orchestrator, Request::Restore(request)).await?.with_result()
+}
+
+fn request(session: &Session, args: &RestoreArgs, backup: &BackupRecord) -> Result<RestoreRequest> {
+    let Some(into) = &args.into else {
+        let name = args.target_workspace.as_deref().unwrap_or_default();
+        let message = format!("workspace {name:?} cannot be made: no provider for managed workspaces is configured yet");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    };
+    let target = target(into)?;
+    let settings = Settings::from([("path".to_owned(), target.as_str().into())]);
+    let target = WorkspaceId::new(target)?;
+    let id = session.new_operation();
+    let mut request = RestoreRequest::new(id, backup.id.clone(), target, engine::PROVISIONER, settings);
+    request.creator = Some(session.creator());
+    request.include = args.include.iter().map(|path| inside(path)).collect::<Result<_>>()?;
+    request.landing = match args.landing {
+        None => Landing::Empty,
+        Some(LandingPolicy::Side) => Landing::Side,
+        Some(LandingPolicy::Merge) => Landing::Merge,
+        Some(LandingPolicy::Replace) => Landing::Replace,
+    };
+    request.software_version.clone_from(&args.software_version);
+    request.timeout = args.timeout.unwrap_or(request.timeout);
+    Ok(request)
+}
+
+/// The absolute path of the target, which need not exist; its parent's links are resolved, so that one target has one
+/// name.
+fn target(into: &Path) -> Result<String> {
+    let absolute = std::path::absolute(into).map_err(|error| {
+        Error::new(ErrorKind::InvalidInput, format!("{} is no path", into.display())).with_source(error)
+    })?;
+    let parent = absolute.parent().and_then(|parent| parent.canonicalize().ok());
+    let resolved = match (absolute.canonicalize(), parent, absolute.file_name()) {
+        (Ok(there), _, _) => there,
+        (Err(_), Some(parent), Some(name)) => parent.join(name),
+        _ => absolute,
+    };
+    resolved.into_os_string().into_string().map_err(|path| {
+        let path = PathBuf::from(path);
+        Error::new(ErrorKind::InvalidInput, format!("the path {} is not UTF-8", path.display()))
+    })
+}
+
+/// A path inside the backup, without a leading `/` or `./`.
+fn inside(path: &str) -> Result<String> {
+    let trimmed = path.trim_start_matches("./").trim_matches('/');
+    if trimmed.is_empty() || trimmed.split('/').any(|part| part == "..") {
+        return Err(Error::new(ErrorKind::InvalidInput, format!("{path:?} is not a path inside the backup")));
+    }
+    Ok(trimmed.to_owned())
+}
+
+/// Shows what a restore would do and what stands against it.
+async fn plan(session: &Session, request: RestoreRequest, backup: BackupRecord) -> Outcome {
+    let request = ProvisionRequest::new(request, backup);
+    let findings = engine::provisioner().preflight(&OpContext::background(), &request).await?;
+    let blocked = findings.iter().any(|finding| finding.severity == Severity::Blocker);
+    let (restore, backup) = (&request.restore, &request.backup);
+    if session.output.is_json() {
+        session.output.document(&json!({
+            "backup_id": backup.id,
+            "target": restore.target,
+            "state": "planned",
+            "landing": restore.landing,
+            "include": restore.include,
+            "size_bytes": backup.size_bytes,
+            "components": backup.components.iter().map(ComponentItem::new).collect::<Vec<_>>(),
+            "findings": findings,
+        }))?;
+    } else {
+        let lines = plan_lines(restore, backup, &findings);
+        lines.iter().try_for_each(|line| session.output.line(line))?;
+    }
+    Ok(if blocked { Exit::Failed } else { Exit::Done })
+}
+
+fn plan_lines(restore: &RestoreRequest, backup: &BackupRecord, findings: &[Finding]) -> Vec<String> {
+    let mut lines = vec![format!("plan of a restore of {} into {}", backup.id, restore.target)];
+    lines.push(format!("  {} of workspace {}, as of {}", Bytes(backup.size_bytes), backup.workspace, backup.created_at));
+    lines.extend(restore.include.iter().map(|path| format!("  only {path}")));
+    lines.extend(findings.iter().map(|f| format!("  {:?} {}: {}", f.severity, f.check, f.message)));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn included_paths_stay_inside_the_backup() {
+        assert_eq!(inside("/src/main.py").unwrap(), "src/main.py");
+        assert_eq!(inside("./src/").unwrap(), "src");
+        for bad in ["", "/", "../x", "a/../../b"] {
+            assert!(inside(bad).is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn one_target_has_one_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let real = dir.path().canonicalize().unwrap();
+        std::fs::create_dir(real.join("a")).unwrap();
+        std::os::unix::fs::symlink(real.join("a"), real.join("link")).unwrap();
+        let direct = target(&real.join("a/new")).unwrap();
+        assert_eq!(target(&real.join("link/new")).unwrap(), direct);
+        assert_eq!(target(&real.join("a/./new")).unwrap(), direct);
+    }
+}

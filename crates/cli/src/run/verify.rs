@@ -1,0 +1,52 @@
+//! `stillpoint verify`.
+
+use serde_json::json;
+use stillpoint_core::{CatalogExt, Depth, OpContext, Provider};
+
+use crate::args::{VerifyArgs, VerifyDepth};
+use crate::exit::{Exit, Outcome};
+use crate::session::Session;
+use crate::signals::Interrupts;
+
+pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
+    let backup = session.catalog().await?.resolve(&args.backup).await?;
+    let provider = session.provider().await?;
+    let wanted = match args.depth {
+        VerifyDepth::Listed => Depth::Listed,
+        VerifyDepth::Sized => Depth::Sized,
+        VerifyDepth::Decrypted => Depth::Decrypted,
+    };
+    let cx = OpContext::background();
+    let mut interrupts = Interrupts::listen()?;
+    let mut depth = wanted;
+    let mut problems = Vec::new();
+    let mut snapshots = 0_u64;
+    for component in &backup.components {
+        let Some(reference) = &component.snapshot else { continue };
+        if reference.provider != *provider.id() {
+            session.output.note(format_args!("{} is kept by {}, which is not configured", reference.id, reference.provider));
+            continue;
+        }
+        let verified = async { provider.open(&cx, reference).await?.verify(&cx, wanted).await };
+        let verification = tokio::select! {
+            verified = verified => verified?,
+            () = interrupts.next() => return Ok(Exit::Interrupted),
+        };
+        depth = depth.min(verification.depth);
+        problems.extend(verification.problems);
+        snapshots += 1;
+    }
+    if session.output.is_json() {
+        let document = json!({ "backup_id": backup.id, "depth": depth, "snapshots": snapshots, "problems": problems });
+        session.output.document(&document)?;
+    } else {
+        for problem in &problems {
+            session.output.line(format_args!("{}: {}: {}", problem.kind, problem.item, problem.message))?;
+        }
+        let verdict = if problems.is_empty() { "is good" } else { "is damaged" };
+        let depth = serde_json::to_value(depth).ok().and_then(|word| word.as_str().map(str::to_owned));
+        let depth = depth.unwrap_or_default();
+        session.output.line(format_args!("backup {} {verdict}: {snapshots} snapshots verified ({depth})", backup.id))?;
+    }
+    Ok(if problems.is_empty() { Exit::Done } else { Exit::Failed })
+}

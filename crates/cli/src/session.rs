@@ -1,0 +1,220 @@
+//! One run's settings and output, and what is made from them: catalog, repository, provider, orchestrator.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
+use stillpoint_core::memory::MemoryCatalog;
+use stillpoint_core::{
+    Catalog, Error, ErrorKind, LocalOrchestrator, OperationId, OperationQuery, Result, StoredOperation, SystemEntropy,
+    Workspace,
+};
+use stillpoint_provider_s3sync::{RepositorySource, S3SyncProvider};
+use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
+
+use crate::engine;
+use crate::exit::REPOSITORY;
+use crate::output::Output;
+use crate::settings::{PasswordSource, Settings, write_new_key};
+
+/// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
+const LEASE_TTL: Duration = Duration::from_secs(15);
+/// Operations that an ambiguous prefix names in its error.
+const CANDIDATES_MAX: usize = 20;
+
+/// One run of the program.
+#[derive(Debug)]
+pub(crate) struct Session {
+    pub(crate) settings: Settings,
+    pub(crate) output: Output,
+}
+
+impl Session {
+    pub(crate) fn new(settings: Settings, output: Output) -> Self {
+        Self { settings, output }
+    }
+
+    /// Opens the catalog, and makes it where it is missing.
+    ///
+    /// # Errors
+    /// Whatever opening it meets: locked, written by a newer version, damaged, not to be written.
+    pub(crate) async fn catalog(&self) -> Result<Arc<dyn Catalog>> {
+        let url = &self.settings.catalog;
+        if url == "memory:" {
+            return Ok(Arc::new(MemoryCatalog::new()));
+        }
+        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let message = "a catalog on PostgreSQL is not available in this version; use sqlite:PATH";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        Ok(Arc::new(SqlCatalog::open(url, SqlOptions::default()).await?))
+    }
+
+    /// Opens the repository.
+    ///
+    /// # Errors
+    /// A missing repository, a wrong password and a store that cannot be reached are told apart by the context pair
+    /// `repository`.
+    pub(crate) async fn repository(&self) -> Result<Repository> {
+        self.source().await?.open().await
+    }
+
+    /// The provider on the repository, which must exist.
+    ///
+    /// # Errors
+    /// As [`Session::repository`].
+    pub(crate) async fn provider(&self) -> Result<Arc<S3SyncProvider>> {
+        let source = self.source().await?.without_creating();
+        source.open().await?;
+        Ok(engine::provider(source))
+    }
+
+    /// The provider on a repository that the first backup makes; its key, where no password is given, is made now.
+    ///
+    /// # Errors
+    /// As [`Session::repository`], except that the repository may be missing.
+    pub(crate) async fn provider_or_new(&self) -> Result<Arc<S3SyncProvider>> {
+        let credentials = match self.settings.password.read()? {
+            Some(credentials) => credentials,
+            None => self.make_key().await?,
+        };
+        provider_unless_refused(RepositorySource::from_store(self.store()?, credentials)).await
+    }
+
+    /// The provider for a plan, which makes nothing: neither repository nor key need be there.
+    ///
+    /// # Errors
+    /// As [`Session::repository`], except that the repository may be missing.
+    pub(crate) async fn provider_for_plan(&self) -> Result<Arc<S3SyncProvider>> {
+        let credentials = match self.settings.password.read()? {
+            Some(credentials) => credentials,
+            None => Credentials::generate().map_err(engine::error)?.0,
+        };
+        provider_unless_refused(RepositorySource::from_store(self.store()?, credentials)).await
+    }
+
+    async fn source(&self) -> Result<RepositorySource> {
+        match self.settings.password.read()? {
+            Some(credentials) => Ok(RepositorySource::from_store(self.store()?, credentials)),
+            None => Err(self.without_key(self.store()?).await),
+        }
+    }
+
+    /// An orchestrator that can go on with any operation on directories.
+    ///
+    /// # Errors
+    /// As [`Session::repository`].
+    pub(crate) async fn orchestrator_for_any(&self, catalog: Arc<dyn Catalog>) -> Result<LocalOrchestrator> {
+        Ok(self.orchestrator(catalog, self.provider().await?, None))
+    }
+
+    /// An orchestrator on this provider, which knows `workspace` as it is given here.
+    pub(crate) fn orchestrator(
+        &self,
+        catalog: Arc<dyn Catalog>,
+        provider: Arc<S3SyncProvider>,
+        workspace: Option<Arc<dyn Workspace>>,
+    ) -> LocalOrchestrator {
+        let builder = LocalOrchestrator::builder(catalog)
+            .lease_ttl(LEASE_TTL)
+            .provisioner(engine::PROVISIONER, engine::provisioner())
+            .provider(provider)
+            .workspaces(engine::resolver());
+        match workspace {
+            Some(workspace) => builder.workspace(workspace).build(),
+            None => builder.build(),
+        }
+    }
+
+    /// The operation of this id, or of this unique prefix of an id.
+    ///
+    /// # Errors
+    /// `NotFound` where none fits, `InvalidInput` where several do.
+    pub(crate) async fn operation(&self, catalog: &dyn Catalog, text: &str) -> Result<StoredOperation> {
+        if let Some(stored) = catalog.operation(&OperationId::new(text)?).await? {
+            return Ok(stored);
+        }
+        let mut query = OperationQuery::all();
+        query.id_prefix = Some(text.to_owned());
+        query.limit = CANDIDATES_MAX;
+        let mut found = catalog.operations(&query).await?.items;
+        match (found.len(), found.pop()) {
+            (1, Some(only)) => Ok(only),
+            (_, None) => {
+                let message = format!("no operation fits {text:?}; `stillpoint operations --all` lists them");
+                Err(Error::new(ErrorKind::NotFound, message))
+            }
+            (_, Some(last)) => {
+                found.push(last);
+                let ids: Vec<_> = found.iter().map(|stored| stored.operation.id.as_str()).collect();
+                let message = format!("{text:?} is ambiguous: it fits {}", ids.join(", "));
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+
+    /// A fresh operation id.
+    pub(crate) fn new_operation(&self) -> OperationId {
+        OperationId::generate(&SystemEntropy::default())
+    }
+
+    /// Who asks for an operation: user and host.
+    pub(crate) fn creator(&self) -> String {
+        let origin = Origin::detect();
+        let user = if origin.username.is_empty() { origin.uid.to_string() } else { origin.username };
+        format!("{user}@{}", origin.hostname)
+    }
+
+    fn store(&self) -> Result<Store> {
+        Store::from_url(&self.settings.store, &StoreSettings::from_environment()).map_err(engine::error)
+    }
+
+    /// Makes the key of a new repository. Where a repository is there already, another key would not open it.
+    async fn make_key(&self) -> Result<Credentials> {
+        let PasswordSource::KeyFile(path) = &self.settings.password else {
+            return Err(Error::new(ErrorKind::Unexpected, "only the key file can be missing"));
+        };
+        let error = self.without_key(self.store()?).await;
+        if error.context(REPOSITORY) != Some("missing") {
+            return Err(error);
+        }
+        self.settings.data_dir.make()?;
+        let (_, text) = Credentials::generate().map_err(engine::error)?;
+        if write_new_key(path, &text)? {
+            self.output.note(format_args!(
+                "a new key was written to {}\nkeep a copy of it in a safe place: without it no backup can be read",
+                path.display()
+            ));
+        }
+        let read = self.settings.password.read()?;
+        read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("the key file {} is gone again", path.display())))
+    }
+
+    /// The error of a run that has neither password nor key: whether there is a repository at all decides which.
+    async fn without_key(&self, store: Store) -> Error {
+        let place = store.description().to_owned();
+        let probe = match Credentials::generate() {
+            Ok((credentials, _)) => Repository::open(store, &credentials, Origin::detect()).await,
+            Err(error) => return engine::error(error),
+        };
+        match probe.map_err(engine::error) {
+            Err(error) if error.context(REPOSITORY) == Some("wrong-password") => {
+                let message = format!(
+                    "the repository at {place} needs its password: give --password-file or STILLPOINT_PASSWORD, or put \
+                     its key at {}",
+                    self.settings.data_dir.key_file().display()
+                );
+                Error::new(ErrorKind::Unauthenticated, message).with(REPOSITORY, "wrong-password")
+            }
+            Err(error) => error,
+            Ok(_) => Error::new(ErrorKind::Unexpected, "a random key opened the repository"),
+        }
+    }
+}
+
+async fn provider_unless_refused(source: RepositorySource) -> Result<Arc<S3SyncProvider>> {
+    match source.open().await {
+        Err(error) if error.context(REPOSITORY) != Some("missing") => Err(error),
+        Ok(_) | Err(_) => Ok(engine::provider(source)),
+    }
+}

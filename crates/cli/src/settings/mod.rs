@@ -1,0 +1,67 @@
+//! What a run works with, resolved once: flags before environment before configuration file before defaults.
+
+mod config_file;
+mod data_dir;
+mod environment;
+mod password;
+
+use std::path::Path;
+
+use stillpoint_core::{Error, ErrorKind, Result};
+
+use crate::args::{GlobalArgs, Layout};
+pub(crate) use config_file::ConfigFile;
+pub(crate) use data_dir::DataDir;
+pub(crate) use password::{PasswordSource, write_new_key};
+
+/// Everything that flags, environment and configuration decide.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    /// Where the catalog, the key and the default store live.
+    pub(crate) data_dir: DataDir,
+    /// Where file snapshots live: a URL or a path.
+    pub(crate) store: String,
+    /// The catalog's URL.
+    pub(crate) catalog: String,
+    /// Where the repository password comes from.
+    pub(crate) password: PasswordSource,
+    /// The configuration file.
+    pub(crate) config: ConfigFile,
+}
+
+impl Settings {
+    /// Resolves the settings of this run.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for a configuration that cannot be read, `Unsupported` for a layout this version lacks.
+    pub(crate) fn resolve(global: &GlobalArgs) -> Result<Self> {
+        let config = match &global.config {
+            Some(path) => ConfigFile::read(path)?,
+            None => ConfigFile::default(),
+        };
+        if global.layout.or(config.layout) == Some(Layout::Mirror) {
+            let message = "the mirrored layout is not available in this version; use --layout repository";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let data_dir = DataDir::find(global.data_dir.as_deref().or(config.data_dir.as_deref()))?;
+        let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
+        let store = given(&global.store).or_else(|| config.store.clone());
+        let store = store.unwrap_or_else(|| data_dir.default_store().display().to_string());
+        let catalog = given(&global.catalog).or_else(|| config.catalog.clone());
+        let catalog = catalog.unwrap_or_else(|| format!("sqlite:{}", data_dir.default_catalog().display()));
+        let password = PasswordSource::find(global, &config, &data_dir);
+        Ok(Self { data_dir, store, catalog, password, config })
+    }
+
+    /// The defaults with everything inside `data_dir`, whatever flags and environment say.
+    pub(crate) fn contained(data_dir: &Path) -> Self {
+        let data_dir = DataDir::at(data_dir);
+        Self {
+            store: data_dir.default_store().display().to_string(),
+            catalog: format!("sqlite:{}", data_dir.default_catalog().display()),
+            password: PasswordSource::KeyFile(data_dir.key_file()),
+            config: ConfigFile::default(),
+            data_dir,
+        }
+    }
+}

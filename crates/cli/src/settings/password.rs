@@ -1,0 +1,208 @@
+//! Where the repository password comes from. It is never taken from the command line, where every user could see it.
+
+use std::fmt;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_repository::Credentials;
+
+use super::environment::variable;
+use super::{ConfigFile, DataDir};
+use crate::args::GlobalArgs;
+
+/// The longest password, in bytes.
+const PASSWORD_BYTES_MAX: usize = 64 * 1024;
+
+/// Where the repository password comes from.
+#[derive(Clone)]
+pub(crate) enum PasswordSource {
+    /// The first line of a file.
+    File(PathBuf),
+    /// The first line that a shell command prints.
+    Command(String),
+    /// The variable `STILLPOINT_PASSWORD`.
+    Variable(String),
+    /// The random key in the data directory, which the first backup makes.
+    KeyFile(PathBuf),
+}
+
+impl fmt::Debug for PasswordSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::File(_) => "PasswordSource::File",
+            Self::Command(_) => "PasswordSource::Command",
+            Self::Variable(_) => "PasswordSource::Variable",
+            Self::KeyFile(_) => "PasswordSource::KeyFile",
+        })
+    }
+}
+
+impl PasswordSource {
+    /// The first source that is named: flags, environment, configuration, and else the key file.
+    pub(super) fn find(global: &GlobalArgs, config: &ConfigFile, data_dir: &DataDir) -> Self {
+        let file = global.password_file.clone().map(Self::File);
+        let command = || global.password_command.clone().map(Self::Command);
+        let value = || variable("STILLPOINT_PASSWORD").map(|value| Self::Variable(value.to_string_lossy().into_owned()));
+        let value_file = || variable("STILLPOINT_PASSWORD_FILE").map(|path| Self::File(path.into()));
+        let configured = || config.password_file.clone().map(Self::File);
+        let configured_command = || config.password_command.clone().map(Self::Command);
+        file.or_else(command)
+            .or_else(value)
+            .or_else(value_file)
+            .or_else(configured)
+            .or_else(configured_command)
+            .unwrap_or_else(|| Self::KeyFile(data_dir.key_file()))
+    }
+
+    /// Reads the password; `None` where the key file is not made yet.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where the source gives no password.
+    pub(crate) fn read(&self) -> Result<Option<Credentials>> {
+        let credentials = match self {
+            Self::File(path) => Credentials::password(first_line(&read_bounded(path)?)),
+            Self::Command(command) => Credentials::password(first_line(&run(command)?)),
+            Self::Variable(value) => Credentials::password(value.clone()),
+            Self::KeyFile(path) => match read_bounded(path) {
+                Ok(bytes) => Credentials::machine_key(first_line(&bytes)),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                Err(error) => return Err(error),
+            },
+        };
+        credentials.map(Some).map_err(|error| {
+            let message = format!("{} gives no usable password", self.place());
+            Error::new(ErrorKind::InvalidConfig, message).with_source(error)
+        })
+    }
+
+    /// The source in words.
+    pub(crate) fn place(&self) -> String {
+        match self {
+            Self::File(path) => format!("the password file {}", path.display()),
+            Self::Command(_) => "the password command".to_owned(),
+            Self::Variable(_) => "STILLPOINT_PASSWORD".to_owned(),
+            Self::KeyFile(path) => format!("the key file {}", path.display()),
+        }
+    }
+}
+
+/// Keeps `key` at `path` (mode 0600), durably and all at once. Answers `false` where a key is there already, which
+/// then is the one to use.
+///
+/// # Errors
+/// Whatever writing can meet.
+pub(crate) fn write_new_key(path: &Path, key: &str) -> Result<bool> {
+    let failed = |error: io::Error| {
+        let kind = match error.kind() {
+            io::ErrorKind::StorageFull => ErrorKind::QuotaExceeded,
+            _ => ErrorKind::PermissionDenied,
+        };
+        Error::new(kind, format!("the key file {} cannot be written", path.display())).with_source(error)
+    };
+    let draft = path.with_extension(format!("new-{}", std::process::id()));
+    let written = write_private(&draft, key).and_then(|()| match fs::hard_link(&draft, path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error),
+    });
+    let removed = fs::remove_file(&draft);
+    let new = written.map_err(failed)?;
+    removed.map_err(failed)?;
+    if let Some(folder) = path.parent() {
+        fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
+    }
+    Ok(new)
+}
+
+fn write_private(path: &Path, key: &str) -> io::Result<()> {
+    // A draft of this name can only be what a killed process of the same number left behind.
+    if path.exists() {
+        fs::remove_file(path)?;
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    file.write_all(key.as_bytes())?;
+    file.write_all(b"\n")?;
+    file.sync_all()
+}
+
+fn read_bounded(path: &Path) -> Result<Vec<u8>> {
+    use std::io::Read;
+    let read = || {
+        let mut bytes = Vec::new();
+        let limit = u64::try_from(PASSWORD_BYTES_MAX).unwrap_or(u64::MAX);
+        fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    read().map_err(|error: io::Error| {
+        let kind = match error.kind() {
+            io::ErrorKind::NotFound => ErrorKind::NotFound,
+            io::ErrorKind::PermissionDenied => ErrorKind::PermissionDenied,
+            _ => ErrorKind::InvalidConfig,
+        };
+        Error::new(kind, format!("the password file {} cannot be read", path.display())).with_source(error)
+    })
+}
+
+fn run(command: &str) -> Result<Vec<u8>> {
+    let failed = |message: String| Error::new(ErrorKind::InvalidConfig, message);
+    let output = Command::new("/bin/sh")
+        .args(["-c", command])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| failed("the password command cannot be run".to_owned()).with_source(error))?;
+    if !output.status.success() {
+        return Err(failed(format!("the password command failed ({})", output.status)));
+    }
+    Ok(output.stdout)
+}
+
+fn first_line(bytes: &[u8]) -> String {
+    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
+    let text = String::from_utf8_lossy(line);
+    text.strip_suffix('\r').unwrap_or(&text).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_written_once_and_privately() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        let (_, key) = Credentials::generate().unwrap();
+        assert!(write_new_key(&path, &key).unwrap());
+        assert!(!write_new_key(&path, "another").unwrap());
+        assert_eq!(fs::read_to_string(&path).unwrap().trim(), key.as_str());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
+        assert!(PasswordSource::KeyFile(path).read().unwrap().is_some());
+    }
+
+    #[test]
+    fn a_missing_key_file_is_no_error_but_a_missing_password_file_is() {
+        assert!(PasswordSource::KeyFile("/nonexistent/key".into()).read().unwrap().is_none());
+        let error = PasswordSource::File("/nonexistent/password".into()).read().unwrap_err();
+        assert!(error.to_string().contains("/nonexistent/password"));
+    }
+
+    #[test]
+    fn a_command_gives_its_first_line() {
+        assert!(PasswordSource::Command("printf 'secret\\nmore'".into()).read().unwrap().is_some());
+        assert!(PasswordSource::Command("exit 3".into()).read().is_err());
+        assert!(PasswordSource::Command("true".into()).read().is_err(), "an empty password is none");
+        assert_eq!(first_line(b"pass word\r\nrest"), "pass word");
+    }
+
+    #[test]
+    fn no_source_shows_its_secret() {
+        let shown = format!("{:?}", PasswordSource::Variable("canary".into()));
+        assert!(!shown.contains("canary"));
+    }
+}
