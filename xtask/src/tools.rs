@@ -41,7 +41,10 @@ fn fetch_restic() -> Outcome {
     fs::create_dir_all(&dir)?;
     let wanted = ["restic=0.14.0*", "restic"];
     let download = |package: &&str| {
-        run(Command::new("apt-get").args(["-qq", "download", package]).current_dir(&dir)).is_ok()
+        run(Command::new("apt-get")
+            .args(["-qq", "-o", "APT::Sandbox::User=root", "download", package])
+            .current_dir(&dir))
+        .is_ok()
     };
     if !wanted.iter().any(download) {
         update_package_lists()?;
