@@ -2,8 +2,8 @@
 //!
 //! | example | shows |
 //! |---|---|
-//! | `src/bin/embed.rs` | a host in about thirty lines: back a directory up, restore it |
-//! | `src/bin/resume_after_crash.rs` | a host that is killed in the middle and goes on |
+//! | `embed.rs` | a host in about thirty lines: back a directory up, restore it |
+//! | `resume_after_crash.rs` | a host that is killed in the middle and goes on |
 //! | [`copy_vault`] | a provider of one's own, complete, under the conformance suite |
 //! | [`nightly`] | host code against the [`Orchestrator`](stillpoint_core::Orchestrator) trait, tested with mocks |
 
