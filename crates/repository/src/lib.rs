@@ -9,7 +9,10 @@
 //!
 //! Stock restic reads every repository this crate writes, and this crate reads and extends restic's.
 
+mod archive;
 mod blob;
+mod browse;
+mod cancellation;
 pub mod check;
 mod clock;
 mod compression;
@@ -20,13 +23,16 @@ mod error;
 mod file;
 mod id;
 mod index;
+mod issue;
 mod key;
 mod lock;
 mod origin;
 mod pack;
 mod polynomial;
+mod progress;
 mod random;
 mod repository;
+mod restore;
 mod sealed;
 mod snapshot;
 pub mod store;
@@ -34,14 +40,20 @@ mod time;
 pub mod tree;
 mod writer;
 
+pub use archive::{BackupOptions, BackupSource, BackupSummary, Parent};
 pub use blob::{BlobKind, BlobLocation};
+pub use browse::{Change, Difference, SnapshotEntry};
+pub use cancellation::Cancellation;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind, Result};
 pub use id::Id;
 pub use index::Index;
+pub use issue::{Issue, IssueKind};
 pub use lock::{Lock, LockMode};
 pub use origin::Origin;
+pub use progress::{NoProgress, Progress};
 pub use repository::{DamagedSnapshot, PackRead, Repository, SnapshotList, StoredSnapshot, plan_reads};
+pub use restore::{RestoreOptions, RestoreSummary};
 pub use snapshot::{Snapshot, SnapshotSummary};
 pub use store::{Store, StoreSettings, TransferCounters};
 pub use time::Timestamp;

@@ -8,6 +8,7 @@ mod sparse;
 mod target;
 mod warning;
 
+use std::ffi::OsString;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
@@ -150,14 +151,22 @@ impl Extractor {
         crate::capture::Directory::new(parent, parent_path).open_file(name)
     }
 
+    /// The target of the symbolic link at `relative`, any bytes.
+    ///
+    /// # Errors
+    /// As [`Directory::link_target`](crate::Directory::link_target).
+    pub fn existing_link(&self, relative: &Path) -> Result<OsString> {
+        let (parent, name) = self.target.parent(relative)?;
+        let parent_path = relative.parent().unwrap_or(Path::new("")).to_path_buf();
+        crate::capture::Directory::new(parent, parent_path).link_target(name)
+    }
+
     /// Accepts a file found in place, whose content the caller has compared, as if this run had written it, and gives
-    /// it its attributes.
-    pub fn adopt(&self, file: &OpenFile, attributes: &Attributes) -> FileId {
-        self.target.apply(
-            apply::Handle::Open(file.as_fd(), FileKind::File),
-            file.path(),
-            attributes,
-        );
+    /// it `attributes` unless it shall keep its own.
+    pub fn adopt(&self, file: &OpenFile, attributes: Option<&Attributes>) -> FileId {
+        if let Some(attributes) = attributes {
+            self.target.apply(apply::Handle::Open(file.as_fd(), FileKind::File), file.path(), attributes);
+        }
         FileId::of(file.metadata())
     }
 

@@ -112,7 +112,8 @@ impl Walk {
 
     fn announce(&self, entries: &[Entry]) {
         let files = || entries.iter().filter(|entry| entry.metadata.kind == FileKind::File);
-        let (count, bytes) = files().fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.metadata.size));
+        let (count, bytes) =
+            files().fold((0, 0), |(count, bytes), entry| (count + 1, bytes + entry.metadata.size));
         self.progress.found(count, bytes);
     }
 
@@ -129,13 +130,13 @@ impl Walk {
             let name = entry.name.as_bytes();
             let earlier = open.earlier_tree.as_ref().and_then(|tree| tree.find(name));
             match entry.metadata.kind {
-                FileKind::Directory => directories.push(Job::Directory(DirectoryJob {
+                FileKind::Directory => directories.push(Job::Directory(Box::new(DirectoryJob {
                     path: open.path.join(&entry.name),
                     name: name.to_vec(),
                     earlier: earlier.filter(|node| node.subtree.is_some()).cloned(),
                     place: Some(place),
                     mount_point: entry.mount_point,
-                })),
+                }))),
                 FileKind::File => match earlier.filter(|node| self.can_reuse(node, &entry.metadata)) {
                     Some(node) => {
                         self.progress.advanced(node.size);
@@ -147,7 +148,8 @@ impl Walk {
                 },
                 _ => {
                     let node = self.special_node(&open.path, directory, &entry, earlier);
-                    let finished = node.map_or_else(Finished::left_out, |node| Finished::compared(node, earlier));
+                    let finished =
+                        node.map_or_else(Finished::left_out, |node| Finished::compared(node, earlier));
                     self.deliver(place, finished)?;
                 }
             }
@@ -163,7 +165,13 @@ impl Walk {
     }
 
     /// The node of a link, pipe, socket or device.
-    fn special_node(&self, parent: &Path, directory: &Directory, entry: &Entry, earlier: Option<&Node>) -> Option<Node> {
+    fn special_node(
+        &self,
+        parent: &Path,
+        directory: &Directory,
+        entry: &Entry,
+        earlier: Option<&Node>,
+    ) -> Option<Node> {
         if let Some(earlier) = earlier.filter(|node| is_unchanged(node, &entry.metadata)) {
             return Some(earlier.clone());
         }

@@ -68,7 +68,12 @@ enum Interruption {
 }
 
 impl FileJob {
-    pub(super) fn new(place: Place, directory: &Arc<Directory>, entry: &Entry, earlier: Option<&Node>) -> Self {
+    pub(super) fn new(
+        place: Place,
+        directory: &Arc<Directory>,
+        entry: &Entry,
+        earlier: Option<&Node>,
+    ) -> Self {
         let path = place.directory.path.join(&entry.name);
         let known = earlier.is_some_and(|node| node.content.is_some());
         let novelty = if known { Novelty::Changed } else { Novelty::New };
@@ -103,7 +108,11 @@ impl Walk {
         self.chunk_done(&job.reading)
     }
 
-    fn read_until_still(&self, job: &FileJob, stack: &JobStack<Job>) -> Result<(Arc<Reading>, Verdict), Interruption> {
+    fn read_until_still(
+        &self,
+        job: &FileJob,
+        stack: &JobStack<Job>,
+    ) -> Result<(Arc<Reading>, Verdict), Interruption> {
         let mut attempt = 1;
         loop {
             let mut file = job.directory.open_file(&job.name).map_err(Interruption::File)?;
@@ -160,7 +169,13 @@ impl Walk {
     }
 
     /// Stores a chunk here, or leaves one of several to another worker if few enough are waiting.
-    fn store_chunk(&self, data: Vec<u8>, several: bool, reading: &Arc<Reading>, stack: &JobStack<Job>) -> Result<()> {
+    fn store_chunk(
+        &self,
+        data: Vec<u8>,
+        several: bool,
+        reading: &Arc<Reading>,
+        stack: &JobStack<Job>,
+    ) -> Result<()> {
         let number = reading.reserve();
         if several && self.chunks_waiting.fetch_add(1, Ordering::Relaxed) < self.chunks_waiting_max {
             reading.remaining.fetch_add(1, Ordering::Relaxed);

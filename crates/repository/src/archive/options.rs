@@ -62,6 +62,9 @@ pub enum Parent {
 pub struct BackupOptions {
     /// Labels of the snapshot.
     pub tags: Vec<String>,
+    /// One more label, put on the snapshot if an entry was skipped or torn: the list of issues dies with the process,
+    /// the label does not.
+    pub tag_if_incomplete: Option<String>,
     /// The time the snapshot records; the time the backup began if `None`.
     pub time: Option<Timestamp>,
     /// The earlier snapshot to build on.
@@ -82,6 +85,7 @@ impl Default for BackupOptions {
     fn default() -> Self {
         Self {
             tags: Vec::new(),
+            tag_if_incomplete: None,
             time: None,
             parent: Parent::default(),
             rules: Rules::new(),

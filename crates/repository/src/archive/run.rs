@@ -82,7 +82,8 @@ async fn run(
         None => None,
     };
     let writer = BlobWriter::new(repository, options.writer.clone()).await?;
-    let walk = Arc::new(open_walk(repository, source, &options, (writer, earlier), progress, cancellation).await?);
+    let walk =
+        Arc::new(open_walk(repository, source, &options, (writer, earlier), progress, cancellation).await?);
     let root = DirectoryJob {
         path: Path::new("").to_path_buf(),
         name: names(&source.stored_path).last().unwrap_or(b"root").to_vec(),
@@ -92,7 +93,8 @@ async fn run(
     };
     let workers = workers(&options);
     let walking = Arc::clone(&walk);
-    let root = tokio::task::spawn_blocking(move || walking.run(root, workers)).await.map_err(Error::cancelled)??;
+    let root =
+        tokio::task::spawn_blocking(move || walking.run(root, workers)).await.map_err(Error::cancelled)??;
     let writer = walk.sink.writer().clone();
     let tree = listing_of(&root)?;
     let top = wrap(&writer, &source.stored_path, root).await?;
@@ -106,6 +108,7 @@ async fn run(
     let rules = walk.selection.report();
     snapshot.excludes = rules.iter().map(|rule| rule.pattern.clone()).collect();
     snapshot.tags = options.tags;
+    snapshot.tags.extend(options.tag_if_incomplete.filter(|_| !walk.totals.is_complete()));
     snapshot.summary = Some(walk.totals.snapshot_summary(start, clock::now(), &written));
     let id = repository.save_snapshot(&snapshot).await?;
     Ok(walk.totals.summary((id, tree), snapshot.parent, written, rules))
@@ -114,7 +117,10 @@ async fn run(
 fn stored_path(source: &BackupSource) -> Result<String> {
     // The format keeps paths as text; a path that is not text could not be found again by it.
     source.stored_path.to_str().map(str::to_owned).ok_or_else(|| {
-        Error::invalid(format!("the path {:?} is not UTF-8; record the directory under another path", source.stored_path))
+        Error::invalid(format!(
+            "the path {:?} is not UTF-8; record the directory under another path",
+            source.stored_path
+        ))
     })
 }
 
@@ -131,7 +137,9 @@ async fn find_parent(
 ) -> Result<Option<StoredSnapshot>> {
     match choice {
         Parent::None => Ok(None),
-        Parent::Snapshot(id) => Ok(Some(StoredSnapshot { id, snapshot: repository.load_snapshot(&id).await? })),
+        Parent::Snapshot(id) => {
+            Ok(Some(StoredSnapshot { id, snapshot: repository.load_snapshot(&id).await? }))
+        }
         Parent::Newest => {
             let same = |stored: &StoredSnapshot| {
                 stored.snapshot.hostname == hostname && stored.snapshot.paths.iter().eq([path])

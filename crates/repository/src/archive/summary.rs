@@ -97,12 +97,24 @@ impl Totals {
         self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(issue);
     }
 
-    pub(super) fn snapshot_summary(&self, start: Timestamp, end: Timestamp, written: &WriteSummary) -> SnapshotSummary {
+    /// Whether nothing was noted.
+    pub(super) fn is_complete(&self) -> bool {
+        self.issues.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    pub(super) fn snapshot_summary(
+        &self,
+        start: Timestamp,
+        end: Timestamp,
+        written: &WriteSummary,
+    ) -> SnapshotSummary {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut summary = SnapshotSummary::default();
         (summary.backup_start, summary.backup_end) = (start, end);
-        [summary.files_new, summary.files_changed, summary.files_unmodified] = self.files.each_ref().map(load);
-        [summary.dirs_new, summary.dirs_changed, summary.dirs_unmodified] = self.directories.each_ref().map(load);
+        [summary.files_new, summary.files_changed, summary.files_unmodified] =
+            self.files.each_ref().map(load);
+        [summary.dirs_new, summary.dirs_changed, summary.dirs_unmodified] =
+            self.directories.each_ref().map(load);
         (summary.data_blobs, summary.tree_blobs) = (written.data_blobs, written.tree_blobs);
         (summary.data_added, summary.data_added_packed) = (written.plaintext_bytes, written.stored_bytes);
         summary.total_files_processed = self.files.each_ref().map(load).iter().sum();
@@ -119,7 +131,8 @@ impl Totals {
     ) -> BackupSummary {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let [files_new, files_changed, files_unmodified] = self.files.each_ref().map(load);
-        let [directories_new, directories_changed, directories_unmodified] = self.directories.each_ref().map(load);
+        let [directories_new, directories_changed, directories_unmodified] =
+            self.directories.each_ref().map(load);
         BackupSummary {
             snapshot,
             tree,

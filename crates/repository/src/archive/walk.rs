@@ -25,7 +25,7 @@ const REMEMBERED_LINKS_MAX: usize = 64 * 1024;
 /// One piece of work for a worker.
 #[derive(Debug)]
 pub(super) enum Job {
-    Directory(DirectoryJob),
+    Directory(Box<DirectoryJob>),
     File(FileJob),
     Chunk(ChunkJob),
 }
@@ -100,13 +100,13 @@ impl Finished {
 impl Walk {
     /// Walks the whole source; returns the root's node with its listing.
     pub(super) fn run(&self, root: DirectoryJob, workers: usize) -> Result<Node> {
-        run_jobs(workers, Job::Directory(root), |job, stack| self.work(job, stack));
+        run_jobs(workers, Job::Directory(Box::new(root)), |job, stack| self.work(job, stack));
         guard(&self.outcome).take().unwrap_or_else(|| Err(Error::cancelled("the walk ended early")))
     }
 
     fn work(&self, job: Job, stack: &JobStack<Job>) {
         let done = self.sink.check().and_then(|()| match job {
-            Job::Directory(job) => self.directory(job, stack),
+            Job::Directory(job) => self.directory(*job, stack),
             Job::File(job) => self.file(job, stack),
             Job::Chunk(job) => self.chunk(job),
         });
@@ -146,7 +146,8 @@ impl Walk {
         let entries = std::mem::take(&mut *guard(&directory.entries));
         let as_before = entries.iter().all(|entry| entry.node.is_none() || entry.as_before);
         let nodes: Vec<Node> = entries.into_iter().filter_map(|entry| entry.node).collect();
-        let earlier = directory.earlier_tree.as_ref().filter(|tree| as_before && tree.nodes().len() == nodes.len());
+        let earlier =
+            directory.earlier_tree.as_ref().filter(|tree| as_before && tree.nodes().len() == nodes.len());
         let subtree = match (earlier, directory.earlier.as_ref().and_then(|node| node.subtree)) {
             (Some(_), Some(same)) => same,
             _ => self.sink.store(BlobKind::Tree, &Tree::new(nodes)?.encode())?,

@@ -66,7 +66,8 @@ impl TreeCache {
         while !waiting.is_empty() && room > 0 {
             let mut batch = Vec::new();
             while let Some(id) = waiting.pop_front() {
-                let length = index.locate(BlobKind::Tree, &id).map_or(0, |at| u64::from(at.plaintext_length()));
+                let length =
+                    index.locate(BlobKind::Tree, &id).map_or(0, |at| u64::from(at.plaintext_length()));
                 if length > room || batch.len() >= BATCH_TREES {
                     room = if batch.is_empty() { 0 } else { room };
                     waiting.push_front(id);

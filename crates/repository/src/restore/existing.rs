@@ -52,12 +52,18 @@ impl Scan {
         if !self.may_hold_entries() {
             return Ok(false);
         }
-        let is_link = self.restore.extractor.existing(path)?.is_some_and(|found| found.kind == FileKind::Symlink);
+        let is_link =
+            self.restore.extractor.existing(path)?.is_some_and(|found| found.kind == FileKind::Symlink);
         Ok(is_link && self.restore.extractor.existing_link(path)? == target.as_os_str())
     }
 
     /// Whether a pipe, socket or device stands in place.
-    pub(super) fn special_stands(&self, path: &Path, kind: FileKind, device: u64) -> stillpoint_localfs::Result<bool> {
+    pub(super) fn special_stands(
+        &self,
+        path: &Path,
+        kind: FileKind,
+        device: u64,
+    ) -> stillpoint_localfs::Result<bool> {
         if !self.may_hold_entries() {
             return Ok(false);
         }

@@ -13,13 +13,15 @@ pub(super) struct Include {
 impl Include {
     /// Everything if `paths` is empty, else each of them with what lies below.
     pub(super) fn new(paths: &[PathBuf]) -> Result<Self> {
-        let paths = paths.iter().map(|path| {
-            let path = path.strip_prefix("/").unwrap_or(path);
-            match stillpoint_localfs::validate_path(path) {
-                Ok(()) => Ok(path.to_path_buf()),
-                Err(error) => Err(Error::invalid(format!("{path:?} is not a path inside a snapshot")).with_source(error)),
-            }
-        });
+        let paths =
+            paths.iter().map(|path| {
+                let path = path.strip_prefix("/").unwrap_or(path);
+                match stillpoint_localfs::validate_path(path) {
+                    Ok(()) => Ok(path.to_path_buf()),
+                    Err(error) => Err(Error::invalid(format!("{path:?} is not a path inside a snapshot"))
+                        .with_source(error)),
+                }
+            });
         Ok(Self { paths: paths.collect::<Result<_>>()? })
     }
 

@@ -25,7 +25,13 @@ struct State {
 
 impl PendingFile {
     /// A file of `pieces` pieces with `size` bytes altogether. Nothing is created before the first piece comes.
-    pub(super) fn new(path: PathBuf, size: u64, pieces: usize, attributes: Attributes, link: Option<(u64, u64)>) -> Self {
+    pub(super) fn new(
+        path: PathBuf,
+        size: u64,
+        pieces: usize,
+        attributes: Attributes,
+        link: Option<(u64, u64)>,
+    ) -> Self {
         let state = State { writer: None, remaining: pieces, given_up: false };
         Self { path, size, attributes, link, state: Mutex::new(state) }
     }

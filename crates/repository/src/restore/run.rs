@@ -128,7 +128,7 @@ async fn run(
         directories: Vec::new(),
         symlinks: Vec::new(),
     };
-    let own = root.node.filter(|_| landing == Landing::EmptyTarget).map(|node| attributes(&node));
+    let own = root.node.filter(|_| landing != Landing::Merge).map(|node| attributes(&node));
     let finish = move |_: &Repository| {
         scan.run(root.tree)?;
         let Scan { restore, .. } = scan;

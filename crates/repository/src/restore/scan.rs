@@ -70,7 +70,8 @@ impl Scan {
 
     /// Restores one entry, or begins to; answers with the listing to go on with if it is a directory.
     fn entry(&mut self, path: PathBuf, node: &Node) -> Result<Option<Id>> {
-        if !self.include.covers(&path) && !(node.kind == NodeKind::Dir && self.include.leads_through(&path)) {
+        let passed_through = node.kind == NodeKind::Dir && self.include.leads_through(&path);
+        if !passed_through && !self.include.covers(&path) {
             return Ok(None);
         }
         match node.kind {
@@ -191,7 +192,11 @@ impl Scan {
     }
 
     /// Turns the failure of one entry into an issue, and a full disk into the end of the restore.
-    pub(super) fn attempt<T>(&self, path: &Path, outcome: stillpoint_localfs::Result<T>) -> Result<Option<T>> {
+    pub(super) fn attempt<T>(
+        &self,
+        path: &Path,
+        outcome: stillpoint_localfs::Result<T>,
+    ) -> Result<Option<T>> {
         match outcome {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.is_storage_full() => Err(fatal(error)),

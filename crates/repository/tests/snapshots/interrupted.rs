@@ -1,0 +1,114 @@
+//! Backups and restores that are stopped half-way are taken up again.
+
+use std::fs;
+use std::sync::Arc;
+
+use stillpoint_repository::{
+    BackupOptions, BackupSource, Cancellation, ErrorKind, NoProgress, RestoreOptions, WriterOptions,
+};
+use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::tree::{Texture, TreeSpec, write_file};
+
+use crate::support::{CancelAfter, House, names, options};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_backup_leaves_no_snapshot_and_no_lock() {
+    let house = House::new().await;
+    TreeSpec::small(21).generate(&house.source()).unwrap();
+    let cancellation = Cancellation::new();
+    let source = BackupSource::new(house.source());
+    let progress = CancelAfter::new(1_000_000, &cancellation);
+    let stopped = house.repository.backup(&source, BackupOptions::default(), progress, &cancellation).await;
+    assert_eq!(stopped.unwrap_err().kind(), &ErrorKind::Cancelled);
+    assert!(names(&house.path("repository/locks")).is_empty());
+    assert!(names(&house.path("repository/snapshots")).is_empty());
+    let summary = house.backup().await;
+    assert!(summary.issues.is_empty());
+    house.restore(&summary.snapshot, "target").await;
+    stillpoint_testkit::compare::Comparison::new()
+        .ignoring(stillpoint_testkit::compare::Aspect::Mode)
+        .assert_same(&house.source(), &house.path("target"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_first_backup_goes_on_from_its_last_checkpoint() {
+    let house = House::new().await;
+    for number in 0..18 {
+        write_file(&house.source().join(format!("{number:02}")), number, Texture::Random, 10 << 20).unwrap();
+    }
+    let small_packs =
+        || options(|options| options.writer = WriterOptions::default().with_pack_sizes(8 << 20, 1 << 20));
+    let cancellation = Cancellation::new();
+    let source = BackupSource::new(house.source());
+    // The first checkpoint comes after 128 MiB.
+    let progress = CancelAfter::new(165 << 20, &cancellation);
+    let stopped = house.repository.backup(&source, small_packs(), progress, &cancellation).await;
+    assert_eq!(stopped.unwrap_err().kind(), &ErrorKind::Cancelled);
+    let packs = names(&house.path("repository/data")).len();
+    assert!(packs > 0);
+
+    let fresh = house.reopened().await;
+    let second =
+        fresh.backup(&source, small_packs(), Arc::new(NoProgress), &Cancellation::new()).await.unwrap();
+    assert_eq!(second.bytes_read, 180 << 20);
+    assert!(
+        second.written.plaintext_bytes < 70 << 20,
+        "{} bytes stored again",
+        second.written.plaintext_bytes
+    );
+    let target = house.path("target");
+    let options = RestoreOptions::new("op");
+    let restored =
+        fresh.restore(&second.snapshot, &target, options, Arc::new(NoProgress), &Cancellation::new()).await;
+    assert!(restored.unwrap().issues.is_empty());
+    assert_same(&house.source(), &target);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_restore_is_completed_by_the_same_call() {
+    let house = House::new().await;
+    TreeSpec::small(22).generate(&house.source()).unwrap();
+    let backup = house.backup().await;
+    let mut options = RestoreOptions::new("restore-7");
+    options.extract.privileged = true;
+    let mut taken_up = 0;
+    for bytes in [1, 200_000, 1_500_000, 2_500_000] {
+        let cancellation = Cancellation::new();
+        let progress = CancelAfter::new(bytes, &cancellation);
+        let target = house.path("target");
+        let stopped = house
+            .repository
+            .restore(&backup.snapshot, &target, options.clone(), progress, &cancellation)
+            .await;
+        assert_eq!(stopped.unwrap_err().kind(), &ErrorKind::Cancelled);
+        assert!(target.join(".stillpoint-restore-restore-7").exists());
+        taken_up += 1;
+    }
+    assert_eq!(taken_up, 4);
+    let other =
+        house.restore_with(&backup.snapshot, "target", RestoreOptions::new("other")).await.unwrap_err();
+    assert_eq!(other.kind(), &ErrorKind::AlreadyExists);
+    let summary = house.restore_with(&backup.snapshot, "target", options).await.unwrap();
+    assert!(summary.resumed && summary.files_unchanged > 0 && summary.files_restored > 0, "{summary:?}");
+    assert!(summary.issues.is_empty(), "{:?}", summary.issues);
+    assert_same(&house.source(), &house.path("target"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_damaged_between_two_runs_is_written_again() {
+    let house = House::new().await;
+    fs::write(house.source().join("first"), vec![1; 100_000]).unwrap();
+    fs::write(house.source().join("second"), vec![2; 100_000]).unwrap();
+    let backup = house.backup().await;
+    house.restore(&backup.snapshot, "target").await;
+    // As after a power failure: the names are there, the size and time too, some content is not.
+    fs::create_dir(house.path("target/.stillpoint-restore-op")).unwrap();
+    let damaged = house.path("target/first");
+    let time = fs::metadata(&damaged).unwrap().modified().unwrap();
+    fs::write(&damaged, vec![0; 100_000]).unwrap();
+    fs::File::options().write(true).open(&damaged).unwrap().set_modified(time).unwrap();
+    let summary = house.restore(&backup.snapshot, "target").await;
+    assert_eq!((summary.files_restored, summary.files_unchanged), (1, 1));
+    assert_eq!(summary.warnings.total(), 1);
+    assert_same(&house.source(), &house.path("target"));
+}

@@ -1,0 +1,159 @@
+//! What comes back, and what does not.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stillpoint_localfs::{ExtractOptions, Landing};
+use stillpoint_repository::{BackupSource, Cancellation, ErrorKind, IssueKind, NoProgress, RestoreOptions};
+use stillpoint_testkit::compare::{Comparison, assert_same};
+use stillpoint_testkit::tree::TreeSpec;
+
+use crate::support::{House, names};
+
+/// Options under which nothing is withheld, as trees from a seed hold set-id bits.
+fn faithful() -> RestoreOptions {
+    let mut options = RestoreOptions::new("op");
+    options.extract.privileged = true;
+    options
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tree_comes_back_equal_in_content_and_all_metadata() {
+    let house = House::new().await;
+    let made = TreeSpec::small(11).generate(&house.source()).unwrap();
+    fs::set_permissions(house.source(), fs::Permissions::from_mode(0o2750)).unwrap();
+    let backup = house.backup().await;
+    assert!(backup.issues.is_empty(), "{:?}", backup.issues);
+    let summary = house.restore_with(&backup.snapshot, "target", faithful()).await.unwrap();
+    assert!(summary.issues.is_empty(), "{:?}", summary.issues);
+    assert!(summary.warnings.is_empty(), "{:?}", summary.warnings);
+    Comparison::new().with_holes().assert_same(&house.source(), &house.path("target"));
+    assert_eq!(summary.hard_links, made.hard_links as u64);
+    assert_eq!(summary.symlinks, made.symlinks as u64);
+}
+
+#[tokio::test]
+async fn a_single_threaded_runtime_is_enough() {
+    let house = House::new().await;
+    TreeSpec::small(12).generate(&house.source()).unwrap();
+    let backup = house.backup().await;
+    house.restore_with(&backup.snapshot, "target", faithful()).await.unwrap();
+    assert_same(&house.source(), &house.path("target"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn large_files_come_back_and_are_fetched_about_once() {
+    let house = House::new().await;
+    let noise = |seed: u64| -> Vec<u8> {
+        let mut state = seed;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            (state >> 33).to_le_bytes()
+        };
+        (0..3 << 20).flat_map(|_| [next()[0], next()[1], next()[2], 0]).collect()
+    };
+    for (name, seed) in [("one", 1), ("two", 2)] {
+        fs::write(house.source().join(name), noise(seed)).unwrap();
+    }
+    let backup = house.backup().await;
+    let summary = house.restore(&backup.snapshot, "target").await;
+    assert_same(&house.source(), &house.path("target"));
+    assert_eq!(summary.bytes_written, 2 * (12 << 20));
+    assert!(summary.bytes_fetched <= backup.written.pack_bytes + (1 << 20));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn chosen_paths_come_back_alone() {
+    let house = House::new().await;
+    for path in ["a/b/one", "a/b/two", "a/c/three", "d/four"] {
+        let path = house.source().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"x").unwrap();
+    }
+    let backup = house.backup().await;
+    let mut options = RestoreOptions::new("op");
+    options.include = vec![PathBuf::from("a/b"), PathBuf::from("d/four")];
+    let summary = house.restore_with(&backup.snapshot, "target", options).await.unwrap();
+    assert_eq!(summary.files_restored, 3);
+    assert_eq!(names(&house.path("target/a")), ["b"]);
+    assert_eq!(names(&house.path("target")), ["a", "d"]);
+}
+
+#[tokio::test]
+async fn a_target_that_is_not_empty_is_refused_untouched() {
+    let house = House::new().await;
+    fs::write(house.source().join("file"), b"new").unwrap();
+    let backup = house.backup().await;
+    fs::create_dir(house.path("target")).unwrap();
+    fs::write(house.path("target/file"), b"old").unwrap();
+    let refused =
+        house.restore_with(&backup.snapshot, "target", RestoreOptions::new("op")).await.unwrap_err();
+    assert_eq!(refused.kind(), &ErrorKind::AlreadyExists);
+    assert!(refused.to_string().contains("not empty"), "{refused}");
+    assert_eq!(names(&house.path("target")), ["file"]);
+    assert!(names(&house.path("repository/locks")).is_empty());
+}
+
+#[tokio::test]
+async fn merging_keeps_what_differs_and_says_so() {
+    let house = House::new().await;
+    fs::write(house.source().join("same"), b"same").unwrap();
+    fs::write(house.source().join("other"), b"new").unwrap();
+    fs::write(house.source().join("missing"), b"missing").unwrap();
+    let backup = house.backup().await;
+    house.restore(&backup.snapshot, "target").await;
+    fs::write(house.path("target/other"), b"edited").unwrap();
+    fs::remove_file(house.path("target/missing")).unwrap();
+    let mut options = RestoreOptions::new("again");
+    options.extract = ExtractOptions::landing(Landing::Merge);
+    let summary = house.restore_with(&backup.snapshot, "target", options.clone()).await.unwrap();
+    assert_eq!((summary.files_restored, summary.files_unchanged, summary.skipped), (1, 1, 1));
+    assert_eq!(summary.issues.items()[0].kind, IssueKind::Conflict);
+    assert_eq!(fs::read(house.path("target/other")).unwrap(), b"edited");
+    options.extract = ExtractOptions::landing(Landing::Replace);
+    let summary = house.restore_with(&backup.snapshot, "target", options).await.unwrap();
+    assert_eq!((summary.files_restored, summary.files_unchanged, summary.skipped), (1, 2, 0));
+    assert_same(&house.source(), &house.path("target"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_pack_costs_the_files_in_it_and_is_listed() {
+    let house = House::new().await;
+    TreeSpec::small(13).plain().generate(&house.source()).unwrap();
+    let backup = house.backup().await;
+    let packs = house.repository.list_packs().await.unwrap();
+    let (largest, _) = packs.iter().max_by_key(|(_, length)| *length).unwrap();
+    let path = house.path("repository/data").join(&largest.to_hex()[..2]).join(largest.to_hex());
+    let mut bytes = fs::read(&path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let summary = house.restore(&backup.snapshot, "target").await;
+    assert_eq!(summary.issues.total(), 1, "{:?}", summary.issues);
+    let issue = &summary.issues.items()[0];
+    assert_eq!(issue.kind, IssueKind::Damaged);
+    assert!(!house.path("target").join(&issue.path).exists());
+    fs::remove_file(house.source().join(&issue.path)).unwrap();
+    let damaged_folder = stillpoint_testkit::compare::Aspect::ModifiedTime;
+    Comparison::new().ignoring(damaged_folder).assert_same(&house.source(), &house.path("target"));
+}
+
+#[tokio::test]
+async fn the_recorded_path_is_free_to_choose() {
+    let house = House::new().await;
+    fs::write(house.source().join("file"), b"x").unwrap();
+    let source = BackupSource::new(house.source()).stored_as("/home/user").on_host("space-1");
+    let backup = house
+        .repository
+        .backup(&source, Default::default(), Arc::new(NoProgress), &Cancellation::new())
+        .await
+        .unwrap();
+    let snapshot = house.repository.load_snapshot(&backup.snapshot).await.unwrap();
+    assert_eq!((snapshot.hostname.as_str(), snapshot.paths[0].as_str()), ("space-1", "/home/user"));
+    house.restore(&backup.snapshot, "target").await;
+    assert_same(&house.source(), &house.path("target"));
+    let inode = |path| fs::metadata(house.path(path)).unwrap().mode();
+    assert_eq!(inode("target"), inode("source"));
+}
