@@ -12,7 +12,7 @@ use table::Table;
 
 use crate::blob::{BlobKind, BlobLocation};
 use crate::id::Id;
-use crate::pack::PackEntry;
+use crate::pack::{PackEntry, pack_length};
 
 /// All blobs a repository is known to hold: the index files at the time of loading, and what this process added.
 ///
@@ -45,6 +45,11 @@ impl Index {
     /// True if there is no blob of this kind.
     pub fn is_empty(&self, kind: BlobKind) -> bool {
         self.len(kind) == 0
+    }
+
+    /// For each pack, the bytes it must have to hold what the index says is in it.
+    pub fn pack_lengths(&self) -> Vec<(Id, u64)> {
+        self.by_pack().into_iter().map(|(pack, entries)| (pack, pack_length(&entries))).collect()
     }
 
     pub(crate) fn insert_pack(&self, pack: Id, entries: &[PackEntry]) {

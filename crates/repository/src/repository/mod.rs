@@ -32,6 +32,7 @@ use crate::store::Store;
 #[derive(Clone)]
 pub struct Repository {
     inner: Arc<Inner>,
+    index: Arc<OnceCell<Index>>,
 }
 
 struct Inner {
@@ -40,13 +41,20 @@ struct Inner {
     config: Config,
     origin: Origin,
     compression: Compression,
-    index: OnceCell<Index>,
 }
 
 impl Repository {
     fn new(store: Store, key: SealingKey, config: Config, origin: Origin) -> Self {
         let compression = Compression::default();
-        Self { inner: Arc::new(Inner { store, key, config, origin, compression, index: OnceCell::new() }) }
+        Self { inner: Arc::new(Inner { store, key, config, origin, compression }), index: Arc::default() }
+    }
+
+    /// The same repository with an index of its own, to be loaded at the first call of [`Self::index`].
+    ///
+    /// A process that lives on while others write or prune takes one for each job; the key is not derived again.
+    #[must_use]
+    pub fn with_fresh_index(&self) -> Self {
+        Self { inner: Arc::clone(&self.inner), index: Arc::default() }
     }
 
     /// The repository's own identifier, random at creation: 64 hexadecimal digits.
@@ -69,7 +77,7 @@ impl Repository {
     /// # Errors
     /// `Corrupt` if an index file is damaged, `Unavailable` if the store fails.
     pub async fn index(&self) -> Result<Index> {
-        self.inner.index.get_or_try_init(|| index::load(self)).await.cloned()
+        self.index.get_or_try_init(|| index::load(self)).await.cloned()
     }
 
     /// All packs in the store with their lengths in bytes, in no particular order.
