@@ -1,1 +1,17 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod error;
+mod jobs;
+mod path_text;
+mod provider;
+mod provisioner;
+mod repository;
+mod target;
+mod workspace;
+
+pub use provider::S3SyncProvider;
+pub use provisioner::DirectoryProvisioner;
+pub use repository::RepositorySource;
+pub use workspace::{CaptureRules, DirectoryWorkspace, QuiesceHook};
+
+pub use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};

@@ -1,0 +1,191 @@
+//! The provider: the contract on one side, jobs and layout on the other.
+
+mod preflight;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stillpoint_core::{
+    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
+    Evidence, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider, ProviderId, Readiness,
+    RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+};
+
+use crate::error::blocking;
+use crate::jobs::Jobs;
+use crate::repository::{self, Journal, RepositorySnapshot, RepositorySource};
+use crate::target;
+
+const BACKUP: &str = "backup-";
+const RESTORE: &str = "restore-";
+
+/// Backs directories up into a repository and restores them from it, in jobs that run inside this process.
+///
+/// A job's id follows from its key. A job that this process does not know is looked for in the repository: a backup
+/// that stored its snapshot had succeeded; anything else is [`JobState::Lost`], and starting it again with its key
+/// goes on from what it left. Dropping the provider stops its jobs as the end of the process would.
+#[derive(Debug)]
+pub struct S3SyncProvider {
+    id: ProviderId,
+    source: Arc<RepositorySource>,
+    jobs: Jobs,
+}
+
+impl S3SyncProvider {
+    /// A provider named `s3sync` over a repository. Nothing is contacted yet.
+    pub fn new(source: impl Into<Arc<RepositorySource>>) -> Self {
+        #[expect(clippy::expect_used, reason = "the constant is a valid id")]
+        let id = ProviderId::new("s3sync").expect("a valid id");
+        Self { id, source: source.into(), jobs: Jobs::default() }
+    }
+
+    /// The same under another name.
+    #[must_use]
+    pub fn with_id(mut self, id: ProviderId) -> Self {
+        self.id = id;
+        self
+    }
+
+    /// The repository.
+    pub fn source(&self) -> &Arc<RepositorySource> {
+        &self.source
+    }
+
+    fn job_ref(&self, request: &JobRequest) -> Result<JobRef> {
+        let kind = match request {
+            JobRequest::Backup(_) => BACKUP,
+            JobRequest::Restore(_) => RESTORE,
+            _ => return Err(Error::new(ErrorKind::Unsupported, "jobs of this kind are not known here")),
+        };
+        Ok(JobRef::new(self.id.clone(), JobId::new(format!("{kind}{}", request.key().token()))?))
+    }
+
+    /// Where a job stands that this process did not start.
+    async fn lost(&self, id: &JobId) -> Result<JobStatus> {
+        if let Some(token) = token_of(id, BACKUP) {
+            match repository::found_job(&self.source, &self.id, token).await {
+                Ok(Some(status)) => return Ok(status),
+                Ok(None) => {}
+                Err(error) if matches!(error.retry(), stillpoint_core::Retry::After { .. }) => return Err(error),
+                // Starting the job again meets the same error and reports it as its end.
+                Err(error) => tracing::debug!(job = %id, %error, "the job's snapshot cannot be looked for"),
+            }
+        } else if token_of(id, RESTORE).is_none() {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no job {id}")));
+        }
+        Ok(JobStatus::new(JobState::Lost))
+    }
+}
+
+/// The token in a job id of this kind.
+fn token_of<'a>(id: &'a JobId, kind: &str) -> Option<&'a str> {
+    let token = id.as_str().strip_prefix(kind)?;
+    (token.len() == 32 && token.bytes().all(|byte| byte.is_ascii_hexdigit())).then_some(token)
+}
+
+#[async_trait]
+impl Provider for S3SyncProvider {
+    fn id(&self) -> &ProviderId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut can = Capabilities::default();
+        can.in_process_jobs = true;
+        can.cancel_backup = true;
+        can.cancel_restore = true;
+        can.holds_records = true;
+        can.lists_entries = true;
+        can.restores_items = true;
+        can
+    }
+
+    async fn preflight(&self, _cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
+        // A wrong password or a store out of reach is better met before anything is held still.
+        self.source.open_if_there().await?;
+        let component = component.clone();
+        blocking(move || Ok(preflight::look(&component))).await
+    }
+
+    async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
+        let job = self.job_ref(request)?;
+        let (source, id) = (Arc::clone(&self.source), self.id.clone());
+        match request {
+            JobRequest::Backup(backup) => {
+                let (backup, clock) = (backup.clone(), Arc::clone(cx.clock()));
+                let work = |reporter| repository::back_up(source, id, backup, clock, reporter);
+                self.jobs.start(job.id.clone(), work)?;
+            }
+            JobRequest::Restore(restore) => {
+                let restore = restore.clone();
+                self.jobs.start(job.id.clone(), |reporter| repository::restore(source, id, restore, reporter))?;
+            }
+            _ => {}
+        }
+        Ok(job)
+    }
+
+    async fn poll(&self, _cx: &OpContext, job: &JobRef, wait: Duration) -> Result<JobStatus> {
+        match self.jobs.poll(&job.id, wait).await {
+            Some(status) => Ok(status),
+            None => self.lost(&job.id).await,
+        }
+    }
+
+    async fn find(&self, _cx: &OpContext, request: &JobRequest, _since: Timestamp) -> Result<Vec<Candidate>> {
+        let job = self.job_ref(request)?;
+        let known = self.jobs.knows(&job.id)
+            || match token_of(&job.id, BACKUP) {
+                Some(token) => repository::found_job(&self.source, &self.id, token).await?.is_some(),
+                None => false,
+            };
+        Ok(known.then(|| Candidate::new(job, Evidence::Proven)).into_iter().collect())
+    }
+
+    async fn cancel(&self, _cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
+        Ok(self.jobs.cancel(&job.id))
+    }
+
+    async fn open(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
+        Ok(Arc::new(RepositorySnapshot::open(Arc::clone(&self.source), snapshot.clone()).await?))
+    }
+
+    async fn snapshots(&self, _cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
+        match self.source.open_if_there().await? {
+            Some(repository) => Journal::read(&repository).await?.fitting(&self.id, query),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn delete(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        repository::delete(&self.source.open().await?, snapshot).await
+    }
+
+    async fn finish_restore(&self, _cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
+        let path = std::path::PathBuf::from(&resource.resource);
+        let there = blocking(move || Ok(path.is_dir())).await?;
+        if there {
+            return Ok(Readiness::Initialized);
+        }
+        Err(Error::new(ErrorKind::NotFound, format!("the restored directory {:?} is gone", resource.resource)))
+    }
+
+    async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
+        let (path, operation) = (resource.resource.clone(), cx.operation().cloned());
+        blocking(move || target::discard(Path::new(&path), operation.as_ref())).await
+    }
+
+    async fn put_record(&self, _cx: &OpContext, record: &BackupRecord) -> Result<()> {
+        repository::put_record(&self.source.open().await?, record).await
+    }
+
+    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
+        repository::records(&self.source.open().await?).await
+    }
+
+    async fn delete_record(&self, _cx: &OpContext, backup: &BackupId) -> Result<()> {
+        repository::delete_record(&self.source.open().await?, backup).await
+    }
+}

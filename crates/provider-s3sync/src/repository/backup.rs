@@ -1,0 +1,187 @@
+//! A backup job: one snapshot of a directory, once for each operation.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use stillpoint_core::{
+    BackupJob, CaptureWindow, Clock, Issue, JobState, JobStatus, Progress, ProviderId, Result, SnapshotId,
+    SnapshotRef,
+};
+use stillpoint_localfs::{RuleOrigin, RuleReport, Rules};
+use stillpoint_repository::{BackupOptions, BackupSource, BackupSummary, IssueKind, Parent, StoredSnapshot};
+
+use super::convert::{from_stored, to_stored};
+use super::journal::{Journal, reference};
+use super::{RepositorySource, tags};
+use crate::error::{blocking, from_repository};
+use crate::jobs::{Issues, Reporter};
+use crate::path_text;
+use crate::workspace::{CaptureRules, pattern_of};
+
+/// Runs a backup job to its end.
+pub(crate) async fn run(
+    source: Arc<RepositorySource>,
+    provider: ProviderId,
+    job: BackupJob,
+    clock: Arc<dyn Clock>,
+    reporter: Arc<Reporter>,
+) -> JobStatus {
+    match capture(&source, &provider, &job, clock.as_ref(), &reporter).await {
+        Ok(status) => status,
+        Err(error) => reporter.ended_with(&error),
+    }
+}
+
+/// The status of a job that another process ran, if its snapshot is there.
+pub(crate) async fn found_job(
+    source: &RepositorySource,
+    provider: &ProviderId,
+    token: &str,
+) -> Result<Option<JobStatus>> {
+    let Some(repository) = source.open_if_there().await? else { return Ok(None) };
+    let journal = Journal::read(&repository).await?;
+    journal.of_job(token).map(|stored| recorded(provider, stored)).transpose()
+}
+
+async fn capture(
+    source: &RepositorySource,
+    provider: &ProviderId,
+    job: &BackupJob,
+    clock: &dyn Clock,
+    reporter: &Reporter,
+) -> Result<JobStatus> {
+    let rules = CaptureRules::from_settings(&job.component.settings)?;
+    let repository = reporter.unless_cancelled(source.open_or_create()).await?;
+    let journal = reporter.unless_cancelled(Journal::read(&repository)).await?;
+    // The operation may have stored its snapshot and died before it could say so.
+    if let Some(stored) = journal.of_capture(job) {
+        let status = recorded(provider, stored)?;
+        reporter.meter.resume_at(status.progress);
+        return Ok(status);
+    }
+    let root = PathBuf::from(&job.component.resource);
+    let inside = source.local_directory().and_then(|store| inside(&root, &store));
+    let mut options = BackupOptions::default();
+    options.one_file_system = rules.one_file_system;
+    options.rules = blocking(move || compile(&rules, inside.as_deref())).await?;
+    options.tags = tags::of_job(job);
+    options.tag_if_incomplete = Some(tags::INCOMPLETE.to_owned());
+    options.time = Some(to_stored(job.created_at));
+    options.parent = journal.parent(job).map_or(Parent::None, |stored| Parent::Snapshot(stored.id));
+    let from = clock.now();
+    let meter = Arc::clone(&reporter.meter);
+    let directory = BackupSource::new(root);
+    let summary = Box::pin(repository.backup(&directory, options, meter, &reporter.cancellation));
+    let summary = summary.await.map_err(from_repository)?;
+    reporter.meter.complete();
+    let mut status = done(provider, summary)?;
+    status.captured = Some(CaptureWindow::new(from, clock.now()));
+    Ok(status)
+}
+
+fn compile(rules: &CaptureRules, repository: Option<&str>) -> Result<Rules> {
+    let mut compiled = rules.compile()?;
+    if let Some(relative) = repository {
+        compiled.add(&pattern_of(relative)).map_err(|error| {
+            stillpoint_core::Error::new(stillpoint_core::ErrorKind::InvalidInput, error.to_string()).with_source(error)
+        })?;
+    }
+    Ok(compiled)
+}
+
+/// Where the repository lies inside the directory that is backed up: it would grow by itself for ever.
+fn inside(root: &Path, store: &Path) -> Option<String> {
+    let store = store.canonicalize().ok()?;
+    let relative = store.strip_prefix(root).ok()?;
+    relative.to_str().filter(|text| !text.is_empty()).map(str::to_owned)
+}
+
+fn done(provider: &ProviderId, summary: BackupSummary) -> Result<JobStatus> {
+    let mut issues = Issues::default();
+    for issue in summary.issues.items() {
+        let kind = match issue.kind {
+            IssueKind::Torn => "torn",
+            _ => "skipped",
+        };
+        issues.push(Issue::new(kind, path_text::to_text(&issue.path), issue.message.clone()));
+    }
+    issues.add_unlisted(summary.issues.omitted());
+    let complete = issues.is_empty();
+    let mut status = JobStatus::new(if complete { JobState::Succeeded } else { JobState::SucceededWithIssues });
+    status.issues = issues.into_list();
+    status.warnings = summary.rules.iter().filter_map(left_out).collect();
+    status.snapshot = Some(SnapshotRef::new(provider.clone(), SnapshotId::new(summary.snapshot.to_hex())?));
+    let directories = summary.directories_new + summary.directories_changed + summary.directories_unmodified;
+    let counts = [
+        ("files_new", summary.files_new),
+        ("files_changed", summary.files_changed),
+        ("files_unmodified", summary.files_unmodified),
+        ("files_skipped", summary.skipped),
+        ("files_torn", summary.files_torn),
+        ("dirs", directories),
+        ("bytes_scanned", summary.bytes_scanned),
+        ("bytes_read", summary.bytes_read),
+        ("bytes_added", summary.written.plaintext_bytes),
+        ("bytes_stored", summary.written.pack_bytes),
+    ];
+    status.counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
+    Ok(status)
+}
+
+/// What a stored snapshot says of the job that made it.
+fn recorded(provider: &ProviderId, stored: &StoredSnapshot) -> Result<JobStatus> {
+    let mut status = JobStatus::new(JobState::Succeeded);
+    status.snapshot = Some(reference(provider, stored)?);
+    if stored.snapshot.tags.iter().any(|tag| tag == tags::INCOMPLETE) {
+        status.state = JobState::SucceededWithIssues;
+        let message = "entries were skipped or torn; the process that listed them is gone";
+        status.issues.push(Issue::new("skipped", "", message));
+    }
+    let Some(summary) = &stored.snapshot.summary else { return Ok(status) };
+    let window = (from_stored(summary.backup_start), from_stored(summary.backup_end));
+    status.captured = Some(CaptureWindow::new(window.0, window.1));
+    let (files, bytes) = (summary.total_files_processed, summary.total_bytes_processed);
+    status.progress = Progress::new(bytes, files).of(Some(bytes), Some(files));
+    let counts = [
+        ("files_new", summary.files_new),
+        ("files_changed", summary.files_changed),
+        ("files_unmodified", summary.files_unmodified),
+        ("dirs", summary.dirs_new + summary.dirs_changed + summary.dirs_unmodified),
+        ("bytes_scanned", bytes),
+        ("bytes_added", summary.data_added),
+        ("bytes_stored", summary.data_added_packed),
+    ];
+    status.counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
+    Ok(status)
+}
+
+/// One sentence on what a rule left out; `None` where it left out nothing.
+fn left_out(report: &RuleReport) -> Option<String> {
+    let (files, directories) = (report.files, report.directories);
+    if files == 0 && directories == 0 {
+        return None;
+    }
+    let what = format!("{files} files and {directories} directories with {} bytes", report.bytes);
+    Some(match &report.origin {
+        RuleOrigin::OneFileSystem => {
+            format!("{directories} mount points of other file systems are stored as empty directories")
+        }
+        RuleOrigin::File { path, line } => format!("{what} left out by {:?} ({path:?}, line {line})", report.pattern),
+        _ => format!("{what} left out by {:?}", report.pattern),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repository_inside_its_source_is_found() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        std::fs::create_dir_all(root.join("deep/store")).unwrap();
+        assert_eq!(inside(&root, &root.join("deep/store")).as_deref(), Some("deep/store"));
+        assert_eq!(inside(&root, &root.join("absent")), None);
+        assert_eq!(inside(&root.join("deep"), &root), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! The snapshots in the repository, looked at by what is written on them.
+
+use stillpoint_core::{BackupJob, ProviderId, Result, SnapshotId, SnapshotInfo, SnapshotQuery, SnapshotRef};
+use stillpoint_repository::{Repository, StoredSnapshot};
+
+use super::tags;
+use crate::error::from_repository;
+
+/// All snapshots of a repository as they were when it was read, oldest first.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    stored: Vec<StoredSnapshot>,
+}
+
+impl Journal {
+    /// Reads all snapshots. A damaged one says nothing of itself and is passed over with a warning.
+    pub(crate) async fn read(repository: &Repository) -> Result<Self> {
+        let list = repository.snapshots().await.map_err(from_repository)?;
+        for damaged in &list.damaged {
+            tracing::warn!(snapshot = %damaged.id, error = %damaged.error, "a snapshot cannot be read");
+        }
+        Ok(Self { stored: list.readable })
+    }
+
+    /// The snapshot that the operation of `job` already made of its component.
+    pub(super) fn of_capture(&self, job: &BackupJob) -> Option<&StoredSnapshot> {
+        self.newest(&tags::of_capture(job))
+    }
+
+    /// The snapshot that the job of this token made.
+    pub(super) fn of_job(&self, token: &str) -> Option<&StoredSnapshot> {
+        self.newest(&[tags::job_tag(token)])
+    }
+
+    /// What `job` can build on: its base, else the newest snapshot of the same component, else of the same path.
+    pub(super) fn parent(&self, job: &BackupJob) -> Option<&StoredSnapshot> {
+        let base = job.base.as_ref().map(|base| base.id.as_str());
+        let base = self.stored.iter().find(|stored| base == Some(stored.id.to_hex().as_str()));
+        base.or_else(|| self.newest(&tags::of_line(job))).or_else(|| {
+            let same_path = |stored: &&StoredSnapshot| {
+                stored.snapshot.paths.iter().eq([job.component.resource.as_str()])
+            };
+            self.stored.iter().rev().find(same_path)
+        })
+    }
+
+    /// What the snapshots that fit a query say of themselves.
+    pub(crate) fn fitting(&self, provider: &ProviderId, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
+        let fitting = self.stored.iter().filter(|stored| tags::fits(&stored.snapshot, query));
+        fitting.map(|stored| Ok(tags::info(reference(provider, stored)?, &stored.snapshot))).collect()
+    }
+
+    fn newest(&self, wanted: &[String]) -> Option<&StoredSnapshot> {
+        self.stored.iter().rev().find(|stored| tags::has_all(&stored.snapshot, wanted))
+    }
+}
+
+/// A snapshot's name in the contract.
+pub(super) fn reference(provider: &ProviderId, stored: &StoredSnapshot) -> Result<SnapshotRef> {
+    Ok(SnapshotRef::new(provider.clone(), SnapshotId::new(stored.id.to_hex())?))
+}

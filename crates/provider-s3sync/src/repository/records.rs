@@ -1,0 +1,94 @@
+//! Backup records beside the data: `stillpoint/backups/<id>` in the repository's place.
+
+use stillpoint_core::{BackupId, BackupRecord, Error, ErrorKind, RECORD_FORMAT, Result};
+use stillpoint_repository::{Id, Repository};
+
+use crate::error::from_repository;
+
+const KIND: &str = "backups";
+
+/// Stores a record, over an older one of the same backup.
+pub(crate) async fn put_record(repository: &Repository, record: &BackupRecord) -> Result<()> {
+    let json = serde_json::to_vec(record).map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "the backup's record cannot be written as JSON").with_source(error)
+    })?;
+    repository.replace_record(KIND, &name(&record.id), &json).await.map_err(from_repository)
+}
+
+/// All records.
+///
+/// # Errors
+/// `Unsupported` where a newer version wrote one, `Corrupt` where one is damaged.
+pub(crate) async fn records(repository: &Repository) -> Result<Vec<BackupRecord>> {
+    let mut records = Vec::new();
+    for name in repository.list_records(KIND).await.map_err(from_repository)? {
+        match repository.read_record(KIND, &name).await {
+            Ok(json) => records.push(parse(&name, &json)?),
+            // Deleted since it was listed.
+            Err(error) if *error.kind() == stillpoint_repository::ErrorKind::NotFound => {}
+            Err(error) => return Err(from_repository(error)),
+        }
+    }
+    Ok(records)
+}
+
+/// Removes a record; absent is a success.
+pub(crate) async fn delete_record(repository: &Repository, backup: &BackupId) -> Result<()> {
+    repository.delete_record(KIND, &name(backup)).await.map_err(from_repository)
+}
+
+fn parse(name: &str, json: &[u8]) -> Result<BackupRecord> {
+    let object = format!("stillpoint/{KIND}/{name}");
+    let damaged = |error: serde_json::Error| {
+        let message = format!("the backup record {object} cannot be read");
+        Error::new(ErrorKind::Corrupt, message).with("object", &object).with_source(error)
+    };
+    let format: Format = serde_json::from_slice(json).map_err(damaged)?;
+    if format.format > RECORD_FORMAT {
+        let message = format!("the backup record {object} was written by a newer version of Stillpoint; use that");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    serde_json::from_slice(json).map_err(damaged)
+}
+
+#[derive(serde::Deserialize)]
+struct Format {
+    format: u32,
+}
+
+/// The name of a backup's record. Ids that Stillpoint makes stand for themselves; others by their digest.
+fn name(backup: &BackupId) -> String {
+    let id = backup.as_str();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    if id.len() <= 64 && id.bytes().all(plain) { id.to_owned() } else { format!("={}", Id::of(id.as_bytes())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use stillpoint_core::{Definition, Timestamp};
+
+    use super::*;
+
+    fn record() -> BackupRecord {
+        let definition = Definition::new("w".parse().unwrap());
+        BackupRecord::new("b 1/ü".parse().unwrap(), "op".parse().unwrap(), definition, Timestamp::from_millis(0))
+    }
+
+    #[test]
+    fn a_newer_record_is_refused_and_a_broken_one_is_damage() {
+        let mut record = record();
+        let json = serde_json::to_vec(&record).unwrap();
+        assert_eq!(parse("x", &json).unwrap(), record);
+        record.format = RECORD_FORMAT + 1;
+        let newer = parse("x", &serde_json::to_vec(&record).unwrap()).unwrap_err();
+        assert_eq!(newer.kind(), ErrorKind::Unsupported);
+        assert_eq!(parse("x", b"{").unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    #[test]
+    fn any_backup_id_has_a_record_name() {
+        assert_eq!(name(&"0a1b".parse().unwrap()), "0a1b");
+        let odd = name(&record().id);
+        assert!(odd.starts_with('=') && odd.len() == 65, "{odd}");
+    }
+}

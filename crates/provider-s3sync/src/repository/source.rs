@@ -1,0 +1,112 @@
+//! Where the repository lies, and what opens it.
+
+use std::path::{Path, PathBuf};
+
+use stillpoint_core::Result;
+use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
+use tokio::sync::Mutex;
+
+use crate::error::{REPOSITORY, from_repository};
+
+/// A repository that is opened when it is first needed.
+///
+/// Nothing is contacted before. The first backup creates the repository where there is none, unless that is
+/// forbidden; no other call does. Opening derives the key once for the life of this value; the index is loaded anew
+/// for each job, because other processes write and prune meanwhile.
+#[derive(Debug)]
+pub struct RepositorySource {
+    store: Store,
+    credentials: Credentials,
+    origin: Origin,
+    create: bool,
+    current: Mutex<Option<Repository>>,
+}
+
+impl RepositorySource {
+    /// The repository at a store's URL: `file:///dir` or a path, `s3://bucket/prefix`, `az://container/prefix`,
+    /// `gs://bucket/prefix`, with region, endpoint and keys from `settings`.
+    ///
+    /// # Errors
+    /// `InvalidInput` or `Unsupported` where the URL or a setting cannot be used.
+    pub fn new(url: &str, settings: &StoreSettings, credentials: Credentials) -> Result<Self> {
+        Ok(Self::from_store(Store::from_url(url, settings).map_err(from_repository)?, credentials))
+    }
+
+    /// The repository in a store.
+    pub fn from_store(store: Store, credentials: Credentials) -> Self {
+        Self { store, credentials, origin: Origin::detect(), create: true, current: Mutex::new(None) }
+    }
+
+    /// The same, written under another host or user name.
+    #[must_use]
+    pub fn with_origin(mut self, origin: Origin) -> Self {
+        self.origin = origin;
+        self
+    }
+
+    /// The same; a backup into a place without a repository fails instead of creating one.
+    #[must_use]
+    pub fn without_creating(mut self) -> Self {
+        self.create = false;
+        self
+    }
+
+    /// The store, with its counters of requests and bytes.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Opens the repository, or answers the one opened before.
+    ///
+    /// # Errors
+    /// `NotFound` with the context `repository=missing` where there is none, `Unauthenticated` with
+    /// `repository=wrong-password`, `Unavailable` with `repository=unreachable`.
+    pub async fn open(&self) -> Result<Repository> {
+        self.opened(&mut *self.current.lock().await).await
+    }
+
+    /// As [`Self::open`], with an index that is yet to be loaded.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_fresh(&self) -> Result<Repository> {
+        let mut current = self.current.lock().await;
+        let fresh = self.opened(&mut current).await?.with_fresh_index();
+        *current = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    /// As [`Self::open_fresh`]; creates the repository where there is none, if that is allowed.
+    pub(crate) async fn open_or_create(&self) -> Result<Repository> {
+        let mut current = self.current.lock().await;
+        if current.is_none() && self.create {
+            let (store, origin) = (self.store.clone(), self.origin.clone());
+            let made = Repository::open_or_init(store, &self.credentials, origin).await;
+            *current = Some(made.map_err(from_repository)?);
+        }
+        let fresh = self.opened(&mut current).await?.with_fresh_index();
+        *current = Some(fresh.clone());
+        Ok(fresh)
+    }
+
+    /// As [`Self::open`]; `None` where there is no repository yet and a backup may create it.
+    pub(crate) async fn open_if_there(&self) -> Result<Option<Repository>> {
+        match self.open().await {
+            Err(error) if self.create && error.context(REPOSITORY) == Some("missing") => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    async fn opened(&self, current: &mut Option<Repository>) -> Result<Repository> {
+        if let Some(open) = current {
+            return Ok(open.clone());
+        }
+        let opened = Repository::open(self.store.clone(), &self.credentials, self.origin.clone()).await;
+        Ok(current.insert(opened.map_err(from_repository)?).clone())
+    }
+
+    /// The directory the repository lies in, where it lies in one of this machine.
+    pub(crate) fn local_directory(&self) -> Option<PathBuf> {
+        self.store.description().strip_prefix("file://").map(|path| Path::new(path).to_path_buf())
+    }
+}

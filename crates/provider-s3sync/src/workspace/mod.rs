@@ -1,0 +1,223 @@
+//! The workspace that is one directory.
+
+mod hook;
+mod rules;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use stillpoint_core::{
+    Component, Consistency, Definition, Error, ErrorKind, OpContext, ProviderId, QuiesceId, QuiesceOptions, Result,
+    Settings, Workspace, WorkspaceId, WorkspaceRecord,
+};
+
+pub use hook::QuiesceHook;
+pub use rules::CaptureRules;
+pub(crate) use rules::pattern_of;
+
+use crate::error::from_io;
+
+/// The kind of the one component.
+pub(crate) const DIRECTORY: &str = "directory";
+const COMPONENT: &str = "files";
+const PROVIDER: &str = "s3sync";
+
+/// A directory as a workspace.
+///
+/// Its one component is `files`, of kind `directory`; the resource is the canonical path. The definition holds
+/// everything needed to make the same workspace again in another process ([`Self::from_definition`]), except for a
+/// hook, which is the host's code.
+///
+/// Nothing is stopped while it is captured unless a [`QuiesceHook`] is given, so its consistency is
+/// [`Consistency::Fuzzy`].
+#[derive(Clone, Debug)]
+pub struct DirectoryWorkspace {
+    definition: Definition,
+    provider: ProviderId,
+    root: PathBuf,
+    rules: CaptureRules,
+    hook: Option<Arc<dyn QuiesceHook>>,
+}
+
+impl DirectoryWorkspace {
+    /// The directory at `root`, named by its canonical path.
+    ///
+    /// # Errors
+    /// `NotFound` where it does not exist, `InvalidInput` where it is no directory or its path is not UTF-8.
+    pub fn new(root: impl AsRef<Path>) -> Result<Self> {
+        let given = root.as_ref();
+        let root = given.canonicalize().map_err(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => {
+                Error::new(ErrorKind::NotFound, format!("the directory {given:?} does not exist")).with_source(error)
+            }
+            _ => from_io(error, "open", given),
+        })?;
+        if !root.is_dir() {
+            return Err(Error::new(ErrorKind::InvalidInput, format!("{given:?} is not a directory")));
+        }
+        Self::at(WorkspaceId::new(text_of(&root)?)?, root)
+    }
+
+    fn at(id: WorkspaceId, root: PathBuf) -> Result<Self> {
+        let (definition, provider) = (Definition::new(id), ProviderId::new(PROVIDER)?);
+        Ok(Self { definition, provider, root, rules: CaptureRules::default(), hook: None })
+    }
+
+    /// The same directory under another id.
+    #[must_use]
+    pub fn with_id(mut self, id: WorkspaceId) -> Self {
+        self.definition.id = id;
+        self
+    }
+
+    /// The same directory as the space `space` of `user`; its id is `USER/SPACE`.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a name is empty or holds a slash.
+    pub fn of_space(mut self, user: &str, space: &str) -> Result<Self> {
+        if [user, space].iter().any(|name| name.is_empty() || name.contains('/')) {
+            let message = format!("user {user:?} and space {space:?} must be names without a slash");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        self.definition.id = WorkspaceId::new(format!("{user}/{space}"))?;
+        self.definition.settings.insert("user".into(), user.into());
+        self.definition.settings.insert("space".into(), space.into());
+        Ok(self)
+    }
+
+    /// The same directory, protected by the provider of this name.
+    #[must_use]
+    pub fn with_provider(mut self, provider: ProviderId) -> Self {
+        self.provider = provider;
+        self
+    }
+
+    /// The same directory with these rules of what is captured.
+    #[must_use]
+    pub fn with_rules(mut self, rules: CaptureRules) -> Self {
+        self.rules = rules;
+        self
+    }
+
+    /// The same directory, held still by `hook`.
+    #[must_use]
+    pub fn with_hook(mut self, hook: Arc<dyn QuiesceHook>) -> Self {
+        self.hook = Some(hook);
+        self
+    }
+
+    /// The workspace that a catalog remembers, as a process that did not submit its operation needs it.
+    ///
+    /// # Errors
+    /// As [`Self::from_definition`].
+    pub fn from_record(record: &WorkspaceRecord) -> Result<Self> {
+        Self::from_definition(&record.definition)
+    }
+
+    /// The workspace that a definition describes. The directory need not exist any more.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the definition is not that of a directory.
+    pub fn from_definition(definition: &Definition) -> Result<Self> {
+        let text = |name: &str| definition.settings.get(name).and_then(Value::as_str);
+        let root = text("root").ok_or_else(|| {
+            let message = format!("the definition of workspace {} names no directory", definition.id);
+            Error::new(ErrorKind::InvalidInput, message)
+        })?;
+        let rules = CaptureRules::from_settings(&definition.settings)?;
+        let mut made = Self::at(definition.id.clone(), root.into())?.with_rules(rules);
+        if let Some(provider) = text("provider") {
+            made.provider = ProviderId::new(provider)?;
+        }
+        made.definition = definition.clone();
+        Ok(made)
+    }
+
+    /// The directory.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    fn settings(&self) -> Result<Settings> {
+        let mut settings = self.definition.settings.clone();
+        settings.insert("root".into(), text_of(&self.root)?.into());
+        settings.insert("provider".into(), self.provider.as_str().into());
+        self.rules.write_to(&mut settings);
+        Ok(settings)
+    }
+}
+
+fn text_of(path: &Path) -> Result<&str> {
+    path.to_str().ok_or_else(|| {
+        let message = format!("the path {path:?} is not UTF-8; give the directory another name, or reach it by a link");
+        Error::new(ErrorKind::InvalidInput, message)
+    })
+}
+
+#[async_trait]
+impl Workspace for DirectoryWorkspace {
+    fn id(&self) -> &WorkspaceId {
+        &self.definition.id
+    }
+
+    async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
+        let mut definition = self.definition.clone();
+        definition.settings = self.settings()?;
+        Ok(definition)
+    }
+
+    async fn inventory(&self, _cx: &OpContext) -> Result<Vec<Component>> {
+        let resource = text_of(&self.root)?;
+        let mut files = Component::new(COMPONENT.parse()?, DIRECTORY, self.provider.clone(), resource);
+        self.rules.write_to(&mut files.settings);
+        Ok(vec![files])
+    }
+
+    async fn quiesce(&self, cx: &OpContext, id: &QuiesceId, options: &QuiesceOptions) -> Result<Consistency> {
+        match &self.hook {
+            Some(hook) => hook.quiesce(cx, id, options).await,
+            None => Ok(Consistency::Fuzzy),
+        }
+    }
+
+    async fn resume(&self, cx: &OpContext, id: &QuiesceId) -> Result<()> {
+        match &self.hook {
+            Some(hook) => hook.resume(cx, id).await,
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_workspace_is_made_again_from_its_definition() {
+        let dir = tempfile::tempdir().unwrap();
+        let rules = CaptureRules { excludes: vec!["*.tmp".into()], one_file_system: false, ..CaptureRules::default() };
+        let made = DirectoryWorkspace::new(dir.path()).unwrap();
+        let made = made.of_space("ada", "lab").unwrap().with_provider("store".parse().unwrap()).with_rules(rules);
+        let cx = OpContext::background();
+        let definition = made.definition(&cx).await.unwrap();
+        assert_eq!(definition.id.as_str(), "ada/lab");
+        let again = DirectoryWorkspace::from_definition(&definition).unwrap();
+        assert_eq!(again.definition(&cx).await.unwrap(), definition);
+        assert_eq!(again.inventory(&cx).await.unwrap(), made.inventory(&cx).await.unwrap());
+        assert_eq!(again.root(), dir.path().canonicalize().unwrap());
+    }
+
+    #[test]
+    fn a_missing_directory_and_bad_names_are_refused() {
+        let missing = DirectoryWorkspace::new("/no/such/place").unwrap_err();
+        assert_eq!(missing.kind(), ErrorKind::NotFound);
+        assert!(missing.to_string().contains("does not exist"), "{missing}");
+        let file = tempfile::NamedTempFile::new().unwrap();
+        assert_eq!(DirectoryWorkspace::new(file.path()).unwrap_err().kind(), ErrorKind::InvalidInput);
+        let dir = tempfile::tempdir().unwrap();
+        assert!(DirectoryWorkspace::new(dir.path()).unwrap().of_space("a/b", "c").is_err());
+        assert!(DirectoryWorkspace::from_definition(&Definition::new("x".parse().unwrap())).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! What of a directory is captured, as settings of its component.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use stillpoint_core::{Error, ErrorKind, Result, Settings};
+use stillpoint_localfs::Rules;
+
+/// What a backup of a directory leaves out on purpose.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[expect(clippy::exhaustive_structs, reason = "a host writes it down as a literal; new rules get defaults")]
+pub struct CaptureRules {
+    /// Patterns in the syntax of gitignore, anchored at the directory.
+    pub excludes: Vec<String>,
+    /// A file with more such patterns, one a line, read when the backup begins.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exclude_file: Option<String>,
+    /// Leave out what is mounted below the directory.
+    pub one_file_system: bool,
+}
+
+impl Default for CaptureRules {
+    fn default() -> Self {
+        Self { excludes: Vec::new(), exclude_file: None, one_file_system: true }
+    }
+}
+
+impl CaptureRules {
+    /// The rules that a component's or a definition's settings carry; the defaults where they carry none.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a setting is of another type.
+    pub fn from_settings(settings: &Settings) -> Result<Self> {
+        let object = Value::Object(settings.clone().into_iter().collect());
+        serde_json::from_value(object).map_err(|error| {
+            let message = "the settings excludes, exclude_file and one_file_system cannot be read";
+            Error::new(ErrorKind::InvalidInput, message).with_source(error)
+        })
+    }
+
+    /// Writes the rules into settings.
+    pub(crate) fn write_to(&self, settings: &mut Settings) {
+        if let Ok(Value::Object(rules)) = serde_json::to_value(self) {
+            settings.extend(rules);
+        }
+    }
+
+    /// The compiled patterns, those of the exclude file after the others. Reads that file.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a pattern is not valid or the file cannot be read.
+    pub(crate) fn compile(&self) -> Result<Rules> {
+        let mut rules = Rules::new();
+        let failed = |error: stillpoint_localfs::Error| {
+            Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
+        };
+        for pattern in &self.excludes {
+            rules.add(pattern).map_err(failed)?;
+        }
+        if let Some(file) = &self.exclude_file {
+            rules.add_file(Path::new(file)).map_err(failed)?;
+        }
+        Ok(rules)
+    }
+}
+
+/// A gitignore pattern that means exactly the directory `relative`, whatever bytes its name has.
+pub(crate) fn pattern_of(relative: &str) -> String {
+    let mut pattern = String::from("/");
+    for character in relative.chars() {
+        if matches!(character, '\\' | '*' | '?' | '[' | ']' | '{' | '}' | '!' | '#' | ' ') {
+            pattern.push('\\');
+        }
+        pattern.push(character);
+    }
+    pattern.push('/');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rules_survive_their_settings_and_have_defaults() {
+        let rules = CaptureRules { excludes: vec!["a".into()], exclude_file: Some("/f".into()), one_file_system: false };
+        let mut settings = Settings::new();
+        rules.write_to(&mut settings);
+        assert_eq!(CaptureRules::from_settings(&settings).unwrap(), rules);
+        assert_eq!(CaptureRules::from_settings(&Settings::new()).unwrap(), CaptureRules::default());
+        settings.insert("excludes".into(), 7.into());
+        assert_eq!(CaptureRules::from_settings(&settings).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+
+    #[test]
+    fn a_bad_pattern_and_a_missing_file_are_named() {
+        let bad = CaptureRules { excludes: vec!["a/[".into()], ..CaptureRules::default() };
+        assert!(bad.compile().unwrap_err().to_string().contains("a/["));
+        let missing = CaptureRules { exclude_file: Some("/no/such/file".into()), ..CaptureRules::default() };
+        assert!(missing.compile().unwrap_err().to_string().contains("/no/such/file"));
+    }
+
+    #[test]
+    fn a_pattern_of_a_path_is_literal() {
+        assert_eq!(pattern_of("a b/*x"), "/a\\ b/\\*x/");
+        let mut rules = Rules::new();
+        rules.add(&pattern_of("a b/[x]")).unwrap();
+    }
+}

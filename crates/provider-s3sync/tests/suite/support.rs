@@ -1,0 +1,166 @@
+//! The scenes: stores, sources, targets, and a host that uses them.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use stillpoint_core::memory::MemoryCatalog;
+use stillpoint_core::{
+    BackupId, BackupRequest, Component, LocalOrchestrator, OperationId, OperationStatus, Orchestrator, Request,
+    RestoreRequest, Workspace,
+};
+use stillpoint_provider_s3sync::{
+    Credentials, DirectoryProvisioner, DirectoryWorkspace, Origin, Repository, RepositorySource, S3SyncProvider, Store,
+    StoreSettings,
+};
+use stillpoint_testkit::s3::Server;
+use tempfile::TempDir;
+
+/// A place for everything one test makes, and the store its providers share.
+pub(crate) struct Scene {
+    pub(crate) dir: TempDir,
+    pub(crate) server: Option<Server>,
+    made: AtomicU32,
+}
+
+impl Scene {
+    /// With a store in a local directory.
+    pub(crate) fn local() -> Self {
+        Self { dir: tempfile::tempdir().unwrap(), server: None, made: AtomicU32::new(0) }
+    }
+
+    /// With a store on an S3 server of its own.
+    pub(crate) fn remote() -> Self {
+        // The server brings its own runtime, which must not start on a thread of the test's.
+        let server = std::thread::spawn(Server::start).join().unwrap().unwrap();
+        Self { server: Some(server), ..Self::local() }
+    }
+
+    pub(crate) fn store(&self) -> Store {
+        match &self.server {
+            Some(server) => Store::from_url(&server.url("repo"), &StoreSettings::new(server.env())).unwrap(),
+            None => Store::from_url(self.repository().to_str().unwrap(), &StoreSettings::default()).unwrap(),
+        }
+    }
+
+    /// The directory of the local store.
+    pub(crate) fn repository(&self) -> PathBuf {
+        self.dir.path().join("repository")
+    }
+
+    /// The provider as a process that was just started builds it.
+    pub(crate) fn provider(&self) -> Arc<S3SyncProvider> {
+        Arc::new(S3SyncProvider::new(RepositorySource::from_store(self.store(), credentials())))
+    }
+
+    /// Creates the repository.
+    pub(crate) async fn create(&self) {
+        Repository::open_or_init(self.store(), &credentials(), Origin::detect()).await.unwrap();
+    }
+
+    /// A path that nothing else of this scene has.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        let number = self.made.fetch_add(1, Ordering::Relaxed);
+        self.dir.path().join(format!("{name}-{number}"))
+    }
+}
+
+pub(crate) fn credentials() -> Credentials {
+    Credentials::machine_key("0123456789abcdef0123456789abcdef".to_owned()).unwrap()
+}
+
+/// A host on a scene: one catalog, and an orchestrator that can be replaced as if its process had died.
+pub(crate) struct Host {
+    pub(crate) catalog: Arc<MemoryCatalog>,
+    pub(crate) provider: Arc<S3SyncProvider>,
+    pub(crate) orchestrator: LocalOrchestrator,
+    workspace: Arc<dyn Workspace>,
+}
+
+impl Host {
+    pub(crate) fn new(scene: &Scene, root: &Path) -> Self {
+        let workspace = DirectoryWorkspace::new(root).unwrap().with_id("ada/lab".parse().unwrap());
+        Self::with(Arc::new(MemoryCatalog::new()), scene.provider(), Arc::new(workspace))
+    }
+
+    pub(crate) fn with(
+        catalog: Arc<MemoryCatalog>,
+        provider: Arc<S3SyncProvider>,
+        workspace: Arc<dyn Workspace>,
+    ) -> Self {
+        let orchestrator = LocalOrchestrator::builder(catalog.clone())
+            .provider(provider.clone())
+            .workspace(workspace.clone())
+            .provisioner("directory", Arc::new(DirectoryProvisioner::default()))
+            .build();
+        Self { catalog, provider, orchestrator, workspace }
+    }
+
+    /// The same host after its process died and was started again.
+    pub(crate) fn restarted(self, scene: &Scene) -> Self {
+        let Self { catalog, provider, orchestrator, workspace } = self;
+        drop((orchestrator, provider));
+        Self::with(catalog, scene.provider(), workspace)
+    }
+
+    pub(crate) async fn back_up(&self, name: &str) -> OperationStatus {
+        self.run(Request::Backup(backup_request(name))).await
+    }
+
+    pub(crate) async fn restore(&self, name: &str, backup: &BackupId, into: &Path) -> OperationStatus {
+        self.run(Request::Restore(restore_request(name, backup, into))).await
+    }
+
+    pub(crate) async fn run(&self, request: Request) -> OperationStatus {
+        let id = request.id().clone();
+        self.orchestrator.submit(request).await.unwrap();
+        self.orchestrator.wait(&id).await.unwrap()
+    }
+}
+
+pub(crate) fn operation(name: &str) -> OperationId {
+    OperationId::new(name).unwrap()
+}
+
+pub(crate) fn backup_request(name: &str) -> BackupRequest {
+    BackupRequest::new(operation(name), "ada/lab".parse().unwrap())
+}
+
+pub(crate) fn restore_request(name: &str, backup: &BackupId, into: &Path) -> RestoreRequest {
+    let settings = [("path".to_owned(), into.to_str().unwrap().into())].into();
+    RestoreRequest::new(operation(name), backup.clone(), "ada/new".parse().unwrap(), "directory", settings)
+}
+
+/// The counts of the only component.
+pub(crate) fn counts(status: &OperationStatus) -> BTreeMap<String, u64> {
+    status.backup.as_ref().unwrap().components[0].counts.clone()
+}
+
+pub(crate) fn component(root: &Path) -> Component {
+    let root = root.to_str().unwrap();
+    Component::new("files".parse().unwrap(), "directory", "s3sync".parse().unwrap(), root)
+}
+
+/// What a directory holds: per path below it, kind, mode, time and content.
+pub(crate) fn content(root: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut waiting = vec![root.to_path_buf()];
+    while let Some(directory) = waiting.pop() {
+        let Ok(entries) = fs::read_dir(&directory) else { continue };
+        for entry in entries {
+            let path = entry.unwrap().path();
+            let metadata = path.symlink_metadata().unwrap();
+            let mut told = format!("{:o} {} {}:", metadata.mode(), metadata.mtime(), metadata.mtime_nsec()).into_bytes();
+            if metadata.is_file() {
+                told.extend(fs::read(&path).unwrap());
+            } else {
+                waiting.push(path.clone());
+            }
+            found.insert(path.strip_prefix(root).unwrap().to_str().unwrap().to_owned(), told);
+        }
+    }
+    found
+}
