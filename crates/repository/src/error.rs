@@ -126,6 +126,7 @@ impl Error {
             Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge => {
                 (ErrorKind::NoSpace, "no space is left; free some and run the same command again")
             }
+            Io::NotADirectory => (ErrorKind::InvalidInput, "a part of the path is not a directory"),
             _ => (ErrorKind::Io, "the operating system reports an error"),
         };
         let message = format!("{what}: {hint}");

@@ -23,11 +23,10 @@ pub(crate) const MAX_KEY_FILE: u64 = 64 << 10;
 
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct KeyFile {
-    created: Timestamp,
-    #[serde(default)]
-    username: String,
-    #[serde(default)]
-    hostname: String,
+    /// Rustic leaves out what it does not know.
+    created: Option<Timestamp>,
+    username: Option<String>,
+    hostname: Option<String>,
     kdf: String,
     #[serde(rename = "N")]
     n: u64,
@@ -86,9 +85,9 @@ impl KeyFile {
         let cost = Cost::of(credentials.strength());
         let sealed = cost.derive(credentials, &salt)?.seal(&master.to_json()?)?;
         Ok(Self {
-            created,
-            username: origin.username.clone(),
-            hostname: origin.hostname.clone(),
+            created: Some(created),
+            username: Some(origin.username.clone()),
+            hostname: Some(origin.hostname.clone()),
             kdf: "scrypt".to_owned(),
             n: 1 << cost.log_n,
             r: cost.r,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use futures::{StreamExt, stream};
+use tokio::sync::Semaphore;
 
 use super::table::Table;
 use super::file::IndexedBlob;
@@ -12,8 +13,9 @@ use crate::file::FileKind;
 use crate::id::Id;
 use crate::repository::Repository;
 
-/// Files read at once; each may need a few MiB while it is parsed.
-const AT_ONCE: usize = 4;
+/// Files read at once, and memory for them in MiB of stored length; parsing takes a few times that.
+const AT_ONCE: usize = 16;
+const MEMORY_MIB: u32 = 16;
 /// How often loading starts anew because another program replaced index files meanwhile.
 const ATTEMPTS: usize = 3;
 
@@ -37,8 +39,12 @@ pub(crate) async fn load_readable(repository: &Repository, damaged: &mut Vec<Err
 
 async fn try_load(repository: &Repository, damaged: &mut Vec<Error>) -> Result<Table> {
     let ids = repository.list_files(FileKind::Index).await?;
-    let mut files = stream::iter(ids.into_iter().map(|(id, _)| async move { (id, load_file(repository, id).await) }))
-        .buffer_unordered(AT_ONCE);
+    let memory = Semaphore::new(usize::try_from(MEMORY_MIB).unwrap_or(usize::MAX));
+    let loads = ids.into_iter().map(|(id, size)| {
+        let memory = &memory;
+        async move { (id, load_file(repository, id, size, memory).await) }
+    });
+    let mut files = stream::iter(loads).buffer_unordered(AT_ONCE);
     let mut table = Table::default();
     let mut superseded = HashSet::new();
     let mut packs_of: HashMap<Id, std::ops::Range<u32>> = HashMap::new();
@@ -62,7 +68,9 @@ async fn try_load(repository: &Repository, damaged: &mut Vec<Error>) -> Result<T
     Ok(table)
 }
 
-async fn load_file(repository: &Repository, id: Id) -> Result<IndexFile> {
+async fn load_file(repository: &Repository, id: Id, size: u64, memory: &Semaphore) -> Result<IndexFile> {
+    let share = u32::try_from(size >> 20).map_or(MEMORY_MIB, |mib| (mib + 1).min(MEMORY_MIB));
+    let _share = memory.acquire_many(share).await.map_err(Error::cancelled)?;
     let json = repository.load_file(FileKind::Index, id).await?;
     repository.blocking(move |_| IndexFile::from_json(&FileKind::Index.key(&id), &json)).await
 }

@@ -27,6 +27,9 @@ pub use settings::StoreSettings;
 /// Most objects one listing may return; more means a store that is not ours or not sane.
 const MAX_LISTED: usize = 16 << 20;
 
+/// How often a name that turns out to be free after all is claimed again.
+const MAX_ATTEMPTS: usize = 3;
+
 /// A place that keeps named objects. Cheap to clone; clones share their counters.
 #[derive(Clone)]
 pub struct Store {
@@ -70,16 +73,19 @@ impl Store {
     ///
     /// Idempotent: if the name is taken by exactly these bytes, as after a lost reply, that is success.
     pub(crate) async fn put_new(&self, key: &str, data: Bytes) -> Result<()> {
-        self.counters.put(data.len());
-        match self.backend.put(key, data.clone(), PutMode::Create).await {
-            Err(error) if *error.kind() == ErrorKind::AlreadyExists => {
-                let present = self.get(key, to_u64(data.len()).saturating_add(1)).await;
-                match present {
-                    Ok(present) if present == data => Ok(()),
-                    _ => Err(error),
-                }
+        let mut attempt = 1;
+        loop {
+            self.counters.put(data.len());
+            let taken = match self.backend.put(key, data.clone(), PutMode::Create).await {
+                Err(error) if *error.kind() == ErrorKind::AlreadyExists => error,
+                result => return result,
+            };
+            match self.get(key, to_u64(data.len()).saturating_add(1)).await {
+                Ok(present) if present == data => return Ok(()),
+                // S3 refuses one of two writes at once even if the other fails too.
+                Err(error) if *error.kind() == ErrorKind::NotFound && attempt < MAX_ATTEMPTS => attempt += 1,
+                _ => return Err(taken),
             }
-            result => result,
         }
     }
 

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::path::Path;
+use object_store::Error as E;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions};
 
 use super::backend::{Backend, ListedObject, PutMode};
@@ -38,13 +39,24 @@ impl RemoteBackend {
 #[async_trait]
 impl Backend for RemoteBackend {
     async fn put(&self, key: &str, data: Bytes, mode: PutMode) -> Result<()> {
-        let mode = match mode {
-            PutMode::Create => object_store::PutMode::Create,
-            PutMode::Overwrite => object_store::PutMode::Overwrite,
+        let path = self.path(key)?;
+        let put = |mode| {
+            let options = PutOptions { mode, ..PutOptions::default() };
+            self.store.put_opts(&path, data.clone().into(), options)
         };
-        let options = PutOptions { mode, ..PutOptions::default() };
-        self.store.put_opts(&self.path(key)?, data.into(), options).await.map_err(|error| failed(error, "write", key))?;
-        Ok(())
+        let done = match mode {
+            PutMode::Overwrite => put(object_store::PutMode::Overwrite).await,
+            PutMode::Create => match put(object_store::PutMode::Create).await {
+                // A store without conditional writes: looking first is the best there is. Names are hashes or unique.
+                Err(E::NotImplemented { .. } | E::NotSupported { .. }) => match self.store.head(&path).await {
+                    Err(E::NotFound { .. }) => put(object_store::PutMode::Overwrite).await,
+                    Err(error) => Err(error),
+                    Ok(_) => return Err(Error::new(ErrorKind::AlreadyExists, format!("{key} exists already"))),
+                },
+                done => done,
+            },
+        };
+        done.map(drop).map_err(|error| failed(error, "write", key))
     }
 
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
@@ -84,7 +96,7 @@ impl Backend for RemoteBackend {
 
     async fn delete(&self, key: &str) -> Result<()> {
         match self.store.delete(&self.path(key)?).await {
-            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Ok(()) | Err(E::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed(error, "delete", key)),
         }
     }
@@ -94,25 +106,71 @@ impl Backend for RemoteBackend {
     }
 }
 
+/// What went wrong, in the terms of a user.
+#[derive(Debug, Clone, Copy)]
+enum Cause {
+    Missing,
+    Taken,
+    Denied,
+    Unauthenticated,
+    Full,
+    NotSupported,
+    BadName,
+    Cancelled,
+    Unreachable,
+}
+
 /// Says in one sentence what failed and what to do.
-fn failed(source: object_store::Error, verb: &str, key: &str) -> Error {
-    use object_store::Error as E;
-    let (kind, advice) = match &source {
-        E::NotFound { .. } => (ErrorKind::NotFound, "the store has no such object or bucket"),
-        E::AlreadyExists { .. } | E::Precondition { .. } => (ErrorKind::AlreadyExists, "it exists already"),
-        E::PermissionDenied { .. } => {
+fn failed(source: E, verb: &str, key: &str) -> Error {
+    let (kind, advice) = match cause(&source) {
+        Cause::Missing => (ErrorKind::NotFound, "the store has no such object or no such bucket"),
+        Cause::Taken => (ErrorKind::AlreadyExists, "it exists already"),
+        Cause::Denied => {
             (ErrorKind::PermissionDenied, "the store denies access; check the permissions of the credentials")
         }
-        E::Unauthenticated { .. } => {
+        Cause::Unauthenticated => {
             (ErrorKind::PermissionDenied, "the store does not accept the credentials; check that they are set and valid")
         }
-        E::NotSupported { .. } | E::NotImplemented { .. } => (ErrorKind::Unsupported, "the store cannot do this"),
-        E::InvalidPath { .. } | E::UnknownConfigurationKey { .. } => (ErrorKind::InvalidInput, "the name is not usable"),
-        E::JoinError { .. } => (ErrorKind::Cancelled, "the operation was cancelled"),
-        _ => (
+        Cause::Full => (ErrorKind::NoSpace, "the store is full; free some space and run the same command again"),
+        Cause::NotSupported => (ErrorKind::Unsupported, "the store cannot do this"),
+        Cause::BadName => (ErrorKind::InvalidInput, "the name is not usable"),
+        Cause::Cancelled => (ErrorKind::Cancelled, "the operation was cancelled"),
+        Cause::Unreachable => (
             ErrorKind::Unavailable,
             "the store cannot be reached or keeps failing; check endpoint and network, then run the same command again",
         ),
     };
     Error::new(kind, format!("cannot {verb} {key}: {advice}")).with_source(source)
+}
+
+fn cause(error: &E) -> Cause {
+    match error {
+        E::NotFound { .. } => Cause::Missing,
+        E::AlreadyExists { .. } | E::Precondition { .. } => Cause::Taken,
+        E::PermissionDenied { .. } => Cause::Denied,
+        E::Unauthenticated { .. } => Cause::Unauthenticated,
+        E::NotSupported { .. } | E::NotImplemented { .. } => Cause::NotSupported,
+        E::InvalidPath { .. } | E::UnknownConfigurationKey { .. } => Cause::BadName,
+        E::JoinError { .. } => Cause::Cancelled,
+        _ => match status(error) {
+            Some(401) => Cause::Unauthenticated,
+            Some(403) => Cause::Denied,
+            Some(404) => Cause::Missing,
+            Some(507) => Cause::Full,
+            _ => Cause::Unreachable,
+        },
+    }
+}
+
+/// The HTTP status behind an error. object_store 0.14 keeps it to itself for listings, and for every status it has no
+/// variant for, and shows it only in the text.
+fn status(error: &E) -> Option<u16> {
+    let mut next: Option<&dyn std::error::Error> = Some(error);
+    while let Some(error) = next {
+        if let Some((_, rest)) = error.to_string().split_once("status code: ") {
+            return rest.get(..3)?.parse().ok();
+        }
+        next = error.source();
+    }
+    None
 }

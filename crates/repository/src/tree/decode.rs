@@ -52,42 +52,32 @@ impl<'de> Deserialize<'de> for Nodes {
     }
 }
 
+/// A node as restic and rustic write it; rustic leaves out, or writes as null, whatever it does not know.
 #[derive(Deserialize)]
 struct NodeJson<'a> {
     #[serde(borrow)]
     name: Cow<'a, str>,
     #[serde(borrow, rename = "type")]
     kind: Cow<'a, str>,
-    #[serde(default)]
-    mode: Mode,
-    mtime: Timestamp,
-    atime: Timestamp,
-    ctime: Timestamp,
-    uid: u32,
-    gid: u32,
-    #[serde(default)]
-    user: String,
-    #[serde(default)]
-    group: String,
-    #[serde(default)]
-    inode: u64,
-    #[serde(default)]
-    device_id: u64,
-    #[serde(default)]
-    size: u64,
-    #[serde(default)]
-    links: u64,
-    #[serde(default)]
-    linktarget: String,
+    mode: Option<Mode>,
+    mtime: Option<Timestamp>,
+    atime: Option<Timestamp>,
+    ctime: Option<Timestamp>,
+    uid: Option<u32>,
+    gid: Option<u32>,
+    user: Option<String>,
+    group: Option<String>,
+    inode: Option<u64>,
+    device_id: Option<u64>,
+    size: Option<u64>,
+    links: Option<u64>,
+    linktarget: Option<String>,
     linktarget_raw: Option<String>,
-    #[serde(default)]
-    extended_attributes: Vec<AttributeJson>,
-    #[serde(default)]
-    device: u64,
+    extended_attributes: Option<Vec<AttributeJson>>,
+    device: Option<u64>,
     content: Option<Vec<Id>>,
     subtree: Option<Id>,
-    #[serde(default)]
-    error: String,
+    error: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,18 +90,29 @@ impl NodeJson<'_> {
     fn into_node(self) -> Result<Node, String> {
         let name = name::unquote(&self.name).ok_or_else(|| format!("the name {:?} is not quoted well", self.name))?;
         let mut node = Node::new(name, NodeKind::parse(&self.kind));
-        (node.mode, node.mtime, node.atime, node.ctime) = (self.mode, self.mtime, self.atime, self.ctime);
-        (node.uid, node.gid, node.user, node.group) = (self.uid, self.gid, self.user, self.group);
-        (node.inode, node.device_id, node.size, node.links) = (self.inode, self.device_id, self.size, self.links);
+        node.mode = self.mode.unwrap_or_default();
+        node.mtime = self.mtime.unwrap_or_default();
+        node.atime = self.atime.unwrap_or(node.mtime);
+        node.ctime = self.ctime.unwrap_or(node.mtime);
+        node.uid = self.uid.unwrap_or_default();
+        node.gid = self.gid.unwrap_or_default();
+        node.user = self.user.unwrap_or_default();
+        node.group = self.group.unwrap_or_default();
+        node.inode = self.inode.unwrap_or_default();
+        node.device_id = self.device_id.unwrap_or_default();
+        node.size = self.size.unwrap_or_default();
+        node.links = self.links.unwrap_or_default();
         node.link_target = match self.linktarget_raw {
             Some(raw) => decode_base64(&raw)?,
-            None => self.linktarget.into_bytes(),
+            None => self.linktarget.unwrap_or_default().into_bytes(),
         };
-        for AttributeJson { name, value } in self.extended_attributes {
+        for AttributeJson { name, value } in self.extended_attributes.unwrap_or_default() {
             let value = value.as_deref().map_or_else(|| Ok(Vec::new()), decode_base64)?;
             node.extended_attributes.push(ExtendedAttribute::new(name, value));
         }
-        (node.device, node.content, node.subtree, node.error) = (self.device, self.content, self.subtree, self.error);
+        node.device = self.device.unwrap_or_default();
+        (node.content, node.subtree) = (self.content, self.subtree);
+        node.error = self.error.unwrap_or_default();
         Ok(node)
     }
 }
@@ -132,6 +133,8 @@ mod tests {
             "generic_attributes":{"windows.creation_time":"x"}}]}"#;
         let nodes = nodes(json).unwrap();
         assert_eq!(nodes[0].kind, NodeKind::Irregular);
+        let sparse = br#"{"nodes":[{"name":"home","type":"dir","mtime":null,"subtree":null}]}"#;
+        assert_eq!(super::nodes(sparse).unwrap(), [Node::new(b"home", NodeKind::Dir)]);
         assert_eq!(super::nodes(b"{\"nodes\":null}\n").unwrap(), []);
     }
 

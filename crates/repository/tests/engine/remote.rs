@@ -62,3 +62,16 @@ async fn an_unreachable_store_is_called_so() {
     assert!(failed.to_string().contains("cannot be reached"), "{failed}");
     assert!(!format!("{failed:?}").contains("test/secret"));
 }
+
+#[tokio::test]
+async fn a_full_store_and_a_missing_bucket_are_called_so() {
+    let server = start_server();
+    let repository = create(store(&server)).await;
+    server.inject(FaultRule::new(Fault::Full).method("PUT"));
+    let full = repository.create_record("backup", "one", b"{}").await.unwrap_err();
+    assert_eq!(full.kind(), &ErrorKind::NoSpace, "{full:?}");
+    let missing = Store::from_url("s3://elsewhere/repo", &settings(&server)).unwrap();
+    let failed = Repository::open(missing, &credentials(), Origin::detect()).await.unwrap_err();
+    assert_eq!(failed.kind(), &ErrorKind::NotFound, "{failed:?}");
+    assert!(failed.to_string().contains("no such bucket"), "{failed}");
+}
