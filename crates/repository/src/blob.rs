@@ -54,7 +54,6 @@ impl BlobLocation {
 
     /// Length of the plaintext in bytes.
     pub fn plaintext_length(&self) -> u32 {
-        self.uncompressed_length
-            .unwrap_or_else(|| self.length.saturating_sub(crate::crypto::OVERHEAD_U32))
+        self.uncompressed_length.unwrap_or_else(|| self.length.saturating_sub(crate::crypto::OVERHEAD_U32))
     }
 }

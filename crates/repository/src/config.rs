@@ -32,8 +32,8 @@ impl Config {
     }
 
     pub(crate) fn from_json(json: &[u8]) -> Result<Self> {
-        let config: Self =
-            serde_json::from_slice(json).map_err(|source| Error::corrupt("config", "it is not valid").with_source(source))?;
+        let config: Self = serde_json::from_slice(json)
+            .map_err(|source| Error::corrupt("config", "it is not valid").with_source(source))?;
         if !(1..=CURRENT).contains(&config.version) {
             let message = format!(
                 "the repository has format version {}, this program reads 1 and {CURRENT}; use a newer program",

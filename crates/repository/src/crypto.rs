@@ -105,7 +105,9 @@ impl SealingKey {
         let tag = self
             .cipher
             .encrypt_in_place_detached(Nonce::from_slice(&nonce), b"", &mut out[start..])
-            .map_err(|source| Error::invalid("the message is too long to seal").with_source(source.to_string()))?;
+            .map_err(|source| {
+                Error::invalid("the message is too long to seal").with_source(source.to_string())
+            })?;
         out.extend_from_slice(&tag);
         Ok(())
     }

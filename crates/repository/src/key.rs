@@ -64,11 +64,13 @@ impl Cost {
     }
 
     fn derive(self, credentials: &Credentials, salt: &[u8]) -> Result<SealingKey> {
-        let params = scrypt::Params::new(self.log_n, self.r, self.p)
-            .map_err(|source| Error::invalid("the key derivation cost is not valid").with_source(source.to_string()))?;
+        let params = scrypt::Params::new(self.log_n, self.r, self.p).map_err(|source| {
+            Error::invalid("the key derivation cost is not valid").with_source(source.to_string())
+        })?;
         let mut bytes = Zeroizing::new([0; KEY_LEN]);
-        scrypt::scrypt(credentials.expose(), salt, &params, bytes.as_mut_slice())
-            .map_err(|source| Error::invalid("the password cannot be derived from").with_source(source.to_string()))?;
+        scrypt::scrypt(credentials.expose(), salt, &params, bytes.as_mut_slice()).map_err(|source| {
+            Error::invalid("the password cannot be derived from").with_source(source.to_string())
+        })?;
         Ok(SealingKey::from_bytes(bytes))
     }
 }
@@ -98,7 +100,8 @@ impl KeyFile {
     }
 
     pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self).map_err(|source| Error::invalid("the key file cannot be written").with_source(source))
+        serde_json::to_vec(self)
+            .map_err(|source| Error::invalid("the key file cannot be written").with_source(source))
     }
 
     pub(crate) fn from_json(object: &str, json: &[u8]) -> Result<Self> {
@@ -111,13 +114,15 @@ impl KeyFile {
         let cost = Cost::read(self)
             .ok_or_else(|| Error::corrupt(object, "it demands an unknown or unreasonable key derivation"))?;
         let decode = |text: &str| {
-            STANDARD.decode(text).map_err(|source| Error::corrupt(object, "it is not base64").with_source(source))
+            STANDARD
+                .decode(text)
+                .map_err(|source| Error::corrupt(object, "it is not base64").with_source(source))
         };
         let (salt, sealed) = (decode(&self.salt)?, decode(&self.data)?);
         match cost.derive(credentials, &salt)?.open(&sealed).map(Zeroizing::new) {
-            Ok(json) => SealingKey::from_json(&json)
-                .map(Some)
-                .ok_or_else(|| Error::corrupt(object, "its password fits but the master key inside is not valid")),
+            Ok(json) => SealingKey::from_json(&json).map(Some).ok_or_else(|| {
+                Error::corrupt(object, "its password fits but the master key inside is not valid")
+            }),
             Err(_wrong_password) => Ok(None),
         }
     }
@@ -153,7 +158,8 @@ mod tests {
             |file: &mut KeyFile| file.p = 1000,
             |file: &mut KeyFile| file.kdf = "md5".to_owned(),
         ] {
-            let mut file = KeyFile::create(&master, &machine(), &Origin::default(), Timestamp::default()).unwrap();
+            let mut file =
+                KeyFile::create(&master, &machine(), &Origin::default(), Timestamp::default()).unwrap();
             change(&mut file);
             assert!(file.open("keys/x", &machine()).is_err());
         }

@@ -25,10 +25,10 @@ impl SealedBlob {
         id: Id,
         data: &[u8],
     ) -> Result<Self> {
-        let plaintext_length = u32::try_from(data.len())
-            .ok()
-            .filter(|_| data.len() <= kind.max_len())
-            .ok_or_else(|| Error::invalid(format!("a {} blob of {} bytes is too long", kind.name(), data.len())))?;
+        let plaintext_length =
+            u32::try_from(data.len()).ok().filter(|_| data.len() <= kind.max_len()).ok_or_else(|| {
+                Error::invalid(format!("a {} blob of {} bytes is too long", kind.name(), data.len()))
+            })?;
         let compressed = match compression {
             Some(compression) => compression.compress_if_worthwhile(data)?,
             None => None,

@@ -106,11 +106,13 @@ impl Snapshot {
     }
 
     pub(crate) fn to_json(&self) -> Result<Vec<u8>> {
-        serde_json::to_vec(self).map_err(|source| Error::invalid("the snapshot cannot be written").with_source(source))
+        serde_json::to_vec(self)
+            .map_err(|source| Error::invalid("the snapshot cannot be written").with_source(source))
     }
 
     pub(crate) fn from_json(object: &str, json: &[u8]) -> Result<Self> {
-        serde_json::from_slice(json).map_err(|source| Error::corrupt(object, "it is not a snapshot").with_source(source))
+        serde_json::from_slice(json)
+            .map_err(|source| Error::corrupt(object, "it is not a snapshot").with_source(source))
     }
 }
 
@@ -129,7 +131,8 @@ mod tests {
 
     #[test]
     fn a_snapshot_survives_its_json_form() {
-        let mut snapshot = Snapshot::new(Timestamp::new(5, 6), Id::of(b"t"), vec!["/w".to_owned()], &Origin::default());
+        let mut snapshot =
+            Snapshot::new(Timestamp::new(5, 6), Id::of(b"t"), vec!["/w".to_owned()], &Origin::default());
         snapshot.tags.push("a".to_owned());
         snapshot.summary = Some(SnapshotSummary { files_new: 3, ..Default::default() });
         assert_eq!(Snapshot::from_json("s", &snapshot.to_json().unwrap()).unwrap(), snapshot);
@@ -137,7 +140,10 @@ mod tests {
 
     #[test]
     fn restics_sparse_form_is_read() {
-        let json = format!(r#"{{"time":"2024-01-01T00:00:00.5+01:00","tree":"{}","paths":null,"new":1}}"#, Id::of(b""));
+        let json = format!(
+            r#"{{"time":"2024-01-01T00:00:00.5+01:00","tree":"{}","paths":null,"new":1}}"#,
+            Id::of(b"")
+        );
         let snapshot = Snapshot::from_json("s", json.as_bytes()).unwrap();
         assert!(snapshot.paths.is_empty() && snapshot.summary.is_none());
     }

@@ -33,9 +33,8 @@ impl Timestamp {
     /// Time passed since `earlier`, or zero if that is later.
     pub fn since(self, earlier: Self) -> Duration {
         let nanos = |t: Self| i128::from(t.seconds) * 1_000_000_000 + i128::from(t.nanoseconds);
-        let nanos = u64::try_from(nanos(self) - nanos(earlier)).unwrap_or_else(|_negative| {
-            if self > earlier { u64::MAX } else { 0 }
-        });
+        let nanos = u64::try_from(nanos(self) - nanos(earlier))
+            .unwrap_or_else(|_negative| if self > earlier { u64::MAX } else { 0 });
         Duration::from_nanos(nanos)
     }
 
@@ -84,11 +83,8 @@ impl Timestamp {
         separators.iter().all(|&(at, byte)| bytes.get(at) == Some(&byte)).then_some(())?;
         let (year, month, day) = (number(0..4)?, number(5..7)?, number(8..10)?);
         let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
-        let in_range = (1..=12).contains(&month)
-            && (1..=31).contains(&day)
-            && hour < 24
-            && minute < 60
-            && second < 60;
+        let in_range =
+            (1..=12).contains(&month) && (1..=31).contains(&day) && hour < 24 && minute < 60 && second < 60;
         in_range.then_some(())?;
         let mut rest = text.get(19..)?;
         let mut nanoseconds = 0;
@@ -167,7 +163,8 @@ impl From<SystemTime> for Timestamp {
 impl From<Timestamp> for SystemTime {
     fn from(time: Timestamp) -> Self {
         let whole = Duration::from_secs(time.seconds.unsigned_abs());
-        let base = if time.seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
+        let base =
+            if time.seconds < 0 { UNIX_EPOCH.checked_sub(whole) } else { UNIX_EPOCH.checked_add(whole) };
         base.and_then(|base| base.checked_add(Duration::from_nanos(time.nanoseconds.into())))
             .unwrap_or(UNIX_EPOCH)
     }
@@ -238,7 +235,8 @@ mod tests {
     fn offsets_are_folded_into_utc() {
         let time: Timestamp = "2024-03-01T01:30:00.5+02:30".parse().unwrap();
         assert_eq!(time.to_string(), "2024-02-29T23:00:00.5Z");
-        for bad in ["", "2024-03-01", "2024-13-01T00:00:00Z", "2024-03-01T00:00:00", "2024-03-01T00:00:00.Z"] {
+        for bad in ["", "2024-03-01", "2024-13-01T00:00:00Z", "2024-03-01T00:00:00", "2024-03-01T00:00:00.Z"]
+        {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad}");
         }
     }

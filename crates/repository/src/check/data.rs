@@ -29,7 +29,8 @@ pub(super) async fn read(
     progress.packs_to_read = u64::try_from(packs.len()).unwrap_or(u64::MAX);
     progress.bytes_to_read = packs.iter().map(|pack| pack.size).sum();
     let memory = Semaphore::new(usize::try_from(MEMORY_MIB).unwrap_or(usize::MAX));
-    let mut reads = stream::iter(packs.into_iter().map(|pack| read_pack(repository, pack, &memory))).buffer_unordered(AT_ONCE);
+    let mut reads = stream::iter(packs.into_iter().map(|pack| read_pack(repository, pack, &memory)))
+        .buffer_unordered(AT_ONCE);
     while let Some((id, size, outcome)) = reads.next().await {
         match outcome {
             Err(error) if is_damage(&error) => report.add(ProblemKind::Pack, FileKind::Pack.key(&id), error),

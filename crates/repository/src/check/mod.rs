@@ -102,7 +102,10 @@ impl CheckOptions {
 
 impl fmt::Debug for CheckOptions {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CheckOptions").field("depth", &self.depth).field("lock", &self.lock).finish_non_exhaustive()
+        f.debug_struct("CheckOptions")
+            .field("depth", &self.depth)
+            .field("lock", &self.lock)
+            .finish_non_exhaustive()
     }
 }
 
@@ -115,7 +118,9 @@ impl Repository {
         if let CheckDepth::ReadPart { part, parts } = options.depth
             && !(1..=parts).contains(&part)
         {
-            return Err(Error::invalid(format!("there is no part {part} of {parts}; parts are counted from 1")));
+            return Err(Error::invalid(format!(
+                "there is no part {part} of {parts}; parts are counted from 1"
+            )));
         }
         let lock = if options.lock { Some(self.lock(LockMode::Shared).await?) } else { None };
         let report = run(self, options).await;

@@ -30,7 +30,11 @@ pub(super) async fn compare(
         report.blobs += u64::try_from(entries.len()).unwrap_or(u64::MAX);
         let expected = pack_length(&entries);
         match present.remove(&id) {
-            None => report.add(ProblemKind::Pack, FileKind::Pack.key(&id), "it is missing although the index lists it"),
+            None => report.add(
+                ProblemKind::Pack,
+                FileKind::Pack.key(&id),
+                "it is missing although the index lists it",
+            ),
             Some(size) if size != expected => {
                 let message = format!("it has {size} bytes, the index makes it {expected}");
                 report.add(ProblemKind::Pack, FileKind::Pack.key(&id), message);

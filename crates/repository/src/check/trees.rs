@@ -90,10 +90,16 @@ fn inspect<'a>(
     for node in tree.nodes() {
         let shown = || format!("\"{}\" in tree {id}", node.name.escape_ascii());
         match (&node.content, node.kind) {
-            (None, NodeKind::File) => report.add(ProblemKind::Tree, format!("tree {id}"), shown() + " has no content"),
+            (None, NodeKind::File) => {
+                report.add(ProblemKind::Tree, format!("tree {id}"), shown() + " has no content")
+            }
             (Some(content), NodeKind::File) => {
                 for blob in content.iter().filter(|blob| !index.contains(BlobKind::Data, blob)) {
-                    report.add(ProblemKind::Data, format!("data blob {blob}"), shown() + " needs it and no index lists it");
+                    report.add(
+                        ProblemKind::Data,
+                        format!("data blob {blob}"),
+                        shown() + " needs it and no index lists it",
+                    );
                 }
             }
             _ => {}

@@ -39,7 +39,8 @@ pub(crate) struct IndexedBlob {
 
 impl IndexFile {
     pub(crate) fn from_json(object: &str, json: &[u8]) -> Result<Self> {
-        serde_json::from_slice(json).map_err(|source| Error::corrupt(object, "it is not an index").with_source(source))
+        serde_json::from_slice(json)
+            .map_err(|source| Error::corrupt(object, "it is not an index").with_source(source))
     }
 }
 
@@ -71,7 +72,8 @@ pub(crate) fn encode<'a>(packs: impl IntoIterator<Item = (Id, &'a [PackEntry])>)
             .collect(),
     });
     let file = IndexFile { supersedes: Vec::new(), packs: packs.collect() };
-    serde_json::to_vec(&file).map_err(|source| Error::invalid("the index cannot be written").with_source(source))
+    serde_json::to_vec(&file)
+        .map_err(|source| Error::invalid("the index cannot be written").with_source(source))
 }
 
 #[cfg(test)]
@@ -81,8 +83,20 @@ mod tests {
     #[test]
     fn an_index_file_survives_its_json_form() {
         let entries = [
-            PackEntry { kind: BlobKind::Data, id: Id::of(b"1"), offset: 0, length: 40, uncompressed_length: None },
-            PackEntry { kind: BlobKind::Tree, id: Id::of(b"2"), offset: 40, length: 50, uncompressed_length: Some(99) },
+            PackEntry {
+                kind: BlobKind::Data,
+                id: Id::of(b"1"),
+                offset: 0,
+                length: 40,
+                uncompressed_length: None,
+            },
+            PackEntry {
+                kind: BlobKind::Tree,
+                id: Id::of(b"2"),
+                offset: 40,
+                length: 50,
+                uncompressed_length: Some(99),
+            },
         ];
         let json = encode([(Id::of(b"p"), &entries[..])]).unwrap();
         let file = IndexFile::from_json("i", &json).unwrap();

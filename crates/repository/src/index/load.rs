@@ -5,8 +5,8 @@ use std::collections::{HashMap, HashSet};
 use futures::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use super::table::Table;
 use super::file::IndexedBlob;
+use super::table::Table;
 use super::{Index, IndexFile};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;

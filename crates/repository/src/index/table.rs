@@ -66,7 +66,9 @@ impl Table {
         for kind in KINDS {
             let sorted = &mut self.blobs_mut(kind).sorted;
             // Two index files may describe the same pack; their entries differ only in the pack's position.
-            sorted.dedup_by(|a, b| a.id == b.id && a.offset == b.offset && packs.get(a.at()) == packs.get(b.at()));
+            sorted.dedup_by(|a, b| {
+                a.id == b.id && a.offset == b.offset && packs.get(a.at()) == packs.get(b.at())
+            });
             sorted.shrink_to_fit();
         }
         self.packs = packs;
@@ -102,7 +104,8 @@ impl Table {
     }
 
     pub(super) fn by_pack(&self) -> Vec<(Id, Vec<PackEntry>)> {
-        let mut packs: Vec<(Id, Vec<PackEntry>)> = self.packs.iter().map(|pack| (*pack, Vec::new())).collect();
+        let mut packs: Vec<(Id, Vec<PackEntry>)> =
+            self.packs.iter().map(|pack| (*pack, Vec::new())).collect();
         for kind in KINDS {
             let Blobs { sorted, recent } = self.blobs(kind);
             for entry in sorted.iter().chain(recent.values()) {

@@ -79,7 +79,9 @@ async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id)
         match repository.load_file(FileKind::Lock, id).await {
             Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
-            Ok(json) => LockRecord::from_json(&FileKind::Lock.key(&id), &json).map(|record| Some((id, record))),
+            Ok(json) => {
+                LockRecord::from_json(&FileKind::Lock.key(&id), &json).map(|record| Some((id, record)))
+            }
         }
     }))
     .buffer_unordered(AT_ONCE);
@@ -131,7 +133,10 @@ impl Lock {
 }
 
 fn lost(reason: &str) -> Error {
-    Error::new(ErrorKind::Unavailable, format!("the repository lock is lost: {reason}; run the same command again"))
+    Error::new(
+        ErrorKind::Unavailable,
+        format!("the repository lock is lost: {reason}; run the same command again"),
+    )
 }
 
 impl Drop for Lock {
@@ -191,7 +196,10 @@ mod tests {
         leave(&repository, |record| record.username = "ada".to_owned()).await;
         let refused = repository.lock(LockMode::Shared).await.unwrap_err();
         let message = refused.to_string();
-        assert!(message.contains("exclusively locked by ada, process ") && message.contains(" since 2"), "{message}");
+        assert!(
+            message.contains("exclusively locked by ada, process ") && message.contains(" since 2"),
+            "{message}"
+        );
         assert_eq!(locks(&repository).await, 1, "the refused lock is gone, the other stays");
     }
 

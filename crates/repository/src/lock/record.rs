@@ -46,7 +46,8 @@ impl LockRecord {
     }
 
     pub(super) fn from_json(object: &str, json: &[u8]) -> Result<Self> {
-        serde_json::from_slice(json).map_err(|source| Error::corrupt(object, "it is not a lock").with_source(source))
+        serde_json::from_slice(json)
+            .map_err(|source| Error::corrupt(object, "it is not a lock").with_source(source))
     }
 
     /// Stores it with the time of now, and returns the new object's identifier.

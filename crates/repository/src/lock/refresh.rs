@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::record::{LockRecord, STALE_AFTER};
 use super::LockState;
+use super::record::{LockRecord, STALE_AFTER};
 use crate::clock;
 use crate::error::{Error, Result};
 use crate::file::FileKind;
@@ -28,7 +28,12 @@ pub(super) struct Refresher {
 }
 
 impl Refresher {
-    pub(super) fn new(repository: Repository, record: LockRecord, id: Id, state: watch::Sender<LockState>) -> Self {
+    pub(super) fn new(
+        repository: Repository,
+        record: LockRecord,
+        id: Id,
+        state: watch::Sender<LockState>,
+    ) -> Self {
         Self { repository, record, id, state }
     }
 

@@ -45,7 +45,9 @@ impl PackBuilder {
 
     /// Appends a blob.
     pub(crate) fn push(&mut self, blob: &SealedBlob) -> Result<()> {
-        let too_long = |source: std::num::TryFromIntError| Error::invalid("the blob does not fit a pack").with_source(source);
+        let too_long = |source: std::num::TryFromIntError| {
+            Error::invalid("the blob does not fit a pack").with_source(source)
+        };
         let offset = u32::try_from(self.bytes.len()).map_err(too_long)?;
         let length = u32::try_from(blob.bytes.len()).map_err(too_long)?;
         self.bytes.extend_from_slice(&blob.bytes);

@@ -39,11 +39,12 @@ impl Repository {
 
     /// Seals and stores `json`; returns once it is durable.
     pub(crate) async fn save_file(&self, kind: FileKind, json: Vec<u8>) -> Result<Id> {
-        let (id, stored) = self.blocking(move |this| {
-            let stored = this.seal_file(&json)?;
-            Ok((Id::of(&stored), stored))
-        })
-        .await?;
+        let (id, stored) = self
+            .blocking(move |this| {
+                let stored = this.seal_file(&json)?;
+                Ok((Id::of(&stored), stored))
+            })
+            .await?;
         self.store().put_new(&kind.key(&id), stored).await?;
         Ok(id)
     }
@@ -65,7 +66,8 @@ impl Repository {
     }
 
     pub(super) fn open_file(&self, object: &str, sealed: &[u8]) -> Result<Vec<u8>> {
-        let mut plaintext = self.key().open(sealed).map_err(|error| Error::corrupt(object, error).with_source(error))?;
+        let mut plaintext =
+            self.key().open(sealed).map_err(|error| Error::corrupt(object, error).with_source(error))?;
         match plaintext.first() {
             None | Some(b'{' | b'[') => Ok(plaintext),
             Some(&COMPRESSED) => {

@@ -109,6 +109,9 @@ impl Repository {
 
 impl fmt::Debug for Repository {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Repository").field("store", &self.inner.store).field("id", &self.id()).finish_non_exhaustive()
+        f.debug_struct("Repository")
+            .field("store", &self.inner.store)
+            .field("id", &self.id())
+            .finish_non_exhaustive()
     }
 }

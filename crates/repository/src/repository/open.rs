@@ -92,7 +92,9 @@ impl Repository {
             result => return result,
         }
         match Self::init(store.clone(), credentials, origin.clone()).await {
-            Err(error) if *error.kind() == ErrorKind::AlreadyExists => Self::open(store, credentials, origin).await,
+            Err(error) if *error.kind() == ErrorKind::AlreadyExists => {
+                Self::open(store, credentials, origin).await
+            }
             result => result,
         }
     }
@@ -150,7 +152,8 @@ async fn find_key(
     match damaged {
         Some(error) => Err(error),
         None if keys.len() > MAX_KEYS => {
-            let message = format!("none of the first {MAX_KEYS} keys opens and more are not tried; remove unused keys");
+            let message =
+                format!("none of the first {MAX_KEYS} keys opens and more are not tried; remove unused keys");
             Err(Error::new(ErrorKind::WrongPassword, message))
         }
         None => Ok(None),

@@ -32,7 +32,10 @@ impl<T> PackRead<T> {
 /// Groups blobs by pack, orders them by offset, and joins neighbours into reads of at most `max_length` bytes.
 ///
 /// A single blob longer than that is a read of its own. Reads of one pack are adjacent and ascending.
-pub fn plan_reads<T>(wanted: impl IntoIterator<Item = (BlobLocation, T)>, max_length: u64) -> Vec<PackRead<T>> {
+pub fn plan_reads<T>(
+    wanted: impl IntoIterator<Item = (BlobLocation, T)>,
+    max_length: u64,
+) -> Vec<PackRead<T>> {
     let mut wanted: Vec<_> = wanted.into_iter().collect();
     wanted.sort_by_key(|(location, _)| (location.pack, location.offset));
     let mut reads: Vec<PackRead<T>> = Vec::new();
@@ -47,7 +50,11 @@ pub fn plan_reads<T>(wanted: impl IntoIterator<Item = (BlobLocation, T)>, max_le
                 read.range.end = read.range.end.max(end);
                 read.blobs.push((location, attached));
             }
-            _ => reads.push(PackRead { pack: location.pack, range: start..end, blobs: vec![(location, attached)] }),
+            _ => reads.push(PackRead {
+                pack: location.pack,
+                range: start..end,
+                blobs: vec![(location, attached)],
+            }),
         }
     }
     reads
@@ -64,7 +71,8 @@ mod tests {
     #[test]
     fn neighbours_share_a_request_and_distant_blobs_do_not() {
         let far = 10 << 20;
-        let wanted = [at(b"p", far, 10), at(b"p", 100, 50), at(b"q", 0, 10), at(b"p", 0, 100), at(b"p", 0, 100)];
+        let wanted =
+            [at(b"p", far, 10), at(b"p", 100, 50), at(b"q", 0, 10), at(b"p", 0, 100), at(b"p", 0, 100)];
         let mut reads = plan_reads(wanted.into_iter().zip(0..), 1 << 20);
         reads.sort_by_key(|read| (read.pack != Id::of(b"p"), read.range.start));
         let shape: Vec<_> = reads.iter().map(|read| (read.range.clone(), read.blobs.len())).collect();

@@ -84,7 +84,13 @@ impl Repository {
     ///
     /// # Errors
     /// `Corrupt` naming the pack if anything does not match.
-    pub fn decode_blob(&self, kind: BlobKind, id: &Id, location: &BlobLocation, sealed: &[u8]) -> Result<Vec<u8>> {
+    pub fn decode_blob(
+        &self,
+        kind: BlobKind,
+        id: &Id,
+        location: &BlobLocation,
+        sealed: &[u8],
+    ) -> Result<Vec<u8>> {
         open_blob(self.key(), kind, id, location, sealed).map_err(|fault| {
             Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
         })

@@ -102,5 +102,8 @@ fn check_name(name: &str) -> Result<()> {
     if (1..=200).contains(&name.len()) && !name.starts_with('.') && name.bytes().all(allowed) {
         return Ok(());
     }
-    Err(Error::invalid(format!("`{}` is no name for a record: use letters, digits, - _ . =", name.escape_debug())))
+    Err(Error::invalid(format!(
+        "`{}` is no name for a record: use letters, digits, - _ . =",
+        name.escape_debug()
+    )))
 }

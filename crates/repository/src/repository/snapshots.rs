@@ -50,8 +50,9 @@ impl Repository {
     /// If the store fails.
     pub async fn snapshots(&self) -> Result<SnapshotList> {
         let ids = self.list_files(FileKind::Snapshot).await?;
-        let mut loads = stream::iter(ids.into_iter().map(|(id, _)| async move { (id, self.load_snapshot(&id).await) }))
-            .buffer_unordered(AT_ONCE);
+        let mut loads =
+            stream::iter(ids.into_iter().map(|(id, _)| async move { (id, self.load_snapshot(&id).await) }))
+                .buffer_unordered(AT_ONCE);
         let mut list = SnapshotList::default();
         while let Some((id, loaded)) = loads.next().await {
             match loaded {
@@ -80,7 +81,8 @@ impl Repository {
         if prefix.is_empty() || !prefix.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(Error::invalid(format!("`{prefix}` is not a snapshot identifier")));
         }
-        let mut ids: Vec<Id> = self.list_files(FileKind::Snapshot).await?.into_iter().map(|(id, _)| id).collect();
+        let mut ids: Vec<Id> =
+            self.list_files(FileKind::Snapshot).await?.into_iter().map(|(id, _)| id).collect();
         ids.retain(|id| id.to_hex().starts_with(&prefix));
         ids.sort_unstable();
         match ids.as_slice() {
@@ -89,7 +91,8 @@ impl Repository {
             several => {
                 let candidates: Vec<String> = several.iter().take(MAX_CANDIDATES).map(Id::to_hex).collect();
                 let shown = several.iter().take(5).map(Id::short).collect::<Vec<_>>().join(", ");
-                let message = format!("`{prefix}` fits {} snapshots ({shown}); give more digits", several.len());
+                let message =
+                    format!("`{prefix}` fits {} snapshots ({shown}); give more digits", several.len());
                 Err(Error::new(ErrorKind::Ambiguous { candidates }, message))
             }
         }

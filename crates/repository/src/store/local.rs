@@ -36,7 +36,10 @@ impl LocalBackend {
     }
 
     /// Runs blocking file work off the async threads.
-    async fn run<T: Send + 'static>(&self, work: impl FnOnce(&Self) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let this = self.clone();
         tokio::task::spawn_blocking(move || work(&this)).await.map_err(Error::cancelled)?
     }
@@ -54,7 +57,9 @@ impl LocalBackend {
         let name: [u8; 8] = random::bytes()?;
         let temporary = scratch.join(format!("{:016x}", u64::from_le_bytes(name)));
         let written = write_and_rename(&temporary, &target, data, mode).and_then(|()| sync_folder(folder));
-        if written.is_err() && let Err(source) = fs::remove_file(&temporary) {
+        if written.is_err()
+            && let Err(source) = fs::remove_file(&temporary)
+        {
             tracing::debug!(error = %source, "a temporary file stays until the next sweep");
         }
         written.map_err(failed)
@@ -177,14 +182,16 @@ fn write_and_rename(temporary: &Path, target: &Path, data: &[u8], mode: PutMode)
     file.sync_all()?;
     match mode {
         PutMode::Overwrite => fs::rename(temporary, target),
-        PutMode::Create => match rustix::fs::renameat_with(CWD, temporary, CWD, target, RenameFlags::NOREPLACE) {
-            // Network and user-space file systems without that flag still have hard links.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
-                fs::hard_link(temporary, target)?;
-                fs::remove_file(temporary)
+        PutMode::Create => {
+            match rustix::fs::renameat_with(CWD, temporary, CWD, target, RenameFlags::NOREPLACE) {
+                // Network and user-space file systems without that flag still have hard links.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {
+                    fs::hard_link(temporary, target)?;
+                    fs::remove_file(temporary)
+                }
+                renamed => Ok(renamed?),
             }
-            renamed => Ok(renamed?),
-        },
+        }
     }
 }
 

@@ -18,8 +18,8 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
-use backend::{Backend, PutMode};
 pub use backend::ListedObject;
+use backend::{Backend, PutMode};
 use counters::Counters;
 pub use counters::TransferCounters;
 pub use settings::StoreSettings;
@@ -108,7 +108,10 @@ impl Store {
         let data = self.backend.get_range(key, range).await?;
         self.counters.get(data.len());
         if to_u64(data.len()) != wanted {
-            return Err(Error::corrupt(key, format!("it gave {} bytes where {wanted} were asked for", data.len())));
+            return Err(Error::corrupt(
+                key,
+                format!("it gave {} bytes where {wanted} were asked for", data.len()),
+            ));
         }
         Ok(data)
     }

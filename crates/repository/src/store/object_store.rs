@@ -11,6 +11,10 @@ use super::remote::RemoteBackend;
 ///
 /// `description` is what messages call it; it must hold no secret. Retrying transient failures is the object store's
 /// own duty. Unlike a `file:` store, object_store's local file system is neither synced to disk nor swept.
-pub fn from_object_store(store: Arc<dyn ObjectStore>, prefix: &str, description: impl Into<Arc<str>>) -> Store {
+pub fn from_object_store(
+    store: Arc<dyn ObjectStore>,
+    prefix: &str,
+    description: impl Into<Arc<str>>,
+) -> Store {
     Store::new(Arc::new(RemoteBackend::new(store, prefix)), description)
 }

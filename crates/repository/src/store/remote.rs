@@ -6,8 +6,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
-use object_store::path::Path;
 use object_store::Error as E;
+use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions};
 
 use super::backend::{Backend, ListedObject, PutMode};
@@ -48,11 +48,15 @@ impl Backend for RemoteBackend {
             PutMode::Overwrite => put(object_store::PutMode::Overwrite).await,
             PutMode::Create => match put(object_store::PutMode::Create).await {
                 // A store without conditional writes: looking first is the best there is. Names are hashes or unique.
-                Err(E::NotImplemented { .. } | E::NotSupported { .. }) => match self.store.head(&path).await {
-                    Err(E::NotFound { .. }) => put(object_store::PutMode::Overwrite).await,
-                    Err(error) => Err(error),
-                    Ok(_) => return Err(Error::new(ErrorKind::AlreadyExists, format!("{key} exists already"))),
-                },
+                Err(E::NotImplemented { .. } | E::NotSupported { .. }) => {
+                    match self.store.head(&path).await {
+                        Err(E::NotFound { .. }) => put(object_store::PutMode::Overwrite).await,
+                        Err(error) => Err(error),
+                        Ok(_) => {
+                            return Err(Error::new(ErrorKind::AlreadyExists, format!("{key} exists already")));
+                        }
+                    }
+                }
                 done => done,
             },
         };
@@ -87,7 +91,10 @@ impl Backend for RemoteBackend {
         let mut objects = Vec::new();
         while let Some(meta) = pages.try_next().await.map_err(|error| failed(error, "list", folder))? {
             if objects.len() == limit {
-                return Err(Error::new(ErrorKind::Unsupported, format!("{folder} holds more than {limit} objects")));
+                return Err(Error::new(
+                    ErrorKind::Unsupported,
+                    format!("{folder} holds more than {limit} objects"),
+                ));
             }
             objects.push(ListedObject::new(self.strip(meta.location.as_ref()), meta.size));
         }
@@ -128,10 +135,13 @@ fn failed(source: E, verb: &str, key: &str) -> Error {
         Cause::Denied => {
             (ErrorKind::PermissionDenied, "the store denies access; check the permissions of the credentials")
         }
-        Cause::Unauthenticated => {
-            (ErrorKind::PermissionDenied, "the store does not accept the credentials; check that they are set and valid")
+        Cause::Unauthenticated => (
+            ErrorKind::PermissionDenied,
+            "the store does not accept the credentials; check that they are set and valid",
+        ),
+        Cause::Full => {
+            (ErrorKind::NoSpace, "the store is full; free some space and run the same command again")
         }
-        Cause::Full => (ErrorKind::NoSpace, "the store is full; free some space and run the same command again"),
         Cause::NotSupported => (ErrorKind::Unsupported, "the store cannot do this"),
         Cause::BadName => (ErrorKind::InvalidInput, "the name is not usable"),
         Cause::Cancelled => (ErrorKind::Cancelled, "the operation was cancelled"),

@@ -21,7 +21,9 @@ impl StoreSettings {
         let values = variables
             .into_iter()
             .map(|(name, value)| (name.into(), value.into()))
-            .filter(|(name, value)| PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !value.is_empty())
+            .filter(|(name, value)| {
+                PREFIXES.iter().any(|prefix| name.starts_with(prefix)) && !value.is_empty()
+            })
             .collect();
         Self { values }
     }
@@ -59,7 +61,8 @@ mod tests {
 
     #[test]
     fn values_are_never_printed() {
-        let settings = StoreSettings::new([("AWS_SECRET_ACCESS_KEY", "canary"), ("PATH", "/bin"), ("AWS_REGION", "")]);
+        let settings =
+            StoreSettings::new([("AWS_SECRET_ACCESS_KEY", "canary"), ("PATH", "/bin"), ("AWS_REGION", "")]);
         assert_eq!(format!("{settings:?}"), r#"{"AWS_SECRET_ACCESS_KEY"}"#);
     }
 }

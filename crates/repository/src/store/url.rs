@@ -23,14 +23,17 @@ pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
     if url == "memory:" {
         return Ok(Store::memory());
     }
-    let parsed = Url::parse(url)
-        .map_err(|source| Error::invalid(format!("`{}` is not a store URL", without_password(url))).with_source(source))?;
+    let parsed = Url::parse(url).map_err(|source| {
+        Error::invalid(format!("`{}` is not a store URL", without_password(url))).with_source(source)
+    })?;
     let bucket = parsed
         .host_str()
         .filter(|bucket| !bucket.is_empty())
         .ok_or_else(|| Error::invalid(format!("`{}` names no bucket", without_password(url))))?;
     if parsed.password().is_some() || !parsed.username().is_empty() || parsed.query().is_some() {
-        return Err(Error::invalid("a store URL may hold neither credentials nor options; use the environment"));
+        return Err(Error::invalid(
+            "a store URL may hold neither credentials nor options; use the environment",
+        ));
     }
     let prefix = parsed.path().trim_matches('/');
     let store: Arc<dyn ObjectStore> = match parsed.scheme() {
@@ -80,11 +83,14 @@ fn s3(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
         builder = builder.with_region(region);
     }
     let mut options = client_options();
-    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"].iter().find_map(|name| settings.get(name));
+    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+        .iter()
+        .find_map(|name| settings.get(name));
     if let Some(endpoint) = endpoint {
         let allow_http = settings.get("AWS_ALLOW_HTTP") == Some("true");
         options = options.with_allow_http(plain_http(endpoint, allow_http)?);
-        builder = builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false);
+        builder =
+            builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false);
     }
     builder
         .with_bucket_name(bucket)
@@ -92,7 +98,9 @@ fn s3(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
         .with_client_options(options)
         .with_retry(retry())
         .build()
-        .map_err(|source| Error::invalid(format!("the settings of s3://{bucket} are not usable")).with_source(source))
+        .map_err(|source| {
+            Error::invalid(format!("the settings of s3://{bucket} are not usable")).with_source(source)
+        })
 }
 
 fn azure(container: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
@@ -110,12 +118,11 @@ fn azure(container: &str, settings: &StoreSettings) -> Result<impl ObjectStore> 
     if settings.get("AZURE_STORAGE_USE_EMULATOR") == Some("true") {
         options = options.with_allow_http(true);
     }
-    builder
-        .with_container_name(container)
-        .with_client_options(options)
-        .with_retry(retry())
-        .build()
-        .map_err(|source| Error::invalid(format!("the settings of az://{container} are not usable")).with_source(source))
+    builder.with_container_name(container).with_client_options(options).with_retry(retry()).build().map_err(
+        |source| {
+            Error::invalid(format!("the settings of az://{container} are not usable")).with_source(source)
+        },
+    )
 }
 
 fn google(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
@@ -133,13 +140,16 @@ fn google(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
         .with_client_options(client_options())
         .with_retry(retry())
         .build()
-        .map_err(|source| Error::invalid(format!("the settings of gs://{bucket} are not usable")).with_source(source))
+        .map_err(|source| {
+            Error::invalid(format!("the settings of gs://{bucket} are not usable")).with_source(source)
+        })
 }
 
 /// True if the endpoint speaks plain HTTP and may: bytes are sealed, but credentials and requests are not.
 fn plain_http(endpoint: &str, allowed: bool) -> Result<bool> {
-    let url = Url::parse(endpoint)
-        .map_err(|source| Error::invalid(format!("the endpoint `{endpoint}` is not a URL")).with_source(source))?;
+    let url = Url::parse(endpoint).map_err(|source| {
+        Error::invalid(format!("the endpoint `{endpoint}` is not a URL")).with_source(source)
+    })?;
     if url.scheme() != "http" {
         return Ok(false);
     }
@@ -152,7 +162,9 @@ fn plain_http(endpoint: &str, allowed: bool) -> Result<bool> {
     if loopback || allowed {
         return Ok(true);
     }
-    Err(Error::invalid(format!("the endpoint `{endpoint}` is not encrypted; use https, or AWS_ALLOW_HTTP=true")))
+    Err(Error::invalid(format!(
+        "the endpoint `{endpoint}` is not encrypted; use https, or AWS_ALLOW_HTTP=true"
+    )))
 }
 
 fn client_options() -> ClientOptions {
@@ -201,7 +213,14 @@ mod tests {
 
     #[test]
     fn unusable_urls_are_refused_without_echoing_secrets() {
-        for url in ["", "file://relative", "ftp://host/x", "s3:///x", "s3://key:canary@bucket/x", "s3://b/x?key=canary"] {
+        for url in [
+            "",
+            "file://relative",
+            "ftp://host/x",
+            "s3:///x",
+            "s3://key:canary@bucket/x",
+            "s3://b/x?key=canary",
+        ] {
             let error = open(url, &settings()).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported), "{url}");
             assert!(!format!("{error} {error:?}").contains("canary"), "{url}");

@@ -88,7 +88,8 @@ struct AttributeJson {
 
 impl NodeJson<'_> {
     fn into_node(self) -> Result<Node, String> {
-        let name = name::unquote(&self.name).ok_or_else(|| format!("the name {:?} is not quoted well", self.name))?;
+        let name = name::unquote(&self.name)
+            .ok_or_else(|| format!("the name {:?} is not quoted well", self.name))?;
         let mut node = Node::new(name, NodeKind::parse(&self.kind));
         node.mode = self.mode.unwrap_or_default();
         node.mtime = self.mtime.unwrap_or_default();

@@ -182,7 +182,10 @@ mod tests {
         let mut node = Node::new(b"l", NodeKind::Symlink);
         node.link_target = b"a\xff\xfe".to_vec();
         let json = String::from_utf8(tree(&[node])).unwrap();
-        assert!(json.contains(r#""linktarget":"a\ufffd\ufffd","linktarget_raw":"Yf/+","content":null"#), "{json}");
+        assert!(
+            json.contains(r#""linktarget":"a\ufffd\ufffd","linktarget_raw":"Yf/+","content":null"#),
+            "{json}"
+        );
     }
 
     #[test]

@@ -32,7 +32,8 @@ impl Tree {
     /// `InvalidInput` if a name is one that no directory can hold, or occurs twice.
     pub fn new(mut nodes: Vec<Node>) -> Result<Self> {
         nodes.sort_unstable_by(|a, b| a.name.cmp(&b.name));
-        validate(&nodes).map_err(|fault| Error::invalid(format!("the directory cannot be stored: {fault}")))?;
+        validate(&nodes)
+            .map_err(|fault| Error::invalid(format!("the directory cannot be stored: {fault}")))?;
         Ok(Self { nodes })
     }
 
@@ -44,8 +45,9 @@ impl Tree {
     /// `Corrupt` if it is not a valid listing.
     pub fn decode(id: &Id, json: &[u8]) -> Result<Self> {
         let object = || format!("tree {id}");
-        let nodes = decode::nodes(json)
-            .map_err(|source| Error::corrupt(object(), "it is not a directory listing").with_source(source))?;
+        let nodes = decode::nodes(json).map_err(|source| {
+            Error::corrupt(object(), "it is not a directory listing").with_source(source)
+        })?;
         validate(&nodes).map_err(|fault| Error::corrupt(object(), fault))?;
         Ok(Self { nodes })
     }
@@ -98,7 +100,9 @@ fn validate(nodes: &[Node]) -> Result<(), String> {
         }
     }
     match nodes.windows(2).find(|pair| pair[0].name >= pair[1].name) {
-        Some(pair) => Err(format!("the entry \"{}\" occurs twice or out of order", pair[1].name.escape_ascii())),
+        Some(pair) => {
+            Err(format!("the entry \"{}\" occurs twice or out of order", pair[1].name.escape_ascii()))
+        }
         None => Ok(()),
     }
 }
@@ -145,10 +149,15 @@ mod tests {
             format!(r#"{{"name":"{name}","type":"file",{times},"uid":0,"gid":0,"content":[]}}"#)
         };
         let tree = |names: &[&str]| {
-            format!("{{\"nodes\":[{}]}}\n", names.iter().map(|name| entry(name)).collect::<Vec<_>>().join(","))
+            format!(
+                "{{\"nodes\":[{}]}}\n",
+                names.iter().map(|name| entry(name)).collect::<Vec<_>>().join(",")
+            )
         };
         assert_eq!(Tree::decode(&id, tree(&["a", "b"]).as_bytes()).unwrap().nodes().len(), 2);
-        for names in [&["b", "a"][..], &["a", "a"], &["..", "a"], &["a/b"], &[r"a\\x00"], &[r"a\\x2fb"], &[r"a\\q"]] {
+        for names in
+            [&["b", "a"][..], &["a", "a"], &["..", "a"], &["a/b"], &[r"a\\x00"], &[r"a\\x2fb"], &[r"a\\q"]]
+        {
             assert!(Tree::decode(&id, tree(names).as_bytes()).is_err(), "{names:?}");
         }
     }

@@ -144,7 +144,9 @@ mod tests {
 
     #[test]
     fn broken_quoting_is_refused() {
-        for text in ["\"", "\n", "\\", r"\q", r"\x1", r"\xgg", r"\x+1", r"\ud800", r"\U00110000", r"\777", r"\'"] {
+        for text in
+            ["\"", "\n", "\\", r"\q", r"\x1", r"\xgg", r"\x+1", r"\ud800", r"\U00110000", r"\777", r"\'"]
+        {
             assert_eq!(unquote(text), None, "{text}");
         }
         assert_eq!(unquote(r"\101"), Some(b"A".to_vec()));

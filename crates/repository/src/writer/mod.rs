@@ -94,8 +94,9 @@ impl BlobWriter {
             return Ok(AddOutcome::known());
         }
         let (this, data) = (self.clone(), data.into());
-        let prepared =
-            tokio::task::spawn_blocking(move || this.prepare(kind, id, &data)).await.map_err(Error::cancelled)??;
+        let prepared = tokio::task::spawn_blocking(move || this.prepare(kind, id, &data))
+            .await
+            .map_err(Error::cancelled)??;
         match prepared {
             Some(prepared) => self.add_prepared(prepared).await,
             None => Ok(AddOutcome::known()),

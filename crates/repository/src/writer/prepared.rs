@@ -50,6 +50,9 @@ impl Drop for Claim {
 
 impl fmt::Debug for PreparedBlob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PreparedBlob").field("kind", &self.blob.kind).field("id", &self.blob.id).finish_non_exhaustive()
+        f.debug_struct("PreparedBlob")
+            .field("kind", &self.blob.kind)
+            .field("id", &self.blob.id)
+            .finish_non_exhaustive()
     }
 }

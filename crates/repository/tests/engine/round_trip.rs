@@ -19,7 +19,10 @@ async fn a_snapshot_reads_back_after_reopening() {
     let found = repository.find_snapshot(&id.to_hex()[..6]).await.unwrap();
     assert_eq!(found.id, id);
     let read = read_back(&repository, found.snapshot.tree).await;
-    assert_eq!(read, files.iter().map(|(path, data)| ((*path).to_owned(), data.clone())).collect::<BTreeMap<_, _>>());
+    assert_eq!(
+        read,
+        files.iter().map(|(path, data)| ((*path).to_owned(), data.clone())).collect::<BTreeMap<_, _>>()
+    );
 
     let report = repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
     assert!(report.is_sound(), "{report:?}");
@@ -167,7 +170,9 @@ async fn records_are_kept_apart_and_bound_to_their_names() {
     repository.replace_record("backup", "two", b"{}").await.unwrap();
     assert_eq!(repository.list_records("backup").await.unwrap(), ["one", "two"]);
     assert_eq!(repository.read_record("backup", "one").await.unwrap(), b"{\"a\":1}");
-    for (kind, name) in [("backup", "../config"), ("", "x"), ("tmp", "x"), ("backup", ".hidden"), ("a/b", "x")] {
+    for (kind, name) in
+        [("backup", "../config"), ("", "x"), ("tmp", "x"), ("backup", ".hidden"), ("a/b", "x")]
+    {
         let refused = repository.create_record(kind, name, b"").await.unwrap_err();
         assert_eq!(refused.kind(), &ErrorKind::InvalidInput);
     }

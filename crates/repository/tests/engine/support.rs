@@ -5,7 +5,8 @@ use std::path::Path;
 
 use stillpoint_repository::tree::{Mode, Node, NodeKind, Tree};
 use stillpoint_repository::{
-    BlobKind, BlobWriter, Credentials, Id, Origin, Repository, Snapshot, Store, StoreSettings, Timestamp, WriterOptions,
+    BlobKind, BlobWriter, Credentials, Id, Origin, Repository, Snapshot, Store, StoreSettings, Timestamp,
+    WriterOptions,
 };
 
 pub(crate) const PASSWORD: &str = "a password that is long enough for machines";
@@ -55,7 +56,8 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
 /// Writes `files` as one snapshot and returns its identifier.
 pub(crate) async fn save(repository: &Repository, files: &Files) -> Id {
     let writer = BlobWriter::new(repository, WriterOptions::default()).await.unwrap();
-    let tree = save_folder(&writer, files.iter().map(|(path, data)| (*path, data.as_slice())).collect()).await;
+    let tree =
+        save_folder(&writer, files.iter().map(|(path, data)| (*path, data.as_slice())).collect()).await;
     writer.finish().await.unwrap();
     let paths = vec!["/workspace".to_owned()];
     let snapshot = Snapshot::new(Timestamp::new(1_700_000_000, 5), tree, paths, repository.origin());

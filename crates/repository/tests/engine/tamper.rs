@@ -35,7 +35,9 @@ async fn specimen(dir: &Path) -> Vec<PathBuf> {
 
 /// True if opening or a full check complains.
 async fn is_noticed(dir: &Path) -> bool {
-    let Ok(repository) = Repository::open(local(dir), &credentials(), Origin::detect()).await else { return true };
+    let Ok(repository) = Repository::open(local(dir), &credentials(), Origin::detect()).await else {
+        return true;
+    };
     !repository.check(&CheckOptions::new(CheckDepth::ReadAll).without_lock()).await.unwrap().is_sound()
 }
 
@@ -57,7 +59,7 @@ async fn flipped_bits_everywhere_are_noticed() {
         fs::write(path, bytes).unwrap();
     }
     assert!(flips > 500, "{flips}");
-    assert!( !is_noticed(dir.path()).await);
+    assert!(!is_noticed(dir.path()).await);
 }
 
 #[tokio::test]
