@@ -1,1 +1,16 @@
-//! Placeholder.
+#![doc = include_str!("../README.md")]
+
+mod backups;
+mod catalog;
+mod database;
+mod error;
+mod location;
+mod operations;
+mod options;
+mod page;
+mod rows;
+mod schema;
+mod workspaces;
+
+pub use catalog::SqlCatalog;
+pub use options::SqlOptions;

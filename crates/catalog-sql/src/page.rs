@@ -1,0 +1,79 @@
+//! Pages, newest first. A cursor names the last row of a page by its time and id.
+
+use stillpoint_core::{Error, ErrorKind, PAGE_LIMIT_MAX, Page, Result, Timestamp};
+
+/// Where a page ends.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Cursor {
+    pub(crate) millis: i64,
+    pub(crate) id: String,
+}
+
+impl Cursor {
+    pub(crate) fn parse(text: &str) -> Result<Self> {
+        let parsed =
+            text.split_once(':').and_then(|(millis, id)| Some((millis.parse().ok()?, id.to_owned())));
+        let (millis, id) = parsed.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, "this is not a cursor of the catalog's lists")
+        })?;
+        Ok(Self { millis, id })
+    }
+}
+
+/// The number of rows to ask for: one more than the page holds tells whether there is another page.
+pub(crate) fn rows_wanted(limit: usize) -> i64 {
+    i64::try_from(page_size(limit)).unwrap_or(i64::MAX).saturating_add(1)
+}
+
+/// Makes a page of the rows that [`rows_wanted`] asked for.
+pub(crate) fn cut<T>(mut rows: Vec<T>, limit: usize, key: impl Fn(&T) -> (Timestamp, &str)) -> Page<T> {
+    let size = page_size(limit);
+    let more = rows.len() > size;
+    rows.truncate(size);
+    let next = rows.last().filter(|_| more).map(|last| {
+        let (time, id) = key(last);
+        format!("{}:{id}", time.as_millis())
+    });
+    Page::new(rows, next)
+}
+
+/// The least text that is greater than every text beginning with `prefix`, in the order of code points, which is also
+/// the byte order of UTF-8; `None` where there is none.
+pub(crate) fn prefix_end(prefix: &str) -> Option<String> {
+    let mut chars: Vec<char> = prefix.chars().collect();
+    while let Some(last) = chars.pop() {
+        // A range of characters steps over the surrogates.
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            chars.push(next);
+            return Some(chars.into_iter().collect());
+        }
+    }
+    None
+}
+
+fn page_size(limit: usize) -> usize {
+    limit.clamp(1, PAGE_LIMIT_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_prefix_is_the_next_text_of_its_length_or_shorter() {
+        assert_eq!(prefix_end("ab").as_deref(), Some("ac"));
+        assert_eq!(prefix_end("a\u{10ffff}").as_deref(), Some("b"));
+        assert_eq!(prefix_end("\u{d7ff}").as_deref(), Some("\u{e000}"));
+        assert_eq!(prefix_end("\u{10ffff}"), None);
+        assert_eq!(prefix_end(""), None);
+    }
+
+    #[test]
+    fn a_cursor_keeps_an_id_with_colons() {
+        let cursor = Cursor::parse("-5:a:b").unwrap();
+        assert_eq!(cursor, Cursor { millis: -5, id: "a:b".into() });
+        for bad in ["", "7", "x:a", ":a"] {
+            assert_eq!(Cursor::parse(bad).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad:?}");
+        }
+    }
+}

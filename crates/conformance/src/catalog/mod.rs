@@ -1,0 +1,125 @@
+//! The catalog suite: what every [`Catalog`](stillpoint_core::Catalog) owes, as plain async functions over a
+//! [`Harness`].
+//!
+//! Each check takes a harness of its own, whose catalog is empty. A check fails by a failed assertion, or by an error
+//! that the contract does not allow.
+
+mod backups;
+mod clock;
+mod commit;
+mod creation;
+mod durability;
+mod harness;
+mod lease;
+mod paging;
+mod queries;
+mod resolve;
+mod sample;
+mod workspaces;
+
+pub use backups::*;
+pub use clock::ManualClock;
+pub use commit::*;
+pub use creation::*;
+pub use durability::*;
+pub use harness::{Harness, MemoryHarness};
+pub use lease::*;
+pub use paging::*;
+pub use queries::*;
+pub use resolve::*;
+pub use workspaces::*;
+
+/// Makes one test of each check of the catalog suite.
+///
+/// Takes the attribute that makes an async test, and an expression that makes a fresh [`Harness`]; the expression
+/// may use `.await` and `?` and is evaluated once per test. On a runtime with several threads the checks of races
+/// run truly at once.
+///
+/// ```
+/// use stillpoint_conformance::catalog::MemoryHarness;
+/// stillpoint_conformance::catalog_suite! { #[tokio::test] MemoryHarness::new() }
+/// # fn main() {}
+/// ```
+///
+/// [`Harness`]: crate::catalog::Harness
+#[macro_export]
+macro_rules! catalog_suite {
+    ($(#[$attribute:meta])+ $harness:expr) => {
+        $crate::__suite! {
+            ($crate::catalog) [$(#[$attribute])+] ($harness)
+            a_new_operation_is_stored_with_its_lease
+            the_same_operation_again_is_the_one_that_exists
+            an_operation_that_ended_still_exists
+            a_workspace_has_one_active_operation
+            a_workspace_is_free_once_its_operation_is_not_active
+            an_expired_lease_does_not_free_the_workspace
+            other_workspaces_are_not_busy
+            of_many_operations_on_one_workspace_one_is_created
+            of_many_creations_of_one_operation_one_creates_it
+            a_released_operation_can_be_claimed
+            an_expired_lease_can_be_claimed
+            a_live_lease_is_held
+            a_dead_holder_is_taken_over_by_its_epoch
+            renewing_extends_a_lease
+            a_lease_that_ran_out_works_until_somebody_takes_over
+            a_lease_that_was_taken_over_is_refused
+            releasing_a_stale_lease_changes_nothing
+            of_many_claimants_one_wins
+            a_request_to_cancel_reaches_the_holder
+            an_unknown_operation_cannot_be_claimed_or_cancelled
+            a_commit_changes_everything_together
+            a_stale_commit_changes_nothing
+            a_ledger_keeps_its_order
+            a_commit_overwrites_and_removes_backups
+            commits_and_takeovers_at_once_leave_no_half_change
+            operations_are_found_by_every_condition
+            backups_are_found_by_every_condition
+            backups_are_found_by_a_span_of_time
+            an_id_prefix_is_taken_literally
+            lists_are_newest_first_and_ties_by_id
+            pages_cover_a_list_once_and_in_order
+            a_page_is_bounded
+            a_cursor_stays_where_it_is_while_the_list_changes
+            a_broken_cursor_is_refused
+            a_long_list_is_paged_whole
+            a_new_backup_must_be_new
+            a_backup_is_overwritten_at_its_revision_only
+            of_many_writers_at_one_revision_one_wins
+            an_unknown_backup_is_none
+            a_workspace_is_written_over
+            workspaces_are_listed_by_id
+            every_record_comes_back_as_it_was
+            everything_survives_a_restart
+            a_second_process_sees_what_the_first_wrote
+            the_latest_backup_is_never_a_partial_one
+            a_backup_is_named_by_its_id_or_a_unique_prefix
+            a_backup_is_named_by_workspace_and_time
+            a_name_that_fits_several_backups_is_ambiguous
+        }
+    };
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn every_check_is_in_the_suite() {
+        let sources = [
+            include_str!("backups.rs"),
+            include_str!("commit.rs"),
+            include_str!("creation.rs"),
+            include_str!("durability.rs"),
+            include_str!("lease.rs"),
+            include_str!("paging.rs"),
+            include_str!("queries.rs"),
+            include_str!("resolve.rs"),
+            include_str!("workspaces.rs"),
+        ];
+        let list: Vec<_> = include_str!("mod.rs").lines().map(str::trim).collect();
+        let checks = sources
+            .iter()
+            .flat_map(|source| source.lines())
+            .filter_map(|line| line.strip_prefix("pub async fn ")?.split('(').next());
+        let missing: Vec<_> = checks.filter(|check| !list.contains(check)).collect();
+        assert!(missing.is_empty(), "the macro does not list {missing:?}");
+    }
+}
