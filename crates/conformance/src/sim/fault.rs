@@ -238,6 +238,7 @@ pub struct FaultPlan {
     calls: Vec<(Call, u64, Fault)>,
     fates: Vec<(ComponentId, u32, Fate)>,
     chaos: Option<Chaos>,
+    outages: Vec<(Timestamp, Timestamp)>,
     seen: Vec<(Call, u64)>,
 }
 
@@ -261,6 +262,13 @@ impl FaultPlan {
         self
     }
 
+    /// From `from` until `until` no call is answered.
+    #[must_use]
+    pub fn outage(mut self, from: Timestamp, until: Timestamp) -> Self {
+        self.outages.push((from, until));
+        self
+    }
+
     /// Beside what is scripted, faults are drawn.
     #[must_use]
     pub fn chaos(mut self, chaos: Chaos) -> Self {
@@ -279,6 +287,9 @@ impl FaultPlan {
                 1
             }
         };
+        if self.outages.iter().any(|(from, until)| *from <= now && now < *until) {
+            return Some(Fault::Unavailable);
+        }
         let scripted = self.calls.iter().find(|(at, on, _)| *at == call && *on == nth).map(|(_, _, fault)| *fault);
         scripted.or_else(|| self.chaos.as_ref()?.call(now))
     }

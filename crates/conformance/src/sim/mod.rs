@@ -22,6 +22,7 @@ mod state;
 mod status;
 mod view;
 mod workspace;
+mod world;
 
 pub use cloud::SimCloud;
 pub use config::SimConfig;
@@ -33,3 +34,4 @@ pub use provisioner::{SimProvisioner, SimProvisionerHarness};
 pub use resource::SimKind;
 pub use view::{SimJob, SimResource, SimSnapshot};
 pub use workspace::{SimHold, SimWorkspace, SimWorkspaceHarness};
+pub use world::{LEASE_TTL, SimWorld};

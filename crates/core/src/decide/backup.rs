@@ -9,7 +9,7 @@ use super::effect::{Effect, Event, Outcome, Step};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
 use super::seal;
-use super::{Turn, cancelled_error, deadline_error, fail, note_progress};
+use super::{TRIES_MAX, Turn, cancelled_error, deadline_error, fail, is_spent, note_progress};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -19,8 +19,8 @@ use crate::plan::Plan;
 use crate::provider::{BackupJob, Finding, Issue, JobKey, JobRequest, Severity};
 use crate::workspace::{Consistency, Protection};
 
-/// How often a step with a retryable error is tried before it is given up.
-pub(super) const TRIES_MAX: u32 = 6;
+/// How often letting the workspace go is tried before a person is called: about a day.
+const RESUME_TRIES_MAX: u32 = 2700;
 
 /// The stored state of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -90,6 +90,9 @@ impl BackupMachine {
             Event::Begun => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
             Event::Recovered => self.recover(),
+            Event::CancelRequested if self.record.is_some() => {
+                record.warnings.push("a backup that is being sealed is carried to its end".into());
+            }
             Event::CancelRequested => {
                 self.stopping = Some(Stopping::Cancelled);
                 self.retry_at = None;
@@ -232,7 +235,8 @@ impl BackupMachine {
                 }
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
-                if self.misses >= TRIES_MAX && record.deadline <= now {
+                let hopeless = error.kind == ErrorKind::NeedsAttention && self.misses >= TRIES_MAX;
+                if hopeless || self.misses >= RESUME_TRIES_MAX {
                     let message =
                         format!("the workspace is still held still and could not be resumed: {error}");
                     fail(record, Error::new(ErrorKind::NeedsAttention, message).record());
@@ -253,7 +257,7 @@ impl BackupMachine {
             Err(error) => {
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
-                if self.misses < TRIES_MAX {
+                if !is_spent(self.misses, error) {
                     return;
                 }
                 // The snapshots exist, so they are catalogued; but a backup whose record is not in all its places
@@ -293,6 +297,9 @@ impl BackupMachine {
         let stop_all = stopping == Stopping::Cancelled || request.on_deadline == OnDeadline::Cancel;
         let extend = stopping == Stopping::Expired && request.on_deadline == OnDeadline::Extend;
         for member in &mut self.members {
+            if stopping == Stopping::Cancelled {
+                member.undo();
+            }
             // A job inside this process cannot outlive the operation; what it stored so far is kept.
             if !extend && (stop_all || member.run.in_process) {
                 member.run.stop();

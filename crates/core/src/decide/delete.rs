@@ -4,10 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::backup::TRIES_MAX;
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
-use super::{Turn, cancelled_error, deadline_error, fail};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -162,7 +161,7 @@ impl DeleteMachine {
             }
             // A deletion on its way is asked about until the deadline.
             Ok(_) => None,
-            Err(error) => (member.misses + 1 >= TRIES_MAX).then(|| error.clone()),
+            Err(error) => is_spent(member.misses + 1, error).then(|| error.clone()),
         };
         member.misses += 1;
         member.retry_at = Some(now.after(backoff(member.misses)));
@@ -191,7 +190,7 @@ impl DeleteMachine {
             Err(error) => {
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
-                if self.misses >= TRIES_MAX {
+                if is_spent(self.misses, error) {
                     fail(record, error.clone());
                 }
             }

@@ -16,6 +16,9 @@ use crate::provisioner::{ProvisionRequest, Provisioned};
 use crate::snapshot::{Depth, SnapshotRef, Verification};
 use crate::workspace::Consistency;
 
+/// The kind of the problem that a verification reports of a snapshot without this operation's mark.
+pub(crate) const FOREIGN: &str = "foreign";
+
 /// One call to the outside that is due.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -44,6 +47,8 @@ pub enum Effect {
         request: JobRequest,
         /// When its intent was written.
         since: Timestamp,
+        /// Not sooner than this from now.
+        after: Duration,
     },
     /// Ask a job how it is.
     Poll {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::decide::effect::{Effect, Outcome};
+use crate::decide::is_outage;
 use crate::error::{Effect as Applied, Error, ErrorKind, ErrorRecord};
 use crate::id::ComponentId;
 use crate::provider::{
@@ -80,6 +81,9 @@ pub struct JobRun {
     pub misses: u32,
     /// The provider said that it cannot stop the job.
     pub unstoppable: bool,
+    /// The job followed was found outside and nothing proves yet that it is ours: it is polled, but neither stopped
+    /// nor relied upon.
+    pub unproven: bool,
 }
 
 impl JobRun {
@@ -93,6 +97,7 @@ impl JobRun {
             status: None,
             misses: 0,
             unstoppable: false,
+            unproven: false,
         }
     }
 
@@ -139,7 +144,7 @@ impl JobRun {
     pub(super) fn stop(&mut self) {
         match &self.step {
             JobStep::Pending | JobStep::Waiting { .. } => self.step = JobStep::Ended(JobEnd::Cancelled),
-            JobStep::Running { job } if !self.unstoppable => {
+            JobStep::Running { job } if !self.unstoppable && !self.unproven => {
                 self.step = JobStep::Stopping { job: job.clone(), asked: false };
             }
             // A start under way is stopped once its answer names the job.
@@ -165,7 +170,10 @@ impl JobRun {
         let component = self.component().clone();
         match &self.step {
             JobStep::Starting => Some(Effect::Start(self.request.clone())),
-            JobStep::Reconciling => Some(Effect::Find { request: self.request.clone(), since: self.since? }),
+            JobStep::Reconciling => {
+                let after = if self.misses > 0 { backoff(self.misses) } else { Duration::ZERO };
+                Some(Effect::Find { request: self.request.clone(), since: self.since?, after })
+            }
             JobStep::Running { job } => {
                 Some(Effect::Poll { component, job: job.clone(), after: self.poll_delay() })
             }
@@ -203,9 +211,12 @@ impl JobRun {
             Ok(Outcome::Started(job)) => self.run(job.clone()),
             Ok(Outcome::Found(candidates)) => self.on_found(candidates, now),
             Ok(_) => self.fail(unexpected("an answer to a start was of another kind")),
-            Err(error) if error.kind == ErrorKind::Busy => self.wait(now, error.clone()),
-            Err(error) if self.step == JobStep::Reconciling => self.look_again(now, error.clone()),
-            Err(error) if error.effect == Applied::MaybeApplied => self.step = JobStep::Reconciling,
+            Err(error) if self.step == JobStep::Reconciling => self.look_again(error.clone()),
+            Err(error) if error.effect == Applied::MaybeApplied => {
+                self.step = JobStep::Reconciling;
+                self.misses = 0;
+            }
+            Err(error) if error.kind == ErrorKind::Busy || is_outage(error) => self.wait(now, error.clone()),
             Err(error) => self.fail(error.clone()),
         }
     }
@@ -217,14 +228,32 @@ impl JobRun {
             self.run(proven.job.clone());
         } else if likely == 1
             && let Some(candidate) = with(Evidence::Likely)
+            && matches!(self.request, JobRequest::Backup(_))
         {
             // It is followed now and joins only if its snapshot proves to carry our mark.
             self.run(candidate.job.clone());
+            self.unproven = true;
+        } else if likely > 0 {
+            let message = "a job was found that may be ours, but nothing on it proves it";
+            self.look_again(Error::new(ErrorKind::Busy, message).record());
         } else if let Some(foreign) = with(Evidence::Foreign) {
             let message = format!("job {} of somebody else holds the resource", foreign.job.id);
             self.wait(now, Error::new(ErrorKind::Busy, message).record());
         } else {
-            self.step = JobStep::Starting;
+            // It was never started. A wait that is over at once still lets a stop come first.
+            self.step = JobStep::Waiting { until: now };
+        }
+    }
+
+    /// The job followed turned out to be somebody else's: ours is looked for once more.
+    pub(super) fn disown(&mut self) {
+        if self.unproven {
+            self.unproven = false;
+            self.status = None;
+            self.misses = 0;
+            self.step = JobStep::Reconciling;
+        } else {
+            self.fail(unexpected("the job made a snapshot that does not carry this operation's mark"));
         }
     }
 
@@ -243,13 +272,10 @@ impl JobRun {
     }
 
     /// A search that failed says nothing about the job, so it is repeated; the operation's deadline bounds it.
-    fn look_again(&mut self, now: Timestamp, error: ErrorRecord) {
+    fn look_again(&mut self, error: ErrorRecord) {
         self.misses += 1;
         if self.misses > BUSY_WAITS_MAX {
             self.fail(error);
-        } else {
-            // Waiting leads back to the start, which is safe: the key makes it find what the first one made.
-            self.step = JobStep::Waiting { until: now.after(backoff(self.misses)) };
         }
     }
 

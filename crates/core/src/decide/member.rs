@@ -2,9 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Turn;
-use super::backup::TRIES_MAX;
-use super::effect::{Effect, Outcome};
+use super::{TRIES_MAX, Turn, is_spent};
+use super::effect::{Effect, FOREIGN, Outcome};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
@@ -63,6 +62,15 @@ impl Member {
         self.run.has_ended() && (self.proof != Proof::Open || self.snapshot().is_none())
     }
 
+    /// The operation was cancelled: a snapshot that was already judged is to be deleted as well.
+    pub(super) fn undo(&mut self) {
+        if matches!(self.proof, Proof::Verified(_) | Proof::Doubtful) {
+            self.proof = Proof::Open;
+            self.misses = 0;
+            self.retry_at = None;
+        }
+    }
+
     pub(super) fn collect_due(&self, cancelled: bool, now: Timestamp, turn: &mut Turn) {
         if let Some(at) = self.run.wake_at() {
             turn.wake(at);
@@ -77,7 +85,8 @@ impl Member {
         }
         let component = self.run.component().clone();
         let snapshot = snapshot.clone();
-        turn.effects.push(if cancelled {
+        // What is not proven to be ours is looked at before it is deleted.
+        turn.effects.push(if cancelled && !self.run.unproven {
             Effect::DeleteSnapshot { component, snapshot }
         } else {
             Effect::Verify { component, snapshot, depth: Depth::Sized }
@@ -89,6 +98,11 @@ impl Member {
             return;
         }
         match result {
+            Ok(Outcome::Verified(verification)) if verification.problems.iter().any(is_foreign) => {
+                self.run.disown();
+            }
+            // Now that it is proven it is judged like any other one.
+            Ok(Outcome::Verified(_)) if self.run.unproven => self.run.unproven = false,
             Ok(Outcome::Verified(verification)) if verification.is_good() => {
                 self.proof = Proof::Verified(verification.depth);
             }
@@ -100,7 +114,7 @@ impl Member {
             Err(error) => {
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
-                if self.misses >= TRIES_MAX {
+                if is_spent(self.misses, error) {
                     self.proof = Proof::Doubtful;
                     self.issues.push(self.issue("unverified", error.to_string()));
                 }
@@ -121,7 +135,7 @@ impl Member {
                 Some(reason.clone())
             }
             Ok(_) => (self.misses + 1 >= TRIES_MAX).then(|| "it is still being deleted".to_owned()),
-            Err(error) => (self.misses + 1 >= TRIES_MAX).then(|| error.to_string()),
+            Err(error) => is_spent(self.misses + 1, error).then(|| error.to_string()),
         };
         self.misses += 1;
         self.retry_at = Some(now.after(backoff(self.misses)));
@@ -136,4 +150,8 @@ impl Member {
     fn issue(&self, kind: &str, message: String) -> Issue {
         Issue::new(kind, self.run.component().as_str(), message)
     }
+}
+
+fn is_foreign(problem: &Issue) -> bool {
+    problem.kind == FOREIGN
 }

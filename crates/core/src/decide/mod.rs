@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 pub use backup::{BackupMachine, Hold, Stopping};
 pub use delete::{DeleteMachine, DeleteMember, DeleteStage};
+pub(crate) use effect::FOREIGN;
 pub use effect::{Effect, Event, Inspection, Outcome, Step};
 pub use job::{JobEnd, JobRun, JobStep};
 pub use member::{Member, Proof};
@@ -130,6 +131,21 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
         put_backup: turn.put_backup,
         remove_backup: turn.remove_backup,
     }
+}
+
+/// How often a step that is refused is tried before it is given up.
+const TRIES_MAX: u32 = 6;
+/// How often a step is tried while the other side cannot be reached: most of an hour.
+const OUTAGE_TRIES_MAX: u32 = 100;
+
+/// Whether an error says that the other side is busy or away, and nothing about the request.
+fn is_outage(error: &ErrorRecord) -> bool {
+    matches!(error.kind, ErrorKind::RateLimited | ErrorKind::Unavailable)
+}
+
+/// Whether a step that failed `misses` times, last with `error`, is given up.
+fn is_spent(misses: u32, error: &ErrorRecord) -> bool {
+    misses >= if is_outage(error) { OUTAGE_TRIES_MAX } else { TRIES_MAX }
 }
 
 /// Ends an operation without a result.

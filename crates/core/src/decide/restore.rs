@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::backup::{Stopping, TRIES_MAX, blocked, said};
+use super::backup::{Stopping, blocked, said};
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::restore_member::RestoreMember;
-use super::{Turn, cancelled_error, deadline_error, fail, note_progress};
+use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, note_progress};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord, Retry};
@@ -254,7 +254,8 @@ impl RestoreMachine {
 
     fn on_step_failed(&mut self, target: &WorkspaceId, error: &ErrorRecord, now: Timestamp) {
         self.misses += 1;
-        if matches!(error.retry, Retry::After { .. }) && self.misses < TRIES_MAX {
+        let may_help = is_outage(error) || matches!(error.retry, Retry::After { .. });
+        if may_help && !is_spent(self.misses, error) {
             self.retry_at = Some(now.after(backoff(self.misses)));
         } else {
             self.failure = Some(error.clone());
@@ -273,7 +274,7 @@ impl RestoreMachine {
         if let Err(error) = result {
             self.misses += 1;
             self.retry_at = Some(now.after(backoff(self.misses)));
-            if self.misses < TRIES_MAX {
+            if !is_spent(self.misses, error) {
                 return;
             }
             record.issues.push(Issue::new("not-undone", "workspace", error.to_string()));

@@ -2,8 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Turn;
-use super::backup::TRIES_MAX;
+use super::{Turn, is_spent};
 use super::effect::{Effect, Outcome};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use crate::clock::Timestamp;
@@ -63,7 +62,7 @@ impl RestoreMember {
             Err(error) => {
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
-                return (self.misses >= TRIES_MAX).then(|| error.clone());
+                return is_spent(self.misses, error).then(|| error.clone());
             }
         }
         None
@@ -81,7 +80,7 @@ impl RestoreMember {
         };
         self.misses += 1;
         self.retry_at = Some(now.after(backoff(self.misses)));
-        self.undone = self.misses >= TRIES_MAX;
+        self.undone = is_spent(self.misses, error);
         self.undone.then(|| Issue::new("not-undone", self.run.component().as_str(), error.to_string()))
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 
 use crate::catalog::{BackupRecord, CatalogExt, WorkspaceRecord};
 use crate::context::OpContext;
-use crate::decide::{Effect, Inspection, Outcome};
+use crate::decide::{Effect, FOREIGN, Inspection, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::BackupId;
 use crate::operation::Request;
@@ -74,7 +74,10 @@ impl Runner {
             Effect::Start(request) => {
                 Ok(Outcome::Started(parts.provider(provider_of(&request))?.start(cx, &request).await?))
             }
-            Effect::Find { request, since } => {
+            Effect::Find { request, since, after } => {
+                if !after.is_zero() {
+                    cx.clock().sleep(after).await;
+                }
                 Ok(Outcome::Found(parts.provider(provider_of(&request))?.find(cx, &request, since).await?))
             }
             Effect::Poll { job, after, .. } => {
@@ -91,11 +94,11 @@ impl Runner {
                 let snapshot = parts.provider(&snapshot.provider)?.open(cx, &snapshot).await?;
                 let mut verification = snapshot.verify(cx, depth).await?;
                 let info = snapshot.describe(cx).await?;
-                if info.operation.is_some() && info.operation.as_ref() != cx.operation() {
+                if info.operation.as_ref() != cx.operation() {
                     verification.problems.push(crate::provider::Issue::new(
-                        "foreign",
+                        FOREIGN,
                         info.snapshot.id.as_str(),
-                        "the snapshot carries the mark of another operation",
+                        "the snapshot does not carry the mark of this operation",
                     ));
                 }
                 Ok(Outcome::Verified(verification))

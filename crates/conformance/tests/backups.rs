@@ -1,0 +1,342 @@
+//! Stories of backups in a slow and unreliable cloud, under virtual time.
+
+use std::time::Duration;
+
+use stillpoint_conformance::sim::{Call, Fate, Fault, FaultPlan, SimConfig, SimKind, SimWorld};
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const HOUR: Duration = Duration::from_secs(3600);
+const VOLUME: (&str, SimKind, u64, u64) = ("data", SimKind::Volume, 200 * GB, 20_000);
+const FILES: (&str, SimKind, u64, u64) = ("home", SimKind::FileSystem, 50 * GB, 10_000);
+
+fn world() -> SimWorld {
+    SimWorld::new(SimConfig::default(), &[VOLUME, FILES]).unwrap()
+}
+
+fn component<'a>(status: &'a OperationStatus, id: &str) -> &'a ComponentRecord {
+    let backup = status.backup.as_ref().expect("the backup is catalogued");
+    backup.components.iter().find(|component| component.component.id.as_str() == id).unwrap()
+}
+
+fn downtime(world: &SimWorld, hold: usize) -> Duration {
+    let hold = &world.workspace.holds()[hold];
+    hold.until.expect("the workspace was let go").since(hold.from)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_whole_backup_is_completed_and_recorded_beside_the_data() {
+    let world = world();
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    let backup = status.backup.as_ref().unwrap();
+    assert_eq!(backup.state, BackupState::Completed);
+    assert_eq!(backup.consistency, Consistency::Application);
+    assert_eq!(component(&status, "shared").state, ComponentState::Excluded);
+    assert_eq!(world.cloud.records(), std::slice::from_ref(backup));
+    assert!(world.cloud.snapshots().iter().all(|snapshot| snapshot.still), "nothing wrote during the capture");
+    assert_eq!(world.catalog.latest_good(None).await.unwrap().unwrap().id, backup.id);
+}
+
+/// 600 GB take ten hours, the administrator allows two.
+#[tokio::test(start_paused = true)]
+async fn services_are_back_at_the_deadline_and_the_jobs_are_followed_to_their_end() {
+    let mut config = SimConfig::default();
+    config.bytes_per_second = 600 * GB / (10 * 3600);
+    let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 600 * GB, 10_000)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let begun = world.clock.now();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = 2 * HOUR;
+    orchestrator.submit(Request::Backup(request)).await.unwrap();
+
+    let status = orchestrator.wait(&"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Detached);
+    assert_eq!(world.workspace.held_by(), None, "services are back");
+    let away = downtime(&world, 0);
+    assert!(away <= 2 * HOUR + Duration::from_secs(60), "services were away for {away:?}");
+    assert!(away >= 2 * HOUR - Duration::from_secs(60), "the whole time allowed was used: {away:?}");
+    assert!(world.clock.now().since(begun) < 2 * HOUR + Duration::from_secs(120));
+
+    let status = world.finish(&orchestrator, &"op-1".parse().unwrap()).await.unwrap();
+    let took = world.clock.now().since(begun);
+    assert!(took >= 10 * HOUR && took < 11 * HOUR, "the job was followed to its end, at {took:?}");
+    assert_eq!(status.operation.state, OperationState::Partial, "what came late is no complete backup");
+    assert_eq!(component(&status, "home").state, ComponentState::Late);
+    assert!(component(&status, "home").snapshot.is_some(), "but what it stored is known and kept");
+    assert_eq!(status.backup.as_ref().unwrap().consistency, Consistency::Fuzzy);
+    assert_eq!(world.catalog.latest_good(None).await.unwrap(), None);
+
+    let begun = world.clock.now();
+    let mut request = world.backup("op-2").unwrap();
+    request.timeout = 2 * HOUR;
+    let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    let took = world.clock.now().since(begun);
+    assert!(took < HOUR / 2, "the second backup moves only what changed: {took:?}");
+    let jobs = world.cloud.jobs();
+    assert_eq!(jobs.len(), 2);
+    assert!(jobs[1].bytes < GB, "{jobs:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_backup_may_begin_while_detached_jobs_still_run() {
+    let mut config = SimConfig::default();
+    config.bytes_per_second = 600 * GB / (10 * 3600);
+    config.start_window = 24 * HOUR;
+    let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 600 * GB, 10_000)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let mut first = world.backup("op-1").unwrap();
+    first.timeout = 2 * HOUR;
+    orchestrator.submit(Request::Backup(first)).await.unwrap();
+    let status = orchestrator.wait(&"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Detached);
+    let second = world.run(&orchestrator, Request::Backup(world.backup("op-2").unwrap())).await.unwrap();
+    assert_eq!(second.operation.state, OperationState::Completed, "its job waited for the first one");
+    let first = world.finish(&orchestrator, &"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(first.operation.state, OperationState::Partial);
+    assert_eq!(world.cloud.jobs().len(), 2);
+    assert_eq!(world.workspace.held_by(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_resume_as_soon_as_the_points_of_all_volumes_are_captured() {
+    let second = ("logs", SimKind::Volume, 100 * GB, 1_000);
+    let world = SimWorld::new(SimConfig::default(), &[VOLUME, second]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let begun = world.clock.now();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed);
+    assert!(downtime(&world, 0) < Duration::from_secs(120), "{:?}", downtime(&world, 0));
+    assert!(world.clock.now().since(begun) > 2 * HOUR, "the copies took hours");
+    assert_eq!(status.backup.unwrap().consistency, Consistency::Application);
+    assert!(world.cloud.snapshots().iter().all(|snapshot| snapshot.still));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_system_keeps_the_workspace_still_until_its_copy_is_done() {
+    let world = world();
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    let window = component(&status, "home").captured.unwrap();
+    let hold = &world.workspace.holds()[0];
+    assert!(hold.from <= window.from && window.to <= hold.until.unwrap());
+    assert_eq!(status.backup.as_ref().unwrap().downtime, downtime(&world, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_job_lets_the_workspace_go_long_before_the_deadline() {
+    let world = world();
+    let home: ComponentId = "home".parse().unwrap();
+    world.cloud.set_faults(FaultPlan::none().job(home, 1, Fate::normal().delayed(6 * HOUR)));
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.stall_timeout = Some(HOUR / 2);
+    let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
+    assert!(downtime(&world, 0) < 4 * HOUR, "not the twelve hours of the deadline: {:?}", downtime(&world, 0));
+    assert_eq!(status.operation.state, OperationState::Partial);
+    assert_eq!(component(&status, "home").state, ComponentState::Late);
+    assert_eq!(component(&status, "data").state, ComponentState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_policy_to_cancel_jobs_are_stopped_at_the_deadline() {
+    let world = world();
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = HOUR / 2;
+    request.on_deadline = OnDeadline::Cancel;
+    let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert_eq!(status.operation.error.unwrap().kind, ErrorKind::DeadlineExceeded);
+    assert!(world.cloud.jobs().iter().all(|job| job.word == "cancelled"), "{:?}", world.cloud.jobs());
+    assert_eq!(world.cloud.snapshots(), [], "nothing unaccounted is left");
+    assert!(downtime(&world, 0) < HOUR / 2 + Duration::from_secs(60));
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_policy_to_extend_the_jobs_go_on_as_members() {
+    let world = world();
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = HOUR / 2;
+    request.on_deadline = OnDeadline::Extend;
+    let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert!(downtime(&world, 0) < HOUR / 2 + Duration::from_secs(60));
+    assert!(world.cloud.snapshots().iter().any(|snapshot| !snapshot.still), "services wrote during the copy");
+    assert_eq!(status.backup.unwrap().consistency, Consistency::Fuzzy, "and the record does not hide it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_whose_answer_was_lost_is_found_and_not_repeated() {
+    for fault in [Fault::LostAfter, Fault::LostBefore] {
+        let world = world();
+        let faults = (1..=6).fold(FaultPlan::none(), |plan, nth| plan.call(Call::Start, nth, fault));
+        world.cloud.set_faults(faults);
+        let orchestrator = world.orchestrator().unwrap();
+        let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed, "{fault:?}: {:?}", status.operation);
+        assert_eq!(world.cloud.jobs().len(), 2, "{fault:?}: one job for each component");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_component_makes_the_backup_partial_and_is_named() {
+    let world = world();
+    let home: ComponentId = "home".parse().unwrap();
+    let fate = Fate::failing(ErrorKind::PermissionDenied, "the role may not read the file system");
+    world.cloud.set_faults(FaultPlan::none().job(home, 1, fate));
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Partial);
+    let home = component(&status, "home");
+    assert_eq!((home.state, &home.snapshot), (ComponentState::Failed, &None));
+    assert!(home.issues[0].message.contains("may not read"), "{:?}", home.issues);
+    assert_eq!(component(&status, "data").state, ComponentState::Completed);
+    assert_eq!(world.catalog.latest_good(None).await.unwrap(), None, "a partial backup is never the latest good");
+}
+
+#[tokio::test(start_paused = true)]
+async fn when_every_component_fails_the_backup_fails() {
+    let world = world();
+    let fate = || Fate::failing(ErrorKind::QuotaExceeded, "the vault is full");
+    let plan = FaultPlan::none().job("home".parse().unwrap(), 1, fate()).job("data".parse().unwrap(), 1, fate());
+    world.cloud.set_faults(plan);
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert_eq!(status.operation.error.unwrap().kind, ErrorKind::QuotaExceeded);
+    assert_eq!(status.backup, None);
+    assert_eq!(world.workspace.held_by(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn completed_with_issues_is_not_complete() {
+    let world = world();
+    let fate = Fate::with_issues("3 files were skipped");
+    world.cloud.set_faults(FaultPlan::none().job("home".parse().unwrap(), 1, fate));
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Partial);
+    assert!(status.operation.issues.iter().any(|issue| issue.message.contains("3 files")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_state_in_an_unknown_word_is_waited_out() {
+    let world = world();
+    let fate = Fate::normal().reported_as("REHYDRATING");
+    world.cloud.set_faults(FaultPlan::none().job("home".parse().unwrap(), 1, fate));
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_expired_behind_a_stranger_is_tried_anew() {
+    let mut config = SimConfig::default();
+    config.start_window = 2 * HOUR;
+    let world = SimWorld::new(config, &[VOLUME]).unwrap();
+    world.cloud.stranger_starts("arn-data", 3 * HOUR, false).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert!(status.operation.warnings.iter().any(|warning| warning.contains("somebody else")));
+    let words: Vec<_> = world.cloud.jobs().into_iter().map(|job| (job.key.map(|k| k.attempt()), job.word)).collect();
+    let expected =
+        [(None, "succeeded".into()), (Some(1), "expired".into()), (Some(2), "succeeded".into())];
+    assert_eq!(words, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_the_cloud_ran_twice_is_one_member() {
+    let world = world();
+    world.cloud.set_faults(FaultPlan::none().job("data".parse().unwrap(), 1, Fate::normal().doubled()));
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed);
+    assert_eq!(world.catalog.backups(&BackupQuery::all()).await.unwrap().items.len(), 1);
+    let named = component(&status, "data").snapshot.clone().unwrap();
+    let twin = world.cloud.snapshots().into_iter().find(|snapshot| snapshot.twin);
+    assert!(twin.is_some_and(|twin| twin.id != named.id), "the record names the run that was asked for");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_snapshot_of_a_stranger_never_joins_a_backup() {
+    let world = SimWorld::new(SimConfig::default(), &[FILES]).unwrap();
+    let mut faults = FaultPlan::none();
+    for nth in 1..=6 {
+        faults = faults.call(Call::Start, nth, Fault::LostBefore);
+    }
+    world.cloud.set_faults(faults);
+    let orchestrator = world.orchestrator().unwrap();
+    orchestrator.submit(Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    // Nothing of ours was started, but a job that looks just like it.
+    world.cloud.stranger_starts("arn-home", HOUR, true).unwrap();
+    let status = world.finish(&orchestrator, &"op-1".parse().unwrap()).await.unwrap();
+    let strangers = world.cloud.snapshots().into_iter().find(|snapshot| snapshot.operation.is_none()).unwrap();
+    let named = status.backup.iter().flat_map(|b| &b.components).filter_map(|c| c.snapshot.as_ref());
+    for snapshot in named {
+        assert_ne!(snapshot.id, strangers.id, "deleting our backup would delete somebody else's snapshot");
+    }
+    let ours = world.cloud.snapshots().into_iter().any(|snapshot| snapshot.operation.is_some());
+    assert_eq!(status.operation.state == OperationState::Completed, ours, "complete with a snapshot of ours only");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_of_ten_minutes_costs_ten_minutes_and_nothing_else() {
+    for begins_after in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(300), 2 * HOUR] {
+        let world = SimWorld::new(SimConfig::default(), &[("data", SimKind::Volume, 20 * GB, 1_000)]).unwrap();
+        let from = world.clock.now().after(begins_after);
+        world.cloud.set_faults(FaultPlan::none().outage(from, from.after(Duration::from_secs(600))));
+        let orchestrator = world.orchestrator().unwrap();
+        // The very first look may fail: nothing was done then, and submitting again is up to the host.
+        if begins_after.is_zero() {
+            world.pass(Duration::from_secs(600)).await;
+        }
+        let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed, "{begins_after:?}: {:?}", status.operation);
+        assert_eq!(world.cloud.jobs().len(), 1);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_while_the_backup_is_sealed_leaves_it_complete() {
+    let world = SimWorld::new(SimConfig::default(), &[("data", SimKind::Volume, 20 * GB, 1_000)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    orchestrator.submit(Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    while world.cloud.jobs().first().is_none_or(|job| job.ended_at.is_none()) {
+        world.pass(Duration::from_secs(10)).await;
+    }
+    let now = world.clock.now();
+    world.cloud.set_faults(FaultPlan::none().outage(now, now.after(Duration::from_secs(600))));
+    let status = world.finish(&orchestrator, &"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(world.cloud.records().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workspace_that_cannot_be_resumed_at_the_deadline_is_resumed_as_soon_as_it_can() {
+    let world = world();
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = HOUR / 2;
+    world.workspace.fail_resume(50);
+    let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
+    assert_eq!(world.workspace.held_by(), None, "no operation ends while it holds its workspace still");
+    assert!(status.operation.warnings.iter().any(|warning| warning.contains("could not be resumed yet")));
+    assert!(downtime(&world, 0) > HOUR / 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiesce_that_fails_half_way_is_undone() {
+    let world = world();
+    world.workspace.fail_quiesce(1);
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert_eq!(world.workspace.held_by(), None);
+    assert_eq!(world.workspace.holds().len(), 1, "it did take hold, and was told to let go");
+    assert_eq!(world.cloud.jobs(), []);
+}

@@ -1,0 +1,195 @@
+//! Stories of restores and deletions, under virtual time.
+
+use std::time::Duration;
+
+use stillpoint_conformance::sim::{Fate, FaultPlan, SimConfig, SimKind, SimWorld};
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A world whose workspace was backed up by operation `backup`.
+async fn backed_up(config: SimConfig) -> (SimWorld, LocalOrchestrator) {
+    let volume = ("data", SimKind::Volume, 20 * GB, 20_000);
+    let world = SimWorld::new(config, &[volume, ("home", SimKind::FileSystem, 10 * GB, 10_000)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("backup").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed);
+    (world, orchestrator)
+}
+
+fn restored(world: &SimWorld) -> Vec<String> {
+    world.cloud.resources().into_iter().filter(|found| found.restored).map(|found| found.name).collect()
+}
+
+fn target() -> WorkspaceId {
+    "ws-2".parse().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_makes_a_new_workspace_with_a_full_copy() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    world.workspace.write("arn-home", "notes.txt", b"changed later").unwrap();
+    let before = world.cloud.files("arn-home");
+    let request = world.restore("restore", "backup", "ws-2").unwrap();
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert!(world.provisioner.is_active(&target()));
+    let attached = world.provisioner.attached(&target());
+    assert_eq!(attached.into_iter().collect::<Vec<_>>(), restored(&world));
+    let contents: Vec<_> = restored(&world).iter().map(|name| world.cloud.files(name).unwrap()).collect();
+    assert!(contents.iter().any(|files| files["notes.txt"] == b"data"));
+    assert!(contents.iter().any(|files| files["notes.txt"] == b"home"));
+    assert_eq!(world.cloud.files("arn-home"), before, "the source is not touched");
+    assert!(status.operation.warnings.iter().any(|warning| warning.contains("roles")), "roles are not applied");
+    assert!(status.operation.warnings.iter().any(|warning| warning.contains("external share")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn restored_volumes_are_tagged_before_the_garbage_collector_comes() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let request = world.restore("restore", "backup", "ws-2").unwrap();
+    world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    world.pass(Duration::from_secs(30 * 24 * 3600)).await;
+    assert_eq!(restored(&world).len(), 2, "both are still there a month later");
+    for resource in world.cloud.resources().iter().filter(|resource| resource.restored) {
+        assert_eq!(resource.tags["cloud:protected"], "true");
+        assert_eq!(resource.tags["stillpoint:operation"], "restore");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_restore_removes_what_it_made() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let fate = Fate::failing(ErrorKind::QuotaExceeded, "too many file systems").slower(4);
+    world.cloud.set_faults(FaultPlan::none().job("home".parse().unwrap(), 1, fate));
+    let request = world.restore("restore", "backup", "ws-2").unwrap();
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert_eq!(status.operation.error.unwrap().kind, ErrorKind::QuotaExceeded);
+    assert_eq!(restored(&world), [""; 0], "the volume that was restored already is gone again");
+    assert!(!world.provisioner.exists(&target()));
+    assert_eq!(world.cloud.snapshots().len(), 2, "the backup is as it was");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_fails_in_the_control_plane_is_undone_and_can_be_run_again() {
+    for verb in ["provision", "attach", "activate"] {
+        let (world, orchestrator) = backed_up(SimConfig::default()).await;
+        world.provisioner.fail(verb, 1);
+        let request = world.restore("restore-1", "backup", "ws-2").unwrap();
+        let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Failed, "{verb}");
+        assert_eq!(restored(&world), [""; 0], "{verb}");
+        assert!(!world.provisioner.exists(&target()), "{verb}");
+        let request = world.restore("restore-2", "backup", "ws-2").unwrap();
+        let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed, "{verb}: {:?}", status.operation);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_restore_keeps_what_it_made_where_that_is_wanted() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    world.provisioner.fail("activate", 1);
+    let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+    request.on_failure = OnFailure::Keep;
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert_eq!(restored(&world).len(), 2);
+    assert!(world.provisioner.exists(&target()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taken_target_is_refused_before_anything_is_made() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let request = world.restore("restore-1", "backup", "ws-2").unwrap();
+    world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    let request = world.restore("restore-2", "backup", "ws-2").unwrap();
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert!(status.operation.error.unwrap().message.contains("exists already"));
+    assert_eq!(restored(&world).len(), 2);
+    assert!(world.provisioner.is_active(&target()), "the first workspace is untouched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_cancelled_in_any_phase_leaves_nothing_behind() {
+    let millis = [0, 100, 200, 500, 900, 10_000, 300_000, 700_000, 1_100_000, 1_190_000];
+    for time in millis.map(Duration::from_millis) {
+        let (world, orchestrator) = backed_up(SimConfig::default()).await;
+        let request = world.restore("restore", "backup", "ws-2").unwrap();
+        orchestrator.submit(Request::Restore(request)).await.unwrap();
+        world.pass(time).await;
+        orchestrator.cancel(&"restore".parse().unwrap()).await.unwrap();
+        let status = world.finish(&orchestrator, &"restore".parse().unwrap()).await.unwrap();
+        if status.operation.state == OperationState::Completed {
+            assert!(time > Duration::from_secs(1000), "it was done before it was cancelled");
+            continue;
+        }
+        assert_eq!(status.operation.state, OperationState::Cancelled, "after {time:?}: {:?}", status.operation);
+        assert_eq!(restored(&world), [""; 0], "after {time:?}");
+        assert!(!world.provisioner.exists(&target()), "after {time:?}");
+        assert!(world.cloud.jobs().iter().all(|job| job.ended_at.is_some()), "no restore job was left to itself");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_snapshot_is_found_out_before_anything_is_made() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let snapshot = world.cloud.snapshots()[0].id.clone();
+    world.cloud.lose(&snapshot);
+    let request = world.restore("restore", "backup", "ws-2").unwrap();
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert!(status.operation.error.unwrap().message.contains("no longer exists"));
+    assert!(!world.provisioner.exists(&target()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deleted_backup_is_gone_everywhere() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let request = world.delete("delete", "backup").unwrap();
+    let status = world.run(&orchestrator, Request::Delete(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(world.cloud.snapshots(), []);
+    assert_eq!(world.cloud.records(), []);
+    assert_eq!(world.catalog.backups(&BackupQuery::all()).await.unwrap().items, []);
+    let request = world.delete("delete-2", "backup").unwrap();
+    let status = world.run(&orchestrator, Request::Delete(request)).await.unwrap();
+    assert_eq!(status.operation.error.unwrap().kind, ErrorKind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_locked_snapshot_is_not_deleted_and_its_backup_stays_good() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let until = world.clock.now().after(60 * MINUTE);
+    for snapshot in world.cloud.snapshots() {
+        world.cloud.lock(&snapshot.id, Some(until));
+    }
+    let request = world.delete("delete-1", "backup").unwrap();
+    let status = world.run(&orchestrator, Request::Delete(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert!(status.operation.error.unwrap().message.contains(&until.to_string()), "it says until when");
+    assert_eq!(world.catalog.latest_good(None).await.unwrap().unwrap().state, BackupState::Completed);
+    world.pass(61 * MINUTE).await;
+    let request = world.delete("delete-2", "backup").unwrap();
+    let status = world.run(&orchestrator, Request::Delete(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_only_claims_success_is_found_out() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let kept = world.cloud.snapshots()[0].id.clone();
+    world.cloud.keep_on_delete(&kept);
+    let request = world.delete("delete", "backup").unwrap();
+    let status = world.run(&orchestrator, Request::Delete(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert_eq!(status.operation.error.unwrap().kind, ErrorKind::NeedsAttention);
+    let left = world.catalog.backups(&BackupQuery::all()).await.unwrap().items;
+    assert_eq!(left.len(), 1, "the catalog still accounts for what is left");
+    if world.cloud.snapshots().len() < 2 {
+        assert_eq!(left[0].backup.state, BackupState::Deleting, "and never offers it for restore");
+    }
+}
