@@ -3,9 +3,9 @@
 use crate::id::Id;
 
 /// Longest stored index file, snapshot or lock we read.
-const MAX_FILE: u64 = 128 << 20;
+const MAX_FILE: u64 = 64 << 20;
 /// Longest such file after decompression.
-pub(crate) const MAX_FILE_PLAINTEXT: usize = 512 << 20;
+pub(crate) const MAX_FILE_PLAINTEXT: usize = 128 << 20;
 
 /// A kind of object named after the SHA-256 of its stored bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,4 +1,4 @@
-//! A file-snapshot engine that writes restic repository format v2.
+#![doc = include_str!("../README.md")]
 //!
 //! # Layers
 //! - [`store`]: where objects lie (a directory, S3, Azure, Google Cloud, memory).
@@ -6,8 +6,6 @@
 //! - [`BlobWriter`]: turns blobs into verified packs in the order pack, index, snapshot.
 //! - [`tree`]: the directory listings inside tree blobs.
 //! - [`check`]: proves a repository whole, to a stated depth.
-//!
-//! Stock restic reads every repository this crate writes, and this crate reads and extends restic's.
 
 mod archive;
 mod blob;

@@ -78,3 +78,46 @@ impl Refresher {
         self.state.send_replace(LockState::Lost(reason.into()));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::credentials::Credentials;
+    use crate::origin::Origin;
+    use crate::store::Store;
+    use crate::time::Timestamp;
+
+    /// A lock that was last refreshed `age` seconds ago, run until its first look at the clock.
+    async fn look_after(age: i64) -> (Repository, LockState) {
+        let credentials = Credentials::generate().unwrap().0;
+        let repository = Repository::init(Store::memory(), &credentials, Origin::detect()).await.unwrap();
+        let mut record = LockRecord::new(repository.origin(), false);
+        let id = record.save(&repository).await.unwrap();
+        record.time = Timestamp::new(clock::now().seconds - age, 0);
+        let (state_sender, state) = watch::channel(LockState::Held);
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(Refresher::new(repository.clone(), record, id, state_sender).run(stopped));
+        while repository.list_files(FileKind::Lock).await.unwrap().iter().any(|(found, _)| *found == id) {
+            tokio::task::yield_now().await;
+        }
+        let seen = state.borrow().clone();
+        stop.send_replace(true);
+        task.await.unwrap().unwrap();
+        (repository, seen)
+    }
+
+    #[tokio::test]
+    async fn a_lock_of_five_minutes_is_replaced_by_a_new_object() {
+        let (repository, state) = look_after(301).await;
+        assert_eq!(state, LockState::Held);
+        assert_eq!(repository.store().counters().puts, 4, "key, configuration, lock, and its replacement");
+        assert!(repository.list_files(FileKind::Lock).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_slept_too_long_is_lost() {
+        let (repository, state) = look_after(23 * 60).await;
+        assert!(matches!(state, LockState::Lost(_)));
+        assert_eq!(repository.store().counters().puts, 3);
+    }
+}

@@ -41,9 +41,14 @@ impl Repository {
             let message = "it is missing although there is data; restore it from a copy instead of creating a repository";
             return Err(Error::corrupt(CONFIG, message));
         }
+        let mut created = None;
         let key = match find_key(&store, &keys, credentials, None).await? {
             Some(key) => key,
-            None if keys.is_empty() => create_key(&store, credentials, &origin).await?,
+            None if keys.is_empty() => {
+                let (key, id) = create_key(&store, credentials, &origin).await?;
+                created = Some(id);
+                key
+            }
             None => {
                 let message = format!(
                     "{} holds keys of an unfinished repository with another password; use that or delete its `keys`",
@@ -54,7 +59,13 @@ impl Repository {
         };
         let config = Config::generate()?;
         let sealed = key.seal(&config.to_json()?)?;
-        store.put_new(CONFIG, sealed.into()).await?;
+        if let Err(error) = store.put_new(CONFIG, sealed.into()).await {
+            // Another process was faster. Our key would lead stock restic to a configuration it cannot open.
+            if let Some(id) = created.filter(|_| *error.kind() == ErrorKind::AlreadyExists) {
+                store.delete(&FileKind::Key.key(&id)).await?;
+            }
+            return Err(error);
+        }
         Ok(Self::new(store, key, config, origin))
     }
 
@@ -115,7 +126,7 @@ async fn key_ids(store: &Store) -> Result<Vec<Id>> {
     Ok(ids)
 }
 
-async fn create_key(store: &Store, credentials: &Credentials, origin: &Origin) -> Result<SealingKey> {
+async fn create_key(store: &Store, credentials: &Credentials, origin: &Origin) -> Result<(SealingKey, Id)> {
     let (credentials, origin) = (credentials.clone(), origin.clone());
     let (key, json) = tokio::task::spawn_blocking(move || -> Result<_> {
         let key = SealingKey::generate()?;
@@ -124,8 +135,9 @@ async fn create_key(store: &Store, credentials: &Credentials, origin: &Origin) -
     })
     .await
     .map_err(Error::cancelled)??;
-    store.put_new(&FileKind::Key.key(&Id::of(&json)), json.into()).await?;
-    Ok(key)
+    let id = Id::of(&json);
+    store.put_new(&FileKind::Key.key(&id), json.into()).await?;
+    Ok((key, id))
 }
 
 /// The master key of the first key file that `credentials` open, trying at most [`MAX_KEYS`].

@@ -170,7 +170,9 @@ fn plain_http(endpoint: &str, allowed: bool) -> Result<bool> {
 fn client_options() -> ClientOptions {
     ClientOptions::new()
         .with_connect_timeout(Duration::from_secs(5))
-        .with_timeout(Duration::from_secs(120))
+        // A stalled connection is given up early, a slow one not: 128 MiB may take a while.
+        .with_read_timeout(Duration::from_secs(30))
+        .with_timeout(Duration::from_secs(15 * 60))
         .with_user_agent(concat!("stillpoint/", env!("CARGO_PKG_VERSION")).parse().unwrap_or_else(|_| {
             // A literal of printable ASCII is always a valid header value.
             object_store::HeaderValue::from_static("stillpoint")
@@ -186,7 +188,7 @@ fn retry() -> RetryConfig {
             base: 2.0,
         },
         max_retries: 8,
-        retry_timeout: Duration::from_secs(60),
+        retry_timeout: Duration::from_secs(5 * 60),
     }
 }
 

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod interop;
+mod full_disk;
 mod lock;
 mod remote;
 mod round_trip;

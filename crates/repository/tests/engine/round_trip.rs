@@ -183,3 +183,15 @@ async fn records_are_kept_apart_and_bound_to_their_names() {
     repository.delete_record("backup", "one").await.unwrap();
     assert_eq!(repository.list_records("backup").await.unwrap(), ["two"]);
 }
+
+#[tokio::test]
+async fn two_processes_that_create_at_once_share_one_repository_with_one_key() {
+    for _ in 0..5 {
+        let dir = tempfile::tempdir().unwrap();
+        let (credentials, origin) = (credentials(), Origin::detect());
+        let start = || Repository::open_or_init(local(dir.path()), &credentials, origin.clone());
+        let (one, two) = tokio::join!(start(), start());
+        assert_eq!(one.unwrap().id(), two.unwrap().id());
+        assert_eq!(std::fs::read_dir(dir.path().join("keys")).unwrap().count(), 1);
+    }
+}
