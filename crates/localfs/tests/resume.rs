@@ -1,9 +1,6 @@
 //! A restore that was interrupted is completed by the next run, and others keep out.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a failed unwrap is a failed test, also in shared set-up"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in shared set-up")]
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -21,17 +18,12 @@ fn open(folder: &TempDir, id: &str) -> stillpoint_localfs::Result<Extractor> {
 }
 
 fn attributes() -> Attributes {
-    let (uid, gid) = (
-        rustix::process::geteuid().as_raw(),
-        rustix::process::getegid().as_raw(),
-    );
+    let (uid, gid) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
     Attributes::new(0o555, uid, gid)
 }
 
 fn write(extractor: &Extractor, path: &str, content: &[u8]) {
-    let mut file = extractor
-        .create_file(Path::new(path), content.len() as u64)
-        .unwrap();
+    let mut file = extractor.create_file(Path::new(path), content.len() as u64).unwrap();
     file.write_at(0, content).unwrap();
     file.finish(&attributes()).unwrap();
 }
@@ -43,9 +35,7 @@ fn a_run_in_progress_shows_no_half_file_and_keeps_a_second_run_out() {
     assert!(!first.resumed());
     first.create_directory(Path::new("folder")).unwrap();
     write(&first, "folder/done", b"done");
-    first
-        .set_directory_attributes(Path::new("folder"), &attributes())
-        .unwrap();
+    first.set_directory_attributes(Path::new("folder"), &attributes()).unwrap();
     let mut half = first.create_file(Path::new("folder/half"), 8).unwrap();
     half.write_at(0, b"half").unwrap();
     half.park();
@@ -70,24 +60,13 @@ fn the_next_run_removes_leftovers_and_completes_the_target() {
     assert!(second.resumed());
     assert_eq!(fs::read_dir(&marker).unwrap().count(), 0);
     second.create_directory(Path::new("folder")).unwrap();
-    assert_eq!(
-        second.existing(Path::new("folder/done")).unwrap().unwrap().size,
-        4
-    );
+    assert_eq!(second.existing(Path::new("folder/done")).unwrap().unwrap().size, 4);
     assert_eq!(second.existing(Path::new("folder/missing")).unwrap(), None);
     write(&second, "folder/damaged", b"damaged");
     let report = second.finish(Some(&attributes())).unwrap();
-    let kinds: Vec<_> = report
-        .warnings
-        .items()
-        .iter()
-        .map(|warning| warning.kind.clone())
-        .collect();
+    let kinds: Vec<_> = report.warnings.items().iter().map(|warning| warning.kind.clone()).collect();
     assert_eq!(kinds, [WarningKind::DifferingReplaced]);
-    assert_eq!(
-        fs::read(target(&folder).join("folder/damaged")).unwrap(),
-        b"damaged"
-    );
+    assert_eq!(fs::read(target(&folder).join("folder/damaged")).unwrap(), b"damaged");
     assert!(!marker.exists());
 }
 
@@ -96,22 +75,31 @@ fn a_run_killed_between_marker_and_attributes_is_taken_over_too() {
     let folder = tempdir().unwrap();
     fs::create_dir(target(&folder)).unwrap();
     fs::write(target(&folder).join("file"), b"").unwrap();
-    setxattr(
-        target(&folder),
-        "user.stillpoint.restore",
-        b"op",
-        XattrFlags::empty(),
-    )
-    .unwrap();
-    assert!(matches!(
-        open(&folder, "other"),
-        Err(Error::TargetNotEmpty { .. })
-    ));
+    setxattr(target(&folder), "user.stillpoint.restore", b"op", XattrFlags::empty()).unwrap();
+    assert!(matches!(open(&folder, "other"), Err(Error::TargetNotEmpty { .. })));
     let again = open(&folder, "op").unwrap();
     assert!(again.resumed());
     again.finish(Some(&attributes())).unwrap();
     let mut list = [0; 256];
     assert_eq!(rustix::fs::listxattr(target(&folder), &mut list[..]).unwrap(), 0);
+}
+
+#[test]
+fn a_finished_restore_may_be_continued_without_changing_what_stands() {
+    let folder = tempdir().unwrap();
+    let first = open(&folder, "op").unwrap();
+    write(&first, "file", b"restored");
+    first.finish(Some(&attributes())).unwrap();
+    fs::remove_file(target(&folder).join("file")).unwrap();
+    fs::write(target(&folder).join("file"), b"edited").unwrap();
+    assert!(matches!(open(&folder, "op"), Err(Error::TargetNotEmpty { .. })));
+    let options = ExtractOptions::landing(Landing::Continue);
+    let again = Extractor::open(&target(&folder), "op", options).unwrap();
+    assert!(!again.resumed());
+    let refused = again.create_file(Path::new("file"), 0).unwrap().finish(&attributes());
+    assert!(matches!(refused, Err(Error::AlreadyExists { .. })));
+    again.finish(Some(&attributes())).unwrap();
+    assert_eq!(fs::read(target(&folder).join("file")).unwrap(), b"edited");
 }
 
 #[test]
@@ -134,10 +122,7 @@ fn targets_that_are_not_ours_are_refused_and_left_alone() {
     fs::write(target(&file), b"").unwrap();
     assert!(matches!(open(&file, "op"), Err(Error::NotADirectory { .. })));
     for id in ["", "a/b", "..\n", &"x".repeat(201)] {
-        assert!(
-            matches!(open(&folder, id), Err(Error::InvalidRestoreId { .. })),
-            "{id:?}"
-        );
+        assert!(matches!(open(&folder, id), Err(Error::InvalidRestoreId { .. })), "{id:?}");
     }
 }
 
@@ -152,10 +137,7 @@ fn merging_keeps_and_replacing_overwrites_what_exists() {
         let mut file = extractor.create_file(Path::new("folder/file"), 3).unwrap();
         file.write_at(0, b"new").unwrap();
         let outcome = file.finish(&attributes());
-        let over_folder = extractor
-            .create_file(Path::new("folder"), 0)
-            .unwrap()
-            .finish(&attributes());
+        let over_folder = extractor.create_file(Path::new("folder"), 0).unwrap().finish(&attributes());
         assert!(matches!(over_folder, Err(Error::AlreadyExists { .. })));
         let expected: &[u8] = if landing == Landing::Replace {
             outcome.unwrap();
@@ -175,14 +157,8 @@ fn a_full_disk_is_told_apart_and_leaves_nothing_half_done() {
     let folder = tempdir().unwrap();
     let mount = target(&folder);
     fs::create_dir(&mount).unwrap();
-    if rustix::mount::mount(
-        "none",
-        &mount,
-        "tmpfs",
-        rustix::mount::MountFlags::empty(),
-        Some(c"size=256k"),
-    )
-    .is_err()
+    if rustix::mount::mount("none", &mount, "tmpfs", rustix::mount::MountFlags::empty(), Some(c"size=256k"))
+        .is_err()
     {
         // Only root may mount; an ordinary user's run proves the rest.
         assert!(!rustix::process::geteuid().is_root());
@@ -192,9 +168,7 @@ fn a_full_disk_is_told_apart_and_leaves_nothing_half_done() {
     let mut file = extractor.create_file(Path::new("large"), 1 << 20).unwrap();
     let error = file.write_at(0, &vec![1; 1 << 20]).unwrap_err();
     drop(file);
-    let left = fs::read_dir(mount.join(".stillpoint-restore-op"))
-        .unwrap()
-        .count();
+    let left = fs::read_dir(mount.join(".stillpoint-restore-op")).unwrap().count();
     drop(extractor);
     rustix::mount::unmount(&mount, rustix::mount::UnmountFlags::DETACH).unwrap();
     assert!(error.is_storage_full(), "{error}");

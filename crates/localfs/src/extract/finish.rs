@@ -37,7 +37,8 @@ impl Target {
                 XattrFlags::empty(),
             )
         };
-        let stamped = self.options.landing == Landing::EmptyTarget && root.is_some() && stamp().is_ok();
+        let fills_target = matches!(self.options.landing, Landing::EmptyTarget | Landing::Continue);
+        let stamped = fills_target && root.is_some() && stamp().is_ok();
         remove_marker(&self.root, &self.path, &marker_name(&self.id))?;
         if let Some(attributes) = root {
             let unwritable = attributes.mode & 0o200 == 0 && !rustix::process::geteuid().is_root();

@@ -31,6 +31,9 @@ pub enum Landing {
     /// The target must be new or empty, or hold an unfinished run of the same restore.
     #[default]
     EmptyTarget,
+    /// As `EmptyTarget`, for a caller whose own records say that this restore began before. If that run was in fact
+    /// finished, no marker tells of it any more: then entries that stand are kept, as in `Merge`.
+    Continue,
     /// Entries that exist are kept; only missing ones are written.
     Merge,
     /// Entries that exist are replaced; a directory never replaces a file, nor a file a directory.

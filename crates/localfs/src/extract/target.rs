@@ -133,14 +133,14 @@ impl Target {
         let existing = Metadata::at(parent.as_fd(), name)
             .map_err(|source| Error::io(Operation::Stat, relative, source))?;
         let replaceable = match self.options.landing {
-            Landing::EmptyTarget => self.resumed,
+            Landing::EmptyTarget | Landing::Continue => self.resumed,
             Landing::Merge => false,
             Landing::Replace => true,
         };
         if existing.kind == FileKind::Directory || !replaceable {
             return Err(refused());
         }
-        if self.options.landing == Landing::EmptyTarget {
+        if self.options.landing != Landing::Replace {
             self.warn(relative, WarningKind::DifferingReplaced, None);
         }
         Ok(())

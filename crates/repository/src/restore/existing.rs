@@ -33,18 +33,26 @@ impl Scan {
         if !self.may_hold_entries() {
             return Ok(Standing::Free);
         }
-        let merging = self.landing == Landing::Merge;
-        let otherwise = if merging { Standing::Taken } else { Standing::Free };
+        let otherwise = if self.keeps_what_stands() { Standing::Taken } else { Standing::Free };
         let Some(found) = self.restore.extractor.existing(path)? else { return Ok(Standing::Free) };
         if found.kind != FileKind::File || found.size != size || found.modified != stamp(node.mtime) {
             return Ok(otherwise);
         }
         let mut file = self.restore.extractor.open_existing(path)?;
         if self.content_is(&mut file, node.content.as_deref().unwrap_or_default())? {
-            let attributes = (!merging).then_some(attributes);
+            let attributes = (self.landing != Landing::Merge).then_some(attributes);
             return Ok(Standing::Complete(self.restore.extractor.adopt(&file, attributes)));
         }
         Ok(otherwise)
+    }
+
+    /// Whether an entry that stands is kept even if it differs.
+    fn keeps_what_stands(&self) -> bool {
+        match self.landing {
+            Landing::Merge => true,
+            Landing::Continue => !self.restore.extractor.resumed(),
+            _ => false,
+        }
     }
 
     /// Whether a link stands in place, target and all.

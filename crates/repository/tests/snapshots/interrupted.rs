@@ -95,6 +95,21 @@ async fn an_interrupted_restore_is_completed_by_the_same_call() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restore_whose_end_was_not_recorded_may_be_continued() {
+    let house = House::new().await;
+    TreeSpec::small(23).generate(&house.source()).unwrap();
+    let backup = house.backup().await;
+    let mut options = RestoreOptions::new("op");
+    options.extract.privileged = true;
+    let first = house.restore_with(&backup.snapshot, "target", options.clone()).await.unwrap();
+    options.extract.landing = stillpoint_localfs::Landing::Continue;
+    let again = house.restore_with(&backup.snapshot, "target", options).await.unwrap();
+    assert_eq!((again.files_restored, again.files_unchanged), (0, first.files_restored));
+    assert!(again.issues.is_empty(), "{:?}", again.issues);
+    assert_same(&house.source(), &house.path("target"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_file_damaged_between_two_runs_is_written_again() {
     let house = House::new().await;
     fs::write(house.source().join("first"), vec![1; 100_000]).unwrap();
