@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 pub mod catalog;
+pub mod crash;
 pub mod memory;
 pub mod provider;
 pub mod provisioner;

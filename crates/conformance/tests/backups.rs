@@ -322,6 +322,7 @@ async fn a_workspace_that_cannot_be_resumed_at_the_deadline_is_resumed_as_soon_a
     let orchestrator = world.orchestrator().unwrap();
     let mut request = world.backup("op-1").unwrap();
     request.timeout = HOUR / 2;
+    world.workspace.disable_switch();
     world.workspace.fail_resume(50);
     let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
     assert_eq!(world.workspace.held_by(), None, "no operation ends while it holds its workspace still");

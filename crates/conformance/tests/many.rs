@@ -125,6 +125,25 @@ async fn a_detached_operation_is_followed_by_whoever_recovers_it() {
     assert_eq!(world.cloud.jobs().len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_workspace_lets_itself_go_when_nobody_comes_and_the_record_does_not_hide_it() {
+    let world = SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 100 * GB, 10_000)]).unwrap();
+    let first = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = 60 * MINUTE;
+    first.submit(Request::Backup(request)).await.unwrap();
+    world.pass(5 * MINUTE).await;
+    drop(first);
+    world.pass(24 * 60 * MINUTE).await;
+    assert_eq!(world.workspace.held_by(), None, "the budget of the hold is the time to the deadline");
+    let second = world.orchestrator().unwrap();
+    second.recover().await.unwrap();
+    let status = world.finish(&second, &op("op-1")).await.unwrap();
+    assert!(world.cloud.snapshots().iter().any(|snapshot| !snapshot.still), "services wrote during the copy");
+    assert_eq!(status.operation.state, OperationState::Partial);
+    assert_eq!(status.backup.unwrap().consistency, Consistency::Fuzzy);
+}
+
 #[test]
 fn equal_runs_have_equal_traces() {
     let run = || {

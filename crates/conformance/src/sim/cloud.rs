@@ -62,11 +62,11 @@ impl SimCloud {
         self.now().resources.get(resource).map(|found| found.files.clone())
     }
 
-    /// Stops the services that write to a resource, or lets them write again.
-    pub fn pause(&self, resource: &str, paused: bool) {
+    /// Stops the services that write to a resource until a time at the most, or lets them write again.
+    pub fn pause(&self, resource: &str, until: Option<Timestamp>) {
         let now = self.clock.now();
         if let Some(found) = self.now().resources.get_mut(resource) {
-            found.pause(paused, now);
+            found.pause(until, now);
         }
     }
 

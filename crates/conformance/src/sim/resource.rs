@@ -41,6 +41,8 @@ pub(super) struct Resource {
     /// The newest write while it is still.
     written_at: Option<Timestamp>,
     had_point: bool,
+    /// When services write again by themselves.
+    pub(super) still_until: Option<Timestamp>,
 }
 
 impl Resource {
@@ -57,6 +59,7 @@ impl Resource {
             accruing_since: (change_per_second > 0).then_some(now),
             written_at: None,
             had_point: false,
+            still_until: None,
         }
     }
 
@@ -66,9 +69,10 @@ impl Resource {
         self.written_at = Some(now);
     }
 
-    /// Holds it still, or lets services write again.
-    pub(super) fn pause(&mut self, paused: bool, now: Timestamp) {
-        if paused {
+    /// Holds it still until a time at the most, or lets services write again.
+    pub(super) fn pause(&mut self, until: Option<Timestamp>, now: Timestamp) {
+        self.still_until = until;
+        if until.is_some() {
             self.accrued = self.changed_bytes(now);
             self.written_at = self.accruing_since.take().map(|_| now).or(self.written_at);
         } else if self.accruing_since.is_none() && self.change_per_second > 0 {

@@ -66,6 +66,7 @@ enum Event {
     Stopped(usize),
     PointGone(SnapshotId),
     Collect(String),
+    Unpause(String),
 }
 
 impl State {
@@ -115,6 +116,11 @@ impl State {
                 offer(until, Event::PointGone(id.clone()));
             }
         }
+        for (name, resource) in &self.resources {
+            if let Some(at) = resource.still_until {
+                offer(at, Event::Unpause(name.clone()));
+            }
+        }
         if let Some(after) = self.config.collect_after {
             for (name, resource) in &self.resources {
                 let exposed = resource.restored && resource.kind == SimKind::Volume;
@@ -149,6 +155,11 @@ impl State {
             }
             Event::PointGone(id) => {
                 self.points.remove(id);
+            }
+            Event::Unpause(name) => {
+                if let Some(resource) = self.resources.get_mut(name) {
+                    resource.pause(None, at);
+                }
             }
             Event::Collect(name) => {
                 self.resources.remove(name);

@@ -13,7 +13,8 @@ use super::cloud::SimCloud;
 use super::config::SimConfig;
 use super::resource::SimKind;
 
-/// A workspace that writes down every hold with its virtual times. It stands for the workspace itself, so it
+/// A workspace that writes down every hold with its virtual times, and lets itself go when a hold outlasts its
+/// budget. It stands for the workspace itself, so it
 /// outlives the processes that quiesce it.
 #[derive(Debug)]
 pub struct SimWorkspace {
@@ -30,6 +31,7 @@ struct State {
     quiesce_failures: u32,
     resume_failures: u32,
     refused_writes: u64,
+    no_switch: bool,
 }
 
 /// One time that a workspace was held still.
@@ -73,6 +75,11 @@ impl SimWorkspace {
         self.lock().resume_failures = times;
     }
 
+    /// Takes the dead-man's switch out: a hold lasts until it is let go.
+    pub fn disable_switch(&self) {
+        self.lock().no_switch = true;
+    }
+
     /// A service writes to a component's resource.
     ///
     /// # Errors
@@ -91,13 +98,21 @@ impl SimWorkspace {
         self.lock().refused_writes
     }
 
+    /// The state, after the dead-man's switch let go of what was held for too long.
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        let now = self.cloud.clock.now();
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let switch = !state.no_switch;
+        for hold in state.holds.iter_mut().filter(|hold| switch && hold.until.is_none()) {
+            let ends = hold.from.after(hold.budget);
+            hold.until = (ends <= now).then_some(ends);
+        }
+        state
     }
 
-    fn pause(&self, paused: bool) {
+    fn pause(&self, until: Option<Timestamp>) {
         for component in self.components.iter().filter(|component| component.protection == Protection::Protected) {
-            self.cloud.pause(&component.resource, paused);
+            self.cloud.pause(&component.resource, until);
         }
     }
 }
@@ -125,7 +140,8 @@ impl Workspace for SimWorkspace {
             None => {}
         }
         state.holds.push(SimHold { id: id.clone(), from: now, until: None, budget: options.budget });
-        self.pause(true);
+        let until = if state.no_switch { Timestamp::from_millis(i64::MAX) } else { now.after(options.budget) };
+        self.pause(Some(until));
         if state.quiesce_failures > 0 {
             state.quiesce_failures -= 1;
             return Err(Error::new(ErrorKind::Unexpected, "one service did not stop in time").maybe_applied());
@@ -142,7 +158,7 @@ impl Workspace for SimWorkspace {
         }
         if let Some(hold) = state.holds.iter_mut().find(|hold| hold.until.is_none() && hold.id == *id) {
             hold.until = Some(now);
-            self.pause(false);
+            self.pause(None);
         }
         Ok(())
     }

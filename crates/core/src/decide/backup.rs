@@ -32,6 +32,8 @@ pub struct BackupMachine {
     pub hold: Hold,
     /// When it was asked to hold still.
     pub held_from: Option<Timestamp>,
+    /// When it was first told to let go. From then on nothing is known to be still, whenever the answer comes.
+    pub releasing_at: Option<Timestamp>,
     /// When it was let go.
     pub released_at: Option<Timestamp>,
     /// One per protected component.
@@ -319,6 +321,9 @@ impl BackupMachine {
             Hold::Quiescing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
             Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),
             _ => {}
+        }
+        if matches!(self.hold, Hold::Resuming(_)) {
+            self.releasing_at.get_or_insert(now);
         }
     }
 

@@ -36,7 +36,7 @@ pub(super) fn record(
     sealed.expires_at = request.retain.map(|retain| operation.started_at.after(retain));
     sealed.size_bytes = sum(&sealed, "bytes_scanned");
     sealed.added_bytes = sum(&sealed, "bytes_stored");
-    sealed.consistency = consistency(machine);
+    sealed.consistency = consistency(machine, operation.deadline);
     if let (Some(from), Some(to)) = (machine.held_from, machine.released_at) {
         sealed.downtime = to.since(from);
     }
@@ -118,7 +118,10 @@ fn state_of_captured(member: &Member, out: &mut ComponentRecord) -> ComponentSta
 
 /// What the set can claim: the level the workspace was held at, if every capture lies inside the hold; one moment
 /// per component, if each capture is one moment; else nothing.
-fn consistency(machine: &BackupMachine) -> Consistency {
+///
+/// The hold counts until it was first told to let go, and never beyond the deadline: a workspace may let itself go
+/// then (`QuiesceOptions::budget`) while nobody is there to see it.
+fn consistency(machine: &BackupMachine, deadline: Timestamp) -> Consistency {
     let windows: Option<Vec<_>> = machine
         .members
         .iter()
@@ -134,7 +137,7 @@ fn consistency(machine: &BackupMachine) -> Consistency {
     };
     let inside = |from: Timestamp, to: Timestamp| {
         machine.held_from.is_some_and(|held| held <= from)
-            && machine.released_at.is_none_or(|let_go| to <= let_go)
+            && to <= machine.releasing_at.map_or(deadline, |let_go| let_go.min(deadline))
     };
     let points = windows.iter().all(|window| window.from == window.to);
     if windows.iter().all(|window| inside(window.from, window.to)) && level > Consistency::Fuzzy {

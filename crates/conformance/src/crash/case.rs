@@ -1,0 +1,125 @@
+//! One run of the enumerator, and how to run it again.
+
+use std::fmt;
+use std::str::FromStr;
+
+use stillpoint_core::{Error, ErrorKind, Result};
+
+use super::scenario::Scenario;
+
+/// On which side of a boundary a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Moment {
+    /// The effect never happens.
+    Before,
+    /// The effect happens and its answer is lost.
+    After,
+}
+
+/// Where a process dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct CrashPoint {
+    /// The boundary, from 0, in the order in which the process reaches them.
+    pub at: usize,
+    /// Before or after it.
+    pub moment: Moment,
+}
+
+impl CrashPoint {
+    /// Dies at boundary `at`.
+    pub fn new(at: usize, moment: Moment) -> Self {
+        Self { at, moment }
+    }
+}
+
+impl fmt::Display for CrashPoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let moment = match self.moment {
+            Moment::Before => "before",
+            Moment::After => "after",
+        };
+        write!(f, "{}:{moment}", self.at)
+    }
+}
+
+impl FromStr for CrashPoint {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parsed = text.split_once(':').and_then(|(at, moment)| {
+            let moment = match moment {
+                "before" => Moment::Before,
+                "after" => Moment::After,
+                _ => return None,
+            };
+            Some(Self { at: at.parse().ok()?, moment })
+        });
+        parsed.ok_or_else(|| {
+            Error::new(ErrorKind::InvalidInput, format!("{text:?} is no crash point; write 12:before or 12:after"))
+        })
+    }
+}
+
+/// A scenario, the seed of its faults (zero for none), and where its processes die, one after the other.
+///
+/// It prints as `STILLPOINT_SEED=7 STILLPOINT_CRASH=backup/12:after/3:before`, and a test that reads these two
+/// variables runs just this case again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Case {
+    /// What is done.
+    pub scenario: Scenario,
+    /// Seeds the faults of the cloud; zero for a cloud without faults.
+    pub seed: u64,
+    /// Where the first process dies, the second one, and so on; the last process lives.
+    pub crashes: Vec<CrashPoint>,
+}
+
+impl Case {
+    /// A case.
+    pub fn new(scenario: Scenario, seed: u64, crashes: Vec<CrashPoint>) -> Self {
+        Self { scenario, seed, crashes }
+    }
+
+    /// The case that the environment names, if it names one.
+    ///
+    /// # Errors
+    /// `InvalidInput` where it names one wrongly.
+    pub fn from_environment() -> Result<Option<Self>> {
+        #[expect(clippy::disallowed_methods, reason = "a failing case is run again by naming it in the environment")]
+        let read = |name: &str| std::env::var(name).ok();
+        let Some(crash) = read("STILLPOINT_CRASH") else { return Ok(None) };
+        let seed = read("STILLPOINT_SEED").unwrap_or_else(|| "0".into());
+        let wrong = |what: &str| Error::new(ErrorKind::InvalidInput, format!("{what:?} names no case"));
+        let mut parts = crash.split('/');
+        let scenario = parts.next().and_then(Scenario::named).ok_or_else(|| wrong(&crash))?;
+        let crashes = parts.map(str::parse).collect::<Result<_>>()?;
+        Ok(Some(Self { scenario, seed: seed.parse().map_err(|_not_a_number| wrong(&seed))?, crashes }))
+    }
+}
+
+impl fmt::Display for Case {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "STILLPOINT_SEED={} STILLPOINT_CRASH={}", self.seed, self.scenario.name())?;
+        self.crashes.iter().try_for_each(|crash| write!(f, "/{crash}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn crash_points_read_back_as_they_print() {
+        for text in ["0:before", "12:after"] {
+            assert_eq!(text.parse::<CrashPoint>().unwrap().to_string(), text);
+        }
+        for bad in ["", "12", "after:12", "1:between"] {
+            assert!(bad.parse::<CrashPoint>().is_err(), "{bad:?}");
+        }
+        let case = Case::new(Scenario::Restore, 7, vec![CrashPoint::new(3, Moment::After)]);
+        assert_eq!(case.to_string(), "STILLPOINT_SEED=7 STILLPOINT_CRASH=restore/3:after");
+    }
+}

@@ -1,0 +1,203 @@
+//! What is done while processes die, and how the survivors bring it to its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillpoint_core::{
+    Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OperationId, OperationState, Orchestrator, Provider,
+    Provisioner, Request, Result, Workspace,
+};
+
+use super::case::{Case, CrashPoint};
+use super::fuse::Fuse;
+use super::invariants::check;
+use super::wrapped::{FusedCatalog, FusedProvider, FusedProvisioner, FusedWorkspace};
+use crate::sim::{Chaos, FaultPlan, LEASE_TTL, SimConfig, SimKind, SimWorld};
+
+const GB: u64 = 1_000_000_000;
+/// No operation may take longer than this from its submission to its end, whatever dies.
+const END_WITHIN: Duration = Duration::from_secs(7 * 24 * 3600);
+/// Faults are drawn for this long; after that the cloud is well and everything must come to its end.
+const CHAOS_FOR: Duration = Duration::from_secs(3 * 3600);
+
+/// What the enumerator runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scenario {
+    /// A backup of a volume and a file system.
+    Backup,
+    /// A backup whose deadline passes while jobs run.
+    Deadline,
+    /// A backup that is cancelled while jobs run.
+    Cancel,
+    /// A restore of a backup.
+    Restore,
+    /// A restore that fails when all is copied, and is undone.
+    Undo,
+    /// A deletion of a backup.
+    Delete,
+}
+
+/// What is left when everything came to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Outcome {
+    /// What is broken, in words; empty where every promise was kept.
+    pub broken: Vec<String>,
+    /// How the operation ended; `None` where it was never stored.
+    pub state: Option<OperationState>,
+    /// Boundaries that each process crossed, the last one included.
+    pub crossed: Vec<usize>,
+    /// Every call to the cloud, one a line.
+    pub trace: Vec<String>,
+}
+
+impl Scenario {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Backup, Self::Deadline, Self::Cancel, Self::Restore, Self::Undo, Self::Delete];
+
+    /// Its name in commands.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Backup => "backup",
+            Self::Deadline => "deadline",
+            Self::Cancel => "cancel",
+            Self::Restore => "restore",
+            Self::Undo => "undo",
+            Self::Delete => "delete",
+        }
+    }
+
+    /// The scenario of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|scenario| scenario.name() == name)
+    }
+
+    /// Runs one case to its end in a runtime of its own, under virtual time.
+    ///
+    /// # Errors
+    /// `DeadlineExceeded` where the operation does not end; whatever the orchestrator answers against the contract.
+    pub fn run(case: &Case) -> Result<Outcome> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        let runtime = runtime.map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "no runtime for the simulation").with_source(error)
+        })?;
+        runtime.block_on(run(case))
+    }
+
+    fn request(self, world: &SimWorld) -> Result<Request> {
+        let mut backup = world.backup("op")?;
+        backup.on_deadline = OnDeadline::Detach;
+        Ok(match self {
+            Self::Backup | Self::Cancel => Request::Backup(backup),
+            Self::Deadline => {
+                backup.timeout = Duration::from_secs(600);
+                Request::Backup(backup)
+            }
+            Self::Restore | Self::Undo => Request::Restore(world.restore("op", "earlier", "ws-2")?),
+            Self::Delete => Request::Delete(world.delete("op", "earlier")?),
+        })
+    }
+
+    fn needs_a_backup(self) -> bool {
+        matches!(self, Self::Restore | Self::Undo | Self::Delete)
+    }
+}
+
+async fn run(case: &Case) -> Result<Outcome> {
+    let mut config = SimConfig::default();
+    config.poll_after = Duration::from_secs(120);
+    let components =
+        [("data", SimKind::Volume, 20 * GB, 20_000), ("home", SimKind::FileSystem, 10 * GB, 10_000)];
+    let world = SimWorld::new(config, &components)?;
+    if case.scenario.needs_a_backup() {
+        let orchestrator = world.orchestrator()?;
+        let status = world.run(&orchestrator, Request::Backup(world.backup("earlier")?)).await?;
+        assert_eq!(status.operation.state, OperationState::Completed, "the scene needs a backup");
+    }
+    if case.scenario == Scenario::Undo {
+        world.provisioner.fail("activate", u32::MAX);
+    }
+    if case.seed != 0 {
+        let until = world.clock.now().after(CHAOS_FOR);
+        world.cloud.set_faults(FaultPlan::none().chaos(Chaos::new(case.seed, until)));
+    }
+    let operation: OperationId = "op".parse()?;
+    let mut crossed = Vec::new();
+    for point in case.crashes.iter().map(Some).chain([None]) {
+        let fuse = Arc::new(Fuse::new(point.copied()));
+        live(case, &world, &operation, &fuse).await?;
+        crossed.push(fuse.crossed());
+        if !fuse.is_blown() {
+            break;
+        }
+    }
+    let broken = check(&world, &operation, case.scenario).await?;
+    let state = world.catalog.operation(&operation).await?.map(|stored| stored.operation.state);
+    let trace = world.cloud.journal().iter().map(ToString::to_string).collect();
+    Ok(Outcome { broken, state, crossed, trace })
+}
+
+/// One process from its start to its death, or to the end of the operation.
+async fn live(case: &Case, world: &SimWorld, operation: &OperationId, fuse: &Arc<Fuse>) -> Result<()> {
+    let process = mortal(world, fuse)?;
+    tokio::select! {
+        biased;
+        () = fuse.blows() => {}
+        result = work(case, world, &process, operation) => result?,
+    }
+    drop(process);
+    // The dead one's lease must run out before anybody can take over.
+    world.pass(LEASE_TTL + Duration::from_secs(1)).await;
+    Ok(())
+}
+
+fn mortal(world: &SimWorld, fuse: &Arc<Fuse>) -> Result<LocalOrchestrator> {
+    let catalog = Arc::clone(&world.catalog) as Arc<dyn Catalog>;
+    let provider = Arc::new(world.cloud.provider("sim".parse()?)) as Arc<dyn Provider>;
+    let workspace = Arc::clone(&world.workspace) as Arc<dyn Workspace>;
+    let provisioner = Arc::clone(&world.provisioner) as Arc<dyn Provisioner>;
+    world.orchestrator_on(
+        Arc::new(FusedCatalog::new(catalog, Arc::clone(fuse))),
+        Arc::new(FusedProvider::new(provider, Arc::clone(fuse))),
+        Arc::new(FusedWorkspace::new(workspace, Arc::clone(fuse))),
+        Arc::new(FusedProvisioner::new(provisioner, Arc::clone(fuse))),
+    )
+}
+
+/// What a process does: submit once more, as a host that does not know how far it got, and follow to the end.
+async fn work(
+    case: &Case,
+    world: &SimWorld,
+    process: &LocalOrchestrator,
+    operation: &OperationId,
+) -> Result<()> {
+    let begun = world.clock.now();
+    process.recover().await?;
+    process.submit(case.scenario.request(world)?).await?;
+    if case.scenario == Scenario::Cancel {
+        world.pass(Duration::from_secs(400)).await;
+        process.cancel(operation).await?;
+    }
+    loop {
+        let status = process.wait(operation).await?;
+        if status.operation.state.is_terminal() {
+            return Ok(());
+        }
+        if world.clock.now().since(begun) > END_WITHIN {
+            let message = format!("the operation did not end: {:?}", status.operation);
+            return Err(Error::new(ErrorKind::DeadlineExceeded, message));
+        }
+        world.pass(Duration::from_secs(60)).await;
+    }
+}
+
+impl Case {
+    /// A case with one more crash.
+    #[must_use]
+    pub fn and(mut self, crash: CrashPoint) -> Self {
+        self.crashes.push(crash);
+        self
+    }
+}

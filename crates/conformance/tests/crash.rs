@@ -1,0 +1,151 @@
+//! Processes die at every boundary of a durable effect; whoever comes after them brings everything to its end.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use stillpoint_conformance::crash::{Case, CrashPoint, Moment, Outcome, Scenario};
+use stillpoint_core::SeededEntropy;
+
+
+/// Runs a case; nothing may be broken afterwards.
+fn run(case: &Case) -> Outcome {
+    let replay = format!("{case} cargo test -p stillpoint-conformance --test crash one_case");
+    let outcome = Scenario::run(case).unwrap_or_else(|error| panic!("{error}\nrun it again: {replay}"));
+    assert_eq!(outcome.broken, [""; 0], "\nrun it again: {replay}");
+    outcome
+}
+
+/// Runs cases on all cores and fails with the first one that breaks something.
+fn run_all(cases: &[Case]) {
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    run(case);
+                }
+            });
+        }
+    });
+}
+
+fn moments(at: usize) -> [CrashPoint; 2] {
+    [CrashPoint::new(at, Moment::Before), CrashPoint::new(at, Moment::After)]
+}
+
+fn singles(scenario: Scenario, seed: u64) -> Vec<Case> {
+    let boundaries = run(&Case::new(scenario, seed, vec![])).crossed[0];
+    (0..boundaries).flat_map(moments).map(|point| Case::new(scenario, seed, vec![point])).collect()
+}
+
+fn every_single_death(scenario: Scenario) {
+    let cases = singles(scenario, 0);
+    assert!(cases.len() > 20, "{} has {} crash points only", scenario.name(), cases.len());
+    run_all(&cases);
+}
+
+#[test]
+fn a_backup_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Backup);
+}
+
+#[test]
+fn a_backup_past_its_deadline_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Deadline);
+}
+
+#[test]
+fn a_cancelled_backup_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Cancel);
+}
+
+#[test]
+fn a_restore_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Restore);
+}
+
+#[test]
+fn an_undone_restore_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Undo);
+}
+
+#[test]
+fn a_deletion_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Delete);
+}
+
+/// Which case to run again comes from the environment; without one, a plain backup.
+#[test]
+fn one_case() {
+    let case = Case::from_environment().unwrap();
+    run(&case.unwrap_or_else(|| Case::new(Scenario::Backup, 0, vec![])));
+}
+
+/// Pairs of deaths: the second process dies while it brings in order what the first one left. Each first death is
+/// paired with a few second ones, spread so that all boundaries of the recovery are met over the first ones.
+fn pairs_of_deaths(scenario: Scenario, stride: usize) {
+    let mut cases = Vec::new();
+    for (index, single) in singles(scenario, 0).into_iter().enumerate() {
+        let boundaries = run(&single).crossed[1];
+        let seconds = (0..boundaries).flat_map(moments).skip(index % stride).step_by(stride);
+        cases.extend(seconds.map(|second| single.clone().and(second)));
+    }
+    assert!(cases.len() > 50, "{} pairs only", cases.len());
+    run_all(&cases);
+}
+
+#[test]
+fn a_backup_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Backup, 13);
+}
+
+#[test]
+fn a_backup_past_its_deadline_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Deadline, 17);
+}
+
+#[test]
+fn a_cancelled_backup_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Cancel, 13);
+}
+
+#[test]
+fn a_restore_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Restore, 13);
+}
+
+#[test]
+fn an_undone_restore_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Undo, 17);
+}
+
+#[test]
+fn a_deletion_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Delete, 13);
+}
+
+/// Seeded faults of the cloud, and up to three deaths at drawn places.
+#[test]
+fn seeded_faults_and_deaths_break_nothing() {
+    let cases: Vec<_> = (1..=240)
+        .map(|seed| {
+            let draw = SeededEntropy::new(seed);
+            let scenario = Scenario::ALL[(draw.next_u64() % 6) as usize];
+            let deaths = draw.next_u64() % 4;
+            let crashes = (0..deaths).map(|_| moments((draw.next_u64() % 60) as usize)[(draw.next_u64() % 2) as usize]);
+            Case::new(scenario, seed, crashes.collect())
+        })
+        .collect();
+    run_all(&cases);
+}
+
+#[test]
+fn equal_cases_have_equal_traces() {
+    for scenario in Scenario::ALL {
+        let crashes = vec![CrashPoint::new(9, Moment::After), CrashPoint::new(4, Moment::Before)];
+        let case = Case::new(scenario, 11, crashes);
+        let first = run(&case);
+        assert!(first.trace.len() > 5, "{case}");
+        assert_eq!(run(&case), first, "{case}");
+    }
+}
