@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stillpoint_core::{Error, ErrorKind, Provisioner, Retry, Workspace, WorkspaceResolver};
-use stillpoint_provider_s3sync::{DirectoryProvisioner, DirectoryWorkspace, RepositorySource, S3SyncProvider};
+use stillpoint_provider_s3sync::{
+    DirectoryProvisioner, DirectoryWorkspace, RepositorySource, S3SyncProvider,
+};
 use stillpoint_repository::ErrorKind as Stored;
 
 use crate::exit::REPOSITORY;
@@ -20,7 +22,7 @@ pub(crate) fn provider(source: RepositorySource) -> Arc<S3SyncProvider> {
 
 /// The provisioner of restores into a directory.
 pub(crate) fn provisioner() -> Arc<dyn Provisioner> {
-    Arc::new(DirectoryProvisioner::new())
+    Arc::new(DirectoryProvisioner::default())
 }
 
 /// Makes the workspace of an interrupted operation from what the catalog remembers of it.

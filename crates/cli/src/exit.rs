@@ -9,6 +9,9 @@ use stillpoint_core::{Error, ErrorKind, ErrorRecord, OperationId, OperationState
 /// The name of the context pair that says what is wrong with the repository as a whole; providers of files set it.
 pub(crate) const REPOSITORY: &str = "repository";
 
+/// How the SQL catalog says that another process keeps it locked; the contract's kinds have no word for it.
+const CATALOG_LOCKED: &str = "the catalog is locked";
+
 /// The result of a command: how it ended, or why it could not.
 pub(crate) type Outcome = Result<Exit, Failure>;
 
@@ -49,6 +52,7 @@ impl Exit {
             (Some("missing"), _) => Self::NoRepository,
             (Some("wrong-password"), _) => Self::WrongPassword,
             (Some("locked"), _) | (_, ErrorKind::Busy) => Self::Busy,
+            (_, ErrorKind::Unavailable) if error.message.starts_with(CATALOG_LOCKED) => Self::Busy,
             (_, ErrorKind::DeadlineExceeded) => Self::Detached,
             (_, ErrorKind::Cancelled) => Self::Cancelled,
             _ => Self::Failed,
@@ -149,6 +153,9 @@ mod tests {
         assert_eq!(code(ErrorKind::Unauthenticated, None), 1);
         assert_eq!(code(ErrorKind::Unavailable, Some("locked")), 11);
         assert_eq!(code(ErrorKind::Busy, None), 11);
+        let locked = Error::new(ErrorKind::Unavailable, "the catalog is locked by another process; wait");
+        assert_eq!(Failure::from(locked).exit().code(), 11);
+        assert_eq!(code(ErrorKind::Unavailable, None), 1);
         assert_eq!(code(ErrorKind::DeadlineExceeded, None), 4);
         assert_eq!(Failure::usage("what?").exit().code(), 2);
     }

@@ -42,8 +42,11 @@ fn main() -> ExitCode {
 }
 
 fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
-    built.map_err(|error| Error::new(ErrorKind::Unexpected, "no threads can be started").with_source(error).into())
+    let built =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(WORKER_THREADS).enable_all().build();
+    built.map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "no threads can be started").with_source(error).into()
+    })
 }
 
 /// Says why a command has no result, on standard error and, where JSON is wanted, as the document.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    Catalog, Error, ErrorKind, LocalOrchestrator, OperationId, OperationQuery, Result, StoredOperation, SystemEntropy,
-    Workspace,
+    Catalog, Error, ErrorKind, LocalOrchestrator, OperationId, OperationQuery, Result, StoredOperation,
+    SystemEntropy, Workspace,
 };
 use stillpoint_provider_s3sync::{RepositorySource, S3SyncProvider};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
@@ -187,7 +187,9 @@ impl Session {
             ));
         }
         let read = self.settings.password.read()?;
-        read.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("the key file {} is gone again", path.display())))
+        read.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("the key file {} is gone again", path.display()))
+        })
     }
 
     /// The error of a run that has neither password nor key: whether there is a repository at all decides which.

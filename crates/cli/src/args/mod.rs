@@ -132,7 +132,11 @@ mod tests {
         for command in Cli::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let wanted = format!("stillpoint {}", command.get_name());
-            assert!(help.contains("Example") && help.contains(&wanted), "{} has no example", command.get_name());
+            assert!(
+                help.contains("Example") && help.contains(&wanted),
+                "{} has no example",
+                command.get_name()
+            );
         }
     }
 

@@ -46,10 +46,12 @@ impl FromStr for Subset {
     fn from_str(text: &str) -> Result<Self, String> {
         let refused = || format!("`{text}` is not a part of the data; write 5% or 2/7");
         if let Some((part, parts)) = text.split_once('/') {
-            let (part, parts) = (part.parse().map_err(|_e| refused())?, parts.parse().map_err(|_e| refused())?);
+            let (part, parts) =
+                (part.parse().map_err(|_e| refused())?, parts.parse().map_err(|_e| refused())?);
             return if (1..=parts).contains(&part) { Ok(Self::Part(part, parts)) } else { Err(refused()) };
         }
-        let percent: f64 = text.strip_suffix('%').and_then(|number| number.parse().ok()).ok_or_else(refused)?;
+        let percent: f64 =
+            text.strip_suffix('%').and_then(|number| number.parse().ok()).ok_or_else(refused)?;
         if !(percent > 0.0 && percent <= 100.0) {
             return Err(refused());
         }
@@ -70,7 +72,8 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
-        for bad in ["", "12", "h", "-3h", "0s", "3 h", "5y", "99999999999999999999d", "18446744073709551615w"] {
+        for bad in ["", "12", "h", "-3h", "0s", "3 h", "5y", "99999999999999999999d", "18446744073709551615w"]
+        {
             assert!(duration(bad).is_err(), "{bad:?} must be refused");
         }
     }

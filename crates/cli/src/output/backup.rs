@@ -4,8 +4,8 @@ use std::fmt::{self, Write};
 
 use serde::Serialize;
 use stillpoint_core::{
-    BackupId, BackupRecord, Consistency, Issue, OperationId, OperationState, OperationStatus, Request, Timestamp,
-    WorkspaceId,
+    BackupId, BackupRecord, Consistency, Issue, OperationId, OperationState, OperationStatus, Request,
+    Timestamp, WorkspaceId,
 };
 
 use super::bytes::{Bytes, Span};
@@ -67,7 +67,9 @@ impl<'a> BackupDocument<'a> {
             consistency: backup.map(|backup| backup.consistency),
             started_at: operation.started_at,
             finished_at: operation.finished_at,
-            components: backup.map(|b| b.components.iter().map(ComponentItem::new).collect()).unwrap_or_default(),
+            components: backup
+                .map(|b| b.components.iter().map(ComponentItem::new).collect())
+                .unwrap_or_default(),
             files: FileCounts {
                 new: count("files_new"),
                 changed: count("files_changed"),
@@ -95,10 +97,16 @@ impl fmt::Display for BackupDocument<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.backup_id {
             Some(id) => writeln!(f, "backup {id} of {} {}", self.workspace, self.state.as_str())?,
-            None => writeln!(f, "operation {} on {} {}", self.operation_id, self.workspace, self.state.as_str())?,
+            None => {
+                writeln!(f, "operation {} on {} {}", self.operation_id, self.workspace, self.state.as_str())?
+            }
         }
         let files = self.files;
-        writeln!(f, "  files   {} new, {} changed, {} unmodified", files.new, files.changed, files.unmodified)?;
+        writeln!(
+            f,
+            "  files   {} new, {} changed, {} unmodified",
+            files.new, files.changed, files.unmodified
+        )?;
         if files.skipped + files.torn > 0 {
             writeln!(f, "          {} skipped, {} torn", files.skipped, files.torn)?;
         }

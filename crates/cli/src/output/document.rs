@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use stillpoint_core::{
-    BackupId, BackupRecord, BackupState, Component, ComponentRecord, ComponentState, Consistency, Finding, Issue, Plan,
-    Protection, Timestamp, WorkspaceId,
+    BackupId, BackupRecord, BackupState, Component, ComponentRecord, ComponentState, Consistency, Finding,
+    Issue, Plan, Protection, Timestamp, WorkspaceId,
 };
 
 /// One backup in the list.

@@ -23,6 +23,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(crate) struct Output {
     json: bool,
+    tells_steps: bool,
     closed: Mutex<bool>,
     bars: Option<MultiProgress>,
 }
@@ -31,7 +32,19 @@ impl Output {
     /// Output as text, or as one JSON document.
     pub(crate) fn new(json: bool) -> Self {
         let bars = io::stderr().is_terminal().then(MultiProgress::new);
-        Self { json, closed: Mutex::new(false), bars }
+        Self { json, tells_steps: true, closed: Mutex::new(false), bars }
+    }
+
+    /// The same without plain lines about steps and progress; bars on a terminal stay.
+    #[must_use]
+    pub(crate) fn without_steps(mut self) -> Self {
+        self.tells_steps = false;
+        self
+    }
+
+    /// Whether steps and progress are told in plain lines where there is no terminal.
+    pub(crate) fn tells_steps(&self) -> bool {
+        self.tells_steps
     }
 
     /// Whether the result is one JSON document.
@@ -57,8 +70,9 @@ impl Output {
     /// # Errors
     /// As [`Output::line`].
     pub(crate) fn document(&self, document: &impl Serialize) -> Result<()> {
-        let mut text = serde_json::to_vec_pretty(document)
-            .map_err(|error| Error::new(ErrorKind::Unexpected, "the result cannot be written as JSON").with_source(error))?;
+        let mut text = serde_json::to_vec_pretty(document).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "the result cannot be written as JSON").with_source(error)
+        })?;
         text.push(b'\n');
         self.write(&text)
     }

@@ -62,7 +62,8 @@ impl<'a> Shown<'a> {
         step.clone_into(&mut self.step);
         match self.bar() {
             Some(bar) => bar.set_message(step.to_owned()),
-            None => self.output.note(format_args!("{}: {step}", self.what)),
+            None if self.output.tells_steps() => self.output.note(format_args!("{}: {step}", self.what)),
+            None => {}
         }
     }
 
@@ -78,7 +79,7 @@ impl<'a> Shown<'a> {
             return;
         }
         let since = *self.last_line.get_or_insert(at);
-        if at.since(since) >= LINE_EVERY {
+        if self.output.tells_steps() && at.since(since) >= LINE_EVERY {
             self.last_line = Some(at);
             let total = progress.bytes_total.map(|total| format!(" of {}", Bytes(total))).unwrap_or_default();
             self.output.note(format_args!(

@@ -46,7 +46,8 @@ struct ByteCounts {
 impl<'a> RestoreDocument<'a> {
     /// The document of a restore; `None` for an operation of another kind.
     pub(crate) fn new(operation: &'a OperationRecord) -> Option<Self> {
-        let (Request::Restore(request), Machine::Restore(machine)) = (&operation.request, &operation.machine) else {
+        let (Request::Restore(request), Machine::Restore(machine)) = (&operation.request, &operation.machine)
+        else {
             return None;
         };
         let counts = counts(machine);
@@ -66,7 +67,8 @@ impl<'a> RestoreDocument<'a> {
                 skipped: count("files_skipped"),
             },
             bytes: ByteCounts { fetched: count("bytes_fetched"), written: count("bytes_written") },
-            software_version_at_backup: definition.and_then(|definition| definition.software_version.as_deref()),
+            software_version_at_backup: definition
+                .and_then(|definition| definition.software_version.as_deref()),
             software_version: made.and_then(|made| made.software_version.as_deref()),
             roles_not_applied: definition.map(|definition| definition.roles.as_slice()).unwrap_or_default(),
             warnings: &operation.warnings,
@@ -95,7 +97,12 @@ impl fmt::Display for RestoreDocument<'_> {
             "  files   {} restored, {} unchanged, {} skipped",
             files.restored, files.unchanged, files.skipped
         )?;
-        writeln!(f, "  bytes   {} fetched, {} written", Bytes(self.bytes.fetched), Bytes(self.bytes.written))?;
+        writeln!(
+            f,
+            "  bytes   {} fetched, {} written",
+            Bytes(self.bytes.fetched),
+            Bytes(self.bytes.written)
+        )?;
         let took = self.finished_at.map(|end| Span(end.since(self.started_at)).to_string());
         write!(f, "  took    {}", took.as_deref().unwrap_or("so far unknown"))?;
         remarks(f, self.warnings, self.issues)

@@ -27,8 +27,9 @@ impl<'a> ListDocument<'a> {
 
     /// Adds an item.
     pub(crate) fn push(&mut self, item: &impl Serialize) -> Result<()> {
-        let item = serde_json::to_string(item)
-            .map_err(|error| Error::new(ErrorKind::Unexpected, "an item cannot be written as JSON").with_source(error))?;
+        let item = serde_json::to_string(item).map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "an item cannot be written as JSON").with_source(error)
+        })?;
         let comma = if self.empty { "" } else { "," };
         self.empty = false;
         self.output.write(format!("{comma}\n    {item}").as_bytes())

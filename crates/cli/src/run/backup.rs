@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stillpoint_core::{
-    BackupRequest, Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, Orchestrator, Plan, Request, Result, Severity, WhenBusy,
-    Workspace, WorkspaceId,
+    BackupRequest, Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, Orchestrator, Plan, Request,
+    Result, Severity, WhenBusy, Workspace, WorkspaceId,
 };
 use stillpoint_provider_s3sync::{CaptureRules, DirectoryWorkspace};
 
@@ -45,9 +45,11 @@ pub(super) async fn back_up(session: &Session, args: &BackupArgs) -> Result<Driv
 async fn prepare(session: &Session, args: &BackupArgs) -> Result<(LocalOrchestrator, BackupRequest)> {
     let directory = args.directory.as_deref().map(checked_directory).transpose()?;
     let catalog = session.catalog().await?;
-    let workspace: Arc<dyn Workspace> = Arc::new(workspace(session, catalog.as_ref(), args, directory).await?);
+    let workspace: Arc<dyn Workspace> =
+        Arc::new(workspace(session, catalog.as_ref(), args, directory).await?);
     let request = request(session, args, workspace.id().clone());
-    let provider = if args.dry_run { session.provider_for_plan().await? } else { session.provider_or_new().await? };
+    let provider =
+        if args.dry_run { session.provider_for_plan().await? } else { session.provider_or_new().await? };
     Ok((session.orchestrator(catalog, provider, Some(workspace)), request))
 }
 
@@ -140,7 +142,8 @@ async fn remembered(
     args: &BackupArgs,
 ) -> Result<DirectoryWorkspace> {
     let Some(record) = catalog.workspace(&WorkspaceId::new(id)?).await? else {
-        let message = format!("workspace {id:?} is not known; name its directory, or configure it with --config");
+        let message =
+            format!("workspace {id:?} is not known; name its directory, or configure it with --config");
         return Err(Error::new(ErrorKind::NotFound, message));
     };
     let found = DirectoryWorkspace::from_record(&record)?;
@@ -186,7 +189,8 @@ fn own_places(session: &Session, root: &Path) -> Vec<String> {
 }
 
 fn unconfigured(id: &str, provider: &str) -> Error {
-    let message = format!("workspace {id:?} is managed by {provider}, and no provider for it is configured yet");
+    let message =
+        format!("workspace {id:?} is managed by {provider}, and no provider for it is configured yet");
     Error::new(ErrorKind::Unsupported, message)
 }
 
@@ -200,14 +204,21 @@ fn show_plan(output: &Output, plan: &Plan, waivers: &[String]) -> Outcome {
         output.document(&PlanDocument::new(plan))?;
     } else {
         output.line(format_args!("plan of a backup of {}", plan.definition.id))?;
-        let parent = plan.parent.as_ref().map_or_else(|| "nothing: it is the first".to_owned(), ToString::to_string);
+        let parent =
+            plan.parent.as_ref().map_or_else(|| "nothing: it is the first".to_owned(), ToString::to_string);
         output.line(format_args!("  builds on {parent}"))?;
         for planned in &plan.components {
             let component = &planned.component;
             let fate = excluded_reason(component).unwrap_or("to be captured");
-            output.line(format_args!("  {}  {}  {}: {fate}", component.id, component.kind, component.resource))?;
+            output.line(format_args!(
+                "  {}  {}  {}: {fate}",
+                component.id, component.kind, component.resource
+            ))?;
             for finding in &planned.findings {
-                output.line(format_args!("    {:?} {}: {}", finding.severity, finding.check, finding.message))?;
+                output.line(format_args!(
+                    "    {:?} {}: {}",
+                    finding.severity, finding.check, finding.message
+                ))?;
             }
         }
     }

@@ -18,7 +18,10 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
     let stored = session.operation(catalog.as_ref(), &args.operation).await?;
     let id = stored.operation.id.clone();
     if stored.operation.state.is_terminal() {
-        let message = format!("operation {id} has ended already ({}); nothing to cancel", stored.operation.state.as_str());
+        let message = format!(
+            "operation {id} has ended already ({}); nothing to cancel",
+            stored.operation.state.as_str()
+        );
         return Err(Failure::of_operation(Error::new(ErrorKind::InvalidInput, message).record(), id));
     }
     let orchestrator = session.orchestrator_for_any(Arc::clone(&catalog)).await?;

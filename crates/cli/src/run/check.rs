@@ -85,7 +85,10 @@ fn text(output: &Output, report: &CheckReport) -> stillpoint_core::Result<()> {
         Bytes(report.bytes_read)
     ))?;
     if report.unused_packs > 0 {
-        output.line(format_args!("{} packs are unused, as interrupted backups leave them", report.unused_packs))?;
+        output.line(format_args!(
+            "{} packs are unused, as interrupted backups leave them",
+            report.unused_packs
+        ))?;
     }
     let verdict = if report.is_sound() { "no problem found" } else { "the repository is damaged" };
     output.line(format_args!("{verdict} ({})", report.depth))

@@ -11,7 +11,8 @@ use crate::session::Session;
 pub(super) async fn run(session: &Session, args: &DeleteArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let backup = catalog.resolve(&args.backup).await?;
-    let mut request = DeleteRequest::new(session.new_operation(), backup.id.clone(), backup.workspace.clone());
+    let mut request =
+        DeleteRequest::new(session.new_operation(), backup.id.clone(), backup.workspace.clone());
     request.creator = Some(session.creator());
     let orchestrator = session.orchestrator_for_any(catalog).await?;
     let driven = drive(&session.output, &orchestrator, Request::Delete(request)).await?.with_result()?;
@@ -28,7 +29,10 @@ pub(super) async fn run(session: &Session, args: &DeleteArgs) -> Outcome {
             "issues": operation.issues,
         }))?;
     } else {
-        session.output.line(format_args!("backup {} of {} is deleted and read back as gone", backup.id, backup.workspace))?;
+        session.output.line(format_args!(
+            "backup {} of {} is deleted and read back as gone",
+            backup.id, backup.workspace
+        ))?;
     }
     Ok(driven.exit())
 }

@@ -31,7 +31,9 @@ pub(super) async fn run(session: &Session, args: &DiffArgs) -> Outcome {
             counts[index] += 1;
             let path = difference.path.to_string_lossy();
             let printed = match &mut document {
-                Some(document) => document.push(&json!({ "component": component, "path": path, "change": word })),
+                Some(document) => {
+                    document.push(&json!({ "component": component, "path": path, "change": word }))
+                }
                 None => output.line(format_args!("{sign}  {path}")),
             };
             failed = printed.err();

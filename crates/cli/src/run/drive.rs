@@ -1,7 +1,9 @@
 //! Submitting an operation and following it to its end, with progress and with an orderly way to be interrupted.
 
 use futures::future::FutureExt;
-use stillpoint_core::{LocalOrchestrator, OperationId, OperationState, OperationStatus, Orchestrator, Request};
+use stillpoint_core::{
+    LocalOrchestrator, OperationId, OperationState, OperationStatus, Orchestrator, Request,
+};
 use tokio::sync::watch;
 
 use crate::exit::{Exit, Failure};

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use stillpoint_core::{CatalogExt, Entry, Error, ErrorKind, OpContext, Provider, Result, SnapshotRef, Timestamp};
+use stillpoint_core::{
+    CatalogExt, Entry, Error, ErrorKind, OpContext, Provider, Result, SnapshotRef, Timestamp,
+};
 
 use crate::args::FilesArgs;
 use crate::exit::{Exit, Failure, Outcome};
@@ -117,8 +119,10 @@ impl Sink<'_> {
                 link_target: entry.link_target.as_deref(),
             }),
             Self::Text(output) => {
-                let modified = entry.modified_at.map(|time| time.to_string()).unwrap_or_else(|| "-".to_owned());
-                let target = entry.link_target.as_deref().map(|target| format!(" -> {target}")).unwrap_or_default();
+                let modified =
+                    entry.modified_at.map(|time| time.to_string()).unwrap_or_else(|| "-".to_owned());
+                let target =
+                    entry.link_target.as_deref().map(|target| format!(" -> {target}")).unwrap_or_default();
                 output.line(format_args!(
                     "{}  {:>12}  {modified:>24}  {}{target}",
                     mode(&entry.kind, entry.mode),
@@ -142,7 +146,8 @@ fn mode(kind: &str, mode: u32) -> String {
         _ => '-',
     };
     let mut text = String::from(kind);
-    for (shift, special, set, unset) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')] {
+    for (shift, special, set, unset) in [(6, 0o4000, 's', 'S'), (3, 0o2000, 's', 'S'), (0, 0o1000, 't', 'T')]
+    {
         let bits = mode >> shift;
         text.push(if bits & 4 != 0 { 'r' } else { '-' });
         text.push(if bits & 2 != 0 { 'w' } else { '-' });

@@ -12,7 +12,8 @@ pub(super) async fn run(session: &Session, args: &OperationsArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let mut query = if args.all { OperationQuery::all() } else { OperationQuery::unfinished() };
     let output = &session.output;
-    let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "operations")).transpose()?;
+    let mut document =
+        output.is_json().then(|| ListDocument::begin(output, &[], "operations")).transpose()?;
     let mut count = 0;
     loop {
         let page = catalog.operations(&query).await?;

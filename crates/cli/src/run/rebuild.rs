@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use stillpoint_core::{BackupId, BackupQuery, BackupRecord, Catalog, OpContext, Provider, Result, WorkspaceRecord};
+use stillpoint_core::{
+    BackupId, BackupQuery, BackupRecord, Catalog, OpContext, Provider, Result, WorkspaceRecord,
+};
 
 use crate::exit::{Exit, Outcome};
 use crate::session::Session;
@@ -32,12 +34,16 @@ pub(super) async fn run(session: &Session) -> Outcome {
         session.output.document(&report)?;
     } else {
         let (added, same) = (report.added.len(), report.same);
-        session.output.line(format_args!("{added} backups added to the catalog, {same} were there already"))?;
+        session
+            .output
+            .line(format_args!("{added} backups added to the catalog, {same} were there already"))?;
         for id in &report.differing {
             session.output.line(format_args!("{id}: the catalog and the store describe it differently"))?;
         }
         for id in &report.missing_in_store {
-            session.output.line(format_args!("{id}: the catalog knows it but the store has no record of it"))?;
+            session
+                .output
+                .line(format_args!("{id}: the catalog knows it but the store has no record of it"))?;
         }
     }
     Ok(if agree { Exit::Done } else { Exit::Partial })
@@ -60,7 +66,8 @@ async fn rebuild(catalog: &dyn Catalog, records: &[BackupRecord]) -> Result<Repo
     let mut query = BackupQuery::all();
     loop {
         let page = catalog.backups(&query).await?;
-        let missing = page.items.into_iter().map(|stored| stored.backup.id).filter(|id| !in_store.contains(id));
+        let missing =
+            page.items.into_iter().map(|stored| stored.backup.id).filter(|id| !in_store.contains(id));
         report.missing_in_store.extend(missing);
         match page.next {
             Some(next) => query.after = Some(next),
@@ -76,7 +83,9 @@ async fn remember_workspace(catalog: &dyn Catalog, record: &BackupRecord) -> Res
         return Ok(());
     }
     let components = record.components.iter().map(|component| component.component.clone()).collect();
-    catalog.put_workspace(&WorkspaceRecord::new(record.definition.clone(), components, record.created_at)).await
+    catalog
+        .put_workspace(&WorkspaceRecord::new(record.definition.clone(), components, record.created_at))
+        .await
 }
 
 #[cfg(test)]

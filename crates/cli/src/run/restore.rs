@@ -47,11 +47,16 @@ pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<Dri
 fn request(session: &Session, args: &RestoreArgs, backup: &BackupRecord) -> Result<RestoreRequest> {
     let Some(into) = &args.into else {
         let name = args.target_workspace.as_deref().unwrap_or_default();
-        let message = format!("workspace {name:?} cannot be made: no provider for managed workspaces is configured yet");
+        let message = format!(
+            "workspace {name:?} cannot be made: no provider for managed workspaces is configured yet"
+        );
         return Err(Error::new(ErrorKind::Unsupported, message));
     };
     let target = target(into)?;
-    let settings = Settings::from([("path".to_owned(), target.as_str().into())]);
+    let mut settings = Settings::from([("path".to_owned(), target.as_str().into())]);
+    for name in ["privileged", "special_files"] {
+        settings.insert(name.to_owned(), args.privileged.into());
+    }
     let target = WorkspaceId::new(target)?;
     let id = session.new_operation();
     let mut request = RestoreRequest::new(id, backup.id.clone(), target, engine::PROVISIONER, settings);
@@ -121,7 +126,12 @@ async fn plan(session: &Session, request: RestoreRequest, backup: BackupRecord) 
 
 fn plan_lines(restore: &RestoreRequest, backup: &BackupRecord, findings: &[Finding]) -> Vec<String> {
     let mut lines = vec![format!("plan of a restore of {} into {}", backup.id, restore.target)];
-    lines.push(format!("  {} of workspace {}, as of {}", Bytes(backup.size_bytes), backup.workspace, backup.created_at));
+    lines.push(format!(
+        "  {} of workspace {}, as of {}",
+        Bytes(backup.size_bytes),
+        backup.workspace,
+        backup.created_at
+    ));
     lines.extend(restore.include.iter().map(|path| format!("  only {path}")));
     lines.extend(findings.iter().map(|f| format!("  {:?} {}: {}", f.severity, f.check, f.message)));
     lines

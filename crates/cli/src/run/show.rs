@@ -26,9 +26,17 @@ fn text(output: &Output, backup: &BackupRecord) -> stillpoint_core::Result<()> {
     }
     output.line(format_args!("workspace    {}", backup.workspace))?;
     output.line(format_args!("state        {}, {:?}", backup.state.as_str(), backup.consistency))?;
-    output.line(format_args!("created      {} by {}", backup.created_at, backup.creator.as_deref().unwrap_or("unknown")))?;
+    output.line(format_args!(
+        "created      {} by {}",
+        backup.created_at,
+        backup.creator.as_deref().unwrap_or("unknown")
+    ))?;
     output.line(format_args!("took         {}", Span(backup.finished_at.since(backup.created_at))))?;
-    output.line(format_args!("size         {}, {} added", Bytes(backup.size_bytes), Bytes(backup.added_bytes)))?;
+    output.line(format_args!(
+        "size         {}, {} added",
+        Bytes(backup.size_bytes),
+        Bytes(backup.added_bytes)
+    ))?;
     if let Some(parent) = &backup.parent {
         output.line(format_args!("builds on    {parent}"))?;
     }
@@ -37,7 +45,11 @@ fn text(output: &Output, backup: &BackupRecord) -> stillpoint_core::Result<()> {
     }
     for record in &backup.components {
         let component = &record.component;
-        let snapshot = record.snapshot.as_ref().map(|snapshot| format!("  snapshot {}", snapshot.id)).unwrap_or_default();
+        let snapshot = record
+            .snapshot
+            .as_ref()
+            .map(|snapshot| format!("  snapshot {}", snapshot.id))
+            .unwrap_or_default();
         let reason = excluded_reason(component).map(|reason| format!("  ({reason})")).unwrap_or_default();
         output.line(format_args!(
             "component    {}  {}  {}  {:?}{snapshot}{reason}",

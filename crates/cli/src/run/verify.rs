@@ -24,7 +24,10 @@ pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
     for component in &backup.components {
         let Some(reference) = &component.snapshot else { continue };
         if reference.provider != *provider.id() {
-            session.output.note(format_args!("{} is kept by {}, which is not configured", reference.id, reference.provider));
+            session.output.note(format_args!(
+                "{} is kept by {}, which is not configured",
+                reference.id, reference.provider
+            ));
             continue;
         }
         let verified = async { provider.open(&cx, reference).await?.verify(&cx, wanted).await };
@@ -37,7 +40,8 @@ pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
         snapshots += 1;
     }
     if session.output.is_json() {
-        let document = json!({ "backup_id": backup.id, "depth": depth, "snapshots": snapshots, "problems": problems });
+        let document =
+            json!({ "backup_id": backup.id, "depth": depth, "snapshots": snapshots, "problems": problems });
         session.output.document(&document)?;
     } else {
         for problem in &problems {
@@ -46,7 +50,9 @@ pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
         let verdict = if problems.is_empty() { "is good" } else { "is damaged" };
         let depth = serde_json::to_value(depth).ok().and_then(|word| word.as_str().map(str::to_owned));
         let depth = depth.unwrap_or_default();
-        session.output.line(format_args!("backup {} {verdict}: {snapshots} snapshots verified ({depth})", backup.id))?;
+        session
+            .output
+            .line(format_args!("backup {} {verdict}: {snapshots} snapshots verified ({depth})", backup.id))?;
     }
     Ok(if problems.is_empty() { Exit::Done } else { Exit::Failed })
 }

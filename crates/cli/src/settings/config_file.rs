@@ -53,10 +53,13 @@ impl ConfigFile {
         let text = std::fs::read_to_string(path).map_err(|error| {
             refused(format!("the configuration {} cannot be read", path.display())).with_source(error)
         })?;
-        let config: Self = toml::from_str(&text)
-            .map_err(|error| refused(format!("the configuration {} is not usable: {error}", path.display())))?;
+        let config: Self = toml::from_str(&text).map_err(|error| {
+            refused(format!("the configuration {} is not usable: {error}", path.display()))
+        })?;
         for workspace in &config.workspaces {
-            workspace.check().map_err(|message| refused(format!("workspace {:?}: {message}", workspace.id)))?;
+            workspace
+                .check()
+                .map_err(|message| refused(format!("workspace {:?}: {message}", workspace.id)))?;
         }
         Ok(config)
     }

@@ -46,7 +46,9 @@ impl PasswordSource {
     pub(super) fn find(global: &GlobalArgs, config: &ConfigFile, data_dir: &DataDir) -> Self {
         let file = global.password_file.clone().map(Self::File);
         let command = || global.password_command.clone().map(Self::Command);
-        let value = || variable("STILLPOINT_PASSWORD").map(|value| Self::Variable(value.to_string_lossy().into_owned()));
+        let value = || {
+            variable("STILLPOINT_PASSWORD").map(|value| Self::Variable(value.to_string_lossy().into_owned()))
+        };
         let value_file = || variable("STILLPOINT_PASSWORD_FILE").map(|path| Self::File(path.into()));
         let configured = || config.password_file.clone().map(Self::File);
         let configured_command = || config.password_command.clone().map(Self::Command);

@@ -265,7 +265,11 @@ mod tests {
             let (left, right) = (tree(), tree());
             change(right.path());
             let found = compare(left.path(), right.path()).unwrap();
-            assert!(found.differences.iter().any(|text| text.contains(word)), "{word}: {:?}", found.differences);
+            assert!(
+                found.differences.iter().any(|text| text.contains(word)),
+                "{word}: {:?}",
+                found.differences
+            );
         }
     }
 }

@@ -15,8 +15,8 @@ use stillpoint_core::SeededEntropy;
 
 const PROJECTS: [&str; 4] = ["churn-model", "vision-lab", "weekly-report", "ingest"];
 const WORDS: [&str; 16] = [
-    "batch", "layer", "import", "return", "train", "split", "metric", "column", "self", "loss", "frame", "value",
-    "index", "weights", "def", "yield",
+    "batch", "layer", "import", "return", "train", "split", "metric", "column", "self", "loss", "frame",
+    "value", "index", "weights", "def", "yield",
 ];
 
 /// Makes a workspace in `root`, which is created.
@@ -96,14 +96,26 @@ impl Maker {
         let project = PROJECTS[usize::try_from(number).unwrap_or(0) % PROJECTS.len()];
         let pack = number / 40;
         let (path, content) = match self.below(100) {
-            0..45 => (format!("{project}/src/pkg{pack}/module_{number}.py"), self.text(self.length(300, 9_000))),
+            0..45 => {
+                (format!("{project}/src/pkg{pack}/module_{number}.py"), self.text(self.length(300, 9_000)))
+            }
             45..65 => {
                 let name = self.random.next_u64();
-                (format!("{project}/.git/objects/{:02x}/{name:016x}", name & 0xff), self.noise(self.length(150, 3_000)))
+                (
+                    format!("{project}/.git/objects/{:02x}/{name:016x}", name & 0xff),
+                    self.noise(self.length(150, 3_000)),
+                )
             }
-            65..80 => (format!("data/{project}/part-{number:05}.csv"), self.table(self.length(8_000, 80_000))),
-            80..90 => (format!("{project}/images/{pack}/img_{number}.jpg"), self.noise(self.length(15_000, 90_000))),
-            90..99 => (format!("{project}/notebooks/analysis-{number}.ipynb"), self.text(self.length(4_000, 50_000))),
+            65..80 => {
+                (format!("data/{project}/part-{number:05}.csv"), self.table(self.length(8_000, 80_000)))
+            }
+            80..90 => {
+                (format!("{project}/images/{pack}/img_{number}.jpg"), self.noise(self.length(15_000, 90_000)))
+            }
+            90..99 => (
+                format!("{project}/notebooks/analysis-{number}.ipynb"),
+                self.text(self.length(4_000, 50_000)),
+            ),
             _ => (format!("{project}/logs/run-{number}.log"), Vec::new()),
         };
         let path = root.join(path);
@@ -136,18 +148,24 @@ impl Maker {
         let holes = File::create(odd.join("disk.img"))?;
         holes.set_len(16 << 20)?;
         holes.write_all_at(b"superblock", 1024)?;
-        for name in [&b"caf\xe9.txt"[..], b"two\nlines", b"-rf", "f\u{fc}r sp\u{e4}ter \u{1f4be}".as_bytes()] {
+        for name in [&b"caf\xe9.txt"[..], b"two\nlines", b"-rf", "f\u{fc}r sp\u{e4}ter \u{1f4be}".as_bytes()]
+        {
             fs::write(odd.join(OsStr::from_bytes(name)), name)?;
         }
         fs::write(odd.join("secret.key"), self.noise(64))?;
         fs::set_permissions(odd.join("secret.key"), fs::Permissions::from_mode(0o400))?;
         fs::write(odd.join("tagged.txt"), "carries an attribute")?;
-        match rustix::fs::lsetxattr(odd.join("tagged.txt"), "user.origin", b"demo\0binary", XattrFlags::empty()) {
+        match rustix::fs::lsetxattr(
+            odd.join("tagged.txt"),
+            "user.origin",
+            b"demo\0binary",
+            XattrFlags::empty(),
+        ) {
             Ok(()) | Err(Errno::NOTSUP) => {}
             Err(error) => return Err(error.into()),
         }
         rustix::fs::mkfifoat(CWD, odd.join("queue"), Mode::from_raw_mode(0o640))?;
-        fs::set_permissions(odd.join("outputs"), fs::Permissions::from_mode(0o2770))
+        fs::set_permissions(odd.join("outputs"), fs::Permissions::from_mode(0o770))
     }
 
     /// Gives some files times in the past, to the nanosecond.
@@ -176,7 +194,14 @@ impl Maker {
         let mut text = b"id,day,amount,city\n".to_vec();
         while text.len() < length {
             let draw = self.random.next_u64();
-            let line = format!("{},{},{}.{:02},city-{}\n", draw >> 40, draw % 365, draw % 9_973, draw % 100, draw % 57);
+            let line = format!(
+                "{},{},{}.{:02},city-{}\n",
+                draw >> 40,
+                draw % 365,
+                draw % 9_973,
+                draw % 100,
+                draw % 57
+            );
             text.extend_from_slice(line.as_bytes());
         }
         text.truncate(length);

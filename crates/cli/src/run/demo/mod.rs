@@ -32,7 +32,10 @@ pub(super) async fn run(output: &Output, args: &DemoArgs) -> Outcome {
     let place = tempfile::Builder::new().prefix("stillpoint-demo-").tempdir().map_err(|error| {
         Error::new(ErrorKind::PermissionDenied, "no temporary directory can be made").with_source(error)
     })?;
-    let session = Session::new(Settings::contained(&place.path().join("data")), Output::new(output.is_json()));
+    let session = Session::new(
+        Settings::contained(&place.path().join("data")),
+        Output::new(output.is_json()).without_steps(),
+    );
     let outcome = Demo { session, root: place.path().to_path_buf(), steps: Vec::new() }.run(args).await;
     if args.keep {
         output.note(format_args!("kept: {}", place.keep().display()));
@@ -87,7 +90,12 @@ impl Demo {
         self.say(7, "compared byte for byte, with all metadata", &comparison(&found))?;
 
         let sound = self.check().await?;
-        self.conclude([("the incremental backup is small", small), ("the restore is whole", whole)], &found, sound).await
+        self.conclude(
+            [("the incremental backup is small", small), ("the restore is whole", whole)],
+            &found,
+            sound,
+        )
+        .await
     }
 
     /// Makes the key, so that no advice about a key that is about to vanish is given.
@@ -111,8 +119,14 @@ impl Demo {
         match driven.status.backup {
             Some(backup) if exit == Exit::Done => Ok(backup),
             _ => {
-                let issues = driven.status.operation.issues.iter().map(|issue| format!("{}: {}", issue.item, issue.message));
-                let message = format!("the backup is not complete: {}", issues.collect::<Vec<_>>().join("; "));
+                let issues = driven
+                    .status
+                    .operation
+                    .issues
+                    .iter()
+                    .map(|issue| format!("{}: {}", issue.item, issue.message));
+                let message =
+                    format!("the backup is not complete: {}", issues.collect::<Vec<_>>().join("; "));
                 Err(Error::new(ErrorKind::Unexpected, message).into())
             }
         }
@@ -126,7 +140,8 @@ impl Demo {
 
     async fn check(&self) -> Result<bool, Failure> {
         let repository = self.session.repository().await?;
-        let report = repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.map_err(engine::error)?;
+        let report =
+            repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.map_err(engine::error)?;
         let detail = format!("{} packs, {} read and decrypted", report.packs, Bytes(report.bytes_read));
         self.say(8, "the repository was checked", &detail)?;
         Ok(report.is_sound())
@@ -135,9 +150,13 @@ impl Demo {
     /// Prints the catalog and the verdict.
     async fn conclude(self, claims: [(&str, bool); 2], found: &Comparison, sound: bool) -> Outcome {
         let catalog = self.session.catalog().await?;
-        let backups: Vec<_> = catalog.backups(&BackupQuery::all()).await?.items.into_iter().map(|s| s.backup).collect();
+        let backups: Vec<_> =
+            catalog.backups(&BackupQuery::all()).await?.items.into_iter().map(|s| s.backup).collect();
         let mut claims = claims.to_vec();
-        claims.extend([("the restored workspace is equal", found.is_equal()), ("the repository is sound", sound)]);
+        claims.extend([
+            ("the restored workspace is equal", found.is_equal()),
+            ("the repository is sound", sound),
+        ]);
         claims.push(("the catalog lists both backups", backups.len() == 2));
         let held = claims.iter().all(|(_, holds)| *holds);
         let output = &self.session.output;
@@ -221,7 +240,8 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
 ) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    let done = done.map_err(|error| Error::new(ErrorKind::Unexpected, "a task ended early").with_source(error))?;
+    let done =
+        done.map_err(|error| Error::new(ErrorKind::Unexpected, "a task ended early").with_source(error))?;
     done.map_err(|error| failed("the demonstration's files cannot be used", error))
 }
 

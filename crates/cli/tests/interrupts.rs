@@ -1,0 +1,153 @@
+//! Interrupts, requests to stop, busy workspaces, and operations whose process is gone.
+
+mod common;
+
+use std::ffi::OsStr;
+use std::process::Child;
+use std::time::Duration;
+
+use common::{Place, Run, send};
+use rustix::process::Signal;
+use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::s3::Server;
+
+/// A place whose store answers each request so late that a backup is still under way when a test acts on it.
+fn slow_place(seed: u64) -> (Place, Server) {
+    let server = Server::start().unwrap();
+    let mut place = Place::with_tree(seed);
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    place.flag("--store", server.url("slow"));
+    (place, server)
+}
+
+/// Starts a backup, and returns when it is under way and its store has stopped answering.
+fn backup_under_way(place: &Place, server: &Server) -> (Child, String) {
+    server.set_latency(Duration::from_millis(400));
+    let child = place.start([OsStr::new("backup"), place.source().as_os_str()]);
+    let operation = place.operation_under_way();
+    server.set_latency(Duration::from_secs(3));
+    (child, operation)
+}
+
+fn end_of(child: Child) -> Run {
+    Run::of(&child.wait_with_output().unwrap())
+}
+
+fn state_of(place: &Place, operation: &str) -> String {
+    let all = place.json(["operations", "--all"]);
+    let operations = all["operations"].as_array().unwrap().clone();
+    let found = operations.iter().find(|found| found["id"].as_str() == Some(operation)).unwrap().clone();
+    found["state"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn the_first_interrupt_stops_in_order_and_the_next_run_starts_afresh() {
+    let (place, server) = slow_place(41);
+    let (child, operation) = backup_under_way(&place, &server);
+    send(&child, Signal::INT);
+    let run = end_of(child);
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(run.stderr.contains("orderly"), "{run:?}");
+    assert_eq!(state_of(&place, &operation), "cancelled");
+    server.set_latency(Duration::ZERO);
+    place.back_up();
+}
+
+#[test]
+fn the_second_interrupt_ends_at_once_and_leaves_an_operation_to_resume() {
+    let (place, server) = slow_place(42);
+    let (child, operation) = backup_under_way(&place, &server);
+    server.set_latency(Duration::from_secs(60));
+    send(&child, Signal::TERM);
+    std::thread::sleep(Duration::from_millis(300));
+    send(&child, Signal::INT);
+    let run = end_of(child);
+    assert_eq!(run.code, Some(130), "{run:?}");
+    server.set_latency(Duration::ZERO);
+    let resumed = place.json(["resume"]);
+    let operations = resumed["operations"].as_array().unwrap();
+    assert_eq!(operations.len(), 1, "{resumed}");
+    // It had been asked to stop before it was cut short, and that is how it ends.
+    assert_eq!(
+        (operations[0]["id"].as_str(), operations[0]["state"].as_str()),
+        (Some(&*operation), Some("cancelled"))
+    );
+}
+
+#[test]
+fn a_busy_workspace_is_exit_eleven_and_says_who_runs_it_since_when() {
+    let (place, server) = slow_place(43);
+    let (child, operation) = backup_under_way(&place, &server);
+    let second = place.run([OsStr::new("backup"), place.source().as_os_str()]);
+    second.assert_refused(11, &["run by", "since", &operation, &format!("pid {}", child.id())]);
+    let listed = place.json(["operations"]);
+    assert!(listed["operations"][0]["holder"].as_str().unwrap().contains(&child.id().to_string()));
+    server.set_latency(Duration::ZERO);
+    let run = end_of(child);
+    assert_eq!(run.code, Some(0), "{run:?}");
+}
+
+#[test]
+fn another_process_can_cancel_and_both_say_so() {
+    let (place, server) = slow_place(44);
+    let (child, operation) = backup_under_way(&place, &server);
+    let cancel = place.json(["cancel", &operation[..10]]);
+    assert_eq!(cancel["operations"][0]["state"].as_str(), Some("cancelled"));
+    let run = end_of(child);
+    assert_eq!(run.code, Some(5), "{run:?}");
+    place.run(["cancel", &operation]).assert_refused(1, &["ended already", "cancelled"]);
+}
+
+#[test]
+fn an_interrupted_operation_is_cancelled_by_taking_it_over() {
+    let (place, server) = slow_place(45);
+    let (mut child, operation) = backup_under_way(&place, &server);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let listed = place.json(["operations"]);
+    assert!(listed["operations"][0]["holder"].is_null(), "{listed}");
+    server.set_latency(Duration::ZERO);
+    let cancel = place.run(["cancel", &operation]);
+    assert_eq!(cancel.code, Some(0), "{cancel:?}");
+    assert_eq!(state_of(&place, &operation), "cancelled");
+}
+
+#[test]
+fn a_killed_backup_is_resumed_under_its_own_id_and_watched_to_its_end() {
+    let (place, server) = slow_place(46);
+    let (mut child, operation) = backup_under_way(&place, &server);
+    child.kill().unwrap();
+    child.wait().unwrap();
+    server.set_latency(Duration::ZERO);
+    let resumed = place.json(["resume", &operation[..12]]);
+    assert_eq!(resumed["operations"][0]["id"].as_str(), Some(&*operation));
+    assert_eq!(resumed["operations"][0]["state"].as_str(), Some("completed"));
+    let watched = place.run(["watch", &operation]);
+    assert_eq!(watched.code, Some(0), "{watched:?}");
+    let target = place.path("restored");
+    place.json([
+        OsStr::new("restore"),
+        OsStr::new("latest"),
+        OsStr::new("--privileged"),
+        OsStr::new("--into"),
+        target.as_os_str(),
+    ]);
+    assert_same(&place.source(), &target);
+}
+
+#[test]
+fn a_deadline_that_passes_is_exit_four_and_the_next_run_goes_on() {
+    let (place, server) = slow_place(47);
+    server.set_latency(Duration::from_millis(400));
+    let run = place.run([
+        OsStr::new("backup"),
+        OsStr::new("--timeout"),
+        OsStr::new("1s"),
+        place.source().as_os_str(),
+    ]);
+    run.assert_refused(4, &["deadline"]);
+    server.set_latency(Duration::ZERO);
+    place.back_up();
+}

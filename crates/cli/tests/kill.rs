@@ -1,0 +1,177 @@
+//! `kill -9` at any moment of a backup or a restore, then the same command again: it finishes, nothing acknowledged
+//! is lost, no operation leaves a second entry, and no half-written file stands under a final name.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use common::{Place, Run};
+use stillpoint_core::{Entropy, SeededEntropy};
+use stillpoint_testkit::compare::{Aspect, assert_same, compare};
+use stillpoint_testkit::process::{KillAt, kill_at};
+use stillpoint_testkit::tree::{Edits, TreeSpec};
+
+/// Kills per test; the two tests together make more than a hundred.
+const KILLS: u64 = 60;
+
+/// Random moments of a run whose uninterrupted length was measured.
+struct Moments {
+    random: SeededEntropy,
+    length_millis: u64,
+}
+
+impl Moments {
+    fn next(&self) -> KillAt {
+        let mut byte = [0; 4];
+        self.random.fill(&mut byte);
+        KillAt::Delay(Duration::from_millis(u64::from(u32::from_le_bytes(byte)) % self.length_millis.max(1)))
+    }
+}
+
+fn length_of(run: impl FnOnce()) -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "a kill must fall inside the real length of a real run")]
+    let start = std::time::Instant::now();
+    run();
+    u64::try_from(start.elapsed().as_millis()).unwrap()
+}
+
+/// Runs the command, killed at random moments, until one run ends by itself; answers that run and the kills.
+fn until_done<'a>(place: &Place, line: &[&'a OsStr], moments: &Moments) -> (Run, u64) {
+    let mut kills = 0;
+    loop {
+        // After a few kills in a row the command gets its time, so that each round ends.
+        let moment = if kills % 5 == 4 { KillAt::Delay(Duration::from_secs(120)) } else { moments.next() };
+        let ended = kill_at(&mut place.command(line.iter().copied()), &moment).unwrap();
+        if !ended.killed {
+            let (stdout, stderr) = (String::new(), ended.lines.join("\n"));
+            return (Run { code: ended.status.code(), stdout, stderr }, kills);
+        }
+        kills += 1;
+    }
+}
+
+fn backups(place: &Place) -> Vec<(String, String)> {
+    let list = place.json(["list"]);
+    let text = |backup: &serde_json::Value, key: &str| backup[key].as_str().unwrap().to_owned();
+    list["backups"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|backup| (text(backup, "id"), text(backup, "state")))
+        .collect()
+}
+
+/// Every backup is a whole one with exactly one snapshot in the repository, and nothing else is there.
+fn assert_one_snapshot_each(place: &Place) {
+    let listed = backups(place);
+    assert!(listed.iter().all(|(_, state)| state == "completed"), "{listed:?}");
+    let snapshots: BTreeSet<String> = listed
+        .iter()
+        .map(|(id, _)| place.json(["show", id])["components"][0]["snapshot_id"].as_str().unwrap().to_owned())
+        .collect();
+    let stored: BTreeSet<String> = place
+        .stored("snapshots")
+        .iter()
+        .map(|path| path.file_name().unwrap().to_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(snapshots.len(), listed.len(), "each backup has a snapshot of its own");
+    assert_eq!(snapshots, stored, "the repository holds these snapshots and no other");
+    assert_eq!(
+        place.json(["operations"])["operations"].as_array().unwrap().len(),
+        0,
+        "nothing is left to do"
+    );
+}
+
+#[test]
+fn killed_backups_finish_and_leave_one_snapshot_each() {
+    let place = Place::new();
+    TreeSpec::sized(60, 300, 6_000_000).generate(&place.source()).unwrap();
+    let source = place.source();
+    let line = [OsStr::new("backup"), source.as_os_str()];
+    let first = length_of(|| {
+        place.back_up();
+    });
+    let moments = Moments { random: SeededEntropy::new(60), length_millis: first + first / 4 };
+    let mut acknowledged: BTreeSet<String> = backups(&place).into_iter().map(|(id, _)| id).collect();
+    let mut kills = 0;
+    for round in 0.. {
+        Edits::few(round).apply(&source).unwrap();
+        let (run, killed) = until_done(&place, &line, &moments);
+        assert_eq!(run.code, Some(0), "round {round}: {run:?}");
+        kills += killed;
+        let now: BTreeSet<String> = backups(&place).into_iter().map(|(id, _)| id).collect();
+        assert!(now.is_superset(&acknowledged), "round {round}: an acknowledged backup is gone");
+        assert!(now.len() > acknowledged.len(), "round {round}: the finished backup is not listed");
+        acknowledged = now;
+        if kills >= KILLS {
+            break;
+        }
+    }
+    assert_one_snapshot_each(&place);
+    let check = place.json(["check", "--read-data"]);
+    assert!(check["problems"].as_array().unwrap().is_empty(), "{check}");
+    let target = place.path("restored");
+    // The last edit came before the last backup, so the newest backup is the source as it stands.
+    place.json([
+        OsStr::new("restore"),
+        OsStr::new("latest"),
+        OsStr::new("--privileged"),
+        OsStr::new("--into"),
+        target.as_os_str(),
+    ]);
+    assert_same(&source, &target);
+}
+
+/// Whatever a killed restore left under a final name is whole.
+fn assert_no_half_file(source: &Path, target: &Path) {
+    if !target.exists() {
+        return;
+    }
+    let half = |aspect| matches!(aspect, Aspect::Content | Aspect::Size | Aspect::Kind);
+    let differences = compare(source, target).unwrap();
+    let wrong: Vec<_> = differences.iter().filter(|found| half(found.aspect)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
+fn killed_restores_finish_equal_and_never_show_half_a_file() {
+    let place = Place::new();
+    TreeSpec::sized(61, 300, 6_000_000).generate(&place.source()).unwrap();
+    let source = place.source();
+    place.back_up();
+    let target = place.path("restored");
+    let words = ["restore", "latest", "--privileged", "--into"].map(OsStr::new);
+    let line: Vec<&OsStr> = words.into_iter().chain([target.as_os_str()]).collect();
+    let first = length_of(|| assert_eq!(place.run(&line).code, Some(0)));
+    fs::remove_dir_all(&target).unwrap();
+    let moments = Moments { random: SeededEntropy::new(61), length_millis: first + first / 4 };
+    let mut kills = 0;
+    while kills < KILLS {
+        let mut in_a_row = 0;
+        loop {
+            let moment = if in_a_row == 4 { KillAt::Delay(Duration::from_secs(120)) } else { moments.next() };
+            let ended = kill_at(&mut place.command(&line), &moment).unwrap();
+            if !ended.killed {
+                assert_eq!(ended.status.code(), Some(0), "{:?}", ended.lines);
+                break;
+            }
+            (kills, in_a_row) = (kills + 1, in_a_row + 1);
+            assert_no_half_file(&source, &target);
+        }
+        assert_same(&source, &target);
+        let leftovers = |name: &OsStr| name.to_string_lossy().contains("stillpoint");
+        let odd: Vec<_> = fs::read_dir(&target)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .filter(|n| leftovers(n))
+            .collect();
+        assert!(odd.is_empty(), "{odd:?}");
+        fs::remove_dir_all(&target).unwrap();
+    }
+    assert_one_snapshot_each(&place);
+}
