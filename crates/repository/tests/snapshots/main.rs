@@ -5,6 +5,7 @@
 mod backup;
 mod browse;
 mod interrupted;
+mod remote;
 mod restic;
 mod restore;
 mod support;

@@ -1,0 +1,53 @@
+//! Backup and restore through an S3 server, and what they cost there.
+
+use std::sync::Arc;
+
+use stillpoint_repository::{
+    BackupOptions, BackupSource, Cancellation, Credentials, NoProgress, Origin, Repository, RestoreOptions,
+    Store, StoreSettings,
+};
+use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::s3::{Fault, FaultRule, Server};
+use stillpoint_testkit::tree::TreeSpec;
+
+use crate::support::PASSWORD;
+
+/// The server brings its own runtime, which must not start on a thread of the test's.
+fn start_server() -> Server {
+    std::thread::spawn(Server::start).join().unwrap().unwrap()
+}
+
+async fn open(server: &Server) -> Repository {
+    let store = Store::from_url(&server.url("repo"), &StoreSettings::new(server.env())).unwrap();
+    let credentials = Credentials::machine_key(PASSWORD.to_owned()).unwrap();
+    Repository::open_or_init(store, &credentials, Origin::detect()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_follow_the_packs_and_not_the_files() {
+    let server = start_server();
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (folder.path().join("source"), folder.path().join("target"));
+    let made = TreeSpec::sized(41, 600, 4_000_000).plain().generate(&source).unwrap();
+    let (named, cancellation) = (BackupSource::new(&source), Cancellation::new());
+    let repository = open(&server).await;
+    let mut counts = Vec::new();
+    for _ in 0..2 {
+        server.reset_requests();
+        let run = repository.backup(&named, BackupOptions::default(), Arc::new(NoProgress), &cancellation);
+        let summary = run.await.unwrap();
+        counts.push(server.requests().total());
+        assert_eq!(summary.files_new + summary.files_unmodified, made.files as u64);
+    }
+    assert!(counts[0] < 30 && counts[1] < 30, "{counts:?} requests for {} files", made.files);
+
+    let fresh = open(&server).await;
+    server.inject(FaultRule::new(Fault::InternalError).method("GET").every(4));
+    let newest = fresh.snapshots().await.unwrap().readable.pop().unwrap();
+    let options = RestoreOptions::new("op");
+    let summary =
+        fresh.restore(&newest.id, &target, options, Arc::new(NoProgress), &cancellation).await.unwrap();
+    assert!(summary.issues.is_empty(), "{:?}", summary.issues);
+    assert!(server.requests().faults > 0);
+    assert_same(&source, &target);
+}
