@@ -1,15 +1,9 @@
-//! Faithful capture and safe restoration of local directory trees.
+#![doc = include_str!("../README.md")]
 //!
-//! This crate knows files and nothing else: no repository, no network, no workspace. It has two halves.
-//!
-//! - **Capture** ([`Source`], [`Directory`], [`OpenFile`], [`Selection`]) lists and reads a tree through file
-//!   descriptors only. No symbolic link is ever followed below the root, a file that changes while it is read is
-//!   noticed, and everything a rule leaves out is counted.
-//! - **Extract** ([`Extractor`], [`FileWriter`]) writes a tree below one target directory. Input is treated as
-//!   hostile: every name is validated, every parent is opened beneath the target without following links, a file
-//!   gets its final name only when it is complete, and a run that was killed is completed by the next one.
-//!
-//! Linux only: the guarantees rest on `openat2`, `statx`, `renameat2` and `/proc/self/fd`.
+//! # Where to look
+//! - [`Source`], [`Directory`], [`OpenFile`], [`Selection`]: capture.
+//! - [`Extractor`], [`FileWriter`]: extract.
+//! - [`run_jobs`]: the pool of workers that walks trees.
 
 mod attributes;
 mod beneath;
