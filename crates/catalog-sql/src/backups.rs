@@ -26,8 +26,12 @@ pub(crate) async fn list(database: &Database, query: &BackupQuery) -> Result<Pag
     Ok(cut(items, query.limit, |stored| (stored.backup.created_at, stored.backup.id.as_str())))
 }
 
+/// The inner query sorts keys alone, so that no more records are read than the page holds.
 fn select(query: &BackupQuery) -> Result<QueryBuilder<Sqlite>> {
-    let mut sql = QueryBuilder::new("SELECT record, revision FROM backups WHERE TRUE");
+    let mut sql = QueryBuilder::new(
+        "SELECT record, revision FROM backups
+         WHERE id IN (SELECT id FROM backups WHERE TRUE",
+    );
     if let Some(workspace) = &query.workspace {
         sql.push(" AND workspace = ").push_bind(workspace.as_str());
     }
@@ -57,6 +61,7 @@ fn select(query: &BackupQuery) -> Result<QueryBuilder<Sqlite>> {
             .push(")");
     }
     sql.push(" ORDER BY created_ms DESC, id DESC LIMIT ").push_bind(rows_wanted(query.limit));
+    sql.push(") ORDER BY created_ms DESC, id DESC");
     Ok(sql)
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, Transaction};
 use stillpoint_core::{Clock, Error, ErrorKind, Result, Timestamp};
 
 use crate::error::{fault, is_busy, unopened, unsettled};
@@ -50,6 +50,7 @@ impl Database {
                 .idle_timeout(None)
                 .max_lifetime(None)
                 .test_before_acquire(false)
+                .after_release(|connection, _| Box::pin(is_settled(connection)))
         };
         let failed = |error| unopened(path, error);
         let writer = pool(1).connect_with(connect.clone()).await.map_err(failed)?;
@@ -81,6 +82,14 @@ impl Database {
         self.readers.close().await;
         self.writer.close().await;
     }
+}
+
+/// Whether a connection that comes back can be used again. SQLite ends a transaction by itself when the disk is full
+/// or fails, which SQLx does not notice: it would begin none on this connection any more.
+async fn is_settled(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
+    // The answer comes after a rollback that is still under way.
+    connection.ping().await?;
+    Ok(!connection.is_in_transaction())
 }
 
 /// Makes a change durable.
@@ -118,4 +127,30 @@ fn check_mode(path: &Path, mode: String) -> Result<()> {
         path.display()
     );
     Err(Error::new(ErrorKind::Unsupported, message).with("journal_mode", mode))
+}
+
+#[cfg(test)]
+mod tests {
+    use stillpoint_core::{Definition, WorkspaceRecord};
+
+    use super::*;
+    use crate::workspaces;
+
+    #[tokio::test]
+    async fn a_full_disk_is_reported_and_the_writer_recovers() {
+        let directory = tempfile::tempdir().unwrap();
+        let database =
+            Database::open(&directory.path().join("catalog.sqlite"), SqlOptions::default()).await.unwrap();
+        let small = WorkspaceRecord::new(Definition::new("ada".parse().unwrap()), Vec::new(), database.now());
+        let mut large = small.clone();
+        large.definition.environment = Some("x".repeat(1 << 20));
+
+        // The limit holds for this connection, like a disk that is full for a while.
+        sqlx::query("PRAGMA max_page_count = 1").execute(&database.writer).await.unwrap();
+        let error = workspaces::put(&database, &large).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{error:?}");
+        assert_eq!(workspaces::find(&database, &small.definition.id).await.unwrap(), None);
+        workspaces::put(&database, &small).await.unwrap();
+        workspaces::put(&database, &large).await.unwrap();
+    }
 }

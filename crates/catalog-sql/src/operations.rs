@@ -66,9 +66,11 @@ pub(crate) async fn list(database: &Database, query: &OperationQuery) -> Result<
     }))
 }
 
+/// The inner query sorts keys alone, so that no more records are read than the page holds.
 fn select(query: &OperationQuery) -> Result<QueryBuilder<Sqlite>> {
     let mut sql = QueryBuilder::new(
-        "SELECT record, holder, epoch, expires_ms, cancel_requested FROM operations WHERE TRUE",
+        "SELECT record, holder, epoch, expires_ms, cancel_requested FROM operations
+         WHERE id IN (SELECT id FROM operations WHERE TRUE",
     );
     if let Some(workspace) = &query.workspace {
         sql.push(" AND workspace = ").push_bind(workspace.as_str());
@@ -93,6 +95,7 @@ fn select(query: &OperationQuery) -> Result<QueryBuilder<Sqlite>> {
             .push(")");
     }
     sql.push(" ORDER BY started_ms DESC, id DESC LIMIT ").push_bind(rows_wanted(query.limit));
+    sql.push(") ORDER BY started_ms DESC, id DESC");
     Ok(sql)
 }
 

@@ -25,8 +25,11 @@ CREATE TABLE operations (
 ) STRICT;
 
 CREATE UNIQUE INDEX operations_one_active_per_workspace ON operations (workspace) WHERE active = 1;
+-- Serves prefixes of ids, in the order of time without a look at the rows.
+CREATE INDEX operations_by_id ON operations (id, started_ms);
 CREATE INDEX operations_by_time ON operations (started_ms, id);
 CREATE INDEX operations_by_workspace ON operations (workspace, started_ms, id);
+CREATE INDEX operations_by_state ON operations (state, started_ms, id);
 CREATE INDEX operations_unfinished ON operations (started_ms, id) WHERE unfinished = 1;
 
 CREATE TABLE ledger (
@@ -47,6 +50,7 @@ CREATE TABLE backups (
     record TEXT NOT NULL
 ) STRICT;
 
+CREATE INDEX backups_by_id ON backups (id, created_ms);
 CREATE INDEX backups_by_time ON backups (created_ms, id);
 CREATE INDEX backups_by_workspace ON backups (workspace, created_ms, id);
 CREATE INDEX backups_by_state ON backups (state, created_ms, id);
