@@ -55,7 +55,7 @@ mod tests {
         assert_eq!(checks(&component(dir.path())), Vec::<String>::new());
         assert_eq!(checks(&component(&file)), ["source-exists"]);
         assert_eq!(checks(&component(&dir.path().join("absent"))), ["source-exists"]);
-        let bad = component(dir.path()).with_setting("excludes", vec!["a/["]);
+        let bad = component(dir.path()).with_setting("excludes", vec!["[z-a]"]);
         assert_eq!(checks(&bad), ["exclude-rules"]);
         let mut other = component(dir.path());
         other.kind = "ebs".into();

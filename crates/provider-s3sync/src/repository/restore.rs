@@ -58,21 +58,22 @@ async fn fill(
     if own {
         reporter.restoring(resource(&place));
     }
-    let mut status = if found == Some(Occupancy::Finished) {
-        finished_before(&snapshot, reporter)
-    } else {
-        if let Some(summary) = snapshot.summary.as_ref().filter(|_| include.is_empty()) {
-            reporter.meter.expect(summary.total_files_processed, summary.total_bytes_processed);
-        }
-        let mut options = RestoreOptions::new(place.restore.clone());
-        options.extract = extract_options(job)?;
-        options.include = include;
-        let meter = Arc::clone(&reporter.meter);
-        let run = Box::pin(repository.restore(&id, &place.path, options, meter, &reporter.cancellation));
-        let summary = run.await.map_err(from_repository)?;
-        reporter.meter.complete();
-        done(&summary, job.landing)
-    };
+    if let Some(summary) = snapshot.summary.as_ref().filter(|_| include.is_empty()) {
+        reporter.meter.expect(summary.total_files_processed, summary.total_bytes_processed);
+    }
+    let mut options = RestoreOptions::new(place.restore.clone());
+    options.extract = extract_options(job)?;
+    if found == Some(Occupancy::Finished) {
+        // The operation had filled the directory and died before it could say so.
+        options.extract.landing = LocalLanding::Continue;
+    }
+    let keeps = matches!(options.extract.landing, LocalLanding::Merge | LocalLanding::Continue);
+    options.include = include;
+    let meter = Arc::clone(&reporter.meter);
+    let run = Box::pin(repository.restore(&id, &place.path, options, meter, &reporter.cancellation));
+    let summary = run.await.map_err(from_repository)?;
+    reporter.meter.complete();
+    let mut status = done(&summary, keeps);
     status.restored = Some(resource(&place));
     Ok(status)
 }
@@ -122,21 +123,11 @@ fn extract_options(job: &RestoreJob) -> Result<ExtractOptions> {
     Ok(options)
 }
 
-/// The operation had filled the directory and died before it could say so.
-fn finished_before(snapshot: &Snapshot, reporter: &Reporter) -> JobStatus {
-    let mut status = JobStatus::new(JobState::Succeeded);
-    if let Some(summary) = &snapshot.summary {
-        status.counts.insert("files_unchanged".to_owned(), summary.total_files_processed);
-    }
-    reporter.meter.complete();
-    status
-}
-
-fn done(summary: &RestoreSummary, landing: Landing) -> JobStatus {
+fn done(summary: &RestoreSummary, keeps: bool) -> JobStatus {
     let (mut issues, mut noted) = (Issues::default(), Noted::default());
     for issue in summary.issues.items() {
         let kind = match issue.kind {
-            IssueKind::Conflict if landing == Landing::Merge => {
+            IssueKind::Conflict if keeps => {
                 noted.add(issue.message.clone(), path_text::to_text(&issue.path));
                 continue;
             }

@@ -36,6 +36,13 @@ async fn a_workspace_comes_back_whole(scene: &Scene) {
     assert_eq!(restored.operation.state, OperationState::Completed, "{restored:?}");
     assert_same(&root, &target);
 
+    // Unless they are asked for, set-id bits stay away, and that is said.
+    let mut cautious = restore_request("cautious", &backup.id, &scene.path("cautious"));
+    cautious.settings.remove("privileged");
+    let cautious = host.run(Request::Restore(cautious)).await;
+    assert_eq!(cautious.operation.state, OperationState::Completed, "{cautious:?}");
+    assert!(cautious.operation.warnings.iter().any(|warning| warning.contains("set-id")), "{cautious:?}");
+
     let snapshot = backup.components[0].snapshot.clone().unwrap();
     let cx = OpContext::background();
     let verified = scene.provider().open(&cx, &snapshot).await.unwrap().verify(&cx, Depth::Decrypted).await.unwrap();

@@ -1,20 +1,28 @@
 //! What remains of jobs that were stopped, killed or forgotten, and how it is taken up again.
 
 use std::fs;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stillpoint_core::{
-    BackupId, BackupJob, ErrorKind, JobKey, JobRef, JobRequest, JobState, JobStatus, OpContext, OperationState,
-    Orchestrator, Provider, Request, RestoreJob, SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, CancelOutcome, ErrorKind, JobKey, JobRef, JobRequest, JobState, JobStatus, OpContext,
+    OperationState, Orchestrator, Provider, Provisioned, Provisioner, Request, RestoreJob, RestoredResource,
+    SnapshotQuery, SnapshotRef,
 };
+use stillpoint_provider_s3sync::DirectoryProvisioner;
 use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::eventually;
+use stillpoint_testkit::s3::{Fault, FaultRule};
 use stillpoint_testkit::tree::TreeSpec;
 
-use crate::support::{Host, Scene, backup_request, component, counts, operation};
+use crate::support::{Host, Scene, backup_request, component, counts, into_place, operation};
 
 const WAIT: Duration = Duration::from_secs(60);
 
-fn backup_job(name: &str, root: &std::path::Path) -> JobRequest {
+fn backup_job(name: &str, root: &Path) -> JobRequest {
     let source = component(root);
     let key = JobKey::new(operation(name), source.id.clone(), 1);
     let cx = OpContext::background();
@@ -83,49 +91,23 @@ async fn a_job_of_a_dead_process_is_lost_and_an_orchestrator_starts_it_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_recovered_backup_does_not_forget_that_something_was_skipped() {
-    if rustix::process::geteuid().is_root() {
-        // An unreadable file cannot be made for root; a file that keeps changing is torn for everybody.
-        torn_is_remembered().await;
-        return;
-    }
-    use std::os::unix::fs::PermissionsExt;
-    let scene = Scene::local();
-    let root = scene.path("source");
-    TreeSpec::small(23).plain().generate(&root).unwrap();
-    fs::write(root.join("secret"), "x").unwrap();
-    fs::set_permissions(root.join("secret"), fs::Permissions::from_mode(0)).unwrap();
-    let request = backup_job("op", &root);
-    let told = run(scene.provider().as_ref(), &request).await;
-    assert_eq!(told.state, JobState::SucceededWithIssues, "{told:?}");
-    assert_eq!((told.issues[0].kind.as_str(), told.issues[0].item.as_str()), ("skipped", "secret"));
-    let again = run(scene.provider().as_ref(), &request).await;
-    assert_eq!(again.state, JobState::SucceededWithIssues, "{again:?}");
-    assert!(!again.issues.is_empty());
-}
-
-async fn torn_is_remembered() {
+async fn a_recovered_backup_does_not_forget_that_a_file_was_torn() {
     let scene = Scene::local();
     let root = scene.path("source");
     fs::create_dir(&root).unwrap();
     fs::write(root.join("log"), vec![7; 64 << 20]).unwrap();
-    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stop = Arc::new(AtomicBool::new(false));
     let (path, stopped) = (root.join("log"), stop.clone());
     let writer = std::thread::spawn(move || {
         let mut number = 0_u64;
-        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+        while !stopped.load(Ordering::Relaxed) {
             number += 1;
-            std::os::unix::fs::FileExt::write_at(
-                &fs::OpenOptions::new().write(true).open(&path).unwrap(),
-                &number.to_le_bytes(),
-                0,
-            )
-            .unwrap();
+            fs::OpenOptions::new().write(true).open(&path).unwrap().write_at(&number.to_le_bytes(), 0).unwrap();
         }
     });
     let request = backup_job("op", &root);
     let told = run(scene.provider().as_ref(), &request).await;
-    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
     writer.join().unwrap();
     assert_eq!(told.state, JobState::SucceededWithIssues, "{told:?}");
     assert_eq!((told.issues[0].kind.as_str(), told.issues[0].item.as_str()), ("torn", "log"));
@@ -134,50 +116,58 @@ async fn torn_is_remembered() {
     assert!(!again.issues.is_empty());
 }
 
+/// A store on which the first pack is stored at once and every later one takes seconds.
+async fn slow_scene() -> Scene {
+    let scene = Scene::remote();
+    scene.create().await;
+    let slow = FaultRule::new(Fault::Delay(Duration::from_secs(4))).method("PUT").key("/data/").after(1);
+    scene.server().inject(slow);
+    scene
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_backup_keeps_what_it_stored_and_leaves_no_lock() {
-    let scene = Scene::remote();
+    let scene = slow_scene().await;
     let root = scene.path("source");
     TreeSpec::sized(24, 200, 60_000_000).plain().generate(&root).unwrap();
     let provider = scene.provider();
     let cx = OpContext::background();
-    let request = backup_job("cancelled", &root);
-    let job = provider.start(&cx, &request).await.unwrap();
-    stillpoint_testkit::eventually(WAIT, || scene.server.as_ref().unwrap().object_path("repo/data").exists());
-    provider.cancel(&cx, &job).await.unwrap();
+    let job = provider.start(&cx, &backup_job("cancelled", &root)).await.unwrap();
+    let data = scene.server().object_path("repo/data");
+    assert!(eventually(WAIT, || data.exists()), "the first pack is stored");
+    assert_eq!(provider.cancel(&cx, &job).await.unwrap(), CancelOutcome::Requested);
     let status = ended(provider.as_ref(), &job).await;
     assert_eq!(status.state, JobState::Cancelled, "{status:?}");
     assert_eq!(provider.snapshots(&cx, &SnapshotQuery::all()).await.unwrap(), []);
-    let locks = scene.server.as_ref().unwrap().object_path("repo/locks");
-    let left = fs::read_dir(&locks).map_or(0, Iterator::count);
-    assert_eq!(left, 0, "no lock stays behind");
+    let locks = scene.server().object_path("repo/locks");
+    assert_eq!(fs::read_dir(&locks).map_or(0, Iterator::count), 0, "no lock stays behind");
 
+    scene.server().heal();
     let next = run(scene.provider().as_ref(), &backup_job("next", &root)).await;
     assert_eq!(next.state, JobState::Succeeded, "{next:?}");
-    assert!(next.counts["bytes_added"] < next.counts["bytes_read"], "kept pieces are not stored again: {next:?}");
+    let counts = &next.counts;
+    assert!(counts["bytes_added"] + 10_000_000 < counts["bytes_read"], "kept pieces are not stored again: {counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_backup_whose_deadline_passes_says_what_is_kept_and_the_next_one_goes_on() {
-    let scene = Scene::remote();
+    let scene = slow_scene().await;
     let root = scene.path("source");
     TreeSpec::sized(25, 200, 60_000_000).plain().generate(&root).unwrap();
-    scene.create().await;
-    scene.server.as_ref().unwrap().set_latency(Duration::from_millis(150));
     let host = Host::new(&scene, &root);
     let mut request = backup_request("late");
-    request.timeout = Duration::from_millis(2_500);
+    request.timeout = Duration::from_secs(2);
     let late = host.run(Request::Backup(request)).await;
     assert_eq!(late.operation.state, OperationState::Failed, "{late:?}");
     let error = late.operation.error.unwrap();
     assert_eq!(error.kind, ErrorKind::DeadlineExceeded);
     assert!(error.message.contains("kept"), "{error}");
 
-    scene.server.as_ref().unwrap().set_latency(Duration::ZERO);
+    scene.server().heal();
     let next = host.back_up("next").await;
     assert_eq!(next.operation.state, OperationState::Completed, "{next:?}");
     let counts = counts(&next);
-    assert!(counts["bytes_added"] < counts["bytes_read"], "kept pieces are not stored again: {counts:?}");
+    assert!(counts["bytes_added"] + 10_000_000 < counts["bytes_read"], "kept pieces are not stored again: {counts:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -214,22 +204,54 @@ async fn an_abandoned_restore_is_gone_on_with_by_another_operation() {
         let resumed = run(scene.provider().as_ref(), &restore_job("another", &snapshot, &target)).await;
         assert!(matches!(resumed.state, JobState::Succeeded), "{resumed:?}");
     }
-    stillpoint_provider_mark_off(&scene, &target).await;
+    hand_over(&target).await;
     assert_same(&root, &target);
 }
 
-/// Hands the tree over, as a provisioner does.
-async fn stillpoint_provider_mark_off(_scene: &Scene, target: &std::path::Path) {
-    use stillpoint_core::{Provisioned, Provisioner, RestoredResource};
-    let resource = RestoredResource::new("s3sync".parse().unwrap(), "files".parse().unwrap(), target.to_str().unwrap());
-    let made = Provisioned::new("ada/new".parse().unwrap());
-    let provisioner = stillpoint_provider_s3sync::DirectoryProvisioner::default();
-    provisioner.attach(&OpContext::background(), &made, &[resource]).await.unwrap();
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_that_cannot_finish_leaves_nothing_behind() {
+    let scene = Scene::local();
+    let root = scene.path("source");
+    TreeSpec::small(28).generate(&root).unwrap();
+    let host = Host::new(&scene, &root);
+    let backup = host.back_up("backup").await.backup.unwrap();
+    // Every pack is cut short: the restore begins and then meets damage in each file.
+    for pack in files_below(&scene.repository().join("data")) {
+        let length = fs::metadata(&pack).unwrap().len();
+        fs::set_permissions(&pack, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::OpenOptions::new().write(true).open(&pack).unwrap().set_len(length / 8).unwrap();
+    }
+    let target = scene.path("target");
+    let failed = host.restarted(&scene).restore("restore", &backup.id, &target).await;
+    match failed.operation.state {
+        OperationState::Failed => assert!(!target.exists(), "what a failed restore made is removed"),
+        OperationState::Partial => assert!(!failed.operation.issues.is_empty()),
+        other => panic!("damage must be noticed, not {other:?}"),
+    }
 }
 
-fn restore_job(name: &str, snapshot: &SnapshotRef, target: &std::path::Path) -> JobRequest {
-    let source = component(std::path::Path::new("/no/longer/there"));
+fn files_below(root: &Path) -> Vec<PathBuf> {
+    let (mut files, mut waiting) = (Vec::new(), vec![root.to_path_buf()]);
+    while let Some(directory) = waiting.pop() {
+        for entry in fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { waiting.push(path) } else { files.push(path) }
+        }
+    }
+    files
+}
+
+/// Hands a tree over to its user, as the end of a restore does.
+async fn hand_over(target: &Path) {
+    let path = target.to_str().unwrap();
+    let resource = RestoredResource::new("s3sync".parse().unwrap(), "files".parse().unwrap(), path);
+    let made = Provisioned::new("ada/new".parse().unwrap());
+    DirectoryProvisioner::default().attach(&OpContext::background(), &made, &[resource]).await.unwrap();
+}
+
+fn restore_job(name: &str, snapshot: &SnapshotRef, target: &Path) -> JobRequest {
+    let source = component(Path::new("/no/longer/there"));
     let key = JobKey::new(operation(name), source.id.clone(), 1);
-    let destination = [("path".to_owned(), target.to_str().unwrap().into())].into();
-    JobRequest::Restore(RestoreJob::new(key, snapshot.clone(), source, "ada/new".parse().unwrap(), destination))
+    let target = into_place(target);
+    JobRequest::Restore(RestoreJob::new(key, snapshot.clone(), source, "ada/new".parse().unwrap(), target))
 }

@@ -6,11 +6,12 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
     BackupId, BackupRequest, Component, LocalOrchestrator, OperationId, OperationStatus, Orchestrator, Request,
-    RestoreRequest, Workspace,
+    RestoreRequest, Settings, Workspace,
 };
 use stillpoint_provider_s3sync::{
     Credentials, DirectoryProvisioner, DirectoryWorkspace, Origin, Repository, RepositorySource, S3SyncProvider, Store,
@@ -22,7 +23,7 @@ use tempfile::TempDir;
 /// A place for everything one test makes, and the store its providers share.
 pub(crate) struct Scene {
     pub(crate) dir: TempDir,
-    pub(crate) server: Option<Server>,
+    server: Option<Server>,
     made: AtomicU32,
 }
 
@@ -44,6 +45,11 @@ impl Scene {
             Some(server) => Store::from_url(&server.url("repo"), &StoreSettings::new(server.env())).unwrap(),
             None => Store::from_url(self.repository().to_str().unwrap(), &StoreSettings::default()).unwrap(),
         }
+    }
+
+    /// The server of a remote scene.
+    pub(crate) fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
     }
 
     /// The directory of the local store.
@@ -92,6 +98,7 @@ impl Host {
         workspace: Arc<dyn Workspace>,
     ) -> Self {
         let orchestrator = LocalOrchestrator::builder(catalog.clone())
+            .lease_ttl(Duration::from_secs(2))
             .provider(provider.clone())
             .workspace(workspace.clone())
             .provisioner("directory", Arc::new(DirectoryProvisioner::default()))
@@ -130,8 +137,12 @@ pub(crate) fn backup_request(name: &str) -> BackupRequest {
 }
 
 pub(crate) fn restore_request(name: &str, backup: &BackupId, into: &Path) -> RestoreRequest {
-    let settings = [("path".to_owned(), into.to_str().unwrap().into())].into();
-    RestoreRequest::new(operation(name), backup.clone(), "ada/new".parse().unwrap(), "directory", settings)
+    RestoreRequest::new(operation(name), backup.clone(), "ada/new".parse().unwrap(), "directory", into_place(into))
+}
+
+/// The settings of a restore that brings everything back, set-id bits too.
+pub(crate) fn into_place(path: &Path) -> Settings {
+    [("path".to_owned(), path.to_str().unwrap().into()), ("privileged".to_owned(), true.into())].into()
 }
 
 /// The counts of the only component.

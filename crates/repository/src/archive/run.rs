@@ -35,7 +35,8 @@ impl Repository {
     ///
     /// Entries that cannot be read are listed in the summary and left out; only the source itself, the repository, and
     /// cancellation make the whole backup fail. A backup that failed or was killed leaves no snapshot, and what it
-    /// stored up to its last checkpoint is not stored again by the next one.
+    /// stored up to its last checkpoint is not stored again by the next one; one that was cancelled keeps everything
+    /// it had sealed.
     ///
     /// # Errors
     /// `NotFound`, `PermissionDenied` or `InvalidInput` if the source cannot be listed, `Locked` if data is being
@@ -93,9 +94,16 @@ async fn run(
     };
     let workers = workers(&options);
     let walking = Arc::clone(&walk);
-    let root =
-        tokio::task::spawn_blocking(move || walking.run(root, workers)).await.map_err(Error::cancelled)??;
+    let walked =
+        tokio::task::spawn_blocking(move || walking.run(root, workers)).await.map_err(Error::cancelled)?;
     let writer = walk.sink.writer().clone();
+    let root = match walked {
+        Ok(root) => root,
+        Err(error) => {
+            keep(writer).await;
+            return Err(error);
+        }
+    };
     let tree = listing_of(&root)?;
     let top = wrap(&writer, &source.stored_path, root).await?;
     let written = writer.finish().await?;
@@ -112,6 +120,13 @@ async fn run(
     snapshot.summary = Some(walk.totals.snapshot_summary(start, clock::now(), &written));
     let id = repository.save_snapshot(&snapshot).await?;
     Ok(walk.totals.summary((id, tree), snapshot.parent, written, rules))
+}
+
+/// Stores and indexes what a backup that stopped early has sealed, so that the next one need not send it again.
+async fn keep(writer: BlobWriter) {
+    if let Err(error) = writer.finish().await {
+        tracing::info!(%error, "what was sealed since the last checkpoint is not kept");
+    }
 }
 
 fn stored_path(source: &BackupSource) -> Result<String> {

@@ -46,7 +46,8 @@ impl Sink {
             return Ok(id);
         }
         if let Some(prepared) = self.writer.prepare(kind, id, data)? {
-            self.wait(self.writer.add_prepared(prepared))?;
+            // A sealed blob that is given up makes the writer fail, and with it everything that could be kept.
+            self.runtime.block_on(self.writer.add_prepared(prepared))?;
             self.checkpoint_if_due()?;
         }
         Ok(id)
