@@ -14,11 +14,11 @@ async fn walk(catalog: &dyn Catalog, mut query: BackupQuery) -> Result<(Vec<Stri
         let page = catalog.backups(&query).await?;
         sizes.push(page.items.len());
         ids.extend(page.items.into_iter().map(|stored| stored.backup.id.to_string()));
-        query.after = page.next;
-        if query.after.is_none() {
+        if page.next.is_none() {
             return Ok((ids, sizes));
         }
-        assert!(sizes.last() != Some(&0), "a page with a cursor is not empty");
+        assert!(page.next != query.after, "each page brings the list forward");
+        query.after = page.next;
     }
 }
 
@@ -27,10 +27,11 @@ async fn walk_operations(catalog: &dyn Catalog, mut query: OperationQuery) -> Re
     loop {
         let page = catalog.operations(&query).await?;
         ids.extend(page.items.into_iter().map(|stored| stored.operation.id.to_string()));
-        query.after = page.next;
-        if query.after.is_none() {
+        if page.next.is_none() {
             return Ok(ids);
         }
+        assert!(page.next != query.after, "each page brings the list forward");
+        query.after = page.next;
     }
 }
 

@@ -43,6 +43,10 @@ pub async fn workspaces_are_listed_by_id(harness: &dyn Harness) -> Result<()> {
             let part = catalog.workspaces(after.as_ref(), size).await?;
             assert!(part.len() <= size);
             let Some(last) = part.last() else { break };
+            assert!(
+                after.as_ref().is_none_or(|after| last.definition.id > *after),
+                "each part brings the list forward"
+            );
             after = Some(last.definition.id.clone());
             found.extend(part.into_iter().map(|record| record.definition.id.to_string()));
         }
