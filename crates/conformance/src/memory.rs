@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use stillpoint_core::memory::{MemoryProvider, MemoryProvisioner, MemoryWorkspace};
 use stillpoint_core::{
     BackupRecord, Component, ComponentRecord, ComponentState, Definition, OperationId, Provider, ProviderId,
-    ProvisionRequest, Provisioner, RestoreRequest, RestoredResource, Result, Settings, SnapshotId, SnapshotRef,
-    Timestamp, Workspace, WorkspaceId,
+    ProvisionRequest, Provisioner, RestoreRequest, RestoredResource, Result, Settings, SnapshotId,
+    SnapshotRef, Timestamp, Workspace, WorkspaceId,
 };
 
 use crate::provider::{Content, Occupied};
@@ -123,7 +123,8 @@ impl MemoryWorkspaceHarness {
     /// A workspace with one component and one that is left out.
     pub fn new() -> Self {
         let home = Component::new(id("home"), "directory", id("memory"), "/home/ada");
-        let scratch = Component::new(id("scratch"), "directory", id("memory"), "/scratch").excluded("can be rebuilt");
+        let scratch =
+            Component::new(id("scratch"), "directory", id("memory"), "/scratch").excluded("can be rebuilt");
         Self(Arc::new(MemoryWorkspace::new(Definition::new(id("ada")), vec![home, scratch])))
     }
 }
@@ -169,6 +170,7 @@ pub(crate) fn provision_request(name: &str, provider: &ProviderId) -> ProvisionR
     let mut home = ComponentRecord::new(home, ComponentState::Completed);
     home.snapshot = Some(SnapshotRef::new(provider.clone(), id::<SnapshotId>("snap-1")));
     record.components.push(home);
-    let restore = RestoreRequest::new(id(&format!("restore-{name}")), backup, id(name), "provisioner", Settings::new());
+    let restore =
+        RestoreRequest::new(id(&format!("restore-{name}")), backup, id(name), "provisioner", Settings::new());
     ProvisionRequest::new(restore, record)
 }

@@ -117,7 +117,11 @@ pub async fn quiescing_twice_is_one_hold(harness: &dyn Harness) -> Result<()> {
     let id = hold("quiesced-twice")?;
     let first = bench.quiesce(&id).await?;
     assert_eq!(bench.quiesce(&id).await?, first);
-    assert_eq!(Bench::new(harness).await?.quiesce(&id).await?, first, "a restarted process is answered the same");
+    assert_eq!(
+        Bench::new(harness).await?.quiesce(&id).await?,
+        first,
+        "a restarted process is answered the same"
+    );
     bench.expect_held(true, "a quiesced workspace stands still").await;
     bench.resume(&id).await?;
     bench.expect_held(false, "one resume lets go, however often it was quiesced").await;

@@ -1,4 +1,5 @@
 //! Stories of backups in a slow and unreliable cloud, under virtual time.
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a broken scene fails its test")]
 
 use std::time::Duration;
 
@@ -35,15 +36,17 @@ async fn a_whole_backup_is_completed_and_recorded_beside_the_data() {
     assert_eq!(backup.consistency, Consistency::Application);
     assert_eq!(component(&status, "shared").state, ComponentState::Excluded);
     assert_eq!(world.cloud.records(), std::slice::from_ref(backup));
-    assert!(world.cloud.snapshots().iter().all(|snapshot| snapshot.still), "nothing wrote during the capture");
+    assert!(
+        world.cloud.snapshots().iter().all(|snapshot| snapshot.still),
+        "nothing wrote during the capture"
+    );
     assert_eq!(world.catalog.latest_good(None).await.unwrap().unwrap().id, backup.id);
 }
 
 /// 600 GB take ten hours, the administrator allows two.
 #[tokio::test(start_paused = true)]
 async fn services_are_back_at_the_deadline_and_the_jobs_are_followed_to_their_end() {
-    let mut config = SimConfig::default();
-    config.bytes_per_second = 600 * GB / (10 * 3600);
+    let config = SimConfig::with(|config| config.bytes_per_second = 600 * GB / (10 * 3600));
     let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 600 * GB, 10_000)]).unwrap();
     let orchestrator = world.orchestrator().unwrap();
     let begun = world.clock.now();
@@ -82,9 +85,10 @@ async fn services_are_back_at_the_deadline_and_the_jobs_are_followed_to_their_en
 
 #[tokio::test(start_paused = true)]
 async fn a_second_backup_may_begin_while_detached_jobs_still_run() {
-    let mut config = SimConfig::default();
-    config.bytes_per_second = 600 * GB / (10 * 3600);
-    config.start_window = 24 * HOUR;
+    let config = SimConfig::with(|config| {
+        config.bytes_per_second = 600 * GB / (10 * 3600);
+        config.start_window = 24 * HOUR;
+    });
     let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 600 * GB, 10_000)]).unwrap();
     let orchestrator = world.orchestrator().unwrap();
     let mut first = world.backup("op-1").unwrap();
@@ -134,7 +138,11 @@ async fn a_stalled_job_lets_the_workspace_go_long_before_the_deadline() {
     let mut request = world.backup("op-1").unwrap();
     request.stall_timeout = Some(HOUR / 2);
     let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
-    assert!(downtime(&world, 0) < 4 * HOUR, "not the twelve hours of the deadline: {:?}", downtime(&world, 0));
+    assert!(
+        downtime(&world, 0) < 4 * HOUR,
+        "not the twelve hours of the deadline: {:?}",
+        downtime(&world, 0)
+    );
     assert_eq!(status.operation.state, OperationState::Partial);
     assert_eq!(component(&status, "home").state, ComponentState::Late);
     assert_eq!(component(&status, "data").state, ComponentState::Completed);
@@ -195,14 +203,19 @@ async fn a_failing_component_makes_the_backup_partial_and_is_named() {
     assert_eq!((home.state, &home.snapshot), (ComponentState::Failed, &None));
     assert!(home.issues[0].message.contains("may not read"), "{:?}", home.issues);
     assert_eq!(component(&status, "data").state, ComponentState::Completed);
-    assert_eq!(world.catalog.latest_good(None).await.unwrap(), None, "a partial backup is never the latest good");
+    assert_eq!(
+        world.catalog.latest_good(None).await.unwrap(),
+        None,
+        "a partial backup is never the latest good"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn when_every_component_fails_the_backup_fails() {
     let world = world();
     let fate = || Fate::failing(ErrorKind::QuotaExceeded, "the vault is full");
-    let plan = FaultPlan::none().job("home".parse().unwrap(), 1, fate()).job("data".parse().unwrap(), 1, fate());
+    let plan =
+        FaultPlan::none().job("home".parse().unwrap(), 1, fate()).job("data".parse().unwrap(), 1, fate());
     world.cloud.set_faults(plan);
     let orchestrator = world.orchestrator().unwrap();
     let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
@@ -235,17 +248,16 @@ async fn a_state_in_an_unknown_word_is_waited_out() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_expired_behind_a_stranger_is_tried_anew() {
-    let mut config = SimConfig::default();
-    config.start_window = 2 * HOUR;
+    let config = SimConfig::with(|config| config.start_window = 2 * HOUR);
     let world = SimWorld::new(config, &[VOLUME]).unwrap();
     world.cloud.stranger_starts("arn-data", 3 * HOUR, false).unwrap();
     let orchestrator = world.orchestrator().unwrap();
     let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
     assert!(status.operation.warnings.iter().any(|warning| warning.contains("somebody else")));
-    let words: Vec<_> = world.cloud.jobs().into_iter().map(|job| (job.key.map(|k| k.attempt()), job.word)).collect();
-    let expected =
-        [(None, "succeeded".into()), (Some(1), "expired".into()), (Some(2), "succeeded".into())];
+    let words: Vec<_> =
+        world.cloud.jobs().into_iter().map(|job| (job.key.map(|k| k.attempt()), job.word)).collect();
+    let expected = [(None, "succeeded".into()), (Some(1), "expired".into()), (Some(2), "succeeded".into())];
     assert_eq!(words, expected);
 }
 
@@ -275,19 +287,25 @@ async fn the_snapshot_of_a_stranger_never_joins_a_backup() {
     // Nothing of ours was started, but a job that looks just like it.
     world.cloud.stranger_starts("arn-home", HOUR, true).unwrap();
     let status = world.finish(&orchestrator, &"op-1".parse().unwrap()).await.unwrap();
-    let strangers = world.cloud.snapshots().into_iter().find(|snapshot| snapshot.operation.is_none()).unwrap();
+    let strangers =
+        world.cloud.snapshots().into_iter().find(|snapshot| snapshot.operation.is_none()).unwrap();
     let named = status.backup.iter().flat_map(|b| &b.components).filter_map(|c| c.snapshot.as_ref());
     for snapshot in named {
         assert_ne!(snapshot.id, strangers.id, "deleting our backup would delete somebody else's snapshot");
     }
     let ours = world.cloud.snapshots().into_iter().any(|snapshot| snapshot.operation.is_some());
-    assert_eq!(status.operation.state == OperationState::Completed, ours, "complete with a snapshot of ours only");
+    assert_eq!(
+        status.operation.state == OperationState::Completed,
+        ours,
+        "complete with a snapshot of ours only"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_of_ten_minutes_costs_ten_minutes_and_nothing_else() {
     for begins_after in [Duration::ZERO, Duration::from_secs(1), Duration::from_secs(300), 2 * HOUR] {
-        let world = SimWorld::new(SimConfig::default(), &[("data", SimKind::Volume, 20 * GB, 1_000)]).unwrap();
+        let world =
+            SimWorld::new(SimConfig::default(), &[("data", SimKind::Volume, 20 * GB, 1_000)]).unwrap();
         let from = world.clock.now().after(begins_after);
         world.cloud.set_faults(FaultPlan::none().outage(from, from.after(Duration::from_secs(600))));
         let orchestrator = world.orchestrator().unwrap();
@@ -296,7 +314,12 @@ async fn an_outage_of_ten_minutes_costs_ten_minutes_and_nothing_else() {
             world.pass(Duration::from_secs(600)).await;
         }
         let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
-        assert_eq!(status.operation.state, OperationState::Completed, "{begins_after:?}: {:?}", status.operation);
+        assert_eq!(
+            status.operation.state,
+            OperationState::Completed,
+            "{begins_after:?}: {:?}",
+            status.operation
+        );
         assert_eq!(world.cloud.jobs().len(), 1);
     }
 }

@@ -1,4 +1,5 @@
 //! Cancelling in every phase: things are brought in order, and what cannot be undone is said.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
 use std::time::Duration;
 
@@ -36,7 +37,12 @@ async fn a_backup_cancelled_in_any_phase_leaves_nothing_behind() {
     for time in millis.map(Duration::from_millis) {
         let world = world();
         let status = cancelled_after(&world, time).await;
-        assert_eq!(status.operation.state, OperationState::Cancelled, "after {time:?}: {:?}", status.operation);
+        assert_eq!(
+            status.operation.state,
+            OperationState::Cancelled,
+            "after {time:?}: {:?}",
+            status.operation
+        );
         assert_eq!(status.operation.error.unwrap().kind, ErrorKind::Cancelled);
         assert_eq!(world.workspace.held_by(), None, "after {time:?}");
         assert_eq!(world.cloud.snapshots(), [], "after {time:?}: {:?}", world.cloud.jobs());
@@ -47,8 +53,7 @@ async fn a_backup_cancelled_in_any_phase_leaves_nothing_behind() {
 
 #[tokio::test(start_paused = true)]
 async fn a_job_that_cannot_be_stopped_is_followed_and_its_snapshot_removed() {
-    let mut config = SimConfig::default();
-    config.cancels_backups = false;
+    let config = SimConfig::with(|config| config.cancels_backups = false);
     let world = world_with(config);
     let status = cancelled_after(&world, 10 * MINUTE).await;
     assert_eq!(status.operation.state, OperationState::Cancelled);
@@ -60,8 +65,7 @@ async fn a_job_that_cannot_be_stopped_is_followed_and_its_snapshot_removed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_snapshot_that_cannot_be_removed_is_itemised() {
-    let mut config = SimConfig::default();
-    config.cancels_backups = false;
+    let config = SimConfig::with(|config| config.cancels_backups = false);
     let world = world_with(config);
     let orchestrator = world.orchestrator().unwrap();
     orchestrator.submit(Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
@@ -93,14 +97,19 @@ async fn a_cancel_while_a_lost_start_is_looked_for_leaves_no_job_behind() {
     let status = cancelled_after(&world, Duration::from_secs(30)).await;
     assert_eq!(status.operation.state, OperationState::Cancelled);
     assert_eq!(world.cloud.jobs().len(), 1);
-    assert!(world.cloud.jobs()[0].ended_at.is_some(), "the job was not left to itself: {:?}", world.cloud.jobs());
+    assert!(
+        world.cloud.jobs()[0].ended_at.is_some(),
+        "the job was not left to itself: {:?}",
+        world.cloud.jobs()
+    );
     assert_eq!(world.cloud.snapshots(), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_cancelled_search_that_finds_nothing_starts_nothing() {
     let world = SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 30 * GB, 0)]).unwrap();
-    let faults = (1..=5).fold(FaultPlan::none(), |faults, nth| faults.call(Call::Start, nth, Fault::LostBefore));
+    let faults =
+        (1..=5).fold(FaultPlan::none(), |faults, nth| faults.call(Call::Start, nth, Fault::LostBefore));
     world.cloud.set_faults(faults);
     let status = cancelled_after(&world, Duration::from_secs(10)).await;
     assert_eq!(status.operation.state, OperationState::Cancelled);
@@ -110,7 +119,8 @@ async fn a_cancelled_search_that_finds_nothing_starts_nothing() {
 #[tokio::test(start_paused = true)]
 async fn a_job_that_only_looks_like_ours_is_never_stopped() {
     let world = SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 30 * GB, 0)]).unwrap();
-    let faults = (1..=5).fold(FaultPlan::none(), |faults, nth| faults.call(Call::Start, nth, Fault::LostBefore));
+    let faults =
+        (1..=5).fold(FaultPlan::none(), |faults, nth| faults.call(Call::Start, nth, Fault::LostBefore));
     world.cloud.set_faults(faults);
     let stranger = world.cloud.stranger_starts("arn-home", 60 * MINUTE, true).unwrap();
     let status = cancelled_after(&world, 5 * MINUTE).await;

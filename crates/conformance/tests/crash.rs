@@ -1,15 +1,15 @@
 //! Processes die at every boundary of a durable effect; whoever comes after them brings everything to its end.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stillpoint_conformance::crash::{Case, CrashPoint, Moment, Outcome, Scenario};
 use stillpoint_core::SeededEntropy;
 
-
 /// Runs a case; nothing may be broken afterwards.
 fn run(case: &Case) -> Outcome {
     let replay = format!("{case} cargo test -p stillpoint-conformance --test crash one_case");
-    let outcome = Scenario::run(case).unwrap_or_else(|error| panic!("{error}\nrun it again: {replay}"));
+    let outcome = Scenario::run(case).map_err(|error| format!("{error}\nrun it again: {replay}")).unwrap();
     assert_eq!(outcome.broken, [""; 0], "\nrun it again: {replay}");
     outcome
 }
@@ -132,7 +132,8 @@ fn seeded_faults_and_deaths_break_nothing() {
             let draw = SeededEntropy::new(seed);
             let scenario = Scenario::ALL[(draw.next_u64() % 6) as usize];
             let deaths = draw.next_u64() % 4;
-            let crashes = (0..deaths).map(|_| moments((draw.next_u64() % 60) as usize)[(draw.next_u64() % 2) as usize]);
+            let crashes =
+                (0..deaths).map(|_| moments((draw.next_u64() % 60) as usize)[(draw.next_u64() % 2) as usize]);
             Case::new(scenario, seed, crashes.collect())
         })
         .collect();

@@ -1,4 +1,5 @@
 //! Several submitters and several orchestrators on one catalog, under virtual time.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
 use std::time::Duration;
 
@@ -107,8 +108,7 @@ async fn a_cancel_from_another_process_reaches_the_one_that_drives() {
 
 #[tokio::test(start_paused = true)]
 async fn a_detached_operation_is_followed_by_whoever_recovers_it() {
-    let mut config = SimConfig::default();
-    config.bytes_per_second = 100_000;
+    let config = SimConfig::with(|config| config.bytes_per_second = 100_000);
     let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 2 * GB, 10)]).unwrap();
     let first = world.orchestrator().unwrap();
     let mut request = world.backup("op-1").unwrap();
@@ -127,7 +127,8 @@ async fn a_detached_operation_is_followed_by_whoever_recovers_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_workspace_lets_itself_go_when_nobody_comes_and_the_record_does_not_hide_it() {
-    let world = SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 100 * GB, 10_000)]).unwrap();
+    let world =
+        SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 100 * GB, 10_000)]).unwrap();
     let first = world.orchestrator().unwrap();
     let mut request = world.backup("op-1").unwrap();
     request.timeout = 60 * MINUTE;

@@ -1,4 +1,5 @@
 //! Stories of restores and deletions, under virtual time.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
 use std::time::Duration;
 
@@ -41,7 +42,10 @@ async fn a_restore_makes_a_new_workspace_with_a_full_copy() {
     assert!(contents.iter().any(|files| files["notes.txt"] == b"data"));
     assert!(contents.iter().any(|files| files["notes.txt"] == b"home"));
     assert_eq!(world.cloud.files("arn-home"), before, "the source is not touched");
-    assert!(status.operation.warnings.iter().any(|warning| warning.contains("roles")), "roles are not applied");
+    assert!(
+        status.operation.warnings.iter().any(|warning| warning.contains("roles")),
+        "roles are not applied"
+    );
     assert!(status.operation.warnings.iter().any(|warning| warning.contains("external share")));
 }
 
@@ -127,10 +131,18 @@ async fn a_restore_cancelled_in_any_phase_leaves_nothing_behind() {
             assert!(time > Duration::from_secs(1000), "it was done before it was cancelled");
             continue;
         }
-        assert_eq!(status.operation.state, OperationState::Cancelled, "after {time:?}: {:?}", status.operation);
+        assert_eq!(
+            status.operation.state,
+            OperationState::Cancelled,
+            "after {time:?}: {:?}",
+            status.operation
+        );
         assert_eq!(restored(&world), [""; 0], "after {time:?}");
         assert!(!world.provisioner.exists(&target()), "after {time:?}");
-        assert!(world.cloud.jobs().iter().all(|job| job.ended_at.is_some()), "no restore job was left to itself");
+        assert!(
+            world.cloud.jobs().iter().all(|job| job.ended_at.is_some()),
+            "no restore job was left to itself"
+        );
     }
 }
 

@@ -10,10 +10,11 @@ fn clock() -> Arc<dyn Clock> {
 }
 
 fn cloud_of(kind: SimKind, change: impl FnOnce(&mut SimConfig)) -> Result<SimHarness> {
-    let mut config = SimConfig::default();
-    // The suite restores without protective tags and takes its time to look at the result.
-    config.collect_after = None;
-    change(&mut config);
+    let config = SimConfig::with(|config| {
+        // The suite restores without protective tags and takes its time to look at the result.
+        config.collect_after = None;
+        change(config);
+    });
     SimHarness::new(clock(), kind, config)
 }
 

@@ -57,7 +57,10 @@ impl FromStr for CrashPoint {
             Some(Self { at: at.parse().ok()?, moment })
         });
         parsed.ok_or_else(|| {
-            Error::new(ErrorKind::InvalidInput, format!("{text:?} is no crash point; write 12:before or 12:after"))
+            Error::new(
+                ErrorKind::InvalidInput,
+                format!("{text:?} is no crash point; write 12:before or 12:after"),
+            )
         })
     }
 }
@@ -88,7 +91,10 @@ impl Case {
     /// # Errors
     /// `InvalidInput` where it names one wrongly.
     pub fn from_environment() -> Result<Option<Self>> {
-        #[expect(clippy::disallowed_methods, reason = "a failing case is run again by naming it in the environment")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a failing case is run again by naming it in the environment"
+        )]
         let read = |name: &str| std::env::var(name).ok();
         let Some(crash) = read("STILLPOINT_CRASH") else { return Ok(None) };
         let seed = read("STILLPOINT_SEED").unwrap_or_else(|| "0".into());

@@ -12,13 +12,17 @@ use super::scenario::Scenario;
 use crate::sim::SimWorld;
 
 /// What the deaths of processes may add to a hold: each takeover waits for a lease to run out.
-const TAKEOVER_SLACK: Duration = Duration::from_secs(900);
+const TAKEOVER_SLACK: Duration = Duration::from_secs(1200);
 
 /// Checks every invariant and answers what is broken, in words; nothing where all hold.
 ///
 /// # Errors
 /// Whatever reading the catalog can meet.
-pub(super) async fn check(world: &SimWorld, operation: &OperationId, scenario: Scenario) -> Result<Vec<String>> {
+pub(super) async fn check(
+    world: &SimWorld,
+    operation: &OperationId,
+    scenario: Scenario,
+) -> Result<Vec<String>> {
     let Some(stored) = world.catalog.operation(operation).await? else {
         return Ok(vec!["the operation is not in the catalog".into()]);
     };
@@ -53,7 +57,8 @@ fn the_workspace_is_free(world: &SimWorld, broken: &mut Vec<String>) {
     for hold in world.workspace.holds() {
         let lasted = hold.until.map(|until| until.since(hold.from));
         if lasted.is_some_and(|lasted| lasted > hold.budget + TAKEOVER_SLACK) {
-            broken.push(format!("the workspace was held still for {lasted:?}, {:?} were allowed", hold.budget));
+            broken
+                .push(format!("the workspace was held still for {lasted:?}, {:?} were allowed", hold.budget));
         }
     }
 }
@@ -103,7 +108,9 @@ fn complete_is_complete(world: &SimWorld, backups: &[BackupRecord], broken: &mut
             }
             let usable = component.snapshot.as_ref().is_some_and(|reference| {
                 snapshots.iter().any(|found| {
-                    found.id == reference.id && found.usable && found.operation.as_ref() == Some(&backup.operation)
+                    found.id == reference.id
+                        && found.usable
+                        && found.operation.as_ref() == Some(&backup.operation)
                 })
             });
             if component.state != ComponentState::Completed || !usable {
@@ -146,8 +153,12 @@ fn the_state_fits_the_catalog(stored: &StoredOperation, backups: &[BackupRecord]
         Request::Delete(delete) => {
             let left = backups.iter().find(|backup| backup.id == delete.backup);
             match (operation.state, left) {
-                (OperationState::Completed, Some(_)) => broken.push("a deleted backup is still listed".into()),
-                (OperationState::Failed, None) => broken.push("a backup is gone without a completed deletion".into()),
+                (OperationState::Completed, Some(_)) => {
+                    broken.push("a deleted backup is still listed".into())
+                }
+                (OperationState::Failed, None) => {
+                    broken.push("a backup is gone without a completed deletion".into())
+                }
                 _ => {}
             }
         }
@@ -190,7 +201,11 @@ fn restores_touch_only_what_is_new(
 }
 
 /// Each job that exists has an intent in the ledger that was written before it was made.
-async fn intents_come_first(world: &SimWorld, operation: &OperationId, broken: &mut Vec<String>) -> Result<()> {
+async fn intents_come_first(
+    world: &SimWorld,
+    operation: &OperationId,
+    broken: &mut Vec<String>,
+) -> Result<()> {
     let ledger = world.catalog.ledger(operation).await?;
     for job in world.cloud.jobs() {
         let Some(key) = job.key.filter(|key| key.operation() == operation) else { continue };

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_core::{
-    Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OperationId, OperationState, Orchestrator, Provider,
-    Provisioner, Request, Result, Workspace,
+    Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OperationId, OperationState, Orchestrator,
+    Provider, Provisioner, Request, Result, Workspace,
 };
 
 use super::case::{Case, CrashPoint};
@@ -106,8 +106,7 @@ impl Scenario {
 }
 
 async fn run(case: &Case) -> Result<Outcome> {
-    let mut config = SimConfig::default();
-    config.poll_after = Duration::from_secs(120);
+    let config = SimConfig { poll_after: Duration::from_secs(120), ..SimConfig::default() };
     let components =
         [("data", SimKind::Volume, 20 * GB, 20_000), ("home", SimKind::FileSystem, 10 * GB, 10_000)];
     let world = SimWorld::new(config, &components)?;

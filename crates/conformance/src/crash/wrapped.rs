@@ -55,7 +55,12 @@ fused!(FusedProvisioner, dyn Provisioner);
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Catalog for FusedCatalog {
-    async fn create_operation(&self, record: &OperationRecord, holder: &Holder, ttl: Duration) -> Result<Creation> {
+    async fn create_operation(
+        &self,
+        record: &OperationRecord,
+        holder: &Holder,
+        ttl: Duration,
+    ) -> Result<Creation> {
         self.fuse.cross(self.inner.create_operation(record, holder, ttl)).await
     }
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {

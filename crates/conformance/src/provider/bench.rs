@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use stillpoint_core::{
     BackupId, BackupJob, Component, DeleteState, ErrorKind, JobKey, JobRef, JobRequest, JobState, JobStatus,
-    OpContext, OperationId, Provider, RestoreJob, RestoredResource, Result, Settings, SnapshotRef, WorkspaceId,
+    OpContext, OperationId, Provider, RestoreJob, RestoredResource, Result, Settings, SnapshotRef,
+    WorkspaceId,
 };
 
 use super::harness::Harness;
@@ -74,7 +75,11 @@ impl<'a> Bench<'a> {
     }
 
     /// Polls until the job ended and shows each answer to `see`.
-    pub(super) async fn watch(&self, job: &JobRef, mut see: impl FnMut(&JobStatus) + Send) -> Result<JobStatus> {
+    pub(super) async fn watch(
+        &self,
+        job: &JobRef,
+        mut see: impl FnMut(&JobStatus) + Send,
+    ) -> Result<JobStatus> {
         let mut done = 0;
         for _ in 0..POLLS_MAX {
             let status = self.provider.poll(&self.cx, job, Duration::from_secs(1)).await?;

@@ -1,8 +1,6 @@
 //! Checks of restores: into new places only, whole, once, and never thrown away by somebody else.
 
-use stillpoint_core::{
-    ErrorKind, JobRequest, JobState, JobStatus, Result, SnapshotId, SnapshotRef,
-};
+use stillpoint_core::{ErrorKind, JobRequest, JobState, JobStatus, Result, SnapshotId, SnapshotRef};
 
 use super::bench::{Bench, job_refusal, operation, refusal, stuck};
 use super::harness::{Content, Harness};

@@ -1,7 +1,8 @@
 //! Checks of snapshots: what they say, that they stay, that they go.
 
 use stillpoint_core::{
-    BackupId, Depth, ErrorKind, JobRequest, JobState, OperationId, Result, SnapshotId, SnapshotQuery, SnapshotRef,
+    BackupId, Depth, ErrorKind, JobRequest, JobState, OperationId, Result, SnapshotId, SnapshotQuery,
+    SnapshotRef,
 };
 
 use super::bench::{Bench, operation, refusal, stuck};
@@ -44,9 +45,12 @@ pub async fn snapshots_are_found_by_what_is_written_on_them(harness: &dyn Harnes
         let list = bench.provider.snapshots(&bench.cx, &query).await?;
         Ok(list.into_iter().map(|info| info.snapshot).collect())
     };
-    assert_eq!(found(SnapshotQuery::of_operation(one.clone())).await?, [first.clone()]);
-    assert_eq!(found(SnapshotQuery::of_backup(BackupId::of(&two))).await?, [second.clone()]);
-    assert_eq!(found(SnapshotQuery::of_workspace(bench.workspace(&one)?)).await?, [first.clone()]);
+    assert_eq!(found(SnapshotQuery::of_operation(one.clone())).await?, std::slice::from_ref(&first));
+    assert_eq!(found(SnapshotQuery::of_backup(BackupId::of(&two))).await?, std::slice::from_ref(&second));
+    assert_eq!(
+        found(SnapshotQuery::of_workspace(bench.workspace(&one)?)).await?,
+        std::slice::from_ref(&first)
+    );
     let mut both = SnapshotQuery::of_operation(one);
     both.backup = Some(BackupId::of(&two));
     assert_eq!(found(both).await?, [], "every condition must hold");
@@ -156,7 +160,8 @@ pub async fn entries_come_whole_and_in_order(harness: &dyn Harness) -> Result<()
     let bench = Bench::new(harness).await?;
     let source = harness.source("entries", 28).await?;
     let content = harness.source_content(&source).await?;
-    let status = bench.run(&JobRequest::Backup(bench.backup(&operation("entries", 1)?, &source, None)?)).await?;
+    let status =
+        bench.run(&JobRequest::Backup(bench.backup(&operation("entries", 1)?, &source, None)?)).await?;
     assert_eq!(status.state, JobState::Succeeded);
     let reference = status.snapshot.ok_or_else(|| stuck("the capture named no snapshot"))?;
     let snapshot = bench.provider.open(&bench.cx, &reference).await?;

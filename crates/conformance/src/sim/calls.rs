@@ -1,8 +1,8 @@
 //! What each mutating call does to the cloud's state.
 
 use stillpoint_core::{
-    CancelOutcome, DeleteState, Error, ErrorKind, JobId, JobRequest, OperationId, ProviderId, Readiness, Result,
-    SnapshotId, Timestamp,
+    CancelOutcome, DeleteState, Error, ErrorKind, JobId, JobRequest, OperationId, ProviderId, Readiness,
+    Result, SnapshotId, Timestamp,
 };
 
 use super::job::{Job, Phase};
@@ -14,7 +14,12 @@ const READY_AFTER: std::time::Duration = std::time::Duration::from_secs(20);
 
 impl State {
     /// Starts a job, or answers the one that this token, or else the tags, show to be started already.
-    pub(super) fn start(&mut self, provider: &ProviderId, request: &JobRequest, now: Timestamp) -> Result<JobId> {
+    pub(super) fn start(
+        &mut self,
+        provider: &ProviderId,
+        request: &JobRequest,
+        now: Timestamp,
+    ) -> Result<JobId> {
         if let JobRequest::Restore(restore) = request
             && !restore.include.is_empty()
         {
@@ -58,7 +63,17 @@ impl State {
         };
         let request = Some(request.clone());
         let phase = Phase::Queued;
-        self.jobs.push(Job { id: id.clone(), request, resource, created_at: now, fate, phase, bytes: 0, snapshot, twin });
+        self.jobs.push(Job {
+            id: id.clone(),
+            request,
+            resource,
+            created_at: now,
+            fate,
+            phase,
+            bytes: 0,
+            snapshot,
+            twin,
+        });
         Ok(id)
     }
 
@@ -85,7 +100,10 @@ impl State {
         let until = now.after(self.config.delete_delay);
         let Some(point) = self.points.get_mut(id) else { return Ok(DeleteState::Gone) };
         if point.phase == PointPhase::Creating {
-            return Err(Error::new(ErrorKind::Busy, format!("{id} is still being made; wait for its job to end")));
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!("{id} is still being made; wait for its job to end"),
+            ));
         }
         if let Some(lock) = point.lock
             && lock.is_none_or(|until| now < until)
@@ -94,7 +112,8 @@ impl State {
             return Ok(DeleteState::Locked { until: lock, reason });
         }
         if point.sticky {
-            let reason = "the cloud lacks the role to delete it; give it the role and delete again".to_owned();
+            let reason =
+                "the cloud lacks the role to delete it; give it the role and delete again".to_owned();
             return Ok(DeleteState::Stuck { reason });
         }
         if point.phase == PointPhase::Available {
@@ -106,7 +125,8 @@ impl State {
 
     /// Writes our tags on a restored resource when it is first seen.
     pub(super) fn tag_restored(&mut self, id: &JobId) {
-        let Some(Job { request: Some(JobRequest::Restore(restore)), resource, .. }) = self.job(id).cloned() else {
+        let Some(Job { request: Some(JobRequest::Restore(restore)), resource, .. }) = self.job(id).cloned()
+        else {
             return;
         };
         if let Some(made) = self.resources.get_mut(&resource).filter(|made| made.restored) {

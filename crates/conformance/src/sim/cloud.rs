@@ -72,6 +72,9 @@ impl SimCloud {
 
     /// Somebody else starts a backup of a resource that runs for `duration`. It carries no key of ours; one that
     /// is `disguised` does not even show that a plan of theirs made it.
+    ///
+    /// # Errors
+    /// None that a caller could meet.
     pub fn stranger_starts(&self, resource: &str, duration: Duration, disguised: bool) -> Result<JobId> {
         let now = self.clock.now();
         let mut state = self.now();
@@ -186,7 +189,8 @@ impl SimCloud {
             Some(fault) => Err(fault.error(call)),
         };
         let said = answer.as_ref().map_or_else(ToString::to_string, |_| "ok".to_owned());
-        let entry = JournalEntry { at, process, call: call.as_str(), subject: subject.to_owned(), answer: said };
+        let entry =
+            JournalEntry { at, process, call: call.as_str(), subject: subject.to_owned(), answer: said };
         state.journal.add(entry);
         answer
     }

@@ -36,6 +36,15 @@ pub struct SimConfig {
     pub account_region: (String, String),
 }
 
+impl SimConfig {
+    /// The default behaviour, changed in some way.
+    pub fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut config = Self::default();
+        change(&mut config);
+        config
+    }
+}
+
 impl Default for SimConfig {
     fn default() -> Self {
         Self {

@@ -58,7 +58,10 @@ impl Call {
 
     /// Whether the call can change anything, so that a lost answer leaves a doubt.
     pub fn is_mutating(self) -> bool {
-        !matches!(self, Self::Preflight | Self::Poll | Self::Find | Self::Read | Self::Snapshots | Self::Records)
+        !matches!(
+            self,
+            Self::Preflight | Self::Poll | Self::Find | Self::Read | Self::Snapshots | Self::Records
+        )
     }
 }
 
@@ -83,7 +86,9 @@ impl Fault {
             Self::Throttled(wait) => {
                 Error::new(ErrorKind::RateLimited, format!("{name}: too many requests")).retry_after(wait)
             }
-            Self::Unavailable => Error::new(ErrorKind::Unavailable, format!("{name}: the cloud cannot be reached")),
+            Self::Unavailable => {
+                Error::new(ErrorKind::Unavailable, format!("{name}: the cloud cannot be reached"))
+            }
             Self::LostBefore | Self::LostAfter => {
                 let error = Error::new(ErrorKind::Unavailable, format!("{name}: the answer was lost"));
                 if call.is_mutating() { error.maybe_applied() } else { error }
@@ -290,7 +295,8 @@ impl FaultPlan {
         if self.outages.iter().any(|(from, until)| *from <= now && now < *until) {
             return Some(Fault::Unavailable);
         }
-        let scripted = self.calls.iter().find(|(at, on, _)| *at == call && *on == nth).map(|(_, _, fault)| *fault);
+        let scripted =
+            self.calls.iter().find(|(at, on, _)| *at == call && *on == nth).map(|(_, _, fault)| *fault);
         scripted.or_else(|| self.chaos.as_ref()?.call(now))
     }
 

@@ -56,7 +56,8 @@ impl Job {
     }
 
     pub(super) fn occupies_its_resource(&self) -> bool {
-        !self.is_restore() && matches!(self.phase, Phase::Running { .. } | Phase::Cancelling { from: Some(_), .. })
+        !self.is_restore()
+            && matches!(self.phase, Phase::Running { .. } | Phase::Cancelling { from: Some(_), .. })
     }
 
     pub(super) fn started_at(&self) -> Option<Timestamp> {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use stillpoint_core::{Candidate, Error, ErrorKind, Evidence, JobRef, JobRequest, ProviderId, Result, Timestamp};
+use stillpoint_core::{
+    Candidate, Error, ErrorKind, Evidence, JobRef, JobRequest, ProviderId, Result, Timestamp,
+};
 
 use super::job::Job;
 use super::state::State;
@@ -71,7 +73,8 @@ pub(super) fn started_before(
     };
     let found = candidates(state, provider, request, since, now).ok()?;
     let runs = |found: &&Candidate| state.job(&found.job.id).is_some_and(|job| !job.has_ended());
-    let likely: Vec<_> = found.iter().filter(|found| found.evidence == Evidence::Likely).filter(runs).collect();
+    let likely: Vec<_> =
+        found.iter().filter(|found| found.evidence == Evidence::Likely).filter(runs).collect();
     let proven = found.iter().find(|found| found.evidence == Evidence::Proven);
     proven.or_else(|| likely.first().copied().filter(|_| likely.len() == 1)).map(|found| found.job.clone())
 }

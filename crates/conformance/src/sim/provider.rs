@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, Finding, JobRef,
-    JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness, RestoredResource, Result, Severity, Snapshot,
-    SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, Finding,
+    JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness, RestoredResource, Result,
+    Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
 };
 
 use super::cloud::SimCloud;
@@ -92,7 +92,8 @@ impl Provider for SimProvider {
 
     async fn find(&self, _cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
         let subject = request.key().component().as_str();
-        self.call(Call::Find, subject, |state, now| listing::candidates(state, &self.id, request, since, now)).await
+        self.call(Call::Find, subject, |state, now| listing::candidates(state, &self.id, request, since, now))
+            .await
     }
 
     async fn cancel(&self, _cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    Error, ErrorKind, Finding, OpContext, OperationId, ProviderId, ProvisionRequest, Provisioned, Provisioner,
-    RestoredResource, Result, Severity, WorkspaceId,
+    Error, ErrorKind, Finding, OpContext, OperationId, ProviderId, ProvisionRequest, Provisioned,
+    Provisioner, RestoredResource, Result, Severity, WorkspaceId,
 };
 
 use super::state::PROTECTED;
@@ -65,7 +65,10 @@ impl SimProvisioner {
         let mut state = self.lock();
         if let Some((_, left)) = state.failing.iter_mut().find(|(on, left)| *on == verb && *left > 0) {
             *left -= 1;
-            return Err(Error::new(ErrorKind::QuotaExceeded, format!("{verb}: a quota of the account is reached")));
+            return Err(Error::new(
+                ErrorKind::QuotaExceeded,
+                format!("{verb}: a quota of the account is reached"),
+            ));
         }
         Ok(state)
     }
@@ -126,7 +129,8 @@ impl Provisioner for SimProvisioner {
 
 impl State {
     fn own(&mut self, cx: &OpContext, made: &Provisioned) -> Result<&mut Made> {
-        let found = self.made.get_mut(&made.workspace).filter(|found| Some(&found.operation) == cx.operation());
+        let found =
+            self.made.get_mut(&made.workspace).filter(|found| Some(&found.operation) == cx.operation());
         found.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("{} was not made by this operation", made.workspace))
         })

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    Depth, EntryPage, Error, ErrorKind, Issue, JobRequest, OpContext, Result, Snapshot, SnapshotInfo, SnapshotRef,
-    Verification,
+    Depth, EntryPage, Error, ErrorKind, Issue, JobRequest, OpContext, Result, Snapshot, SnapshotInfo,
+    SnapshotRef, Verification,
 };
 
 use super::cloud::SimCloud;

@@ -137,7 +137,8 @@ impl State {
         if job.is_restore() {
             return Some(at);
         }
-        let occupied = self.jobs.iter().any(|other| other.resource == job.resource && other.occupies_its_resource());
+        let occupied =
+            self.jobs.iter().any(|other| other.resource == job.resource && other.occupies_its_resource());
         if occupied {
             return None;
         }
@@ -173,10 +174,15 @@ impl State {
             None => Ok(job.bytes),
             Some(JobRequest::Backup(_)) => self.begin_capture(&job, at),
             Some(JobRequest::Restore(restore)) => {
-                let usable = self.points.get(&restore.snapshot.id).filter(|point| point.phase == PointPhase::Available);
+                let usable = self
+                    .points
+                    .get(&restore.snapshot.id)
+                    .filter(|point| point.phase == PointPhase::Available);
                 match (usable, restore.destination.contains_key("zone")) {
                     (None, _) => Err(missing(restore.snapshot.id.as_str())),
-                    (_, false) => Err(Error::new(ErrorKind::InvalidInput, "the destination names no zone").record()),
+                    (_, false) => {
+                        Err(Error::new(ErrorKind::InvalidInput, "the destination names no zone").record())
+                    }
                     (Some(point), true) => Ok(point.image.size_bytes),
                 }
             }

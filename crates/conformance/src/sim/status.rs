@@ -1,8 +1,8 @@
 //! How the cloud reports a job.
 
 use stillpoint_core::{
-    CaptureWindow, Issue, JobRequest, JobState, JobStatus, Progress, ProviderId, RestoredResource, SnapshotRef,
-    Timestamp,
+    CaptureWindow, Issue, JobRequest, JobState, JobStatus, Progress, ProviderId, RestoredResource,
+    SnapshotRef, Timestamp,
 };
 
 use super::job::{End, Job, Phase};
@@ -32,7 +32,8 @@ pub(super) fn status(state: &State, provider: &ProviderId, job: &Job, now: Times
         Some(JobRequest::Restore(restore)) => {
             if matches!(job.phase, Phase::Ended { end: End::Succeeded | End::Issues(_), .. }) {
                 let component = restore.component.id.clone();
-                status.restored = Some(RestoredResource::new(provider.clone(), component, job.resource.clone()));
+                status.restored =
+                    Some(RestoredResource::new(provider.clone(), component, job.resource.clone()));
             }
         }
         _ => add_capture(state, provider, job, &mut status),
@@ -41,11 +42,15 @@ pub(super) fn status(state: &State, provider: &ProviderId, job: &Job, now: Times
 }
 
 fn add_capture(state: &State, provider: &ProviderId, job: &Job, status: &mut JobStatus) {
-    let Some((id, point)) = job.snapshot.as_ref().and_then(|id| Some((id, state.points.get(id)?))) else { return };
+    let Some((id, point)) = job.snapshot.as_ref().and_then(|id| Some((id, state.points.get(id)?))) else {
+        return;
+    };
     status.snapshot = Some(SnapshotRef::new(provider.clone(), id.clone()));
     status.captured = match (point.image.kind, &job.phase) {
         (SimKind::Volume, _) => job.started_at().map(|from| CaptureWindow::new(from, from)),
-        (SimKind::FileSystem, Phase::Ended { from: Some(from), at, .. }) => Some(CaptureWindow::new(*from, *at)),
+        (SimKind::FileSystem, Phase::Ended { from: Some(from), at, .. }) => {
+            Some(CaptureWindow::new(*from, *at))
+        }
         _ => None,
     };
     let size = point.image.size_bytes;

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    Clock, Component, Consistency, Definition, Error, ErrorKind, OpContext, Protection, QuiesceId, QuiesceOptions,
-    Result, Timestamp, Workspace, WorkspaceId,
+    Clock, Component, Consistency, Definition, Error, ErrorKind, OpContext, Protection, QuiesceId,
+    QuiesceOptions, Result, Timestamp, Workspace, WorkspaceId,
 };
 
 use super::cloud::SimCloud;
@@ -111,7 +111,9 @@ impl SimWorkspace {
     }
 
     fn pause(&self, until: Option<Timestamp>) {
-        for component in self.components.iter().filter(|component| component.protection == Protection::Protected) {
+        for component in
+            self.components.iter().filter(|component| component.protection == Protection::Protected)
+        {
             self.cloud.pause(&component.resource, until);
         }
     }
@@ -131,16 +133,24 @@ impl Workspace for SimWorkspace {
         Ok(self.components.clone())
     }
 
-    async fn quiesce(&self, _cx: &OpContext, id: &QuiesceId, options: &QuiesceOptions) -> Result<Consistency> {
+    async fn quiesce(
+        &self,
+        _cx: &OpContext,
+        id: &QuiesceId,
+        options: &QuiesceOptions,
+    ) -> Result<Consistency> {
         let now = self.cloud.clock.now();
         let mut state = self.lock();
         match state.holds.iter().find(|hold| hold.until.is_none()) {
             Some(hold) if hold.id == *id => return Ok(self.level),
-            Some(hold) => return Err(Error::new(ErrorKind::Busy, format!("{} holds the workspace still", hold.id))),
+            Some(hold) => {
+                return Err(Error::new(ErrorKind::Busy, format!("{} holds the workspace still", hold.id)));
+            }
             None => {}
         }
         state.holds.push(SimHold { id: id.clone(), from: now, until: None, budget: options.budget });
-        let until = if state.no_switch { Timestamp::from_millis(i64::MAX) } else { now.after(options.budget) };
+        let until =
+            if state.no_switch { Timestamp::from_millis(i64::MAX) } else { now.after(options.budget) };
         self.pause(Some(until));
         if state.quiesce_failures > 0 {
             state.quiesce_failures -= 1;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupRequest, Catalog, Clock, Component, Definition, DeleteRequest, Holder, LocalOrchestrator, OperationId,
-    Orchestrator, Provider, ProviderId, Provisioner, Request, RestoreRequest, Result, RoleGrant, Settings,
-    Timestamp, VirtualClock, Workspace, WorkspaceId,
+    BackupRequest, Catalog, Clock, Component, Definition, DeleteRequest, Holder, LocalOrchestrator,
+    OperationId, Orchestrator, Provider, ProviderId, Provisioner, Request, RestoreRequest, Result, RoleGrant,
+    Settings, Timestamp, VirtualClock, Workspace, WorkspaceId,
 };
 
 use super::cloud::SimCloud;
@@ -18,7 +18,7 @@ use super::resource::SimKind;
 use super::workspace::SimWorkspace;
 
 /// How long the leases of a world's orchestrators last.
-pub const LEASE_TTL: Duration = Duration::from_secs(60);
+pub const LEASE_TTL: Duration = Duration::from_secs(180);
 
 /// Everything that outlives a process. Needs a tokio runtime whose time is paused.
 #[derive(Debug)]
@@ -56,7 +56,8 @@ impl SimWorld {
             inventory.push(Component::new(name.parse()?, kind.as_str(), provider.clone(), resource));
         }
         inventory.push(
-            Component::new("shared".parse()?, "nfs", provider, "nfs-1").excluded("an external share has its own backup"),
+            Component::new("shared".parse()?, "nfs", provider, "nfs-1")
+                .excluded("an external share has its own backup"),
         );
         let mut definition = Definition::new("ws".parse()?);
         definition.software_version = Some("2026.1".into());
@@ -137,7 +138,11 @@ impl SimWorld {
     ///
     /// # Errors
     /// Whatever the orchestrator answers; `DeadlineExceeded` where it does not end within 60 days.
-    pub async fn run(&self, orchestrator: &dyn Orchestrator, request: Request) -> Result<stillpoint_core::OperationStatus> {
+    pub async fn run(
+        &self,
+        orchestrator: &dyn Orchestrator,
+        request: Request,
+    ) -> Result<stillpoint_core::OperationStatus> {
         let id = request.id().clone();
         orchestrator.submit(request).await?;
         self.finish(orchestrator, &id).await
