@@ -1,5 +1,7 @@
 //! Who writes: host, user and process, as stamped into keys, locks and snapshots.
 
+use std::os::unix::fs::MetadataExt;
+
 /// The host and user that keys, locks and snapshots name.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
@@ -35,6 +37,11 @@ impl Origin {
         self.hostname = hostname.into();
         self
     }
+}
+
+/// The kernel's number for the process namespace this process lives in. Process ids of another one mean nothing here.
+pub(crate) fn process_namespace() -> Option<u64> {
+    std::fs::metadata("/proc/self/ns/pid").ok().map(|namespace| namespace.ino())
 }
 
 /// True unless the kernel says that no process of this id exists.

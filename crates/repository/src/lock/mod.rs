@@ -183,6 +183,15 @@ mod tests {
         let mut child = std::process::Command::new("true").spawn().unwrap();
         let dead = child.id();
         child.wait().unwrap();
+        leave(&repository, |record| (record.pid, record.process_namespace) = (dead, Some(1))).await;
+        let elsewhere = repository.lock(LockMode::Exclusive).await.unwrap_err();
+        assert!(
+            matches!(elsewhere.kind(), ErrorKind::Locked { .. }),
+            "its process id is of another container"
+        );
+        for (id, _) in repository.list_files(FileKind::Lock).await.unwrap() {
+            repository.store().delete(&FileKind::Lock.key(&id)).await.unwrap();
+        }
         leave(&repository, |record| record.pid = dead).await;
         let lock = repository.lock(LockMode::Exclusive).await.unwrap();
         assert_eq!(locks(&repository).await, 1);

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
-use crate::origin::{Origin, process_may_be_alive};
+use crate::origin::{Origin, process_may_be_alive, process_namespace};
 use crate::repository::Repository;
 use crate::time::Timestamp;
 
@@ -30,6 +30,9 @@ pub(super) struct LockRecord {
     uid: u32,
     #[serde(default)]
     gid: u32,
+    /// Ours alone; restic passes over it. Containers may share a host name, yet not their process ids.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) process_namespace: Option<u64>,
 }
 
 impl LockRecord {
@@ -42,6 +45,7 @@ impl LockRecord {
             pid: std::process::id(),
             uid: origin.uid,
             gid: origin.gid,
+            process_namespace: process_namespace(),
         }
     }
 
@@ -60,8 +64,9 @@ impl LockRecord {
 
     /// True if its holder is surely gone, judged from the host of `origin`.
     pub(super) fn is_stale(&self, origin: &Origin) -> bool {
-        clock::now().since(self.time) > STALE_AFTER
-            || self.hostname == origin.hostname && !process_may_be_alive(self.pid)
+        let comparable = self.hostname == origin.hostname
+            && (self.process_namespace.is_none() || self.process_namespace == process_namespace());
+        clock::now().since(self.time) > STALE_AFTER || comparable && !process_may_be_alive(self.pid)
     }
 
     pub(super) fn holder(&self) -> String {

@@ -20,7 +20,7 @@ impl Repository {
     /// The plaintext of a blob, checked against its name.
     ///
     /// # Errors
-    /// `NotFound` if the index does not know it, `Corrupt` if its pack is missing or damaged.
+    /// `Corrupt` if the index does not know it, or its pack is missing or damaged.
     pub async fn load_blob(&self, kind: BlobKind, id: &Id) -> Result<Vec<u8>> {
         let location = self.index().await?.locate(kind, id).ok_or_else(|| unknown(kind, id))?;
         let sealed = self.read_pack_range(&location.pack, u64::from(location.offset)..location.end()).await?;

@@ -146,7 +146,11 @@ impl LocalBackend {
             entries => entries.map_err(failed)?,
         };
         for entry in entries {
-            let path = entry.map_err(failed)?.path();
+            let entry = entry.map_err(failed)?;
+            if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                continue;
+            }
+            let path = entry.path();
             let Ok(file) = File::open(&path) else { continue };
             match file.try_lock() {
                 Ok(()) => fs::remove_file(&path).or_else(absent_is_fine).map_err(failed)?,

@@ -53,7 +53,10 @@ impl Backend for RemoteBackend {
                         Err(E::NotFound { .. }) => put(object_store::PutMode::Overwrite).await,
                         Err(error) => Err(error),
                         Ok(_) => {
-                            return Err(Error::new(ErrorKind::AlreadyExists, format!("{key} exists already")));
+                            return Err(Error::new(
+                                ErrorKind::AlreadyExists,
+                                format!("{key} exists already"),
+                            ));
                         }
                     }
                 }
@@ -121,6 +124,7 @@ enum Cause {
     Denied,
     Unauthenticated,
     Full,
+    Misconfigured,
     NotSupported,
     BadName,
     Cancelled,
@@ -142,6 +146,10 @@ fn failed(source: E, verb: &str, key: &str) -> Error {
         Cause::Full => {
             (ErrorKind::NoSpace, "the store is full; free some space and run the same command again")
         }
+        Cause::Misconfigured => (
+            ErrorKind::InvalidInput,
+            "the store does not understand the request; check region, bucket and endpoint",
+        ),
         Cause::NotSupported => (ErrorKind::Unsupported, "the store cannot do this"),
         Cause::BadName => (ErrorKind::InvalidInput, "the name is not usable"),
         Cause::Cancelled => (ErrorKind::Cancelled, "the operation was cancelled"),
@@ -162,25 +170,65 @@ fn cause(error: &E) -> Cause {
         E::NotSupported { .. } | E::NotImplemented { .. } => Cause::NotSupported,
         E::InvalidPath { .. } | E::UnknownConfigurationKey { .. } => Cause::BadName,
         E::JoinError { .. } => Cause::Cancelled,
-        _ => match status(error) {
-            Some(401) => Cause::Unauthenticated,
-            Some(403) => Cause::Denied,
-            Some(404) => Cause::Missing,
-            Some(507) => Cause::Full,
-            _ => Cause::Unreachable,
-        },
+        _ => cause_by_text(error),
     }
 }
 
-/// The HTTP status behind an error. object_store 0.14 keeps it to itself for listings, and for every status it has no
-/// variant for, and shows it only in the text.
-fn status(error: &E) -> Option<u16> {
+/// Address at which a cloud machine asks for its own credentials; asked only when none are configured.
+const INSTANCE_METADATA: &str = "169.254.169.254";
+
+/// object_store 0.14 keeps the HTTP status to itself for listings, and for every status it has no variant for, and shows
+/// it only in the text of the error or one of its sources.
+fn cause_by_text(error: &E) -> Cause {
     let mut next: Option<&dyn std::error::Error> = Some(error);
     while let Some(error) = next {
-        if let Some((_, rest)) = error.to_string().split_once("status code: ") {
-            return rest.get(..3)?.parse().ok();
+        let text = error.to_string();
+        if text.contains(INSTANCE_METADATA) {
+            return Cause::Unauthenticated;
+        }
+        if let Some((_, rest)) = text.split_once("status code: ") {
+            return match rest.get(..3) {
+                Some("401") => Cause::Unauthenticated,
+                Some("403") => Cause::Denied,
+                Some("404") => Cause::Missing,
+                Some("507") => Cause::Full,
+                Some("301" | "307" | "400" | "405") => Cause::Misconfigured,
+                _ => Cause::Unreachable,
+            };
+        }
+        if text.contains("incorrectly configured region") {
+            return Cause::Misconfigured;
         }
         next = error.source();
     }
-    None
+    Cause::Unreachable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("outer")]
+    struct Outer(#[source] std::io::Error);
+
+    fn kind_of(text: &str) -> ErrorKind {
+        let source = Box::new(Outer(std::io::Error::other(text.to_owned())));
+        failed(E::Generic { store: "S3", source }, "list", "keys").kind().clone()
+    }
+
+    #[test]
+    fn causes_hidden_in_the_text_are_found() {
+        for (text, kind) in [
+            ("Server returned non-2xx status code: 404 Not Found: <Error/>", ErrorKind::NotFound),
+            ("Server returned non-2xx status code: 403 Forbidden: ", ErrorKind::PermissionDenied),
+            ("Server returned non-2xx status code: 507 Insufficient Storage: ", ErrorKind::NoSpace),
+            ("Server returned non-2xx status code: 503 Slow Down: ", ErrorKind::Unavailable),
+            ("Error performing PUT http://169.254.169.254/latest/api/token", ErrorKind::PermissionDenied),
+            ("this normally indicates an incorrectly configured region", ErrorKind::InvalidInput),
+            ("connection refused", ErrorKind::Unavailable),
+        ] {
+            assert_eq!(kind_of(text), kind, "{text}");
+        }
+    }
 }

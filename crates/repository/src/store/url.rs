@@ -70,8 +70,17 @@ fn without_password(url: &str) -> &str {
 }
 
 fn s3(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
-    let mut builder = AmazonS3Builder::new().with_region("us-east-1");
     // The default region yields to the region, the general endpoint to the service's.
+    let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| settings.get(name));
+    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
+        .iter()
+        .find_map(|name| settings.get(name));
+    let mut options = client_options();
+    if let Some(endpoint) = endpoint {
+        let allowed = settings.get("AWS_ALLOW_HTTP") == Some("true");
+        options = options.with_allow_http(plain_http(endpoint, allowed)?);
+    }
+    let mut builder = AmazonS3Builder::new().with_client_options(options);
     for (name, value) in settings.with_prefix("AWS_") {
         if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>()
             && !matches!(key, AmazonS3ConfigKey::Bucket)
@@ -79,23 +88,14 @@ fn s3(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
             builder = builder.with_config(key, value);
         }
     }
-    if let Some(region) = settings.get("AWS_REGION").or(settings.get("AWS_DEFAULT_REGION")) {
-        builder = builder.with_region(region);
-    }
-    let mut options = client_options();
-    let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]
-        .iter()
-        .find_map(|name| settings.get(name));
     if let Some(endpoint) = endpoint {
-        let allow_http = settings.get("AWS_ALLOW_HTTP") == Some("true");
-        options = options.with_allow_http(plain_http(endpoint, allow_http)?);
         builder =
             builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false);
     }
     builder
+        .with_region(region.unwrap_or("us-east-1"))
         .with_bucket_name(bucket)
         .with_checksum_algorithm(Checksum::SHA256)
-        .with_client_options(options)
         .with_retry(retry())
         .build()
         .map_err(|source| {
