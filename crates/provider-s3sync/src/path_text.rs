@@ -73,7 +73,15 @@ mod tests {
 
     #[test]
     fn any_path_survives_its_text() {
-        for bytes in [&b"plain/name.txt"[..], b"a\\xff", b"\xff\xfe", b"tab\there", "grün/ß".as_bytes(), b"\\", b"x\xc3"] {
+        for bytes in [
+            &b"plain/name.txt"[..],
+            b"a\\xff",
+            b"\xff\xfe",
+            b"tab\there",
+            "grün/ß".as_bytes(),
+            b"\\",
+            b"x\xc3",
+        ] {
             let path = Path::new(OsStr::from_bytes(bytes));
             let text = to_text(path);
             assert!(!text.chars().any(char::is_control), "{text:?}");

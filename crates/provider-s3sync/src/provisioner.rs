@@ -6,8 +6,8 @@ use async_trait::async_trait;
 use rustix::fs::Access;
 use serde_json::Value;
 use stillpoint_core::{
-    Error, ErrorKind, Finding, Landing, OpContext, ProvisionRequest, Provisioned, Provisioner, RestoredResource,
-    Result, Severity, Settings, SnapshotRef,
+    Error, ErrorKind, Finding, Landing, OpContext, ProvisionRequest, Provisioned, Provisioner,
+    RestoredResource, Result, Settings, Severity, SnapshotRef,
 };
 
 use crate::error::{blocking, from_io};
@@ -48,14 +48,21 @@ impl Provisioner for DirectoryProvisioner {
         match blocker.await? {
             None => Ok(made),
             Some(found) => {
-                let kind = if found.check == TAKEN { ErrorKind::AlreadyExists } else { ErrorKind::InvalidInput };
+                let kind =
+                    if found.check == TAKEN { ErrorKind::AlreadyExists } else { ErrorKind::InvalidInput };
                 Err(Error::new(kind, found.message).with("check", found.check))
             }
         }
     }
 
-    async fn attach(&self, _cx: &OpContext, _made: &Provisioned, resources: &[RestoredResource]) -> Result<()> {
-        let paths: Vec<PathBuf> = resources.iter().map(|resource| PathBuf::from(&resource.resource)).collect();
+    async fn attach(
+        &self,
+        _cx: &OpContext,
+        _made: &Provisioned,
+        resources: &[RestoredResource],
+    ) -> Result<()> {
+        let paths: Vec<PathBuf> =
+            resources.iter().map(|resource| PathBuf::from(&resource.resource)).collect();
         blocking(move || paths.iter().try_for_each(|path| target::hand_over(path))).await
     }
 
@@ -131,13 +138,17 @@ impl Destinations {
         let path = &place.path;
         let blocker = |check: &str, message| Ok(Some(Finding::new(check, Severity::Blocker, message)));
         match (target::look(path, &place.restore, &self.operation)?, self.landing) {
-            (Occupancy::NotADirectory, _) => blocker(TAKEN, format!("{path:?} is there and is not a directory")),
-            (Occupancy::Taken, Landing::Empty) => {
-                blocker(TAKEN, format!("the target {path:?} is not empty; choose another or a landing beside it"))
+            (Occupancy::NotADirectory, _) => {
+                blocker(TAKEN, format!("{path:?} is there and is not a directory"))
             }
-            (Occupancy::Held(id), landing) if landing != Landing::Side => {
-                blocker(TAKEN, format!("the target {path:?} holds the unfinished restore {id}; choose another"))
-            }
+            (Occupancy::Taken, Landing::Empty) => blocker(
+                TAKEN,
+                format!("the target {path:?} is not empty; choose another or a landing beside it"),
+            ),
+            (Occupancy::Held(id), landing) if landing != Landing::Side => blocker(
+                TAKEN,
+                format!("the target {path:?} holds the unfinished restore {id}; choose another"),
+            ),
             (Occupancy::Missing, _) => parent_finding(path),
             _ => match writable(path)? {
                 true => Ok(None),
@@ -163,7 +174,11 @@ fn parent_finding(path: &Path) -> Result<Option<Finding>> {
     if Some(nearest) == path.parent() {
         return Ok(None);
     }
-    finding(Severity::Info, "target-parent", format!("directories below {nearest:?} will be made for {path:?}"))
+    finding(
+        Severity::Info,
+        "target-parent",
+        format!("directories below {nearest:?} will be made for {path:?}"),
+    )
 }
 
 fn writable(path: &Path) -> Result<bool> {
@@ -186,8 +201,8 @@ mod tests {
     use std::fs;
 
     use stillpoint_core::{
-        BackupId, BackupRecord, Component, ComponentRecord, ComponentState, Definition, OperationId, RestoreRequest,
-        Timestamp,
+        BackupId, BackupRecord, Component, ComponentRecord, ComponentState, Definition, OperationId,
+        RestoreRequest, Timestamp,
     };
 
     use super::*;
@@ -198,13 +213,15 @@ mod tests {
         let id = BackupId::of(&operation);
         let mut backup = BackupRecord::new(id.clone(), operation, definition, Timestamp::from_millis(0));
         for name in components {
-            let component = Component::new(name.parse().unwrap(), "directory", "s3sync".parse().unwrap(), "/x");
+            let component =
+                Component::new(name.parse().unwrap(), "directory", "s3sync".parse().unwrap(), "/x");
             let mut record = ComponentRecord::new(component, ComponentState::Completed);
             record.snapshot = Some(SnapshotRef::new("s3sync".parse().unwrap(), "abc".parse().unwrap()));
             backup.components.push(record);
         }
         let settings = [("path".to_owned(), path.to_str().unwrap().into())].into();
-        let restore = RestoreRequest::new("r".parse().unwrap(), id, "new".parse().unwrap(), "directory", settings);
+        let restore =
+            RestoreRequest::new("r".parse().unwrap(), id, "new".parse().unwrap(), "directory", settings);
         ProvisionRequest::new(restore, backup)
     }
 

@@ -19,7 +19,8 @@ impl Meter {
     pub(crate) fn read(&self) -> Progress {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let total = |counter| self.all_found.load(Ordering::Relaxed).then(|| load(counter));
-        Progress::new(load(&self.bytes), load(&self.files)).of(total(&self.bytes_found), total(&self.files_found))
+        Progress::new(load(&self.bytes), load(&self.files))
+            .of(total(&self.bytes_found), total(&self.files_found))
     }
 
     /// States the totals beforehand.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stillpoint_core::{CancelOutcome, Error, ErrorKind, JobId, JobState, JobStatus, RestoredResource, Result};
+use stillpoint_core::{
+    CancelOutcome, Error, ErrorKind, JobId, JobState, JobStatus, RestoredResource, Result,
+};
 use stillpoint_repository::Cancellation;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -105,13 +107,19 @@ impl Jobs {
             return Ok(());
         }
         if state.jobs.values().filter(|job| !job.has_ended()).count() >= RUNNING_MAX {
-            return Err(Error::new(ErrorKind::Busy, format!("{RUNNING_MAX} jobs run already; wait for one to end")));
+            return Err(Error::new(
+                ErrorKind::Busy,
+                format!("{RUNNING_MAX} jobs run already; wait for one to end"),
+            ));
         }
         state.forget_oldest();
         let (sender, sight) = watch::channel(JobStatus::new(JobState::Running));
         let (meter, cancellation) = (Arc::new(Meter::default()), Cancellation::new());
-        let reporter =
-            Arc::new(Reporter { meter: Arc::clone(&meter), cancellation: cancellation.clone(), sight: sender });
+        let reporter = Arc::new(Reporter {
+            meter: Arc::clone(&meter),
+            cancellation: cancellation.clone(),
+            sight: sender,
+        });
         let running = work(Arc::clone(&reporter));
         let task = tokio::spawn(async move {
             let status = running.await;

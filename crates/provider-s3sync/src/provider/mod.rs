@@ -9,8 +9,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
-    Evidence, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Evidence, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider, ProviderId,
+    Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
 };
 
 use crate::error::blocking;
@@ -68,7 +68,9 @@ impl S3SyncProvider {
             match repository::found_job(&self.source, &self.id, token).await {
                 Ok(Some(status)) => return Ok(status),
                 Ok(None) => {}
-                Err(error) if matches!(error.retry(), stillpoint_core::Retry::After { .. }) => return Err(error),
+                Err(error) if matches!(error.retry(), stillpoint_core::Retry::After { .. }) => {
+                    return Err(error);
+                }
                 // Starting the job again meets the same error and reports it as its end.
                 Err(error) => tracing::debug!(job = %id, %error, "the job's snapshot cannot be looked for"),
             }
@@ -120,7 +122,8 @@ impl Provider for S3SyncProvider {
             }
             JobRequest::Restore(restore) => {
                 let restore = restore.clone();
-                self.jobs.start(job.id.clone(), |reporter| repository::restore(source, id, restore, reporter))?;
+                self.jobs
+                    .start(job.id.clone(), |reporter| repository::restore(source, id, restore, reporter))?;
             }
             _ => {}
         }
@@ -169,7 +172,10 @@ impl Provider for S3SyncProvider {
         if there {
             return Ok(Readiness::Initialized);
         }
-        Err(Error::new(ErrorKind::NotFound, format!("the restored directory {:?} is gone", resource.resource)))
+        Err(Error::new(
+            ErrorKind::NotFound,
+            format!("the restored directory {:?} is gone", resource.resource),
+        ))
     }
 
     async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {

@@ -10,10 +10,14 @@ use crate::workspace::{CaptureRules, DIRECTORY};
 /// Looks at the directory and at the rules of what is left out.
 pub(super) fn look(component: &Component) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut block = |check: &str, message: String| findings.push(Finding::new(check, Severity::Blocker, message));
+    let mut block =
+        |check: &str, message: String| findings.push(Finding::new(check, Severity::Blocker, message));
     let path = Path::new(&component.resource);
     if component.kind != DIRECTORY {
-        block("source-kind", format!("{} is of kind {:?}; only directories are backed up here", component.id, component.kind));
+        block(
+            "source-kind",
+            format!("{} is of kind {:?}; only directories are backed up here", component.id, component.kind),
+        );
     }
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -83,7 +83,8 @@ fn compile(rules: &CaptureRules, repository: Option<&str>) -> Result<Rules> {
     let mut compiled = rules.compile()?;
     if let Some(relative) = repository {
         compiled.add(&pattern_of(relative)).map_err(|error| {
-            stillpoint_core::Error::new(stillpoint_core::ErrorKind::InvalidInput, error.to_string()).with_source(error)
+            stillpoint_core::Error::new(stillpoint_core::ErrorKind::InvalidInput, error.to_string())
+                .with_source(error)
         })?;
     }
     Ok(compiled)
@@ -107,7 +108,8 @@ fn done(provider: &ProviderId, summary: BackupSummary) -> Result<JobStatus> {
     }
     issues.add_unlisted(summary.issues.omitted());
     let complete = issues.is_empty();
-    let mut status = JobStatus::new(if complete { JobState::Succeeded } else { JobState::SucceededWithIssues });
+    let mut status =
+        JobStatus::new(if complete { JobState::Succeeded } else { JobState::SucceededWithIssues });
     status.issues = issues.into_list();
     status.warnings = summary.rules.iter().filter_map(left_out).collect();
     status.snapshot = Some(SnapshotRef::new(provider.clone(), SnapshotId::new(summary.snapshot.to_hex())?));
@@ -166,7 +168,9 @@ fn left_out(report: &RuleReport) -> Option<String> {
         RuleOrigin::OneFileSystem => {
             format!("{directories} mount points of other file systems are stored as empty directories")
         }
-        RuleOrigin::File { path, line } => format!("{what} left out by {:?} ({path:?}, line {line})", report.pattern),
+        RuleOrigin::File { path, line } => {
+            format!("{what} left out by {:?} ({path:?}, line {line})", report.pattern)
+        }
         _ => format!("{what} left out by {:?}", report.pattern),
     })
 }

@@ -13,27 +13,33 @@ use crate::error::from_repository;
 use crate::path_text;
 
 /// Entries on one page.
-const PAGE: usize = 5_000;
+const PAGE: usize = 2_000;
 
 /// The page of entries below `path` that starts after `after`.
 ///
 /// Directories stand before their content, and siblings are ordered by the bytes of their names.
-pub(super) async fn page(repository: &Repository, id: &Id, path: &str, after: Option<&str>) -> Result<EntryPage> {
+pub(super) async fn page(
+    repository: &Repository,
+    id: &Id,
+    path: &str,
+    after: Option<&str>,
+) -> Result<EntryPage> {
     let top = path_text::from_text(path.trim_matches('/'));
     let after = after.map(path_text::from_text);
     let mut entries = Vec::new();
     let mut more = false;
     let visit = |entry: SnapshotEntry| {
-        if after.as_deref().is_some_and(|after| *entry.path <= *after) {
-            return true;
-        }
         more = entries.len() >= PAGE;
         if !more {
             entries.push(describe(&entry));
         }
         !more
     };
-    repository.visit_entries(id, &top, true, visit).await.map_err(from_repository)?;
+    let visited = match &after {
+        Some(after) => repository.visit_entries_after(id, &top, after, visit).await,
+        None => repository.visit_entries(id, &top, true, visit).await,
+    };
+    visited.map_err(from_repository)?;
     let next = more.then(|| entries.last().map(|entry| entry.path.clone())).flatten();
     Ok(EntryPage::new(entries, next))
 }

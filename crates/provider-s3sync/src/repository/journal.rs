@@ -37,9 +37,8 @@ impl Journal {
         let base = job.base.as_ref().map(|base| base.id.as_str());
         let base = self.stored.iter().find(|stored| base == Some(stored.id.to_hex().as_str()));
         base.or_else(|| self.newest(&tags::of_line(job))).or_else(|| {
-            let same_path = |stored: &&StoredSnapshot| {
-                stored.snapshot.paths.iter().eq([job.component.resource.as_str()])
-            };
+            let same_path =
+                |stored: &&StoredSnapshot| stored.snapshot.paths.iter().eq([job.component.resource.as_str()]);
             self.stored.iter().rev().find(same_path)
         })
     }

@@ -45,7 +45,8 @@ fn parse(name: &str, json: &[u8]) -> Result<BackupRecord> {
     };
     let format: Format = serde_json::from_slice(json).map_err(damaged)?;
     if format.format > RECORD_FORMAT {
-        let message = format!("the backup record {object} was written by a newer version of Stillpoint; use that");
+        let message =
+            format!("the backup record {object} was written by a newer version of Stillpoint; use that");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     serde_json::from_slice(json).map_err(damaged)
@@ -60,7 +61,11 @@ struct Format {
 fn name(backup: &BackupId) -> String {
     let id = backup.as_str();
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    if id.len() <= 64 && id.bytes().all(plain) { id.to_owned() } else { format!("={}", Id::of(id.as_bytes())) }
+    if id.len() <= 64 && id.bytes().all(plain) {
+        id.to_owned()
+    } else {
+        format!("={}", Id::of(id.as_bytes()))
+    }
 }
 
 #[cfg(test)]
@@ -71,7 +76,12 @@ mod tests {
 
     fn record() -> BackupRecord {
         let definition = Definition::new("w".parse().unwrap());
-        BackupRecord::new("b 1/ü".parse().unwrap(), "op".parse().unwrap(), definition, Timestamp::from_millis(0))
+        BackupRecord::new(
+            "b 1/ü".parse().unwrap(),
+            "op".parse().unwrap(),
+            definition,
+            Timestamp::from_millis(0),
+        )
     }
 
     #[test]

@@ -88,7 +88,11 @@ async fn find_all(repository: &Repository, snapshot: &Id, include: &[PathBuf]) -
 }
 
 /// Chooses the place and claims it where the restore is to have it for itself.
-async fn settle(job: &RestoreJob, target: PathBuf, snapshot: &Snapshot) -> Result<(Place, Option<Occupancy>)> {
+async fn settle(
+    job: &RestoreJob,
+    target: PathBuf,
+    snapshot: &Snapshot,
+) -> Result<(Place, Option<Occupancy>)> {
     let restore = target::restore_id(&job.snapshot.id, &job.include);
     let operation = job.key.operation().clone();
     let (landing, time) = (job.landing, from_stored(snapshot.time));
@@ -146,7 +150,8 @@ fn done(summary: &RestoreSummary, keeps: bool) -> JobStatus {
     }
     issues.add_unlisted(summary.issues.omitted() + summary.warnings.omitted());
     let complete = issues.is_empty();
-    let mut status = JobStatus::new(if complete { JobState::Succeeded } else { JobState::SucceededWithIssues });
+    let mut status =
+        JobStatus::new(if complete { JobState::Succeeded } else { JobState::SucceededWithIssues });
     status.issues = issues.into_list();
     status.warnings = noted.into_warnings();
     let counts = [

@@ -72,7 +72,8 @@ pub(crate) async fn delete(repository: &Repository, reference: &SnapshotRef) -> 
         Err(error) if *error.kind() == ErrorKind::NotFound => Ok(DeleteState::Gone),
         Err(error) if error.is_transient() => Err(from_repository(error)),
         Ok(_) | Err(_) => {
-            let reason = "the store still holds the snapshot; look for a retention or a version rule on it".to_owned();
+            let reason =
+                "the store still holds the snapshot; look for a retention or a version rule on it".to_owned();
             Ok(DeleteState::Stuck { reason })
         }
     }

@@ -54,7 +54,9 @@ pub(super) fn fits(snapshot: &Snapshot, query: &SnapshotQuery) -> bool {
         ("backup", query.backup.as_ref().map(|id| id.as_str())),
         ("op", query.operation.as_ref().map(|id| id.as_str())),
     ];
-    let holds = |(name, wanted): &(&str, Option<&str>)| wanted.is_none_or(|id| snapshot.tags.contains(&tag(name, id)));
+    let holds = |(name, wanted): &(&str, Option<&str>)| {
+        wanted.is_none_or(|id| snapshot.tags.contains(&tag(name, id)))
+    };
     snapshot.tags.iter().any(|tag| tag == OURS) && conditions.iter().all(holds)
 }
 

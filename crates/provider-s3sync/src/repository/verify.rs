@@ -66,7 +66,11 @@ impl Findings {
                     self.packs.insert(location.pack);
                     self.content.insert(*id);
                 }
-                None => self.problems.push(Issue::new("missing", path(), format!("no index lists its piece {id}"))),
+                None => self.problems.push(Issue::new(
+                    "missing",
+                    path(),
+                    format!("no index lists its piece {id}"),
+                )),
             }
         }
     }
@@ -76,7 +80,9 @@ impl Findings {
             Some(location) => {
                 self.packs.insert(location.pack);
             }
-            None => self.problems.push(Issue::new("missing", path, format!("no index lists its listing {tree}"))),
+            None => {
+                self.problems.push(Issue::new("missing", path, format!("no index lists its listing {tree}")))
+            }
         }
     }
 
@@ -86,7 +92,8 @@ impl Findings {
 }
 
 async fn compare_packs(repository: &Repository, index: &Index, findings: &mut Findings) -> Result<()> {
-    let stored: HashMap<Id, u64> = repository.list_packs().await.map_err(from_repository)?.into_iter().collect();
+    let stored: HashMap<Id, u64> =
+        repository.list_packs().await.map_err(from_repository)?.into_iter().collect();
     let (index, needed) = (index.clone(), std::mem::take(&mut findings.packs));
     let problems = blocking(move || {
         let due: HashMap<Id, u64> = index.pack_lengths().into_iter().collect();
@@ -97,10 +104,13 @@ async fn compare_packs(repository: &Repository, index: &Index, findings: &mut Fi
             match (stored.get(&pack), due.get(&pack)) {
                 (Some(size), Some(due)) if size == due => {}
                 (Some(size), due) => {
-                    let message = format!("the pack has {size} bytes, the index makes it {}", due.unwrap_or(&0));
+                    let message =
+                        format!("the pack has {size} bytes, the index makes it {}", due.unwrap_or(&0));
                     problems.push(Issue::new("damaged", pack.to_hex(), message));
                 }
-                (None, _) => problems.push(Issue::new("missing", pack.to_hex(), "the pack is not in the store")),
+                (None, _) => {
+                    problems.push(Issue::new("missing", pack.to_hex(), "the pack is not in the store"))
+                }
             }
         }
         Ok(problems)
@@ -113,8 +123,10 @@ async fn compare_packs(repository: &Repository, index: &Index, findings: &mut Fi
 /// Reads all content in the order of the packs.
 async fn read_content(repository: &Repository, index: &Index, findings: &mut Findings) -> Result<()> {
     let content = std::mem::take(&mut findings.content).into_iter();
-    let located = content.filter_map(|id| index.locate(BlobKind::Data, &id).map(|at| (at.pack, at.offset, id, at)));
-    let mut located: Vec<_> = located.map(|(pack, offset, id, at)| (pack, offset, id, at.plaintext_length())).collect();
+    let located =
+        content.filter_map(|id| index.locate(BlobKind::Data, &id).map(|at| (at.pack, at.offset, id, at)));
+    let mut located: Vec<_> =
+        located.map(|(pack, offset, id, at)| (pack, offset, id, at.plaintext_length())).collect();
     located.sort_unstable();
     let (mut batch, mut bytes) = (Vec::new(), 0);
     for (.., id, length) in located {

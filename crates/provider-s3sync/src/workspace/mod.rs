@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use stillpoint_core::{
-    Component, Consistency, Definition, Error, ErrorKind, OpContext, ProviderId, QuiesceId, QuiesceOptions, Result,
-    Settings, Workspace, WorkspaceId, WorkspaceRecord,
+    Component, Consistency, Definition, Error, ErrorKind, OpContext, ProviderId, QuiesceId, QuiesceOptions,
+    Result, Settings, Workspace, WorkspaceId, WorkspaceRecord,
 };
 
 pub use hook::QuiesceHook;
@@ -50,7 +50,8 @@ impl DirectoryWorkspace {
         let given = root.as_ref();
         let root = given.canonicalize().map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => {
-                Error::new(ErrorKind::NotFound, format!("the directory {given:?} does not exist")).with_source(error)
+                Error::new(ErrorKind::NotFound, format!("the directory {given:?} does not exist"))
+                    .with_source(error)
             }
             _ => from_io(error, "open", given),
         })?;
@@ -94,9 +95,14 @@ impl DirectoryWorkspace {
         self
     }
 
-    /// The same directory with these rules of what is captured.
+    /// The same directory with these rules of what is captured. The path of an exclude file is made absolute, so
+    /// that a process in another directory finds it.
     #[must_use]
-    pub fn with_rules(mut self, rules: CaptureRules) -> Self {
+    pub fn with_rules(mut self, mut rules: CaptureRules) -> Self {
+        let absolute = rules.exclude_file.as_ref().and_then(|file| std::path::absolute(file).ok());
+        if let Some(file) = absolute.and_then(|file| file.into_os_string().into_string().ok()) {
+            rules.exclude_file = Some(file);
+        }
         self.rules = rules;
         self
     }
@@ -151,7 +157,8 @@ impl DirectoryWorkspace {
 
 fn text_of(path: &Path) -> Result<&str> {
     path.to_str().ok_or_else(|| {
-        let message = format!("the path {path:?} is not UTF-8; give the directory another name, or reach it by a link");
+        let message =
+            format!("the path {path:?} is not UTF-8; give the directory another name, or reach it by a link");
         Error::new(ErrorKind::InvalidInput, message)
     })
 }
@@ -197,9 +204,14 @@ mod tests {
     #[tokio::test]
     async fn a_workspace_is_made_again_from_its_definition() {
         let dir = tempfile::tempdir().unwrap();
-        let rules = CaptureRules { excludes: vec!["*.tmp".into()], one_file_system: false, ..CaptureRules::default() };
+        let rules = CaptureRules {
+            excludes: vec!["*.tmp".into()],
+            one_file_system: false,
+            ..CaptureRules::default()
+        };
         let made = DirectoryWorkspace::new(dir.path()).unwrap();
-        let made = made.of_space("ada", "lab").unwrap().with_provider("store".parse().unwrap()).with_rules(rules);
+        let made =
+            made.of_space("ada", "lab").unwrap().with_provider("store".parse().unwrap()).with_rules(rules);
         let cx = OpContext::background();
         let definition = made.definition(&cx).await.unwrap();
         assert_eq!(definition.id.as_str(), "ada/lab");

@@ -85,7 +85,11 @@ mod tests {
 
     #[test]
     fn rules_survive_their_settings_and_have_defaults() {
-        let rules = CaptureRules { excludes: vec!["a".into()], exclude_file: Some("/f".into()), one_file_system: false };
+        let rules = CaptureRules {
+            excludes: vec!["a".into()],
+            exclude_file: Some("/f".into()),
+            one_file_system: false,
+        };
         let mut settings = Settings::new();
         rules.write_to(&mut settings);
         assert_eq!(CaptureRules::from_settings(&settings).unwrap(), rules);

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use stillpoint_conformance::provider::{Content, Harness, Occupied};
 use stillpoint_core::{
     BackupId, BackupRecord, Component, ComponentRecord, ComponentState, Definition, OperationId, Provider,
-    ProvisionRequest, Provisioner, RestoreRequest, RestoredResource, Result, Settings, SnapshotRef, Timestamp,
-    Workspace, WorkspaceId,
+    ProvisionRequest, Provisioner, RestoreRequest, RestoredResource, Result, Settings, SnapshotRef,
+    Timestamp, Workspace, WorkspaceId,
 };
 use stillpoint_provider_s3sync::{DirectoryProvisioner, DirectoryWorkspace};
 

@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 
 use stillpoint_core::{
-    BackupState, CatalogExt, Depth, DeleteRequest, ErrorKind, Landing, OpContext, OperationState, Provider, Request,
-    SnapshotQuery,
+    BackupState, CatalogExt, DeleteRequest, Depth, ErrorKind, Landing, OpContext, OperationState, Provider,
+    Request, SnapshotQuery,
 };
 use stillpoint_provider_s3sync::{Credentials, RepositorySource, S3SyncProvider};
 use stillpoint_testkit::compare::assert_same;
@@ -19,7 +20,11 @@ async fn a_workspace_comes_back_whole(scene: &Scene) {
     let host = Host::new(scene, &root);
     let first = host.back_up("first").await;
     assert_eq!(first.operation.state, OperationState::Completed, "{first:?}");
-    assert!(counts(&first)["files_new"] > 100 && counts(&first)["bytes_stored"] > 500_000, "{:?}", counts(&first));
+    assert!(
+        counts(&first)["files_new"] > 100 && counts(&first)["bytes_stored"] > 500_000,
+        "{:?}",
+        counts(&first)
+    );
 
     let unchanged = counts(&host.back_up("unchanged").await);
     assert_eq!((unchanged["files_new"], unchanged["files_changed"], unchanged["bytes_read"]), (0, 0, 0));
@@ -45,7 +50,8 @@ async fn a_workspace_comes_back_whole(scene: &Scene) {
 
     let snapshot = backup.components[0].snapshot.clone().unwrap();
     let cx = OpContext::background();
-    let verified = scene.provider().open(&cx, &snapshot).await.unwrap().verify(&cx, Depth::Decrypted).await.unwrap();
+    let verified =
+        scene.provider().open(&cx, &snapshot).await.unwrap().verify(&cx, Depth::Decrypted).await.unwrap();
     assert!(verified.is_good() && verified.depth == Depth::Decrypted, "{verified:?}");
 }
 
@@ -67,7 +73,8 @@ async fn what_cannot_be_read_makes_a_backup_partial_and_what_is_excluded_does_no
     fs::create_dir(root.join("cache")).unwrap();
     fs::write(root.join("cache/big"), "x".repeat(1000)).unwrap();
     let catalog = std::sync::Arc::new(stillpoint_core::memory::MemoryCatalog::new());
-    let rules = stillpoint_provider_s3sync::CaptureRules { excludes: vec!["/cache/".into()], ..Default::default() };
+    let rules =
+        stillpoint_provider_s3sync::CaptureRules { excludes: vec!["/cache/".into()], ..Default::default() };
     let workspace = stillpoint_provider_s3sync::DirectoryWorkspace::new(&root).unwrap();
     let workspace = workspace.with_id("ada/lab".parse().unwrap()).with_rules(rules);
     let host = Host::with(catalog, scene.provider(), std::sync::Arc::new(workspace));
@@ -155,7 +162,10 @@ async fn a_wrong_password_and_a_forbidden_creation_fail_before_anything_is_held_
     let other = Credentials::machine_key("f".repeat(32)).unwrap();
     let provider = S3SyncProvider::new(RepositorySource::from_store(scene.store(), other));
     let wrong = provider.preflight(&cx, &component(&root)).await.unwrap_err();
-    assert_eq!((wrong.kind(), wrong.context("repository")), (ErrorKind::Unauthenticated, Some("wrong-password")));
+    assert_eq!(
+        (wrong.kind(), wrong.context("repository")),
+        (ErrorKind::Unauthenticated, Some("wrong-password"))
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -166,13 +176,43 @@ async fn a_deleted_backup_leaves_neither_snapshot_nor_record() {
     let host = Host::new(&scene, &root);
     let backup = host.back_up("backup").await.backup.unwrap();
     let cx = OpContext::background();
-    assert_eq!(host.provider.records(&cx).await.unwrap(), [backup.clone()]);
+    assert_eq!(host.provider.records(&cx).await.unwrap(), std::slice::from_ref(&backup));
     let request = DeleteRequest::new("delete".parse().unwrap(), backup.id.clone(), backup.workspace.clone());
     let deleted = host.run(Request::Delete(request)).await;
     assert_eq!(deleted.operation.state, OperationState::Completed, "{deleted:?}");
     assert_eq!(scene.provider().snapshots(&cx, &SnapshotQuery::all()).await.unwrap(), []);
     assert_eq!(scene.provider().records(&cx).await.unwrap(), []);
     assert!(host.catalog.latest_good(None).await.unwrap().is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_listing_comes_in_pages_that_miss_and_repeat_nothing() {
+    let scene = Scene::local();
+    let root = scene.path("source");
+    for directory in ["a", "a.b", "a/c", "z"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+        for number in 0..700 {
+            fs::write(root.join(directory).join(format!("file-{number}")), "").unwrap();
+        }
+    }
+    let backup = Host::new(&scene, &root).back_up("backup").await.backup.unwrap();
+    let cx = OpContext::background();
+    let snapshot = backup.components[0].snapshot.clone().unwrap();
+    let snapshot = scene.provider().open(&cx, &snapshot).await.unwrap();
+    let (mut paths, mut after, mut pages) = (Vec::new(), None::<String>, 0);
+    loop {
+        let page = snapshot.entries(&cx, "", after.as_deref()).await.unwrap();
+        paths.extend(page.entries.into_iter().map(|entry| PathBuf::from(entry.path)));
+        pages += 1;
+        match page.next {
+            Some(next) => after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!((paths.len(), pages), (4 * 700 + 4, 2));
+    assert!(paths.is_sorted_by(|one, next| one < next));
+    let below = snapshot.entries(&cx, "a", Some("a/c")).await.unwrap().entries;
+    assert_eq!(below.len(), 700 + 700, "what is below a/c, and its later siblings");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use stillpoint_core::{
-    BackupId, BackupJob, CancelOutcome, ErrorKind, JobKey, JobRef, JobRequest, JobState, JobStatus, OpContext,
-    OperationState, Orchestrator, Provider, Provisioned, Provisioner, Request, RestoreJob, RestoredResource,
-    SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, CancelOutcome, ErrorKind, JobKey, JobRef, JobRequest, JobState, JobStatus,
+    OpContext, OperationState, Orchestrator, Provider, Provisioned, Provisioner, Request, RestoreJob,
+    RestoredResource, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_provider_s3sync::DirectoryProvisioner;
 use stillpoint_testkit::compare::assert_same;
@@ -76,7 +76,8 @@ async fn a_job_of_a_dead_process_is_lost_and_an_orchestrator_starts_it_again() {
     let root = scene.path("source");
     TreeSpec::small(22).plain().generate(&root).unwrap();
     let request = backup_job("never-run", &root);
-    let job = JobRef::new("s3sync".parse().unwrap(), format!("backup-{}", request.key().token()).parse().unwrap());
+    let job =
+        JobRef::new("s3sync".parse().unwrap(), format!("backup-{}", request.key().token()).parse().unwrap());
     let cx = OpContext::background();
     let lost = scene.provider().poll(&cx, &job, Duration::ZERO).await.unwrap();
     assert_eq!(lost.state, JobState::Lost);
@@ -102,7 +103,12 @@ async fn a_recovered_backup_does_not_forget_that_a_file_was_torn() {
         let mut number = 0_u64;
         while !stopped.load(Ordering::Relaxed) {
             number += 1;
-            fs::OpenOptions::new().write(true).open(&path).unwrap().write_at(&number.to_le_bytes(), 0).unwrap();
+            fs::OpenOptions::new()
+                .write(true)
+                .open(&path)
+                .unwrap()
+                .write_at(&number.to_le_bytes(), 0)
+                .unwrap();
         }
     });
     let request = backup_job("op", &root);
@@ -146,7 +152,10 @@ async fn a_cancelled_backup_keeps_what_it_stored_and_leaves_no_lock() {
     let next = run(scene.provider().as_ref(), &backup_job("next", &root)).await;
     assert_eq!(next.state, JobState::Succeeded, "{next:?}");
     let counts = &next.counts;
-    assert!(counts["bytes_added"] + 10_000_000 < counts["bytes_read"], "kept pieces are not stored again: {counts:?}");
+    assert!(
+        counts["bytes_added"] + 10_000_000 < counts["bytes_read"],
+        "kept pieces are not stored again: {counts:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -167,7 +176,10 @@ async fn a_backup_whose_deadline_passes_says_what_is_kept_and_the_next_one_goes_
     let next = host.back_up("next").await;
     assert_eq!(next.operation.state, OperationState::Completed, "{next:?}");
     let counts = counts(&next);
-    assert!(counts["bytes_added"] + 10_000_000 < counts["bytes_read"], "kept pieces are not stored again: {counts:?}");
+    assert!(
+        counts["bytes_added"] + 10_000_000 < counts["bytes_read"],
+        "kept pieces are not stored again: {counts:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -182,7 +194,10 @@ async fn a_restore_is_recognised_after_its_process_died_at_the_very_end() {
     let again = run(scene.provider().as_ref(), &request).await;
     assert_eq!((&again.state, &again.restored), (&first.state, &first.restored), "{again:?}");
     let theirs = run(scene.provider().as_ref(), &restore_job("another", &snapshot, &target)).await;
-    assert!(matches!(&theirs.state, JobState::Failed(error) if error.kind == ErrorKind::AlreadyExists), "{theirs:?}");
+    assert!(
+        matches!(&theirs.state, JobState::Failed(error) if error.kind == ErrorKind::AlreadyExists),
+        "{theirs:?}"
+    );
     assert_eq!(theirs.restored, None, "what is another's is not offered for discarding");
 }
 

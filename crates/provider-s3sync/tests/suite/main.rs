@@ -1,5 +1,7 @@
 //! The crate against the contract and end to end, on a local store and on an S3 server.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in shared set-up")]
+
 mod conformance;
 mod end_to_end;
 mod interrupted;

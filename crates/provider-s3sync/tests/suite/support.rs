@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupId, BackupRequest, Component, LocalOrchestrator, OperationId, OperationStatus, Orchestrator, Request,
-    RestoreRequest, Settings, Workspace,
+    BackupId, BackupRequest, Component, LocalOrchestrator, OperationId, OperationStatus, Orchestrator,
+    Request, RestoreRequest, Settings, Workspace,
 };
 use stillpoint_provider_s3sync::{
-    Credentials, DirectoryProvisioner, DirectoryWorkspace, Origin, Repository, RepositorySource, S3SyncProvider, Store,
-    StoreSettings,
+    Credentials, DirectoryProvisioner, DirectoryWorkspace, Origin, Repository, RepositorySource,
+    S3SyncProvider, Store, StoreSettings,
 };
 use stillpoint_testkit::s3::Server;
 use tempfile::TempDir;
@@ -137,7 +137,13 @@ pub(crate) fn backup_request(name: &str) -> BackupRequest {
 }
 
 pub(crate) fn restore_request(name: &str, backup: &BackupId, into: &Path) -> RestoreRequest {
-    RestoreRequest::new(operation(name), backup.clone(), "ada/new".parse().unwrap(), "directory", into_place(into))
+    RestoreRequest::new(
+        operation(name),
+        backup.clone(),
+        "ada/new".parse().unwrap(),
+        "directory",
+        into_place(into),
+    )
 }
 
 /// The settings of a restore that brings everything back, set-id bits too.
@@ -164,7 +170,8 @@ pub(crate) fn content(root: &Path) -> BTreeMap<String, Vec<u8>> {
         for entry in entries {
             let path = entry.unwrap().path();
             let metadata = path.symlink_metadata().unwrap();
-            let mut told = format!("{:o} {} {}:", metadata.mode(), metadata.mtime(), metadata.mtime_nsec()).into_bytes();
+            let mut told =
+                format!("{:o} {} {}:", metadata.mode(), metadata.mtime(), metadata.mtime_nsec()).into_bytes();
             if metadata.is_file() {
                 told.extend(fs::read(&path).unwrap());
             } else {

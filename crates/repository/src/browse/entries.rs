@@ -35,6 +35,32 @@ impl Repository {
         recursive: bool,
         mut visit: impl FnMut(SnapshotEntry) -> bool + Send,
     ) -> Result<()> {
+        self.walk(snapshot, path, recursive, None, &mut visit).await
+    }
+
+    /// As [`Self::visit_entries`] of everything below `path`, but begins behind the entry `after`, whether or not there
+    /// is one. Listings that lie before it are not read, so a long listing can be taken page by page.
+    ///
+    /// # Errors
+    /// As [`Self::visit_entries`].
+    pub async fn visit_entries_after(
+        &self,
+        snapshot: &Id,
+        path: &Path,
+        after: &Path,
+        mut visit: impl FnMut(SnapshotEntry) -> bool + Send,
+    ) -> Result<()> {
+        self.walk(snapshot, path, true, Some(after), &mut visit).await
+    }
+
+    async fn walk(
+        &self,
+        snapshot: &Id,
+        path: &Path,
+        recursive: bool,
+        after: Option<&Path>,
+        visit: &mut (dyn FnMut(SnapshotEntry) -> bool + Send),
+    ) -> Result<()> {
         let mut cache = TreeCache::new(self.clone());
         let snapshot = self.load_snapshot(snapshot).await?;
         let mut tree = locate(&mut cache, &snapshot).await?.tree;
@@ -44,7 +70,9 @@ impl Repository {
             match node.subtree {
                 Some(below) => tree = below,
                 None => {
-                    visit(SnapshotEntry { path: path.to_path_buf(), node: node.clone() });
+                    if after.is_none_or(|after| path > after) {
+                        visit(SnapshotEntry { path: path.to_path_buf(), node: node.clone() });
+                    }
                     return Ok(());
                 }
             }
@@ -55,9 +83,12 @@ impl Repository {
                 waiting.pop();
                 continue;
             };
-            let below = entry.node.subtree.filter(|_| recursive);
             let path = entry.path.clone();
-            if !visit(entry) {
+            // What is below a directory comes after it, so a directory on the way to `after` is entered.
+            let is_before = after.is_some_and(|after| path.as_path() <= after);
+            let leads_on = !is_before || after.is_some_and(|after| after.starts_with(&path));
+            let below = entry.node.subtree.filter(|_| recursive && leads_on);
+            if !is_before && !visit(entry) {
                 return Ok(());
             }
             if let Some(below) = below {
