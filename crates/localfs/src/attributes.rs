@@ -25,10 +25,7 @@ pub struct ExtendedAttribute {
 impl ExtendedAttribute {
     /// Joins a name and a value.
     pub fn new(name: impl Into<OsString>, value: impl Into<Vec<u8>>) -> Self {
-        Self {
-            name: name.into(),
-            value: value.into(),
-        }
+        Self { name: name.into(), value: value.into() }
     }
 }
 
@@ -53,12 +50,7 @@ pub struct Attributes {
 impl Attributes {
     /// Attributes with this mode and owner, both times at the epoch and no extended attributes.
     pub fn new(mode: u32, uid: u32, gid: u32) -> Self {
-        Self {
-            mode,
-            uid,
-            gid,
-            ..Self::default()
-        }
+        Self { mode, uid, gid, ..Self::default() }
     }
 
     /// The attributes that make a restored entry equal to a captured one.
@@ -96,10 +88,7 @@ pub(crate) fn descriptor_path(fd: impl AsFd) -> PathBuf {
 /// Reads every extended attribute of an open file or directory, sorted by name.
 pub(crate) fn read_open(fd: impl AsFd) -> Result<Vec<ExtendedAttribute>> {
     let fd = fd.as_fd();
-    read_with(
-        |list| rustix::fs::flistxattr(fd, list),
-        |name, value| rustix::fs::fgetxattr(fd, name, value),
-    )
+    read_with(|list| rustix::fs::flistxattr(fd, list), |name, value| rustix::fs::fgetxattr(fd, name, value))
 }
 
 /// Reads every extended attribute of an inode held by an `O_PATH` descriptor, sorted by name.
@@ -124,10 +113,9 @@ fn read_with(
     for name in names.split(|byte| *byte == 0).filter(|name| !name.is_empty()) {
         let Ok(c_name) = CString::new(name) else { continue };
         match filled(|buffer| value(&c_name, buffer)) {
-            Ok(value) => attributes.push(ExtendedAttribute {
-                name: OsString::from_vec(name.to_vec()),
-                value,
-            }),
+            Ok(value) => {
+                attributes.push(ExtendedAttribute { name: OsString::from_vec(name.to_vec()), value })
+            }
             // Removed since it was listed, or listed by a file system that then denies it.
             Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
             Err(error) => return Err(error),

@@ -65,10 +65,7 @@ fn pieces(path: &[u8]) -> impl Iterator<Item = &[u8]> {
         }
         let window = rest.get(..PIECE_BYTES_MAX).unwrap_or(rest);
         // A component is at most 255 bytes, so every full window holds a slash.
-        let cut = window
-            .iter()
-            .rposition(|byte| *byte == b'/')
-            .unwrap_or(window.len());
+        let cut = window.iter().rposition(|byte| *byte == b'/').unwrap_or(window.len());
         let (piece, after) = rest.split_at(cut);
         rest = after.get(1..).unwrap_or_default();
         Some(piece)
@@ -84,10 +81,7 @@ mod tests {
     use super::*;
 
     fn both_ways(root: &File, path: &str) -> [Result<OwnedFd>; 2] {
-        [
-            open_directory(root.as_fd(), Path::new(path)),
-            open_by_steps(root.as_fd(), path.as_bytes()),
-        ]
+        [open_directory(root.as_fd(), Path::new(path)), open_by_steps(root.as_fd(), path.as_bytes())]
     }
 
     #[test]
@@ -101,15 +95,7 @@ mod tests {
         for good in both_ways(&root, "real/inner") {
             assert!(good.is_ok());
         }
-        for bad in [
-            "escape",
-            "escape/inner",
-            "alias",
-            "alias/inner",
-            "..",
-            "real/../real",
-            "missing",
-        ] {
+        for bad in ["escape", "escape/inner", "alias", "alias/inner", "..", "real/../real", "missing"] {
             for answer in both_ways(&root, bad) {
                 let refused = answer.is_err();
                 assert!(refused || bad == "real/../real", "{bad}");

@@ -144,11 +144,7 @@ pub enum Error {
 
 impl Error {
     pub(crate) fn io(operation: Operation, path: impl Into<PathBuf>, source: impl Into<io::Error>) -> Self {
-        Self::Io {
-            operation,
-            path: path.into(),
-            source: source.into(),
-        }
+        Self::Io { operation, path: path.into(), source: source.into() }
     }
 
     /// The path the failure is about, if it is about one.

@@ -15,10 +15,7 @@ const ITEMS_MAX: usize = 10_000;
 
 impl<T> Default for Itemised<T> {
     fn default() -> Self {
-        Self {
-            items: Vec::new(),
-            omitted: 0,
-        }
+        Self { items: Vec::new(), omitted: 0 }
     }
 }
 
@@ -68,9 +65,6 @@ mod tests {
         for number in 0..ITEMS_MAX + 3 {
             list.push(number);
         }
-        assert_eq!(
-            (list.items().len(), list.omitted(), list.total()),
-            (ITEMS_MAX, 3, ITEMS_MAX as u64 + 3)
-        );
+        assert_eq!((list.items().len(), list.omitted(), list.total()), (ITEMS_MAX, 3, ITEMS_MAX as u64 + 3));
     }
 }

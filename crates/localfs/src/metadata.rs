@@ -23,19 +23,13 @@ impl Timestamp {
 
 impl From<StatxTimestamp> for Timestamp {
     fn from(stamp: StatxTimestamp) -> Self {
-        Self {
-            seconds: stamp.tv_sec,
-            nanoseconds: stamp.tv_nsec,
-        }
+        Self { seconds: stamp.tv_sec, nanoseconds: stamp.tv_nsec }
     }
 }
 
 /// The kinds of entries a Unix directory can hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(
-    clippy::exhaustive_enums,
-    reason = "POSIX names no other kinds, and callers must treat each one"
-)]
+#[expect(clippy::exhaustive_enums, reason = "POSIX names no other kinds, and callers must treat each one")]
 pub enum FileKind {
     /// A regular file.
     File,

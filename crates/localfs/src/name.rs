@@ -60,10 +60,7 @@ pub fn validate_name(name: &OsStr) -> std::result::Result<(), InvalidName> {
 /// # Errors
 /// [`Error::InvalidName`] for absolute paths, `.` and `..` anywhere, bad components and excessive depth.
 pub fn validate_path(path: &Path) -> Result<()> {
-    let invalid = |source| Error::InvalidName {
-        path: path.to_path_buf(),
-        source,
-    };
+    let invalid = |source| Error::InvalidName { path: path.to_path_buf(), source };
     if path.as_os_str().is_empty() {
         return Ok(());
     }
@@ -81,11 +78,7 @@ pub fn validate_path(path: &Path) -> Result<()> {
             return Err(invalid(InvalidName::NotPlain));
         }
     }
-    if depth > DEPTH_MAX {
-        Err(invalid(InvalidName::TooDeep))
-    } else {
-        Ok(())
-    }
+    if depth > DEPTH_MAX { Err(invalid(InvalidName::TooDeep)) } else { Ok(()) }
 }
 
 #[cfg(test)]
@@ -94,16 +87,7 @@ mod tests {
 
     #[test]
     fn any_bytes_but_slash_nul_and_dots_make_a_name() {
-        for good in [
-            &b"a"[..],
-            b"...",
-            b" ",
-            b"\n",
-            b"\xff\xfe",
-            b"-rf",
-            b"..a",
-            &[b'x'; 255],
-        ] {
+        for good in [&b"a"[..], b"...", b" ", b"\n", b"\xff\xfe", b"-rf", b"..a", &[b'x'; 255]] {
             assert_eq!(validate_name(OsStr::from_bytes(good)), Ok(()), "{good:?}");
         }
         for (bad, reason) in [
@@ -126,18 +110,7 @@ mod tests {
             assert!(validate_path(Path::new(good)).is_ok(), "{good:?}");
         }
         let too_deep = vec!["d"; DEPTH_MAX + 1].join("/");
-        for bad in [
-            "/",
-            "/a",
-            "a/../b",
-            "..",
-            "a/./b",
-            "./a",
-            "a//b",
-            "a/",
-            "a\0",
-            too_deep.as_str(),
-        ] {
+        for bad in ["/", "/a", "a/../b", "..", "a/./b", "./a", "a//b", "a/", "a\0", too_deep.as_str()] {
             assert!(validate_path(Path::new(bad)).is_err(), "{bad:?}");
         }
     }

@@ -23,16 +23,12 @@ impl OwnerNames {
 
     /// The name of user `uid`, if the system knows one.
     pub fn user(&self, uid: u32) -> Option<OsString> {
-        remembered(&self.users, uid, || {
-            uzers::get_user_by_uid(uid).map(|user| user.name().to_owned())
-        })
+        remembered(&self.users, uid, || uzers::get_user_by_uid(uid).map(|user| user.name().to_owned()))
     }
 
     /// The name of group `gid`, if the system knows one.
     pub fn group(&self, gid: u32) -> Option<OsString> {
-        remembered(&self.groups, gid, || {
-            uzers::get_group_by_gid(gid).map(|group| group.name().to_owned())
-        })
+        remembered(&self.groups, gid, || uzers::get_group_by_gid(gid).map(|group| group.name().to_owned()))
     }
 }
 

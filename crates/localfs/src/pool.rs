@@ -75,11 +75,7 @@ impl<J> JobStack<J> {
 /// A panic in a job stops the others and is passed on.
 pub fn run_jobs<J: Send>(workers: usize, first: J, run: impl Fn(J, &JobStack<J>) + Sync) {
     let stack = JobStack {
-        state: Mutex::new(State {
-            waiting: vec![first],
-            running: 0,
-            stopped: false,
-        }),
+        state: Mutex::new(State { waiting: vec![first], running: 0, stopped: false }),
         changed: Condvar::new(),
     };
     let work = || {

@@ -35,24 +35,12 @@ fn every_kind_of_entry_is_told_apart() {
     let _listener = UnixListener::bind(at("socket")).unwrap();
     let source = Source::open(folder.path()).unwrap();
     let directory = source.directory(Path::new("")).unwrap();
-    let kinds: Vec<_> = directory
-        .list()
-        .unwrap()
-        .entries
-        .iter()
-        .map(|entry| entry.metadata.kind)
-        .collect();
+    let kinds: Vec<_> = directory.list().unwrap().entries.iter().map(|entry| entry.metadata.kind).collect();
     use FileKind::{Directory, Fifo, File, Socket, Symlink};
     assert_eq!(kinds, [Directory, File, Symlink, Fifo, Socket]);
     assert_eq!(directory.link_target(OsStr::new("link")).unwrap(), "anywhere");
-    assert_eq!(
-        directory.entry_extended_attributes(OsStr::new("pipe")).unwrap(),
-        []
-    );
-    assert_eq!(
-        directory.entry_extended_attributes(OsStr::new("link")).unwrap(),
-        []
-    );
+    assert_eq!(directory.entry_extended_attributes(OsStr::new("pipe")).unwrap(), []);
+    assert_eq!(directory.entry_extended_attributes(OsStr::new("link")).unwrap(), []);
 }
 
 #[test]
@@ -63,17 +51,10 @@ fn metadata_agrees_with_the_system() {
     fs::set_permissions(&path, fs::Permissions::from_mode(0o4751)).unwrap();
     fs::hard_link(&path, folder.path().join("other")).unwrap();
     let source = Source::open(folder.path()).unwrap();
-    let seen = source
-        .directory(Path::new(""))
-        .unwrap()
-        .entry_metadata(OsStr::new("file"))
-        .unwrap();
+    let seen = source.directory(Path::new("")).unwrap().entry_metadata(OsStr::new("file")).unwrap();
     let truth = fs::metadata(&path).unwrap();
     assert_eq!(seen.mode, 0o4751);
-    assert_eq!(
-        (seen.uid, seen.gid, seen.size, seen.links),
-        (truth.uid(), truth.gid(), 5, 2)
-    );
+    assert_eq!((seen.uid, seen.gid, seen.size, seen.links), (truth.uid(), truth.gid(), 5, 2));
     assert_eq!((seen.inode, seen.device), (truth.ino(), truth.dev()));
     assert_eq!(
         (seen.modified.seconds, i64::from(seen.modified.nanoseconds)),
@@ -95,24 +76,12 @@ fn extended_attributes_of_any_size_are_read() {
     setxattr(&path, "user.empty", b"", XattrFlags::empty()).unwrap();
     setxattr(&path, "user.large", &large, XattrFlags::empty()).unwrap();
     let source = Source::open(folder.path()).unwrap();
-    let file = source
-        .directory(Path::new(""))
-        .unwrap()
-        .open_file(OsStr::new("file"))
-        .unwrap();
-    let seen: Vec<_> = file
-        .extended_attributes()
-        .unwrap()
-        .into_iter()
-        .map(|entry| (entry.name, entry.value))
-        .collect();
+    let file = source.directory(Path::new("")).unwrap().open_file(OsStr::new("file")).unwrap();
+    let seen: Vec<_> =
+        file.extended_attributes().unwrap().into_iter().map(|entry| (entry.name, entry.value)).collect();
     assert_eq!(
         seen,
-        [
-            ("user.empty".into(), vec![]),
-            ("user.large".into(), large),
-            ("user.small".into(), b"x".to_vec())
-        ]
+        [("user.empty".into(), vec![]), ("user.large".into(), large), ("user.small".into(), b"x".to_vec())]
     );
 }
 
@@ -122,20 +91,11 @@ fn a_file_that_changes_while_it_is_read_is_noticed() {
     let path = folder.path().join("file");
     fs::write(&path, b"before").unwrap();
     let source = Source::open(folder.path()).unwrap();
-    let mut file = source
-        .directory(Path::new(""))
-        .unwrap()
-        .open_file(OsStr::new("file"))
-        .unwrap();
+    let mut file = source.directory(Path::new("")).unwrap().open_file(OsStr::new("file")).unwrap();
     let mut content = Vec::new();
     file.read_to_end(&mut content).unwrap();
     assert!(!file.changed().unwrap());
-    fs::OpenOptions::new()
-        .append(true)
-        .open(&path)
-        .unwrap()
-        .write_all(b"!")
-        .unwrap();
+    fs::OpenOptions::new().append(true).open(&path).unwrap().write_all(b"!").unwrap();
     assert!(file.changed().unwrap());
 }
 
@@ -148,10 +108,7 @@ fn what_took_the_place_of_a_file_is_not_read() {
     let source = Source::open(folder.path()).unwrap();
     let directory = source.directory(Path::new("")).unwrap();
     for name in ["link", "pipe"] {
-        assert!(
-            matches!(directory.open_file(OsStr::new(name)), Err(Error::Replaced { .. })),
-            "{name}"
-        );
+        assert!(matches!(directory.open_file(OsStr::new(name)), Err(Error::Replaced { .. })), "{name}");
     }
 }
 
@@ -165,25 +122,15 @@ fn a_directory_replaced_by_a_link_is_not_entered() {
     fs::remove_dir(folder.path().join("tree/child")).unwrap();
     symlink("../outside", folder.path().join("tree/child")).unwrap();
     assert!(source.directory(Path::new("child")).is_err());
-    assert!(matches!(
-        source.directory(Path::new("../outside")),
-        Err(Error::InvalidName { .. })
-    ));
+    assert!(matches!(source.directory(Path::new("../outside")), Err(Error::InvalidName { .. })));
 }
 
 #[test]
 fn a_source_that_is_missing_or_no_directory_is_refused() {
     let folder = tempdir().unwrap();
     fs::write(folder.path().join("file"), b"").unwrap();
-    assert!(matches!(
-        Source::open(&folder.path().join("file")),
-        Err(Error::NotADirectory { .. })
-    ));
-    assert!(
-        Source::open(&folder.path().join("missing"))
-            .unwrap_err()
-            .is_not_found()
-    );
+    assert!(matches!(Source::open(&folder.path().join("file")), Err(Error::NotADirectory { .. })));
+    assert!(Source::open(&folder.path().join("missing")).unwrap_err().is_not_found());
 }
 
 #[test]
@@ -206,14 +153,8 @@ fn what_each_rule_leaves_out_is_counted_in_files_directories_and_bytes() {
     rules.add("never").unwrap();
     let source = Source::open(folder.path()).unwrap();
     let selection = Selection::new(&rules).unwrap().files_up_to(999);
-    let listing = selection
-        .list(&source, &source.directory(Path::new("")).unwrap())
-        .unwrap();
-    let kept: Vec<_> = listing
-        .entries
-        .iter()
-        .map(|entry| entry.name.to_str().unwrap())
-        .collect();
+    let listing = selection.list(&source, &source.directory(Path::new("")).unwrap()).unwrap();
+    let kept: Vec<_> = listing.entries.iter().map(|entry| entry.name.to_str().unwrap()).collect();
     assert_eq!(kept, ["keep"]);
     let counts: Vec<_> = (selection.report().into_iter())
         .map(|report| (report.pattern, report.files, report.directories, report.bytes))

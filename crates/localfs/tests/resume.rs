@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in shared set-up")]
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{XattrFlags, setxattr};
@@ -90,8 +91,10 @@ fn a_finished_restore_may_be_continued_without_changing_what_stands() {
     let first = open(&folder, "op").unwrap();
     write(&first, "file", b"restored");
     first.finish(Some(&attributes())).unwrap();
+    fs::set_permissions(target(&folder), fs::Permissions::from_mode(0o700)).unwrap();
     fs::remove_file(target(&folder).join("file")).unwrap();
     fs::write(target(&folder).join("file"), b"edited").unwrap();
+    fs::set_permissions(target(&folder), fs::Permissions::from_mode(0o555)).unwrap();
     assert!(matches!(open(&folder, "op"), Err(Error::TargetNotEmpty { .. })));
     let options = ExtractOptions::landing(Landing::Continue);
     let again = Extractor::open(&target(&folder), "op", options).unwrap();

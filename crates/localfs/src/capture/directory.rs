@@ -94,11 +94,7 @@ impl Directory {
         let mut listing = Listing::default();
         for name in self.names()? {
             match self.entry_metadata(&name) {
-                Ok(metadata) => listing.entries.push(Entry {
-                    name,
-                    metadata,
-                    mount_point: false,
-                }),
+                Ok(metadata) => listing.entries.push(Entry { name, metadata, mount_point: false }),
                 Err(error) if error.is_not_found() => {}
                 Err(error) => listing.errors.push(error),
             }
@@ -150,13 +146,8 @@ impl Directory {
     /// # Errors
     /// The system's reason.
     pub fn entry_extended_attributes(&self, name: &OsStr) -> Result<Vec<ExtendedAttribute>> {
-        openat(
-            &self.fd,
-            name,
-            OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .and_then(attributes::read_path_only)
-        .map_err(|source| Error::io(Operation::ReadAttributes, self.relative.join(name), source))
+        openat(&self.fd, name, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())
+            .and_then(attributes::read_path_only)
+            .map_err(|source| Error::io(Operation::ReadAttributes, self.relative.join(name), source))
     }
 }

@@ -27,11 +27,7 @@ impl OpenFile {
         if metadata.kind != FileKind::File {
             return Err(Error::Replaced { path });
         }
-        Ok(Self {
-            file: File::from(fd),
-            path,
-            metadata,
-        })
+        Ok(Self { file: File::from(fd), path, metadata })
     }
 
     /// The path below the source's root.

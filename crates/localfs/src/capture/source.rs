@@ -31,16 +31,10 @@ impl Source {
         let found = rustix::fs::open(path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(open)?;
         let metadata = Metadata::of(found.as_fd()).map_err(open)?;
         if metadata.kind != FileKind::Directory {
-            return Err(Error::NotADirectory {
-                path: path.to_path_buf(),
-            });
+            return Err(Error::NotADirectory { path: path.to_path_buf() });
         }
         let fd = beneath::open_directory(found.as_fd(), Path::new("")).map_err(open)?;
-        Ok(Self {
-            fd,
-            path: path.to_path_buf(),
-            metadata,
-        })
+        Ok(Self { fd, path: path.to_path_buf(), metadata })
     }
 
     /// The path the source was opened by.

@@ -54,9 +54,7 @@ impl Target {
         if handle.kind() == FileKind::Directory {
             // A directory may have inherited an access list from the target's own.
             for acl in [ACL_ACCESS, ACL_DEFAULT] {
-                let listed = wanted
-                    .iter()
-                    .any(|entry| entry.name.as_encoded_bytes() == acl.to_bytes());
+                let listed = wanted.iter().any(|entry| entry.name.as_encoded_bytes() == acl.to_bytes());
                 if !listed && let Err(errno) = handle.remove_extended(acl) {
                     let name = acl.to_string_lossy().into_owned();
                     self.warn(path, WarningKind::AttributeNotSet(name.into()), Some(errno));
@@ -67,11 +65,7 @@ impl Target {
             if is_privileged(&attribute.name) && !self.options.privileged {
                 self.warn(path, WarningKind::AttributeWithheld(attribute.name.clone()), None);
             } else if let Err(errno) = handle.set_extended(attribute) {
-                self.warn(
-                    path,
-                    WarningKind::AttributeNotSet(attribute.name.clone()),
-                    Some(errno),
-                );
+                self.warn(path, WarningKind::AttributeNotSet(attribute.name.clone()), Some(errno));
             }
         }
     }
@@ -116,10 +110,7 @@ impl Handle<'_> {
     }
 
     fn set_times(self, accessed: Timestamp, modified: Timestamp) -> Result<()> {
-        let times = Timestamps {
-            last_access: timespec(accessed)?,
-            last_modification: timespec(modified)?,
-        };
+        let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
         match self {
             Self::Open(fd, _) => rustix::fs::futimens(fd, &times),
             Self::PathOnly(fd, _) => {
@@ -155,8 +146,5 @@ fn timespec(stamp: Timestamp) -> Result<Timespec> {
     if stamp.nanoseconds >= 1_000_000_000 {
         return Err(Errno::INVAL);
     }
-    Ok(Timespec {
-        tv_sec: stamp.seconds,
-        tv_nsec: stamp.nanoseconds.into(),
-    })
+    Ok(Timespec { tv_sec: stamp.seconds, tv_nsec: stamp.nanoseconds.into() })
 }

@@ -21,17 +21,13 @@ impl Target {
             Ok(()) => return Ok(()),
             Err(Errno::EXIST) if self.resumed || self.options.landing != Landing::EmptyTarget => {}
             Err(Errno::EXIST) => {
-                return Err(Error::AlreadyExists {
-                    path: relative.to_path_buf(),
-                });
+                return Err(Error::AlreadyExists { path: relative.to_path_buf() });
             }
             Err(source) => return Err(failed(source)),
         }
         let found = Metadata::at(parent.as_fd(), name).map_err(failed)?;
         if found.kind != FileKind::Directory {
-            return Err(Error::AlreadyExists {
-                path: relative.to_path_buf(),
-            });
+            return Err(Error::AlreadyExists { path: relative.to_path_buf() });
         }
         // An earlier run may already have given the directory a mode that forbids writing into it.
         if found.mode & 0o700 != 0o700 {
@@ -83,9 +79,7 @@ impl Target {
             .map_err(|source| Error::io(Operation::Open, original, source))?;
         let found = Metadata::of(fd.as_fd()).map_err(failed)?;
         if found.kind != FileKind::File || FileId::of(&found) != id {
-            return Err(Error::Replaced {
-                path: original.to_path_buf(),
-            });
+            return Err(Error::Replaced { path: original.to_path_buf() });
         }
         let (parent, name) = self.parent(relative)?;
         match link_descriptor(&fd, &parent, name) {
@@ -115,12 +109,10 @@ impl Target {
         let staged = self.staged_name();
         create(&staged).map_err(failed)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let published = openat(&self.staging, &staged, flags, Mode::empty())
-            .map_err(failed)
-            .and_then(|fd| {
-                self.apply(apply::Handle::PathOnly(fd.as_fd(), kind), relative, attributes);
-                self.publish(&staged, relative)
-            });
+        let published = openat(&self.staging, &staged, flags, Mode::empty()).map_err(failed).and_then(|fd| {
+            self.apply(apply::Handle::PathOnly(fd.as_fd(), kind), relative, attributes);
+            self.publish(&staged, relative)
+        });
         if published.is_err() {
             self.discard_staged(&staged)?;
         }

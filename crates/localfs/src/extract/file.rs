@@ -48,10 +48,7 @@ impl FileWriter {
             published: false,
         };
         if size > 0 {
-            writer
-                .opened()?
-                .set_len(size)
-                .map_err(|source| Error::io(Operation::Write, relative, source))?;
+            writer.opened()?.set_len(size).map_err(|source| Error::io(Operation::Write, relative, source))?;
         }
         Ok(writer)
     }
@@ -94,11 +91,7 @@ impl FileWriter {
     pub fn finish(mut self, attributes: &Attributes) -> Result<FileId> {
         self.reopen()?;
         let file = self.opened()?;
-        self.target.apply(
-            apply::Handle::Open(file.as_fd(), FileKind::File),
-            &self.relative,
-            attributes,
-        );
+        self.target.apply(apply::Handle::Open(file.as_fd(), FileKind::File), &self.relative, attributes);
         self.target.publish(&self.staged, &self.relative)?;
         self.published = true;
         Ok(self.id)
@@ -106,9 +99,7 @@ impl FileWriter {
 
     fn opened(&self) -> Result<&File> {
         let closed = || io::Error::new(io::ErrorKind::NotConnected, "the file is parked");
-        self.file
-            .as_ref()
-            .ok_or_else(|| Error::io(Operation::Write, &self.relative, closed()))
+        self.file.as_ref().ok_or_else(|| Error::io(Operation::Write, &self.relative, closed()))
     }
 
     fn reopen(&mut self) -> Result<()> {
@@ -120,9 +111,7 @@ impl FileWriter {
         let fd: OwnedFd = openat(&self.target.staging, &self.staged, flags, Mode::empty()).map_err(open)?;
         let metadata = Metadata::of(fd.as_fd()).map_err(open)?;
         if FileId::of(&metadata) != self.id {
-            return Err(Error::Replaced {
-                path: self.relative.clone(),
-            });
+            return Err(Error::Replaced { path: self.relative.clone() });
         }
         self.file = Some(File::from(fd));
         Ok(())

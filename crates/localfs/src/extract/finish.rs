@@ -30,12 +30,7 @@ impl Target {
         // Removing the marker changes the target's time, so the target's own attributes come after it. This stamp
         // tells a run that is started in between that the target is this restore's.
         let stamp = || {
-            rustix::fs::fsetxattr(
-                &self.root,
-                FINISHING_ATTRIBUTE,
-                self.id.as_bytes(),
-                XattrFlags::empty(),
-            )
+            rustix::fs::fsetxattr(&self.root, FINISHING_ATTRIBUTE, self.id.as_bytes(), XattrFlags::empty())
         };
         let fills_target = matches!(self.options.landing, Landing::EmptyTarget | Landing::Continue);
         let stamped = fills_target && root.is_some() && stamp().is_ok();
@@ -45,11 +40,7 @@ impl Target {
             if stamped && unwritable {
                 self.remove_stamp()?;
             }
-            self.apply(
-                Handle::Open(self.root.as_fd(), FileKind::Directory),
-                Path::new(""),
-                attributes,
-            );
+            self.apply(Handle::Open(self.root.as_fd(), FileKind::Directory), Path::new(""), attributes);
             if stamped && !unwritable {
                 self.remove_stamp()?;
             }

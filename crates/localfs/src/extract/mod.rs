@@ -57,12 +57,7 @@ pub struct ExtractOptions {
 
 impl Default for ExtractOptions {
     fn default() -> Self {
-        Self {
-            landing: Landing::default(),
-            owners: true,
-            privileged: false,
-            special_files: false,
-        }
+        Self { landing: Landing::default(), owners: true, privileged: false, special_files: false }
     }
 }
 
@@ -70,10 +65,7 @@ impl ExtractOptions {
     /// The defaults with another landing.
     #[must_use]
     pub fn landing(landing: Landing) -> Self {
-        Self {
-            landing,
-            ..Self::default()
-        }
+        Self { landing, ..Self::default() }
     }
 }
 
@@ -87,10 +79,7 @@ pub struct FileId {
 
 impl FileId {
     pub(crate) const fn of(metadata: &Metadata) -> Self {
-        Self {
-            device: metadata.device,
-            inode: metadata.inode,
-        }
+        Self { device: metadata.device, inode: metadata.inode }
     }
 }
 
@@ -119,9 +108,7 @@ impl Extractor {
     /// [`Error::NotADirectory`], or the system's reason. Nothing has been changed then, except that a missing target
     /// may have been created.
     pub fn open(target: &Path, id: &str, options: ExtractOptions) -> Result<Self> {
-        Ok(Self {
-            target: Arc::new(Target::open(target, id, options)?),
-        })
+        Ok(Self { target: Arc::new(Target::open(target, id, options)?) })
     }
 
     /// Whether an earlier run of this restore left work in the target.
@@ -211,8 +198,7 @@ impl Extractor {
         special_device: u64,
         attributes: &Attributes,
     ) -> Result<bool> {
-        self.target
-            .create_special(relative, kind, special_device, attributes)
+        self.target.create_special(relative, kind, special_device, attributes)
     }
 
     /// Makes `relative` another name of the file `original`, provided that name still leads to the inode `id`.
@@ -229,11 +215,7 @@ impl Extractor {
     /// The system's reason if the directory cannot be opened; attributes that cannot be set become warnings.
     pub fn set_directory_attributes(&self, relative: &Path, attributes: &Attributes) -> Result<()> {
         let directory = self.target.directory(relative)?;
-        self.target.apply(
-            apply::Handle::Open(directory.as_fd(), FileKind::Directory),
-            relative,
-            attributes,
-        );
+        self.target.apply(apply::Handle::Open(directory.as_fd(), FileKind::Directory), relative, attributes);
         Ok(())
     }
 

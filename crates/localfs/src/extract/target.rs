@@ -44,6 +44,9 @@ impl Target {
         let root = open_or_create(path)?;
         let state = TargetState::read(&root, path, id)?;
         state.admit(path, options.landing)?;
+        if options.landing == Landing::Continue {
+            make_writable(&root, path)?;
+        }
         let marker = marker_name(id);
         let staging = open_marker(&root, path, &marker, id)?;
         // Two restores may have found the target empty at the same moment; the one that sees the other yields.
@@ -51,10 +54,7 @@ impl Target {
             if !state.resumable() {
                 remove_marker(&root, path, &marker)?;
             }
-            return Err(Error::TargetHeld {
-                path: path.to_path_buf(),
-                id: other,
-            });
+            return Err(Error::TargetHeld { path: path.to_path_buf(), id: other });
         }
         let target = Self {
             root,
@@ -73,16 +73,11 @@ impl Target {
     /// Opens the parent of `relative` and names the last component.
     pub(super) fn parent<'a>(&self, relative: &'a Path) -> Result<(OwnedFd, &'a OsStr)> {
         validate_path(relative)?;
-        let invalid = || Error::InvalidName {
-            path: relative.to_path_buf(),
-            source: InvalidName::NotPlain,
-        };
+        let invalid = || Error::InvalidName { path: relative.to_path_buf(), source: InvalidName::NotPlain };
         let name = relative.file_name().ok_or_else(invalid)?;
         let parent = relative.parent().ok_or_else(invalid)?;
         if parent.as_os_str().is_empty() && name == marker_name(&self.id) {
-            return Err(Error::AlreadyExists {
-                path: relative.to_path_buf(),
-            });
+            return Err(Error::AlreadyExists { path: relative.to_path_buf() });
         }
         Ok((self.directory(parent)?, name))
     }
@@ -127,9 +122,7 @@ impl Target {
 
     /// Whether the entry that stands at a final name may go, and a note of it where it was not asked for.
     pub(super) fn allow_replacing(&self, parent: &OwnedFd, name: &OsStr, relative: &Path) -> Result<()> {
-        let refused = || Error::AlreadyExists {
-            path: relative.to_path_buf(),
-        };
+        let refused = || Error::AlreadyExists { path: relative.to_path_buf() };
         let existing = Metadata::at(parent.as_fd(), name)
             .map_err(|source| Error::io(Operation::Stat, relative, source))?;
         let replaceable = match self.options.landing {
@@ -148,15 +141,8 @@ impl Target {
 
     pub(super) fn warn(&self, path: &Path, kind: WarningKind, reason: Option<Errno>) {
         let reason = reason.map(|errno| std::io::Error::from(errno).to_string());
-        let warning = Warning {
-            path: path.to_path_buf(),
-            kind,
-            reason,
-        };
-        self.warnings
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(warning);
+        let warning = Warning { path: path.to_path_buf(), kind, reason };
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
 
     /// Removes what a killed run left behind. Everything in the staging directory is a plain entry of ours.
@@ -169,9 +155,7 @@ impl Target {
                 leftovers.push(name);
             }
         }
-        leftovers
-            .iter()
-            .try_for_each(|name| self.discard_staged(OsStr::from_bytes(name.as_bytes())))
+        leftovers.iter().try_for_each(|name| self.discard_staged(OsStr::from_bytes(name.as_bytes())))
     }
 }
 
@@ -211,15 +195,10 @@ impl TargetState {
 
     fn admit(&self, path: &Path, landing: Landing) -> Result<()> {
         if let Some(id) = &self.other {
-            return Err(Error::TargetHeld {
-                path: path.to_path_buf(),
-                id: id.clone(),
-            });
+            return Err(Error::TargetHeld { path: path.to_path_buf(), id: id.clone() });
         }
         if landing == Landing::EmptyTarget && self.occupied && !self.resumable() {
-            return Err(Error::TargetNotEmpty {
-                path: path.to_path_buf(),
-            });
+            return Err(Error::TargetNotEmpty { path: path.to_path_buf() });
         }
         Ok(())
     }
@@ -248,11 +227,19 @@ fn open_or_create(path: &Path) -> Result<OwnedFd> {
         Ok(()) | Err(_) => {}
     }
     match rustix::fs::open(path, OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty()) {
-        Err(Errno::NOTDIR) => Err(Error::NotADirectory {
-            path: path.to_path_buf(),
-        }),
+        Err(Errno::NOTDIR) => Err(Error::NotADirectory { path: path.to_path_buf() }),
         other => other.map_err(|source| Error::io(Operation::Open, path, source)),
     }
+}
+
+/// Lets the owner write into a target whose final mode a finished run has already set.
+fn make_writable(root: &OwnedFd, path: &Path) -> Result<()> {
+    let failed = |source| Error::io(Operation::SetAttributes, path, source);
+    let metadata = Metadata::of(root.as_fd()).map_err(failed)?;
+    if metadata.mode & 0o300 == 0o300 || metadata.uid != rustix::process::geteuid().as_raw() {
+        return Ok(());
+    }
+    rustix::fs::fchmod(root, Mode::from_raw_mode(metadata.mode | 0o700)).map_err(failed)
 }
 
 /// Makes or takes over the marker directory and locks it against other runs of the same restore.
@@ -265,15 +252,9 @@ fn open_marker(root: &OwnedFd, path: &Path, marker: &OsStr, id: &str) -> Result<
     let staging = beneath::open_directory(root.as_fd(), Path::new(marker)).map_err(failed)?;
     let opened = Metadata::of(staging.as_fd()).map_err(failed)?;
     if opened.uid != rustix::process::geteuid().as_raw() {
-        return Err(Error::TargetHeld {
-            path: path.to_path_buf(),
-            id: id.to_owned(),
-        });
+        return Err(Error::TargetHeld { path: path.to_path_buf(), id: id.to_owned() });
     }
-    let busy = || Error::TargetBusy {
-        path: path.to_path_buf(),
-        id: id.to_owned(),
-    };
+    let busy = || Error::TargetBusy { path: path.to_path_buf(), id: id.to_owned() };
     match rustix::fs::flock(&staging, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => {}
         Err(Errno::WOULDBLOCK) => return Err(busy()),

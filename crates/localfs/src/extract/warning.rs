@@ -57,8 +57,6 @@ impl fmt::Display for Warning {
                 formatter.write_str("a differing file in the unfinished target was replaced")
             }
         }?;
-        self.reason
-            .as_ref()
-            .map_or(Ok(()), |reason| write!(formatter, ": {reason}"))
+        self.reason.as_ref().map_or(Ok(()), |reason| write!(formatter, ": {reason}"))
     }
 }

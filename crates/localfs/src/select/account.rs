@@ -86,9 +86,7 @@ impl Selection {
     /// The system's reason if the directory cannot be listed.
     pub fn list(&self, source: &Source, directory: &Directory) -> Result<Listing> {
         let mut listing = directory.list()?;
-        listing
-            .entries
-            .retain_mut(|entry| self.keeps(source, directory.relative(), entry));
+        listing.entries.retain_mut(|entry| self.keeps(source, directory.relative(), entry));
         Ok(listing)
     }
 
@@ -98,21 +96,13 @@ impl Selection {
             .map(|((origin, pattern), counts)| counts.report(origin.clone(), pattern.clone()))
             .collect();
         if self.device.is_some() {
-            reports.push(
-                self.foreign
-                    .report(RuleOrigin::OneFileSystem, "other file systems".to_owned()),
-            );
+            reports.push(self.foreign.report(RuleOrigin::OneFileSystem, "other file systems".to_owned()));
         }
         if let Some(bytes) = self.bytes_max {
-            reports.push(
-                self.oversized
-                    .report(RuleOrigin::SizeLimit, format!("files over {bytes} bytes")),
-            );
+            reports.push(self.oversized.report(RuleOrigin::SizeLimit, format!("files over {bytes} bytes")));
         }
-        let unfinished = self.unfinished.report(
-            RuleOrigin::UnfinishedRestore,
-            format!("/{RESTORE_MARKER_PREFIX}*"),
-        );
+        let unfinished =
+            self.unfinished.report(RuleOrigin::UnfinishedRestore, format!("/{RESTORE_MARKER_PREFIX}*"));
         if unfinished.directories > 0 {
             reports.push(unfinished);
         }

@@ -64,23 +64,14 @@ impl Rules {
         let text = fs::read_to_string(path).map_err(|source| Error::io(Operation::Read, path, source))?;
         for (index, line) in text.lines().enumerate() {
             if !line.trim().is_empty() && !line.starts_with('#') {
-                self.add_from(
-                    RuleOrigin::File {
-                        path: path.to_path_buf(),
-                        line: index + 1,
-                    },
-                    line,
-                )?;
+                self.add_from(RuleOrigin::File { path: path.to_path_buf(), line: index + 1 }, line)?;
             }
         }
         Ok(())
     }
 
     fn add_from(&mut self, origin: RuleOrigin, pattern: &str) -> Result<()> {
-        let invalid = |reason: String| Error::InvalidPattern {
-            pattern: pattern.to_owned(),
-            reason,
-        };
+        let invalid = |reason: String| Error::InvalidPattern { pattern: pattern.to_owned(), reason };
         if self.rules.len() >= RULES_MAX {
             return Err(invalid(format!("there are more than {RULES_MAX} patterns")));
         }
@@ -89,9 +80,7 @@ impl Rules {
         }
         // Building alone finds some mistakes only when the set is built, where the pattern is no longer known.
         let mut trial = GitignoreBuilder::new("");
-        trial
-            .add_line(None, pattern)
-            .map_err(|error| invalid(error.to_string()))?;
+        trial.add_line(None, pattern).map_err(|error| invalid(error.to_string()))?;
         trial.build().map_err(|error| invalid(error.to_string()))?;
         self.rules.push((origin, pattern.to_owned()));
         Ok(())
@@ -101,21 +90,14 @@ impl Rules {
         let mut builder = GitignoreBuilder::new("");
         for (index, (_, pattern)) in self.rules.iter().enumerate() {
             // The origin travels with a match, so it carries the rule's number.
-            builder
-                .add_line(Some(PathBuf::from(index.to_string())), pattern)
-                .map_err(|error| Error::InvalidPattern {
-                    pattern: pattern.clone(),
-                    reason: error.to_string(),
-                })?;
+            builder.add_line(Some(PathBuf::from(index.to_string())), pattern).map_err(|error| {
+                Error::InvalidPattern { pattern: pattern.clone(), reason: error.to_string() }
+            })?;
         }
-        let matcher = builder.build().map_err(|error| Error::InvalidPattern {
-            pattern: String::new(),
-            reason: error.to_string(),
-        })?;
-        Ok(CompiledRules {
-            matcher,
-            rules: self.rules.clone(),
-        })
+        let matcher = builder
+            .build()
+            .map_err(|error| Error::InvalidPattern { pattern: String::new(), reason: error.to_string() })?;
+        Ok(CompiledRules { matcher, rules: self.rules.clone() })
     }
 }
 
@@ -192,10 +174,7 @@ mod tests {
         let mut rules = Rules::new();
         rules.add_file(&file).unwrap();
         let lines: Vec<_> = rules.rules.iter().map(|(origin, _)| origin.clone()).collect();
-        let line = |line| RuleOrigin::File {
-            path: file.clone(),
-            line,
-        };
+        let line = |line| RuleOrigin::File { path: file.clone(), line };
         assert_eq!(lines, [line(3), line(4)]);
     }
 }
