@@ -56,7 +56,7 @@ impl Session {
     /// A missing repository, a wrong password and a store that cannot be reached are told apart by the context pair
     /// `repository`.
     pub(crate) async fn repository(&self) -> Result<Repository> {
-        self.source().await?.open().await
+        self.source().await?.open().await.map_err(|error| self.clear(error))
     }
 
     /// The provider on the repository, which must exist.
@@ -65,7 +65,7 @@ impl Session {
     /// As [`Session::repository`].
     pub(crate) async fn provider(&self) -> Result<Arc<S3SyncProvider>> {
         let source = self.source().await?.without_creating();
-        source.open().await?;
+        source.open().await.map_err(|error| self.clear(error))?;
         Ok(engine::provider(source))
     }
 
@@ -78,7 +78,7 @@ impl Session {
             Some(credentials) => credentials,
             None => self.make_key().await?,
         };
-        provider_unless_refused(RepositorySource::from_store(self.store()?, credentials)).await
+        self.provider_unless_refused(RepositorySource::from_store(self.store()?, credentials)).await
     }
 
     /// The provider for a plan, which makes nothing: neither repository nor key need be there.
@@ -90,7 +90,30 @@ impl Session {
             Some(credentials) => credentials,
             None => Credentials::generate().map_err(engine::error)?.0,
         };
-        provider_unless_refused(RepositorySource::from_store(self.store()?, credentials)).await
+        self.provider_unless_refused(RepositorySource::from_store(self.store()?, credentials)).await
+    }
+
+    async fn provider_unless_refused(&self, source: RepositorySource) -> Result<Arc<S3SyncProvider>> {
+        match source.open().await {
+            Err(error) if error.context(REPOSITORY) != Some("missing") => Err(self.clear(error)),
+            Ok(_) | Err(_) => Ok(engine::provider(source)),
+        }
+    }
+
+    /// The error of a store that cannot be reached in one sentence; what the client tried is for the log.
+    fn clear(&self, error: Error) -> Error {
+        if error.context(REPOSITORY) != Some("unreachable") {
+            return error;
+        }
+        tracing::warn!(error = error.to_string_chain(), "the store cannot be reached");
+        let mut cause: &dyn std::error::Error = &error;
+        while let Some(next) = cause.source() {
+            cause = next;
+        }
+        let store = &self.settings.store;
+        let message =
+            format!("the store {store} cannot be reached; check endpoint, credentials and network ({cause})");
+        Error::new(ErrorKind::Unavailable, message).with(REPOSITORY, "unreachable")
     }
 
     async fn source(&self) -> Result<RepositorySource> {
@@ -100,11 +123,26 @@ impl Session {
         }
     }
 
-    /// An orchestrator that can go on with any operation on directories.
+    /// An orchestrator that can go on with any operation on directories, also with a first backup that was cut short
+    /// before it had made the repository.
+    ///
+    /// # Errors
+    /// As [`Session::provider_or_new`].
+    pub(crate) async fn orchestrator_to_resume(
+        &self,
+        catalog: Arc<dyn Catalog>,
+    ) -> Result<LocalOrchestrator> {
+        Ok(self.orchestrator(catalog, self.provider_or_new().await?, None))
+    }
+
+    /// An orchestrator for what needs a repository.
     ///
     /// # Errors
     /// As [`Session::repository`].
-    pub(crate) async fn orchestrator_for_any(&self, catalog: Arc<dyn Catalog>) -> Result<LocalOrchestrator> {
+    pub(crate) async fn orchestrator_on_repository(
+        &self,
+        catalog: Arc<dyn Catalog>,
+    ) -> Result<LocalOrchestrator> {
         Ok(self.orchestrator(catalog, self.provider().await?, None))
     }
 
@@ -208,15 +246,8 @@ impl Session {
                 );
                 Error::new(ErrorKind::Unauthenticated, message).with(REPOSITORY, "wrong-password")
             }
-            Err(error) => error,
+            Err(error) => self.clear(error),
             Ok(_) => Error::new(ErrorKind::Unexpected, "a random key opened the repository"),
         }
-    }
-}
-
-async fn provider_unless_refused(source: RepositorySource) -> Result<Arc<S3SyncProvider>> {
-    match source.open().await {
-        Err(error) if error.context(REPOSITORY) != Some("missing") => Err(error),
-        Ok(_) | Err(_) => Ok(engine::provider(source)),
     }
 }

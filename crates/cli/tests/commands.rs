@@ -12,7 +12,7 @@ use serde_json::Value;
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::tree::Edits;
 
-fn os<'a>(words: &[&'a str], path: &'a std::path::Path) -> Vec<&'a OsStr> {
+fn os<'a>(words: &'a [&'a str], path: &'a std::path::Path) -> Vec<&'a OsStr> {
     let mut line: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
     line.push(path.as_os_str());
     line

@@ -7,7 +7,8 @@ use common::{Place, assert_keys};
 #[test]
 fn the_demonstration_holds_and_cleans_up_after_itself() {
     let mut place = Place::new();
-    place.env("TMPDIR", place.dir.path().to_str().unwrap());
+    let inside = place.dir.path().to_str().unwrap().to_owned();
+    place.env("TMPDIR", inside);
     // Whatever this user has configured, the demonstration works in a place of its own.
     place.env("STILLPOINT_STORE", "s3://nowhere/at-all");
     let run = place.run(["demo", "--files", "400"]);
@@ -19,7 +20,8 @@ fn the_demonstration_holds_and_cleans_up_after_itself() {
 #[test]
 fn the_demonstration_has_one_document() {
     let mut place = Place::new();
-    place.env("TMPDIR", place.dir.path().to_str().unwrap());
+    let inside = place.dir.path().to_str().unwrap().to_owned();
+    place.env("TMPDIR", inside);
     let document = place.json(["demo", "--files", "100", "--seed", "9"]);
     assert_keys(
         &document,

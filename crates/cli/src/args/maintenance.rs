@@ -43,9 +43,3 @@ pub(crate) enum VerifyDepth {
     /// Every byte is read, decrypted and compared with its digest.
     Decrypted,
 }
-
-/// Rebuild the catalog from the records beside the data, and report where the two disagree
-#[derive(Clone, Debug, Default, Args)]
-#[command(after_help = "Example:
-  stillpoint --store s3://backups/team rebuild")]
-pub(crate) struct RebuildArgs {}

@@ -15,7 +15,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use backup::{BackupArgs, DeadlinePolicy};
 pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, ListArgs, ShowArgs};
 pub(crate) use demo::DemoArgs;
-pub(crate) use maintenance::{CheckArgs, RebuildArgs, VerifyArgs, VerifyDepth};
+pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
 pub(crate) use value::Subset;
@@ -104,8 +104,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Verify the snapshots of one backup
     Verify(VerifyArgs),
-    /// Rebuild the catalog from the records beside the data
-    Rebuild(RebuildArgs),
+    /// Rebuild the catalog from the records beside the data, and report where the two disagree
+    #[command(after_help = "Example:
+  stillpoint --store s3://backups/team rebuild")]
+    Rebuild,
     /// List operations under way, interrupted ones too
     Operations(OperationsArgs),
     /// Take interrupted operations over and bring them to their end

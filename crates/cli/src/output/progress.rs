@@ -60,10 +60,10 @@ impl<'a> Shown<'a> {
             return;
         }
         step.clone_into(&mut self.step);
-        match self.bar() {
-            Some(bar) => bar.set_message(step.to_owned()),
-            None if self.output.tells_steps() => self.output.note(format_args!("{}: {step}", self.what)),
-            None => {}
+        if let Some(bar) = self.bar() {
+            bar.set_message(step.to_owned());
+        } else if self.output.tells_steps() {
+            self.output.note(format_args!("{}: {step}", self.what));
         }
     }
 

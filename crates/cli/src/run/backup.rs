@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stillpoint_core::{
-    BackupRequest, Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, Orchestrator, Plan, Request,
-    Result, Severity, WhenBusy, Workspace, WorkspaceId,
+    BackupRequest, Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OpContext, Orchestrator, Plan,
+    Request, Result, Severity, WhenBusy, Workspace, WorkspaceId, WorkspaceRecord,
 };
 use stillpoint_provider_s3sync::{CaptureRules, DirectoryWorkspace};
 
@@ -48,9 +48,20 @@ async fn prepare(session: &Session, args: &BackupArgs) -> Result<(LocalOrchestra
     let workspace: Arc<dyn Workspace> =
         Arc::new(workspace(session, catalog.as_ref(), args, directory).await?);
     let request = request(session, args, workspace.id().clone());
-    let provider =
-        if args.dry_run { session.provider_for_plan().await? } else { session.provider_or_new().await? };
+    let provider = if args.dry_run {
+        session.provider_for_plan().await?
+    } else {
+        remember(catalog.as_ref(), workspace.as_ref()).await?;
+        session.provider_or_new().await?
+    };
     Ok((session.orchestrator(catalog, provider, Some(workspace)), request))
+}
+
+/// Notes the workspace before its operation exists, so that any process can resume it from its first moment on.
+async fn remember(catalog: &dyn Catalog, workspace: &dyn Workspace) -> Result<()> {
+    let cx = OpContext::background();
+    let (definition, components) = (workspace.definition(&cx).await?, workspace.inventory(&cx).await?);
+    catalog.put_workspace(&WorkspaceRecord::new(definition, components, cx.clock().now())).await
 }
 
 fn request(session: &Session, args: &BackupArgs, workspace: WorkspaceId) -> BackupRequest {

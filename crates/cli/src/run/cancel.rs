@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
         );
         return Err(Failure::of_operation(Error::new(ErrorKind::InvalidInput, message).record(), id));
     }
-    let orchestrator = session.orchestrator_for_any(Arc::clone(&catalog)).await?;
+    let orchestrator = session.orchestrator_to_resume(Arc::clone(&catalog)).await?;
     let mut interrupts = Interrupts::listen()?;
     let ended = async {
         orchestrator.cancel(&id).await?;

@@ -14,7 +14,7 @@ pub(super) async fn run(session: &Session, args: &DeleteArgs) -> Outcome {
     let mut request =
         DeleteRequest::new(session.new_operation(), backup.id.clone(), backup.workspace.clone());
     request.creator = Some(session.creator());
-    let orchestrator = session.orchestrator_for_any(catalog).await?;
+    let orchestrator = session.orchestrator_on_repository(catalog).await?;
     let driven = drive(&session.output, &orchestrator, Request::Delete(request)).await?.with_result()?;
     let operation = &driven.status.operation;
     if session.output.is_json() {

@@ -76,7 +76,10 @@ pub(super) async fn drive(
                 let Some(id) = id.filter(|_| !interrupted) else { interrupts.end_at_once(output) };
                 output.note("stopping in an orderly way; interrupt again to stop at once");
                 interrupted = true;
-                orchestrator.cancel(&id).await?;
+                tokio::select! {
+                    asked = orchestrator.cancel(&id) => asked?,
+                    () = interrupts.next() => interrupts.end_at_once(output),
+                }
             }
             () = &mut shown => {}
         }

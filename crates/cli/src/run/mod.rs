@@ -43,7 +43,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Delete(args) => delete::run(&session, args).await,
         Command::Check(args) => check::run(&session, args).await,
         Command::Verify(args) => verify::run(&session, args).await,
-        Command::Rebuild(_) => rebuild::run(&session).await,
+        Command::Rebuild => rebuild::run(&session).await,
         Command::Operations(args) => operations::run(&session, args).await,
         Command::Resume(args) => resume::run(&session, args).await,
         Command::Cancel(args) => cancel::run(&session, args).await,

@@ -40,7 +40,7 @@ pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<Dri
     let catalog = session.catalog().await?;
     let backup = catalog.resolve(&args.backup).await?;
     let request = request(session, args, &backup)?;
-    let orchestrator = session.orchestrator_for_any(catalog).await?;
+    let orchestrator = session.orchestrator_on_repository(catalog).await?;
     drive(&session.output, &orchestrator, Request::Restore(request)).await?.with_result()
 }
 

@@ -1,7 +1,9 @@
 //! `stillpoint resume`.
 
+use std::sync::Arc;
+
 use serde_json::json;
-use stillpoint_core::{OperationId, OperationStatus, Orchestrator};
+use stillpoint_core::{OperationId, OperationQuery, OperationStatus, Orchestrator};
 
 use crate::args::ResumeArgs;
 use crate::exit::{Exit, Outcome};
@@ -17,7 +19,10 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         Some(text) => Some(session.operation(catalog.as_ref(), text).await?),
         None => None,
     };
-    let orchestrator = session.orchestrator_for_any(std::sync::Arc::clone(&catalog)).await?;
+    if wanted.is_none() && catalog.operations(&OperationQuery::unfinished()).await?.items.is_empty() {
+        return report(session, &[]);
+    }
+    let orchestrator = session.orchestrator_to_resume(Arc::clone(&catalog)).await?;
     let mut interrupts = Interrupts::listen()?;
     let ended = async {
         let ids: Vec<OperationId> = match wanted {
@@ -39,13 +44,17 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         () = shown => return Ok(Exit::Failed),
         () = interrupts.next() => interrupts.end_at_once(&session.output),
     };
+    report(session, &statuses)
+}
+
+fn report(session: &Session, statuses: &[OperationStatus]) -> Outcome {
     if session.output.is_json() {
         let items: Vec<_> = statuses.iter().map(OperationItem::of_status).collect();
         session.output.document(&json!({ "operations": items }))?;
     } else if statuses.is_empty() {
         session.output.line("no operation was interrupted")?;
     } else {
-        for status in &statuses {
+        for status in statuses {
             session.output.line(OperationItem::of_status(status).line())?;
         }
     }

@@ -54,7 +54,13 @@ impl ConfigFile {
             refused(format!("the configuration {} cannot be read", path.display())).with_source(error)
         })?;
         let config: Self = toml::from_str(&text).map_err(|error| {
-            refused(format!("the configuration {} is not usable: {error}", path.display()))
+            let start = error.span().map_or(0, |span| span.start);
+            let line = text.get(..start).map_or(1, |before| before.matches('\n').count() + 1);
+            refused(format!(
+                "line {line} of the configuration {} is wrong: {}",
+                path.display(),
+                error.message()
+            ))
         })?;
         for workspace in &config.workspaces {
             workspace

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use sqlx::{Connection, SqliteConnection};
 use stillpoint_testkit::eventually;
 use stillpoint_testkit::tree::TreeSpec;
 
@@ -135,6 +136,28 @@ impl Place {
         });
         assert!(seen, "no operation came under way");
         found.unwrap()
+    }
+
+    /// Works on the catalog's database behind the program's back.
+    pub(crate) fn on_catalog<T>(&self, work: impl AsyncFnOnce(&mut SqliteConnection) -> T) -> T {
+        let url = format!("sqlite:{}", self.data().join("catalog.sqlite").display());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let mut connection = SqliteConnection::connect(&url).await.unwrap();
+            let result = work(&mut connection).await;
+            connection.close().await.unwrap();
+            result
+        })
+    }
+
+    /// Keeps the catalog locked, as another process in the middle of a change would, until `work` is done.
+    pub(crate) fn with_locked_catalog<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.on_catalog(async |connection| {
+            sqlx::query("BEGIN IMMEDIATE").execute(&mut *connection).await.unwrap();
+            let result = work();
+            sqlx::query("ROLLBACK").execute(&mut *connection).await.unwrap();
+            result
+        })
     }
 
     /// Files below the store's `folder`.
