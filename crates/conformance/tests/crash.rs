@@ -81,6 +81,43 @@ fn one_case() {
     run(&case.unwrap_or_else(|| Case::new(Scenario::Backup, 0, vec![])));
 }
 
+/// A process is suspended at each boundary, for longer than its lease, and wakes when somebody else has gone on.
+fn every_single_sleep(scenario: Scenario) {
+    let boundaries = run(&Case::new(scenario, 0, vec![])).crossed[0];
+    let sleep = |at| Case::new(scenario, 0, vec![CrashPoint::new(at, Moment::Asleep)]);
+    run_all(&(0..boundaries).map(sleep).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_backup_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Backup);
+}
+
+#[test]
+fn a_backup_past_its_deadline_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Deadline);
+}
+
+#[test]
+fn a_cancelled_backup_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Cancel);
+}
+
+#[test]
+fn a_restore_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Restore);
+}
+
+#[test]
+fn an_undone_restore_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Undo);
+}
+
+#[test]
+fn a_deletion_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Delete);
+}
+
 /// Pairs of deaths: the second process dies while it brings in order what the first one left. Each first death is
 /// paired with a few second ones, spread so that all boundaries of the recovery are met over the first ones.
 fn pairs_of_deaths(scenario: Scenario, stride: usize) {

@@ -7,7 +7,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::scenario::Scenario;
 
-/// On which side of a boundary a process dies.
+/// How a process meets its end at a boundary.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Moment {
@@ -15,6 +15,9 @@ pub enum Moment {
     Before,
     /// The effect happens and its answer is lost.
     After,
+    /// The process is suspended before the effect, for longer than its lease lasts, and then goes on as if nothing
+    /// had been: the effect happens late, when somebody else works on the operation or has ended it.
+    Asleep,
 }
 
 /// Where a process dies.
@@ -39,6 +42,7 @@ impl fmt::Display for CrashPoint {
         let moment = match self.moment {
             Moment::Before => "before",
             Moment::After => "after",
+            Moment::Asleep => "asleep",
         };
         write!(f, "{}:{moment}", self.at)
     }
@@ -52,6 +56,7 @@ impl FromStr for CrashPoint {
             let moment = match moment {
                 "before" => Moment::Before,
                 "after" => Moment::After,
+                "asleep" => Moment::Asleep,
                 _ => return None,
             };
             Some(Self { at: at.parse().ok()?, moment })
@@ -59,7 +64,7 @@ impl FromStr for CrashPoint {
         parsed.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidInput,
-                format!("{text:?} is no crash point; write 12:before or 12:after"),
+                format!("{text:?} is no crash point; write 12:before, 12:after or 12:asleep"),
             )
         })
     }
@@ -119,7 +124,7 @@ mod tests {
 
     #[test]
     fn crash_points_read_back_as_they_print() {
-        for text in ["0:before", "12:after"] {
+        for text in ["0:before", "12:after", "3:asleep"] {
             assert_eq!(text.parse::<CrashPoint>().unwrap().to_string(), text);
         }
         for bad in ["", "12", "after:12", "1:between"] {

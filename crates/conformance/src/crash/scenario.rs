@@ -124,32 +124,44 @@ async fn run(case: &Case) -> Result<Outcome> {
     }
     let operation: OperationId = "op".parse()?;
     let mut crossed = Vec::new();
+    let mut sleepers = Vec::new();
     for point in case.crashes.iter().map(Some).chain([None]) {
         let fuse = Arc::new(Fuse::new(point.copied()));
-        live(case, &world, &operation, &fuse).await?;
+        sleepers.extend(live(case, &world, &operation, &fuse).await?);
         crossed.push(fuse.crossed());
         if !fuse.is_blown() {
             break;
         }
     }
+    for (_sleeper, fuse) in &sleepers {
+        fuse.wakes().await;
+    }
+    // Whatever a late riser does, and whatever the cloud still runs, comes to its end in this time.
+    world.pass(Duration::from_secs(6 * 3600)).await;
+    drop(sleepers);
     let broken = check(&world, &operation, case.scenario).await?;
     let state = world.catalog.operation(&operation).await?.map(|stored| stored.operation.state);
     let trace = world.cloud.journal().iter().map(ToString::to_string).collect();
     Ok(Outcome { broken, state, crossed, trace })
 }
 
-/// One process from its start to its death, or to the end of the operation.
-async fn live(case: &Case, world: &SimWorld, operation: &OperationId, fuse: &Arc<Fuse>) -> Result<()> {
+/// One process from its start to its death, or to the end of the operation. Answers a process that only sleeps.
+async fn live(
+    case: &Case,
+    world: &SimWorld,
+    operation: &OperationId,
+    fuse: &Arc<Fuse>,
+) -> Result<Option<(LocalOrchestrator, Arc<Fuse>)>> {
     let process = mortal(world, fuse)?;
     tokio::select! {
         biased;
         () = fuse.blows() => {}
         result = work(case, world, &process, operation) => result?,
     }
-    drop(process);
+    let sleeper = fuse.sleeps().then_some(process).map(|process| (process, Arc::clone(fuse)));
     // The dead one's lease must run out before anybody can take over.
     world.pass(LEASE_TTL + Duration::from_secs(1)).await;
-    Ok(())
+    Ok(sleeper)
 }
 
 fn mortal(world: &SimWorld, fuse: &Arc<Fuse>) -> Result<LocalOrchestrator> {
