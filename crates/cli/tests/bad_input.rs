@@ -1,4 +1,5 @@
 //! Whatever is wrong, a person reads one clear sentence and a script reads the right exit code.
+#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
 
 mod common;
 
@@ -297,6 +298,6 @@ fn settings_that_cannot_be_used_are_named() {
     let missing = place.path("no-password");
     let run = place.run(os(&["--password-file", missing.to_str().unwrap(), "backup"], &place.source()));
     run.assert_refused(1, &["no-password"]);
-    let rules = place.run(os(&["backup", "--exclude", "a/["], &place.source()));
-    rules.assert_refused(1, &["a/["]);
+    let rules = place.run(os(&["backup", "--exclude", "x[z-a]"], &place.source()));
+    rules.assert_refused(1, &["x[z-a]"]);
 }
