@@ -18,7 +18,9 @@ use stillpoint_testkit::eventually;
 use stillpoint_testkit::s3::{Fault, FaultRule};
 use stillpoint_testkit::tree::TreeSpec;
 
-use crate::support::{Host, Scene, backup_request, component, counts, into_place, operation};
+use crate::support::{
+    Host, Scene, backup_request, component, counts, into_place, operation, restore_request,
+};
 
 const WAIT: Duration = Duration::from_secs(60);
 
@@ -221,6 +223,28 @@ async fn an_abandoned_restore_is_gone_on_with_by_another_operation() {
     }
     hand_over(&target).await;
     assert_same(&root, &target);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cancelled_restore_removes_what_it_made_and_nothing_else() {
+    let scene = Scene::remote();
+    let root = scene.path("source");
+    TreeSpec::small(29).generate(&root).unwrap();
+    let host = Host::new(&scene, &root);
+    let backup = host.back_up("backup").await.backup.unwrap();
+    let slow = FaultRule::new(Fault::Delay(Duration::from_millis(700))).method("GET").key("/data/").after(1);
+    let host = host.restarted(&scene);
+    scene.server().inject(slow);
+    let target = scene.path("target");
+    fs::create_dir(&target).unwrap();
+    let request = restore_request("restore", &backup.id, &target);
+    host.orchestrator.submit(Request::Restore(request)).await.unwrap();
+    let begun = || fs::read_dir(&target).unwrap().next().is_some();
+    assert!(eventually(WAIT, begun), "the restore begins to work in its target");
+    host.orchestrator.cancel(&operation("restore")).await.unwrap();
+    let status = host.orchestrator.wait(&operation("restore")).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Cancelled, "{status:?}");
+    assert_eq!(fs::read_dir(&target).unwrap().count(), 0, "the directory was there before and stays");
 }
 
 #[tokio::test(flavor = "multi_thread")]

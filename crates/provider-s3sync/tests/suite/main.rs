@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in shared set-up")]
 
 mod conformance;
+mod damage;
 mod end_to_end;
 mod interrupted;
 mod support;
