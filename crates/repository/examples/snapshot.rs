@@ -12,8 +12,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stillpoint_repository::{
-    BackupOptions, BackupSource, Cancellation, Credentials, NoProgress, Origin, Repository, RestoreOptions, Store,
-    StoreSettings,
+    BackupOptions, BackupSource, Cancellation, Credentials, NoProgress, Origin, Repository, RestoreOptions,
+    Store, StoreSettings,
 };
 
 #[tokio::main]
@@ -26,7 +26,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let mut key = String::new();
     std::io::stdin().read_to_string(&mut key)?;
     let store = Store::from_url(url, &StoreSettings::default())?;
-    let repository = Repository::open_or_init(store, &Credentials::machine_key(key)?, Origin::detect()).await?;
+    let repository =
+        Repository::open_or_init(store, &Credentials::machine_key(key)?, Origin::detect()).await?;
     let (progress, cancellation) = (Arc::new(NoProgress), Cancellation::new());
     if verb == "backup" {
         let source = BackupSource::new(directory);

@@ -55,11 +55,11 @@ pub trait CatalogExt: Catalog {
                 self.backups(&query).await?.items.into_iter().map(|stored| stored.backup).collect(),
             );
         }
+        if let Some(exact) = self.backup(&text.parse()?).await? {
+            return Ok(exact.backup);
+        }
         let query = BackupQuery { id_prefix: Some(text.to_owned()), limit: 20, ..BackupQuery::all() };
         let found = self.backups(&query).await?.items;
-        if let Some(exact) = found.iter().find(|stored| stored.backup.id.as_str() == text) {
-            return Ok(exact.backup.clone());
-        }
         one(text, found.into_iter().map(|stored| stored.backup).collect())
     }
 }

@@ -36,6 +36,8 @@ pub struct BackupMachine {
     pub releasing_at: Option<Timestamp>,
     /// When it was let go.
     pub released_at: Option<Timestamp>,
+    /// Whether a quiesce was sent out whose answer is still due.
+    pub quiesce_unanswered: bool,
     /// One per protected component.
     pub members: Vec<Member>,
     /// Why the operation is being wound up before its jobs are done.
@@ -117,6 +119,12 @@ impl BackupMachine {
 
     fn recover(&mut self) {
         self.members.iter_mut().for_each(|member| member.run.recover());
+        // Whoever would hear the answer is gone. Unless the quiesce is due again, one more resume follows it.
+        self.quiesce_unanswered |= self.hold == Hold::Quiescing;
+        if self.quiesce_unanswered && self.hold != Hold::Quiescing {
+            self.quiesce_unanswered = false;
+            self.hold = Hold::Resuming(None);
+        }
         // While nobody watched, the dead-man's switch may have let the workspace go: nothing can be claimed of it.
         if let Hold::Held(level) = &mut self.hold {
             *level = Consistency::Fuzzy;
@@ -188,6 +196,7 @@ impl BackupMachine {
         self.plan = Some(plan.clone());
         if self.stopping.is_none() {
             self.hold = Hold::Quiescing;
+            self.quiesce_unanswered = true;
         }
     }
 
@@ -197,7 +206,13 @@ impl BackupMachine {
         result: &Result<Outcome, ErrorRecord>,
         now: Timestamp,
     ) {
+        self.quiesce_unanswered = false;
         if self.hold != Hold::Quiescing {
+            // It was let go before it answered and may hold still only now, so it is let go once more.
+            if matches!(self.hold, Hold::Resuming(_) | Hold::Released(_)) {
+                self.hold = Hold::Resuming(None);
+                self.retry_at = None;
+            }
             return;
         }
         match result {
@@ -329,7 +344,8 @@ impl BackupMachine {
 
     /// Detaches, seals or ends the operation when its parts allow it.
     fn settle(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
-        if matches!(self.hold, Hold::Quiescing | Hold::Held(_) | Hold::Resuming(_)) {
+        if self.quiesce_unanswered || matches!(self.hold, Hold::Quiescing | Hold::Held(_) | Hold::Resuming(_))
+        {
             return;
         }
         if self.plan.is_none() {
@@ -412,10 +428,11 @@ impl BackupMachine {
             return;
         }
         let id = QuiesceId::of(&record.id);
+        // Its answer is waited for also when the workspace was told to let go meanwhile.
+        if self.quiesce_unanswered {
+            turn.effects.push(Effect::Quiesce { id: id.clone(), budget: record.deadline.since(now) });
+        }
         match self.hold {
-            Hold::Quiescing if due(self.retry_at) => {
-                turn.effects.push(Effect::Quiesce { id, budget: record.deadline.since(now) });
-            }
             Hold::Resuming(_) if due(self.retry_at) => turn.effects.push(Effect::Resume { id }),
             _ => {}
         }

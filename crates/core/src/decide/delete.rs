@@ -142,6 +142,7 @@ impl DeleteMachine {
         let Some(member) = self.members.iter_mut().find(|member| member.component == *id) else {
             return;
         };
+        let locked = matches!(result, Ok(Outcome::Deleted(DeleteState::Locked { .. })));
         let refused = match result {
             Ok(Outcome::Deleted(DeleteState::Gone)) => {
                 member.gone = true;
@@ -167,8 +168,8 @@ impl DeleteMachine {
         member.retry_at = Some(now.after(backoff(member.misses)));
         if let Some(error) = refused {
             fail(record, error);
-            // Where nothing is gone the backup is as good as it was.
-            if self.members.iter().all(|member| !member.gone) {
+            // Where a lock forbids the very first deletion, the backup is as good as it was.
+            if locked && self.members.iter().all(|member| !member.gone && member.misses <= 1) {
                 turn.put_backup.clone_from(&self.backup);
             }
         }
@@ -206,7 +207,8 @@ impl DeleteMachine {
             }
             (DeleteStage::Deleting, _) => {
                 record.step = "deleting".into();
-                for member in self.members.iter().filter(|member| !member.gone) {
+                // One after the other, so that a refusal says what is still whole.
+                if let Some(member) = self.members.iter().find(|member| !member.gone) {
                     match member.retry_at.filter(|at| *at > now) {
                         Some(at) => turn.wake(at),
                         None => turn.effects.push(Effect::DeleteSnapshot {

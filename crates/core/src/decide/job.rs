@@ -15,6 +15,8 @@ use crate::provider::{
 
 /// How many attempts a job gets when the provider lets it expire unstarted.
 const ATTEMPTS_MAX: u32 = 3;
+/// How often in a row a job may refuse to be polled before a person is called: about twelve hours.
+const POLL_REFUSALS_MAX: u32 = 720;
 /// How often a start may be answered "busy" before the job fails.
 const BUSY_WAITS_MAX: u32 = 1000;
 
@@ -293,8 +295,23 @@ impl JobRun {
                 self.step = JobStep::Reconciling;
                 self.misses = 0;
             }
-            Err(_) => self.misses += 1,
+            Err(error) => {
+                self.misses += 1;
+                if self.misses >= POLL_REFUSALS_MAX && !is_outage(error) {
+                    self.give_up(error);
+                }
+            }
         }
+    }
+
+    /// Nobody may look at the job any more. What becomes of it is for a person to find out.
+    fn give_up(&mut self, error: &ErrorRecord) {
+        let job = match &self.step {
+            JobStep::Running { job } | JobStep::Stopping { job, .. } => job.id.to_string(),
+            _ => return,
+        };
+        let message = format!("job {job} could not be followed to its end and may still run: {error}");
+        self.fail(Error::new(ErrorKind::NeedsAttention, message).with("job", job).record());
     }
 
     fn on_status(&mut self, status: &JobStatus, stopping: bool, now: Timestamp) {
@@ -313,8 +330,9 @@ impl JobRun {
             JobState::Failed(error) => self.fail(error),
             JobState::Cancelled => self.step = JobStep::Ended(JobEnd::Cancelled),
             JobState::Lost | JobState::Expired if stopping => self.step = JobStep::Ended(JobEnd::Cancelled),
+            // A wait that is over at once still lets a stop come first.
             JobState::Lost => {
-                self.step = JobStep::Starting;
+                self.step = JobStep::Waiting { until: now };
                 self.since = Some(now);
             }
             JobState::Expired => self.try_anew(now),

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{TRIES_MAX, Turn, is_spent};
 use super::effect::{Effect, FOREIGN, Outcome};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
+use super::{TRIES_MAX, Turn, is_spent};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::provider::{DeleteState, Issue};

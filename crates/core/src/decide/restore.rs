@@ -234,7 +234,12 @@ impl RestoreMachine {
             job.destination = destination.clone();
             job.target = made.workspace.clone();
             job.tags.clone_from(&made.tags);
-            member.run.begin(now);
+            if self.stopping.is_none() {
+                member.run.begin(now);
+            }
+        }
+        if self.stopping.is_some() {
+            self.failure = Some(deadline_error("the deadline passed before anything was restored"));
         }
         if self.members.is_empty() {
             let message = "the backup holds no snapshot that could be restored";
@@ -298,16 +303,35 @@ impl RestoreMachine {
     /// Goes to the next stage when the parts of this one are done.
     fn advance(&mut self, record: &mut OperationRecord, request: &RestoreRequest) {
         let cancelled = self.stopping == Some(Stopping::Cancelled);
+        if self.stage == RestoreStage::Inspecting && self.stopping == Some(Stopping::Expired) {
+            fail(record, deadline_error("the deadline passed before the restore began"));
+            return;
+        }
         if self.stage == RestoreStage::Filling || (cancelled && self.stage == RestoreStage::Inspecting) {
             self.judge_jobs(record);
         }
         if self.stage == RestoreStage::Undoing {
-            let keep = request.on_failure == OnFailure::Keep;
+            let keep = request.on_failure == OnFailure::Keep || self.can_go_on();
             let undone = self.members.iter().all(|member| member.undone || member.resource().is_none());
             if keep || (undone && self.made.is_none()) {
                 self.end_undone(record);
             }
         }
+    }
+
+    /// Whether the same restore could go on from what is there: jobs inside the process take up what they left, and
+    /// nothing is wrong with it.
+    fn can_go_on(&self) -> bool {
+        let passing = self.failure.as_ref().is_some_and(|failure| {
+            matches!(
+                failure.kind,
+                ErrorKind::DeadlineExceeded
+                    | ErrorKind::Unavailable
+                    | ErrorKind::RateLimited
+                    | ErrorKind::Busy
+            )
+        });
+        passing && self.members.iter().all(|member| member.run.in_process)
     }
 
     fn judge_jobs(&mut self, record: &mut OperationRecord) {
@@ -367,7 +391,7 @@ impl RestoreMachine {
         now: Timestamp,
         turn: &mut Turn,
     ) {
-        if self.stopping == Some(Stopping::Cancelled) {
+        if self.stopping == Some(Stopping::Cancelled) && record.state == OperationState::Running {
             record.state = OperationState::Cancelling;
         }
         record.step = self.step_name().into();

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Turn, is_spent};
 use super::effect::{Effect, Outcome};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
+use super::{Turn, is_spent};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::provider::{Issue, Readiness, RestoredResource};

@@ -59,6 +59,12 @@ impl Parts {
         })
     }
 
+    /// A workspace that can be had without the catalog.
+    pub(super) fn known_workspace(&self, id: &WorkspaceId) -> Option<Arc<dyn Workspace>> {
+        let registered = self.workspaces.get(id).map(Arc::clone);
+        registered.or_else(|| self.resolver.as_ref().and_then(|resolver| resolver(id, None)))
+    }
+
     pub(super) async fn workspace(&self, id: &WorkspaceId) -> Result<Arc<dyn Workspace>> {
         if let Some(known) = self.workspaces.get(id) {
             return Ok(Arc::clone(known));

@@ -15,14 +15,17 @@ use tokio::sync::{Mutex, broadcast, watch};
 use crate::catalog::{BackupRecord, Lease, OperationChange};
 use crate::clock::Timestamp;
 use crate::context::{Cancellation, OpContext};
-use crate::decide::{Decision, Effect, Event, Outcome, Step, decide};
+use crate::decide::{Decision, Effect, Event, Hold, Machine, Outcome, Step, decide};
 use crate::error::{Error, ErrorKind, ErrorRecord, Result};
 use crate::event::{EventKind, OperationEvent};
+use crate::id::QuiesceId;
 use crate::operation::{LedgerEntry, OperationRecord};
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::effects::Runner;
 use crate::provider::JobRequest;
 
+/// How often the workspace is told to let go when the catalog is lost.
+const LET_GO_TRIES: u32 = 10;
 /// Progress alone is stored no more often than this.
 const PROGRESS_EVERY: Duration = Duration::from_secs(1);
 
@@ -94,6 +97,10 @@ impl Driver {
         let result = self.run(first).await;
         self.calls.cancel();
         if let Err(error) = result {
+            // Whoever took the operation over also took the hold over; else nobody is left to let the workspace go.
+            if error.kind() != ErrorKind::Conflict {
+                self.let_go().await;
+            }
             tracing::warn!(operation = %self.record.id, %error, "no longer driving the operation");
             self.sight.send_modify(|sight| sight.stopped = Some(error.record()));
         }
@@ -115,12 +122,36 @@ impl Driver {
             let wake_at = decision.wake_at;
             self.store(decision, &ledger, now).await?;
             if self.record.state.is_terminal() {
-                return self.parts.catalog.release_lease(&self.lease).await;
+                if let Err(error) = self.parts.catalog.release_lease(&self.lease).await {
+                    tracing::debug!(%error, "the lease of an ended operation runs out by itself");
+                }
+                return Ok(());
             }
             for effect in launches {
                 self.launch(effect);
             }
             (event, note) = self.next(wake_at).await?;
+        }
+    }
+
+    /// Lets the workspace go without the catalog, where this operation may hold it still.
+    async fn let_go(&mut self) {
+        let Machine::Backup(backup) = &self.record.machine else { return };
+        if !matches!(backup.hold, Hold::Quiescing | Hold::Held(_) | Hold::Resuming(_)) {
+            return;
+        }
+        self.flights.clear();
+        let id = QuiesceId::of(&self.record.id);
+        let cx = OpContext::new(Arc::clone(&self.parts.clock))
+            .for_operation(self.record.id.clone(), self.lease.epoch);
+        for attempt in 1..=LET_GO_TRIES {
+            let resumed = match self.parts.known_workspace(&self.record.workspace) {
+                Some(workspace) => workspace.resume(&cx, &id).await,
+                None => return,
+            };
+            let Err(error) = resumed else { return };
+            tracing::error!(workspace = %self.record.workspace, %error, "the workspace is still held still");
+            self.parts.clock.sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
 

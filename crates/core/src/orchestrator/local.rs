@@ -137,6 +137,11 @@ impl LocalOrchestrator {
             return Ok(false);
         }
         self.drive(lease, fresh.operation, Event::Recovered);
+        if fresh.cancel_requested
+            && let Some(driven) = self.lock().get(id)
+        {
+            driven.cancel.cancel();
+        }
         Ok(true)
     }
 
@@ -277,18 +282,25 @@ impl Orchestrator for LocalOrchestrator {
     }
 
     async fn recover(&self) -> Result<Vec<OperationId>> {
-        let mut taken = Vec::new();
+        let (mut taken, mut failed) = (Vec::new(), None);
         let mut query = OperationQuery::unfinished();
         loop {
             let page = self.parts.catalog.operations(&query).await?;
             for stored in &page.items {
-                if !self.drives(&stored.operation.id) && self.take_over(stored).await? {
-                    taken.push(stored.operation.id.clone());
+                if self.drives(&stored.operation.id) {
+                    continue;
+                }
+                match self.take_over(stored).await {
+                    Ok(true) => taken.push(stored.operation.id.clone()),
+                    Ok(false) => {}
+                    // One that cannot be taken over does not keep the others waiting.
+                    Err(error) => failed = failed.or(Some(error)),
                 }
             }
-            match page.next {
-                Some(next) => query.after = Some(next),
-                None => return Ok(taken),
+            match (page.next, failed.take()) {
+                (Some(next), error) => (query.after, failed) = (Some(next), error),
+                (None, Some(error)) => return Err(error),
+                (None, None) => return Ok(taken),
             }
         }
     }

@@ -52,7 +52,10 @@ impl Repository {
         let _stop_workers = cancellation.on_drop();
         cancellation.check()?;
         let lock = self.lock(LockMode::Shared).await?;
-        let run = Box::pin(run(self, source, options, progress, &cancellation, &lock));
+        // Loaded under the lock and shared with nobody: a blob counts as stored only where an index in the store lists
+        // it, neither because a run that failed had packed it nor because it was there before a prune.
+        let fresh = self.with_fresh_index();
+        let run = Box::pin(run(&fresh, source, options, progress, &cancellation, &lock));
         let outcome = tokio::select! {
             outcome = run => outcome,
             lost = lock.lost() => Err(lost),

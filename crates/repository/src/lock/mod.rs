@@ -17,8 +17,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::repository::Repository;
+use crate::time::Timestamp;
 use record::LockRecord;
-use refresh::Refresher;
+use refresh::{Refresher, is_over};
 
 /// Locks read at once.
 const AT_ONCE: usize = 8;
@@ -45,7 +46,8 @@ pub struct Lock {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LockState {
-    Held,
+    /// As last refreshed at this time.
+    Held(Timestamp),
     Lost(Arc<str>),
 }
 
@@ -64,7 +66,7 @@ impl Repository {
             return Err(conflict);
         }
         let (stop, stopped) = watch::channel(false);
-        let (state_sender, state) = watch::channel(LockState::Held);
+        let (state_sender, state) = watch::channel(LockState::Held(record.time));
         let refresher = Refresher::new(self.clone(), record, id, state_sender);
         let task = tokio::spawn(refresher.run(stopped));
         Ok(Lock { stop, state, task: Some(task) })
@@ -89,7 +91,10 @@ async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id)
         let Some((id, record)) = found else { continue };
         if record.is_stale(repository.origin()) {
             tracing::info!(lock = %id, holder = %record.holder(), "removing a stale lock");
-            repository.store().delete(&FileKind::Lock.key(&id)).await?;
+            // Whoever may only add to a store leaves it to others.
+            if let Err(error) = repository.store().delete(&FileKind::Lock.key(&id)).await {
+                tracing::warn!(lock = %id, %error, "a stale lock cannot be removed and is passed over");
+            }
         } else if own.exclusive || record.exclusive {
             return Err(record.conflict());
         }
@@ -105,7 +110,11 @@ impl Lock {
     /// `Unavailable` if the lock is lost.
     pub fn ensure_held(&self) -> Result<()> {
         match &*self.state.borrow() {
-            LockState::Held => Ok(()),
+            // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
+            LockState::Held(refreshed) if is_over(*refreshed) => {
+                Err(lost("it could not be refreshed in time, or this machine slept"))
+            }
+            LockState::Held(_) => Ok(()),
             LockState::Lost(reason) => Err(lost(reason)),
         }
     }
@@ -113,9 +122,9 @@ impl Lock {
     /// Waits until the lock is lost; forever if it is not.
     pub async fn lost(&self) -> Error {
         let mut state = self.state.clone();
-        match state.wait_for(|state| *state != LockState::Held).await.map(|state| state.clone()) {
+        match state.wait_for(|state| matches!(state, LockState::Lost(_))).await.map(|state| state.clone()) {
             Ok(LockState::Lost(reason)) => lost(&reason),
-            Ok(LockState::Held) | Err(_) => std::future::pending().await,
+            Ok(LockState::Held(_)) | Err(_) => std::future::pending().await,
         }
     }
 
@@ -159,7 +168,6 @@ mod tests {
     use crate::credentials::Credentials;
     use crate::origin::Origin;
     use crate::store::Store;
-    use crate::time::Timestamp;
 
     async fn repository() -> Repository {
         let credentials = Credentials::generate().unwrap().0;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::LockState;
 use super::record::{LockRecord, STALE_AFTER};
@@ -12,12 +12,18 @@ use crate::error::{Error, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::repository::Repository;
+use crate::time::Timestamp;
 
 const REFRESH_EVERY: Duration = Duration::from_secs(5 * 60);
 /// Well before others take the lock for stale, to allow for clocks that differ.
 const LOST_AFTER: Duration = STALE_AFTER.saturating_sub(Duration::from_secs(8 * 60));
 /// How often the wall clock is looked at: timers stand still while a machine sleeps, the wall clock does not.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
+
+/// Whether a lock last refreshed then may count as stale to others soon.
+pub(super) fn is_over(refreshed: Timestamp) -> bool {
+    clock::now().since(refreshed) > LOST_AFTER
+}
 
 #[derive(Debug)]
 pub(super) struct Refresher {
@@ -47,14 +53,20 @@ impl Refresher {
                 _ = ticks.tick() => {}
             }
             let age = clock::now().since(self.record.time);
-            if age > LOST_AFTER {
+            if is_over(self.record.time) {
                 self.lose("it could not be refreshed in time, or this machine slept");
                 break;
             }
-            if age >= REFRESH_EVERY
-                && let Err(error) = self.refresh().await
-            {
-                tracing::warn!(%error, "the repository lock could not be refreshed; trying again");
+            if age < REFRESH_EVERY {
+                continue;
+            }
+            // A store that does not answer must not keep this task from noticing that the time is up.
+            match timeout(LOST_AFTER.saturating_sub(age), self.refresh()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the repository lock could not be refreshed; trying again");
+                }
+                Err(_elapsed) => tracing::warn!("the repository lock could not be refreshed in time"),
             }
         }
         self.remove(self.id).await
@@ -65,6 +77,7 @@ impl Refresher {
         let id = renewed.save(&self.repository).await?;
         let old = std::mem::replace(&mut self.id, id);
         self.record = renewed;
+        self.state.send_replace(LockState::Held(self.record.time));
         self.remove(old).await
     }
 
@@ -85,7 +98,6 @@ mod tests {
     use crate::credentials::Credentials;
     use crate::origin::Origin;
     use crate::store::Store;
-    use crate::time::Timestamp;
 
     /// A lock that was last refreshed `age` seconds ago, run until its first look at the clock.
     async fn look_after(age: i64) -> (Repository, LockState) {
@@ -94,7 +106,7 @@ mod tests {
         let mut record = LockRecord::new(repository.origin(), false);
         let id = record.save(&repository).await.unwrap();
         record.time = Timestamp::new(clock::now().seconds - age, 0);
-        let (state_sender, state) = watch::channel(LockState::Held);
+        let (state_sender, state) = watch::channel(LockState::Held(record.time));
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(Refresher::new(repository.clone(), record, id, state_sender).run(stopped));
         while repository.list_files(FileKind::Lock).await.unwrap().iter().any(|(found, _)| *found == id) {
@@ -109,7 +121,7 @@ mod tests {
     #[tokio::test]
     async fn a_lock_of_five_minutes_is_replaced_by_a_new_object() {
         let (repository, state) = look_after(301).await;
-        assert_eq!(state, LockState::Held);
+        assert!(matches!(state, LockState::Held(_)));
         assert_eq!(repository.store().counters().puts, 4, "key, configuration, lock, and its replacement");
         assert!(repository.list_files(FileKind::Lock).await.unwrap().is_empty());
     }

@@ -15,7 +15,8 @@ impl SmallDisk {
     fn mount(size: &str) -> Option<Self> {
         let dir = tempfile::tempdir().unwrap();
         let options = format!("size={size}");
-        let mount = Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
+        let mount =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(dir.path()).output();
         mount.is_ok_and(|mount| mount.status.success()).then_some(Self(dir))
     }
 
@@ -32,7 +33,8 @@ impl Drop for SmallDisk {
 }
 
 async fn fill(repository: &Repository, blobs: u64) -> stillpoint_repository::Result<()> {
-    let writer = BlobWriter::new(repository, WriterOptions::default().with_pack_sizes(4 << 20, 1 << 20)).await?;
+    let writer =
+        BlobWriter::new(repository, WriterOptions::default().with_pack_sizes(4 << 20, 1 << 20)).await?;
     for seed in 0..blobs {
         let blob = noise(seed, 1 << 20);
         writer.add(BlobKind::Data, Id::of(&blob), blob).await?;
