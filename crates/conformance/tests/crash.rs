@@ -1,10 +1,11 @@
 //! Processes die at every boundary of a durable effect; whoever comes after them brings everything to its end.
 #![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use stillpoint_conformance::crash::{Case, CrashPoint, Moment, Outcome, Scenario};
-use stillpoint_core::SeededEntropy;
+use stillpoint_core::{OperationState, SeededEntropy};
 
 /// Runs a case; nothing may be broken afterwards.
 fn run(case: &Case) -> Outcome {
@@ -14,19 +15,22 @@ fn run(case: &Case) -> Outcome {
     outcome
 }
 
-/// Runs cases on all cores and fails with the first one that breaks something.
-fn run_all(cases: &[Case]) {
+/// Runs cases on all cores and fails with the first one that breaks something. Answers how the operations ended.
+fn run_all(cases: &[Case]) -> Vec<OperationState> {
+    let ends = Mutex::new(Vec::new());
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     std::thread::scope(|scope| {
         for _ in 0..workers {
             scope.spawn(|| {
                 while let Some(case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    run(case);
+                    let state = run(case).state;
+                    ends.lock().unwrap().extend(state);
                 }
             });
         }
     });
+    ends.into_inner().unwrap()
 }
 
 fn moments(at: usize) -> [CrashPoint; 2] {
@@ -174,7 +178,11 @@ fn seeded_faults_and_deaths_break_nothing() {
             Case::new(scenario, seed, crashes.collect())
         })
         .collect();
-    run_all(&cases);
+    let ends = run_all(&cases);
+    for end in ["completed", "partial", "failed", "cancelled"] {
+        let count = ends.iter().filter(|state| state.as_str() == end).count();
+        assert!(count >= 5, "only {count} of {} operations ended as {end}: the faults are too tame", ends.len());
+    }
 }
 
 #[test]
