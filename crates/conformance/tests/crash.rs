@@ -181,7 +181,11 @@ fn seeded_faults_and_deaths_break_nothing() {
     let ends = run_all(&cases);
     for end in ["completed", "partial", "failed", "cancelled"] {
         let count = ends.iter().filter(|state| state.as_str() == end).count();
-        assert!(count >= 5, "only {count} of {} operations ended as {end}: the faults are too tame", ends.len());
+        assert!(
+            count >= 5,
+            "only {count} of {} operations ended as {end}: the faults are too tame",
+            ends.len()
+        );
     }
 }
 
