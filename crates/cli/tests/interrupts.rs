@@ -10,6 +10,7 @@ use std::time::Duration;
 use common::{Place, Run, send};
 use rustix::process::Signal;
 use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::eventually;
 use stillpoint_testkit::s3::Server;
 
 /// A place whose store answers each request so late that a backup is still under way when a test acts on it.
@@ -137,6 +138,30 @@ fn a_killed_backup_is_resumed_under_its_own_id_and_watched_to_its_end() {
         OsStr::new("--into"),
         target.as_os_str(),
     ]);
+    assert_same(&place.source(), &target);
+}
+
+#[test]
+fn an_interrupted_restore_keeps_what_it_made_and_goes_on_from_there() {
+    let (place, server) = slow_place(48);
+    place.back_up();
+    server.set_latency(Duration::from_millis(400));
+    let target = place.path("restored");
+    let line = ["restore", "latest", "--privileged", "--into"].map(OsStr::new);
+    let line: Vec<&OsStr> = line.into_iter().chain([target.as_os_str()]).collect();
+    let child = place.start(&line);
+    let operation = place.operation_under_way();
+    assert!(
+        eventually(Duration::from_secs(30), || target.exists()),
+        "the restore has begun to fill its target"
+    );
+    send(&child, Signal::INT);
+    let run = end_of(child);
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert_eq!(state_of(&place, &operation), "cancelled");
+    assert!(target.exists(), "what a cancelled restore made stays, for the same restore to go on from");
+    server.set_latency(Duration::ZERO);
+    place.json(&line);
     assert_same(&place.source(), &target);
 }
 

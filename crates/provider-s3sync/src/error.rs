@@ -8,11 +8,12 @@ use std::path::Path;
 use stillpoint_core::{Error, ErrorKind, Retry};
 use stillpoint_repository::ErrorKind as Stored;
 
-/// The context pair that says what is wrong with the repository as a whole.
-pub(crate) const REPOSITORY: &str = "repository";
+/// The name of the context pair that says what is wrong with the repository as a whole: `missing`, `locked`,
+/// `wrong-password` or `unreachable`.
+pub const REPOSITORY: &str = "repository";
 
-/// The contract's error for a failure of the repository engine.
-pub(crate) fn from_repository(error: stillpoint_repository::Error) -> Error {
+/// The contract's error for a failure of the repository engine, for hosts that also use the engine directly.
+pub fn from_repository(error: stillpoint_repository::Error) -> Error {
     let message = error.to_string();
     let plain = |kind| Error::new(kind, message.clone());
     let mapped = match error.kind() {

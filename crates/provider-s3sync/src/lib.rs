@@ -9,9 +9,10 @@ mod repository;
 mod target;
 mod workspace;
 
+pub use error::{REPOSITORY, from_repository};
 pub use provider::S3SyncProvider;
 pub use provisioner::DirectoryProvisioner;
 pub use repository::RepositorySource;
-pub use workspace::{CaptureRules, DirectoryWorkspace, QuiesceHook};
+pub use workspace::{CaptureRules, DirectoryWorkspace, QuiesceHook, pattern_of};
 
 pub use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};

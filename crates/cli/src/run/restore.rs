@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 use stillpoint_core::{
-    BackupRecord, CatalogExt, Error, ErrorKind, Finding, Landing, OpContext, ProvisionRequest, Request,
-    RestoreRequest, Result, Settings, Severity, WorkspaceId,
+    BackupRecord, CatalogExt, Error, ErrorKind, Finding, Landing, OnFailure, OpContext, ProvisionRequest,
+    Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
 };
 
 use super::drive::{Driven, drive};
@@ -61,6 +61,8 @@ fn request(session: &Session, args: &RestoreArgs, backup: &BackupRecord) -> Resu
     let id = session.new_operation();
     let mut request = RestoreRequest::new(id, backup.id.clone(), target, engine::PROVISIONER, settings);
     request.creator = Some(session.creator());
+    // What is restored stays where it is: the same restore again goes on from there, and no file of the user is touched.
+    request.on_failure = OnFailure::Keep;
     request.include = args.include.iter().map(|path| inside(path)).collect::<Result<_>>()?;
     request.landing = match args.landing {
         None => Landing::Empty,

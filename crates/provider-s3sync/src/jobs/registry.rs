@@ -131,6 +131,23 @@ impl Jobs {
         Ok(())
     }
 
+    /// Stops and forgets a running job once whoever asked for it is gone: another process may have taken its operation
+    /// over, and two jobs of one operation must not both make a snapshot.
+    pub(crate) fn tie(self: &Arc<Self>, id: &JobId, asker: &stillpoint_core::Cancellation) {
+        let Some(mut sight) = self.lock().jobs.get(id).map(|job| job.sight.clone()) else { return };
+        let (jobs, id, asker) = (Arc::downgrade(self), id.clone(), asker.clone());
+        tokio::spawn(async move {
+            tokio::select! {
+                _ended = sight.wait_for(|status| status.state.is_terminal()) => {}
+                () = asker.cancelled() => {
+                    if let Some(jobs) = jobs.upgrade() {
+                        jobs.lock().jobs.remove(&id);
+                    }
+                }
+            }
+        });
+    }
+
     /// Whether this process knows the job.
     pub(crate) fn knows(&self, id: &JobId) -> bool {
         self.lock().jobs.contains_key(id)

@@ -30,7 +30,7 @@ const RESTORE: &str = "restore-";
 pub struct S3SyncProvider {
     id: ProviderId,
     source: Arc<RepositorySource>,
-    jobs: Jobs,
+    jobs: Arc<Jobs>,
 }
 
 impl S3SyncProvider {
@@ -38,7 +38,7 @@ impl S3SyncProvider {
     pub fn new(source: impl Into<Arc<RepositorySource>>) -> Self {
         #[expect(clippy::expect_used, reason = "the constant is a valid id")]
         let id = ProviderId::new("s3sync").expect("a valid id");
-        Self { id, source: source.into(), jobs: Jobs::default() }
+        Self { id, source: source.into(), jobs: Arc::default() }
     }
 
     /// The same under another name.
@@ -127,6 +127,7 @@ impl Provider for S3SyncProvider {
             }
             _ => {}
         }
+        self.jobs.tie(&job.id, cx.cancellation());
         Ok(job)
     }
 

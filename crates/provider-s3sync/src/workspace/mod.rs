@@ -14,8 +14,7 @@ use stillpoint_core::{
 };
 
 pub use hook::QuiesceHook;
-pub use rules::CaptureRules;
-pub(crate) use rules::pattern_of;
+pub use rules::{CaptureRules, pattern_of};
 
 use crate::error::from_io;
 

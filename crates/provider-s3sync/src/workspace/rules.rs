@@ -66,8 +66,9 @@ impl CaptureRules {
     }
 }
 
-/// A gitignore pattern that means exactly the directory `relative`, whatever bytes its name has.
-pub(crate) fn pattern_of(relative: &str) -> String {
+/// The exclusion pattern that means exactly the directory at `relative`, a path below the workspace's, whatever
+/// characters its name has.
+pub fn pattern_of(relative: &str) -> String {
     let mut pattern = String::from("/");
     for character in relative.chars() {
         if matches!(character, '\\' | '*' | '?' | '[' | ']' | '{' | '}' | '!' | '#' | ' ') {
