@@ -16,8 +16,8 @@ use stillpoint_testkit::tree::TreeSpec;
 /// A user that owns nothing.
 const NOBODY: u32 = 65534;
 
-fn os<'a>(words: &'a [&'a str], path: &'a Path) -> Vec<&'a OsStr> {
-    let mut line: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+fn os<'a>(words: &[&'a str], path: &'a Path) -> Vec<&'a OsStr> {
+    let mut line: Vec<&OsStr> = words.iter().map(|word| OsStr::new(*word)).collect();
     line.push(path.as_os_str());
     line
 }
@@ -158,35 +158,51 @@ fn an_unreachable_store_is_said_to_be_one() {
     other.run(["check", "--store", "s3://"]).assert_refused(1, &["s3://"]);
 }
 
-#[test]
-fn a_full_disk_is_said_to_be_full_and_the_next_run_goes_on() {
-    let place = Place::new();
-    TreeSpec::sized(24, 120, 8_000_000).plain().generate(&place.source()).unwrap();
-    let store = place.path("small");
-    fs::create_dir(&store).unwrap();
-    // The mount lives in a namespace of its own and vanishes with it.
-    let script = "mount -t tmpfs -o size=1m none \"$1\" && shift && exec \"$@\"";
-    let wrapped = |words: &[&str]| {
+/// Runs `inner` with a file system of a few hundred kilobytes at `mount`, which vanishes with it. `None` where that
+/// is not possible.
+fn with_small_disk(mount: &Path, inner: &Command) -> Option<Run> {
+    let script = "mount -t tmpfs -o size=512k none \"$1\" && shift && exec \"$@\"";
+    let wrapped = || {
         let mut command = Command::new("unshare");
         command.arg("--mount").args((!rustix::process::geteuid().is_root()).then_some("--map-root-user"));
-        command.args(["sh", "-c", script, "sh"]).arg(&store).args(words);
+        command.args(["sh", "-c", script, "sh"]).arg(mount);
         command
     };
-    if !wrapped(&["true"]).output().is_ok_and(|output| output.status.success()) {
-        return skip("a small file system cannot be mounted here");
+    if !wrapped().arg("true").output().is_ok_and(|output| output.status.success()) {
+        skip("a small file system cannot be mounted here");
+        return None;
     }
-    let inner = place.command(["--store", store.to_str().unwrap(), "backup"]);
-    let mut command = wrapped(&[]);
-    command.arg(inner.get_program()).args(inner.get_args()).arg(place.source());
+    let mut command = wrapped();
+    command.arg(inner.get_program()).args(inner.get_args());
     for (name, value) in inner.get_envs() {
         match value {
             Some(value) => command.env(name, value),
             None => command.env_remove(name),
         };
     }
-    Run::of(&command.output().unwrap()).assert_refused(1, &["no space"]);
-    let document = place.json(os(&["backup", "--store", store.to_str().unwrap()], &place.source()));
-    assert_eq!(document["state"].as_str(), Some("completed"));
+    Some(Run::of(&command.output().unwrap()))
+}
+
+#[test]
+fn a_full_disk_is_said_to_be_full_and_the_next_run_goes_on() {
+    let place = Place::new();
+    TreeSpec::sized(24, 120, 8_000_000).plain().generate(&place.source()).unwrap();
+    let small = place.path("small");
+    fs::create_dir(&small).unwrap();
+    let (store, source) = (small.join("store"), place.source());
+    let line = os(&["--store", store.to_str().unwrap(), "backup"], &source);
+    let Some(run) = with_small_disk(&small, &place.command(&line)) else { return };
+    run.assert_refused(1, &["no space"]);
+    assert_eq!(place.json(&line)["state"].as_str(), Some("completed"), "once there is room it works");
+
+    // The store is under the mount too, so it moves aside first.
+    let (aside, target) = (place.path("store"), small.join("restored"));
+    fs::rename(&store, &aside).unwrap();
+    let line = os(&["--store", aside.to_str().unwrap(), "restore", "latest", "--into"], &target);
+    let Some(run) = with_small_disk(&small, &place.command(&line)) else { return };
+    run.assert_refused(1, &["space left"]);
+    assert_eq!(place.json(&line)["state"].as_str(), Some("completed"), "once there is room it works");
+    stillpoint_testkit::compare::assert_same(&place.source(), &target);
 }
 
 #[test]

@@ -12,8 +12,8 @@ use serde_json::Value;
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::tree::Edits;
 
-fn os<'a>(words: &'a [&'a str], path: &'a std::path::Path) -> Vec<&'a OsStr> {
-    let mut line: Vec<&OsStr> = words.iter().map(OsStr::new).collect();
+fn os<'a>(words: &[&'a str], path: &'a std::path::Path) -> Vec<&'a OsStr> {
+    let mut line: Vec<&OsStr> = words.iter().map(|word| OsStr::new(*word)).collect();
     line.push(path.as_os_str());
     line
 }
@@ -86,6 +86,56 @@ fn a_backup_is_restored_equal_and_both_documents_have_their_keys() {
     assert_eq!(keys(&restore["bytes"]), ["fetched", "written"]);
     assert_eq!(restore["backup_id"], backup["backup_id"]);
     assert_same(&place.source(), &target);
+}
+
+#[test]
+fn stock_restic_reads_the_store_with_the_key_file() {
+    let Some(restic) = stillpoint_testkit::oracle::restic() else {
+        return common::skip("stock restic is not installed");
+    };
+    let place = Place::with_tree(13);
+    let id = place.back_up();
+    let key = fs::read_to_string(place.data().join("key")).unwrap();
+    let repository = restic.repository(place.store().to_str().unwrap(), key.trim());
+    repository.check_read_data();
+    let snapshot = place.json(["show", &id])["components"][0]["snapshot_id"].as_str().unwrap().to_owned();
+    assert!(repository.run(&["snapshots", "--json"]).contains(&snapshot));
+}
+
+#[test]
+fn an_s3_store_works_like_a_directory() {
+    let server = stillpoint_testkit::s3::Server::start().unwrap();
+    let mut place = Place::with_tree(14);
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    place.env("STILLPOINT_STORE", server.url("team/backups"));
+    let id = place.back_up();
+    let (key, secret) = server.keys();
+    let again = place.json(os(&["backup", "-vv"], &place.source()));
+    assert_eq!(again["bytes"]["read"].as_u64(), Some(0));
+    let logged = place.run(os(&["backup", "-vv"], &place.source()));
+    assert!(!logged.stderr.contains(secret) && !logged.stdout.contains(key), "no secret is logged");
+    assert_eq!(place.json(["check", "--read-data"])["depth"].as_str(), Some("decrypted"));
+    let target = place.path("restored");
+    place.json(os(&["restore", &id, "--privileged", "--into"], &target));
+    assert_same(&place.source(), &target);
+    place.json(["delete", &id]);
+}
+
+#[test]
+fn two_workspaces_share_a_store_at_the_same_time() {
+    let place = Place::with_tree(15);
+    place.back_up();
+    let other = place.path("other");
+    stillpoint_testkit::tree::TreeSpec::small(16).generate(&other).unwrap();
+    let both = [place.start(os(&["backup"], &place.source())), place.start(os(&["backup"], &other))];
+    for child in both {
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    assert_eq!(place.json(["list"])["backups"].as_array().unwrap().len(), 3);
+    assert_eq!(place.json(["check", "--read-data"])["problems"].as_array().unwrap().len(), 0);
 }
 
 #[test]

@@ -55,6 +55,9 @@ fn until_done(place: &Place, line: &[&OsStr], moments: &Moments) -> (Run, u64) {
     }
 }
 
+/// Rounds of a first backup, each in a fresh place with neither key nor catalog nor repository.
+const FIRST_ROUNDS: u64 = 20;
+
 fn backups(place: &Place) -> Vec<(String, String)> {
     let list = place.json(["list"]);
     let text = |backup: &serde_json::Value, key: &str| backup[key].as_str().unwrap().to_owned();
@@ -104,6 +107,12 @@ fn killed_backups_finish_and_leave_one_snapshot_each() {
         Edits::few(round).apply(&source).unwrap();
         let (run, killed) = until_done(&place, &line, &moments);
         assert_eq!(run.code, Some(0), "round {round}: {run:?}");
+        if round % 3 == 0 {
+            // A kill and a `resume` instead of the same command; whether the backup had begun is up to the moment.
+            kill_at(&mut place.command(line), &moments.next()).unwrap();
+            let resumed = place.run(["resume"]);
+            assert_eq!(resumed.code, Some(0), "round {round}: {resumed:?}");
+        }
         kills += killed;
         let now: BTreeSet<String> = backups(&place).into_iter().map(|(id, _)| id).collect();
         assert!(now.is_superset(&acknowledged), "round {round}: an acknowledged backup is gone");
@@ -126,6 +135,31 @@ fn killed_backups_finish_and_leave_one_snapshot_each() {
         target.as_os_str(),
     ]);
     assert_same(&source, &target);
+}
+
+#[test]
+fn a_first_backup_killed_at_any_moment_is_made_by_the_next_run() {
+    let tree = Place::new();
+    TreeSpec::sized(62, 60, 1_000_000).generate(&tree.source()).unwrap();
+    let source = tree.source();
+    let line = [OsStr::new("backup"), source.as_os_str()];
+    let first = length_of(|| assert_eq!(Place::new().run(line).code, Some(0)));
+    let moments = Moments { random: SeededEntropy::new(62), length_millis: first };
+    for round in 0..FIRST_ROUNDS {
+        let place = Place::new();
+        let (run, _) = until_done(&place, &line, &moments);
+        assert_eq!(run.code, Some(0), "round {round}: {run:?}");
+        assert_one_snapshot_each(&place);
+        let target = place.path("restored");
+        place.json([
+            OsStr::new("restore"),
+            OsStr::new("latest"),
+            OsStr::new("--privileged"),
+            OsStr::new("--into"),
+            target.as_os_str(),
+        ]);
+        assert_same(&source, &target);
+    }
 }
 
 /// Whatever a killed restore left under a final name is whole.
