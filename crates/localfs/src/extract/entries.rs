@@ -14,11 +14,11 @@ use crate::error::{Error, Operation, Result};
 use crate::metadata::{FileKind, Metadata};
 
 impl Target {
-    pub(super) fn create_directory(&self, relative: &Path) -> Result<()> {
+    pub(super) fn create_directory(&self, relative: &Path) -> Result<bool> {
         let (parent, name) = self.parent(relative)?;
         let failed = |source| Error::io(Operation::Create, relative, source);
         match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
-            Ok(()) => return Ok(()),
+            Ok(()) => return Ok(true),
             Err(Errno::EXIST) if self.resumed || self.options.landing != Landing::EmptyTarget => {}
             Err(Errno::EXIST) => {
                 return Err(Error::AlreadyExists { path: relative.to_path_buf() });
@@ -36,7 +36,7 @@ impl Target {
             let mode = Mode::from_raw_mode(found.mode | 0o700);
             rustix::fs::chmodat(CWD, descriptor_path(&fd), mode, AtFlags::empty()).map_err(failed)?;
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(super) fn create_symlink(&self, relative: &Path, to: &Path, attributes: &Attributes) -> Result<()> {

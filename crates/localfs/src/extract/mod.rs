@@ -162,11 +162,11 @@ impl Extractor {
 
     /// Creates the directory at `relative` with mode 0700; its attributes come later, through
     /// [`set_directory_attributes`](Self::set_directory_attributes). A directory that an earlier run or, when merging,
-    /// anybody made is accepted.
+    /// anybody made is accepted. Answers whether it made it.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] if something else stands there; [`Error::InvalidName`]; the system's reason.
-    pub fn create_directory(&self, relative: &Path) -> Result<()> {
+    pub fn create_directory(&self, relative: &Path) -> Result<bool> {
         self.target.create_directory(relative)
     }
 

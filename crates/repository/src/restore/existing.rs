@@ -38,6 +38,10 @@ impl Scan {
         if found.kind != FileKind::File || found.size != size || found.modified != stamp(node.mtime) {
             return Ok(otherwise);
         }
+        // Its inode may also have a name outside the target, which a restore must not touch.
+        if found.links > 1 && node.links < 2 {
+            return Ok(otherwise);
+        }
         let mut file = self.restore.extractor.open_existing(path)?;
         if self.content_is(&mut file, node.content.as_deref().unwrap_or_default())? {
             let attributes = (self.landing != Landing::Merge).then_some(attributes);
@@ -47,7 +51,7 @@ impl Scan {
     }
 
     /// Whether an entry that stands is kept even if it differs.
-    fn keeps_what_stands(&self) -> bool {
+    pub(super) fn keeps_what_stands(&self) -> bool {
         match self.landing {
             Landing::Merge => true,
             Landing::Continue => !self.restore.extractor.resumed(),

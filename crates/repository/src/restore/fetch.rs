@@ -23,11 +23,13 @@ const READS_AT_ONCE: usize = 4;
 /// When a window is full.
 const PIECES_MAX: usize = 32 * 1024;
 const FILES_MAX: usize = 8 * 1024;
+const PLACES_MAX: usize = 256 * 1024;
 
 /// File content wanted together.
 #[derive(Debug, Default)]
 pub(super) struct Window {
     files: usize,
+    places: usize,
     pieces: Vec<(BlobLocation, Piece)>,
     known: HashMap<Id, usize>,
 }
@@ -51,6 +53,7 @@ impl Window {
         }
         if let Some((_, piece)) = self.pieces.get_mut(number) {
             piece.destinations.push((Arc::clone(file), offset));
+            self.places += 1;
         }
     }
 
@@ -60,7 +63,7 @@ impl Window {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.pieces.len() >= PIECES_MAX || self.files >= FILES_MAX
+        self.pieces.len() >= PIECES_MAX || self.files >= FILES_MAX || self.places >= PLACES_MAX
     }
 
     /// Plans the reads, packs in the order they are first needed.

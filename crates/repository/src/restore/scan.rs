@@ -91,11 +91,15 @@ impl Scan {
     }
 
     fn directory(&mut self, path: PathBuf, node: &Node) -> Result<Option<Id>> {
-        if self.attempt(&path, self.restore.extractor.create_directory(&path))?.is_none() {
+        let Some(made) = self.attempt(&path, self.restore.extractor.create_directory(&path))? else {
             return Ok(None);
-        }
+        };
         add(&self.restore.totals.directories, 1);
-        self.directories.push((path, attributes(node)));
+        // A directory that stands and is kept keeps its own owner, mode and times. One that an earlier run of this
+        // restore made cannot be told from it, so after an interruption all get theirs.
+        if made || !self.keeps_what_stands() || self.restore.extractor.resumed() {
+            self.directories.push((path, attributes(node)));
+        }
         Ok(node.subtree)
     }
 
