@@ -90,9 +90,7 @@ fn a_backup_is_restored_equal_and_both_documents_have_their_keys() {
 
 #[test]
 fn stock_restic_reads_the_store_with_the_key_file() {
-    let Some(restic) = stillpoint_testkit::oracle::restic() else {
-        return common::skip("stock restic is not installed");
-    };
+    let Some(restic) = stillpoint_testkit::oracle::restic() else { return };
     let place = Place::with_tree(13);
     let id = place.back_up();
     let key = fs::read_to_string(place.data().join("key")).unwrap();
@@ -252,7 +250,9 @@ fn landings_keep_add_or_bring_back() {
     fs::write(target.join("a"), "what stands there").unwrap();
     fs::write(target.join("b"), "mine").unwrap();
 
-    place.json(os(&["restore", "latest", "--landing", "side", "--into"], &target));
+    let side = place.json(os(&["restore", "latest", "--landing", "side", "--into"], &target));
+    let beside = side["resources"][0].as_str().unwrap();
+    assert_eq!(fs::read_to_string(std::path::Path::new(beside).join("a")).unwrap(), "from the backup");
     assert_eq!(fs::read_to_string(target.join("a")).unwrap(), "what stands there");
     place.json(os(&["restore", "latest", "--landing", "replace", "--into"], &target));
     assert_eq!(fs::read_to_string(target.join("a")).unwrap(), "from the backup");

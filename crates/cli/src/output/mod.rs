@@ -16,6 +16,12 @@ use indicatif::MultiProgress;
 use serde::Serialize;
 use stillpoint_core::{Error, ErrorKind, Result};
 
+/// The word that JSON has for a unit value, for text.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    let word = serde_json::to_value(value).ok();
+    word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 /// Where results and messages go.
 ///
 /// A reader that closed standard output early (`stillpoint list | head`) is no error: what it no longer wants is

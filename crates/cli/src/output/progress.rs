@@ -70,7 +70,7 @@ impl<'a> Shown<'a> {
     /// Shows how far the operation is at the time `at`.
     pub(crate) fn progress(&mut self, progress: &Progress, at: Timestamp) {
         if let Some(bar) = self.bar() {
-            if let Some(total) = progress.bytes_total {
+            if let Some(total) = progress.bytes_total.filter(|total| *total > 0) {
                 bar.set_length(total.max(progress.bytes_done));
                 bar.set_style(bar_style());
             }

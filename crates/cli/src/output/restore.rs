@@ -18,6 +18,7 @@ pub(crate) struct RestoreDocument<'a> {
     operation_id: &'a OperationId,
     backup_id: &'a BackupId,
     target: &'a WorkspaceId,
+    resources: Vec<&'a str>,
     state: OperationState,
     started_at: Timestamp,
     finished_at: Option<Timestamp>,
@@ -58,6 +59,7 @@ impl<'a> RestoreDocument<'a> {
             operation_id: &operation.id,
             backup_id: &request.backup,
             target: made.map_or(&request.target, |made| &made.workspace),
+            resources: resources(machine),
             state: operation.state,
             started_at: operation.started_at,
             finished_at: operation.finished_at,
@@ -77,6 +79,12 @@ impl<'a> RestoreDocument<'a> {
     }
 }
 
+/// Where the restored files are: the target, or a folder of its own inside it.
+fn resources(machine: &RestoreMachine) -> Vec<&str> {
+    let statuses = machine.members.iter().filter_map(|member| member.run.status.as_ref());
+    statuses.filter_map(|status| Some(status.restored.as_ref()?.resource.as_str())).collect()
+}
+
 /// The counts of all restore jobs, summed.
 fn counts(machine: &RestoreMachine) -> BTreeMap<&str, u64> {
     let mut counts = BTreeMap::new();
@@ -91,6 +99,9 @@ fn counts(machine: &RestoreMachine) -> BTreeMap<&str, u64> {
 impl fmt::Display for RestoreDocument<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "restore of {} into {} {}", self.backup_id, self.target, self.state.as_str())?;
+        for place in self.resources.iter().filter(|place| **place != self.target.as_str()) {
+            writeln!(f, "  at      {place}")?;
+        }
         let files = self.files;
         writeln!(
             f,

@@ -3,6 +3,7 @@
 mod backup;
 mod cancel;
 mod check;
+mod claim;
 mod delete;
 mod demo;
 mod diff;

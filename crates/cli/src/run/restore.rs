@@ -1,6 +1,7 @@
 //! `stillpoint restore`.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde_json::json;
 use stillpoint_core::{
@@ -8,6 +9,7 @@ use stillpoint_core::{
     Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
 };
 
+use super::claim::Claim;
 use super::drive::{Driven, drive};
 use crate::args::{LandingPolicy, RestoreArgs};
 use crate::engine;
@@ -24,7 +26,7 @@ pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Outcome {
         let request = request(session, args, &backup)?;
         return plan(session, request, backup).await;
     }
-    let driven = restore(session, args).await?;
+    let (driven, claim) = restore(session, args).await?;
     let document = RestoreDocument::new(&driven.status.operation)
         .ok_or_else(|| Error::new(ErrorKind::Unexpected, "the operation that answered is no restore"))?;
     if session.output.is_json() {
@@ -32,16 +34,25 @@ pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Outcome {
     } else {
         session.output.line(&document)?;
     }
+    claim.told();
     Ok(driven.exit())
 }
 
-/// Makes one restore and follows it to its end.
-pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<Driven, Failure> {
+/// Makes one restore and follows it to its end. The claim is to be told once the result was.
+pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<(Driven, Claim), Failure> {
     let catalog = session.catalog().await?;
     let backup = catalog.resolve(&args.backup).await?;
-    let request = request(session, args, &backup)?;
-    let orchestrator = session.orchestrator_on_repository(catalog).await?;
-    drive(&session.output, &orchestrator, Request::Restore(request)).await?.with_result()
+    let mut request = request(session, args, &backup)?;
+    let orchestrator = session.orchestrator_on_repository(Arc::clone(&catalog)).await?;
+    let claim = Claim::take(&session.settings.data_dir, catalog.as_ref(), &mut request).await?;
+    match drive(&session.output, &orchestrator, Request::Restore(request)).await.and_then(Driven::with_result)
+    {
+        Ok(driven) => Ok((driven, claim)),
+        Err(failure) => {
+            claim.told();
+            Err(failure)
+        }
+    }
 }
 
 fn request(session: &Session, args: &RestoreArgs, backup: &BackupRecord) -> Result<RestoreRequest> {
@@ -61,7 +72,7 @@ fn request(session: &Session, args: &RestoreArgs, backup: &BackupRecord) -> Resu
     let id = session.new_operation();
     let mut request = RestoreRequest::new(id, backup.id.clone(), target, engine::PROVISIONER, settings);
     request.creator = Some(session.creator());
-    // What is restored stays where it is: the same restore again goes on from there, and no file of the user is touched.
+    // What is restored stays where it is: the same restore again goes on from there.
     request.on_failure = OnFailure::Keep;
     request.include = args.include.iter().map(|path| inside(path)).collect::<Result<_>>()?;
     request.landing = match args.landing {

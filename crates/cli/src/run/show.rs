@@ -4,9 +4,9 @@ use stillpoint_core::{BackupRecord, CatalogExt};
 
 use crate::args::ShowArgs;
 use crate::exit::{Exit, Outcome};
-use crate::output::Output;
 use crate::output::bytes::{Bytes, Span};
 use crate::output::document::{BackupDetail, excluded_reason};
+use crate::output::{Output, word};
 use crate::session::Session;
 
 pub(super) async fn run(session: &Session, args: &ShowArgs) -> Outcome {
@@ -25,7 +25,7 @@ fn text(output: &Output, backup: &BackupRecord) -> stillpoint_core::Result<()> {
         output.line(format_args!("name         {name}"))?;
     }
     output.line(format_args!("workspace    {}", backup.workspace))?;
-    output.line(format_args!("state        {}, {:?}", backup.state.as_str(), backup.consistency))?;
+    output.line(format_args!("state        {}, {}", backup.state.as_str(), word(&backup.consistency)))?;
     output.line(format_args!(
         "created      {} by {}",
         backup.created_at,
@@ -52,8 +52,11 @@ fn text(output: &Output, backup: &BackupRecord) -> stillpoint_core::Result<()> {
             .unwrap_or_default();
         let reason = excluded_reason(component).map(|reason| format!("  ({reason})")).unwrap_or_default();
         output.line(format_args!(
-            "component    {}  {}  {}  {:?}{snapshot}{reason}",
-            component.id, component.kind, component.resource, record.state
+            "component    {}  {}  {}  {}{snapshot}{reason}",
+            component.id,
+            component.kind,
+            component.resource,
+            word(&record.state)
         ))?;
     }
     for issue in backup.issues() {

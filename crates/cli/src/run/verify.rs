@@ -5,6 +5,7 @@ use stillpoint_core::{CatalogExt, Depth, OpContext, Provider};
 
 use crate::args::{VerifyArgs, VerifyDepth};
 use crate::exit::{Exit, Outcome};
+use crate::output::word;
 use crate::session::Session;
 use crate::signals::Interrupts;
 
@@ -48,8 +49,7 @@ pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
             session.output.line(format_args!("{}: {}: {}", problem.kind, problem.item, problem.message))?;
         }
         let verdict = if problems.is_empty() { "is good" } else { "is damaged" };
-        let depth = serde_json::to_value(depth).ok().and_then(|word| word.as_str().map(str::to_owned));
-        let depth = depth.unwrap_or_default();
+        let depth = word(&depth);
         session
             .output
             .line(format_args!("backup {} {verdict}: {snapshots} snapshots verified ({depth})", backup.id))?;

@@ -60,4 +60,9 @@ impl DataDir {
     pub(crate) fn key_file(&self) -> PathBuf {
         self.0.join("key")
     }
+
+    /// Notes about restores whose results were not told yet.
+    pub(crate) fn untold_results(&self) -> PathBuf {
+        self.0.join("untold")
+    }
 }

@@ -233,7 +233,7 @@ pub(crate) fn assert_keys(value: &Value, wanted: &[&str]) {
 
 /// A test that cannot run here: a printed skip at home, a failure where the project is checked.
 pub(crate) fn skip(why: &str) {
-    let ci = std::env::vars().any(|(name, value)| name == "CI" && value == "true");
+    let ci = std::env::vars_os().any(|(name, value)| name == "CI" && !value.is_empty());
     assert!(!ci, "must not be skipped in CI: {why}");
-    eprintln!("skipped: {why}");
+    eprintln!("SKIPPED: {why}");
 }

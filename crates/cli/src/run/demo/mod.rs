@@ -135,7 +135,9 @@ impl Demo {
     async fn restore(&self, into: &Path) -> Result<Driven, Failure> {
         let backup = format!("{WORKSPACE}@latest");
         let args = RestoreArgs { backup, into: Some(into.to_path_buf()), ..RestoreArgs::default() };
-        super::restore::restore(&self.session, &args).await
+        let (driven, claim) = super::restore::restore(&self.session, &args).await?;
+        claim.told();
+        Ok(driven)
     }
 
     async fn check(&self) -> Result<bool, Failure> {
