@@ -1,4 +1,4 @@
-//! The provider suite: what every [`Provider`] owes, as plain async functions over a [`Harness`].
+//! The provider suite: what every [`Provider`](stillpoint_core::Provider) owes, as plain async functions over a [`Harness`].
 //!
 //! Each check makes its own sources, operations and destinations, so that checks can share one backing store and
 //! run at once. A check fails by a failed assertion, or by an error that the contract does not allow.
