@@ -1,9 +1,11 @@
 //! `stillpoint files`.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 use stillpoint_core::{
-    CatalogExt, Entry, Error, ErrorKind, OpContext, Provider, Result, SnapshotRef, Timestamp,
+    CatalogExt, Entry, EntryPage, Error, ErrorKind, OpContext, Provider, Result, Snapshot, Timestamp,
 };
 
 use crate::args::FilesArgs;
@@ -46,16 +48,18 @@ pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
     let provider = session.provider().await?;
     // The first page comes before anything is printed, so that a wrong path is an error and not half a document.
     let path = args.path.as_deref().unwrap_or("").trim_matches('/');
-    let mut first = Vec::new();
+    let cx = OpContext::background();
+    let mut listings = Vec::new();
     let mut missing = None;
-    for (component, snapshot) in snapshots {
-        match page(provider.as_ref(), snapshot, path, None).await {
-            Ok(page) => first.push((component, snapshot, page)),
+    for (component, reference) in snapshots {
+        let snapshot = provider.open(&cx, reference).await?;
+        match snapshot.entries(&cx, path, None).await {
+            Ok(page) => listings.push(Listing { component, snapshot, page }),
             Err(error) if error.kind() == ErrorKind::NotFound => missing = Some(error),
             Err(error) => return Err(error.into()),
         }
     }
-    if let Some(error) = missing.filter(|_| first.is_empty()) {
+    if let Some(error) = missing.filter(|_| listings.is_empty()) {
         return Err(error.into());
     }
     let mut sink = if session.output.is_json() {
@@ -64,7 +68,7 @@ pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
     } else {
         Sink::Text(&session.output)
     };
-    let listed = list(provider.as_ref(), path, first, &mut sink).await.map_err(Failure::from);
+    let listed = list(path, listings, &mut sink).await.map_err(Failure::from);
     if let Sink::Json(document) = sink {
         // The document is closed in any case; an error that came late is its last key.
         let error = listed.as_ref().err().and_then(|failure| failure.document().get("error").cloned());
@@ -78,29 +82,22 @@ pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
     listed.map(|()| Exit::Done)
 }
 
-async fn page(
-    provider: &dyn Provider,
-    snapshot: &SnapshotRef,
-    path: &str,
-    after: Option<&str>,
-) -> Result<stillpoint_core::EntryPage> {
-    let cx = OpContext::background();
-    provider.open(&cx, snapshot).await?.entries(&cx, path, after).await
+/// One component's snapshot and the page of it that is printed next.
+struct Listing<'a> {
+    component: &'a str,
+    snapshot: Arc<dyn Snapshot>,
+    page: EntryPage,
 }
 
-async fn list(
-    provider: &dyn Provider,
-    path: &str,
-    first: Vec<(&str, &SnapshotRef, stillpoint_core::EntryPage)>,
-    sink: &mut Sink<'_>,
-) -> Result<()> {
-    for (component, snapshot, mut entries) in first {
+async fn list(path: &str, listings: Vec<Listing<'_>>, sink: &mut Sink<'_>) -> Result<()> {
+    let cx = OpContext::background();
+    for mut listing in listings {
         loop {
-            for entry in &entries.entries {
-                sink.print(component, entry)?;
+            for entry in &listing.page.entries {
+                sink.print(listing.component, entry)?;
             }
-            let Some(next) = entries.next else { break };
-            entries = page(provider, snapshot, path, Some(&next)).await?;
+            let Some(next) = listing.page.next else { break };
+            listing.page = listing.snapshot.entries(&cx, path, Some(&next)).await?;
         }
     }
     Ok(())
