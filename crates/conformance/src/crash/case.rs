@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_core::{Error, ErrorKind, Result, SeededEntropy};
 
 use super::scenario::Scenario;
 
@@ -91,16 +91,27 @@ impl Case {
         Self { scenario, seed, crashes }
     }
 
+    /// A case drawn from `seed`: any scenario, up to three crash points of any kind, and the faults of that seed.
+    pub fn seeded(seed: u64) -> Self {
+        let entropy = SeededEntropy::new(seed);
+        let draw = |below: usize| usize::try_from(entropy.next_u64() % below.max(1) as u64).unwrap_or(0);
+        let scenario = Scenario::ALL[draw(Scenario::ALL.len())];
+        let moments = [Moment::Before, Moment::After, Moment::Asleep];
+        let deaths = draw(4);
+        let crashes = (0..deaths).map(|_| CrashPoint::new(draw(70), moments[draw(moments.len())]));
+        Self { scenario, seed, crashes: crashes.collect() }
+    }
+
+    /// How many seeded cases to run: `STILLPOINT_SEEDS`, or `default`.
+    pub fn seeds(default: u64) -> u64 {
+        read("STILLPOINT_SEEDS").and_then(|count| count.parse().ok()).unwrap_or(default)
+    }
+
     /// The case that the environment names, if it names one.
     ///
     /// # Errors
     /// `InvalidInput` where it names one wrongly.
     pub fn from_environment() -> Result<Option<Self>> {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "a failing case is run again by naming it in the environment"
-        )]
-        let read = |name: &str| std::env::var(name).ok();
         let Some(crash) = read("STILLPOINT_CRASH") else { return Ok(None) };
         let seed = read("STILLPOINT_SEED").unwrap_or_else(|| "0".into());
         let wrong = |what: &str| Error::new(ErrorKind::InvalidInput, format!("{what:?} names no case"));
@@ -116,6 +127,11 @@ impl fmt::Display for Case {
         write!(f, "STILLPOINT_SEED={} STILLPOINT_CRASH={}", self.seed, self.scenario.name())?;
         self.crashes.iter().try_for_each(|crash| write!(f, "/{crash}"))
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "cases are named, and their number is set, in the environment")]
+fn read(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 #[cfg(test)]
