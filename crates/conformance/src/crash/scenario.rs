@@ -15,8 +15,6 @@ use super::wrapped::{FusedCatalog, FusedProvider, FusedProvisioner, FusedWorkspa
 use crate::sim::{Chaos, FaultPlan, LEASE_TTL, SimConfig, SimKind, SimWorld};
 
 const GB: u64 = 1_000_000_000;
-/// No operation may take longer than this from its submission to its end, whatever dies.
-const END_WITHIN: Duration = Duration::from_secs(7 * 24 * 3600);
 /// Faults are drawn for this long; after that the cloud is well and everything must come to its end.
 const CHAOS_FOR: Duration = Duration::from_secs(3 * 3600);
 
@@ -77,7 +75,7 @@ impl Scenario {
     /// Runs one case to its end in a runtime of its own, under virtual time.
     ///
     /// # Errors
-    /// `DeadlineExceeded` where the operation does not end; whatever the orchestrator answers against the contract.
+    /// `DeadlineExceeded` where the operation does not end ([`SimWorld::finish`]); whatever the orchestrator answers against the contract.
     pub fn run(case: &Case) -> Result<Outcome> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         let runtime = runtime.map_err(|error| {
@@ -184,24 +182,13 @@ async fn work(
     process: &LocalOrchestrator,
     operation: &OperationId,
 ) -> Result<()> {
-    let begun = world.clock.now();
     process.recover().await?;
     process.submit(case.scenario.request(world)?).await?;
     if case.scenario == Scenario::Cancel {
         world.pass(Duration::from_secs(400)).await;
         process.cancel(operation).await?;
     }
-    loop {
-        let status = process.wait(operation).await?;
-        if status.operation.state.is_terminal() {
-            return Ok(());
-        }
-        if world.clock.now().since(begun) > END_WITHIN {
-            let message = format!("the operation did not end: {:?}", status.operation);
-            return Err(Error::new(ErrorKind::DeadlineExceeded, message));
-        }
-        world.pass(Duration::from_secs(60)).await;
-    }
+    world.finish(process, operation).await.map(drop)
 }
 
 impl Case {

@@ -34,4 +34,4 @@ pub use provisioner::{SimProvisioner, SimProvisionerHarness};
 pub use resource::SimKind;
 pub use view::{SimJob, SimResource, SimSnapshot};
 pub use workspace::{SimHold, SimWorkspace, SimWorkspaceHarness};
-pub use world::{LEASE_TTL, SimWorld};
+pub use world::{END_WITHIN, LEASE_TTL, SimWorld};

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupRequest, Catalog, Clock, Component, Definition, DeleteRequest, Holder, LocalOrchestrator,
-    OperationId, Orchestrator, Provider, ProviderId, Provisioner, Request, RestoreRequest, Result, RoleGrant,
-    Settings, Timestamp, VirtualClock, Workspace, WorkspaceId,
+    BackupRequest, Catalog, Clock, Component, Definition, DeleteRequest, Error, ErrorKind, Holder,
+    LocalOrchestrator, OperationId, OperationStatus, Orchestrator, Provider, ProviderId, Provisioner,
+    Request, RestoreRequest, Result, RoleGrant, Settings, Timestamp, VirtualClock, Workspace, WorkspaceId,
 };
 
 use super::cloud::SimCloud;
@@ -19,6 +19,9 @@ use super::workspace::SimWorkspace;
 
 /// How long the leases of a world's orchestrators last.
 pub const LEASE_TTL: Duration = Duration::from_secs(180);
+
+/// No operation may take longer from its submission to its end, whatever goes wrong.
+pub const END_WITHIN: Duration = Duration::from_secs(14 * 24 * 3600);
 
 /// Everything that outlives a process. Needs a tokio runtime whose time is paused.
 #[derive(Debug)]
@@ -137,12 +140,8 @@ impl SimWorld {
     /// Submits a request and follows it to its very end, past a detachment.
     ///
     /// # Errors
-    /// Whatever the orchestrator answers; `DeadlineExceeded` where it does not end within 60 days.
-    pub async fn run(
-        &self,
-        orchestrator: &dyn Orchestrator,
-        request: Request,
-    ) -> Result<stillpoint_core::OperationStatus> {
+    /// Whatever the orchestrator answers; `DeadlineExceeded` where it does not end within [`END_WITHIN`].
+    pub async fn run(&self, orchestrator: &dyn Orchestrator, request: Request) -> Result<OperationStatus> {
         let id = request.id().clone();
         orchestrator.submit(request).await?;
         self.finish(orchestrator, &id).await
@@ -151,21 +150,23 @@ impl SimWorld {
     /// Follows an operation to its very end, past a detachment.
     ///
     /// # Errors
-    /// Whatever the orchestrator answers; `DeadlineExceeded` where it does not end within 60 days.
-    pub async fn finish(
-        &self,
-        orchestrator: &dyn Orchestrator,
-        id: &OperationId,
-    ) -> Result<stillpoint_core::OperationStatus> {
-        for _ in 0..60 * 24 * 60 {
-            let status = orchestrator.wait(id).await?;
-            if status.operation.state.is_terminal() {
-                return Ok(status);
+    /// Whatever the orchestrator answers; `DeadlineExceeded` where it does not end within [`END_WITHIN`].
+    pub async fn finish(&self, orchestrator: &dyn Orchestrator, id: &OperationId) -> Result<OperationStatus> {
+        let ended = tokio::time::timeout(END_WITHIN, async {
+            loop {
+                let status = orchestrator.wait(id).await?;
+                if status.operation.state.is_terminal() {
+                    return Ok(status);
+                }
+                self.pass(Duration::from_secs(60)).await;
             }
-            self.pass(Duration::from_secs(60)).await;
-        }
-        let message = format!("operation {id} did not end");
-        Err(stillpoint_core::Error::new(stillpoint_core::ErrorKind::DeadlineExceeded, message))
+        });
+        ended.await.unwrap_or_else(|_elapsed| {
+            Err(Error::new(
+                ErrorKind::DeadlineExceeded,
+                format!("operation {id} did not end in {END_WITHIN:?}"),
+            ))
+        })
     }
 
     /// The id of the workspace.
