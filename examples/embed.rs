@@ -17,7 +17,8 @@ async fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     // What a host composes: a catalog, a provider, a workspace, and a provisioner for restores.
     let catalog = SqlCatalog::open(&format!("sqlite:{}", at("catalog.db")), SqlOptions::default()).await?;
     let credentials = Credentials::password("correct horse battery staple".to_owned())?;
-    let store = RepositorySource::new(&format!("file://{}", at("store")), &StoreSettings::default(), credentials)?;
+    let store =
+        RepositorySource::new(&format!("file://{}", at("store")), &StoreSettings::default(), credentials)?;
     let home = DirectoryWorkspace::new(at("home"))?;
     let workspace = home.id().clone();
     let orchestrator = LocalOrchestrator::builder(Arc::new(catalog))
