@@ -4,13 +4,11 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use stillpoint_core::{Error, ErrorKind, Provisioner, Retry, Workspace, WorkspaceResolver};
+use stillpoint_core::{Provisioner, Workspace, WorkspaceResolver};
+pub(crate) use stillpoint_provider_s3sync::from_repository as error;
 use stillpoint_provider_s3sync::{
-    DirectoryProvisioner, DirectoryWorkspace, RepositorySource, S3SyncProvider,
+    DirectoryProvisioner, DirectoryWorkspace, RepositorySource, S3SyncProvider, pattern_of,
 };
-use stillpoint_repository::ErrorKind as Stored;
-
-use crate::exit::REPOSITORY;
 
 /// The name under which restores into a directory find their provisioner.
 pub(crate) const PROVISIONER: &str = "directory";
@@ -39,39 +37,8 @@ pub(crate) fn pattern_below(root: &Path, path: &Path) -> Option<String> {
     if relative.is_empty() {
         return None;
     }
-    let mut pattern = String::from("/");
-    for character in relative.chars() {
-        if matches!(character, '\\' | '*' | '?' | '[' | ']' | '{' | '}' | '!' | '#' | ' ') {
-            pattern.push('\\');
-        }
-        pattern.push(character);
-    }
-    Some(pattern)
-}
-
-/// The contract's error for a failure of the repository engine.
-pub(crate) fn error(error: stillpoint_repository::Error) -> Error {
-    let plain = |kind| Error::new(kind, error.to_string());
-    let mapped = match error.kind() {
-        Stored::NoRepository => plain(ErrorKind::NotFound).with(REPOSITORY, "missing"),
-        Stored::WrongPassword => plain(ErrorKind::Unauthenticated).with(REPOSITORY, "wrong-password"),
-        Stored::Locked { by, host, since } => {
-            let message = format!("{error} (by {by} on {host}, since {since})");
-            Error::new(ErrorKind::Busy, message).with(REPOSITORY, "locked")
-        }
-        Stored::NotFound => plain(ErrorKind::NotFound),
-        Stored::AlreadyExists => plain(ErrorKind::AlreadyExists),
-        Stored::Ambiguous { .. } | Stored::InvalidInput => plain(ErrorKind::InvalidInput),
-        Stored::Corrupt { object } => plain(ErrorKind::Corrupt).with("object", object),
-        Stored::Unavailable => plain(ErrorKind::Unavailable).with(REPOSITORY, "unreachable"),
-        Stored::PermissionDenied => plain(ErrorKind::PermissionDenied),
-        Stored::NoSpace => plain(ErrorKind::QuotaExceeded),
-        Stored::Cancelled => plain(ErrorKind::Cancelled),
-        Stored::Unsupported => plain(ErrorKind::Unsupported),
-        Stored::Io => plain(ErrorKind::Unavailable).with_retry(Retry::Never),
-        _ => plain(ErrorKind::Unexpected),
-    };
-    mapped.with_source(error)
+    // What lies there may be a file as well as a directory.
+    Some(pattern_of(&relative).trim_end_matches('/').to_owned())
 }
 
 #[cfg(test)]

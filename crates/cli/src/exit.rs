@@ -5,9 +5,7 @@ use std::process::ExitCode;
 
 use serde_json::{Value, json};
 use stillpoint_core::{Error, ErrorKind, ErrorRecord, OperationId, OperationState};
-
-/// The name of the context pair that says what is wrong with the repository as a whole; providers of files set it.
-pub(crate) const REPOSITORY: &str = "repository";
+pub(crate) use stillpoint_provider_s3sync::REPOSITORY;
 
 /// How the SQL catalog says that another process keeps it locked; the contract's kinds have no word for it.
 const CATALOG_LOCKED: &str = "the catalog is locked";
