@@ -21,7 +21,7 @@ use super::workspace::SimWorkspace;
 pub const LEASE_TTL: Duration = Duration::from_secs(180);
 
 /// No operation may take longer from its submission to its end, whatever goes wrong.
-pub const END_WITHIN: Duration = Duration::from_secs(14 * 24 * 3600);
+pub const END_WITHIN: Duration = Duration::from_secs(3 * 24 * 3600);
 
 /// Everything that outlives a process. Needs a tokio runtime whose time is paused.
 #[derive(Debug)]
