@@ -1,0 +1,91 @@
+//! A catalog that is lost while a workspace is held still must not leave the workspace frozen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stillpoint_core::memory::{MemoryCatalog, MemoryProvider, MemoryWorkspace};
+use stillpoint_core::*;
+
+/// A catalog whose disk is full as soon as the workspace is held still.
+#[derive(Debug)]
+struct FullOnceHeld {
+    inner: MemoryCatalog,
+    workspace: Arc<MemoryWorkspace>,
+}
+
+#[async_trait]
+impl Catalog for FullOnceHeld {
+    async fn create_operation(&self, r: &OperationRecord, h: &Holder, ttl: Duration) -> Result<Creation> {
+        self.inner.create_operation(r, h, ttl).await
+    }
+    async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
+        self.inner.operation(id).await
+    }
+    async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
+        self.inner.operations(query).await
+    }
+    async fn claim_operation(
+        &self,
+        id: &OperationId,
+        holder: &Holder,
+        ttl: Duration,
+        takeover: Option<u64>,
+    ) -> Result<Claim> {
+        self.inner.claim_operation(id, holder, ttl, takeover).await
+    }
+    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<Renewal> {
+        self.inner.renew_lease(lease, ttl).await
+    }
+    async fn release_lease(&self, lease: &Lease) -> Result<()> {
+        self.inner.release_lease(lease).await
+    }
+    async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
+        if self.workspace.held_by().is_some() {
+            return Err(Error::new(ErrorKind::QuotaExceeded, "the catalog's disk is full"));
+        }
+        self.inner.commit(lease, change).await
+    }
+    async fn request_cancel(&self, id: &OperationId) -> Result<()> {
+        self.inner.request_cancel(id).await
+    }
+    async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>> {
+        self.inner.ledger(id).await
+    }
+    async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
+        self.inner.put_workspace(record).await
+    }
+    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>> {
+        self.inner.workspace(id).await
+    }
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
+        self.inner.workspaces(after, limit).await
+    }
+    async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {
+        self.inner.backup(id).await
+    }
+    async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>> {
+        self.inner.backups(query).await
+    }
+    async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
+        self.inner.put_backup(record, expected).await
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_is_let_go_when_the_catalog_is_lost() {
+    let provider = Arc::new(MemoryProvider::new("memory".parse().unwrap()));
+    provider.write("/home/ada", "notes.txt", b"first");
+    let home = Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/ada");
+    let workspace = Arc::new(MemoryWorkspace::new(Definition::new("ada".parse().unwrap()), vec![home]));
+    let catalog = FullOnceHeld { inner: MemoryCatalog::new(), workspace: workspace.clone() };
+    let orchestrator =
+        LocalOrchestrator::builder(Arc::new(catalog)).provider(provider).workspace(workspace.clone()).build();
+
+    let id: OperationId = "op-1".parse().unwrap();
+    let request = BackupRequest::new(id.clone(), "ada".parse().unwrap());
+    orchestrator.submit(Request::Backup(request)).await.unwrap();
+    let error = orchestrator.wait(&id).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
+    assert_eq!(workspace.held_by(), None, "nobody is left to let it go");
+}
