@@ -2,10 +2,13 @@
 
 use std::fmt;
 
-use aes256ctr_poly1305aes::aead::AeadInPlace;
-use aes256ctr_poly1305aes::{Aes256CtrPoly1305Aes, Key, Nonce, Tag};
+use aws_lc_rs::cipher::{AES_128, AES_256, Algorithm, EncryptingKey, EncryptionContext, UnboundCipherKey};
+use aws_lc_rs::constant_time::verify_slices_are_equal;
+use aws_lc_rs::error::Unspecified;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use poly1305::universal_hash::{KeyInit, UniversalHash};
+use poly1305::{Block, Poly1305};
 use serde::{Deserialize, Serialize};
 use zeroize::{Zeroize, Zeroizing};
 
@@ -14,6 +17,9 @@ use crate::random;
 
 const NONCE: usize = 16;
 const TAG: usize = 16;
+
+/// Blocks authenticated at a time.
+const RUN: usize = 64;
 
 /// Bytes by which sealing lengthens a message.
 pub(crate) const OVERHEAD: usize = NONCE + TAG;
@@ -30,7 +36,8 @@ pub(crate) struct Unauthentic;
 
 /// Key that seals and opens: 32 bytes for AES-256, 16 for Poly1305's AES-128, 16 for Poly1305's `r`.
 pub(crate) struct SealingKey {
-    cipher: Aes256CtrPoly1305Aes,
+    stream: EncryptingKey,
+    nonce_cipher: EncryptingKey,
     bytes: Zeroizing<[u8; KEY_LEN]>,
 }
 
@@ -62,13 +69,15 @@ impl Drop for KeyJson {
 }
 
 impl SealingKey {
-    pub(crate) fn from_bytes(bytes: Zeroizing<[u8; KEY_LEN]>) -> Self {
-        let cipher = Aes256CtrPoly1305Aes::new(Key::from_slice(bytes.as_slice()));
-        Self { cipher, bytes }
+    pub(crate) fn from_bytes(bytes: Zeroizing<[u8; KEY_LEN]>) -> Result<Self> {
+        let unbound = |algorithm: &'static Algorithm, part: &[u8]| UnboundCipherKey::new(algorithm, part);
+        let stream = unbound(&AES_256, &bytes[..32]).and_then(EncryptingKey::ctr).map_err(refused)?;
+        let nonce_cipher = unbound(&AES_128, &bytes[32..48]).and_then(EncryptingKey::ecb).map_err(refused)?;
+        Ok(Self { stream, nonce_cipher, bytes })
     }
 
     pub(crate) fn generate() -> Result<Self> {
-        Ok(Self::from_bytes(Zeroizing::new(random::bytes()?)))
+        Self::from_bytes(Zeroizing::new(random::bytes()?))
     }
 
     /// The master key in the JSON form that key files seal.
@@ -92,22 +101,22 @@ impl SealingKey {
             (part.len() == target.len() && part.iter().any(|&byte| byte != 0)).then_some(())?;
             target.copy_from_slice(&part);
         }
-        Some(Self::from_bytes(bytes))
+        Self::from_bytes(bytes).ok()
     }
 
     /// Appends `nonce ‖ ciphertext ‖ tag` of `plaintext` to `out`.
     pub(crate) fn seal_into(&self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<()> {
-        let nonce = fresh_nonce()?;
-        out.reserve(plaintext.len() + OVERHEAD);
-        out.extend_from_slice(&nonce);
+        self.seal_with(&random::bytes()?, plaintext, out)
+    }
+
+    fn seal_with(&self, nonce: &[u8; NONCE], plaintext: &[u8], out: &mut Vec<u8>) -> Result<()> {
+        out.reserve_exact(plaintext.len() + OVERHEAD);
+        out.extend_from_slice(nonce);
         let start = out.len();
         out.extend_from_slice(plaintext);
-        let tag = self
-            .cipher
-            .encrypt_in_place_detached(Nonce::from_slice(&nonce), b"", &mut out[start..])
-            .map_err(|source| {
-                Error::invalid("the message is too long to seal").with_source(source.to_string())
-            })?;
+        let body = &mut out[start..];
+        self.apply_stream(nonce, body).map_err(refused)?;
+        let tag = self.tag(nonce, body).map_err(refused)?;
         out.extend_from_slice(&tag);
         Ok(())
     }
@@ -120,31 +129,53 @@ impl SealingKey {
 
     /// The plaintext of a sealed message.
     pub(crate) fn open(&self, sealed: &[u8]) -> Result<Vec<u8>, Unauthentic> {
-        let (nonce, rest) = sealed.split_at_checked(NONCE).ok_or(Unauthentic)?;
-        let body = rest.len().checked_sub(TAG).ok_or(Unauthentic)?;
-        let (ciphertext, tag) = rest.split_at(body);
+        let mut plaintext = Vec::new();
+        self.open_into(sealed, &mut plaintext)?;
+        Ok(plaintext)
+    }
+
+    /// Makes `plaintext`, whatever it held before, the plaintext of a sealed message.
+    pub(crate) fn open_into(&self, sealed: &[u8], plaintext: &mut Vec<u8>) -> Result<(), Unauthentic> {
+        plaintext.clear();
+        let (nonce, rest) = sealed.split_first_chunk::<NONCE>().ok_or(Unauthentic)?;
+        let (ciphertext, tag) = rest.split_last_chunk::<TAG>().ok_or(Unauthentic)?;
         if nonce.iter().all(|&byte| byte == 0) {
             return Err(Unauthentic);
         }
-        let mut plaintext = ciphertext.to_vec();
-        self.cipher
-            .decrypt_in_place_detached(Nonce::from_slice(nonce), b"", &mut plaintext, Tag::from_slice(tag))
-            .map_err(|_opaque| Unauthentic)?;
-        Ok(plaintext)
+        let expected = self.tag(nonce, ciphertext).map_err(|_opaque| Unauthentic)?;
+        verify_slices_are_equal(&expected, tag).map_err(|_opaque| Unauthentic)?;
+        plaintext.extend_from_slice(ciphertext);
+        self.apply_stream(nonce, plaintext).map_err(|_opaque| Unauthentic)
+    }
+
+    /// Encrypts or decrypts: in counter mode both are the same.
+    fn apply_stream(&self, nonce: &[u8; NONCE], bytes: &mut [u8]) -> Result<(), Unspecified> {
+        self.stream.less_safe_encrypt(bytes, EncryptionContext::Iv128(nonce.into())).map(drop)
+    }
+
+    /// Poly1305 of the ciphertext under the one-time key `r ‖ AES-128(nonce)`.
+    fn tag(&self, nonce: &[u8; NONCE], ciphertext: &[u8]) -> Result<[u8; TAG], Unspecified> {
+        let mut once = Zeroizing::new([0; 32]);
+        let (r, pad) = once.split_at_mut(NONCE);
+        r.copy_from_slice(&self.bytes[48..]);
+        pad.copy_from_slice(nonce);
+        self.nonce_cipher.less_safe_encrypt(pad, EncryptionContext::None)?;
+        let mut mac = Poly1305::new(poly1305::Key::from_slice(once.as_slice()));
+        // Whole runs of blocks go through the vector code; block by block would be half as fast.
+        let mut run = [Block::default(); RUN];
+        let mut runs = ciphertext.chunks_exact(RUN * NONCE);
+        for bytes in &mut runs {
+            for (block, bytes) in run.iter_mut().zip(bytes.chunks_exact(NONCE)) {
+                block.copy_from_slice(bytes);
+            }
+            mac.update(&run);
+        }
+        Ok(mac.compute_unpadded(runs.remainder()).into())
     }
 }
 
-/// A random nonce whose lower half is far from overflowing.
-///
-/// The cipher crate counts blocks in 64 bits, restic in 128: they agree unless the lower half wraps, so a nonce
-/// within 2^32 blocks of that (one in four thousand million) is drawn again.
-fn fresh_nonce() -> Result<[u8; NONCE]> {
-    loop {
-        let nonce: [u8; NONCE] = random::bytes()?;
-        if nonce[8..12] != [0xff; 4] {
-            return Ok(nonce);
-        }
-    }
+fn refused(source: Unspecified) -> Error {
+    Error::invalid("the cipher refused its key or the message").with_source(source)
 }
 
 #[cfg(test)]
@@ -175,5 +206,39 @@ mod tests {
         assert_eq!(copy.open(&key.seal(b"x").unwrap()).unwrap(), b"x");
         assert_eq!(format!("{key:?}"), "SealingKey(..)");
         assert!(SealingKey::from_json(b"{}").is_none());
+    }
+
+    /// An independent implementation of the same construction must agree, at every length around the runs of blocks.
+    #[test]
+    fn sealed_messages_are_those_of_another_implementation() {
+        use aes256ctr_poly1305aes::aead::AeadInPlace;
+        use aes256ctr_poly1305aes::{Aes256CtrPoly1305Aes, Key, Nonce};
+        let key = SealingKey::generate().unwrap();
+        let other = Aes256CtrPoly1305Aes::new(Key::from_slice(key.bytes.as_slice()));
+        let message: Vec<u8> = (0..5000_u32).map(|at| (at * 7 % 251) as u8).collect();
+        for length in [0, 1, 15, 16, 17, 63, 64, 65, 1023, 1024, 1025, 1040, 2048, 4999, 5000] {
+            let nonce: [u8; NONCE] = [length as u8 ^ 0x5a; NONCE];
+            let mut sealed = Vec::new();
+            key.seal_with(&nonce, &message[..length], &mut sealed).unwrap();
+            let mut body = message[..length].to_vec();
+            let tag = other.encrypt_in_place_detached(Nonce::from_slice(&nonce), b"", &mut body).unwrap();
+            assert_eq!(sealed, [&nonce[..], &body, &tag].concat(), "length {length}");
+        }
+    }
+
+    /// Restic counts blocks in 128 bits, so the counter carries into the upper half of the nonce.
+    #[test]
+    fn the_block_counter_carries_through_all_of_the_nonce() {
+        let key = SealingKey::generate().unwrap();
+        let mut nonce = [0xff; NONCE];
+        nonce[0] = 3;
+        let mut sealed = Vec::new();
+        key.seal_with(&nonce, &[0; 48], &mut sealed).unwrap();
+        let blocks = UnboundCipherKey::new(&AES_256, &key.bytes[..32]).and_then(EncryptingKey::ecb).unwrap();
+        let mut counters = [[0; NONCE]; 3];
+        (counters[0], counters[1][0], counters[2][0], counters[2][15]) = (nonce, 4, 4, 1);
+        let mut expected = counters.concat();
+        blocks.less_safe_encrypt(&mut expected, EncryptionContext::None).unwrap();
+        assert_eq!(&sealed[NONCE..NONCE + 48], expected);
     }
 }

@@ -71,7 +71,7 @@ impl Cost {
         scrypt::scrypt(credentials.expose(), salt, &params, bytes.as_mut_slice()).map_err(|source| {
             Error::invalid("the password cannot be derived from").with_source(source.to_string())
         })?;
-        Ok(SealingKey::from_bytes(bytes))
+        SealingKey::from_bytes(bytes)
     }
 }
 

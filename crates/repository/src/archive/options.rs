@@ -92,8 +92,8 @@ impl Default for BackupOptions {
             one_file_system: true,
             file_bytes_max: None,
             workers: None,
-            // Two packs on their way and one being filled stay within the memory a small machine can spare.
-            writer: WriterOptions::default().with_pack_sizes(16 << 20, 4 << 20),
+            // One pack on its way and one being filled stay within the memory a small machine can spare.
+            writer: WriterOptions::default().with_pack_sizes(64 << 20, 8 << 20).with_packs_in_flight(1),
         }
     }
 }

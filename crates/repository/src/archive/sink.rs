@@ -10,9 +10,9 @@ use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::writer::BlobWriter;
 
-/// Sealed bytes between two checkpoints: an eighth of what was stored, within these bounds. An interrupted backup loses
-/// no more than this, and a large one does not scatter its index over thousands of files.
-const CHECKPOINT_BYTES: std::ops::RangeInclusive<u64> = (128 << 20)..=(4 << 30);
+/// Sealed bytes between two index files: an eighth of what was stored, within these bounds. The next run finds the packs
+/// of an interrupted one without an index too; this only spares it most of the reading.
+const CHECKPOINT_BYTES: std::ops::RangeInclusive<u64> = (512 << 20)..=(4 << 30);
 
 /// A writer shared by worker threads.
 #[derive(Debug)]
@@ -45,7 +45,7 @@ impl Sink {
         if self.writer.is_known(kind, &id) {
             return Ok(id);
         }
-        if let Some(prepared) = self.writer.prepare(kind, id, data)? {
+        if let Some(prepared) = self.writer.prepare_hashed(kind, id, data)? {
             // A sealed blob that is given up makes the writer fail, and with it everything that could be kept.
             self.runtime.block_on(self.writer.add_prepared(prepared))?;
             self.checkpoint_if_due()?;
@@ -77,6 +77,6 @@ impl Sink {
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
-        if taken.is_ok() { self.wait(self.writer.checkpoint()) } else { Ok(()) }
+        if taken.is_ok() { self.wait(self.writer.index_stored()) } else { Ok(()) }
     }
 }

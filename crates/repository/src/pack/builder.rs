@@ -1,9 +1,10 @@
-//! Filling a pack and proving it whole before it leaves the machine.
+//! Filling a pack.
 
 use bytes::Bytes;
+use sha2::{Digest, Sha256};
 
-use super::header::append_header;
-use super::{MAX_HEADER, PackEntry, verify_pack};
+use super::header::{append_header, header_length, parse_header};
+use super::{MAX_HEADER, PackEntry};
 use crate::crypto::SealingKey;
 use crate::error::{Error, Result};
 use crate::id::Id;
@@ -20,6 +21,9 @@ const HEADER_ROOM: usize = 256 << 10;
 #[derive(Debug)]
 pub(crate) struct PackBuilder {
     bytes: Vec<u8>,
+    /// Of all `bytes`, each hashed as it came: the name of the pack stands for what was proven, not for what the
+    /// memory holds later.
+    hash: Sha256,
     entries: Vec<PackEntry>,
     target: usize,
 }
@@ -35,7 +39,12 @@ pub(crate) struct FinishedPack {
 impl PackBuilder {
     /// A pack that counts as full when the next blob would lift it above `target` bytes.
     pub(crate) fn new(target: usize) -> Self {
-        Self { bytes: Vec::with_capacity(target + HEADER_ROOM), entries: Vec::new(), target }
+        Self {
+            bytes: Vec::with_capacity(target + HEADER_ROOM),
+            hash: Sha256::new(),
+            entries: Vec::new(),
+            target,
+        }
     }
 
     pub(crate) fn has_room_for(&self, blob: &SealedBlob) -> bool {
@@ -50,6 +59,7 @@ impl PackBuilder {
         };
         let offset = u32::try_from(self.bytes.len()).map_err(too_long)?;
         let length = u32::try_from(blob.bytes.len()).map_err(too_long)?;
+        self.hash.update(&blob.bytes);
         self.bytes.extend_from_slice(&blob.bytes);
         self.entries.push(PackEntry {
             kind: blob.kind,
@@ -61,19 +71,34 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Appends the header, then reads the pack as a stranger would: header, seal, decompression and hash of every
-    /// blob. Faulty memory or a faulty compressor is caught here and not years later.
-    pub(crate) fn finish(mut self, key: &SealingKey) -> Result<FinishedPack> {
-        append_header(key, &self.entries, &mut self.bytes)?;
-        verify_pack(key, &self.bytes, &self.entries).map_err(|fault| {
-            Error::corrupt("a pack about to be written", format!("{fault}; check the memory of this machine"))
-        })?;
-        Ok(FinishedPack { id: Id::of(&self.bytes), bytes: self.bytes.into(), entries: self.entries })
+    /// Bytes so far.
+    pub(crate) fn len(&self) -> usize {
+        self.bytes.len()
     }
+
+    /// Appends the header and reads it back.
+    pub(crate) fn finish(mut self, key: &SealingKey) -> Result<FinishedPack> {
+        let start = self.bytes.len();
+        append_header(key, &self.entries, &mut self.bytes)?;
+        let header = &self.bytes[start..];
+        self.hash.update(header);
+        let size = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
+        let sealed = &header[..header_length(header, size).map_err(faulty)?];
+        if parse_header(key, sealed, size).map_err(faulty)? != self.entries {
+            return Err(faulty("its header does not list what is in it".to_owned()));
+        }
+        let id = Id::from_bytes(self.hash.finalize().into());
+        Ok(FinishedPack { id, bytes: self.bytes.into(), entries: self.entries })
+    }
+}
+
+fn faulty(fault: String) -> Error {
+    Error::corrupt("a pack about to be written", format!("{fault}; check the memory of this machine"))
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::verify_pack;
     use super::*;
     use crate::blob::BlobKind;
     use crate::compression::Compression;
@@ -83,24 +108,29 @@ mod tests {
     }
 
     #[test]
-    fn a_damaged_pack_is_caught_before_upload() {
+    fn a_finished_pack_is_named_by_its_bytes_and_opens_blob_by_blob() {
         let key = SealingKey::generate().unwrap();
         let mut builder = PackBuilder::new(1 << 20);
         builder.push(&sealed(&key, b"one")).unwrap();
         builder.push(&sealed(&key, &[7; 5000])).unwrap();
-        let mut mistaken = sealed(&key, b"three");
-        mistaken.id = Id::of(b"four");
-        let entries = builder.entries.clone();
-        let mut bytes = builder.bytes.clone();
-        append_header(&key, &entries, &mut bytes).unwrap();
-        verify_pack(&key, &bytes, &entries).unwrap();
-        for at in (0..bytes.len()).step_by(7) {
-            let mut changed = bytes.clone();
+        let pack = builder.finish(&key).unwrap();
+        assert_eq!(pack.id, Id::of(&pack.bytes));
+        verify_pack(&key, &pack.bytes, &pack.entries).unwrap();
+        for at in (0..pack.bytes.len()).step_by(7) {
+            let mut changed = pack.bytes.to_vec();
             changed[at] ^= 0x10;
-            assert!(verify_pack(&key, &changed, &entries).is_err(), "byte {at}");
+            assert!(verify_pack(&key, &changed, &pack.entries).is_err(), "byte {at}");
         }
-        builder.push(&mistaken).unwrap();
-        assert!(builder.finish(&key).is_err());
+    }
+
+    #[test]
+    fn the_name_stands_for_what_was_pushed_and_not_for_what_the_memory_holds_later() {
+        let key = SealingKey::generate().unwrap();
+        let mut builder = PackBuilder::new(1 << 20);
+        builder.push(&sealed(&key, b"one")).unwrap();
+        builder.bytes[5] ^= 1;
+        let pack = builder.finish(&key).unwrap();
+        assert_ne!(pack.id, Id::of(&pack.bytes));
     }
 
     #[test]

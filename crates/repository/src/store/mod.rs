@@ -18,6 +18,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::Id;
 pub use backend::ListedObject;
 use backend::{Backend, PutMode};
 use counters::Counters;
@@ -87,6 +88,18 @@ impl Store {
                 _ => return Err(taken),
             }
         }
+    }
+
+    /// As [`Self::put_new`], for an object whose hash `id` was taken while its bytes were put together: bytes that have
+    /// changed in memory since then are not stored.
+    pub(crate) async fn put_named(&self, key: &str, data: Bytes, id: Id) -> Result<()> {
+        let bytes = data.clone();
+        let hash = tokio::task::spawn_blocking(move || Id::of(&bytes)).await.map_err(Error::cancelled)?;
+        if hash != id {
+            let fault = "its bytes changed in memory; check the memory of this machine";
+            return Err(Error::corrupt(key, fault));
+        }
+        self.put_new(key, data).await
     }
 
     /// Stores an object, replacing what was there.
@@ -172,6 +185,17 @@ mod tests {
         assert!(store.list("data").await.unwrap().is_empty());
         let counters = store.counters();
         assert_eq!((counters.puts, counters.deletes, counters.bytes_written), (4, 2, 28));
+    }
+
+    #[tokio::test]
+    async fn bytes_that_no_longer_match_their_name_are_not_stored() {
+        let store = Store::memory();
+        let (data, other) = (Bytes::from_static(b"still"), Bytes::from_static(b"stirs"));
+        let id = Id::of(&data);
+        let refused = store.put_named("data/ab/abc", other, id).await.unwrap_err();
+        assert!(matches!(refused.kind(), ErrorKind::Corrupt { .. }));
+        assert!(store.list("data").await.unwrap().is_empty());
+        store.put_named("data/ab/abc", data, id).await.unwrap();
     }
 
     #[tokio::test]

@@ -36,8 +36,8 @@ type StoredPack = (Id, Vec<PackEntry>);
 /// no index mentions: harmless, and removed by a prune.
 ///
 /// # Memory
-/// One open pack per kind of blob, plus [`WriterOptions::packs_in_flight`] packs being verified and uploaded. When that
-/// many are on their way, adding waits.
+/// One open pack per kind of blob, plus the bytes of [`WriterOptions::packs_in_flight`] full packs being uploaded. When
+/// that many are on their way, adding waits.
 #[derive(Clone)]
 pub struct BlobWriter {
     shared: Arc<Shared>,
@@ -67,7 +67,7 @@ impl BlobWriter {
     /// As [`Repository::index`].
     pub async fn new(repository: &Repository, options: WriterOptions) -> Result<Self> {
         let index = repository.index().await?;
-        let in_flight = Arc::new(Semaphore::new(options.packs_in_flight));
+        let in_flight = Arc::new(Semaphore::new(options.mib_in_flight().try_into().unwrap_or(usize::MAX)));
         Ok(Self {
             shared: Arc::new(Shared {
                 repository: repository.clone(),
@@ -88,7 +88,7 @@ impl BlobWriter {
     /// Adds a blob whose SHA-256 is `id`, unless the repository has it or this run already took it.
     ///
     /// # Errors
-    /// `InvalidInput` if it is longer than [`BlobKind::max_len`], or whatever failure stopped the writer before.
+    /// `InvalidInput` if it is longer than [`BlobKind::max_len`] or `id` is not its hash, or whatever failure stopped the writer before.
     pub async fn add(&self, kind: BlobKind, id: Id, data: impl Into<Bytes> + Send) -> Result<AddOutcome> {
         if self.is_known(kind, &id) {
             return Ok(AddOutcome::known());
@@ -117,6 +117,17 @@ impl BlobWriter {
     /// # Errors
     /// As [`Self::add`].
     pub fn prepare(&self, kind: BlobKind, id: Id, data: &[u8]) -> Result<Option<PreparedBlob>> {
+        if self.is_known(kind, &id) {
+            return Ok(None);
+        }
+        if Id::of(data) != id {
+            return Err(Error::invalid(format!("{id} is not the hash of the {} blob given", kind.name())));
+        }
+        self.prepare_hashed(kind, id, data)
+    }
+
+    /// As [`Self::prepare`], for an `id` that was just computed from `data`.
+    pub(crate) fn prepare_hashed(&self, kind: BlobKind, id: Id, data: &[u8]) -> Result<Option<PreparedBlob>> {
         if self.shared.index.contains(kind, &id) || !lock(&self.shared.pending)[slot(kind)].insert(id) {
             return Ok(None);
         }
@@ -145,6 +156,12 @@ impl BlobWriter {
         lock(&self.shared.summary).count_blob(blob.kind, blob.plaintext_length.into(), stored_bytes);
         prepared.packed();
         Ok(AddOutcome::new(stored_bytes))
+    }
+
+    /// Indexes every pack that is stored by now, without waiting for those on their way.
+    pub(crate) async fn index_stored(&self) -> Result<()> {
+        self.shared.healthy()?;
+        self.shared.write_index().await
     }
 
     /// Waits for the packs on their way and indexes every pack that is stored. Packs still being filled stay open.

@@ -12,7 +12,8 @@ pub struct WriterOptions {
     pub data_pack_size: usize,
     /// Target size of packs of directory listings in bytes: 4 MiB, kept between 1 and 32 MiB.
     pub tree_pack_size: usize,
-    /// Packs verified or uploaded at once: 2, at least 1.
+    /// Full packs of file content uploaded at once: 2, at least 1. More smaller packs may be on their way, as long as
+    /// they hold no more bytes together.
     pub packs_in_flight: usize,
 }
 
@@ -43,5 +44,29 @@ impl WriterOptions {
             BlobKind::Data => self.data_pack_size,
             BlobKind::Tree => self.tree_pack_size,
         }
+    }
+
+    /// Memory for packs on their way, in MiB.
+    pub(super) fn mib_in_flight(&self) -> u32 {
+        u32::try_from(self.packs_in_flight.saturating_mul(self.data_pack_size) / MIB)
+            .unwrap_or(u32::MAX)
+            .max(1)
+    }
+
+    /// What a pack takes of [`Self::mib_in_flight`]: never more than all of it.
+    pub(super) fn share(&self, bytes: usize) -> u32 {
+        u32::try_from(bytes.div_ceil(MIB)).unwrap_or(u32::MAX).clamp(1, self.mib_in_flight())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_packs_share_the_room_of_one_full_pack() {
+        let options = WriterOptions::default().with_pack_sizes(64 * MIB, MIB).with_packs_in_flight(1);
+        assert_eq!(options.mib_in_flight(), 64);
+        assert_eq!([0, 1, MIB, MIB + 1, 200 * MIB].map(|bytes| options.share(bytes)), [1, 1, 1, 2, 64]);
     }
 }

@@ -12,15 +12,14 @@ use crate::index::{MAX_BLOBS_PER_FILE, encode};
 use crate::pack::{FinishedPack, PackBuilder, PackEntry};
 
 impl Shared {
-    /// Starts verifying and uploading the open pack, if there is one. Waits for a free place first, which is what
+    /// Starts closing and uploading the open pack, if there is one. Waits for a free place first, which is what
     /// bounds memory.
     ///
     /// The pack leaves `open` only after the last wait, so a caller that is cancelled meanwhile loses no blob.
     pub(super) async fn upload_open(self: &Arc<Self>, open: &mut Option<PackBuilder>) -> Result<()> {
-        if open.is_none() {
-            return Ok(());
-        }
-        let permit = Arc::clone(&self.in_flight).acquire_owned().await.map_err(Error::cancelled)?;
+        let Some(bytes) = open.as_ref().map(PackBuilder::len) else { return Ok(()) };
+        let share = self.options.share(bytes);
+        let permit = Arc::clone(&self.in_flight).acquire_many_owned(share).await.map_err(Error::cancelled)?;
         self.healthy()?;
         if self.unindexed_blobs() >= MAX_BLOBS_PER_FILE {
             self.write_index().await?;
@@ -41,7 +40,7 @@ impl Shared {
             let finished = self.repository.blocking(move |repository| pack.finish(repository.key())).await?;
             let FinishedPack { id, bytes, entries } = finished;
             let length = to_u64(bytes.len());
-            self.repository.store().put_new(&FileKind::Pack.key(&id), bytes).await?;
+            self.repository.store().put_named(&FileKind::Pack.key(&id), bytes, id).await?;
             Ok((id, length, entries))
         };
         match stored.await {
