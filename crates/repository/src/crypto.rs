@@ -216,8 +216,9 @@ mod tests {
         let key = SealingKey::generate().unwrap();
         let other = Aes256CtrPoly1305Aes::new(Key::from_slice(key.bytes.as_slice()));
         let message: Vec<u8> = (0..5000_u32).map(|at| (at * 7 % 251) as u8).collect();
-        for length in [0, 1, 15, 16, 17, 63, 64, 65, 1023, 1024, 1025, 1040, 2048, 4999, 5000] {
-            let nonce: [u8; NONCE] = [length as u8 ^ 0x5a; NONCE];
+        let lengths = [0, 1, 15, 16, 17, 63, 64, 65, 1023, 1024, 1025, 1040, 2048, 4999, 5000];
+        for (length, byte) in lengths.into_iter().zip(1..) {
+            let nonce: [u8; NONCE] = [byte; NONCE];
             let mut sealed = Vec::new();
             key.seal_with(&nonce, &message[..length], &mut sealed).unwrap();
             let mut body = message[..length].to_vec();

@@ -86,6 +86,9 @@ async fn run(
         None => None,
     };
     let writer = BlobWriter::new(repository, options.writer.clone()).await?;
+    if lock.met_others() {
+        writer.adopt_unindexed().await?;
+    }
     let walk =
         Arc::new(open_walk(repository, source, &options, (writer, earlier), progress, cancellation).await?);
     let root = DirectoryJob {

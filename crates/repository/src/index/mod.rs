@@ -4,6 +4,7 @@ mod file;
 mod load;
 mod table;
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub(crate) use file::{IndexFile, MAX_BLOBS_PER_FILE, encode};
@@ -50,6 +51,11 @@ impl Index {
     /// For each pack, the bytes it must have to hold what the index says is in it.
     pub fn pack_lengths(&self) -> Vec<(Id, u64)> {
         self.by_pack().into_iter().map(|(pack, entries)| (pack, pack_length(&entries))).collect()
+    }
+
+    /// Every pack that an index file lists or this process stored.
+    pub(crate) fn packs(&self) -> HashSet<Id> {
+        self.read(Table::pack_ids)
     }
 
     pub(crate) fn insert_pack(&self, pack: Id, entries: &[PackEntry]) {

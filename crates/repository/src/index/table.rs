@@ -78,6 +78,10 @@ impl Table {
         u32::try_from(self.packs.len()).unwrap_or(u32::MAX)
     }
 
+    pub(super) fn pack_ids(&self) -> HashSet<Id> {
+        self.packs.iter().copied().collect()
+    }
+
     pub(super) fn insert_pack(&mut self, pack: Id, entries: &[PackEntry]) {
         let pack = self.add_pack(pack);
         for entry in entries {

@@ -39,6 +39,8 @@ pub enum LockMode {
 /// Dropping it also releases it, but without waiting and without telling whether that worked; a lock that stays behind
 /// is removed by the next process on this host, or counts as stale after half an hour.
 pub struct Lock {
+    /// Whether another lock was there when this one was taken.
+    met_others: bool,
     stop: watch::Sender<bool>,
     state: watch::Receiver<LockState>,
     task: Option<JoinHandle<Result<()>>>,
@@ -61,20 +63,23 @@ impl Repository {
         let mut record = LockRecord::new(self.origin(), mode == LockMode::Exclusive);
         // Created first and checked second: of two processes that do so at once, at least one sees the other.
         let id = record.save(self).await?;
-        if let Err(conflict) = refuse_conflicts(self, &record, id).await {
-            self.store().delete(&FileKind::Lock.key(&id)).await?;
-            return Err(conflict);
-        }
+        let met_others = match refuse_conflicts(self, &record, id).await {
+            Ok(others) => others > 0,
+            Err(conflict) => {
+                self.store().delete(&FileKind::Lock.key(&id)).await?;
+                return Err(conflict);
+            }
+        };
         let (stop, stopped) = watch::channel(false);
         let (state_sender, state) = watch::channel(LockState::Held(record.time));
         let refresher = Refresher::new(self.clone(), record, id, state_sender);
         let task = tokio::spawn(refresher.run(stopped));
-        Ok(Lock { stop, state, task: Some(task) })
+        Ok(Lock { met_others, stop, state, task: Some(task) })
     }
 }
 
-/// Fails if a living lock excludes `own`; removes dead ones.
-async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id) -> Result<()> {
+/// Fails if a living lock excludes `own`; removes dead ones. Returns how many others there were, living or dead.
+async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id) -> Result<usize> {
     let ids = repository.list_files(FileKind::Lock).await?;
     let others = ids.into_iter().map(|(id, _)| id).filter(|id| *id != own_id);
     let mut records = stream::iter(others.map(|id| async move {
@@ -87,8 +92,10 @@ async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id)
         }
     }))
     .buffer_unordered(AT_ONCE);
+    let mut met = 0;
     while let Some(found) = records.try_next().await? {
         let Some((id, record)) = found else { continue };
+        met += 1;
         if record.is_stale(repository.origin()) {
             tracing::info!(lock = %id, holder = %record.holder(), "removing a stale lock");
             // Whoever may only add to a store leaves it to others.
@@ -99,10 +106,16 @@ async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id)
             return Err(record.conflict());
         }
     }
-    Ok(())
+    Ok(met)
 }
 
 impl Lock {
+    /// Whether another run held a lock, or had left one behind, when this one was taken: the mark by which a run that
+    /// was killed is known.
+    pub(crate) fn met_others(&self) -> bool {
+        self.met_others
+    }
+
     /// Fails once the lock could not be refreshed in time: others may then believe us dead. Check it before anything
     /// that relies on the lock becomes visible.
     ///

@@ -33,6 +33,24 @@ impl PackEntry {
     }
 }
 
+/// Bytes at the end of a pack that most headers fit into.
+pub(crate) const HEADER_GUESS: u64 = 64 << 10;
+
+/// What the header of a pack of `size` bytes lists, from the last bytes of it; `Err` with the number of bytes needed if
+/// these are too few.
+pub(crate) fn read_header(
+    key: &SealingKey,
+    tail: &[u8],
+    size: u64,
+) -> Result<Result<Vec<PackEntry>, u64>, String> {
+    let length = header_length(tail, size)?;
+    let end = tail.len().saturating_sub(4);
+    match end.checked_sub(length).and_then(|start| tail.get(start..end)) {
+        Some(sealed) => parse_header(key, sealed, size).map(Ok),
+        None => Ok(Err(u64::try_from(length).unwrap_or(u64::MAX).saturating_add(4))),
+    }
+}
+
 /// Reads a whole pack: its header must list exactly `expected`, and every blob must open to what its name says.
 pub(crate) fn verify_pack(key: &SealingKey, pack: &[u8], expected: &[PackEntry]) -> Result<(), String> {
     let size = u64::try_from(pack.len()).unwrap_or(u64::MAX);

@@ -10,6 +10,7 @@ use crate::blob::{BlobKind, BlobLocation};
 use crate::error::{Error, Result};
 use crate::file::FileKind;
 use crate::id::Id;
+use crate::pack::{HEADER_GUESS, PackEntry, read_header};
 use crate::sealed::open_blob;
 
 /// Longest single read of [`Repository::load_blobs`], and how many run at once.
@@ -75,6 +76,23 @@ impl Repository {
                 Err(Error::corrupt(key, "the pack is missing although the index lists it").with_source(error))
             }
             result => result,
+        }
+    }
+
+    /// What a pack says of itself, wherever indexes do not.
+    ///
+    /// # Errors
+    /// `Corrupt` if it is missing or its header is not whole.
+    pub(crate) async fn read_pack_header(&self, pack: &Id, size: u64) -> Result<Vec<PackEntry>> {
+        let mut wanted = HEADER_GUESS;
+        loop {
+            let tail = self.read_pack_range(pack, size.saturating_sub(wanted)..size).await?;
+            match read_header(self.key(), &tail, size) {
+                Ok(Ok(entries)) => return Ok(entries),
+                Ok(Err(more)) if more > wanted => wanted = more,
+                Ok(Err(_)) => return Err(Error::corrupt(FileKind::Pack.key(pack), "it has no whole header")),
+                Err(fault) => return Err(Error::corrupt(FileKind::Pack.key(pack), fault)),
+            }
         }
     }
 

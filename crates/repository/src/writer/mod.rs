@@ -1,5 +1,6 @@
 //! Writing blobs: duplicates are dropped, the rest is sealed, packed, verified, uploaded and indexed.
 
+mod adopt;
 mod options;
 mod prepared;
 mod summary;

@@ -59,7 +59,7 @@ impl Shared {
         }
         drop(pending);
         lock(&self.summary).count_pack(length);
-        lock(&self.unindexed).push(Arc::new((id, entries)));
+        lock(&self.unindexed).push(stored_pack(id, entries));
     }
 
     /// Waits until no upload is on its way.
@@ -75,7 +75,7 @@ impl Shared {
         ended.map_err(|source| self.fail(Error::cancelled(source)))
     }
 
-    fn unindexed_blobs(&self) -> usize {
+    pub(super) fn unindexed_blobs(&self) -> usize {
         lock(&self.unindexed).iter().map(|pack| pack.1.len()).sum()
     }
 
@@ -106,6 +106,10 @@ impl Shared {
         lock(&self.failure).get_or_insert_with(|| error.duplicate());
         error
     }
+}
+
+pub(super) fn stored_pack(id: Id, entries: Vec<PackEntry>) -> Arc<StoredPack> {
+    Arc::new((id, entries))
 }
 
 /// Splits packs into runs that fit one index file each.

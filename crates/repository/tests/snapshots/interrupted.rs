@@ -1,15 +1,17 @@
 //! Backups and restores that are stopped half-way are taken up again.
 
 use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use stillpoint_repository::{
-    BackupOptions, BackupSource, Cancellation, ErrorKind, NoProgress, RestoreOptions, WriterOptions,
+    BackupOptions, BackupSource, Cancellation, ErrorKind, LockMode, NoProgress, RestoreOptions, WriterOptions,
 };
 use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::oracle;
 use stillpoint_testkit::tree::{Texture, TreeSpec, write_file};
 
-use crate::support::{CancelAfter, House, names, options};
+use crate::support::{CancelAfter, House, PASSWORD, names, options};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cancelled_backup_leaves_no_snapshot_and_no_lock() {
@@ -31,7 +33,7 @@ async fn a_cancelled_backup_leaves_no_snapshot_and_no_lock() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_interrupted_first_backup_goes_on_from_its_last_checkpoint() {
+async fn a_cancelled_first_backup_keeps_what_it_had_sealed() {
     let house = House::new().await;
     for number in 0..18 {
         write_file(&house.source().join(format!("{number:02}")), number, Texture::Random, 10 << 20).unwrap();
@@ -40,7 +42,6 @@ async fn an_interrupted_first_backup_goes_on_from_its_last_checkpoint() {
         || options(|options| options.writer = WriterOptions::default().with_pack_sizes(8 << 20, 1 << 20));
     let cancellation = Cancellation::new();
     let source = BackupSource::new(house.source());
-    // The first checkpoint comes after 128 MiB.
     let progress = CancelAfter::new(165 << 20, &cancellation);
     let stopped = house.repository.backup(&source, small_packs(), progress, &cancellation).await;
     assert_eq!(stopped.unwrap_err().kind(), &ErrorKind::Cancelled);
@@ -62,6 +63,72 @@ async fn an_interrupted_first_backup_goes_on_from_its_last_checkpoint() {
         fresh.restore(&second.snapshot, &target, options, Arc::new(NoProgress), &Cancellation::new()).await;
     assert!(restored.unwrap().issues.is_empty());
     assert_same(&house.source(), &target);
+}
+
+/// What a backup leaves that was killed after it had stored `keep` packs of content: those, no index and no snapshot.
+fn kill(house: &House, keep: usize) -> Vec<PathBuf> {
+    for folder in ["index", "snapshots"] {
+        fs::remove_dir_all(house.path("repository").join(folder)).unwrap();
+    }
+    let mut packs: Vec<PathBuf> = names(&house.path("repository/data"))
+        .iter()
+        .flat_map(|folder| fs::read_dir(house.path("repository/data").join(folder)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    packs.sort_by_key(|pack| std::cmp::Reverse(fs::metadata(pack).unwrap().len()));
+    for pack in packs.split_off(keep) {
+        fs::remove_file(pack).unwrap();
+    }
+    packs
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_killed_first_backup_is_taken_up_where_it_stopped() {
+    let house = House::new().await;
+    for number in 0..12 {
+        write_file(&house.source().join(format!("{number:02}")), number, Texture::Random, 2 << 20).unwrap();
+    }
+    let small_packs =
+        || options(|options| options.writer = WriterOptions::default().with_pack_sizes(4 << 20, 1 << 20));
+    let whole = house.backup_with(small_packs()).await.unwrap().written;
+    let packs = kill(&house, 4);
+    let stored: u64 = packs.iter().map(|pack| fs::metadata(pack).unwrap().len()).sum();
+    // One of them is damaged where its header lies, and is passed over.
+    let damaged = fs::read(&packs[0]).unwrap();
+    fs::write(&packs[0], [&damaged[..damaged.len() - 30], &[0; 26], &damaged[damaged.len() - 4..]].concat())
+        .unwrap();
+    let lost = damaged.len() as u64;
+
+    let fresh = house.reopened().await;
+    let left_behind = house.repository.lock(LockMode::Shared).await.unwrap();
+    let source = BackupSource::new(house.source());
+    let second =
+        fresh.backup(&source, small_packs(), Arc::new(NoProgress), &Cancellation::new()).await.unwrap();
+    left_behind.release().await.unwrap();
+    let saved = whole.pack_bytes - second.written.pack_bytes;
+    assert!(saved.abs_diff(stored - lost) < 10_000, "{saved} bytes saved of {stored} with {lost} lost");
+    fs::write(&packs[0], damaged).unwrap();
+    if let Some(restic) = oracle::restic() {
+        restic.repository(house.path("repository").display().to_string(), PASSWORD).check_read_data();
+    }
+    house.restore(&second.snapshot, "target").await;
+    assert_same(&house.source(), &house.path("target"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_first_backup_lists_no_packs_unless_another_run_left_its_lock() {
+    let house = House::new().await;
+    write_file(&house.source().join("file"), 1, Texture::Random, 100_000).unwrap();
+    let lists = || house.repository.store().counters().lists;
+    let opened = lists();
+    let packs = house.backup().await.written.packs;
+    let alone = lists() - opened;
+    kill(&house, 1);
+    let left_behind = house.repository.lock(LockMode::Shared).await.unwrap();
+    let locked = lists();
+    let packs_again = house.backup().await.written.packs;
+    assert_eq!((lists() - locked, packs, packs_again), (alone + 1, 2, 1));
+    left_behind.release().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,63 @@
+//! Taking up what a run that was killed had stored already.
+
+use futures::{StreamExt, stream};
+
+use super::{BlobWriter, lock, upload};
+use crate::error::{ErrorKind, Result};
+use crate::id::Id;
+use crate::index::MAX_BLOBS_PER_FILE;
+
+/// Packs taken up by one run at most; the rest is left to the next.
+const MAX_PACKS: usize = 20_000;
+/// Headers read at once.
+const AT_ONCE: usize = 8;
+
+impl BlobWriter {
+    /// Indexes the packs that are stored and that no index lists, as a killed run leaves them, and returns how many: one
+    /// listing, and a read of the end of each such pack.
+    ///
+    /// A pack is stored whole or not at all, and its header is sealed under the repository's key, so what the header
+    /// lists is as good as what this run stores itself. A pack that a living run has just stored is listed twice then,
+    /// which the format permits. Damaged packs are passed over. A run killed during this changes nothing; the next one
+    /// begins anew.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub(crate) async fn adopt_unindexed(&self) -> Result<usize> {
+        let repository = &self.shared.repository;
+        let known = self.shared.index.packs();
+        let mut packs = repository.list_packs().await?;
+        packs.retain(|(id, _)| !known.contains(id));
+        packs.sort_unstable();
+        packs.truncate(MAX_PACKS);
+        let reads = packs.into_iter().map(|(id, size)| async move {
+            let entries = repository.read_pack_header(&id, size).await;
+            (id, entries)
+        });
+        let mut reads = stream::iter(reads).buffer_unordered(AT_ONCE);
+        let mut adopted = 0;
+        while let Some((id, entries)) = reads.next().await {
+            let entries = match entries {
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
+                    tracing::warn!(pack = %id, %error, "a pack that no index lists cannot be used");
+                    continue;
+                }
+                entries => entries?,
+            };
+            self.adopt(id, entries);
+            adopted += 1;
+            if self.shared.unindexed_blobs() >= MAX_BLOBS_PER_FILE {
+                self.index_stored().await?;
+            }
+        }
+        if adopted > 0 {
+            tracing::info!(packs = adopted, "going on from what an interrupted run had stored");
+        }
+        Ok(adopted)
+    }
+
+    fn adopt(&self, id: Id, entries: Vec<crate::pack::PackEntry>) {
+        self.shared.index.insert_pack(id, &entries);
+        lock(&self.shared.unindexed).push(upload::stored_pack(id, entries));
+    }
+}
