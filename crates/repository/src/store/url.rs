@@ -10,6 +10,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::{Host, Url};
 
+use super::digest::KnownDigests;
 use super::local::LocalBackend;
 use super::object_store::from_object_store;
 use super::{Store, StoreSettings};
@@ -46,7 +47,8 @@ pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
         }
     };
     let description = format!("{}://{bucket}/{prefix}", parsed.scheme());
-    Ok(from_object_store(store, prefix, description))
+    let store = from_object_store(store, prefix, description);
+    Ok(if parsed.scheme() == "s3" { store.that_checks_digests() } else { store })
 }
 
 /// The directory of a `file:` URL or a plain path; `None` for any other URL.
@@ -96,6 +98,7 @@ fn s3(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
         .with_region(region.unwrap_or("us-east-1"))
         .with_bucket_name(bucket)
         .with_checksum_algorithm(Checksum::SHA256)
+        .with_crypto_provider(Arc::new(KnownDigests))
         .with_retry(retry())
         .build()
         .map_err(|source| {
