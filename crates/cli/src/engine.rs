@@ -4,14 +4,34 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use stillpoint_core::{Provisioner, Workspace, WorkspaceResolver};
+use stillpoint_core::{ProviderId, Provisioner, Result, Workspace, WorkspaceResolver};
 pub(crate) use stillpoint_provider_s3sync::from_repository as error;
 use stillpoint_provider_s3sync::{
-    DirectoryProvisioner, DirectoryWorkspace, RepositorySource, S3SyncProvider, pattern_of,
+    DirectoryProvisioner, DirectoryWorkspace, MirrorSource, RepositorySource, S3SyncProvider, pattern_of,
 };
+
+use crate::args::Layout;
 
 /// The name under which restores into a directory find their provisioner.
 pub(crate) const PROVISIONER: &str = "directory";
+
+/// The name of the provider of mirrored timestamps: a backup in the one layout is not one in the other.
+const MIRROR: &str = "mirror";
+/// The name of the provider of repositories.
+const REPOSITORY: &str = "s3sync";
+
+/// The name of the provider of a layout.
+pub(crate) fn provider_id(layout: Layout) -> Result<ProviderId> {
+    ProviderId::new(match layout {
+        Layout::Repository => REPOSITORY,
+        Layout::Mirror => MIRROR,
+    })
+}
+
+/// The provider on mirrored timestamps.
+pub(crate) fn mirror(source: MirrorSource) -> Result<Arc<S3SyncProvider>> {
+    Ok(Arc::new(S3SyncProvider::mirrored(source).with_id(provider_id(Layout::Mirror)?)))
+}
 
 /// The provider on a repository.
 pub(crate) fn provider(source: RepositorySource) -> Arc<S3SyncProvider> {

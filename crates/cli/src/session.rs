@@ -6,15 +6,17 @@ use std::time::Duration;
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    Catalog, Error, ErrorKind, LocalOrchestrator, OperationId, OperationQuery, Result, StoredOperation,
-    SystemEntropy, Workspace,
+    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, LocalOrchestrator, OpContext, OperationId, OperationQuery,
+    Provider, Result, StoredOperation, SystemEntropy, Timestamp, Workspace,
 };
-use stillpoint_provider_s3sync::{RepositorySource, S3SyncProvider};
+use stillpoint_provider_s3sync::{MirrorSource, RepositorySource, S3SyncProvider, Space};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
 
+use crate::args::Layout;
 use crate::engine;
 use crate::exit::REPOSITORY;
 use crate::output::Output;
+use crate::run::rebuild;
 use crate::settings::{PasswordSource, Settings, write_new_key};
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -56,6 +58,7 @@ impl Session {
     /// A missing repository, a wrong password and a store that cannot be reached are told apart by the context pair
     /// `repository`.
     pub(crate) async fn repository(&self) -> Result<Repository> {
+        self.needs_repository()?;
         self.source().await?.open().await.map_err(|error| self.clear(error))
     }
 
@@ -64,6 +67,9 @@ impl Session {
     /// # Errors
     /// As [`Session::repository`].
     pub(crate) async fn provider(&self) -> Result<Arc<S3SyncProvider>> {
+        if self.settings.layout == Layout::Mirror {
+            return self.mirror();
+        }
         let source = self.source().await?.without_creating();
         source.open().await.map_err(|error| self.clear(error))?;
         Ok(engine::provider(source))
@@ -74,6 +80,9 @@ impl Session {
     /// # Errors
     /// As [`Session::repository`], except that the repository may be missing.
     pub(crate) async fn provider_or_new(&self) -> Result<Arc<S3SyncProvider>> {
+        if self.settings.layout == Layout::Mirror {
+            return self.mirror();
+        }
         let credentials = match self.settings.password.read()? {
             Some(credentials) => credentials,
             None => self.make_key().await?,
@@ -86,11 +95,80 @@ impl Session {
     /// # Errors
     /// As [`Session::repository`], except that the repository may be missing.
     pub(crate) async fn provider_for_plan(&self) -> Result<Arc<S3SyncProvider>> {
+        if self.settings.layout == Layout::Mirror {
+            return self.mirror();
+        }
         let credentials = match self.settings.password.read()? {
             Some(credentials) => credentials,
             None => Credentials::generate().map_err(engine::error)?.0,
         };
         self.provider_unless_refused(RepositorySource::from_store(self.store()?, credentials)).await
+    }
+
+    /// The provider on mirrored timestamps; they need neither a repository nor a key.
+    fn mirror(&self) -> Result<Arc<S3SyncProvider>> {
+        engine::mirror(self.narrowed(MirrorSource::from_store(self.store()?))?)
+    }
+
+    /// Only the space that the command line names, where it names one.
+    ///
+    /// # Errors
+    /// `InvalidInput` where it cannot be one.
+    pub(crate) fn narrowed(&self, source: MirrorSource) -> Result<MirrorSource> {
+        match &self.settings.only {
+            Some((user, space)) => Ok(source.of_space(Space::new(user, space)?)),
+            None => Ok(source),
+        }
+    }
+
+    /// Where the repository that an import fills lies; its key, where no password is given, is made now.
+    ///
+    /// # Errors
+    /// As [`Session::provider_or_new`].
+    pub(crate) async fn repository_to_fill(&self) -> Result<RepositorySource> {
+        self.needs_repository()?;
+        let credentials = match self.settings.password.read()? {
+            Some(credentials) => credentials,
+            None => self.make_key().await?,
+        };
+        Ok(RepositorySource::from_store(self.store()?, credentials))
+    }
+
+    fn needs_repository(&self) -> Result<()> {
+        if self.settings.layout == Layout::Repository {
+            return Ok(());
+        }
+        let message = "this command works on a repository; mirrored timestamps have `verify`, `list` and `delete`";
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
+
+    /// The backup that `text` names. In the mirrored layout timestamps that the catalog does not know are looked for in
+    /// the store, and a space named on the command line is the one that is meant.
+    ///
+    /// # Errors
+    /// As [`CatalogExt::resolve`], or the store's failure.
+    pub(crate) async fn resolve(&self, catalog: &dyn Catalog, text: &str) -> Result<BackupRecord> {
+        let point = text == "latest" || text.parse::<Timestamp>().is_ok();
+        let text = match self.settings.only.as_ref().filter(|_| point) {
+            Some((user, space)) => format!("{user}/{space}@{text}"),
+            None => text.to_owned(),
+        };
+        match catalog.resolve(&text).await {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.settings.layout == Layout::Mirror => {
+                self.catalogue_timestamps(catalog).await?;
+                catalog.resolve(&text).await
+            }
+            resolved => resolved,
+        }
+    }
+
+    /// Notes in the catalog every timestamp of the store that it lacks, those of the sample script too.
+    ///
+    /// # Errors
+    /// The store's failure, or the catalog's.
+    pub(crate) async fn catalogue_timestamps(&self, catalog: &dyn Catalog) -> Result<()> {
+        let records = self.mirror()?.records(&OpContext::background()).await?;
+        rebuild::add_missing(catalog, &records).await.map(drop)
     }
 
     async fn provider_unless_refused(&self, source: RepositorySource) -> Result<Arc<S3SyncProvider>> {

@@ -1,7 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+mod import;
 mod jobs;
+mod mirror;
 mod path_text;
 mod provider;
 mod provisioner;
@@ -10,6 +12,8 @@ mod target;
 mod workspace;
 
 pub use error::{REPOSITORY, from_repository};
+pub use import::{Import, ImportState, ImportedTimestamp};
+pub use mirror::{MirrorSource, Space};
 pub use provider::S3SyncProvider;
 pub use provisioner::DirectoryProvisioner;
 pub use repository::RepositorySource;

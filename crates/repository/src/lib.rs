@@ -38,7 +38,7 @@ mod time;
 pub mod tree;
 mod writer;
 
-pub use archive::{BackupOptions, BackupSource, BackupSummary, Parent};
+pub use archive::{Assembly, BackupOptions, BackupSource, BackupSummary, ContentWriter, Parent};
 pub use blob::{BlobKind, BlobLocation};
 pub use browse::{Change, Difference, SnapshotEntry};
 pub use cancellation::Cancellation;
@@ -53,6 +53,6 @@ pub use progress::{NoProgress, Progress};
 pub use repository::{DamagedSnapshot, PackRead, Repository, SnapshotList, StoredSnapshot, plan_reads};
 pub use restore::{RestoreOptions, RestoreSummary};
 pub use snapshot::{Snapshot, SnapshotSummary};
-pub use store::{Store, StoreSettings, TransferCounters};
+pub use store::{PlainObject, Store, StoreSettings, TransferCounters, Upload};
 pub use time::Timestamp;
 pub use writer::{AddOutcome, BlobWriter, PreparedBlob, WriteSummary, WriterOptions};

@@ -25,12 +25,6 @@ pub(crate) struct BackupArgs {
     /// A name for people
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
-    /// Whose space it is; with --space the workspace's id is USER/SPACE
-    #[arg(long, value_name = "USER", requires = "space", conflicts_with = "workspace")]
-    pub(crate) user: Option<String>,
-    /// Which space of the user it is
-    #[arg(long, value_name = "SPACE", requires = "user")]
-    pub(crate) space: Option<String>,
     /// Leave out what this gitignore-style pattern fits; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,

@@ -3,6 +3,7 @@
 mod backup;
 mod catalog;
 mod demo;
+mod import;
 mod maintenance;
 mod operations;
 mod restore;
@@ -15,6 +16,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use backup::{BackupArgs, DeadlinePolicy};
 pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, ListArgs, ShowArgs};
 pub(crate) use demo::DemoArgs;
+pub(crate) use import::ImportArgs;
 pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
@@ -57,6 +59,12 @@ pub(crate) struct GlobalArgs {
     /// How file snapshots are laid out
     #[arg(long, global = true, value_name = "LAYOUT", env = "STILLPOINT_LAYOUT", hide_env_values = true)]
     pub(crate) layout: Option<Layout>,
+    /// Whose space it is; with --space the workspace's id is USER/SPACE, and only that space is listed
+    #[arg(long, global = true, value_name = "USER", requires = "space")]
+    pub(crate) user: Option<String>,
+    /// Which space of the user it is
+    #[arg(long, global = true, value_name = "SPACE", requires = "user")]
+    pub(crate) space: Option<String>,
     /// Where the catalog, the key and the default store live
     #[arg(long, global = true, value_name = "DIR", env = "STILLPOINT_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
@@ -108,6 +116,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   stillpoint --store s3://backups/team rebuild")]
     Rebuild,
+    /// Turn mirrored timestamps into snapshots of the repository
+    Import(ImportArgs),
     /// List operations under way, interrupted ones too
     Operations(OperationsArgs),
     /// Take interrupted operations over and bring them to their end

@@ -109,7 +109,7 @@ async fn workspace(
     rules.exclude_file = args.exclude_file.as_deref().map(exclude_file).transpose()?;
     let found = match (directory, args.workspace.as_deref()) {
         (Some(directory), id) => {
-            let found = named(session, args, DirectoryWorkspace::new(directory)?)?;
+            let found = named(session, DirectoryWorkspace::new(directory)?)?;
             match id {
                 Some(id) => found.with_id(WorkspaceId::new(id)?),
                 None => found,
@@ -131,15 +131,12 @@ async fn workspace(
     // A catalog that changes while it is read would make each backup a partial one, and the key inside the
     // repository that it opens helps nobody.
     rules.excludes.extend(own_places(session, found.root()));
-    Ok(found.with_rules(rules))
+    Ok(found.with_provider(engine::provider_id(session.settings.layout)?).with_rules(rules))
 }
 
 /// Gives a directory the id of its user and space, from the command line or the configuration.
-fn named(session: &Session, args: &BackupArgs, found: DirectoryWorkspace) -> Result<DirectoryWorkspace> {
-    let config = &session.settings.config;
-    let pair = args.user.as_ref().zip(args.space.as_ref());
-    let pair = pair.or_else(|| config.user.as_ref().zip(config.space.as_ref()));
-    match pair {
+fn named(session: &Session, found: DirectoryWorkspace) -> Result<DirectoryWorkspace> {
+    match &session.settings.space {
         Some((user, space)) => found.of_space(user, space),
         None => Ok(found),
     }
@@ -158,6 +155,7 @@ async fn remembered(
         return Err(Error::new(ErrorKind::NotFound, message));
     };
     let found = DirectoryWorkspace::from_record(&record)?;
+    let found = found.with_provider(engine::provider_id(session.settings.layout)?);
     checked_directory(found.root())?;
     let mut rules = CaptureRules::from_settings(&record.definition.settings)?;
     rules.excludes.extend(args.exclude.iter().cloned());

@@ -1,7 +1,7 @@
 //! `stillpoint delete`.
 
 use serde_json::json;
-use stillpoint_core::{CatalogExt, DeleteRequest, Request};
+use stillpoint_core::{DeleteRequest, Request};
 
 use super::drive::drive;
 use crate::args::DeleteArgs;
@@ -10,7 +10,7 @@ use crate::session::Session;
 
 pub(super) async fn run(session: &Session, args: &DeleteArgs) -> Outcome {
     let catalog = session.catalog().await?;
-    let backup = catalog.resolve(&args.backup).await?;
+    let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
     let mut request =
         DeleteRequest::new(session.new_operation(), backup.id.clone(), backup.workspace.clone());
     request.creator = Some(session.creator());

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 use stillpoint_core::{
-    CatalogExt, Entry, EntryPage, Error, ErrorKind, OpContext, Provider, Result, Snapshot, Timestamp,
+    Entry, EntryPage, Error, ErrorKind, OpContext, Provider, Result, Snapshot, Timestamp,
 };
 
 use crate::args::FilesArgs;
@@ -33,7 +33,8 @@ enum Sink<'a> {
 }
 
 pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
-    let backup = session.catalog().await?.resolve(&args.backup).await?;
+    let catalog = session.catalog().await?;
+    let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
     let wanted = |id: &str| args.component.as_deref().is_none_or(|component| component == id);
     let snapshots: Vec<_> = backup
         .components

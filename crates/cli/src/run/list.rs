@@ -2,7 +2,7 @@
 
 use stillpoint_core::{BackupQuery, Catalog, PAGE_LIMIT_MAX, WorkspaceId};
 
-use crate::args::ListArgs;
+use crate::args::{Layout, ListArgs};
 use crate::exit::{Exit, Outcome};
 use crate::output::bytes::Bytes;
 use crate::output::document::BackupItem;
@@ -11,7 +11,11 @@ use crate::session::Session;
 
 pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     let catalog = session.catalog().await?;
-    let workspace = args.workspace.as_deref().map(WorkspaceId::new).transpose()?;
+    let space = session.settings.only.as_ref().map(|(user, space)| format!("{user}/{space}"));
+    let workspace = args.workspace.clone().or(space).map(WorkspaceId::new).transpose()?;
+    if session.settings.layout == Layout::Mirror {
+        session.catalogue_timestamps(catalog.as_ref()).await?;
+    }
     let mut query = BackupQuery::all();
     query.workspace = workspace;
     query.name.clone_from(&args.name);

@@ -9,9 +9,10 @@ mod demo;
 mod diff;
 mod drive;
 mod files;
+mod import;
 mod list;
 mod operations;
-mod rebuild;
+pub(crate) mod rebuild;
 mod restore;
 mod resume;
 mod show;
@@ -44,6 +45,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Delete(args) => delete::run(&session, args).await,
         Command::Check(args) => check::run(&session, args).await,
         Command::Verify(args) => verify::run(&session, args).await,
+        Command::Import(args) => import::run(&session, args).await,
         Command::Rebuild => rebuild::run(&session).await,
         Command::Operations(args) => operations::run(&session, args).await,
         Command::Resume(args) => resume::run(&session, args).await,

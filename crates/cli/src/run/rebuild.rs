@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::Serialize;
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupRecord, Catalog, OpContext, Provider, Result, WorkspaceRecord,
+    BackupId, BackupQuery, BackupRecord, Catalog, OpContext, Provider, ProviderId, Result, WorkspaceRecord,
 };
 
 use crate::exit::{Exit, Outcome};
@@ -12,7 +12,7 @@ use crate::session::Session;
 
 /// What a rebuild found.
 #[derive(Debug, Default, Serialize)]
-struct Report {
+pub(crate) struct Report {
     /// Backups that only the store knew and that are catalogued now.
     added: Vec<BackupId>,
     /// Backups that the store and the catalog describe alike.
@@ -28,7 +28,7 @@ pub(super) async fn run(session: &Session) -> Outcome {
     let catalog = session.catalog().await?;
     let provider = session.provider().await?;
     let records = provider.records(&OpContext::background()).await?;
-    let report = rebuild(catalog.as_ref(), &records).await?;
+    let report = rebuild(catalog.as_ref(), &records, provider.id()).await?;
     let agree = report.differing.is_empty() && report.missing_in_store.is_empty();
     if session.output.is_json() {
         session.output.document(&report)?;
@@ -49,7 +49,8 @@ pub(super) async fn run(session: &Session) -> Outcome {
     Ok(if agree { Exit::Done } else { Exit::Partial })
 }
 
-async fn rebuild(catalog: &dyn Catalog, records: &[BackupRecord]) -> Result<Report> {
+/// Catalogues each of the records that the catalog lacks, and compares the others. Nothing is removed.
+pub(crate) async fn add_missing(catalog: &dyn Catalog, records: &[BackupRecord]) -> Result<Report> {
     let mut report = Report::default();
     for record in records {
         match catalog.backup(&record.id).await? {
@@ -62,18 +63,29 @@ async fn rebuild(catalog: &dyn Catalog, records: &[BackupRecord]) -> Result<Repo
             Some(_) => report.differing.push(record.id.clone()),
         }
     }
+    Ok(report)
+}
+
+async fn rebuild(catalog: &dyn Catalog, records: &[BackupRecord], kept: &ProviderId) -> Result<Report> {
+    let mut report = add_missing(catalog, records).await?;
     let in_store: BTreeSet<_> = records.iter().map(|record| &record.id).collect();
     let mut query = BackupQuery::all();
     loop {
         let page = catalog.backups(&query).await?;
-        let missing =
-            page.items.into_iter().map(|stored| stored.backup.id).filter(|id| !in_store.contains(id));
-        report.missing_in_store.extend(missing);
+        let missing = page.items.into_iter().map(|stored| stored.backup);
+        let missing = missing.filter(|backup| !in_store.contains(&backup.id) && is_kept_by(backup, kept));
+        report.missing_in_store.extend(missing.map(|backup| backup.id));
         match page.next {
             Some(next) => query.after = Some(next),
             None => return Ok(report),
         }
     }
+}
+
+/// Whether the provider should know of the backup: one that another provider keeps is none of its business.
+fn is_kept_by(backup: &BackupRecord, provider: &ProviderId) -> bool {
+    let mut snapshots = backup.components.iter().filter_map(|component| component.snapshot.as_ref()).peekable();
+    snapshots.peek().is_none() || snapshots.any(|snapshot| snapshot.provider == *provider)
 }
 
 /// Notes the workspace of a backup, unless a newer description of it is there.
@@ -105,13 +117,13 @@ mod tests {
     async fn a_lost_catalog_comes_back_and_disagreement_is_reported() {
         let catalog = MemoryCatalog::new();
         let records = [record("op-1"), record("op-2")];
-        let report = rebuild(&catalog, &records).await.unwrap();
+        let report = rebuild(&catalog, &records, &"s3sync".parse().unwrap()).await.unwrap();
         assert_eq!((report.added.len(), report.same), (2, 0));
         assert!(catalog.workspace(&"ada".parse().unwrap()).await.unwrap().is_some());
 
         let mut renamed = records[0].clone();
         renamed.name = Some("renamed".into());
-        let report = rebuild(&catalog, &[renamed]).await.unwrap();
+        let report = rebuild(&catalog, &[renamed], &"s3sync".parse().unwrap()).await.unwrap();
         assert_eq!(report.differing, [records[0].id.clone()]);
         assert_eq!(report.missing_in_store, [records[1].id.clone()]);
         let kept = catalog.backup(&records[0].id).await.unwrap().unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use stillpoint_core::{
-    BackupRecord, CatalogExt, Error, ErrorKind, Finding, Landing, OnFailure, OpContext, ProvisionRequest,
+    BackupRecord, Error, ErrorKind, Finding, Landing, OnFailure, OpContext, ProvisionRequest,
     Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
 };
 
@@ -22,7 +22,7 @@ use crate::session::Session;
 pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Outcome {
     if args.dry_run {
         let catalog = session.catalog().await?;
-        let backup = catalog.resolve(&args.backup).await?;
+        let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
         let request = request(session, args, &backup)?;
         return plan(session, request, backup).await;
     }
@@ -41,7 +41,7 @@ pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Outcome {
 /// Makes one restore and follows it to its end. The claim is to be told once the result was.
 pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<(Driven, Claim), Failure> {
     let catalog = session.catalog().await?;
-    let backup = catalog.resolve(&args.backup).await?;
+    let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
     let mut request = request(session, args, &backup)?;
     let orchestrator = session.orchestrator_on_repository(Arc::clone(&catalog)).await?;
     let claim = Claim::take(&session.settings.data_dir, catalog.as_ref(), &mut request).await?;

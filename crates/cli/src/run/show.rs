@@ -1,6 +1,6 @@
 //! `stillpoint show`.
 
-use stillpoint_core::{BackupRecord, CatalogExt};
+use stillpoint_core::{BackupRecord};
 
 use crate::args::ShowArgs;
 use crate::exit::{Exit, Outcome};
@@ -10,7 +10,8 @@ use crate::output::{Output, word};
 use crate::session::Session;
 
 pub(super) async fn run(session: &Session, args: &ShowArgs) -> Outcome {
-    let backup = session.catalog().await?.resolve(&args.backup).await?;
+    let catalog = session.catalog().await?;
+    let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
     if session.output.is_json() {
         session.output.document(&BackupDetail::new(&backup))?;
     } else {

@@ -1,7 +1,7 @@
 //! `stillpoint verify`.
 
 use serde_json::json;
-use stillpoint_core::{CatalogExt, Depth, OpContext, Provider};
+use stillpoint_core::{Depth, OpContext, Provider};
 
 use crate::args::{VerifyArgs, VerifyDepth};
 use crate::exit::{Exit, Outcome};
@@ -10,7 +10,8 @@ use crate::session::Session;
 use crate::signals::Interrupts;
 
 pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
-    let backup = session.catalog().await?.resolve(&args.backup).await?;
+    let catalog = session.catalog().await?;
+    let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
     let provider = session.provider().await?;
     let wanted = match args.depth {
         VerifyDepth::Listed => Depth::Listed,

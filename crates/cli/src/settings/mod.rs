@@ -7,7 +7,7 @@ mod password;
 
 use std::path::Path;
 
-use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_core::Result;
 
 use crate::args::{GlobalArgs, Layout};
 pub(crate) use config_file::ConfigFile;
@@ -25,6 +25,12 @@ pub(crate) struct Settings {
     pub(crate) catalog: String,
     /// Where the repository password comes from.
     pub(crate) password: PasswordSource,
+    /// How file snapshots are laid out.
+    pub(crate) layout: Layout,
+    /// The user and the space that this run is about, where it is about one.
+    pub(crate) space: Option<(String, String)>,
+    /// The user and the space that the command line names: other spaces are of no interest to this run.
+    pub(crate) only: Option<(String, String)>,
     /// The configuration file.
     pub(crate) config: ConfigFile,
 }
@@ -33,16 +39,16 @@ impl Settings {
     /// Resolves the settings of this run.
     ///
     /// # Errors
-    /// `InvalidConfig` for a configuration that cannot be read, `Unsupported` for a layout this version lacks.
+    /// `InvalidConfig` for a configuration that cannot be read.
     pub(crate) fn resolve(global: &GlobalArgs) -> Result<Self> {
         let config = match &global.config {
             Some(path) => ConfigFile::read(path)?,
             None => ConfigFile::default(),
         };
-        if global.layout.or(config.layout) == Some(Layout::Mirror) {
-            let message = "the mirrored layout is not available in this version; use --layout repository";
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
+        let layout = global.layout.or(config.layout).unwrap_or(Layout::Repository);
+        let pair = |user: &Option<String>, space: &Option<String>| user.clone().zip(space.clone());
+        let only = pair(&global.user, &global.space);
+        let space = only.clone().or_else(|| pair(&config.user, &config.space));
         let data_dir = DataDir::find(global.data_dir.as_deref().or(config.data_dir.as_deref()))?;
         let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         let store = given(&global.store).or_else(|| config.store.clone());
@@ -50,7 +56,7 @@ impl Settings {
         let catalog = given(&global.catalog).or_else(|| config.catalog.clone());
         let catalog = catalog.unwrap_or_else(|| format!("sqlite:{}", data_dir.default_catalog().display()));
         let password = PasswordSource::find(global, &config, &data_dir);
-        Ok(Self { data_dir, store, catalog, password, config })
+        Ok(Self { data_dir, store, catalog, password, layout, space, only, config })
     }
 
     /// The defaults with everything inside `data_dir`, whatever flags and environment say.
@@ -60,6 +66,9 @@ impl Settings {
             store: data_dir.default_store().display().to_string(),
             catalog: format!("sqlite:{}", data_dir.default_catalog().display()),
             password: PasswordSource::KeyFile(data_dir.key_file()),
+            layout: Layout::Repository,
+            space: None,
+            only: None,
             config: ConfigFile::default(),
             data_dir,
         }

@@ -4,8 +4,10 @@
 
 mod meter;
 mod registry;
+mod remark;
 mod report;
 
 pub(crate) use meter::Meter;
 pub(crate) use registry::{Jobs, Reporter};
+pub(crate) use remark::{lacks, remark};
 pub(crate) use report::{Issues, Noted};

@@ -1,5 +1,6 @@
 //! The provider: the contract on one side, jobs and layout on the other.
 
+mod layout;
 mod preflight;
 
 use std::path::Path;
@@ -15,30 +16,43 @@ use stillpoint_core::{
 
 use crate::error::blocking;
 use crate::jobs::Jobs;
-use crate::repository::{self, Journal, RepositorySnapshot, RepositorySource};
+use crate::mirror::MirrorSource;
+use crate::repository::RepositorySource;
 use crate::target;
+
+pub(crate) use layout::Layout;
 
 const BACKUP: &str = "backup-";
 const RESTORE: &str = "restore-";
 
-/// Backs directories up into a repository and restores them from it, in jobs that run inside this process.
+/// Backs directories up into a repository, or as mirrored timestamps, and restores them, in jobs that run inside this
+/// process.
 ///
-/// A job's id follows from its key. A job that this process does not know is looked for in the repository: a backup
-/// that stored its snapshot had succeeded; anything else is [`JobState::Lost`], and starting it again with its key
+/// A job's id follows from its key. A job that this process does not know is looked for in the store: a backup that
+/// stored its snapshot had succeeded; anything else is [`JobState::Lost`], and starting it again with its key
 /// goes on from what it left. Dropping the provider stops its jobs as the end of the process would.
 #[derive(Debug)]
 pub struct S3SyncProvider {
     id: ProviderId,
-    source: Arc<RepositorySource>,
+    layout: Arc<dyn Layout>,
     jobs: Arc<Jobs>,
 }
 
 impl S3SyncProvider {
     /// A provider named `s3sync` over a repository. Nothing is contacted yet.
     pub fn new(source: impl Into<Arc<RepositorySource>>) -> Self {
+        Self::over(source.into())
+    }
+
+    /// A provider named `s3sync` over mirrored timestamps. Nothing is contacted yet.
+    pub fn mirrored(source: impl Into<Arc<MirrorSource>>) -> Self {
+        Self::over(source.into())
+    }
+
+    fn over(layout: Arc<dyn Layout>) -> Self {
         #[expect(clippy::expect_used, reason = "the constant is a valid id")]
         let id = ProviderId::new("s3sync").expect("a valid id");
-        Self { id, source: source.into(), jobs: Arc::default() }
+        Self { id, layout, jobs: Arc::default() }
     }
 
     /// The same under another name.
@@ -46,11 +60,6 @@ impl S3SyncProvider {
     pub fn with_id(mut self, id: ProviderId) -> Self {
         self.id = id;
         self
-    }
-
-    /// The repository.
-    pub fn source(&self) -> &Arc<RepositorySource> {
-        &self.source
     }
 
     fn job_ref(&self, request: &JobRequest) -> Result<JobRef> {
@@ -65,7 +74,7 @@ impl S3SyncProvider {
     /// Where a job stands that this process did not start.
     async fn lost(&self, id: &JobId) -> Result<JobStatus> {
         if let Some(token) = token_of(id, BACKUP) {
-            match repository::found_job(&self.source, &self.id, token).await {
+            match self.layout.found_job(&self.id, token).await {
                 Ok(Some(status)) => return Ok(status),
                 Ok(None) => {}
                 Err(error) if matches!(error.retry(), stillpoint_core::Retry::After { .. }) => {
@@ -106,24 +115,23 @@ impl Provider for S3SyncProvider {
 
     async fn preflight(&self, _cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         // A wrong password or a store out of reach is better met before anything is held still.
-        self.source.open_if_there().await?;
+        self.layout.reach().await?;
         let component = component.clone();
         blocking(move || Ok(preflight::look(&component))).await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         let job = self.job_ref(request)?;
-        let (source, id) = (Arc::clone(&self.source), self.id.clone());
+        let (layout, id) = (Arc::clone(&self.layout), self.id.clone());
         match request {
             JobRequest::Backup(backup) => {
                 let (backup, clock) = (backup.clone(), Arc::clone(cx.clock()));
-                let work = |reporter| repository::back_up(source, id, backup, clock, reporter);
+                let work = |reporter| layout.back_up(id, backup, clock, reporter);
                 self.jobs.start(job.id.clone(), work)?;
             }
             JobRequest::Restore(restore) => {
                 let restore = restore.clone();
-                self.jobs
-                    .start(job.id.clone(), |reporter| repository::restore(source, id, restore, reporter))?;
+                self.jobs.start(job.id.clone(), |reporter| layout.restore(id, restore, reporter))?;
             }
             _ => {}
         }
@@ -142,7 +150,7 @@ impl Provider for S3SyncProvider {
         let job = self.job_ref(request)?;
         let known = self.jobs.knows(&job.id)
             || match token_of(&job.id, BACKUP) {
-                Some(token) => repository::found_job(&self.source, &self.id, token).await?.is_some(),
+                Some(token) => self.layout.found_job(&self.id, token).await?.is_some(),
                 None => false,
             };
         Ok(known.then(|| Candidate::new(job, Evidence::Proven)).into_iter().collect())
@@ -153,18 +161,15 @@ impl Provider for S3SyncProvider {
     }
 
     async fn open(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        Ok(Arc::new(RepositorySnapshot::open(Arc::clone(&self.source), snapshot.clone()).await?))
+        Arc::clone(&self.layout).open(snapshot).await
     }
 
     async fn snapshots(&self, _cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
-        match self.source.open_if_there().await? {
-            Some(repository) => Journal::read(&repository).await?.fitting(&self.id, query),
-            None => Ok(Vec::new()),
-        }
+        self.layout.snapshots(&self.id, query).await
     }
 
     async fn delete(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
-        repository::delete(&self.source.open().await?, snapshot).await
+        self.layout.delete(snapshot).await
     }
 
     async fn finish_restore(&self, _cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
@@ -185,14 +190,14 @@ impl Provider for S3SyncProvider {
     }
 
     async fn put_record(&self, _cx: &OpContext, record: &BackupRecord) -> Result<()> {
-        repository::put_record(&self.source.open().await?, record).await
+        self.layout.put_record(record).await
     }
 
     async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
-        repository::records(&self.source.open().await?).await
+        self.layout.records(&self.id).await
     }
 
     async fn delete_record(&self, _cx: &OpContext, backup: &BackupId) -> Result<()> {
-        repository::delete_record(&self.source.open().await?, backup).await
+        self.layout.delete_record(backup).await
     }
 }

@@ -1,13 +1,12 @@
 //! A backup job: one snapshot of a directory, once for each operation.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use stillpoint_core::{
     BackupJob, CaptureWindow, Clock, Issue, JobState, JobStatus, Progress, ProviderId, Result, SnapshotId,
     SnapshotRef,
 };
-use stillpoint_localfs::{RuleOrigin, RuleReport, Rules};
 use stillpoint_repository::{BackupOptions, BackupSource, BackupSummary, IssueKind, Parent, StoredSnapshot};
 
 use super::convert::{from_stored, to_stored};
@@ -16,7 +15,7 @@ use super::{RepositorySource, tags};
 use crate::error::{blocking, from_repository};
 use crate::jobs::{Issues, Reporter};
 use crate::path_text;
-use crate::workspace::{CaptureRules, pattern_of};
+use crate::workspace::{CaptureRules, compile_around, inside, left_out};
 
 /// Runs a backup job to its end.
 pub(crate) async fn run(
@@ -63,7 +62,7 @@ async fn capture(
     let inside = source.local_directory().and_then(|store| inside(&root, &store));
     let mut options = BackupOptions::default();
     options.one_file_system = rules.one_file_system;
-    options.rules = blocking(move || compile(&rules, inside.as_deref())).await?;
+    options.rules = blocking(move || compile_around(&rules, inside.as_deref())).await?;
     options.tags = tags::of_job(job);
     options.tag_if_incomplete = Some(tags::INCOMPLETE.to_owned());
     options.time = Some(to_stored(job.created_at));
@@ -77,24 +76,6 @@ async fn capture(
     let mut status = done(provider, summary)?;
     status.captured = Some(CaptureWindow::new(from, clock.now()));
     Ok(status)
-}
-
-fn compile(rules: &CaptureRules, repository: Option<&str>) -> Result<Rules> {
-    let mut compiled = rules.compile()?;
-    if let Some(relative) = repository {
-        compiled.add(&pattern_of(relative)).map_err(|error| {
-            stillpoint_core::Error::new(stillpoint_core::ErrorKind::InvalidInput, error.to_string())
-                .with_source(error)
-        })?;
-    }
-    Ok(compiled)
-}
-
-/// Where the repository lies inside the directory that is backed up: it would grow by itself for ever.
-fn inside(root: &Path, store: &Path) -> Option<String> {
-    let store = store.canonicalize().ok()?;
-    let relative = store.strip_prefix(root).ok()?;
-    relative.to_str().filter(|text| !text.is_empty()).map(str::to_owned)
 }
 
 fn done(provider: &ProviderId, summary: BackupSummary) -> Result<JobStatus> {
@@ -155,37 +136,4 @@ fn recorded(provider: &ProviderId, stored: &StoredSnapshot) -> Result<JobStatus>
     ];
     status.counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
     Ok(status)
-}
-
-/// One sentence on what a rule left out; `None` where it left out nothing.
-fn left_out(report: &RuleReport) -> Option<String> {
-    let (files, directories) = (report.files, report.directories);
-    if files == 0 && directories == 0 {
-        return None;
-    }
-    let what = format!("{files} files and {directories} directories with {} bytes", report.bytes);
-    Some(match &report.origin {
-        RuleOrigin::OneFileSystem => {
-            format!("{directories} mount points of other file systems are stored as empty directories")
-        }
-        RuleOrigin::File { path, line } => {
-            format!("{what} left out by {:?} ({path:?}, line {line})", report.pattern)
-        }
-        _ => format!("{what} left out by {:?}", report.pattern),
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repository_inside_its_source_is_found() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = dir.path().canonicalize().unwrap();
-        std::fs::create_dir_all(root.join("deep/store")).unwrap();
-        assert_eq!(inside(&root, &root.join("deep/store")).as_deref(), Some("deep/store"));
-        assert_eq!(inside(&root, &root.join("absent")), None);
-        assert_eq!(inside(&root.join("deep"), &root), None);
-    }
 }

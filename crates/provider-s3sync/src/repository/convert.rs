@@ -4,7 +4,7 @@ use stillpoint_core::{Error, ErrorKind, Result, SnapshotId, Timestamp};
 use stillpoint_repository::{Id, Timestamp as Stored};
 
 /// The engine's form of a time.
-pub(super) fn to_stored(time: Timestamp) -> Stored {
+pub(crate) fn to_stored(time: Timestamp) -> Stored {
     let millis = time.as_millis();
     let nanoseconds = u32::try_from(millis.rem_euclid(1000) * 1_000_000).unwrap_or_default();
     Stored::new(millis.div_euclid(1000), nanoseconds)

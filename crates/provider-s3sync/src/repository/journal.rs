@@ -28,7 +28,7 @@ impl Journal {
     }
 
     /// The snapshot that the job of this token made.
-    pub(super) fn of_job(&self, token: &str) -> Option<&StoredSnapshot> {
+    pub(crate) fn of_job(&self, token: &str) -> Option<&StoredSnapshot> {
         self.newest(&[tags::job_tag(token)])
     }
 

@@ -3,17 +3,16 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::Value;
 use stillpoint_core::{
-    Error, ErrorKind, Issue, JobState, JobStatus, Landing, ProviderId, RestoreJob, RestoredResource, Result,
+    ErrorKind, Issue, JobState, JobStatus, Landing, ProviderId, RestoreJob, RestoredResource, Result,
 };
-use stillpoint_localfs::{ExtractOptions, Landing as LocalLanding, Warning, WarningKind};
-use stillpoint_repository::{Id, IssueKind, Repository, RestoreOptions, RestoreSummary, Snapshot};
+use stillpoint_localfs::Landing as LocalLanding;
+use stillpoint_repository::{Id, IssueKind, Repository, RestoreOptions, RestoreSummary};
 
 use super::RepositorySource;
 use super::convert::{from_stored, snapshot_id};
-use crate::error::{blocking, from_repository};
-use crate::jobs::{Issues, Noted, Reporter};
+use crate::error::from_repository;
+use crate::jobs::{Issues, Noted, Reporter, lacks, remark};
 use crate::path_text;
 use crate::target::{self, Occupancy, Place};
 
@@ -50,7 +49,7 @@ async fn fill(
     let snapshot = reporter.unless_cancelled(load).await?;
     let include: Vec<PathBuf> = job.include.iter().map(|text| path_text::from_text(text)).collect();
     reporter.unless_cancelled(find_all(&repository, &id, &include)).await?;
-    let (place, found) = settle(job, target, &snapshot).await?;
+    let (place, found) = target::settle(job, target, from_stored(snapshot.time)).await?;
     let resource = |place: &Place| {
         RestoredResource::new(provider.clone(), job.component.id.clone(), place.path.to_string_lossy())
     };
@@ -62,7 +61,7 @@ async fn fill(
         reporter.meter.expect(summary.total_files_processed, summary.total_bytes_processed);
     }
     let mut options = RestoreOptions::new(place.restore.clone());
-    options.extract = extract_options(job)?;
+    options.extract = target::extract_options(job)?;
     if found == Some(Occupancy::Finished) {
         // The operation had filled the directory and died before it could say so.
         options.extract.landing = LocalLanding::Continue;
@@ -85,46 +84,6 @@ async fn find_all(repository: &Repository, snapshot: &Id, include: &[PathBuf]) -
         repository.visit_entries(snapshot, path, false, |_| false).await.map_err(from_repository)?;
     }
     Ok(())
-}
-
-/// Chooses the place and claims it where the restore is to have it for itself.
-async fn settle(
-    job: &RestoreJob,
-    target: PathBuf,
-    snapshot: &Snapshot,
-) -> Result<(Place, Option<Occupancy>)> {
-    let restore = target::restore_id(&job.snapshot.id, &job.include);
-    let operation = job.key.operation().clone();
-    let (landing, time) = (job.landing, from_stored(snapshot.time));
-    blocking(move || {
-        let path = match landing {
-            Landing::Side => target::side_place(&target, time, &restore, &operation)?,
-            _ => target,
-        };
-        let place = Place { path, restore };
-        let found = match landing {
-            Landing::Empty | Landing::Side => Some(target::claim(&place, &operation)?),
-            _ => None,
-        };
-        Ok((place, found))
-    })
-    .await
-}
-
-fn extract_options(job: &RestoreJob) -> Result<ExtractOptions> {
-    let mut options = ExtractOptions::landing(match job.landing {
-        Landing::Empty | Landing::Side => LocalLanding::EmptyTarget,
-        Landing::Merge => LocalLanding::Merge,
-        Landing::Replace => LocalLanding::Replace,
-        other => {
-            let message = format!("files cannot be restored with the landing {other:?}");
-            return Err(Error::new(ErrorKind::Unsupported, message));
-        }
-    });
-    let is_set = |name: &str| job.destination.get(name).and_then(Value::as_bool).unwrap_or(false);
-    options.privileged = is_set("privileged");
-    options.special_files = is_set("special_files");
-    Ok(options)
 }
 
 fn done(summary: &RestoreSummary, keeps: bool) -> JobStatus {
@@ -166,21 +125,4 @@ fn done(summary: &RestoreSummary, keeps: bool) -> JobStatus {
     ];
     status.counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
     status
-}
-
-/// Whether something is missing from the result because of it. What was withheld on purpose is not, nor is an owner
-/// that only the administrator could set.
-fn lacks(warning: &Warning, root: bool) -> bool {
-    match warning.kind {
-        WarningKind::OwnerNotSet => root,
-        WarningKind::ModeNotSet | WarningKind::TimesNotSet | WarningKind::AttributeNotSet(_) => true,
-        _ => false,
-    }
-}
-
-/// What a warning says, without the path.
-fn remark(warning: &Warning) -> String {
-    let text = warning.to_string();
-    let path = format!("{:?}: ", warning.path);
-    text.strip_prefix(&path).map_or_else(|| text.clone(), str::to_owned)
 }

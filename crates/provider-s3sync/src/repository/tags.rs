@@ -11,10 +11,10 @@ use super::convert::from_stored;
 /// Stands on every snapshot this provider makes.
 const OURS: &str = "stillpoint";
 /// Stands on a snapshot from which something is missing that should be in it.
-pub(super) const INCOMPLETE: &str = "incomplete";
+pub(crate) const INCOMPLETE: &str = "incomplete";
 
 /// The tags of a job's snapshot.
-pub(super) fn of_job(job: &BackupJob) -> Vec<String> {
+pub(crate) fn of_job(job: &BackupJob) -> Vec<String> {
     let mut tags = vec![
         OURS.to_owned(),
         tag("op", job.key.operation().as_str()),

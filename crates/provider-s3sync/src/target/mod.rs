@@ -4,11 +4,13 @@ mod mark;
 mod occupancy;
 mod place;
 mod remove;
+mod settle;
 
 pub(crate) use mark::clear as hand_over;
 pub(crate) use occupancy::{Occupancy, look};
-pub(crate) use place::{Place, claim, restore_id, side_place};
+pub(crate) use place::{Place, restore_id};
 pub(crate) use remove::discard;
+pub(crate) use settle::{extract_options, settle};
 
 use std::path::PathBuf;
 

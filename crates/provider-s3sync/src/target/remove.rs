@@ -92,7 +92,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
-    use crate::target::{Place, claim};
+    use crate::target::{Place, place::claim};
 
     #[test]
     fn only_the_marking_operation_removes_a_tree_and_no_link_is_followed() {

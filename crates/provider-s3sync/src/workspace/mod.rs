@@ -1,6 +1,7 @@
 //! The workspace that is one directory.
 
 mod hook;
+mod report;
 mod rules;
 
 use std::path::{Path, PathBuf};
@@ -14,6 +15,7 @@ use stillpoint_core::{
 };
 
 pub use hook::QuiesceHook;
+pub(crate) use report::{compile_around, inside, left_out};
 pub use rules::{CaptureRules, pattern_of};
 
 use crate::error::from_io;

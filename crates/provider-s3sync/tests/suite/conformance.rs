@@ -30,6 +30,16 @@ mod on_an_s3_server {
     stillpoint_conformance::provider_suite! { #[tokio::test] scene(Scene::remote()).await }
 }
 
+mod mirrored_to_a_local_store {
+    use super::*;
+    stillpoint_conformance::provider_suite! { #[tokio::test] scene(Scene::local().mirrored()).await }
+}
+
+mod mirrored_to_an_s3_server {
+    use super::*;
+    stillpoint_conformance::provider_suite! { #[tokio::test] scene(Scene::remote().mirrored()).await }
+}
+
 mod of_workspaces {
     use super::*;
     stillpoint_conformance::workspace_suite! { #[tokio::test] Scene::local() }

@@ -14,7 +14,7 @@ use stillpoint_core::{
     Request, RestoreRequest, Settings, Workspace,
 };
 use stillpoint_provider_s3sync::{
-    Credentials, DirectoryProvisioner, DirectoryWorkspace, Origin, Repository, RepositorySource,
+    Credentials, DirectoryProvisioner, DirectoryWorkspace, MirrorSource, Origin, Repository, RepositorySource,
     S3SyncProvider, Store, StoreSettings,
 };
 use stillpoint_testkit::s3::Server;
@@ -24,13 +24,14 @@ use tempfile::TempDir;
 pub(crate) struct Scene {
     pub(crate) dir: TempDir,
     server: Option<Server>,
+    mirror: bool,
     made: AtomicU32,
 }
 
 impl Scene {
     /// With a store in a local directory.
     pub(crate) fn local() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), server: None, made: AtomicU32::new(0) }
+        Self { dir: tempfile::tempdir().unwrap(), server: None, mirror: false, made: AtomicU32::new(0) }
     }
 
     /// With a store on an S3 server of its own.
@@ -38,6 +39,11 @@ impl Scene {
         // The server brings its own runtime, which must not start on a thread of the test's.
         let server = std::thread::spawn(Server::start).join().unwrap().unwrap();
         Self { server: Some(server), ..Self::local() }
+    }
+
+    /// The same with timestamps of plain objects instead of a repository.
+    pub(crate) fn mirrored(self) -> Self {
+        Self { mirror: true, ..self }
     }
 
     pub(crate) fn store(&self) -> Store {
@@ -59,11 +65,17 @@ impl Scene {
 
     /// The provider as a process that was just started builds it.
     pub(crate) fn provider(&self) -> Arc<S3SyncProvider> {
-        Arc::new(S3SyncProvider::new(RepositorySource::from_store(self.store(), credentials())))
+        Arc::new(match self.mirror {
+            true => S3SyncProvider::mirrored(MirrorSource::from_store(self.store())),
+            false => S3SyncProvider::new(RepositorySource::from_store(self.store(), credentials())),
+        })
     }
 
-    /// Creates the repository.
+    /// Creates the repository; mirrored timestamps need none.
     pub(crate) async fn create(&self) {
+        if self.mirror {
+            return;
+        }
         Repository::open_or_init(self.store(), &credentials(), Origin::detect()).await.unwrap();
     }
 

@@ -4,6 +4,7 @@
 //! compresses and seals; the [`BlobWriter`](crate::BlobWriter) packs and uploads behind them, and makes them wait when
 //! too much is on its way. A file whose size, times and inode are those of the parent snapshot is not opened.
 
+mod assembly;
 mod chunker;
 mod directory;
 mod file;
@@ -14,5 +15,6 @@ mod sink;
 mod summary;
 mod walk;
 
+pub use assembly::{Assembly, ContentWriter};
 pub use options::{BackupOptions, BackupSource, Parent};
 pub use summary::BackupSummary;

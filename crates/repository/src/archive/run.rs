@@ -225,7 +225,7 @@ async fn open_walk(
 
 /// Stores the directories above the source, so that the snapshot holds it under its recorded path, as restic expects.
 /// They carry the source's own owner and times: nothing outside the source is looked at.
-async fn wrap(writer: &BlobWriter, path: &Path, root: Node) -> Result<Id> {
+pub(super) async fn wrap(writer: &BlobWriter, path: &Path, root: Node) -> Result<Id> {
     let depth = names(path).count();
     if depth == 0 {
         return listing_of(&root);

@@ -6,6 +6,7 @@ use std::ops::Range;
 use async_trait::async_trait;
 use bytes::Bytes;
 
+use super::plain::PlainBackend;
 use crate::error::Result;
 
 /// An object found by a listing.
@@ -51,4 +52,6 @@ pub(super) trait Backend: Debug + Send + Sync {
     async fn delete(&self, key: &str) -> Result<()>;
     /// Removes unfinished writes of dead processes.
     async fn sweep(&self) -> Result<()>;
+    /// The same store, for plain objects.
+    fn plain(&self) -> &dyn PlainBackend;
 }

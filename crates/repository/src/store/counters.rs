@@ -16,6 +16,8 @@ pub struct TransferCounters {
     pub lists: u64,
     /// Objects removed.
     pub deletes: u64,
+    /// Objects copied inside the store.
+    pub copies: u64,
     /// Payload bytes read.
     pub bytes_read: u64,
     /// Payload bytes written.
@@ -28,6 +30,7 @@ pub(super) struct Counters {
     puts: AtomicU64,
     lists: AtomicU64,
     deletes: AtomicU64,
+    copies: AtomicU64,
     bytes_read: AtomicU64,
     bytes_written: AtomicU64,
 }
@@ -51,6 +54,10 @@ impl Counters {
         add(&self.deletes, 1);
     }
 
+    pub(super) fn copy(&self) {
+        add(&self.copies, 1);
+    }
+
     pub(super) fn read(&self) -> TransferCounters {
         let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TransferCounters {
@@ -58,6 +65,7 @@ impl Counters {
             puts: load(&self.puts),
             lists: load(&self.lists),
             deletes: load(&self.deletes),
+            copies: load(&self.copies),
             bytes_read: load(&self.bytes_read),
             bytes_written: load(&self.bytes_written),
         }

@@ -17,11 +17,12 @@ use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
 use super::backend::{Backend, ListedObject, PutMode};
+use super::plain::PlainBackend;
 use super::{to_u64, too_large};
 use crate::error::{Error, ErrorKind, Result};
 use crate::random;
 
-const TEMPORARY: &str = "stillpoint/tmp";
+pub(super) const TEMPORARY: &str = "stillpoint/tmp";
 /// Deepest folder below which objects lie: `data/xx/<id>` and `stillpoint/<kind>/<name>`.
 const MAX_DEPTH: usize = 3;
 
@@ -35,8 +36,12 @@ impl LocalBackend {
         Self { root: root.into() }
     }
 
+    pub(super) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Runs blocking file work off the async threads.
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> Result<T> + Send + 'static,
     ) -> Result<T> {
@@ -236,6 +241,10 @@ impl Backend for LocalBackend {
 
     async fn sweep(&self) -> Result<()> {
         self.run(|this| this.remove_abandoned()).await
+    }
+
+    fn plain(&self) -> &dyn PlainBackend {
+        self
     }
 }
 

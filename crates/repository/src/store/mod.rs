@@ -7,8 +7,11 @@ mod backend;
 mod counters;
 mod digest;
 mod local;
+mod local_plain;
 pub mod object_store;
+mod plain;
 mod remote;
+mod remote_plain;
 mod settings;
 mod url;
 
@@ -24,6 +27,7 @@ pub use backend::ListedObject;
 use backend::{Backend, PutMode};
 use counters::Counters;
 pub use counters::TransferCounters;
+pub use plain::{PlainObject, Upload};
 pub use settings::StoreSettings;
 
 /// Most objects one listing may return; more means a store that is not ours or not sane.

@@ -11,6 +11,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions};
 
 use super::backend::{Backend, ListedObject, PutMode};
+use super::plain::PlainBackend;
 use super::too_large;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -25,8 +26,20 @@ impl RemoteBackend {
         Self { store, prefix: prefix.trim_matches('/').to_owned() }
     }
 
-    fn path(&self, key: &str) -> Result<Path> {
-        let full = if self.prefix.is_empty() { key.to_owned() } else { format!("{}/{key}", self.prefix) };
+    pub(super) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
+    }
+
+    pub(super) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    pub(super) fn path(&self, key: &str) -> Result<Path> {
+        let full = match (self.prefix.is_empty(), key.is_empty()) {
+            (true, _) => key.to_owned(),
+            (_, true) => self.prefix.clone(),
+            _ => format!("{}/{key}", self.prefix),
+        };
         Path::parse(&full)
             .map_err(|source| Error::invalid(format!("`{full}` is no valid object name")).with_source(source))
     }
@@ -114,6 +127,10 @@ impl Backend for RemoteBackend {
     async fn sweep(&self) -> Result<()> {
         Ok(())
     }
+
+    fn plain(&self) -> &dyn PlainBackend {
+        self
+    }
 }
 
 /// What went wrong, in the terms of a user.
@@ -132,7 +149,7 @@ enum Cause {
 }
 
 /// Says in one sentence what failed and what to do.
-fn failed(source: E, verb: &str, key: &str) -> Error {
+pub(super) fn failed(source: E, verb: &str, key: &str) -> Error {
     let (kind, advice) = match cause(&source) {
         Cause::Missing => (ErrorKind::NotFound, "the store has no such object or no such bucket"),
         Cause::Taken => (ErrorKind::AlreadyExists, "it exists already"),

@@ -1,0 +1,98 @@
+//! The end of a backup: what does not belong goes, then the timestamp becomes whole, then abandoned ones go.
+
+use stillpoint_core::{CaptureWindow, Error, ErrorKind, Result, Timestamp};
+use stillpoint_localfs::{RuleOrigin, RuleReport, Selection};
+
+use super::begin::Open;
+use super::totals::Totals;
+use crate::error::from_repository;
+use crate::mirror::record::{CLAIM, COMPLETION, Claim, Completion, LeftOut, Part};
+use crate::mirror::{MirrorSource, delete, framed};
+use crate::workspace::left_out;
+
+/// What was captured.
+pub(super) struct End<'a> {
+    pub(super) parts: Vec<Part>,
+    pub(super) selection: &'a Selection,
+    pub(super) totals: &'a Totals,
+    pub(super) to: Timestamp,
+}
+
+/// Completes the timestamp. When it returns, everything is durable.
+///
+/// Two jobs can only meet here if two catalogs let them work on one space at once. Each marks or completes before it
+/// looks at what the other did, so at least one of them sees the other and yields: a timestamp that is cleared away is
+/// never complete, and a complete one is never cleared away.
+///
+/// # Errors
+/// `Busy` where another job gave this timestamp up meanwhile.
+pub(super) async fn run(source: &MirrorSource, open: &Open, end: End<'_>) -> Result<Completion> {
+    let leftovers: Vec<String> = open.leftovers.keys().cloned().collect();
+    source.store().delete_objects(&leftovers).await.map_err(from_repository)?;
+    source.store().settle().await.map_err(from_repository)?;
+    let completion = completion(open, end);
+    still_ours(source, open).await?;
+    let object = framed::seal_record(COMPLETION, &completion)?;
+    let key = open.place.completion();
+    source.store().replace_object(&key, object).await.map_err(from_repository)?;
+    if let Err(error) = still_ours(source, open).await {
+        source.store().delete_objects(&[key]).await.map_err(from_repository)?;
+        return Err(error);
+    }
+    for (place, claim) in &open.abandoned {
+        // What stays is accounted for by its claim, and the next backup tries again.
+        if let Err(error) = clear_away(source, place, claim).await {
+            tracing::warn!(timestamp = place.folder(), %error, "an unfinished timestamp stays");
+        }
+    }
+    Ok(completion)
+}
+
+async fn still_ours(source: &MirrorSource, open: &Open) -> Result<()> {
+    match source.claim(&open.place).await? {
+        Some(claim) if !claim.abandoned && claim.operation == open.claim.operation => Ok(()),
+        _ => {
+            let message = format!("another backup of the space gave {} up meanwhile", open.place.folder());
+            Err(Error::new(ErrorKind::Busy, message))
+        }
+    }
+}
+
+async fn clear_away(source: &MirrorSource, place: &crate::mirror::place::Place, claim: &Claim) -> Result<()> {
+    let marked = Claim { abandoned: true, ..claim.clone() };
+    let object = framed::seal_record(CLAIM, &marked)?;
+    source.store().replace_object(&place.claim(), object).await.map_err(from_repository)?;
+    if source.completion(place).await?.is_some() {
+        // Its job completed it at the last moment.
+        let object = framed::seal_record(CLAIM, claim)?;
+        return source.store().replace_object(&place.claim(), object).await.map_err(from_repository);
+    }
+    delete::clear(source, place).await.map(drop)
+}
+
+fn completion(open: &Open, end: End<'_>) -> Completion {
+    let (files, bytes) = end.totals.captured();
+    let report = end.selection.report();
+    let parent = open.bases.iter().map(|base| &base.place).find(|place| **place != open.place);
+    Completion {
+        claim: open.claim.clone(),
+        captured: CaptureWindow::new(open.claim.started_at, end.to),
+        parent: parent.map(crate::mirror::place::Place::folder),
+        parts: end.parts,
+        files,
+        bytes,
+        counts: end.totals.counts(),
+        issues: end.totals.take_issues(),
+        warnings: report.iter().filter_map(left_out).collect(),
+        left_out: report.iter().filter(|rule| rule.files + rule.directories > 0).map(rule).collect(),
+        written_by: env!("CARGO_PKG_VERSION").to_owned(),
+    }
+}
+
+fn rule(report: &RuleReport) -> LeftOut {
+    let pattern = match &report.origin {
+        RuleOrigin::File { path, line } => format!("{} ({}:{line})", report.pattern, path.display()),
+        _ => report.pattern.clone(),
+    };
+    LeftOut { pattern, files: report.files, directories: report.directories, bytes: report.bytes }
+}

@@ -1,0 +1,78 @@
+//! The mirrored layout as the provider uses it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stillpoint_core::{
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result, Snapshot,
+    SnapshotInfo, SnapshotQuery, SnapshotRef,
+};
+
+use super::snapshot::{self, MirrorSnapshot};
+use super::source::Point;
+use super::{MirrorSource, backup, delete, records, restore};
+use crate::jobs::Reporter;
+use crate::provider::Layout;
+
+#[async_trait]
+impl Layout for MirrorSource {
+    async fn reach(&self) -> Result<()> {
+        self.spaces().await.map(drop)
+    }
+
+    async fn back_up(
+        self: Arc<Self>,
+        provider: ProviderId,
+        job: BackupJob,
+        clock: Arc<dyn Clock>,
+        reporter: Arc<Reporter>,
+    ) -> JobStatus {
+        backup::run(self, provider, job, clock, reporter).await
+    }
+
+    async fn restore(
+        self: Arc<Self>,
+        provider: ProviderId,
+        job: RestoreJob,
+        reporter: Arc<Reporter>,
+    ) -> JobStatus {
+        restore::run(self, provider, job, reporter).await
+    }
+
+    async fn found_job(&self, provider: &ProviderId, token: &str) -> Result<Option<JobStatus>> {
+        for space in self.spaces().await? {
+            for point in self.points(&space).await? {
+                if let Point::Ours(place, completion) = point
+                    && completion.claim.job == token
+                {
+                    return completion.status(provider, &place).map(Some);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn open(self: Arc<Self>, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
+        Ok(Arc::new(MirrorSnapshot::open(self, snapshot.clone()).await?))
+    }
+
+    async fn snapshots(&self, provider: &ProviderId, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
+        snapshot::fitting(self, provider, query).await
+    }
+
+    async fn delete(&self, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        delete::run(self, snapshot).await
+    }
+
+    async fn put_record(&self, record: &BackupRecord) -> Result<()> {
+        records::put(self, record).await
+    }
+
+    async fn records(&self, provider: &ProviderId) -> Result<Vec<BackupRecord>> {
+        records::all(self, provider).await
+    }
+
+    async fn delete_record(&self, backup: &BackupId) -> Result<()> {
+        records::delete(self, backup).await
+    }
+}

@@ -1,0 +1,51 @@
+//! What the provider needs of the way in which backups of directories are laid out in a store.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stillpoint_core::{
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result, Snapshot,
+    SnapshotInfo, SnapshotQuery, SnapshotRef,
+};
+
+use crate::jobs::Reporter;
+
+/// A layout of stored files. What [`Provider`](stillpoint_core::Provider) owes, its methods of the same name owe.
+#[async_trait]
+pub(crate) trait Layout: Debug + Send + Sync + 'static {
+    /// Fails where a backup could not begin: the store is out of reach, or the password is wrong.
+    async fn reach(&self) -> Result<()>;
+
+    /// Runs a backup job to its end.
+    async fn back_up(
+        self: Arc<Self>,
+        provider: ProviderId,
+        job: BackupJob,
+        clock: Arc<dyn Clock>,
+        reporter: Arc<Reporter>,
+    ) -> JobStatus;
+
+    /// Runs a restore job to its end.
+    async fn restore(
+        self: Arc<Self>,
+        provider: ProviderId,
+        job: RestoreJob,
+        reporter: Arc<Reporter>,
+    ) -> JobStatus;
+
+    /// The status of a backup job that another process ran, if its snapshot is there.
+    async fn found_job(&self, provider: &ProviderId, token: &str) -> Result<Option<JobStatus>>;
+
+    async fn open(self: Arc<Self>, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>>;
+
+    async fn snapshots(&self, provider: &ProviderId, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>>;
+
+    async fn delete(&self, snapshot: &SnapshotRef) -> Result<DeleteState>;
+
+    async fn put_record(&self, record: &BackupRecord) -> Result<()>;
+
+    async fn records(&self, provider: &ProviderId) -> Result<Vec<BackupRecord>>;
+
+    async fn delete_record(&self, backup: &BackupId) -> Result<()>;
+}

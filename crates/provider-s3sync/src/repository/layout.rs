@@ -1,0 +1,70 @@
+//! The repository layout as the provider uses it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stillpoint_core::{
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result, Snapshot,
+    SnapshotInfo, SnapshotQuery, SnapshotRef,
+};
+
+use super::{Journal, RepositorySnapshot, RepositorySource, backup, records, restore, snapshot};
+use crate::jobs::Reporter;
+use crate::provider::Layout;
+
+#[async_trait]
+impl Layout for RepositorySource {
+    async fn reach(&self) -> Result<()> {
+        self.open_if_there().await.map(drop)
+    }
+
+    async fn back_up(
+        self: Arc<Self>,
+        provider: ProviderId,
+        job: BackupJob,
+        clock: Arc<dyn Clock>,
+        reporter: Arc<Reporter>,
+    ) -> JobStatus {
+        backup::run(self, provider, job, clock, reporter).await
+    }
+
+    async fn restore(
+        self: Arc<Self>,
+        provider: ProviderId,
+        job: RestoreJob,
+        reporter: Arc<Reporter>,
+    ) -> JobStatus {
+        restore::run(self, provider, job, reporter).await
+    }
+
+    async fn found_job(&self, provider: &ProviderId, token: &str) -> Result<Option<JobStatus>> {
+        backup::found_job(self, provider, token).await
+    }
+
+    async fn open(self: Arc<Self>, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
+        Ok(Arc::new(RepositorySnapshot::open(self, snapshot.clone()).await?))
+    }
+
+    async fn snapshots(&self, provider: &ProviderId, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
+        match self.open_if_there().await? {
+            Some(repository) => Journal::read(&repository).await?.fitting(provider, query),
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn delete(&self, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        snapshot::delete(&Self::open(self).await?, snapshot).await
+    }
+
+    async fn put_record(&self, record: &BackupRecord) -> Result<()> {
+        records::put_record(&Self::open(self).await?, record).await
+    }
+
+    async fn records(&self, _provider: &ProviderId) -> Result<Vec<BackupRecord>> {
+        records::records(&Self::open(self).await?).await
+    }
+
+    async fn delete_record(&self, backup: &BackupId) -> Result<()> {
+        records::delete_record(&Self::open(self).await?, backup).await
+    }
+}

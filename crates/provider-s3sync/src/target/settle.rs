@@ -1,0 +1,51 @@
+//! Settling where a restore goes and what it may do there, whatever the layout.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+use stillpoint_core::{Error, ErrorKind, Landing, RestoreJob, Result, Timestamp};
+use stillpoint_localfs::{ExtractOptions, Landing as LocalLanding};
+
+use super::place::{claim, restore_id, side_place};
+use super::{Occupancy, Place};
+use crate::error::blocking;
+
+/// Chooses the place of a restore and claims it where the restore is to have it for itself.
+pub(crate) async fn settle(
+    job: &RestoreJob,
+    target: PathBuf,
+    time: Timestamp,
+) -> Result<(Place, Option<Occupancy>)> {
+    let restore = restore_id(&job.snapshot.id, &job.include);
+    let (operation, landing) = (job.key.operation().clone(), job.landing);
+    blocking(move || {
+        let path = match landing {
+            Landing::Side => side_place(&target, time, &restore, &operation)?,
+            _ => target,
+        };
+        let place = Place { path, restore };
+        let found = match landing {
+            Landing::Empty | Landing::Side => Some(claim(&place, &operation)?),
+            _ => None,
+        };
+        Ok((place, found))
+    })
+    .await
+}
+
+/// What the job and its destination allow a restore to write.
+pub(crate) fn extract_options(job: &RestoreJob) -> Result<ExtractOptions> {
+    let mut options = ExtractOptions::landing(match job.landing {
+        Landing::Empty | Landing::Side => LocalLanding::EmptyTarget,
+        Landing::Merge => LocalLanding::Merge,
+        Landing::Replace => LocalLanding::Replace,
+        other => {
+            let message = format!("files cannot be restored with the landing {other:?}");
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+    });
+    let is_set = |name: &str| job.destination.get(name).and_then(Value::as_bool).unwrap_or(false);
+    options.privileged = is_set("privileged");
+    options.special_files = is_set("special_files");
+    Ok(options)
+}
