@@ -6,8 +6,8 @@ use std::time::Duration;
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, LocalOrchestrator, OpContext, OperationId, OperationQuery,
-    Provider, Result, StoredOperation, SystemEntropy, Timestamp, Workspace,
+    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, LocalOrchestrator, OpContext, OperationId,
+    OperationQuery, Provider, Result, StoredOperation, SystemEntropy, Timestamp, Workspace,
 };
 use stillpoint_provider_s3sync::{MirrorSource, RepositorySource, S3SyncProvider, Space};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
@@ -138,7 +138,8 @@ impl Session {
         if self.settings.layout == Layout::Repository {
             return Ok(());
         }
-        let message = "this command works on a repository; mirrored timestamps have `verify`, `list` and `delete`";
+        let message =
+            "this command works on a repository; mirrored timestamps have `verify`, `list` and `delete`";
         Err(Error::new(ErrorKind::Unsupported, message))
     }
 

@@ -210,3 +210,49 @@ fn killed_restores_finish_equal_and_never_show_half_a_file() {
     }
     assert_one_snapshot_each(&place);
 }
+
+/// Kills of the mirrored layout's backups and restores.
+const MIRROR_KILLS: u64 = 30;
+
+#[test]
+fn killed_mirrored_backups_and_restores_finish_and_leave_no_timestamp_that_is_not_whole() {
+    let mut place = Place::new();
+    TreeSpec::sized(65, 150, 2_000_000).generate(&place.source()).unwrap();
+    let (source, store, target) = (place.source(), place.path("mirror"), place.path("restored"));
+    place.env("STILLPOINT_LAYOUT", "mirror");
+    place.env("STILLPOINT_STORE", store.to_str().unwrap());
+    let space = ["--user", "ada", "--space", "lab"].map(OsStr::new);
+    let backup: Vec<&OsStr> = [OsStr::new("backup"), source.as_os_str()].into_iter().chain(space).collect();
+    let words = ["restore", "latest", "--privileged", "--into"].map(OsStr::new);
+    let restore: Vec<&OsStr> = words.into_iter().chain([target.as_os_str()]).chain(space).collect();
+    let length = length_of(|| assert_eq!(place.run(&backup).code, Some(0)));
+    let moments = Moments { random: SeededEntropy::new(65), length_millis: length + length / 4 };
+    let mut kills = 0;
+    for round in 0.. {
+        Edits::few(round).apply(&source).unwrap();
+        let (run, killed) = until_done(&place, &backup, &moments);
+        assert_eq!(run.code, Some(0), "round {round}: {run:?}");
+        let (run, killed_restores) = until_done(&place, &restore, &moments);
+        assert_eq!(run.code, Some(0), "round {round}: {run:?}");
+        assert_same(&source, &target);
+        fs::remove_dir_all(&target).unwrap();
+        kills += killed + killed_restores;
+        if kills >= MIRROR_KILLS {
+            break;
+        }
+    }
+    let listed = backups(&place);
+    assert!(listed.iter().all(|(_, state)| state == "completed"), "{listed:?}");
+    let snapshots: BTreeSet<String> = listed
+        .iter()
+        .map(|(id, _)| place.json(["show", id])["components"][0]["snapshot_id"].as_str().unwrap().to_owned())
+        .collect();
+    let folders = fs::read_dir(store.join("ada/lab")).unwrap().map(|entry| entry.unwrap().file_name());
+    let folders = folders.filter(|name| name != ".stillpoint");
+    let stored: BTreeSet<String> =
+        folders.map(|name| format!("ada/lab/{}", name.to_str().unwrap())).collect();
+    assert_eq!(stored, snapshots, "every timestamp is a backup, and every backup a timestamp");
+    for (id, _) in &listed {
+        assert_eq!(place.json(["verify", id])["problems"].as_array().unwrap().len(), 0, "{id}");
+    }
+}

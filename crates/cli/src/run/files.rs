@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
-use stillpoint_core::{
-    Entry, EntryPage, Error, ErrorKind, OpContext, Provider, Result, Snapshot, Timestamp,
-};
+use stillpoint_core::{Entry, EntryPage, Error, ErrorKind, OpContext, Provider, Result, Snapshot, Timestamp};
 
 use crate::args::FilesArgs;
 use crate::exit::{Exit, Failure, Outcome};

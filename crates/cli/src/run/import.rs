@@ -2,7 +2,9 @@
 
 use serde_json::{Value, json};
 use stillpoint_core::Result;
-use stillpoint_provider_s3sync::{Import, ImportState, ImportedTimestamp, MirrorSource, Store, StoreSettings};
+use stillpoint_provider_s3sync::{
+    Import, ImportState, ImportedTimestamp, MirrorSource, Store, StoreSettings,
+};
 
 use super::rebuild;
 use crate::args::{ImportArgs, Layout};

@@ -84,7 +84,8 @@ async fn rebuild(catalog: &dyn Catalog, records: &[BackupRecord], kept: &Provide
 
 /// Whether the provider should know of the backup: one that another provider keeps is none of its business.
 fn is_kept_by(backup: &BackupRecord, provider: &ProviderId) -> bool {
-    let mut snapshots = backup.components.iter().filter_map(|component| component.snapshot.as_ref()).peekable();
+    let mut snapshots =
+        backup.components.iter().filter_map(|component| component.snapshot.as_ref()).peekable();
     snapshots.peek().is_none() || snapshots.any(|snapshot| snapshot.provider == *provider)
 }
 

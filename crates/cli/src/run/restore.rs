@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use stillpoint_core::{
-    BackupRecord, Error, ErrorKind, Finding, Landing, OnFailure, OpContext, ProvisionRequest,
-    Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
+    BackupRecord, Error, ErrorKind, Finding, Landing, OnFailure, OpContext, ProvisionRequest, Request,
+    RestoreRequest, Result, Settings, Severity, WorkspaceId,
 };
 
 use super::claim::Claim;

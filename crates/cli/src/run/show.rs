@@ -1,6 +1,6 @@
 //! `stillpoint show`.
 
-use stillpoint_core::{BackupRecord};
+use stillpoint_core::BackupRecord;
 
 use crate::args::ShowArgs;
 use crate::exit::{Exit, Outcome};

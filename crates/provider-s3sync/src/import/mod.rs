@@ -75,10 +75,7 @@ impl Import {
     ///
     /// # Errors
     /// Failures of a store, and whatever `told` answers.
-    pub async fn run(
-        &self,
-        mut told: impl AsyncFnMut(ImportedTimestamp) -> Result<()>,
-    ) -> Result<()> {
+    pub async fn run(&self, mut told: impl AsyncFnMut(ImportedTimestamp) -> Result<()>) -> Result<()> {
         let repository = self.into.open_or_create().await?;
         let journal = Journal::read(&repository).await?;
         for space in self.from.spaces().await? {

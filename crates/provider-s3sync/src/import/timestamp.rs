@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, stream};
 use stillpoint_core::{
-    BackupId, BackupJob, BackupRecord, BackupState, Component, ComponentRecord, ComponentState, Error, ErrorKind,
-    Issue, JobKey, OperationId, Result, SnapshotId, SnapshotRef,
+    BackupId, BackupJob, BackupRecord, BackupState, Component, ComponentRecord, ComponentState, Error,
+    ErrorKind, Issue, JobKey, OperationId, Result, SnapshotId, SnapshotRef,
 };
 use stillpoint_localfs::FileKind;
 use stillpoint_repository::{Assembly, Id, Origin, Repository, Snapshot, SnapshotSummary};
@@ -44,7 +44,11 @@ impl Run<'_> {
     ///
     /// # Errors
     /// The failure of a store.
-    pub(super) async fn timestamp(&self, point: &Point, known: &mut KnownContent) -> Result<ImportedTimestamp> {
+    pub(super) async fn timestamp(
+        &self,
+        point: &Point,
+        known: &mut KnownContent,
+    ) -> Result<ImportedTimestamp> {
         let original = self.original(point).await?;
         let job = self.job(point, &original)?;
         let mut record = self.record(&job, original);
@@ -139,7 +143,8 @@ impl Run<'_> {
     /// The record of the backup that the timestamp becomes.
     fn record(&self, job: &BackupJob, original: BackupRecord) -> BackupRecord {
         let operation = job.key.operation().clone();
-        let mut record = BackupRecord::new(job.backup.clone(), operation, original.definition, job.created_at);
+        let mut record =
+            BackupRecord::new(job.backup.clone(), operation, original.definition, job.created_at);
         (record.name, record.creator) = (original.name, original.creator);
         (record.consistency, record.finished_at) = (original.consistency, original.finished_at);
         record.downtime = original.downtime;
@@ -191,7 +196,8 @@ impl Run<'_> {
                 (Entry::plain(PathBuf::new(), FileKind::Directory, 0, time), other)
             }
         };
-        let mut assembly = Assembly::begin(self.repository, node(&root, None)).await.map_err(from_repository)?;
+        let mut assembly =
+            Assembly::begin(self.repository, node(&root, None)).await.map_err(from_repository)?;
         match self.fill(&mut assembly, &mut listing, waiting, point, known).await {
             Ok(tally) => self.finish(assembly, point, job, &tally).await.map(|id| Ok((id, tally))),
             Err(error) => {

@@ -25,13 +25,17 @@ pub(super) async fn run(source: &MirrorSource, snapshot: &SnapshotRef) -> Result
         if !source.holds_anything(&place.folder()).await? {
             return Ok(DeleteState::Gone);
         }
-        let reason = format!("{} was never marked as a finished backup; look at it and remove it by hand", place.folder());
+        let reason = format!(
+            "{} was never marked as a finished backup; look at it and remove it by hand",
+            place.folder()
+        );
         return Ok(DeleteState::Stuck { reason });
     }
     match clear(source, &place).await? {
         true => Ok(DeleteState::Gone),
         false => {
-            let reason = "the store still holds files of the backup; look for a retention or a version rule on it";
+            let reason =
+                "the store still holds files of the backup; look for a retention or a version rule on it";
             Ok(DeleteState::Stuck { reason: reason.to_owned() })
         }
     }

@@ -46,7 +46,10 @@ pub(super) fn open(what: &str, key: &str, bytes: &Bytes) -> Result<Bytes> {
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     if head.format == 0 || head.stillpoint != what {
-        return Err(damaged(key, &format!("it says to be a {} of form {}, not a {what}", head.stillpoint, head.format)));
+        return Err(damaged(
+            key,
+            &format!("it says to be a {} of form {}, not a {what}", head.stillpoint, head.format),
+        ));
     }
     if head.sha256 != Id::of(&content) {
         return Err(damaged(key, "its content does not hash to what its head says"));

@@ -3,8 +3,8 @@
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
 
-use futures::stream::BoxStream;
 use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use stillpoint_core::{Issue, Result};
 use stillpoint_localfs::{FileKind, Timestamp, validate_path};
 use stillpoint_repository::{PlainObject, Store};
@@ -37,7 +37,9 @@ impl Listing {
             Point::Ours(place, completion) => {
                 Self::Manifest(Box::new(ManifestReader::of_parts(store, place, &completion.parts)))
             }
-            Point::Script(place) => Self::Objects(Box::new(Objects::new(place, store.list_objects(&place.folder())))),
+            Point::Script(place) => {
+                Self::Objects(Box::new(Objects::new(place, store.list_objects(&place.folder()))))
+            }
         }
     }
 
@@ -55,10 +57,7 @@ impl Listing {
 }
 
 impl Objects {
-    fn new(
-        place: &Place,
-        objects: BoxStream<'static, stillpoint_repository::Result<PlainObject>>,
-    ) -> Self {
+    fn new(place: &Place, objects: BoxStream<'static, stillpoint_repository::Result<PlainObject>>) -> Self {
         Self { place: place.clone(), objects, known: HashSet::new(), waiting: Vec::new() }
     }
 
@@ -67,7 +66,9 @@ impl Objects {
             if let Some(item) = self.waiting.pop() {
                 return Ok(Some(item));
             }
-            let Some(object) = self.objects.try_next().await.map_err(from_repository)? else { return Ok(None) };
+            let Some(object) = self.objects.try_next().await.map_err(from_repository)? else {
+                return Ok(None);
+            };
             self.queue(&object);
         }
     }
@@ -80,19 +81,28 @@ impl Objects {
             return;
         };
         // Consoles keep such objects to show empty folders; the sample script's tool passes them over, too.
-        if key.is_empty() || (key.ends_with('/') && object.size == 0) || object.key == self.place.script_mark() {
+        if key.is_empty()
+            || (key.ends_with('/') && object.size == 0)
+            || object.key == self.place.script_mark()
+        {
             return;
         }
         let path = PathBuf::from(key);
         if let Err(error) = validate_path(&path) {
-            let why = std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
+            let why =
+                std::error::Error::source(&error).map_or_else(|| error.to_string(), ToString::to_string);
             self.refuse(key, &why);
             return;
         }
-        let modified = object.modified.map_or_else(Timestamp::default, |time| {
-            Timestamp::new(time.seconds, time.nanoseconds)
-        });
-        self.waiting.push(Item::Entry(Box::new(Entry::plain(path.clone(), FileKind::File, object.size, modified))));
+        let modified = object
+            .modified
+            .map_or_else(Timestamp::default, |time| Timestamp::new(time.seconds, time.nanoseconds));
+        self.waiting.push(Item::Entry(Box::new(Entry::plain(
+            path.clone(),
+            FileKind::File,
+            object.size,
+            modified,
+        ))));
         let mut above = path.parent();
         while let Some(directory) = above.filter(|path| *path != Path::new("")) {
             if !self.known.insert(directory.to_path_buf()) {
@@ -176,7 +186,8 @@ mod tests {
 
     #[tokio::test]
     async fn hostile_keys_are_refused_one_by_one() {
-        let hostile = ["../../etc/passwd", "/etc/passwd", "a//b", "a/./b", "a/../../b", "nul\0", "..", "a/b/"];
+        let hostile =
+            ["../../etc/passwd", "/etc/passwd", "a//b", "a/./b", "a/../../b", "nul\0", "..", "a/b/"];
         for key in hostile {
             let key = format!("ada/lab/2026-01-31-18-30-05/{key}");
             let (entries, refused) = of(&[&key, "ada/lab/2026-01-31-18-30-05/good"]).await;

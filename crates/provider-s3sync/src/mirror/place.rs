@@ -31,8 +31,9 @@ impl Space {
     /// `InvalidInput` where one of them is no name of a folder, or is reserved.
     pub fn new(user: &str, space: &str) -> Result<Self> {
         if user == NO_USER || !is_folder(user) || !is_folder(space) {
-            let message =
-                format!("user {user:?} and space {space:?} must be plain names, other than `_` and {CONTROL}");
+            let message = format!(
+                "user {user:?} and space {space:?} must be plain names, other than `_` and {CONTROL}"
+            );
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(Self { user: user.to_owned(), space: space.to_owned() })
@@ -202,7 +203,8 @@ mod tests {
         assert_eq!(space("ada/.."), "_/ada=2F..");
         assert_eq!(space(".."), "_/=2E.");
         assert_ne!(space(&format!("{}a", "/".repeat(300))), space(&format!("{}b", "/".repeat(300))));
-        for (user, space) in [("", "x"), ("a", ".stillpoint"), ("..", "x"), ("a/b", "c"), ("_", "x"), ("a", "b\n")]
+        for (user, space) in
+            [("", "x"), ("a", ".stillpoint"), ("..", "x"), ("a/b", "c"), ("_", "x"), ("a", "b\n")]
         {
             assert!(Space::new(user, space).is_err(), "{user:?}/{space:?}");
         }

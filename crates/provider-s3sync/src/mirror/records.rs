@@ -2,8 +2,8 @@
 
 use futures::{StreamExt, TryStreamExt, stream};
 use stillpoint_core::{
-    BackupId, BackupRecord, Component, ComponentRecord, ComponentState, Definition, Error, ErrorKind, ProviderId,
-    RECORD_FORMAT, Result, SnapshotRef, Timestamp,
+    BackupId, BackupRecord, Component, ComponentRecord, ComponentState, Definition, Error, ErrorKind,
+    ProviderId, RECORD_FORMAT, Result, SnapshotRef, Timestamp,
 };
 use stillpoint_localfs::FileKind;
 use stillpoint_repository::{ErrorKind as Stored, Id};
@@ -44,11 +44,13 @@ pub(super) async fn all(source: &MirrorSource, provider: &ProviderId) -> Result<
             keys.push(object.key);
         }
         keys.sort();
-        let read = stream::iter(keys).map(async |key| match source.store().get_object(&key, RECORD_BYTES_MAX).await {
-            Ok(bytes) => parse(&key, &bytes).map(Some),
-            // Deleted since it was listed.
-            Err(error) if *error.kind() == Stored::NotFound => Ok(None),
-            Err(error) => Err(from_repository(error)),
+        let read = stream::iter(keys).map(async |key| {
+            match source.store().get_object(&key, RECORD_BYTES_MAX).await {
+                Ok(bytes) => parse(&key, &bytes).map(Some),
+                // Deleted since it was listed.
+                Err(error) if *error.kind() == Stored::NotFound => Ok(None),
+                Err(error) => Err(from_repository(error)),
+            }
         });
         let read: Vec<Option<BackupRecord>> = read.buffered(READS_AT_ONCE).try_collect().await?;
         records.extend(read.into_iter().flatten());
@@ -62,7 +64,11 @@ impl MirrorSource {
     ///
     /// # Errors
     /// As [`all`].
-    pub(crate) async fn backup_record(&self, space: &Space, backup: &BackupId) -> Result<Option<BackupRecord>> {
+    pub(crate) async fn backup_record(
+        &self,
+        space: &Space,
+        backup: &BackupId,
+    ) -> Result<Option<BackupRecord>> {
         let key = key(space, backup);
         match self.store().get_object(&key, RECORD_BYTES_MAX).await {
             Ok(bytes) => parse(&key, &bytes).map(Some),
@@ -154,7 +160,8 @@ fn parse(key: &str, bytes: &bytes::Bytes) -> Result<BackupRecord> {
     let damaged = |error: serde_json::Error| framed::damaged(key, "it is no record").with_source(error);
     let format: Format = serde_json::from_slice(&content).map_err(damaged)?;
     if format.format > RECORD_FORMAT {
-        let message = format!("the backup record {key} was written by a newer version of Stillpoint; use that");
+        let message =
+            format!("the backup record {key} was written by a newer version of Stillpoint; use that");
         return Err(Error::new(ErrorKind::Unsupported, message));
     }
     serde_json::from_slice(&content).map_err(damaged)

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, Depth, Entry, EntryPage, Error, ErrorKind, OpContext, OperationId, ProviderId, Result, Snapshot,
-    SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp, Verification,
+    BackupId, Depth, Entry, EntryPage, Error, ErrorKind, OpContext, OperationId, ProviderId, Result,
+    Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp, Verification,
 };
 use stillpoint_localfs::FileKind;
 
@@ -157,8 +157,9 @@ fn describe(entry: &manifest::Entry) -> Entry {
     };
     shown.mode = entry.mode | type_bits;
     let millis = entry.modified.seconds.saturating_mul(1000);
-    shown.modified_at =
-        Some(Timestamp::from_millis(millis.saturating_add(i64::from(entry.modified.nanoseconds / 1_000_000))));
+    shown.modified_at = Some(Timestamp::from_millis(
+        millis.saturating_add(i64::from(entry.modified.nanoseconds / 1_000_000)),
+    ));
     shown.link_target = (entry.kind == FileKind::Symlink).then(|| path_text::to_text(&entry.target));
     shown
 }

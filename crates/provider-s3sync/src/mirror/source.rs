@@ -151,7 +151,9 @@ impl MirrorSource {
         match self.store.get_object(key, RECORD_BYTES_MAX).await {
             Ok(_) => Ok(true),
             Err(error) if *error.kind() == stillpoint_repository::ErrorKind::NotFound => Ok(false),
-            Err(error) if matches!(error.kind(), stillpoint_repository::ErrorKind::Corrupt { .. }) => Ok(true),
+            Err(error) if matches!(error.kind(), stillpoint_repository::ErrorKind::Corrupt { .. }) => {
+                Ok(true)
+            }
             Err(error) => Err(from_repository(error)),
         }
     }
@@ -161,7 +163,6 @@ impl MirrorSource {
         let mut objects = self.store.list_objects(folder);
         Ok(objects.try_next().await.map_err(from_repository)?.is_some())
     }
-
 }
 
 impl Point {

@@ -124,7 +124,9 @@ async fn digest_of(store: &Store, place: &Place, entry: &Entry) -> Result<Option
         let end = entry.size.min(at + PART_BYTES);
         match store.get_object_range(&key, at..end).await {
             Ok(bytes) => digest.update(&bytes),
-            Err(error) if matches!(error.kind(), Stored::NotFound | Stored::Corrupt { .. }) => return Ok(None),
+            Err(error) if matches!(error.kind(), Stored::NotFound | Stored::Corrupt { .. }) => {
+                return Ok(None);
+            }
             Err(error) => return Err(from_repository(error)),
         }
         at = end;

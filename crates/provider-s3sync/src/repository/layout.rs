@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result, Snapshot,
-    SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result,
+    Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 
 use super::{Journal, RepositorySnapshot, RepositorySource, backup, records, restore, snapshot};

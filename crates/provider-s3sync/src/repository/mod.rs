@@ -16,5 +16,5 @@ pub(crate) use convert::to_stored;
 pub(crate) use journal::Journal;
 pub(crate) use records::put_record;
 pub(crate) use snapshot::RepositorySnapshot;
-pub(crate) use tags::{INCOMPLETE, of_job as tags_of};
 pub use source::RepositorySource;
+pub(crate) use tags::{INCOMPLETE, of_job as tags_of};

@@ -11,9 +11,9 @@ use super::{CaptureRules, pattern_of};
 pub(crate) fn compile_around(rules: &CaptureRules, store: Option<&str>) -> Result<Rules> {
     let mut compiled = rules.compile()?;
     if let Some(relative) = store {
-        compiled.add(&pattern_of(relative)).map_err(|error| {
-            Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
-        })?;
+        compiled
+            .add(&pattern_of(relative))
+            .map_err(|error| Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error))?;
     }
     Ok(compiled)
 }

@@ -5,5 +5,7 @@
 mod conformance;
 mod damage;
 mod end_to_end;
+mod import;
 mod interrupted;
+mod mirror;
 mod support;

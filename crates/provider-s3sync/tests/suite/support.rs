@@ -10,13 +10,15 @@ use std::time::Duration;
 
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupId, BackupRequest, Component, LocalOrchestrator, OperationId, OperationStatus, Orchestrator,
-    Request, RestoreRequest, Settings, Workspace,
+    BackupId, BackupJob, BackupRequest, Component, JobKey, JobRequest, JobStatus, LocalOrchestrator,
+    OpContext, OperationId, OperationStatus, Orchestrator, Provider, Request, RestoreRequest, Settings,
+    SnapshotRef, Workspace,
 };
 use stillpoint_provider_s3sync::{
-    Credentials, DirectoryProvisioner, DirectoryWorkspace, MirrorSource, Origin, Repository, RepositorySource,
-    S3SyncProvider, Store, StoreSettings,
+    Credentials, DirectoryProvisioner, DirectoryWorkspace, MirrorSource, Origin, Repository,
+    RepositorySource, S3SyncProvider, Store, StoreSettings,
 };
+use stillpoint_repository::Id;
 use stillpoint_testkit::s3::Server;
 use tempfile::TempDir;
 
@@ -56,6 +58,11 @@ impl Scene {
     /// The server of a remote scene.
     pub(crate) fn server(&self) -> &Server {
         self.server.as_ref().unwrap()
+    }
+
+    /// Whether the store is on a server.
+    pub(crate) fn is_remote(&self) -> bool {
+        self.server.is_some()
     }
 
     /// The directory of the local store.
@@ -193,4 +200,44 @@ pub(crate) fn content(root: &Path) -> BTreeMap<String, Vec<u8>> {
         }
     }
     found
+}
+
+/// The job by which a host captures a directory as the workspace `ada/lab`.
+pub(crate) fn backup_job(name: &str, root: &Path) -> JobRequest {
+    let key = JobKey::new(operation(name), "files".parse().unwrap(), 1);
+    let (workspace, backup) = ("ada/lab".parse().unwrap(), BackupId::of(&operation(name)));
+    let now = OpContext::background().clock().now();
+    JobRequest::Backup(BackupJob::new(key, workspace, backup, component(root), now))
+}
+
+/// Starts a job and follows it to its end.
+pub(crate) async fn run_job(provider: &S3SyncProvider, cx: &OpContext, request: &JobRequest) -> JobStatus {
+    let job = provider.start(cx, request).await.unwrap();
+    loop {
+        let status = provider.poll(cx, &job, Duration::from_secs(5)).await.unwrap();
+        if status.state.is_terminal() {
+            return status;
+        }
+    }
+}
+
+/// Puts other lines into the manifest of a mirrored timestamp in a local store, checksums and all.
+pub(crate) fn replace_manifest(scene: &Scene, snapshot: &SnapshotRef, lines: &str) {
+    let framed = |what: &str, content: &[u8]| {
+        let sha256 = Id::of(content);
+        let mut bytes =
+            format!("{{\"stillpoint\":\"{what}\",\"format\":1,\"sha256\":\"{sha256}\"}}\n").into_bytes();
+        bytes.extend_from_slice(content);
+        bytes
+    };
+    let (space, name) = snapshot.id.as_str().rsplit_once('/').unwrap();
+    let control = scene.repository().join(space).join(".stillpoint").join(name);
+    let completion = fs::read(control.join("complete")).unwrap();
+    let start = completion.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let mut record: serde_json::Value = serde_json::from_slice(&completion[start..]).unwrap();
+    let part = framed("manifest", &zstd::bulk::compress(lines.as_bytes(), 1).unwrap());
+    record["parts"][0]["sha256"] = Id::of(&part).to_string().into();
+    record["parts"][0]["entries"] = lines.lines().count().into();
+    fs::write(control.join(record["parts"][0]["name"].as_str().unwrap()), part).unwrap();
+    fs::write(control.join("complete"), framed("completion", record.to_string().as_bytes())).unwrap();
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::chunker::Chunker;
 use super::run::wrap;
 use crate::blob::BlobKind;
+use crate::browse::names;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::lock::{Lock, LockMode};
@@ -96,7 +97,8 @@ impl Assembly {
             self.close().await?;
         }
         let Some(root) = self.open.pop() else { return Err(Error::invalid("the tree has no root")) };
-        let root = self.stored(root).await?;
+        let mut root = self.stored(root).await?;
+        root.name = names(stored_path).last().unwrap_or(b"root").to_vec();
         let top = wrap(&self.writer, stored_path, root).await?;
         let written = self.writer.clone().finish().await?;
         self.lock.ensure_held()?;

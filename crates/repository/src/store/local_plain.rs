@@ -165,6 +165,10 @@ impl PlainBackend for LocalBackend {
         .await
     }
 
+    fn copy_bytes_max(&self) -> u64 {
+        u64::MAX
+    }
+
     async fn copy(&self, from: &str, to: &str, _size: u64) -> Result<()> {
         let (from, to) = (from.to_owned(), to.to_owned());
         self.run(move |this| this.copy_file(&from, &to)).await

@@ -53,6 +53,8 @@ pub(super) trait PlainBackend: fmt::Debug + Send + Sync {
     fn accepts(&self, key: &str) -> bool;
     /// Replaces what was there.
     async fn put(&self, key: &str, data: Bytes) -> Result<()>;
+    /// The largest object that [`copy`](Self::copy) takes.
+    fn copy_bytes_max(&self) -> u64;
     /// Replaces what was there. Fails with `NotFound` where `from` does not exist.
     async fn copy(&self, from: &str, to: &str, size: u64) -> Result<()>;
     async fn begin_upload(&self, key: &str) -> Result<Box<dyn PartSink>>;
@@ -172,6 +174,11 @@ impl Store {
         self.get_range(key, range).await
     }
 
+    /// The largest object, in bytes, that the store copies inside itself in one request.
+    pub fn copy_bytes_max(&self) -> u64 {
+        self.backend.plain().copy_bytes_max()
+    }
+
     /// Copies an object of `size` bytes inside the store, replacing what was there.
     ///
     /// # Errors
@@ -267,7 +274,10 @@ mod tests {
         let large = (8 << 20) + 10;
         let two = [("ada/lab/t2/deep/er/x".to_owned(), 4), ("ada/lab/t2/large".to_owned(), large)];
         assert_eq!(keys(&store, "ada/lab/t2").await, two);
-        assert_eq!(store.get_object_range("ada/lab/t2/large", large - 11..large - 9).await.unwrap(), &[1, 2][..]);
+        assert_eq!(
+            store.get_object_range("ada/lab/t2/large", large - 11..large - 9).await.unwrap(),
+            &[1, 2][..]
+        );
         assert_eq!(store.list_folders("ada").await.unwrap(), ["lab"]);
         let mut folders = store.list_folders("ada/lab").await.unwrap();
         folders.sort();
@@ -298,6 +308,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn plain_objects_on_a_server_keep_the_contract() {
         let server = std::thread::spawn(stillpoint_testkit::s3::Server::start).join().unwrap().unwrap();
-        behaves(Store::from_url(&server.url("deep/prefix"), &StoreSettings::new(server.env())).unwrap()).await;
+        behaves(Store::from_url(&server.url("deep/prefix"), &StoreSettings::new(server.env())).unwrap())
+            .await;
     }
 }

@@ -18,6 +18,10 @@ use crate::time::Timestamp;
 /// Parts of one object that are on their way at once.
 const PARTS_IN_FLIGHT: usize = 3;
 
+/// The largest object that Amazon S3 copies in one request
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html>).
+const COPY_BYTES_MAX: u64 = 5 << 30;
+
 #[async_trait]
 impl PlainBackend for RemoteBackend {
     fn accepts(&self, key: &str) -> bool {
@@ -29,6 +33,10 @@ impl PlainBackend for RemoteBackend {
         let path = self.path(key)?;
         let put = self.store().put_opts(&path, data.into(), PutOptions::default()).await;
         put.map(drop).map_err(|error| failed(error, "write", key))
+    }
+
+    fn copy_bytes_max(&self) -> u64 {
+        COPY_BYTES_MAX
     }
 
     async fn copy(&self, from: &str, to: &str, _size: u64) -> Result<()> {

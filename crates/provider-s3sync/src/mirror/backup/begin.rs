@@ -107,7 +107,8 @@ async fn open(source: &MirrorSource, place: Place, claim: Claim, job: &BackupJob
     let mut kept = kept(source, &place.space).await?;
     let own = kept.remove(&place).unwrap_or_default();
     let run = ManifestReader::last_run(own.iter().map(String::as_str)) + 1;
-    let mut open = Open { place, claim, run, leftovers: HashMap::new(), bases: Vec::new(), abandoned: Vec::new() };
+    let mut open =
+        Open { place, claim, run, leftovers: HashMap::new(), bases: Vec::new(), abandoned: Vec::new() };
     let resumed = own.len() > 1 || open.claim.job != job.key.token();
     // A job that was killed right after its claim left nothing, and looks like a new one.
     if resumed || source.holds_anything(&open.place.folder()).await? {

@@ -84,7 +84,11 @@ impl Reading {
                 _ => match self.manifest.next().await? {
                     Some(Item::Entry(entry)) => self.next = Some(entry),
                     Some(Item::Refused(issue)) => {
-                        tracing::warn!(item = issue.item, why = issue.message, "an earlier entry is not used");
+                        tracing::warn!(
+                            item = issue.item,
+                            why = issue.message,
+                            "an earlier entry is not used"
+                        );
                     }
                     None => self.ended = true,
                 },
@@ -100,7 +104,8 @@ impl Reading {
             false => self.place.plain_key(&earlier.path)?,
         };
         let settled = |time: stillpoint_localfs::Timestamp| {
-            let millis = time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanoseconds / 1_000_000));
+            let millis =
+                time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanoseconds / 1_000_000));
             millis.saturating_add(RACY_MILLIS) < self.read_from.as_millis()
         };
         let unchanged = now.is_unchanged_since(&earlier) && settled(now.changed);

@@ -123,7 +123,8 @@ async fn mirror(
     let (sender, mut found) = tokio::sync::mpsc::channel(FOUND_AHEAD);
     let (walked, selection) = (Arc::clone(&opened.source), Arc::clone(&opened.selection));
     let (counted, stop) = (Arc::clone(totals), reporter.cancellation.clone());
-    let walk = Task(tokio::task::spawn_blocking(move || walk::run(&walked, &selection, &counted, &stop, &sender)));
+    let walk =
+        Task(tokio::task::spawn_blocking(move || walk::run(&walked, &selection, &counted, &stop, &sender)));
     let mut waiting: VecDeque<Task<Result<Transferred>>> = VecDeque::new();
     let mut noted_at = clock.now();
     while let Some(next) = found.recv().await {
@@ -200,9 +201,8 @@ fn fatal(error: stillpoint_localfs::Error) -> Error {
     let kind = match &error {
         _ if error.is_not_found() => ErrorKind::NotFound,
         _ if error.is_permission_denied() => ErrorKind::PermissionDenied,
-        stillpoint_localfs::Error::NotADirectory { .. } | stillpoint_localfs::Error::InvalidPattern { .. } => {
-            ErrorKind::InvalidInput
-        }
+        stillpoint_localfs::Error::NotADirectory { .. }
+        | stillpoint_localfs::Error::InvalidPattern { .. } => ErrorKind::InvalidInput,
         _ => ErrorKind::Unavailable,
     };
     Error::new(kind, error.to_string()).with_retry(stillpoint_core::Retry::Never).with_source(error)

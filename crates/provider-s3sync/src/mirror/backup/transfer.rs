@@ -81,6 +81,9 @@ impl Transfer {
         if known.key == key {
             return Ok(in_place == Some(known.entry.size));
         }
+        if !self.can_copy(known) {
+            return Ok(false);
+        }
         let _turn = self.turn().await?;
         match self.store.copy_object(&known.key, key, known.entry.size).await {
             Ok(()) => {
@@ -90,6 +93,11 @@ impl Transfer {
             Err(error) if *error.kind() == Stored::NotFound => Ok(false),
             Err(error) => Err(from_repository(error)),
         }
+    }
+
+    /// Whether the store can copy a file of this size at all.
+    pub(super) fn can_copy(&self, known: &Known) -> bool {
+        known.entry.size <= self.store.copy_bytes_max()
     }
 
     pub(super) fn count(&self, novelty: Novelty, bytes: u64) {

@@ -88,7 +88,9 @@ impl Transfer {
     ) -> Result<Transferred> {
         let _room = self.room(u64::from(CONTENT_KIB_MAX) << 9).await?;
         // Only its inode may have moved, as in a rename: then reading it once spares sending it.
-        if let Some(known) = known.filter(|known| looks_the_same(&known.entry, file.metadata())) {
+        if let Some(known) =
+            known.filter(|known| looks_the_same(&known.entry, file.metadata()) && self.can_copy(known))
+        {
             match self.hash(file).await? {
                 Ok((sha256, end)) if sha256 == known.sha256 && !end.changed => {
                     if self.bring(known, key, in_place).await? {
@@ -127,7 +129,8 @@ impl Transfer {
         let (mut digest, mut size) = (Sha256::new(), 0);
         loop {
             let length = upload.part_bytes();
-            let read = blocking(move || Ok((read_part(&mut file, length, &mut digest), file, digest))).await?;
+            let read =
+                blocking(move || Ok((read_part(&mut file, length, &mut digest), file, digest))).await?;
             let part;
             (part, file, digest) = read;
             match part {

@@ -110,7 +110,12 @@ impl Walk<'_> {
     }
 
     /// Everything about an entry but a file's content and extended attributes; `None` where it is gone or unreadable.
-    fn leaf(&self, directory: &Directory, parent: &Path, listed: &stillpoint_localfs::Entry) -> Option<Entry> {
+    fn leaf(
+        &self,
+        directory: &Directory,
+        parent: &Path,
+        listed: &stillpoint_localfs::Entry,
+    ) -> Option<Entry> {
         let path = parent.join(&listed.name);
         let mut entry = self.describe(path.clone(), &listed.metadata);
         if entry.kind == FileKind::File {

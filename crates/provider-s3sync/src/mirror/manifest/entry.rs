@@ -155,7 +155,8 @@ impl Entry {
             return Err("its time is none".to_owned());
         }
         let extended = line.xattrs.into_iter().map(|(name, value)| {
-            let value = bytes_of(&value).ok_or_else(|| format!("the attribute {name:?} is not written in hexadecimal"))?;
+            let value = bytes_of(&value)
+                .ok_or_else(|| format!("the attribute {name:?} is not written in hexadecimal"))?;
             Ok(ExtendedAttribute::new(path_text::from_text(&name).into_os_string(), value))
         });
         Ok(Self {
@@ -283,7 +284,8 @@ mod tests {
         let mut entry = Entry::plain(odd, FileKind::File, 7, Timestamp::new(-5, 999_999_999));
         entry.sha256 = Some(Id::of(b"x"));
         entry.target = PathBuf::from(OsString::from_vec(b"../\xfe".to_vec()));
-        entry.extended = vec![ExtendedAttribute::new(std::ffi::OsStr::from_bytes(b"user.\xfd"), vec![0, 255])];
+        entry.extended =
+            vec![ExtendedAttribute::new(std::ffi::OsStr::from_bytes(b"user.\xfd"), vec![0, 255])];
         (entry.links, entry.device, entry.apart, entry.torn) = (3, 9, true, true);
         let line = entry.to_json().unwrap();
         assert!(!line.contains(&b'\n'));

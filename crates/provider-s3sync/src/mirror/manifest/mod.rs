@@ -8,8 +8,8 @@ mod entry;
 mod read;
 mod write;
 
-pub(super) use entry::word;
 pub(crate) use entry::Entry;
+pub(super) use entry::word;
 pub(crate) use read::Item;
 pub(super) use read::ManifestReader;
 pub(super) use write::ManifestWriter;

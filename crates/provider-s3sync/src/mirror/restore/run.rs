@@ -198,7 +198,8 @@ impl Driver {
     /// Makes the further names of files that were written under their first one.
     fn link_files(&mut self) -> Result<()> {
         for entry in std::mem::take(&mut self.further) {
-            let link = entry.link().and_then(|link| Some((self.shared.linked(link)?, self.first.get(&link)?)));
+            let link =
+                entry.link().and_then(|link| Some((self.shared.linked(link)?, self.first.get(&link)?)));
             match link {
                 Some((id, original)) => {
                     let made = self.shared.extractor.create_hard_link(&entry.path, original, id);
@@ -279,5 +280,8 @@ fn refused(error: stillpoint_localfs::Error) -> Error {
         _ => ErrorKind::Unavailable,
     };
     let path = error.path().unwrap_or(Path::new("")).to_path_buf();
-    Error::new(kind, error.to_string()).with_retry(Retry::Never).with("path", path.display()).with_source(error)
+    Error::new(kind, error.to_string())
+        .with_retry(Retry::Never)
+        .with("path", path.display())
+        .with_source(error)
 }

@@ -1,0 +1,101 @@
+//! Mirrored timestamps as snapshots of a repository.
+
+use std::fs;
+
+use stillpoint_core::{BackupRecord, BackupState, Catalog, OperationState, Provider};
+use stillpoint_provider_s3sync::{
+    Import, ImportState, ImportedTimestamp, MirrorSource, RepositorySource, Space,
+};
+use stillpoint_repository::check::{CheckDepth, CheckOptions};
+use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::tree::{Edits, TreeSpec};
+
+use crate::mirror::script_timestamp;
+use crate::support::{Host, Scene, credentials};
+
+async fn import(from: MirrorSource, into: &Scene) -> Vec<ImportedTimestamp> {
+    let source = RepositorySource::from_store(into.store(), credentials());
+    let import = Import::new(from, source, "s3sync".parse().unwrap());
+    let mut all = Vec::new();
+    import
+        .run(async |told| {
+            all.push(told);
+            Ok(())
+        })
+        .await
+        .unwrap();
+    all
+}
+
+fn backup(told: &ImportedTimestamp) -> BackupRecord {
+    told.backup.clone().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn timestamps_become_snapshots_once_with_their_time_and_metadata() {
+    let (mirror, repository) = (Scene::local().mirrored(), Scene::local());
+    let root = mirror.path("source");
+    TreeSpec::small(51).generate(&root).unwrap();
+    let mirrored = Host::new(&mirror, &root);
+    let first = mirrored.back_up("first").await.backup.unwrap();
+    Edits::few(52).apply(&root).unwrap();
+    let second = mirrored.back_up("second").await.backup.unwrap();
+    script_timestamp(&mirror, "2024-03-28-10-11-12", true);
+    script_timestamp(&mirror, "2024-03-29-10-11-12", false);
+
+    let told = import(MirrorSource::from_store(mirror.store()), &repository).await;
+    let states: Vec<_> = told.iter().map(|told| told.state).collect();
+    assert_eq!(states, [ImportState::Imported; 3], "{told:#?}");
+    let times: Vec<_> = told.iter().map(|told| told.created_at).collect();
+    assert_eq!(times, ["2024-03-28-10-11-12".parse().unwrap(), first.created_at, second.created_at]);
+    assert!(told[2].fetched < told[1].fetched / 2, "{} after {}", told[2].fetched, told[1].fetched);
+    assert!(told.iter().all(|told| backup(told).state == BackupState::Completed));
+
+    let host = Host::new(&repository, &root);
+    for record in told.iter().map(backup) {
+        assert_eq!(record.workspace.as_str(), "ada/lab");
+        host.catalog.put_backup(&record, None).await.unwrap();
+    }
+    let target = repository.path("target");
+    let restored = host.restore("restore", &backup(&told[2]).id, &target).await;
+    assert_eq!(restored.operation.state, OperationState::Completed, "{restored:?}");
+    assert_same(&root, &target);
+    let old = repository.path("old");
+    host.restore("restore-old", &backup(&told[0]).id, &old).await;
+    assert_eq!(fs::read_to_string(old.join("project/src/main.py")).unwrap(), "print()");
+    assert!(!old.join("2024-03-28-10-11-12_BACKUP_COMPLETE").exists());
+
+    let again = import(MirrorSource::from_store(mirror.store()), &repository).await;
+    assert!(again.iter().all(|told| told.state == ImportState::Known && told.fetched == 0), "{again:#?}");
+    let ids = |all: &[ImportedTimestamp]| all.iter().map(|told| backup(told).id).collect::<Vec<_>>();
+    assert_eq!(ids(&again), ids(&told));
+    let cx = stillpoint_core::OpContext::background();
+    assert_eq!(repository.provider().records(&cx).await.unwrap().len(), 3);
+    let opened = RepositorySource::from_store(repository.store(), credentials()).open().await.unwrap();
+    assert!(opened.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap().is_sound());
+
+    // What comes next in the repository builds on what was imported.
+    let next = crate::support::counts(&host.back_up("next").await);
+    assert_eq!(next["bytes_added"], 0, "{next:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_can_be_narrowed_and_damage_costs_no_other_timestamp() {
+    let (mirror, repository) = (Scene::local().mirrored(), Scene::local());
+    script_timestamp(&mirror, "2024-03-28-10-11-12", true);
+    let root = mirror.path("source");
+    TreeSpec::small(53).plain().generate(&root).unwrap();
+    Host::new(&mirror, &root).back_up("damaged").await;
+    let nobody = MirrorSource::from_store(mirror.store()).of_space(Space::new("eve", "lab").unwrap());
+    assert_eq!(import(nobody, &repository).await.len(), 0);
+
+    let parts = crate::mirror::objects(&mirror).join("ada/lab/.stillpoint");
+    let timestamp = fs::read_dir(&parts).unwrap().map(|entry| entry.unwrap().path());
+    let timestamp = timestamp.filter(|path| path.join("manifest").exists()).last().unwrap();
+    for part in fs::read_dir(timestamp.join("manifest")).unwrap() {
+        fs::write(part.unwrap().path(), "damage").unwrap();
+    }
+    let told = import(MirrorSource::from_store(mirror.store()), &repository).await;
+    assert_eq!((told[0].state, told[1].state), (ImportState::Imported, ImportState::Partial), "{told:#?}");
+    assert_eq!(backup(&told[1]).state, BackupState::Partial);
+}
