@@ -13,7 +13,8 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let space = session.settings.only.as_ref().map(|(user, space)| format!("{user}/{space}"));
     let workspace = args.workspace.clone().or(space).map(WorkspaceId::new).transpose()?;
-    if session.settings.layout == Layout::Mirror {
+    // Looking through the timestamps of every user there is would take long; `rebuild` does.
+    if session.settings.layout == Layout::Mirror && session.settings.only.is_some() {
         session.catalogue_timestamps(catalog.as_ref()).await?;
     }
     let mut query = BackupQuery::all();

@@ -90,6 +90,8 @@ async fn remove(source: &MirrorSource, folder: &str, kept: &[String]) -> Result<
         }
         let keys: Vec<String> = keys.into_iter().filter(|key| !kept.contains(key)).collect();
         removed += keys.len();
+        // A key that no path can be is not ours, and cannot be asked to go: it keeps the timestamp from being gone.
+        let keys: Vec<String> = keys.into_iter().filter(|key| source.store().accepts_key(key)).collect();
         source.store().delete_objects(&keys).await.map_err(from_repository)?;
     }
     Ok(removed)

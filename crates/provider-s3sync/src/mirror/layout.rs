@@ -17,7 +17,7 @@ use crate::provider::Layout;
 #[async_trait]
 impl Layout for MirrorSource {
     async fn reach(&self) -> Result<()> {
-        self.spaces().await.map(drop)
+        self.look().await
     }
 
     async fn back_up(

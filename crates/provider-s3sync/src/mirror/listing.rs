@@ -2,9 +2,10 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 
-use futures::TryStreamExt;
-use futures::stream::BoxStream;
+use futures::stream::{BoxStream, Peekable};
+use futures::{StreamExt, TryStreamExt};
 use stillpoint_core::{Issue, Result};
 use stillpoint_localfs::{FileKind, Timestamp, validate_path};
 use stillpoint_repository::{PlainObject, Store};
@@ -26,7 +27,7 @@ pub(crate) enum Listing {
 /// Objects that the sample script stored, as entries.
 pub(crate) struct Objects {
     place: Place,
-    objects: BoxStream<'static, stillpoint_repository::Result<PlainObject>>,
+    objects: Peekable<BoxStream<'static, stillpoint_repository::Result<PlainObject>>>,
     known: HashSet<PathBuf>,
     waiting: Vec<Item>,
 }
@@ -58,7 +59,7 @@ impl Listing {
 
 impl Objects {
     fn new(place: &Place, objects: BoxStream<'static, stillpoint_repository::Result<PlainObject>>) -> Self {
-        Self { place: place.clone(), objects, known: HashSet::new(), waiting: Vec::new() }
+        Self { place: place.clone(), objects: objects.peekable(), known: HashSet::new(), waiting: Vec::new() }
     }
 
     async fn next(&mut self) -> Result<Option<Item>> {
@@ -69,8 +70,19 @@ impl Objects {
             let Some(object) = self.objects.try_next().await.map_err(from_repository)? else {
                 return Ok(None);
             };
+            if object.size == 0 && self.is_folder(&object).await {
+                continue;
+            }
             self.queue(&object);
         }
+    }
+
+    /// Whether an empty object stands for a folder, as consoles make them: objects below it come right behind it.
+    async fn is_folder(&mut self, object: &PlainObject) -> bool {
+        let next = Pin::new(&mut self.objects).peek().await;
+        let below =
+            |next: &PlainObject| next.key.strip_prefix(&object.key).is_some_and(|rest| rest.starts_with('/'));
+        next.is_some_and(|next| next.as_ref().is_ok_and(below))
     }
 
     /// Queues the entry of an object behind the directories above it, last first.
@@ -151,7 +163,6 @@ fn path_of(item: &Item) -> Option<&Path> {
 
 #[cfg(test)]
 mod tests {
-    use futures::StreamExt;
     use stillpoint_repository::Timestamp as Stored;
 
     use super::*;

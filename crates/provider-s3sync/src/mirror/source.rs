@@ -63,6 +63,12 @@ impl MirrorSource {
         self.store.description().strip_prefix("file://").map(|path| Path::new(path).to_path_buf())
     }
 
+    /// Asks the store for one listing, to see whether it answers.
+    pub(super) async fn look(&self) -> Result<()> {
+        let folder = self.only.as_ref().map(Space::folder).unwrap_or_default();
+        self.store.list_folders(&folder).await.map(drop).map_err(from_repository)
+    }
+
     /// The spaces that hold anything.
     pub(crate) async fn spaces(&self) -> Result<Vec<Space>> {
         if let Some(only) = &self.only {

@@ -9,6 +9,7 @@ mod digest;
 mod local;
 mod local_plain;
 pub mod object_store;
+mod pages;
 mod plain;
 mod remote;
 mod remote_plain;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
 use object_store::Error as E;
+use object_store::list::PaginatedListStore;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions};
 
@@ -19,11 +20,31 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) struct RemoteBackend {
     store: Arc<dyn ObjectStore>,
     prefix: String,
+    pages: Option<RawPages>,
+}
+
+/// The same store, where it can list raw keys in their order.
+#[derive(Clone)]
+pub(super) struct RawPages(pub(super) Arc<dyn PaginatedListStore>);
+
+impl std::fmt::Debug for RawPages {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawPages")
+    }
 }
 
 impl RemoteBackend {
     pub(super) fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
-        Self { store, prefix: prefix.trim_matches('/').to_owned() }
+        Self { store, prefix: prefix.trim_matches('/').to_owned(), pages: None }
+    }
+
+    /// The same, with a client that lists raw keys in the order of their bytes.
+    pub(super) fn with_pages(self, pages: Arc<dyn PaginatedListStore>) -> Self {
+        Self { pages: Some(RawPages(pages)), ..self }
+    }
+
+    pub(super) fn pages(&self) -> Option<&RawPages> {
+        self.pages.as_ref()
     }
 
     pub(super) fn store(&self) -> &Arc<dyn ObjectStore> {

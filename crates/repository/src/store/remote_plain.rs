@@ -1,6 +1,7 @@
 //! Plain objects in a cloud store.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,8 +11,9 @@ use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
 use tokio::task::JoinHandle;
 
+use super::pages::{self, Found};
 use super::plain::{PartSink, PlainBackend, PlainObject};
-use super::remote::{RemoteBackend, failed};
+use super::remote::{RawPages, RemoteBackend, failed};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 
@@ -56,6 +58,13 @@ impl PlainBackend for RemoteBackend {
             Err(error) => return futures::stream::iter([Err(error)]).boxed(),
         };
         let (folder, prefix) = (folder.to_owned(), self.prefix().to_owned());
+        if let Some(RawPages(store)) = self.pages() {
+            let found = pages::list(Arc::clone(store), format!("{path}/"));
+            let found = found.map(move |found| {
+                found.map(|found| of_page(&prefix, found)).map_err(|error| failed(error, "list", &folder))
+            });
+            return found.boxed();
+        }
         let pages = self.store().list(Some(&path));
         pages
             .map(move |found| {
@@ -89,6 +98,17 @@ impl PlainBackend for RemoteBackend {
 
     async fn settle(&self) -> Result<()> {
         Ok(())
+    }
+}
+
+/// What a raw page tells. A key that cannot be named is passed on as it is: nothing can be done with it but to say so.
+fn of_page(prefix: &str, found: Found) -> PlainObject {
+    match found {
+        Found::Object(meta) => describe(prefix, &meta),
+        Found::Odd(key) => {
+            let below = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
+            PlainObject::new(below.unwrap_or(&key), 0, None)
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, Checksum};
+use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
@@ -13,6 +13,7 @@ use url::{Host, Url};
 use super::digest::KnownDigests;
 use super::local::LocalBackend;
 use super::object_store::from_object_store;
+use super::remote::RemoteBackend;
 use super::{Store, StoreSettings};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -37,8 +38,14 @@ pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
         ));
     }
     let prefix = parsed.path().trim_matches('/');
+    let description = format!("{}://{bucket}/{prefix}", parsed.scheme());
     let store: Arc<dyn ObjectStore> = match parsed.scheme() {
-        "s3" => Arc::new(s3(bucket, settings)?),
+        "s3" => {
+            let client = Arc::new(s3(bucket, settings)?);
+            let backend = RemoteBackend::new(Arc::clone(&client) as Arc<dyn ObjectStore>, prefix);
+            let store = Store::new(Arc::new(backend.with_pages(client)), description);
+            return Ok(store.that_checks_digests());
+        }
         "az" | "azure" => Arc::new(azure(bucket, settings)?),
         "gs" | "gcs" => Arc::new(google(bucket, settings)?),
         scheme => {
@@ -46,9 +53,7 @@ pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     };
-    let description = format!("{}://{bucket}/{prefix}", parsed.scheme());
-    let store = from_object_store(store, prefix, description);
-    Ok(if parsed.scheme() == "s3" { store.that_checks_digests() } else { store })
+    Ok(from_object_store(store, prefix, description))
 }
 
 /// The directory of a `file:` URL or a plain path; `None` for any other URL.
@@ -71,7 +76,7 @@ fn without_password(url: &str) -> &str {
     url.rsplit_once('@').map_or(url, |(_, rest)| rest)
 }
 
-fn s3(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
+fn s3(bucket: &str, settings: &StoreSettings) -> Result<AmazonS3> {
     // The default region yields to the region, the general endpoint to the service's.
     let region = ["AWS_REGION", "AWS_DEFAULT_REGION"].iter().find_map(|name| settings.get(name));
     let endpoint = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"]

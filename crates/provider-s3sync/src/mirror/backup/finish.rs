@@ -27,7 +27,8 @@ pub(super) struct End<'a> {
 /// # Errors
 /// `Busy` where another job gave this timestamp up meanwhile.
 pub(super) async fn run(source: &MirrorSource, open: &Open, end: End<'_>) -> Result<Completion> {
-    let leftovers: Vec<String> = open.leftovers.keys().cloned().collect();
+    let ours = open.leftovers.keys().filter(|key| source.store().accepts_key(key));
+    let leftovers: Vec<String> = ours.cloned().collect();
     source.store().delete_objects(&leftovers).await.map_err(from_repository)?;
     source.store().settle().await.map_err(from_repository)?;
     let completion = completion(open, end);
