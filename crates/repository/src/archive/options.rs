@@ -93,7 +93,7 @@ impl Default for BackupOptions {
             file_bytes_max: None,
             workers: None,
             // One pack on its way and one being filled stay within the memory a small machine can spare.
-            writer: WriterOptions::default().with_pack_sizes(64 << 20, 8 << 20).with_packs_in_flight(1),
+            writer: WriterOptions::default().with_pack_sizes(48 << 20, 8 << 20).with_packs_in_flight(1),
         }
     }
 }
