@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::path::PathBuf;
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 pub(crate) type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -21,6 +21,16 @@ pub(crate) fn run(command: &mut Command) -> Outcome {
     let line = words(command);
     let status = command.status().map_err(|error| format!("cannot start `{line}`: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("`{line}` failed: {status}").into()) }
+}
+
+/// Runs a command as root, by `sudo` where somebody else is at work.
+pub(crate) fn as_root(words: &[&str]) -> Outcome {
+    let root = answer("id", &["-u"]).is_some_and(|id| id.trim() == "0");
+    let mut command = Command::new(if root { "env" } else { "sudo" });
+    if !root {
+        command.arg("-n");
+    }
+    run(command.args(words))
 }
 
 /// Standard output of a program, or `None` when it cannot be started or fails.
@@ -57,5 +67,14 @@ impl Cargo {
 
     pub(crate) fn run(mut self) -> Outcome {
         run(&mut self.0)
+    }
+
+    /// Standard output of a run that succeeded; standard error is passed on.
+    pub(crate) fn output(mut self) -> Outcome<String> {
+        let output = self.0.stderr(Stdio::inherit()).output()?;
+        if output.status.success() {
+            return Ok(String::from_utf8(output.stdout)?);
+        }
+        Err(format!("`{}` failed: {}", words(&self.0), output.status).into())
     }
 }

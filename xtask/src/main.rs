@@ -7,6 +7,8 @@
 //! | `tidy` | the house rules alone; `ci` runs them as a test |
 //! | `s3-server` | an S3 server on loopback; `--help` lists its flags |
 //! | `real-input` | backs a real tree up, changes and restores it, and checks the result; `--help` lists its flags |
+//! | `bench-peers` | installs our peers and measures us beside them; `--help` lists its flags, docs/performance.md explains |
+//! | `instructions` | counts the instructions of single stages and compares; `--update` writes the counts down |
 #![expect(
     clippy::print_stdout,
     clippy::print_stderr,
@@ -15,13 +17,16 @@
 
 mod ci;
 mod command;
+mod instructions;
+mod peers;
 mod tools;
 
 use std::process::ExitCode;
 
 use command::{Cargo, Outcome};
 
-const USAGE: &str = "usage: cargo xtask ci | tools | tidy | s3-server [FLAGS] | real-input [FLAGS]";
+const USAGE: &str = "usage: cargo xtask ci | tools | tidy | s3-server [FLAGS] | real-input [FLAGS] | \
+    bench-peers [FLAGS] | instructions [--update]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -45,23 +50,40 @@ fn run(args: &[&str]) -> Outcome {
                 .args(flags)
                 .run()
         }
-        ["real-input", flags @ ..] => {
-            Cargo::new(&["build", "--release", "--package", "stillpoint"]).run()?;
-            Cargo::new(&[
-                "run",
-                "--quiet",
-                "--release",
-                "--package",
-                "stillpoint-testkit",
-                "--bin",
-                "real-input",
-                "--",
-            ])
-            .args(flags)
-            .run()
-        }
+        ["real-input", flags @ ..] => released("real-input", flags),
+        ["bench-peers", flags @ ..] => bench_peers(flags),
+        ["instructions"] => instructions::check(false),
+        ["instructions", "--update"] => instructions::check(true),
         _ => Err(USAGE.into()),
     }
+}
+
+/// Runs a program of the test kit, built for speed, beside a `stillpoint` built for speed.
+fn released(program: &str, flags: &[&str]) -> Outcome {
+    Cargo::new(&["build", "--release", "--locked", "--package", "stillpoint"]).run()?;
+    Cargo::new(&[
+        "run",
+        "--quiet",
+        "--release",
+        "--locked",
+        "--package",
+        "stillpoint-testkit",
+        "--bin",
+        program,
+        "--",
+    ])
+    .args(flags)
+    .run()
+}
+
+fn bench_peers(flags: &[&str]) -> Outcome {
+    if !flags.contains(&"--help") {
+        let named = flags.iter().position(|flag| *flag == "--tools").and_then(|at| flags.get(at + 1));
+        let names = named
+            .map_or(vec!["restic", "rustic", "rclone", "s5cmd", "aws"], |names| names.split(',').collect());
+        peers::install(&names)?;
+    }
+    released("bench-peers", flags)
 }
 
 fn tidy() -> Outcome {

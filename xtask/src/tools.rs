@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use crate::command::{Cargo, Outcome, answer, run, tools_dir};
+use crate::command::{Cargo, Outcome, answer, as_root, run, tools_dir};
 
 /// A workspace of its own, see there.
 pub(crate) const RUSTIC_MANIFEST: &str = "tools/oracle-rustic/Cargo.toml";
@@ -62,12 +62,7 @@ fn fetch_restic() -> Outcome {
 }
 
 fn update_package_lists() -> Outcome {
-    let root = answer("id", &["-u"]).is_some_and(|id| id.trim() == "0");
-    let mut command = Command::new(if root { "apt-get" } else { "sudo" });
-    if !root {
-        command.args(["-n", "apt-get"]);
-    }
-    run(command.args(["-qq", "update"]))
+    as_root(&["apt-get", "-qq", "update"])
 }
 
 fn rustic() -> Outcome {

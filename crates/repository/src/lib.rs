@@ -33,6 +33,9 @@ mod repository;
 mod restore;
 mod sealed;
 mod snapshot;
+#[cfg(feature = "bench")]
+#[doc(hidden)]
+pub mod stages;
 pub mod store;
 mod time;
 pub mod tree;

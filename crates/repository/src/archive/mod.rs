@@ -18,3 +18,14 @@ mod walk;
 pub use assembly::{Assembly, ContentWriter};
 pub use options::{BackupOptions, BackupSource, Parent};
 pub use summary::BackupSummary;
+
+/// How many chunks `data` is cut into as the content of a file of its own length.
+#[cfg(feature = "bench")]
+pub(crate) fn count_chunks(data: &[u8]) -> std::io::Result<usize> {
+    let mut chunker = chunker::Chunker::new(data, u64::try_from(data.len()).unwrap_or(u64::MAX));
+    let mut chunks = 0;
+    while chunker.next()?.is_some() {
+        chunks += 1;
+    }
+    Ok(chunks)
+}

@@ -28,6 +28,12 @@ impl Index {
         Self { table: Arc::new(RwLock::new(table)) }
     }
 
+    /// Of a repository that holds nothing.
+    #[cfg(feature = "bench")]
+    pub(crate) fn empty() -> Self {
+        Self::new(Table::default())
+    }
+
     /// True if a pack that is stored holds this blob.
     pub fn contains(&self, kind: BlobKind, id: &Id) -> bool {
         self.locate(kind, id).is_some()

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
-use stillpoint_testkit::s3::{Options, Server};
+use stillpoint_testkit::s3::{Backing, Options, Server};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Serves S3 on loopback until it is interrupted or asked to terminate.
@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Example: cargo xtask s3-server --root /var/tmp/objects --listen 127.0.0.1:9000
 #[derive(Debug, Parser)]
 struct Flags {
-    /// Where objects are kept; a temporary directory by default.
+    /// Keep objects as files under this directory; they are in memory by default.
     #[arg(long)]
     root: Option<PathBuf>,
     /// Address and port; port 0 takes a free one.
@@ -32,19 +32,23 @@ struct Flags {
 fn main() -> io::Result<()> {
     let flags = Flags::parse();
     let server = Server::start_with(Options {
-        root: flags.root,
+        backing: flags.root.map_or(Backing::Memory, Backing::Directory),
         listen: flags.listen,
         bucket: flags.bucket,
         latency: Duration::from_millis(flags.latency_ms),
         ..Options::default()
     })?;
-    println!("# {} serves {}", server.endpoint(), server.root().display());
+    println!("# {} serves bucket {}", server.endpoint(), server.bucket());
     for (name, value) in server.env() {
         println!("export {name}={value}");
     }
     println!("# store: {}", server.url("stillpoint"));
     wait_for_the_end()?;
-    println!("# {} requests served", server.requests().total());
+    let seen = server.requests();
+    println!("# {} requests, {} bytes in, {} bytes out", seen.total(), seen.bytes_in, seen.bytes_out);
+    for (name, count) in seen.by_operation {
+        println!("# {name}: {count}");
+    }
     Ok(())
 }
 

@@ -1,6 +1,5 @@
-//! Faults on demand, and the count of requests.
+//! Faults on demand.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// What a client meets instead of an answer.
@@ -89,26 +88,5 @@ impl FaultRule {
             self.times -= 1;
         }
         due.then_some(self.fault)
-    }
-}
-
-/// Counted requests. A faulty request counts like any other.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Requests {
-    /// By kind: the HTTP method, with `LIST` for the listing of a bucket.
-    pub by_kind: BTreeMap<String, u64>,
-    /// Faults that were injected.
-    pub faults: u64,
-}
-
-impl Requests {
-    /// All requests.
-    pub fn total(&self) -> u64 {
-        self.by_kind.values().sum()
-    }
-
-    /// Requests of one kind, such as `PUT` or `LIST`.
-    pub fn of(&self, kind: &str) -> u64 {
-        self.by_kind.get(kind).copied().unwrap_or(0)
     }
 }

@@ -1,12 +1,11 @@
-//! The part between the socket and `s3s`: counting, faults, and repairs of what `s3s-fs` gets wrong.
+//! The part between the socket and `s3s`: counting, latency, faults, and repairs of what `s3s-fs` gets wrong.
 
 use std::fmt;
 use std::io;
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::header::{CONTENT_TYPE, HeaderName, IF_MATCH, IF_NONE_MATCH};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
@@ -20,8 +19,9 @@ use s3s::{Body, HttpError, S3Request, S3Result, s3_error};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 
-use super::Options;
-use super::fault::{Fault, FaultRule, Requests};
+use super::fault::{Fault, FaultRule};
+use super::request::{Requests, length, operation};
+use super::{Options, Store};
 
 const STOP_LIMIT: Duration = Duration::from_secs(5);
 const CONDITIONS: [HeaderName; 2] = [IF_MATCH, IF_NONE_MATCH];
@@ -29,8 +29,8 @@ const CONDITIONS: [HeaderName; 2] = [IF_MATCH, IF_NONE_MATCH];
 pub(super) struct Front {
     service: S3Service,
     state: Mutex<State>,
-    // s3s-fs looks and then writes, so conditional writes are let through one at a time.
-    conditional: tokio::sync::Mutex<()>,
+    // s3s-fs looks and then writes, so conditional writes to it are let through one at a time.
+    conditional: Option<tokio::sync::Mutex<()>>,
 }
 
 #[derive(Debug, Default)]
@@ -47,17 +47,21 @@ impl fmt::Debug for Front {
 }
 
 impl Front {
-    pub(super) fn new(root: &Path, options: &Options) -> io::Result<Self> {
-        let files = s3s_fs::FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
-        let mut builder = S3ServiceBuilder::new(files);
+    pub(super) fn new(store: &Store, options: &Options) -> io::Result<Self> {
+        let mut builder = match store {
+            Store::Memory(memory) => S3ServiceBuilder::new(memory.clone()),
+            Store::Files(root) => S3ServiceBuilder::new(
+                s3s_fs::FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?,
+            ),
+        };
         builder.set_auth(SimpleAuth::from_single(options.access_key.clone(), options.secret_key.clone()));
         builder.set_access(Repairs);
+        let conditional = match store {
+            Store::Files(_) => Some(tokio::sync::Mutex::new(())),
+            Store::Memory(_) => None,
+        };
         let state = State { latency: options.latency, ..State::default() };
-        Ok(Self {
-            service: builder.build(),
-            state: Mutex::new(state),
-            conditional: tokio::sync::Mutex::new(()),
-        })
+        Ok(Self { service: builder.build(), state: Mutex::new(state), conditional })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -91,6 +95,8 @@ impl Front {
         let kind = if listing { "LIST" } else { method };
         let mut state = self.state();
         *state.requests.by_kind.entry(kind.to_owned()).or_default() += 1;
+        *state.requests.by_operation.entry(operation(request)).or_default() += 1;
+        state.requests.bytes_in += length(request.headers());
         let fault = state.rules.iter_mut().find_map(|rule| rule.meets(method, target));
         state.requests.faults += u64::from(fault.is_some());
         (fault, state.latency)
@@ -121,11 +127,18 @@ impl Front {
 
     async fn serve(&self, request: Request<Incoming>) -> Result<Response<Body>, HttpError> {
         let conditional = CONDITIONS.iter().any(|name| request.headers().contains_key(name));
-        if conditional && request.method() != Method::GET {
-            let _one_at_a_time = self.conditional.lock().await;
-            return self.service.call(request.map(Body::from)).await;
+        let _one_at_a_time = match &self.conditional {
+            Some(turn) if conditional && request.method() != Method::GET => Some(turn.lock().await),
+            _ => None,
+        };
+        let head = request.method() == Method::HEAD;
+        let response = self.service.call(request.map(Body::from)).await?;
+        if !head {
+            let declared = length(response.headers());
+            let sent = response.body().size_hint().exact().unwrap_or(declared);
+            self.state().requests.bytes_out += sent;
         }
-        self.service.call(request.map(Body::from)).await
+        Ok(response)
     }
 }
 
@@ -164,7 +177,12 @@ impl S3Access for Repairs {
 }
 
 /// Serves connections until told to stop, then lets the requests in progress end.
-pub(super) async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: oneshot::Receiver<()>) {
+pub(super) async fn serve(
+    listener: std::net::TcpListener,
+    front: Arc<Front>,
+    mut stop: oneshot::Receiver<()>,
+) -> io::Result<()> {
+    let listener = TcpListener::from_std(listener)?;
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -179,6 +197,7 @@ pub(super) async fn serve(listener: TcpListener, front: Arc<Front>, mut stop: on
     }
     // Connections that hold on longer than this are cut with the runtime.
     drop(tokio::time::timeout(STOP_LIMIT, graceful.shutdown()).await);
+    Ok(())
 }
 
 fn connection(stream: TcpStream, front: &Arc<Front>, graceful: &GracefulShutdown) {

@@ -1,35 +1,58 @@
-//! An S3 server on loopback, in this process.
+//! An S3 server on loopback, in this process, with its objects in files or in memory.
 //!
-//! It is `s3s-fs` behind a front that counts requests and injects faults. Objects are plain files under a directory,
-//! so a test can look at them, or damage them, directly. Signatures are checked; TCP_NODELAY is set.
+//! Either store lies behind a front that counts requests, adds latency and injects faults. Signatures are checked;
+//! TCP_NODELAY is set.
 //!
-//! What it does not do as S3 does (measured with s3s-fs 0.14.1): `If-Match` and `If-None-Match` of a GET and
-//! `If-Match` of a DELETE are ignored; listings carry no entity tag; the keys `a` and `a/b` cannot both exist; no part
-//! of a key may be longer than 255 bytes; there are no versions and no locks. An empty `delimiter`, which it would take
-//! for a delimiter, is removed by the front.
+//! [`Backing::Memory`] answers as S3's documentation says, conditions of reads and deletions and refused digests
+//! included, and costs the least. [`Backing::Temporary`] and [`Backing::Directory`] are `s3s-fs`: objects are plain
+//! files, so a test can look at them, or damage them, directly.
+//!
+//! What `s3s-fs` 0.14.1 does not do as S3 does (measured): `If-Match` and `If-None-Match` of a GET and `If-Match` of a
+//! DELETE are ignored; listings carry no entity tag; the keys `a` and `a/b` cannot both exist; no part of a key may be
+//! longer than 255 bytes. An empty `delimiter`, which it would take for a delimiter, is removed by the front. Neither
+//! store has versions or locks.
 
 mod fault;
 mod front;
+mod memory;
+mod objects;
+mod request;
 
 use std::fs;
 use std::io;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, TcpListener};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-pub use fault::{Fault, FaultRule, Requests};
+pub use fault::{Fault, FaultRule};
 use front::Front;
+use memory::Memory;
+pub use request::Requests;
+
+/// Name of the server's threads, by which its processor time can be told from that of the program around it.
+pub const THREAD_NAME: &str = "s3-server";
+
+/// Where objects are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Backing {
+    /// Files in a temporary directory that is removed with the server.
+    #[default]
+    Temporary,
+    /// Files under this directory.
+    Directory(PathBuf),
+    /// Memory of this process.
+    Memory,
+}
 
 /// Where and how to serve; the defaults suit a test.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where objects are kept; a temporary directory, removed with the server, when `None`.
-    pub root: Option<PathBuf>,
+    /// Where objects are kept.
+    pub backing: Backing,
     /// Address and port; port 0 takes a free one.
     pub listen: SocketAddr,
     /// Bucket that exists from the start.
@@ -45,7 +68,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            root: None,
+            backing: Backing::default(),
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             bucket: "bucket".to_owned(),
             access_key: "AKIATESTTESTTESTTEST".to_owned(),
@@ -55,21 +78,28 @@ impl Default for Options {
     }
 }
 
+/// What the server reads and writes.
+#[derive(Debug)]
+enum Store {
+    Files(PathBuf),
+    Memory(Memory),
+}
+
 /// A running server; it stops when dropped, after the requests in progress.
 #[derive(Debug)]
 pub struct Server {
     options: Options,
     address: SocketAddr,
-    root: PathBuf,
+    store: Store,
     front: Arc<Front>,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<thread::JoinHandle<()>>,
+    thread: Option<thread::JoinHandle<io::Result<()>>>,
     // Declared last, so that the directory is removed when nothing writes to it any more.
     _temporary: Option<tempfile::TempDir>,
 }
 
 impl Server {
-    /// Starts a server on a free port, with its data in a temporary directory.
+    /// Starts a server on a free port, with its data in files in a temporary directory.
     ///
     /// # Errors
     /// When the address cannot be bound or the directory cannot be made.
@@ -77,25 +107,40 @@ impl Server {
         Self::start_with(Options::default())
     }
 
+    /// Starts a server on a free port, with its data in memory.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub fn start_in_memory() -> io::Result<Self> {
+        Self::start_with(Options { backing: Backing::Memory, ..Options::default() })
+    }
+
     /// Starts a server as told.
     ///
     /// # Errors
     /// When the address cannot be bound or the directory cannot be made.
     pub fn start_with(options: Options) -> io::Result<Self> {
-        let temporary = if options.root.is_none() { Some(tempfile::tempdir()?) } else { None };
-        let root = match (&options.root, &temporary) {
-            (Some(root), _) => root.clone(),
-            (None, Some(dir)) => dir.path().to_owned(),
-            (None, None) => return Err(io::Error::other("no directory to serve")),
+        let temporary = match options.backing {
+            Backing::Temporary => Some(tempfile::tempdir()?),
+            _ => None,
         };
-        fs::create_dir_all(root.join(&options.bucket))?;
-        let front = Arc::new(Front::new(&root, &options)?);
+        let store = match (&options.backing, &temporary) {
+            (Backing::Directory(root), _) => Store::Files(root.clone()),
+            (_, Some(dir)) => Store::Files(dir.path().to_owned()),
+            (_, None) => Store::Memory(Memory::new(&options.bucket)),
+        };
+        if let Store::Files(root) = &store {
+            fs::create_dir_all(root.join(&options.bucket))?;
+        }
+        let front = Arc::new(Front::new(&store, &options)?);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
-            .thread_name("s3-server")
+            .thread_name(THREAD_NAME)
             .enable_all()
             .build()?;
-        let listener = runtime.block_on(TcpListener::bind(options.listen))?;
+        // Bound without the runtime, so that a server can be started from asynchronous tests too.
+        let listener = TcpListener::bind(options.listen)?;
+        listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = oneshot::channel();
         let serving = Arc::clone(&front);
@@ -103,7 +148,7 @@ impl Server {
         Ok(Self {
             options,
             address,
-            root,
+            store,
             front,
             stop: Some(stop),
             thread: Some(thread),
@@ -143,16 +188,6 @@ impl Server {
             ("AWS_ALLOW_HTTP", "true".to_owned()),
             ("AWS_EC2_METADATA_DISABLED", "true".to_owned()),
         ]
-    }
-
-    /// The file behind an object of the server's bucket.
-    pub fn object_path(&self, key: &str) -> PathBuf {
-        self.root.join(&self.options.bucket).join(key)
-    }
-
-    /// The directory that holds the bucket's directory.
-    pub fn root(&self) -> &Path {
-        &self.root
     }
 
     /// What has been asked of the server so far.

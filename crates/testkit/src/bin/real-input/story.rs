@@ -7,7 +7,7 @@ use serde_json::Value;
 use stillpoint_testkit::compare::Comparison;
 use stillpoint_testkit::oracle::{self, Repository};
 use stillpoint_testkit::process::measure;
-use stillpoint_testkit::s3::{Options, Server};
+use stillpoint_testkit::s3::{Backing, Options, Server};
 use stillpoint_testkit::tree::Edits;
 
 use crate::Outcome;
@@ -113,7 +113,10 @@ impl Place {
         let store = dir.join("store");
         fs::create_dir(&store)?;
         let server = if s3 {
-            Some(Server::start_with(Options { root: Some(store.clone()), ..Options::default() })?)
+            Some(Server::start_with(Options {
+                backing: Backing::Directory(store.clone()),
+                ..Options::default()
+            })?)
         } else {
             None
         };
