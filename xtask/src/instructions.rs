@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::command::{Cargo, Outcome, answer, as_root, run};
+use crate::command::{Cargo, Outcome, answer, as_root};
 
 const COUNTS: &str = "crates/repository/benches/instructions.txt";
 /// Another machine's C library or compiler moves counts by about a percent; what is to be caught moves them by far more.

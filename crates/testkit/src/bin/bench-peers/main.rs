@@ -122,7 +122,7 @@ fn run(mut flags: Flags) -> Outcome {
     }
     let rows = table::rows(&samples);
     let (text, verdicts) = table::markdown(&flags.corpus, &rows);
-    println!("{text}");
+    println!("{text}\n### Summary\n\n{}", table::summary(&flags.corpus, &rows, &verdicts));
     let load_after = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     println!("load at the end: {}", load_after.trim());
     let document = json!({

@@ -185,3 +185,47 @@ pub(crate) fn markdown(corpora: &[Corpus], rows: &[Row]) -> (String, Vec<Verdict
     }
     (text, all)
 }
+
+/// One line for each case: ours, the best peer that keeps snapshots or, of mirrors, the best of all, and what was missed.
+pub(crate) fn summary(corpora: &[Corpus], rows: &[Row], verdicts: &[Verdict]) -> String {
+    let mut text = String::from(
+        "| corpus, case | wall s: ours / best = ratio | client CPU s: ours / best = ratio | stored MiB: ours / best \
+         | peak RSS MiB | requests | missed |\n|---|---|---|---|---|---|---|\n",
+    );
+    for corpus in corpora {
+        for case in Case::ALL {
+            let here: Vec<&Row> =
+                rows.iter().filter(|row| row.corpus == corpus.name() && row.case == case.name()).collect();
+            let Some(ours) = here.iter().find(|row| row.tool == OURS) else { continue };
+            let peers: Vec<&&Row> = here
+                .iter()
+                .filter(|row| row.tool != OURS && (row.keeps_snapshots || case == Case::Mirror))
+                .collect();
+            let pair = |value: fn(&Row) -> f64, digits: usize| {
+                let best = peers.iter().map(|peer| value(peer)).min_by(f64::total_cmp);
+                let mine = value(ours);
+                best.map_or_else(
+                    || format!("{mine:.digits$}"),
+                    |best| format!("{mine:.digits$} / {best:.digits$} = {:.2}", mine / best.max(1e-9)),
+                )
+            };
+            let missed: Vec<&str> = verdicts
+                .iter()
+                .filter(|one| (one.corpus, one.case) == (ours.corpus, ours.case) && one.verdict == "MISSED")
+                .map(|one| one.what)
+                .collect();
+            text += &format!(
+                "| {}, {} | {} | {} | {} | {:.0} | {:.0} | {} |\n",
+                corpus.name(),
+                case.name(),
+                pair(|row| row.wall_s, 2),
+                pair(|row| row.client_cpu_s, 2),
+                pair(|row| row.stored_mib, 1).split(" =").next().unwrap_or_default(),
+                ours.peak_rss_mib,
+                ours.requests,
+                missed.join(", "),
+            );
+        }
+    }
+    text
+}
