@@ -1,4 +1,5 @@
-//! One stage, run once, for `cargo xtask instructions` to count: `counted NAME`, or `counted` alone for the names.
+//! One stage, run once, for `cargo xtask instructions` to count: `counted NAME`, or `counted` alone for the names, each
+//! with the bytes it works on or, of the index, the blobs.
 #![expect(clippy::unwrap_used, reason = "a failed assumption ends the count")]
 #![expect(clippy::print_stdout, reason = "the runner reads the names")]
 
@@ -12,7 +13,7 @@ fn main() {
     let wanted = std::env::args().skip(1).find(|arg| !arg.starts_with("--"));
     for mut stage in stage::all(BYTES) {
         match &wanted {
-            None => println!("{}", stage.name),
+            None => println!("{}\t{}", stage.name, stage.bytes),
             Some(name) if name == stage.name => counted_stage(&mut *stage.work),
             Some(_) => {}
         }

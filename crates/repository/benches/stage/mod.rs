@@ -21,47 +21,43 @@ pub(crate) fn all(size: usize) -> Vec<Stage> {
     let mut add = |name, bytes, work: Box<dyn FnMut()>| stages.push(Stage { name, bytes, work });
 
     let (kit, data) = (Stages::new().unwrap(), noise.clone());
-    add("chunk", bytes, Box::new(move || drop(black_box(kit.chunk(&data).unwrap()))));
+    add("chunk", bytes, boxed(move || kit.chunk(&data).unwrap()));
     let data = noise.clone();
-    add("hash", bytes, Box::new(move || drop(black_box(Id::of(&data)))));
+    add("hash", bytes, boxed(move || Id::of(&data)));
     for (name, data) in [("compress text", &text), ("compress noise", &noise)] {
         let (kit, data) = (Stages::new().unwrap(), data.clone());
-        add(name, bytes, Box::new(move || drop(black_box(kit.compress(&data).unwrap()))));
+        add(name, bytes, boxed(move || kit.compress(&data).unwrap()));
     }
     let kit = Stages::new().unwrap();
     let compressed = kit.compress(&text).unwrap();
-    add(
-        "decompress text",
-        bytes,
-        Box::new(move || drop(black_box(kit.decompress(&compressed, size).unwrap()))),
-    );
+    add("decompress text", bytes, boxed(move || kit.decompress(&compressed, size).unwrap()));
     let (kit, data) = (Stages::new().unwrap(), noise.clone());
-    add("encrypt", bytes, Box::new(move || drop(black_box(kit.encrypt(&data).unwrap()))));
+    add("encrypt", bytes, boxed(move || kit.encrypt(&data).unwrap()));
     let kit = Stages::new().unwrap();
     let sealed = kit.encrypt(&noise).unwrap();
-    add("decrypt", bytes, Box::new(move || drop(black_box(kit.decrypt(&sealed).unwrap()))));
+    add("decrypt", bytes, boxed(move || kit.decrypt(&sealed).unwrap()));
     for (name, data) in [("seal text", &text), ("seal noise", &noise)] {
         let (kit, data) = (Stages::new().unwrap(), data.clone());
-        add(name, bytes, Box::new(move || drop(black_box(kit.seal(&data).unwrap()))));
+        add(name, bytes, boxed(move || kit.seal(&data).unwrap()));
     }
     for (name, verifies) in [("pack", false), ("verify pack", true)] {
         let kit = Stages::new().unwrap();
         let blobs: Vec<Sealed> = text.chunks(64 << 10).map(|blob| kit.seal(blob).unwrap()).collect();
         let pack: Pack = kit.pack(&blobs).unwrap();
-        let work: Box<dyn FnMut()> = if verifies {
-            Box::new(move || kit.verify(&pack).unwrap())
+        let work = if verifies {
+            boxed(move || kit.verify(&pack).unwrap())
         } else {
-            Box::new(move || drop(black_box(kit.pack(&blobs).unwrap())))
+            boxed(move || kit.pack(&blobs).unwrap())
         };
         add(name, bytes, work);
     }
     let tree = tree(size / 400);
     let json = tree.encode();
     let (length, id) = (json.len() as u64, Id::of(&json));
-    add("encode tree", length, Box::new(move || drop(black_box(tree.encode()))));
-    add("decode tree", length, Box::new(move || drop(black_box(Tree::decode(&id, &json).unwrap()))));
+    add("encode tree", length, boxed(move || tree.encode()));
+    add("decode tree", length, boxed(move || Tree::decode(&id, &json).unwrap()));
     let packs = u32::try_from(size / 10_000).unwrap();
-    add("fill index", u64::from(packs) * 100, Box::new(move || drop(black_box(index(packs)))));
+    add("fill index", u64::from(packs) * 100, boxed(move || index(packs)));
     let filled = index(packs);
     let names: Vec<Id> = (0..packs * 100).map(|number| Id::of(&number.to_le_bytes())).collect();
     let lookups = names.len() as u64;
@@ -71,6 +67,13 @@ pub(crate) fn all(size: usize) -> Vec<Stage> {
     };
     add("look up index", lookups, Box::new(look_up));
     stages
+}
+
+/// Work whose outcome the compiler must believe to be needed.
+fn boxed<T>(mut work: impl FnMut() -> T + 'static) -> Box<dyn FnMut()> {
+    Box::new(move || {
+        black_box(work());
+    })
 }
 
 /// 64-bit xorshift, so that every run and every machine has the same input.
