@@ -8,13 +8,41 @@ use crate::command::{Cargo, Outcome, answer, as_root, run, tools_dir};
 
 /// A workspace of its own, see there.
 pub(crate) const RUSTIC_MANIFEST: &str = "tools/oracle-rustic/Cargo.toml";
+const MOTO_REQUIREMENTS: &str = "tools/moto/requirements.txt";
 /// The version that Debian 12 ships, and the oldest that reads and writes format version 2 by default.
 const RESTIC: [u32; 2] = [0, 14];
 
 pub(crate) fn install() -> Outcome {
     fs::create_dir_all(tools_dir())?;
     restic()?;
-    rustic()
+    rustic()?;
+    moto()
+}
+
+/// A simulated AWS in a Python environment of its own, with pinned versions.
+fn moto() -> Outcome {
+    let place = tools_dir().join("moto");
+    let pip = place.join("bin/pip");
+    let server = place.join("bin/moto_server");
+    if !server.is_file() {
+        if !pip.is_file() {
+            run(Command::new("python3").args(["-m", "venv"]).arg(&place)).or_else(|_without_venv| {
+                drop(fs::remove_dir_all(&place));
+                run(Command::new("python3").args([
+                    "-m",
+                    "pip",
+                    "install",
+                    "--quiet",
+                    "--user",
+                    "virtualenv",
+                ]))?;
+                run(Command::new("python3").args(["-m", "virtualenv", "--quiet"]).arg(&place))
+            })?;
+        }
+        run(Command::new(&pip).args(["install", "--quiet", "--requirement", MOTO_REQUIREMENTS]))?;
+    }
+    println!("moto at {}", server.display());
+    Ok(())
 }
 
 fn restic() -> Outcome {

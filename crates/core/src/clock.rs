@@ -41,6 +41,12 @@ impl Timestamp {
         self.instant().strftime("%Y-%m-%d-%H-%M-%S").to_string()
     }
 
+    /// The year, and the month counted from 1, in UTC.
+    pub(crate) fn year_and_month(self) -> (i64, i64) {
+        let date = jiff::tz::TimeZone::UTC.to_datetime(self.instant()).date();
+        (date.year().into(), date.month().into())
+    }
+
     fn instant(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }

@@ -16,6 +16,7 @@ mod orchestrator;
 mod plan;
 mod provider;
 mod provisioner;
+mod retention;
 mod snapshot;
 mod workspace;
 
@@ -33,6 +34,7 @@ pub use orchestrator::*;
 pub use plan::{Plan, PlannedComponent};
 pub use provider::*;
 pub use provisioner::{ProvisionRequest, Provisioned, Provisioner};
+pub use retention::{Kept, Retention, RetentionPolicy, retain};
 pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
 pub use workspace::{
     Component, Consistency, Definition, Protection, QuiesceOptions, RoleGrant, Settings, Workspace,

@@ -3,6 +3,7 @@
 mod backup;
 mod catalog;
 mod demo;
+mod forget;
 mod import;
 mod maintenance;
 mod operations;
@@ -16,6 +17,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 pub(crate) use backup::{BackupArgs, DeadlinePolicy};
 pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, ListArgs, ShowArgs};
 pub(crate) use demo::DemoArgs;
+pub(crate) use forget::{ForgetArgs, PruneArgs, RepairArgs, RepairCommand};
 pub(crate) use import::ImportArgs;
 pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
@@ -108,6 +110,12 @@ pub(crate) enum Command {
     Diff(DiffArgs),
     /// Delete one backup and read back that it is gone
     Delete(DeleteArgs),
+    /// Delete the backups that no rule keeps, after saying which
+    Forget(ForgetArgs),
+    /// Free the space of what no snapshot needs
+    Prune(PruneArgs),
+    /// Mend what a check found; nothing is deleted
+    Repair(RepairArgs),
     /// Check that the repository is whole
     Check(CheckArgs),
     /// Verify the snapshots of one backup

@@ -30,6 +30,11 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     if total.is_zero() { Err(refused()) } else { Ok(total) }
 }
 
+/// As [`duration`], or `0s` for at once.
+pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s" | "0m" | "0h" | "0d") { Ok(Duration::ZERO) } else { duration(text) }
+}
+
 /// A part of the stored data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Subset {
@@ -72,6 +77,7 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration_or_zero("0s"), Ok(Duration::ZERO));
         for bad in ["", "12", "h", "-3h", "0s", "3 h", "5y", "99999999999999999999d", "18446744073709551615w"]
         {
             assert!(duration(bad).is_err(), "{bad:?} must be refused");

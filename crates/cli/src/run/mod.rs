@@ -9,10 +9,13 @@ mod demo;
 mod diff;
 mod drive;
 mod files;
+mod forget;
 mod import;
 mod list;
 mod operations;
+mod prune;
 pub(crate) mod rebuild;
+mod repair;
 mod restore;
 mod resume;
 mod show;
@@ -43,6 +46,9 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Files(args) => files::run(&session, args).await,
         Command::Diff(args) => diff::run(&session, args).await,
         Command::Delete(args) => delete::run(&session, args).await,
+        Command::Forget(args) => forget::run(&session, args).await,
+        Command::Prune(args) => prune::run(&session, args).await,
+        Command::Repair(args) => repair::run(&session, args).await,
         Command::Check(args) => check::run(&session, args).await,
         Command::Verify(args) => verify::run(&session, args).await,
         Command::Import(args) => import::run(&session, args).await,

@@ -7,13 +7,16 @@ use serde::{Deserialize, Serialize};
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
 use super::{Turn, cancelled_error, deadline_error, fail, is_spent};
-use crate::catalog::{BackupRecord, BackupState};
+use crate::catalog::{BackupRecord, BackupState, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
 use crate::id::ComponentId;
 use crate::operation::{OperationRecord, OperationState, Request};
 use crate::provider::DeleteState;
 use crate::snapshot::SnapshotRef;
+
+/// Times a backup may be changed by others between looking at it and marking it.
+const MARKS_MAX: u32 = 8;
 
 /// The stored state of a deletion.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -23,6 +26,9 @@ pub struct DeleteMachine {
     pub stage: DeleteStage,
     /// The backup as it was before it was marked.
     pub backup: Option<BackupRecord>,
+    /// The revision it was inspected at.
+    #[serde(default)]
+    pub revision: u64,
     /// One per snapshot.
     pub members: Vec<DeleteMember>,
     /// Failed tries of the step at hand.
@@ -39,6 +45,8 @@ pub enum DeleteStage {
     /// Nothing was done yet.
     #[default]
     Inspecting,
+    /// The backup is being marked, if nobody changed it since it was inspected.
+    Marking,
     /// The backup is marked; its snapshots are going.
     Deleting,
     /// The snapshots are gone; the records beside the data are going.
@@ -85,8 +93,11 @@ impl DeleteMachine {
             {
                 match &found.backup {
                     None => fail(record, missing_backup(&request.backup)),
-                    Some(backup) => self.mark(record, backup, turn),
+                    Some(backup) => self.prepare(record, backup, found.revision),
                 }
+            }
+            Event::Done(Step::Mark, result) if self.stage == DeleteStage::Marking => {
+                self.on_marked(record, result, now);
             }
             Event::Done(Step::Inspect, Err(error)) => fail(record, error.clone()),
             Event::Done(Step::Delete(id), result) => self.on_deleted(record, id, result, now, turn),
@@ -106,14 +117,21 @@ impl DeleteMachine {
         self.collect_due(record, now, turn);
     }
 
-    fn mark(&mut self, record: &mut OperationRecord, backup: &BackupRecord, turn: &mut Turn) {
+    fn prepare(&mut self, record: &mut OperationRecord, backup: &BackupRecord, revision: Option<Revision>) {
         if backup.held {
             let message = "the backup is held; release the hold first";
             fail(record, Error::new(ErrorKind::PermissionDenied, message).record());
             return;
         }
         record.backup = Some(backup.id.clone());
-        self.backup = Some(backup.clone());
+        let mut original = backup.clone();
+        // A mark whose answer was lost is our own; it must not pass for the state before it.
+        if let Some(earlier) = self.backup.take().filter(|_| original.state == BackupState::Deleting) {
+            original.state = earlier.state;
+        }
+        self.backup = Some(original);
+        self.revision = revision.map_or(0, |revision| revision.0);
+        self.members.clear();
         for component in &backup.components {
             if let Some(snapshot) = &component.snapshot {
                 self.members.push(DeleteMember {
@@ -125,10 +143,31 @@ impl DeleteMachine {
                 });
             }
         }
-        let mut marked = backup.clone();
-        marked.state = BackupState::Deleting;
-        turn.put_backup = Some(marked);
-        self.stage = DeleteStage::Deleting;
+        self.stage = DeleteStage::Marking;
+    }
+
+    fn on_marked(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        match result {
+            Ok(_) => {
+                (self.stage, self.misses, self.retry_at) = (DeleteStage::Deleting, 0, None);
+            }
+            Err(error) => {
+                self.misses += 1;
+                if is_spent(self.misses, error) && error.kind != ErrorKind::Conflict
+                    || self.misses > MARKS_MAX
+                {
+                    fail(record, error.clone());
+                }
+                // Whoever changed it may have put a hold on it: look again.
+                self.stage = DeleteStage::Inspecting;
+                self.retry_at = Some(now.after(backoff(self.misses)));
+            }
+        }
     }
 
     fn on_deleted(
@@ -203,7 +242,17 @@ impl DeleteMachine {
         match (self.stage, &self.backup) {
             (DeleteStage::Inspecting, _) => {
                 record.step = "inspecting".into();
-                turn.effects.push(Effect::InspectBackup);
+                match self.retry_at.filter(|at| *at > now) {
+                    Some(at) => turn.wake(at),
+                    None => turn.effects.push(Effect::InspectBackup),
+                }
+            }
+            (DeleteStage::Marking, Some(backup)) => {
+                record.step = "marking".into();
+                let mut marked = backup.clone();
+                marked.state = BackupState::Deleting;
+                let marked = StoredBackup::new(marked, Revision(self.revision));
+                turn.effects.push(Effect::MarkBackup(Box::new(marked)));
             }
             (DeleteStage::Deleting, _) => {
                 record.step = "deleting".into();
@@ -225,7 +274,7 @@ impl DeleteMachine {
                     None => turn.effects.push(Effect::DeleteRecord(Box::new(backup.clone()))),
                 }
             }
-            (DeleteStage::RemovingRecord, None) => {}
+            (DeleteStage::Marking | DeleteStage::RemovingRecord, None) => {}
         }
     }
 }

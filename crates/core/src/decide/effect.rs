@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::catalog::BackupRecord;
+use crate::catalog::{BackupRecord, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::id::{BackupId, ComponentId, QuiesceId};
@@ -94,6 +94,8 @@ pub enum Effect {
     Discard(RestoredResource),
     /// Remove the new workspace.
     DiscardWorkspace(Provisioned),
+    /// Mark the backup as being deleted, if it still is as it was inspected.
+    MarkBackup(Box<StoredBackup>),
     /// Delete a snapshot.
     DeleteSnapshot {
         /// Whose snapshot.
@@ -137,6 +139,8 @@ pub enum Step {
     Discard(ComponentId),
     /// [`Effect::DiscardWorkspace`].
     DiscardWorkspace,
+    /// [`Effect::MarkBackup`].
+    Mark,
     /// [`Effect::DeleteSnapshot`].
     Delete(ComponentId),
     /// [`Effect::DeleteRecord`].
@@ -163,6 +167,7 @@ impl Effect {
             Self::Activate(_) => Step::Activate,
             Self::Discard(resource) => Step::Discard(resource.component.clone()),
             Self::DiscardWorkspace(_) => Step::DiscardWorkspace,
+            Self::MarkBackup(_) => Step::Mark,
             Self::DeleteSnapshot { component, .. } => Step::Delete(component.clone()),
             Self::DeleteRecord(_) => Step::DeleteRecord,
         }
@@ -175,6 +180,7 @@ impl Effect {
             | Self::InspectBackup
             | Self::Find { .. }
             | Self::Poll { .. }
+            | Self::MarkBackup(_)
             | Self::Verify { .. } => None,
             Self::Quiesce { .. } => Some("quiesce"),
             Self::Resume { .. } => Some("resume"),
@@ -261,6 +267,8 @@ pub enum Outcome {
 pub struct Inspection {
     /// The backup; `None` where the catalog has none with this id.
     pub backup: Option<BackupRecord>,
+    /// Its revision, which changes with every write.
+    pub revision: Option<Revision>,
     /// What the preflight found.
     pub findings: Vec<Finding>,
     /// Whether a component's jobs run inside this process.
@@ -274,7 +282,7 @@ impl Inspection {
         findings: Vec<Finding>,
         in_process: BTreeMap<ComponentId, bool>,
     ) -> Self {
-        Self { backup, findings, in_process }
+        Self { backup, revision: None, findings, in_process }
     }
 }
 

@@ -37,6 +37,10 @@ impl Runner {
         match effect {
             Effect::InspectWorkspace => self.inspect_workspace().await,
             Effect::InspectBackup => self.inspect_backup().await,
+            Effect::MarkBackup(marked) => {
+                self.parts.catalog.put_backup(&marked.backup, Some(marked.revision)).await?;
+                Ok(Outcome::Done)
+            }
             Effect::Quiesce { id, budget } => {
                 let _hold = self.hold.lock().await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
@@ -157,7 +161,7 @@ impl Runner {
             found.findings = self.provisioner()?.preflight(&self.cx, &request).await?;
             found.findings.extend(self.snapshot_findings(&stored.backup).await?);
         }
-        found.backup = Some(stored.backup);
+        (found.backup, found.revision) = (Some(stored.backup), Some(stored.revision));
         Ok(Outcome::Inspected(Box::new(found)))
     }
 

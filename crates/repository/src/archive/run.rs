@@ -20,6 +20,7 @@ use crate::id::Id;
 use crate::issue::fatal;
 use crate::lock::{Lock, LockMode};
 use crate::progress::Progress;
+use crate::prune::{Commit, Rounds};
 use crate::repository::{Repository, StoredSnapshot};
 use crate::snapshot::Snapshot;
 use crate::tree::{Mode, Node, NodeKind, Tree};
@@ -27,6 +28,8 @@ use crate::writer::BlobWriter;
 
 /// Chunks that may wait for another worker, per worker.
 const CHUNKS_WAITING_PER_WORKER: usize = 2;
+/// Times a backup begins anew because a prune deleted what it relied on.
+const ATTEMPTS: usize = 3;
 /// Workers unless told otherwise.
 const WORKERS_MAX: usize = 8;
 
@@ -52,12 +55,9 @@ impl Repository {
         let _stop_workers = cancellation.on_drop();
         cancellation.check()?;
         let lock = self.lock(LockMode::Shared).await?;
-        // Loaded under the lock and shared with nobody: a blob counts as stored only where an index in the store lists
-        // it, neither because a run that failed had packed it nor because it was there before a prune.
-        let fresh = self.with_fresh_index();
-        let run = Box::pin(run(&fresh, source, options, progress, &cancellation, &lock));
+        let attempts = Box::pin(attempts(self, source, options, progress, &cancellation, &lock));
         let outcome = tokio::select! {
-            outcome = run => outcome,
+            outcome = attempts => outcome,
             lost = lock.lost() => Err(lost),
         };
         cancellation.cancel();
@@ -68,14 +68,39 @@ impl Repository {
     }
 }
 
+/// Backs up, and anew where a prune deleted what the backup relied on: then nothing of an earlier snapshot is reused.
+async fn attempts(
+    repository: &Repository,
+    source: &BackupSource,
+    mut options: BackupOptions,
+    progress: Arc<dyn Progress>,
+    cancellation: &Cancellation,
+    lock: &Lock,
+) -> Result<BackupSummary> {
+    for _ in 0..ATTEMPTS {
+        let rounds = repository.rounds().await?;
+        // Loaded under the lock and shared with nobody: a blob counts as stored only where an index in the store lists
+        // it, neither because a run that failed had packed it nor because it was there before a prune.
+        let fresh = repository.with_fresh_index();
+        options.writer = options.writer.guarded(lock, &rounds);
+        let run = run(&fresh, source, options.clone(), Arc::clone(&progress), cancellation, (lock, &rounds));
+        if let Some(summary) = Box::pin(run).await? {
+            return Ok(summary);
+        }
+        options.parent = Parent::None;
+    }
+    let message = "prunes kept deleting what this backup relied on; run the same command again";
+    Err(Error::new(ErrorKind::Unavailable, message))
+}
+
 async fn run(
     repository: &Repository,
     source: &BackupSource,
     options: BackupOptions,
     progress: Arc<dyn Progress>,
     cancellation: &Cancellation,
-    lock: &Lock,
-) -> Result<BackupSummary> {
+    (lock, rounds): (&Lock, &Rounds),
+) -> Result<Option<BackupSummary>> {
     let start = clock::now();
     let hostname = source.hostname.clone().unwrap_or_else(|| repository.origin().hostname.clone());
     let stored_path = stored_path(source)?;
@@ -114,7 +139,6 @@ async fn run(
     let top = wrap(&writer, &source.stored_path, root).await?;
     let written = writer.finish().await?;
     cancellation.check()?;
-    lock.ensure_held()?;
     let mut origin = repository.origin().clone();
     origin.hostname = hostname;
     let mut snapshot = Snapshot::new(options.time.unwrap_or(start), top, vec![stored_path], &origin);
@@ -124,8 +148,10 @@ async fn run(
     snapshot.tags = options.tags;
     snapshot.tags.extend(options.tag_if_incomplete.filter(|_| !walk.totals.is_complete()));
     snapshot.summary = Some(walk.totals.snapshot_summary(start, clock::now(), &written));
-    let id = repository.save_snapshot(&snapshot).await?;
-    Ok(walk.totals.summary((id, tree), snapshot.parent, written, rules))
+    Ok(match repository.commit(&snapshot, lock, rounds).await? {
+        Commit::Stored(id) => Some(walk.totals.summary((id, tree), snapshot.parent, written, rules)),
+        Commit::Swept => None,
+    })
 }
 
 /// Stores and indexes what a backup that stopped early has sealed, so that the next one need not send it again.

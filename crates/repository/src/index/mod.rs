@@ -7,7 +7,7 @@ mod table;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-pub(crate) use file::{IndexFile, MAX_BLOBS_PER_FILE, encode};
+pub(crate) use file::{IndexFile, IndexedBlob, IndexedPack, MAX_BLOBS_PER_FILE, encode};
 pub(crate) use load::{load, load_readable};
 use table::Table;
 

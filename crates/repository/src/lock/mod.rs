@@ -32,6 +32,9 @@ pub enum LockMode {
     Shared,
     /// For deleting data: excludes every other lock.
     Exclusive,
+    /// For a prune in the second run of its two: excludes every lock but the shared ones of this program, whose backups
+    /// look for prunes before they report success.
+    Sweep,
 }
 
 /// A held lock. Refreshed in the background until released.
@@ -60,7 +63,8 @@ impl Repository {
     /// `Locked` with holder and time if another process excludes this one, `Corrupt` if a lock cannot be read.
     pub async fn lock(&self, mode: LockMode) -> Result<Lock> {
         self.store().sweep().await?;
-        let mut record = LockRecord::new(self.origin(), mode == LockMode::Exclusive);
+        let mut record = LockRecord::new(self.origin(), mode != LockMode::Shared);
+        record.sweep = mode == LockMode::Sweep;
         // Created first and checked second: of two processes that do so at once, at least one sees the other.
         let id = record.save(self).await?;
         let met_others = match refuse_conflicts(self, &record, id).await {
@@ -82,16 +86,7 @@ impl Repository {
 async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id) -> Result<usize> {
     let ids = repository.list_files(FileKind::Lock).await?;
     let others = ids.into_iter().map(|(id, _)| id).filter(|id| *id != own_id);
-    let mut records = stream::iter(others.map(|id| async move {
-        match repository.load_file(FileKind::Lock, id).await {
-            Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-            Ok(json) => {
-                LockRecord::from_json(&FileKind::Lock.key(&id), &json).map(|record| Some((id, record)))
-            }
-        }
-    }))
-    .buffer_unordered(AT_ONCE);
+    let mut records = stream::iter(others.map(|id| read(repository, id))).buffer_unordered(AT_ONCE);
     let mut met = 0;
     while let Some(found) = records.try_next().await? {
         let Some((id, record)) = found else { continue };
@@ -102,11 +97,37 @@ async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id)
             if let Err(error) = repository.store().delete(&FileKind::Lock.key(&id)).await {
                 tracing::warn!(lock = %id, %error, "a stale lock cannot be removed and is passed over");
             }
-        } else if own.exclusive || record.exclusive {
+        } else if own.excludes(&record) {
             return Err(record.conflict());
         }
     }
     Ok(met)
+}
+
+impl Repository {
+    /// The runs of this program that hold a lock now, each with the words in which a refusal names it.
+    pub(crate) async fn live_sessions(&self) -> Result<Vec<(Id, Error)>> {
+        let ids = self.list_files(FileKind::Lock).await?;
+        let mut records =
+            stream::iter(ids.into_iter().map(|(id, _)| read(self, id))).buffer_unordered(AT_ONCE);
+        let mut sessions = Vec::new();
+        while let Some(found) = records.try_next().await? {
+            let Some((_, record)) = found.filter(|(_, record)| !record.is_stale(self.origin())) else {
+                continue;
+            };
+            sessions.extend(record.session.map(|session| (session, record.conflict())));
+        }
+        Ok(sessions)
+    }
+}
+
+/// A lock that is there; one that vanishes meanwhile is none.
+async fn read(repository: &Repository, id: Id) -> Result<Option<(Id, LockRecord)>> {
+    match repository.load_file(FileKind::Lock, id).await {
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok(json) => LockRecord::from_json(&FileKind::Lock.key(&id), &json).map(|record| Some((id, record))),
+    }
 }
 
 impl Lock {
@@ -122,14 +143,12 @@ impl Lock {
     /// # Errors
     /// `Unavailable` if the lock is lost.
     pub fn ensure_held(&self) -> Result<()> {
-        match &*self.state.borrow() {
-            // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
-            LockState::Held(refreshed) if is_over(*refreshed) => {
-                Err(lost("it could not be refreshed in time, or this machine slept"))
-            }
-            LockState::Held(_) => Ok(()),
-            LockState::Lost(reason) => Err(lost(reason)),
-        }
+        ensure_held(&self.state)
+    }
+
+    /// A view of this lock for those who only ask whether it is still held.
+    pub(crate) fn watch(&self) -> LockWatch {
+        LockWatch { state: self.state.clone() }
     }
 
     /// Waits until the lock is lost; forever if it is not.
@@ -151,6 +170,30 @@ impl Lock {
             Some(task) => task.await.map_err(Error::cancelled)?,
             None => Ok(()),
         }
+    }
+}
+
+/// See [`Lock::watch`].
+#[derive(Debug, Clone)]
+pub(crate) struct LockWatch {
+    state: watch::Receiver<LockState>,
+}
+
+impl LockWatch {
+    /// As [`Lock::ensure_held`].
+    pub(crate) fn ensure_held(&self) -> Result<()> {
+        ensure_held(&self.state)
+    }
+}
+
+fn ensure_held(state: &watch::Receiver<LockState>) -> Result<()> {
+    match &*state.borrow() {
+        // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
+        LockState::Held(refreshed) if is_over(*refreshed) => {
+            Err(lost("it could not be refreshed in time, or this machine slept"))
+        }
+        LockState::Held(_) => Ok(()),
+        LockState::Lost(reason) => Err(lost(reason)),
     }
 }
 

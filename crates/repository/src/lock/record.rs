@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::origin::{Origin, process_may_be_alive, process_namespace};
+use crate::random;
 use crate::repository::Repository;
 use crate::time::Timestamp;
 
@@ -30,14 +31,24 @@ pub(super) struct LockRecord {
     uid: u32,
     #[serde(default)]
     gid: u32,
-    /// Ours alone; restic passes over it. Containers may share a host name, yet not their process ids.
+    /// Ours alone; restic passes over it, as over the next two. Names the run that holds the lock, while restic's own
+    /// name of a lock changes with each refresh.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) session: Option<Id>,
+    /// A prune that deletes beside backups of ours, which follow its protocol, and beside nobody else.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub(super) sweep: bool,
+    /// Containers may share a host name, yet not their process ids.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) process_namespace: Option<u64>,
 }
 
 impl LockRecord {
     pub(super) fn new(origin: &Origin, exclusive: bool) -> Self {
+        let session = random::bytes::<32>().ok().map(Id::from_bytes);
         Self {
+            session,
+            sweep: false,
             time: clock::now(),
             exclusive,
             hostname: origin.hostname.clone(),
@@ -67,6 +78,12 @@ impl LockRecord {
         let comparable = self.hostname == origin.hostname
             && (self.process_namespace.is_none() || self.process_namespace == process_namespace());
         clock::now().since(self.time) > STALE_AFTER || comparable && !process_may_be_alive(self.pid)
+    }
+
+    /// Whether this lock and another one must not be held at once.
+    pub(super) fn excludes(&self, other: &Self) -> bool {
+        let beside = |sweep: &Self, other: &Self| sweep.sweep && !other.exclusive && other.session.is_some();
+        (self.exclusive || other.exclusive) && !beside(self, other) && !beside(other, self)
     }
 
     pub(super) fn holder(&self) -> String {

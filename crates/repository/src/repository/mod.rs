@@ -37,7 +37,7 @@ pub struct Repository {
 
 struct Inner {
     store: Store,
-    key: SealingKey,
+    key: Arc<SealingKey>,
     config: Config,
     origin: Origin,
     compression: Compression,
@@ -45,6 +45,17 @@ struct Inner {
 
 impl Repository {
     fn new(store: Store, key: SealingKey, config: Config, origin: Origin) -> Self {
+        let compression = Compression::default();
+        let key = Arc::new(key);
+        Self { inner: Arc::new(Inner { store, key, config, origin, compression }), index: Arc::default() }
+    }
+
+    /// The same repository as another store holds it, such as a copy or another way to the same objects; the key is not
+    /// derived again, and the index is loaded anew.
+    #[must_use]
+    pub fn on_copy(&self, store: Store) -> Self {
+        let Inner { key, config, origin, .. } = &*self.inner;
+        let (key, config, origin) = (Arc::clone(key), config.clone(), origin.clone());
         let compression = Compression::default();
         Self { inner: Arc::new(Inner { store, key, config, origin, compression }), index: Arc::default() }
     }

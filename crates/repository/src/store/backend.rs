@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::plain::PlainBackend;
 use crate::error::Result;
+use crate::time::Timestamp;
 
 /// An object found by a listing.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +31,15 @@ impl ListedObject {
     }
 }
 
+/// What a store says of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// When it was last written, by the store's own clock.
+    pub(crate) written: Timestamp,
+    /// The store keeps versions: what is deleted or replaced still takes room.
+    pub(crate) versioned: bool,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PutMode {
     /// Fail with `AlreadyExists` if the name is taken.
@@ -50,6 +60,8 @@ pub(super) trait Backend: Debug + Send + Sync {
     async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>>;
     /// Deleting what is absent succeeds.
     async fn delete(&self, key: &str) -> Result<()>;
+    /// When the store itself says an object was last written, and whether it keeps older versions of it.
+    async fn stat(&self, key: &str) -> Result<Stat>;
     /// Removes unfinished writes of dead processes.
     async fn sweep(&self) -> Result<()>;
     /// The same store, for plain objects.

@@ -16,7 +16,7 @@ use bytes::Bytes;
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use super::backend::{Backend, ListedObject, PutMode};
+use super::backend::{Backend, ListedObject, PutMode, Stat};
 use super::plain::PlainBackend;
 use super::{to_u64, too_large};
 use crate::error::{Error, ErrorKind, Result};
@@ -237,6 +237,18 @@ impl Backend for LocalBackend {
     async fn delete(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
         self.run(move |this| this.remove(&key)).await
+    }
+
+    async fn stat(&self, key: &str) -> Result<Stat> {
+        let key = key.to_owned();
+        self.run(move |this| {
+            let path = this.root.join(key);
+            let modified = path.metadata().and_then(|metadata| metadata.modified());
+            let written = modified
+                .map_err(|source| Error::from_io(source, format!("cannot read {}", path.display())))?;
+            Ok(Stat { written: written.into(), versioned: false })
+        })
+        .await
     }
 
     async fn sweep(&self) -> Result<()> {

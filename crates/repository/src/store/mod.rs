@@ -25,6 +25,7 @@ use bytes::Bytes;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
 pub use backend::ListedObject;
+pub(crate) use backend::Stat;
 use backend::{Backend, PutMode};
 use counters::Counters;
 pub use counters::TransferCounters;
@@ -155,6 +156,12 @@ impl Store {
     pub(crate) async fn delete(&self, key: &str) -> Result<()> {
         self.counters.delete();
         self.backend.delete(key).await
+    }
+
+    /// When an object was last written by the store's own clock, and whether older versions are kept.
+    pub(crate) async fn stat(&self, key: &str) -> Result<Stat> {
+        self.counters.get(0);
+        self.backend.stat(key).await
     }
 
     /// Removes what writers that were killed left behind and nobody can ever read.

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,10 +12,11 @@ use object_store::list::PaginatedListStore;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions};
 
-use super::backend::{Backend, ListedObject, PutMode};
+use super::backend::{Backend, ListedObject, PutMode, Stat};
 use super::plain::PlainBackend;
 use super::too_large;
 use crate::error::{Error, ErrorKind, Result};
+use crate::time::Timestamp;
 
 #[derive(Debug)]
 pub(super) struct RemoteBackend {
@@ -143,6 +145,13 @@ impl Backend for RemoteBackend {
             Ok(()) | Err(E::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed(error, "delete", key)),
         }
+    }
+
+    async fn stat(&self, key: &str) -> Result<Stat> {
+        let found = self.store.head(&self.path(key)?).await.map_err(|error| failed(error, "read", key))?;
+        // Amazon S3 calls the only version of an object `null` where versioning was never on or is suspended.
+        let versioned = found.version.is_some_and(|version| version != "null");
+        Ok(Stat { written: Timestamp::from(SystemTime::from(found.last_modified)), versioned })
     }
 
     async fn sweep(&self) -> Result<()> {

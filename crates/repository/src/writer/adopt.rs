@@ -28,6 +28,11 @@ impl BlobWriter {
         let known = self.shared.index.packs();
         let mut packs = repository.list_packs().await?;
         packs.retain(|(id, _)| !known.contains(id));
+        if !packs.is_empty() {
+            // What a prune may delete before our index is stored must not come into it.
+            let doomed = repository.doomed_packs().await?;
+            packs.retain(|(id, _)| !doomed.contains(id));
+        }
         packs.sort_unstable();
         packs.truncate(MAX_PACKS);
         let reads = packs.into_iter().map(|(id, size)| async move {

@@ -106,7 +106,7 @@ impl BlobWriter {
 
     /// True if the blob need not be read, sealed or sent again.
     pub fn is_known(&self, kind: BlobKind, id: &Id) -> bool {
-        lock(&self.shared.pending)[slot(kind)].contains(id) || self.shared.index.contains(kind, id)
+        lock(&self.shared.pending)[slot(kind)].contains(id) || self.shared.is_stored(kind, id)
     }
 
     /// The part of [`Self::add`] that keeps a core busy, for callers that already run off the async threads: claims the
@@ -129,7 +129,7 @@ impl BlobWriter {
 
     /// As [`Self::prepare`], for an `id` that was just computed from `data`.
     pub(crate) fn prepare_hashed(&self, kind: BlobKind, id: Id, data: &[u8]) -> Result<Option<PreparedBlob>> {
-        if self.shared.index.contains(kind, &id) || !lock(&self.shared.pending)[slot(kind)].insert(id) {
+        if self.shared.is_stored(kind, &id) || !lock(&self.shared.pending)[slot(kind)].insert(id) {
             return Ok(None);
         }
         let Shared { repository, .. } = &*self.shared;

@@ -1,6 +1,12 @@
 //! Sizes and bounds of a writer.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use crate::blob::BlobKind;
+use crate::id::Id;
+use crate::lock::{Lock, LockWatch};
+use crate::prune::Rounds;
 
 const MIB: usize = 1 << 20;
 
@@ -15,11 +21,21 @@ pub struct WriterOptions {
     /// Full packs of file content uploaded at once: 2, at least 1. More smaller packs may be on their way, as long as
     /// they hold no more bytes together.
     pub packs_in_flight: usize,
+    /// Packs that a prune is deleting: what lies in them is stored again.
+    pub(crate) avoided: Arc<HashSet<Id>>,
+    /// No index is written once this lock is lost: others may have deleted its packs since.
+    pub(crate) lock: Option<LockWatch>,
 }
 
 impl Default for WriterOptions {
     fn default() -> Self {
-        Self { data_pack_size: 32 * MIB, tree_pack_size: 4 * MIB, packs_in_flight: 2 }
+        Self {
+            data_pack_size: 32 * MIB,
+            tree_pack_size: 4 * MIB,
+            packs_in_flight: 2,
+            avoided: Arc::default(),
+            lock: None,
+        }
     }
 }
 
@@ -36,6 +52,18 @@ impl WriterOptions {
     #[must_use]
     pub fn with_packs_in_flight(mut self, packs: usize) -> Self {
         self.packs_in_flight = packs.clamp(1, 64);
+        self
+    }
+
+    /// For writers beside prunes: what lies in packs that a prune deletes, as `rounds` says, is stored anew, and no index
+    /// is written once the lock is lost.
+    #[must_use]
+    pub fn guarded(self, lock: &Lock, rounds: &Rounds) -> Self {
+        self.avoiding(lock, Arc::clone(&rounds.swept))
+    }
+
+    pub(crate) fn avoiding(mut self, lock: &Lock, packs: Arc<HashSet<Id>>) -> Self {
+        (self.avoided, self.lock) = (packs, Some(lock.watch()));
         self
     }
 

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Shared, StoredPack, lock, slot};
+use crate::blob::BlobKind;
 use crate::error::{Error, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::index::{MAX_BLOBS_PER_FILE, encode};
+use crate::lock::LockWatch;
 use crate::pack::{FinishedPack, PackBuilder, PackEntry};
 
 impl Shared {
@@ -62,6 +64,10 @@ impl Shared {
         lock(&self.unindexed).push(stored_pack(id, entries));
     }
 
+    pub(super) fn is_stored(&self, kind: BlobKind, id: &Id) -> bool {
+        self.index.locate(kind, id).is_some_and(|at| !self.options.avoided.contains(&at.pack))
+    }
+
     /// Waits until no upload is on its way.
     pub(super) async fn settle(&self) -> Result<()> {
         let mut uploads = self.uploads.lock().await;
@@ -87,6 +93,7 @@ impl Shared {
         let packs = lock(&self.unindexed).clone();
         for group in groups(&packs) {
             let saved = async {
+                self.options.lock.as_ref().map_or(Ok(()), LockWatch::ensure_held)?;
                 let json = encode(group.iter().map(|pack| (pack.0, pack.1.as_slice())))?;
                 self.repository.save_file(FileKind::Index, json).await
             };

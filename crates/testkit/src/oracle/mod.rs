@@ -14,12 +14,14 @@
 //! # }
 //! ```
 
+mod moto;
 mod restic;
 mod rustic;
 
 use std::env;
 use std::path::{Path, PathBuf};
 
+pub use moto::{Moto, moto};
 pub use restic::{Repository, Restic, restic};
 pub use rustic::{Rustic, rustic};
 

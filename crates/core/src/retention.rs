@@ -1,0 +1,221 @@
+//! Which backups a policy keeps: a pure function of the backups and the policy, with a reason for each one kept.
+//!
+//! No clock is read. `within` counts back from the newest completed backup of the workspace, as restic does, so a wrong
+//! clock here deletes nothing. Hours, days, ISO weeks, months and years are those of UTC, by the time a backup was begun.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::catalog::{BackupRecord, BackupState};
+use crate::clock::Timestamp;
+use crate::id::{BackupId, WorkspaceId};
+
+/// What to keep. A backup stays if any rule keeps it; without any rule everything stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RetentionPolicy {
+    /// The newest so many.
+    pub last: u32,
+    /// The newest of each of the last so many hours that have one.
+    pub hourly: u32,
+    /// The same by days.
+    pub daily: u32,
+    /// The same by weeks, which begin on Monday.
+    pub weekly: u32,
+    /// The same by months.
+    pub monthly: u32,
+    /// The same by years.
+    pub yearly: u32,
+    /// All that were begun at most this long before the newest completed one.
+    pub within: Option<Duration>,
+    /// All with one of these names.
+    pub names: Vec<String>,
+    /// The newest so many completed ones of each workspace, whatever else is said: 1.
+    pub good: u32,
+}
+
+impl Default for RetentionPolicy {
+    fn default() -> Self {
+        Self {
+            last: 0,
+            hourly: 0,
+            daily: 0,
+            weekly: 0,
+            monthly: 0,
+            yearly: 0,
+            within: None,
+            names: Vec::new(),
+            good: 1,
+        }
+    }
+}
+
+impl RetentionPolicy {
+    /// Whether it has any rule of its own; one that has none keeps everything.
+    pub fn is_empty(&self) -> bool {
+        *self == Self { good: self.good, ..Self::default() }
+    }
+}
+
+/// A backup that stays, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Kept {
+    /// The backup.
+    pub id: BackupId,
+    /// One short sentence per rule that keeps it.
+    pub reasons: Vec<String>,
+}
+
+/// The answer of [`retain`]; both lists are newest first.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Retention {
+    /// What stays.
+    pub keep: Vec<Kept>,
+    /// What goes.
+    pub remove: Vec<BackupId>,
+}
+
+/// Judges each workspace's backups by themselves.
+///
+/// Only completed backups fill the places that the counting rules give. A partial one is never counted and goes like any
+/// other, but stays while no completed one is newer: until then it is the best there is of that time. A held backup, and
+/// one whose own retention has not ended at the newest completed one, stay always. What is already being deleted is in
+/// neither list.
+pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy) -> Retention {
+    let mut workspaces: BTreeMap<&WorkspaceId, Vec<&BackupRecord>> = BTreeMap::new();
+    for backup in backups.iter().filter(|backup| backup.state != BackupState::Deleting) {
+        workspaces.entry(&backup.workspace).or_default().push(backup);
+    }
+    let mut judged: Vec<(&BackupRecord, Vec<String>)> = Vec::new();
+    for mut own in workspaces.into_values() {
+        own.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+        judged.extend(judge(&own, policy));
+    }
+    judged.sort_by(|(a, _), (b, _)| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
+    let mut retention = Retention::default();
+    for (backup, reasons) in judged {
+        if reasons.is_empty() {
+            retention.remove.push(backup.id.clone());
+        } else {
+            retention.keep.push(Kept { id: backup.id.clone(), reasons });
+        }
+    }
+    retention
+}
+
+/// The backups of one workspace, newest first, each with what keeps it.
+fn judge<'a>(backups: &[&'a BackupRecord], policy: &RetentionPolicy) -> Vec<(&'a BackupRecord, Vec<String>)> {
+    let newest_good = backups.iter().find(|backup| is_good(backup)).map(|backup| backup.created_at);
+    let mut rules = CountingRule::all(policy);
+    let judge = |backup: &&'a BackupRecord| {
+        let mut reasons = Vec::new();
+        if backup.held {
+            reasons.push("held".to_owned());
+        }
+        if policy.is_empty() {
+            reasons.push("no rule says what may go".to_owned());
+        }
+        if is_good(backup) {
+            reasons.extend(rules.iter_mut().filter_map(|rule| rule.keeps(backup.created_at)));
+        } else if newest_good.is_none_or(|good| backup.created_at > good) {
+            reasons.push("partial, and no completed backup is newer".to_owned());
+        }
+        reasons.extend(kept_by_itself(backup, policy, newest_good));
+        (*backup, reasons)
+    };
+    backups.iter().map(judge).collect()
+}
+
+fn is_good(backup: &BackupRecord) -> bool {
+    backup.state == BackupState::Completed
+}
+
+/// The rules that look at one backup alone.
+fn kept_by_itself(
+    backup: &BackupRecord,
+    policy: &RetentionPolicy,
+    newest_good: Option<Timestamp>,
+) -> Vec<String> {
+    let mut reasons = Vec::new();
+    if let (Some(span), Some(good)) = (policy.within, newest_good)
+        && is_good(backup)
+        && good.since(backup.created_at) <= span
+    {
+        reasons.push("within the span kept whole".to_owned());
+    }
+    if let Some(name) = backup.name.as_ref().filter(|name| policy.names.contains(name)) {
+        reasons.push(format!("named {name}"));
+    }
+    if let (Some(until), Some(good)) = (backup.expires_at, newest_good)
+        && until > good
+    {
+        reasons.push(format!("retained until {until}"));
+    }
+    reasons
+}
+
+/// A rule with a number of places, each of which one span of time fills at most once.
+struct CountingRule {
+    places: u32,
+    taken: u32,
+    last: Option<i64>,
+    /// The span a time lies in; without one, each backup fills a place.
+    span: Option<fn(Timestamp) -> i64>,
+    word: &'static str,
+}
+
+impl CountingRule {
+    fn all(policy: &RetentionPolicy) -> Vec<Self> {
+        let rule = |places, span: Option<fn(Timestamp) -> i64>, word| Self {
+            places,
+            taken: 0,
+            last: None,
+            span,
+            word,
+        };
+        vec![
+            rule(policy.good, None, "last good"),
+            rule(policy.last, None, "last"),
+            rule(policy.hourly, Some(hour), "hourly"),
+            rule(policy.daily, Some(day), "daily"),
+            rule(policy.weekly, Some(week), "weekly"),
+            rule(policy.monthly, Some(month), "monthly"),
+            rule(policy.yearly, Some(year), "yearly"),
+        ]
+    }
+
+    /// Why it keeps the next older backup, if it does.
+    fn keeps(&mut self, time: Timestamp) -> Option<String> {
+        let span = self.span.map(|span| span(time));
+        if self.taken == self.places || span.is_some() && self.last == span {
+            return None;
+        }
+        self.taken += 1;
+        self.last = span;
+        Some(format!("{} {} of {}", self.word, self.taken, self.places))
+    }
+}
+
+fn hour(time: Timestamp) -> i64 {
+    time.as_millis().div_euclid(3_600_000)
+}
+
+fn day(time: Timestamp) -> i64 {
+    time.as_millis().div_euclid(86_400_000)
+}
+
+/// Weeks since Monday, 1969-12-29.
+fn week(time: Timestamp) -> i64 {
+    (day(time) + 3).div_euclid(7)
+}
+
+fn month(time: Timestamp) -> i64 {
+    let (year, month) = time.year_and_month();
+    year * 12 + month
+}
+
+fn year(time: Timestamp) -> i64 {
+    time.year_and_month().0
+}

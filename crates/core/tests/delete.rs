@@ -1,0 +1,89 @@
+//! A deletion marks its backup only if nobody changed it since it was looked at.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillpoint_core::decide::{Decision, Effect, Event, Inspection, Outcome, Step, decide};
+use stillpoint_core::memory::MemoryCatalog;
+use stillpoint_core::{
+    BackupRecord, BackupState, Catalog, Definition, DeleteRequest, Error, ErrorKind, LocalOrchestrator,
+    OperationRecord, OperationState, Orchestrator, Request, Revision, Timestamp,
+};
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + seconds * 1000)
+}
+
+fn backup() -> BackupRecord {
+    let definition = Definition::new("ada".parse().unwrap());
+    BackupRecord::new("b-1".parse().unwrap(), "op-0".parse().unwrap(), definition, time(0))
+}
+
+fn request() -> Request {
+    Request::Delete(DeleteRequest::new(
+        "op-1".parse().unwrap(),
+        "b-1".parse().unwrap(),
+        "ada".parse().unwrap(),
+    ))
+}
+
+fn inspected(backup: BackupRecord, revision: u64) -> Event {
+    let mut found = Inspection::new(Some(backup), Vec::new(), BTreeMap::new());
+    found.revision = Some(Revision(revision));
+    Event::Done(Step::Inspect, Ok(Outcome::Inspected(Box::new(found))))
+}
+
+fn after_inspection(revision: u64) -> Decision {
+    let begun = decide(&OperationRecord::submitted(request(), time(0)), &Event::Begun, time(0));
+    assert!(matches!(begun.effects[..], [Effect::InspectBackup]), "{:?}", begun.effects);
+    decide(&begun.record, &inspected(backup(), revision), time(1))
+}
+
+#[test]
+fn a_hold_set_after_the_backup_was_looked_at_keeps_it() {
+    let looked = after_inspection(3);
+    let [Effect::MarkBackup(marked)] = &looked.effects[..] else { panic!("{:?}", looked.effects) };
+    assert_eq!((marked.revision, marked.backup.state), (Revision(3), BackupState::Deleting));
+    assert!(looked.put_backup.is_none(), "nothing is overwritten without a look at the revision");
+
+    let conflict = Error::new(ErrorKind::Conflict, "changed by somebody else").record();
+    let refused = decide(&looked.record, &Event::Done(Step::Mark, Err(conflict)), time(2));
+    assert!(refused.effects.is_empty() && !refused.record.state.is_terminal());
+    let again = decide(&refused.record, &Event::Tick, time(3600));
+    assert!(matches!(again.effects[..], [Effect::InspectBackup]), "{:?}", again.effects);
+
+    let mut held = backup();
+    held.held = true;
+    let ended = decide(&again.record, &inspected(held, 4), time(3601));
+    assert_eq!(ended.record.state, OperationState::Failed);
+    assert!(ended.record.error.unwrap().message.contains("held"));
+    assert!(ended.put_backup.is_none() && ended.remove_backup.is_none());
+}
+
+#[test]
+fn a_mark_whose_answer_was_lost_is_recognised() {
+    let looked = after_inspection(3);
+    let lost = Error::new(ErrorKind::Unavailable, "no reply").maybe_applied().record();
+    let again = decide(&looked.record, &Event::Done(Step::Mark, Err(lost)), time(2));
+    let mut marked = backup();
+    marked.state = BackupState::Deleting;
+    let again = decide(&again.record, &Event::Tick, time(3600));
+    let found = decide(&again.record, &inspected(marked, 4), time(3601));
+    assert!(matches!(found.effects[..], [Effect::MarkBackup(_)]), "{:?}", found.effects);
+    let done = decide(&found.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(3602));
+    assert!(matches!(done.effects[..], [Effect::DeleteRecord(_)]), "{:?}", done.effects);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_held_backup_survives_a_deletion_through_the_orchestrator() {
+    let catalog = Arc::new(MemoryCatalog::new());
+    let mut held = backup();
+    held.held = true;
+    catalog.put_backup(&held, None).await.unwrap();
+    let orchestrator = LocalOrchestrator::builder(catalog.clone()).lease_ttl(Duration::from_secs(15)).build();
+    orchestrator.submit(request()).await.unwrap();
+    let status = orchestrator.wait(&"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert_eq!(catalog.backup(&held.id).await.unwrap().unwrap().backup, held);
+}

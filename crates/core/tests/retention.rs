@@ -1,0 +1,140 @@
+//! What a retention policy keeps and why.
+
+use std::time::Duration;
+
+use stillpoint_core::{BackupRecord, BackupState, Definition, Retention, RetentionPolicy, Timestamp, retain};
+
+/// A completed backup of `workspace`, made at a time of 2026 such as `03-09T12:00`.
+fn backup(workspace: &str, time: &str) -> BackupRecord {
+    let time: Timestamp = format!("2026-{time}:00Z").parse().unwrap();
+    let id = format!("{workspace}-{time}").replace([':', '.'], "-");
+    let definition = Definition::new(workspace.parse().unwrap());
+    BackupRecord::new(id.parse().unwrap(), "op".parse().unwrap(), definition, time)
+}
+
+fn policy(change: impl FnOnce(&mut RetentionPolicy)) -> RetentionPolicy {
+    let mut policy = RetentionPolicy::default();
+    change(&mut policy);
+    policy
+}
+
+/// The times that stay, newest first.
+fn kept(backups: &[BackupRecord], retention: &Retention) -> Vec<String> {
+    let time = |id: &_| {
+        let found = backups.iter().find(|backup| backup.id == *id).unwrap();
+        found.created_at.to_string()[5..16].to_owned()
+    };
+    retention.keep.iter().map(|kept| time(&kept.id)).collect()
+}
+
+#[test]
+fn each_counting_rule_keeps_the_newest_of_each_of_its_spans() {
+    let times = [
+        "01-15T10:00",
+        "02-15T10:00",
+        "03-01T10:00",
+        "03-08T09:00",
+        "03-08T10:00",
+        "03-09T10:00",
+        "03-09T10:30",
+        "03-09T11:10",
+    ];
+    let backups: Vec<_> = times.iter().map(|time| backup("ada", time)).collect();
+    let stays = |change: fn(&mut RetentionPolicy)| kept(&backups, &retain(&backups, &policy(change)));
+    assert_eq!(stays(|policy| policy.last = 3), ["03-09T11:10", "03-09T10:30", "03-09T10:00"]);
+    assert_eq!(stays(|policy| policy.hourly = 3), ["03-09T11:10", "03-09T10:30", "03-08T10:00"]);
+    assert_eq!(stays(|policy| policy.daily = 2), ["03-09T11:10", "03-08T10:00"]);
+    // 9 March 2026 is a Monday, so the 8th ends the week before.
+    assert_eq!(stays(|policy| policy.weekly = 3), ["03-09T11:10", "03-08T10:00", "03-01T10:00"]);
+    assert_eq!(stays(|policy| policy.monthly = 9), ["03-09T11:10", "02-15T10:00", "01-15T10:00"]);
+    assert_eq!(stays(|policy| policy.yearly = 9), ["03-09T11:10"]);
+    assert_eq!(
+        stays(|policy| policy.within = Some(Duration::from_secs(26 * 3600))),
+        ["03-09T11:10", "03-09T10:30", "03-09T10:00", "03-08T10:00"]
+    );
+}
+
+#[test]
+fn every_reason_is_told_and_nothing_is_in_both_lists() {
+    let mut backups: Vec<_> =
+        ["03-01T10:00", "03-02T10:00", "03-03T10:00"].iter().map(|time| backup("ada", time)).collect();
+    backups[0].name = Some("before the move".to_owned());
+    let retention = retain(
+        &backups,
+        &policy(|policy| {
+            policy.last = 1;
+            policy.daily = 1;
+            policy.names = vec!["before the move".to_owned()];
+        }),
+    );
+    assert_eq!(retention.keep[0].reasons, ["last good 1 of 1", "last 1 of 1", "daily 1 of 1"]);
+    assert_eq!(retention.keep[1].reasons, ["named before the move"]);
+    assert_eq!(retention.remove, [backups[1].id.clone()]);
+}
+
+#[test]
+fn without_a_rule_everything_stays() {
+    let backups = [backup("ada", "03-01T10:00"), backup("ada", "03-02T10:00")];
+    let retention = retain(&backups, &RetentionPolicy::default());
+    assert_eq!((retention.keep.len(), retention.remove.len()), (2, 0));
+    assert!(RetentionPolicy::default().is_empty());
+}
+
+#[test]
+fn partial_backups_fill_no_place_and_go_once_a_completed_one_is_newer() {
+    let mut backups: Vec<_> = ["03-01T10:00", "03-02T10:00", "03-03T10:00", "03-04T10:00"]
+        .iter()
+        .map(|time| backup("ada", time))
+        .collect();
+    backups[0].state = BackupState::Partial;
+    backups[2].state = BackupState::Partial;
+    backups[3].state = BackupState::Partial;
+    let retention = retain(&backups, &policy(|policy| policy.last = 1));
+    assert_eq!(kept(&backups, &retention), ["03-04T10:00", "03-03T10:00", "03-02T10:00"]);
+    assert_eq!(retention.remove, [backups[0].id.clone()]);
+    assert!(retention.keep[0].reasons[0].contains("no completed backup is newer"));
+}
+
+#[test]
+fn the_last_good_ones_of_each_workspace_stay_whatever_the_rules_say() {
+    let mut backups = vec![backup("ada", "03-01T10:00"), backup("grace", "01-01T10:00")];
+    backups.push(backup("ada", "03-02T10:00"));
+    let none = |policy: &mut RetentionPolicy| policy.names = vec!["nobody's".to_owned()];
+    let retention = retain(&backups, &policy(none));
+    assert_eq!(kept(&backups, &retention), ["03-02T10:00", "01-01T10:00"]);
+    let two = retain(
+        &backups,
+        &policy(|policy| {
+            none(policy);
+            policy.good = 2;
+        }),
+    );
+    assert!(two.remove.is_empty());
+}
+
+#[test]
+fn holds_and_retentions_that_have_not_ended_keep_and_deleting_backups_are_left_alone() {
+    let mut backups: Vec<_> = ["03-01T10:00", "03-02T10:00", "03-03T10:00", "03-04T10:00", "03-05T10:00"]
+        .iter()
+        .map(|time| backup("ada", time))
+        .collect();
+    backups[0].held = true;
+    backups[1].expires_at = Some("2026-03-05T10:00:01Z".parse().unwrap());
+    backups[2].expires_at = Some("2026-03-05T09:00:00Z".parse().unwrap());
+    backups[3].state = BackupState::Deleting;
+    let retention = retain(&backups, &policy(|policy| policy.last = 1));
+    assert_eq!(kept(&backups, &retention), ["03-05T10:00", "03-02T10:00", "03-01T10:00"]);
+    assert_eq!(retention.keep[2].reasons, ["held"]);
+    assert_eq!(retention.remove, [backups[2].id.clone()]);
+}
+
+#[test]
+fn a_clock_that_ran_wild_while_backups_were_made_never_takes_the_newest_good_one() {
+    // One backup from the far future; the policy still keeps by the others' own order, and never everything goes.
+    let mut backups: Vec<_> = ["03-01T10:00", "03-02T10:00"].iter().map(|time| backup("ada", time)).collect();
+    backups[1].created_at = "2099-01-01T00:00:00Z".parse().unwrap();
+    let retention = retain(&backups, &policy(|policy| policy.within = Some(Duration::from_secs(3600))));
+    assert_eq!(retention.keep[0].id, backups[1].id);
+    let kept_two = retain(&backups, &policy(|policy| policy.last = 2));
+    assert!(kept_two.remove.is_empty());
+}

@@ -1,0 +1,27 @@
+//! The protocol holds in every state, and each of its rules is needed.
+
+use stillpoint_protocol_model::gc::{Fault, Protocol};
+use stillpoint_protocol_model::{Found, search};
+
+const LIMIT: usize = 100_000_000;
+
+#[test]
+fn no_confirmed_backup_loses_a_blob_in_any_state() {
+    let found = search(&Protocol::new(1, 1), LIMIT);
+    println!("{found:?}");
+    let Found::Nothing { states } = found else { panic!("{found:?}") };
+    assert!(states >= 1_000_000, "only {states} states: something can no longer happen");
+}
+
+#[test]
+fn every_rule_that_is_taken_out_loses_data() {
+    let mut missed = Vec::new();
+    for fault in Fault::ALL {
+        let found = search(&Protocol::new(2, 1).with_fault(fault), LIMIT);
+        println!("{fault:?}: {found:?}");
+        if !matches!(found, Found::Violation { .. }) {
+            missed.push(fault);
+        }
+    }
+    assert!(missed.is_empty(), "{missed:?}");
+}

@@ -1,0 +1,80 @@
+//! How a backup becomes final beside prunes: its snapshot first, then a look.
+
+use super::mark::Reached;
+use super::rounds::Rounds;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::Id;
+use crate::lock::Lock;
+use crate::repository::Repository;
+use crate::snapshot::Snapshot;
+
+/// What became of a snapshot.
+#[derive(Debug)]
+pub(crate) enum Commit {
+    /// It is stored, and whole for as long as it is there.
+    Stored(Id),
+    /// A prune took what it needs; the snapshot is gone again, and the backup must begin anew.
+    Swept,
+}
+
+impl Repository {
+    /// Stores a snapshot beside prunes and returns its identifier; it is durable then, and everything it needs stays
+    /// until it is deleted. `opening` is what [`Self::rounds`] said when the lock was taken, before the index was
+    /// loaded.
+    ///
+    /// Costs one listing more than [`Self::save_snapshot`]. Only if a prune deletes at this moment, or did since
+    /// `opening`, everything the snapshot needs is looked up once more.
+    ///
+    /// # Errors
+    /// `Unavailable` if the lock is lost or a prune deleted what the snapshot needs: the same work done again succeeds.
+    /// Else if the store fails; a snapshot that is there then is not to be relied on.
+    pub async fn commit_snapshot(&self, snapshot: &Snapshot, lock: &Lock, opening: &Rounds) -> Result<Id> {
+        match self.commit(snapshot, lock, opening).await? {
+            Commit::Stored(id) => Ok(id),
+            Commit::Swept => {
+                let message = "a prune deleted what this backup relied on; run the same command again";
+                Err(Error::new(ErrorKind::Unavailable, message))
+            }
+        }
+    }
+
+    pub(crate) async fn commit(&self, snapshot: &Snapshot, lock: &Lock, opening: &Rounds) -> Result<Commit> {
+        lock.ensure_held()?;
+        let id = self.save_snapshot(snapshot).await?;
+        match self.confirm(snapshot, opening).await {
+            Ok(true) => Ok(Commit::Stored(id)),
+            Ok(false) => {
+                self.delete_snapshot(&id).await?;
+                Ok(Commit::Swept)
+            }
+            Err(error) => {
+                // Nobody was told of it; it must not stay, since it may lack something.
+                if let Err(error) = self.delete_snapshot(&id).await {
+                    tracing::warn!(snapshot = %id, %error, "an unconfirmed snapshot cannot be removed");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Whether a snapshot that was just stored has all it needs, and keeps it.
+    async fn confirm(&self, snapshot: &Snapshot, opening: &Rounds) -> Result<bool> {
+        let rounds = self.rounds().await?;
+        if rounds.sweep == 0 && rounds.done == opening.done {
+            return Ok(true);
+        }
+        tracing::info!(?rounds, "a prune deletes or has deleted meanwhile; looking everything up once more");
+        let fresh = self.with_fresh_index();
+        let mut reached = Reached::default();
+        match reached.add(&fresh, snapshot.tree).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => return Ok(false),
+            result => result?,
+        }
+        let index = fresh.index().await?;
+        let mut safe = std::collections::HashSet::new();
+        for (_, entries) in index.by_pack().into_iter().filter(|(pack, _)| !rounds.swept.contains(pack)) {
+            safe.extend(entries.into_iter().map(|entry| (entry.kind, entry.id)));
+        }
+        Ok(reached.iter().all(|(kind, id)| safe.contains(&(kind, *id))))
+    }
+}

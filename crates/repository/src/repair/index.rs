@@ -1,0 +1,172 @@
+//! Rebuilding the index where files of it are damaged, lost, or name packs that are not there.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use futures::{StreamExt, stream};
+
+use super::{QUARANTINE, RepairOptions, RepairReport};
+use crate::error::{Error, ErrorKind, Result};
+use crate::file::FileKind;
+use crate::id::Id;
+use crate::index::{IndexFile, IndexedBlob, MAX_BLOBS_PER_FILE, encode};
+use crate::lock::{Lock, LockMode};
+use crate::pack::{PackEntry, pack_length};
+use crate::repository::Repository;
+
+/// Index files or pack headers read at once.
+const AT_ONCE: usize = 8;
+
+/// What the index files say, and which of them cannot stay.
+#[derive(Default)]
+struct Survey {
+    /// Packs that files which stay list.
+    settled: HashSet<Id>,
+    /// What is right in files that cannot stay.
+    rescued: BTreeMap<Id, Vec<PackEntry>>,
+    report: RepairReport,
+}
+
+impl Repository {
+    /// Makes the index say again what the packs hold: damaged index files, and those that name packs which are gone or
+    /// of another size, are put aside under `stillpoint/quarantine/`; packs that no file names are read and indexed.
+    ///
+    /// New index files are stored before old ones are put aside, so a repair may be killed anywhere and run again.
+    ///
+    /// # Errors
+    /// `Locked` if others use the repository, or if the store fails.
+    pub async fn repair_index(&self, options: &RepairOptions) -> Result<RepairReport> {
+        let lock = self.lock(if options.dry_run { LockMode::Shared } else { LockMode::Exclusive }).await?;
+        let outcome = tokio::select! {
+            outcome = repair(self, options, &lock) => outcome,
+            lost = lock.lost() => Err(lost),
+        };
+        lock.release().await?;
+        outcome
+    }
+}
+
+async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -> Result<RepairReport> {
+    let packs: HashMap<Id, u64> = repository.list_packs().await?.into_iter().collect();
+    let mut survey = survey(repository, &packs).await?;
+    survey.read_headers(repository, &packs).await?;
+    if !options.dry_run {
+        store(repository, lock, &survey.rescued).await?;
+        for id in &survey.report.replaced {
+            lock.ensure_held()?;
+            put_aside(repository, id).await?;
+        }
+    }
+    Ok(survey.report)
+}
+
+async fn survey(repository: &Repository, packs: &HashMap<Id, u64>) -> Result<Survey> {
+    let ids = repository.list_files(FileKind::Index).await?;
+    let loads = ids.into_iter().map(|(id, _)| async move {
+        let json = repository.load_file(FileKind::Index, id).await;
+        (id, json.and_then(|json| IndexFile::from_json(&FileKind::Index.key(&id), &json)))
+    });
+    let mut loads = stream::iter(loads).buffer_unordered(AT_ONCE);
+    let (mut survey, mut missing) = (Survey::default(), HashSet::new());
+    while let Some((id, file)) = loads.next().await {
+        match file {
+            Ok(file) => survey.take(id, &file, packs, &mut missing),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. } | ErrorKind::Unsupported) => {
+                survey.report.replaced.push(id);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    survey.report.missing_packs = missing.into_iter().collect();
+    survey.report.missing_packs.sort_unstable();
+    survey.report.replaced.sort_unstable();
+    let settled = &survey.settled;
+    survey.rescued.retain(|pack, _| !settled.contains(pack));
+    Ok(survey)
+}
+
+impl Survey {
+    fn take(&mut self, id: Id, file: &IndexFile, packs: &HashMap<Id, u64>, missing: &mut HashSet<Id>) {
+        let entries = |pack: &crate::index::IndexedPack| -> Vec<PackEntry> {
+            pack.blobs.iter().map(IndexedBlob::entry).collect()
+        };
+        let right: Vec<(Id, Vec<PackEntry>)> = file
+            .packs
+            .iter()
+            .map(|pack| (pack.id, entries(pack)))
+            .filter(|(pack, entries)| packs.get(pack) == Some(&pack_length(entries)))
+            .collect();
+        missing.extend(file.packs.iter().map(|pack| pack.id).filter(|pack| !packs.contains_key(pack)));
+        if right.len() == file.packs.len() {
+            self.settled.extend(right.into_iter().map(|(pack, _)| pack));
+        } else {
+            self.report.replaced.push(id);
+            self.rescued.extend(right);
+        }
+    }
+
+    /// Reads the headers of all packs that no index file lists rightly.
+    async fn read_headers(&mut self, repository: &Repository, packs: &HashMap<Id, u64>) -> Result<()> {
+        let known = |pack: &Id| self.settled.contains(pack) || self.rescued.contains_key(pack);
+        let mut unknown: Vec<(Id, u64)> =
+            packs.iter().filter(|(pack, _)| !known(pack)).map(|(pack, size)| (*pack, *size)).collect();
+        unknown.sort_unstable();
+        let reads = unknown
+            .into_iter()
+            .map(|(pack, size)| async move { (pack, repository.read_pack_header(&pack, size).await) });
+        let mut reads = stream::iter(reads).buffered(AT_ONCE);
+        while let Some((pack, entries)) = reads.next().await {
+            match entries {
+                Ok(entries) => {
+                    self.rescued.insert(pack, entries);
+                    self.report.indexed_packs.push(pack);
+                }
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
+                    tracing::warn!(%pack, %error, "the header of a pack cannot be read");
+                    self.report.unreadable_packs.push(pack);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn store(repository: &Repository, lock: &Lock, packs: &BTreeMap<Id, Vec<PackEntry>>) -> Result<()> {
+    let (mut group, mut blobs) = (Vec::new(), 0);
+    for (pack, entries) in packs {
+        if !group.is_empty() && blobs + entries.len() > MAX_BLOBS_PER_FILE {
+            save(repository, lock, &std::mem::take(&mut group)).await?;
+            blobs = 0;
+        }
+        blobs += entries.len();
+        group.push((*pack, entries.as_slice()));
+    }
+    if group.is_empty() { Ok(()) } else { save(repository, lock, &group).await }
+}
+
+async fn save(repository: &Repository, lock: &Lock, group: &[(Id, &[PackEntry])]) -> Result<()> {
+    lock.ensure_held()?;
+    let json = encode(group.iter().copied())?;
+    repository.save_file(FileKind::Index, json).await.map(drop)
+}
+
+/// Moves an index file out of restic's sight, with its bytes as they are.
+async fn put_aside(repository: &Repository, id: &Id) -> Result<()> {
+    let key = FileKind::Index.key(id);
+    let bytes = match repository.store().get(&key, FileKind::Index.max_length()).await {
+        Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(()),
+        bytes => bytes?,
+    };
+    let aside = format!("stillpoint/{QUARANTINE}/index-{id}");
+    match repository.store().put_new(&aside, bytes).await {
+        // A run before this one had come so far, and the file was damaged further since: both copies cannot be kept.
+        Err(error) if *error.kind() == ErrorKind::AlreadyExists => {
+            return Err(Error::corrupt(
+                key,
+                format!("{aside} is there already and differs; move it away by hand"),
+            ));
+        }
+        result => result?,
+    }
+    repository.store().delete(&key).await
+}

@@ -1,0 +1,128 @@
+//! A store whose client dies after so many writes and deletions.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt};
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+};
+use stillpoint_repository::Store;
+
+/// What one process sees of a store; the objects outlive it.
+#[derive(Debug)]
+pub(crate) struct Mortal {
+    objects: Arc<InMemory>,
+    /// Changes until its death; the one that brings it below zero is its last.
+    left: AtomicI64,
+    /// Whether the last change still reaches the store, though nobody hears of it.
+    last_arrives: bool,
+    /// Objects below this are never deleted.
+    refused: Option<&'static str>,
+}
+
+impl Mortal {
+    /// A process with this many changes to live.
+    pub(crate) fn store(objects: &Arc<InMemory>, changes: i64, last_arrives: bool) -> Store {
+        let left = AtomicI64::new(changes);
+        Self { objects: Arc::clone(objects), left, last_arrives, refused: None }.into_store()
+    }
+
+    /// A process that may not delete below `prefix`.
+    pub(crate) fn refusing(objects: &Arc<InMemory>, prefix: &'static str) -> Store {
+        let left = AtomicI64::new(i64::MAX);
+        Self { objects: Arc::clone(objects), left, last_arrives: true, refused: Some(prefix) }.into_store()
+    }
+
+    fn into_store(self) -> Store {
+        stillpoint_repository::store::object_store::from_object_store(Arc::new(self), "", "memory:")
+    }
+
+    fn dead() -> Error {
+        Error::PermissionDenied { path: "store".into(), source: "this process is dead".into() }
+    }
+
+    /// Whether a change goes on: `Some(true)` as if nothing were, `Some(false)` unheard.
+    fn change(&self) -> Result<bool> {
+        match self.left.fetch_sub(1, Ordering::SeqCst) {
+            1.. => Ok(true),
+            0 if self.last_arrives => Ok(false),
+            _ => Err(Self::dead()),
+        }
+    }
+
+    fn look(&self) -> Result<()> {
+        if self.left.load(Ordering::SeqCst) >= 0 { Ok(()) } else { Err(Self::dead()) }
+    }
+}
+
+impl fmt::Display for Mortal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("mortal")
+    }
+}
+
+#[async_trait]
+impl ObjectStore for Mortal {
+    async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        let heard = self.change()?;
+        let done = self.objects.put_opts(at, payload, options).await?;
+        if heard { Ok(done) } else { Err(Self::dead()) }
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        at: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.objects.put_multipart_opts(at, options).await
+    }
+
+    async fn get_opts(&self, at: &Path, options: GetOptions) -> Result<GetResult> {
+        self.look()?;
+        self.objects.get_opts(at, options).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        if let Some(prefix) = self.refused {
+            let allowed =
+                move |at: Path| if at.as_ref().starts_with(prefix) { Err(Self::dead()) } else { Ok(at) };
+            let objects = Arc::clone(&self.objects);
+            let delete = move |at: Result<Path>| {
+                let objects = Arc::clone(&objects);
+                async move {
+                    let at = at.and_then(allowed)?;
+                    objects.delete(&at).await?;
+                    Ok(at)
+                }
+            };
+            return locations.then(delete).boxed();
+        }
+        match self.change() {
+            Ok(true) => self.objects.delete_stream(locations),
+            Ok(false) => self.objects.delete_stream(locations).map(|_| Err(Self::dead())).boxed(),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.look() {
+            Ok(()) => self.objects.list(prefix),
+            Err(error) => stream::once(async { Err(error) }).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.look()?;
+        self.objects.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.objects.copy_opts(from, to, options).await
+    }
+}
