@@ -20,7 +20,8 @@ impl BlobKind {
     pub const fn max_len(self) -> usize {
         match self {
             Self::Data => 16 << 20,
-            Self::Tree => 512 << 20,
+            // Around half a million entries in one directory.
+            Self::Tree => 256 << 20,
         }
     }
 

@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{PackRead, Repository, plan_reads};
 use crate::blob::{BlobKind, BlobLocation};
+use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::file::FileKind;
 use crate::id::Id;
@@ -110,6 +111,20 @@ impl Repository {
         sealed: &[u8],
     ) -> Result<Vec<u8>> {
         open_blob(self.key(), kind, id, location, sealed).map_err(|fault| {
+            Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
+        })
+    }
+
+    /// As [`Self::decode_blob`], with buffers that are used again for the next blob.
+    pub(crate) fn decode_blob_with<'a>(
+        &self,
+        decoder: &'a mut Decoder,
+        kind: BlobKind,
+        id: &Id,
+        location: &BlobLocation,
+        sealed: &[u8],
+    ) -> Result<&'a [u8]> {
+        decoder.open(self.key(), kind, id, location, sealed).map_err(|fault| {
             Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
         })
     }
