@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::blob::{BlobKind, BlobLocation};
 use crate::decoder::Decoder;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::id::Id;
 use crate::repository::Repository;
 use crate::tree::Tree;
@@ -56,8 +56,7 @@ impl TreePacks {
     /// As [`Repository::load_blob`], and `Corrupt` if the blob is not a tree.
     pub(super) async fn tree(&mut self, repository: &Repository, id: &Id) -> Result<Tree> {
         let index = repository.index().await?;
-        let unknown = || Error::corrupt(format!("tree blob {id}"), "no index lists it");
-        let location = index.locate(BlobKind::Tree, id).ok_or_else(unknown)?;
+        let location = repository.locate(BlobKind::Tree, id).await?;
         if !self.kept.iter().any(|part| part.slice(&location).is_some()) {
             let extents = self.extents.get_or_insert_with(|| index.extents(BlobKind::Tree));
             let range = part_around(&location, extents.get(&location.pack));

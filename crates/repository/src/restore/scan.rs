@@ -181,6 +181,12 @@ impl Scan {
                 self.restore.totals.skip(Issue::damaged(path, &error));
                 return None;
             };
+            if !location.fits(BlobKind::Data) {
+                let error =
+                    Error::corrupt(format!("data blob {id}"), "the index says it is longer than one may be");
+                self.restore.totals.skip(Issue::damaged(path, &error));
+                return None;
+            }
             size += u64::from(location.plaintext_length());
             pieces.push((*id, location));
         }
