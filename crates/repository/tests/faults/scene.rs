@@ -58,8 +58,9 @@ impl Scene {
     pub(crate) fn child(&self, task: &str, room: &str, landing: &str) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args(["--exact", "child::a_child_does_its_task", "--nocapture", "--test-threads=1"]);
-        let handed = [task, landing, self.folder.path().to_str().unwrap(), self.room(room).to_str().unwrap()];
-        command.env(child::TASK, handed.join("\n"));
+        let room = self.room(room);
+        let places = [self.folder.path(), &room].map(|path| path.to_str().unwrap());
+        command.env(child::TASK, [&[task, landing], places.as_slice()].concat().join("\n"));
         command
     }
 }
