@@ -15,6 +15,8 @@ pub(super) enum Outcome {
     Noticed,
     /// It is legal though odd: nothing needs to be said.
     Harmless,
+    /// It may be refused, or read as far as it makes sense.
+    Either,
 }
 
 /// One malicious snapshot and the target it is restored into.
@@ -47,6 +49,11 @@ impl Case {
 
     pub(super) fn harmless(mut self) -> Self {
         self.outcome = Outcome::Harmless;
+        self
+    }
+
+    pub(super) fn either(mut self) -> Self {
+        self.outcome = Outcome::Either;
         self
     }
 

@@ -241,7 +241,9 @@ fn broken_listings() -> Vec<Case> {
     broken
         .into_iter()
         .enumerate()
-        .map(|(number, text)| Case::raw(format!("broken listing {number}"), text.as_bytes().to_vec()))
+        .map(|(number, text)| {
+            Case::raw(format!("broken listing {number}"), text.as_bytes().to_vec()).either()
+        })
         .chain([Case::raw("bytes that are no text", vec![0xff; 100])])
         .collect()
 }
