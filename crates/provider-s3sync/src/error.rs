@@ -25,6 +25,7 @@ pub fn from_repository(error: stillpoint_repository::Error) -> Error {
         Stored::Locked { by, host, .. } => {
             plain(ErrorKind::Busy).with(REPOSITORY, "locked").with("holder", format!("{by}@{host}"))
         }
+        Stored::Busy => plain(ErrorKind::Busy),
         Stored::Corrupt { object } => plain(ErrorKind::Corrupt).with("object", object),
         Stored::Unavailable => plain(ErrorKind::Unavailable).with(REPOSITORY, "unreachable"),
         Stored::PermissionDenied => plain(ErrorKind::PermissionDenied),

@@ -37,6 +37,8 @@ pub enum ErrorKind {
         /// When the lock was taken or last refreshed.
         since: Timestamp,
     },
+    /// Another run of the same work is still alive; it, or a later try, will end it.
+    Busy,
     /// Stored bytes are damaged, missing or not what their name promises.
     Corrupt {
         /// The damaged object, as a key inside the repository.

@@ -79,9 +79,8 @@ pub(crate) fn fatal(error: stillpoint_localfs::Error) -> Error {
         _ if error.is_storage_full() => ErrorKind::NoSpace,
         _ if error.is_permission_denied() => ErrorKind::PermissionDenied,
         _ if error.is_not_found() => ErrorKind::NotFound,
-        Local::TargetNotEmpty { .. } | Local::TargetHeld { .. } | Local::TargetBusy { .. } => {
-            ErrorKind::AlreadyExists
-        }
+        Local::TargetBusy { .. } => ErrorKind::Busy,
+        Local::TargetNotEmpty { .. } | Local::TargetHeld { .. } => ErrorKind::AlreadyExists,
         Local::NotADirectory { .. } | Local::InvalidName { .. } | Local::InvalidPattern { .. } => {
             ErrorKind::InvalidInput
         }

@@ -17,6 +17,7 @@ mod compression;
 mod config;
 mod credentials;
 mod crypto;
+mod decoder;
 mod error;
 mod file;
 mod id;

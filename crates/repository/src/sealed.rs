@@ -1,8 +1,9 @@
 //! One blob on its way into or out of a pack: compressed, sealed, and checked against its name.
 
 use crate::blob::{BlobKind, BlobLocation};
-use crate::compression::{Codec, Compression, decompress_exact};
+use crate::compression::{Codec, Compression};
 use crate::crypto::SealingKey;
+use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::id::Id;
 
@@ -73,21 +74,9 @@ pub(crate) fn open_blob(
     location: &BlobLocation,
     sealed: &[u8],
 ) -> Result<Vec<u8>, String> {
-    if usize::try_from(location.length).ok() != Some(sealed.len()) {
-        return Err(format!("{} bytes were read instead of {}", sealed.len(), location.length));
-    }
-    let length = usize::try_from(location.plaintext_length()).unwrap_or(usize::MAX);
-    if length > kind.max_len() {
-        return Err(format!("its length of {length} bytes is more than a {} blob may have", kind.name()));
-    }
-    let mut plaintext = key.open(sealed).map_err(|error| error.to_string())?;
-    if location.uncompressed_length.is_some() {
-        plaintext = decompress_exact(&plaintext, length).map_err(|error| error.to_string())?;
-    }
-    if Id::of(&plaintext) != *id {
-        return Err("its content does not match its name".to_owned());
-    }
-    Ok(plaintext)
+    let mut decoder = Decoder::default();
+    decoder.open(key, kind, id, location, sealed)?;
+    Ok(decoder.into_plaintext(location))
 }
 
 #[cfg(test)]

@@ -18,6 +18,8 @@ use crate::metadata::{FileKind, Timestamp};
 pub(super) enum Handle<'a> {
     /// A file or directory opened for reading or writing.
     Open(BorrowedFd<'a>, FileKind),
+    /// A regular file that this process just made, with the user and group that its new files get.
+    Fresh(BorrowedFd<'a>, (u32, u32)),
     /// Anything else, held by an `O_PATH` descriptor.
     PathOnly(BorrowedFd<'a>, FileKind),
 }
@@ -37,6 +39,9 @@ impl Target {
     }
 
     fn apply_owner(&self, handle: Handle<'_>, path: &Path, wanted: &Attributes) -> bool {
+        if handle.is_owned_by(wanted.uid, wanted.gid) {
+            return true;
+        }
         let Err(errno) = handle.set_owner(Some(wanted.uid), Some(wanted.gid)) else {
             return true;
         };
@@ -87,7 +92,13 @@ impl Handle<'_> {
     const fn kind(self) -> FileKind {
         match self {
             Self::Open(_, kind) | Self::PathOnly(_, kind) => kind,
+            Self::Fresh(..) => FileKind::File,
         }
+    }
+
+    /// Whether the entry has this owner already, because a new file of this process has it.
+    fn is_owned_by(self, uid: u32, gid: u32) -> bool {
+        matches!(self, Self::Fresh(_, owner) if owner == (uid, gid))
     }
 
     fn set_owner(self, uid: Option<u32>, gid: Option<u32>) -> Result<()> {
@@ -97,14 +108,14 @@ impl Handle<'_> {
         }
         let (uid, gid) = (uid.map(Uid::from_raw), gid.map(Gid::from_raw));
         match self {
-            Self::Open(fd, _) => rustix::fs::fchown(fd, uid, gid),
+            Self::Open(fd, _) | Self::Fresh(fd, _) => rustix::fs::fchown(fd, uid, gid),
             Self::PathOnly(fd, _) => rustix::fs::chownat(fd, c"", uid, gid, AtFlags::EMPTY_PATH),
         }
     }
 
     fn set_mode(self, mode: Mode) -> Result<()> {
         match self {
-            Self::Open(fd, _) => rustix::fs::fchmod(fd, mode),
+            Self::Open(fd, _) | Self::Fresh(fd, _) => rustix::fs::fchmod(fd, mode),
             Self::PathOnly(fd, _) => rustix::fs::chmodat(CWD, descriptor_path(fd), mode, AtFlags::empty()),
         }
     }
@@ -112,7 +123,7 @@ impl Handle<'_> {
     fn set_times(self, accessed: Timestamp, modified: Timestamp) -> Result<()> {
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
         match self {
-            Self::Open(fd, _) => rustix::fs::futimens(fd, &times),
+            Self::Open(fd, _) | Self::Fresh(fd, _) => rustix::fs::futimens(fd, &times),
             Self::PathOnly(fd, _) => {
                 rustix::fs::utimensat(CWD, descriptor_path(fd), &times, AtFlags::empty())
             }
@@ -122,7 +133,9 @@ impl Handle<'_> {
     fn set_extended(self, attribute: &ExtendedAttribute) -> Result<()> {
         let (name, value) = (attribute.name.as_os_str(), attribute.value.as_slice());
         match self {
-            Self::Open(fd, _) => rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty()),
+            Self::Open(fd, _) | Self::Fresh(fd, _) => {
+                rustix::fs::fsetxattr(fd, name, value, XattrFlags::empty())
+            }
             Self::PathOnly(fd, _) => {
                 rustix::fs::setxattr(descriptor_path(fd), name, value, XattrFlags::empty())
             }
@@ -131,7 +144,7 @@ impl Handle<'_> {
 
     fn remove_extended(self, name: &std::ffi::CStr) -> Result<()> {
         let removed = match self {
-            Self::Open(fd, _) => rustix::fs::fremovexattr(fd, name),
+            Self::Open(fd, _) | Self::Fresh(fd, _) => rustix::fs::fremovexattr(fd, name),
             Self::PathOnly(fd, _) => rustix::fs::removexattr(descriptor_path(fd), name),
         };
         match removed {

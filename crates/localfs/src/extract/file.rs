@@ -58,7 +58,8 @@ impl FileWriter {
         &self.relative
     }
 
-    /// Writes `data` at `offset`. Blocks of zeros are left as holes; no part may be written twice with other content.
+    /// Writes `data` at `offset`. Blocks of zeros are left as holes, unless the options
+    /// say otherwise; no part may be written twice with other content.
     ///
     /// # Errors
     /// The system's reason; `InvalidInput` beyond the declared size.
@@ -70,7 +71,7 @@ impl FileWriter {
         }
         self.reopen()?;
         let file = self.opened()?;
-        for range in sparse::written_ranges(offset, data) {
+        for range in sparse::written_ranges(offset, data, self.target.options.sparse) {
             let part = data.get(range.clone()).unwrap_or_default();
             file.write_all_at(part, offset + range.start as u64)
                 .map_err(|source| Error::io(Operation::Write, &self.relative, source))?;

@@ -4,17 +4,19 @@ mod apply;
 mod entries;
 mod file;
 mod finish;
+mod small;
 mod sparse;
 mod target;
 mod warning;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use file::FileWriter;
 pub use finish::ExtractReport;
+pub use small::Folder;
 pub use target::RESTORE_MARKER_PREFIX;
 pub use warning::{Warning, WarningKind};
 
@@ -53,11 +55,20 @@ pub struct ExtractOptions {
     pub privileged: bool,
     /// Whether device nodes and sockets are created. Off by default, for the same reason; pipes always are.
     pub special_files: bool,
+    /// Whether blocks of zeros, of 4 KiB counted from the start of a file, become holes. On by default: a snapshot does
+    /// not say where a file had holes, so a sparse file stays sparse, and one that had zeros written takes less room.
+    pub sparse: bool,
 }
 
 impl Default for ExtractOptions {
     fn default() -> Self {
-        Self { landing: Landing::default(), owners: true, privileged: false, special_files: false }
+        Self {
+            landing: Landing::default(),
+            owners: true,
+            privileged: false,
+            special_files: false,
+            sparse: true,
+        }
     }
 }
 
@@ -176,6 +187,29 @@ impl Extractor {
     /// [`Error::InvalidName`]; the system's reason ([`Error::is_storage_full`] tells a full disk).
     pub fn create_file(&self, relative: &Path, size: u64) -> Result<FileWriter> {
         FileWriter::create(Arc::clone(&self.target), relative, size)
+    }
+
+    /// Opens the directory at `relative` to write files into it with [`write_file`](Self::write_file).
+    ///
+    /// # Errors
+    /// [`Error::InvalidName`]; the system's reason, also when a part of the path is no directory or is a link.
+    pub fn folder(&self, relative: &Path) -> Result<Folder> {
+        Ok(Folder { fd: self.target.directory(relative)?, relative: relative.to_path_buf() })
+    }
+
+    /// Writes the regular file `name` of `folder` with its whole content, blocks of zeros as holes, and gives it its
+    /// attributes and then its name. The shortest way there is for small files.
+    ///
+    /// # Errors
+    /// As [`FileWriter::finish`].
+    pub fn write_file(
+        &self,
+        folder: &Folder,
+        name: &OsStr,
+        content: &[u8],
+        attributes: &Attributes,
+    ) -> Result<()> {
+        self.target.write_file(folder, name, content, attributes)
     }
 
     /// Creates the symbolic link `relative` with any bytes as its target. Call it after every file is written.

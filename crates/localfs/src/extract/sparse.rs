@@ -5,8 +5,9 @@ use std::ops::Range;
 /// The granularity of holes, in bytes: the block size of common file systems.
 const BLOCK: usize = 4096;
 
-/// The ranges of `data` to write at `offset` of a file that reads as zeros, leaving out blocks of zeros.
-pub(super) fn written_ranges(offset: u64, data: &[u8]) -> impl Iterator<Item = Range<usize>> {
+/// The ranges of `data` to write at `offset` of a file that reads as zeros; where it shall be `sparse`, without its blocks
+/// of zeros.
+pub(super) fn written_ranges(offset: u64, data: &[u8], sparse: bool) -> impl Iterator<Item = Range<usize>> {
     let misaligned = usize::try_from(offset % BLOCK as u64).unwrap_or(0);
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -14,7 +15,7 @@ pub(super) fn written_ranges(offset: u64, data: &[u8]) -> impl Iterator<Item = R
         while at < data.len() {
             let length = if at == 0 { BLOCK - misaligned } else { BLOCK };
             let block = at..(at + length).min(data.len());
-            let zero = data.get(block.clone()).is_none_or(is_zero);
+            let zero = sparse && data.get(block.clone()).is_none_or(is_zero);
             at = block.end;
             match (&mut run, zero) {
                 (Some(run), false) => run.end = block.end,
@@ -38,13 +39,14 @@ mod tests {
     use super::*;
 
     fn ranges(offset: u64, data: &[u8]) -> Vec<Range<usize>> {
-        written_ranges(offset, data).collect()
+        written_ranges(offset, data, true).collect()
     }
 
     #[test]
     fn only_whole_blocks_of_zeros_are_left_out() {
         assert!(ranges(0, &[]).is_empty());
         assert!(ranges(0, &[0; 3 * BLOCK]).is_empty());
+        assert!(written_ranges(0, &[0; 3 * BLOCK], false).eq([0..3 * BLOCK]));
         assert_eq!(ranges(0, &[1; 2 * BLOCK + 1]), vec![0..2 * BLOCK + 1]);
         let mut data = [0; 4 * BLOCK];
         data[BLOCK + 7] = 1;

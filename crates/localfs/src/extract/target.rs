@@ -35,6 +35,8 @@ pub(super) struct Target {
     pub(super) options: ExtractOptions,
     pub(super) resumed: bool,
     pub(super) warnings: Mutex<Itemised<Warning>>,
+    /// User and group that new files in the staging directory get.
+    pub(super) fresh_owner: (u32, u32),
     sequence: AtomicU64,
 }
 
@@ -56,6 +58,7 @@ impl Target {
             }
             return Err(Error::TargetHeld { path: path.to_path_buf(), id: other });
         }
+        let fresh_owner = probe_owner(&staging, path, &marker)?;
         let target = Self {
             root,
             path: path.to_path_buf(),
@@ -64,6 +67,7 @@ impl Target {
             options,
             resumed: state.resumable(),
             warnings: Mutex::default(),
+            fresh_owner,
             sequence: AtomicU64::new(0),
         };
         target.clear_staging()?;
@@ -101,8 +105,19 @@ impl Target {
     /// Moves a complete entry from the staging directory to its final name.
     pub(super) fn publish(&self, staged: &OsStr, relative: &Path) -> Result<()> {
         let (parent, name) = self.parent(relative)?;
+        self.publish_in(staged, &parent, name, relative)
+    }
+
+    /// As [`Self::publish`], into a directory that is open already.
+    pub(super) fn publish_in(
+        &self,
+        staged: &OsStr,
+        parent: &OwnedFd,
+        name: &OsStr,
+        relative: &Path,
+    ) -> Result<()> {
         let failed = |source| Error::io(Operation::Publish, relative, source);
-        let (from, to) = (&self.staging, &parent);
+        let (from, to) = (&self.staging, parent);
         match rustix::fs::renameat_with(from, staged, to, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
             Err(Errno::EXIST) => {}
@@ -116,7 +131,7 @@ impl Target {
             }
             Err(source) => return Err(failed(source)),
         }
-        self.allow_replacing(&parent, name, relative)?;
+        self.allow_replacing(parent, name, relative)?;
         rustix::fs::renameat(from, staged, to, name).map_err(failed)
     }
 
@@ -274,6 +289,21 @@ fn open_marker(root: &OwnedFd, path: &Path, marker: &OsStr, id: &str) -> Result<
         }
     }
     Ok(staging)
+}
+
+/// Learns the user and group that new files get, which mount options and network file systems may decide.
+fn probe_owner(staging: &OwnedFd, path: &Path, marker: &OsStr) -> Result<(u32, u32)> {
+    let failed = |source| Error::io(Operation::Create, path.join(marker), source);
+    let name = "owner";
+    match rustix::fs::unlinkat(staging, name, AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(source) => return Err(failed(source)),
+    }
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let probe = rustix::fs::openat(staging, name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
+    let metadata = Metadata::of(probe.as_fd()).map_err(failed);
+    rustix::fs::unlinkat(staging, name, AtFlags::empty()).map_err(failed)?;
+    metadata.map(|metadata| (metadata.uid, metadata.gid))
 }
 
 pub(super) fn remove_marker(root: &OwnedFd, path: &Path, marker: &OsStr) -> Result<()> {

@@ -27,8 +27,8 @@ pub(crate) async fn run(
         Ok(status) => status,
         Err(error) => {
             let mut status = reporter.ended_with(&error);
-            if error.kind() == ErrorKind::AlreadyExists {
-                // What stands there is not this restore's to discard.
+            if matches!(error.kind(), ErrorKind::AlreadyExists | ErrorKind::Busy) {
+                // What stands there is not this run's to discard.
                 status.restored = None;
             }
             status

@@ -5,15 +5,19 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use stillpoint_core::{Error, ErrorKind, OperationId, Result};
 
 use super::mark::{self, Met};
 use crate::error::from_io;
 
-/// Deeper trees than a restore writes are not descended into.
-const DEPTH_MAX: usize = 4096;
+/// Levels descended into at once, each with a descriptor of its own. What lies deeper is moved up first, so that no
+/// depth of a tree exhausts the descriptors or the stack.
+const LEVELS_AT_ONCE: usize = 64;
+
+/// The beginning of the names of subtrees that were moved up.
+const MOVED_UP: &str = ".stillpoint-discard-";
 
 /// Removes the tree at `path` if it carries the mark of `operation`; a directory that the restore had found empty
 /// stays, empty again. Absent is a success. No link is followed.
@@ -37,7 +41,7 @@ pub(crate) fn discard(path: &Path, operation: Option<&OperationId>) -> Result<()
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
     rustix::fs::fchmod(&root, Mode::RWXU).map_err(failed)?;
-    empty(root, DEPTH_MAX).map_err(failed)?;
+    empty_root(&root).map_err(failed)?;
     if mark.met == Met::Missing {
         return std::fs::remove_dir(path).map_err(|error| from_io(error, "remove", path));
     }
@@ -45,25 +49,58 @@ pub(crate) fn discard(path: &Path, operation: Option<&OperationId>) -> Result<()
 }
 
 /// Removes everything inside a directory, through descriptors.
-fn empty(directory: OwnedFd, depth: usize) -> rustix::io::Result<()> {
-    for (name, kind) in entries(&directory)? {
+fn empty_root(root: &OwnedFd) -> rustix::io::Result<()> {
+    let mut moved = 0;
+    // Each round removes all there is but the subtrees it moved up, which are 64 levels lower than before.
+    while !entries(root)?.is_empty() {
+        empty(root, root, LEVELS_AT_ONCE, &mut moved)?;
+    }
+    Ok(())
+}
+
+fn empty(root: &OwnedFd, directory: &OwnedFd, levels: usize, moved: &mut u64) -> rustix::io::Result<()> {
+    for (name, kind) in entries(directory)? {
         let is_directory = match kind {
             FileType::Directory => true,
             FileType::Unknown => {
-                let stat = rustix::fs::statat(&directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
+                let stat = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
                 FileType::from_raw_mode(stat.st_mode) == FileType::Directory
             }
             _ => false,
         };
-        if is_directory {
-            let inner = open_for_removal(&directory, &name)?;
-            empty(inner, depth.checked_sub(1).ok_or(Errno::LOOP)?)?;
-            rustix::fs::unlinkat(&directory, &name, AtFlags::REMOVEDIR)?;
-        } else {
-            rustix::fs::unlinkat(&directory, &name, AtFlags::empty())?;
+        if !is_directory {
+            rustix::fs::unlinkat(directory, &name, AtFlags::empty())?;
+            continue;
+        }
+        let inner = open_for_removal(directory, &name)?;
+        match levels.checked_sub(1) {
+            Some(levels) => {
+                empty(root, &inner, levels, moved)?;
+                rustix::fs::unlinkat(directory, &name, AtFlags::REMOVEDIR)?;
+            }
+            None => move_up(root, directory, &name, moved)?,
         }
     }
     Ok(())
+}
+
+/// Moves the directory `name` to the root of the tree that is being removed, under a name that is free there.
+fn move_up(root: &OwnedFd, parent: &OwnedFd, name: &CString, moved: &mut u64) -> rustix::io::Result<()> {
+    loop {
+        let above = format!("{MOVED_UP}{moved}");
+        *moved += 1;
+        match rustix::fs::renameat_with(parent, name, root, above.as_str(), RenameFlags::NOREPLACE) {
+            Err(Errno::EXIST) => {}
+            // Where the flag is unknown, a directory still replaces nothing but an empty directory.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                match rustix::fs::renameat(parent, name, root, above.as_str()) {
+                    Err(Errno::EXIST | Errno::NOTEMPTY | Errno::NOTDIR) => {}
+                    done => return done,
+                }
+            }
+            done => return done,
+        }
+    }
 }
 
 fn entries(directory: &OwnedFd) -> rustix::io::Result<Vec<(CString, FileType)>> {
@@ -126,5 +163,27 @@ mod tests {
         discard(&place.path, Some(&mine)).unwrap();
         assert_eq!(fs::read_dir(&place.path).unwrap().count(), 0);
         assert_eq!(discard(&place.path, Some(&mine)).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn a_tree_deeper_than_the_descriptors_suffice_is_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { path: dir.path().join("new"), restore: "r".into() };
+        let mine: OperationId = "mine".parse().unwrap();
+        claim(&place, &mine).unwrap();
+        let mut level = rustix::fs::open(&place.path, OFlags::DIRECTORY, Mode::empty()).unwrap();
+        for _ in 0..2000 {
+            rustix::fs::mkdirat(&level, "d", Mode::RWXU).unwrap();
+            rustix::fs::symlinkat("/", &level, "up").unwrap();
+            level = rustix::fs::openat(&level, "d", OFlags::DIRECTORY, Mode::empty()).unwrap();
+        }
+        drop(level);
+        fs::create_dir(place.path.join(".stillpoint-discard-0")).unwrap();
+        // A limit for this process that holding a descriptor for each level would exceed.
+        let mut limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        limit.current = limit.current.map(|current| current.min(512));
+        rustix::process::setrlimit(rustix::process::Resource::Nofile, limit).unwrap();
+        discard(&place.path, Some(&mine)).unwrap();
+        assert!(!place.path.exists());
     }
 }

@@ -248,6 +248,39 @@ async fn a_cancelled_restore_removes_what_it_made_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_restore_whose_old_process_still_lives_is_busy_and_disturbs_it_not() {
+    let scene = Scene::remote();
+    let root = scene.path("source");
+    TreeSpec::small(30).generate(&root).unwrap();
+    let snapshot = run(scene.provider().as_ref(), &backup_job("backup", &root)).await.snapshot.unwrap();
+    let slow = FaultRule::new(Fault::Delay(Duration::from_millis(1500))).method("GET").key("/data/").after(1);
+    scene.server().inject(slow);
+    let target = scene.path("target");
+    let request = restore_job("restore", &snapshot, &target);
+    let (old, cx) = (scene.provider(), OpContext::background());
+    let job = old.start(&cx, &request).await.unwrap();
+    let begun = || fs::read_dir(&target).is_ok_and(|mut entries| entries.next().is_some());
+    assert!(eventually(WAIT, begun), "the restore begins to work in its target");
+    old.cancel(&cx, &job).await.unwrap();
+    assert_eq!(ended(old.as_ref(), &job).await.state, JobState::Cancelled);
+    // The lock that a living process holds on what it works in.
+    let is_marker = |path: &PathBuf| path.to_string_lossy().contains(".stillpoint-restore-");
+    let marker = fs::read_dir(&target).unwrap().map(|entry| entry.unwrap().path()).find(is_marker).unwrap();
+    let alive = fs::File::open(marker).unwrap();
+    assert!(eventually(WAIT, || alive.try_lock().is_ok()), "the cancelled run lets go of its target");
+    let refused = run(scene.provider().as_ref(), &request).await;
+    assert!(
+        matches!(&refused.state, JobState::Failed(error) if error.kind == ErrorKind::Busy),
+        "{refused:?}"
+    );
+    assert_eq!(refused.restored, None, "what the living process works on is not offered for discarding");
+    drop(alive);
+    assert_eq!(run(scene.provider().as_ref(), &request).await.state, JobState::Succeeded);
+    hand_over(&target).await;
+    assert_same(&root, &target);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_restore_that_cannot_finish_leaves_nothing_behind() {
     let scene = Scene::local();
     let root = scene.path("source");

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use super::tree_packs::TreePacks;
 use crate::blob::BlobKind;
 use crate::error::Result;
 use crate::id::Id;
@@ -23,6 +24,8 @@ const BATCH_TREES: usize = 1024;
 #[derive(Debug)]
 pub(crate) struct TreeCache {
     repository: Repository,
+    /// Packs of listings read as wholes, for walks that will need all of them.
+    packs: Option<TreePacks>,
     trees: HashMap<Id, Kept>,
     order: VecDeque<Id>,
     bytes: u64,
@@ -36,7 +39,14 @@ struct Kept {
 
 impl TreeCache {
     pub(crate) fn new(repository: Repository) -> Self {
-        Self { repository, trees: HashMap::new(), order: VecDeque::new(), bytes: 0 }
+        Self { repository, packs: None, trees: HashMap::new(), order: VecDeque::new(), bytes: 0 }
+    }
+
+    /// For walks of whole snapshots: each pack of listings is fetched once and as a whole.
+    ///
+    /// Keeps a core busy while a tree is taken; only for threads that may block.
+    pub(crate) fn in_bulk(repository: Repository) -> Self {
+        Self { packs: Some(TreePacks::default()), ..Self::new(repository) }
     }
 
     /// The tree called `id`, which then leaves the cache.
@@ -46,6 +56,9 @@ impl TreeCache {
     pub(crate) async fn take(&mut self, id: &Id) -> Result<Arc<Tree>> {
         if let Some(tree) = self.remove(id) {
             return Ok(tree);
+        }
+        if let Some(packs) = &mut self.packs {
+            return packs.tree(&self.repository, id).await.map(Arc::new);
         }
         let mut first = self.load(vec![*id]).await?;
         let Some((_, tree, _)) = first.pop() else {

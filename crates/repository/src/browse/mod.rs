@@ -4,6 +4,7 @@ mod cache;
 mod diff;
 mod entries;
 mod locate;
+mod tree_packs;
 
 pub(crate) use cache::TreeCache;
 pub use diff::{Change, Difference};

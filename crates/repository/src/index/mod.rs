@@ -4,7 +4,8 @@ mod file;
 mod load;
 mod table;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub(crate) use file::{IndexFile, IndexedBlob, IndexedPack, MAX_BLOBS_PER_FILE, encode};
@@ -62,6 +63,11 @@ impl Index {
     /// Every pack that an index file lists or this process stored.
     pub(crate) fn packs(&self) -> HashSet<Id> {
         self.read(Table::pack_ids)
+    }
+
+    /// For each pack with blobs of a kind, from the first to the last byte of them.
+    pub(crate) fn extents(&self, kind: BlobKind) -> HashMap<Id, Range<u64>> {
+        self.read(|table| table.extents(kind))
     }
 
     pub(crate) fn insert_pack(&self, pack: Id, entries: &[PackEntry]) {

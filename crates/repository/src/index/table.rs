@@ -1,7 +1,7 @@
 //! The in-memory table: one fixed-size entry per blob, sorted; blobs added later in a hash map beside it.
 
-use std::collections::HashMap;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use crate::blob::{BlobKind, BlobLocation};
 use crate::id::Id;
@@ -105,6 +105,18 @@ impl Table {
     pub(super) fn len(&self, kind: BlobKind) -> usize {
         let blobs = self.blobs(kind);
         blobs.sorted.len() + blobs.recent.len()
+    }
+
+    pub(super) fn extents(&self, kind: BlobKind) -> HashMap<Id, Range<u64>> {
+        let Blobs { sorted, recent } = self.blobs(kind);
+        let mut extents: HashMap<Id, Range<u64>> = HashMap::new();
+        for entry in sorted.iter().chain(recent.values()) {
+            let Some(pack) = self.packs.get(entry.at()) else { continue };
+            let (start, end) = (u64::from(entry.offset), u64::from(entry.offset) + u64::from(entry.length));
+            let extent = extents.entry(*pack).or_insert(start..end);
+            *extent = extent.start.min(start)..extent.end.max(end);
+        }
+        extents
     }
 
     pub(super) fn by_pack(&self) -> Vec<(Id, Vec<PackEntry>)> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+pub(crate) use plan::plan_reads_across;
 pub use plan::{PackRead, plan_reads};
 pub use snapshots::{DamagedSnapshot, SnapshotList, StoredSnapshot};
 

@@ -27,6 +27,19 @@ impl<T> PackRead<T> {
         let start = usize::try_from(u64::from(location.offset).checked_sub(self.range.start)?).ok()?;
         bytes.get(start..start.checked_add(usize::try_from(location.length).ok()?)?)
     }
+
+    /// The same, with a read of its own for each blob.
+    pub(crate) fn into_singles(self) -> Vec<Self> {
+        let mut singles: Vec<Self> = Vec::new();
+        for (location, attached) in self.blobs {
+            let range = u64::from(location.offset)..location.end();
+            match singles.last_mut().filter(|last| last.range == range) {
+                Some(last) => last.blobs.push((location, attached)),
+                None => singles.push(Self { pack: self.pack, range, blobs: vec![(location, attached)] }),
+            }
+        }
+        singles
+    }
 }
 
 /// Groups blobs by pack, orders them by offset, and joins neighbours into reads of at most `max_length` bytes.
@@ -36,6 +49,15 @@ pub fn plan_reads<T>(
     wanted: impl IntoIterator<Item = (BlobLocation, T)>,
     max_length: u64,
 ) -> Vec<PackRead<T>> {
+    plan_reads_across(wanted, max_length, MAX_GAP)
+}
+
+/// As [`plan_reads`], but reads on over gaps of up to `max_gap` bytes.
+pub(crate) fn plan_reads_across<T>(
+    wanted: impl IntoIterator<Item = (BlobLocation, T)>,
+    max_length: u64,
+    max_gap: u64,
+) -> Vec<PackRead<T>> {
     let mut wanted: Vec<_> = wanted.into_iter().collect();
     wanted.sort_by_key(|(location, _)| (location.pack, location.offset));
     let mut reads: Vec<PackRead<T>> = Vec::new();
@@ -44,7 +66,7 @@ pub fn plan_reads<T>(
         match reads.last_mut() {
             Some(read)
                 if read.pack == location.pack
-                    && start <= read.range.end.saturating_add(MAX_GAP)
+                    && start <= read.range.end.saturating_add(max_gap)
                     && end.max(read.range.end) - read.range.start <= max_length =>
             {
                 read.range.end = read.range.end.max(end);

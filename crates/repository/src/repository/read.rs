@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::{PackRead, Repository, plan_reads};
 use crate::blob::{BlobKind, BlobLocation};
+use crate::decoder::Decoder;
 use crate::error::{Error, Result};
 use crate::file::FileKind;
 use crate::id::Id;
@@ -23,7 +24,7 @@ impl Repository {
     /// # Errors
     /// `Corrupt` if the index does not know it, or its pack is missing or damaged.
     pub async fn load_blob(&self, kind: BlobKind, id: &Id) -> Result<Vec<u8>> {
-        let location = self.index().await?.locate(kind, id).ok_or_else(|| unknown(kind, id))?;
+        let location = self.locate(kind, id).await?;
         let sealed = self.read_pack_range(&location.pack, u64::from(location.offset)..location.end()).await?;
         let id = *id;
         self.blocking(move |this| this.decode_blob(kind, &id, &location, &sealed)).await
@@ -37,10 +38,9 @@ impl Repository {
     /// # Errors
     /// As [`Self::load_blob`], for the first blob that fails.
     pub async fn load_blobs(&self, kind: BlobKind, ids: &[Id]) -> Result<Vec<Vec<u8>>> {
-        let index = self.index().await?;
         let mut wanted = Vec::with_capacity(ids.len());
         for (at, id) in ids.iter().enumerate() {
-            wanted.push((index.locate(kind, id).ok_or_else(|| unknown(kind, id))?, (at, *id)));
+            wanted.push((self.locate(kind, id).await?, (at, *id)));
         }
         let mut loaded: Vec<Vec<u8>> = vec![Vec::new(); ids.len()];
         let reads = plan_reads(wanted, MAX_READ).into_iter().map(|read| self.run_read(kind, read));
@@ -51,6 +51,16 @@ impl Repository {
             }
         }
         Ok(loaded)
+    }
+
+    /// Where a blob lies, if it can be there at all.
+    pub(crate) async fn locate(&self, kind: BlobKind, id: &Id) -> Result<BlobLocation> {
+        let location = self.index().await?.locate(kind, id).ok_or_else(|| unknown(kind, id))?;
+        if location.fits(kind) {
+            return Ok(location);
+        }
+        let object = format!("{} blob {id}", kind.name());
+        Err(Error::corrupt(object, "the index says it is longer than one may be"))
     }
 
     async fn run_read(&self, kind: BlobKind, read: PackRead<(usize, Id)>) -> Result<Vec<(usize, Vec<u8>)>> {
@@ -110,6 +120,20 @@ impl Repository {
         sealed: &[u8],
     ) -> Result<Vec<u8>> {
         open_blob(self.key(), kind, id, location, sealed).map_err(|fault| {
+            Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
+        })
+    }
+
+    /// As [`Self::decode_blob`], with buffers that are used again for the next blob.
+    pub(crate) fn decode_blob_with<'a>(
+        &self,
+        decoder: &'a mut Decoder,
+        kind: BlobKind,
+        id: &Id,
+        location: &BlobLocation,
+        sealed: &[u8],
+    ) -> Result<&'a [u8]> {
+        decoder.open(self.key(), kind, id, location, sealed).map_err(|fault| {
             Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
         })
     }

@@ -1,77 +1,31 @@
-//! Fetching one window of file content in the order of the packs.
+//! Fetching packs ahead, while what arrived is decoded and written.
 
-use std::collections::HashMap;
+use std::error::Error as StdError;
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream};
 
-use super::pending::PendingFile;
 use super::run::Restore;
+use super::spot::OpenFolder;
 use super::summary::add;
-use crate::blob::{BlobKind, BlobLocation};
+use super::window::{Place, Window, segments};
+use crate::blob::BlobKind;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::Id;
 use crate::issue::{Issue, fatal};
-use crate::repository::{PackRead, plan_reads};
+use crate::repository::PackRead;
 
-/// Longest single read, in bytes, and how many are fetched, decoded or written at once. Together they bound what a
-/// restore holds of file content.
-const READ_BYTES_MAX: u64 = 4 << 20;
+/// Packs that are fetched or worked on at once.
 const READS_AT_ONCE: usize = 4;
+/// Memory for them, in MiB: two packs as this program writes them.
+pub(super) const MEMORY_MIB: usize = 144;
 
-/// When a window is full.
-const PIECES_MAX: usize = 32 * 1024;
-const FILES_MAX: usize = 8 * 1024;
-const PLACES_MAX: usize = 256 * 1024;
-
-/// File content wanted together.
-#[derive(Debug, Default)]
-pub(super) struct Window {
-    files: usize,
-    places: usize,
-    pieces: Vec<(BlobLocation, Piece)>,
-    known: HashMap<Id, usize>,
-}
-
-/// One blob and every place it goes.
+/// A read and what it brought.
 #[derive(Debug)]
-struct Piece {
-    id: Id,
-    /// How early it was asked for.
-    turn: usize,
-    destinations: Vec<(Arc<PendingFile>, u64)>,
-}
-
-impl Window {
-    /// Wants a blob at a place of a file.
-    pub(super) fn want(&mut self, id: Id, location: BlobLocation, file: &Arc<PendingFile>, offset: u64) {
-        let turn = self.pieces.len();
-        let number = *self.known.entry(id).or_insert(turn);
-        if number == turn {
-            self.pieces.push((location, Piece { id, turn, destinations: Vec::with_capacity(1) }));
-        }
-        if let Some((_, piece)) = self.pieces.get_mut(number) {
-            piece.destinations.push((Arc::clone(file), offset));
-            self.places += 1;
-        }
-    }
-
-    /// Counts a file whose content was wanted.
-    pub(super) fn count_file(&mut self) {
-        self.files += 1;
-    }
-
-    pub(super) fn is_full(&self) -> bool {
-        self.pieces.len() >= PIECES_MAX || self.files >= FILES_MAX || self.places >= PLACES_MAX
-    }
-
-    /// Plans the reads, packs in the order they are first needed.
-    fn into_reads(self) -> Vec<PackRead<Piece>> {
-        let mut reads = plan_reads(self.pieces, READ_BYTES_MAX);
-        reads.sort_by_key(|read| read.blobs.iter().map(|(_, piece)| piece.turn).min());
-        reads
-    }
+struct Fetched {
+    bytes: Bytes,
+    read: PackRead<Place>,
 }
 
 impl Restore {
@@ -84,45 +38,88 @@ impl Restore {
         stream::iter(reads).buffer_unordered(READS_AT_ONCE).try_collect::<()>().await
     }
 
-    async fn fetch_read(self: Arc<Self>, read: PackRead<Piece>) -> Result<()> {
+    async fn fetch_read(self: Arc<Self>, read: PackRead<Place>) -> Result<()> {
+        let mib = (read.range.end - read.range.start) >> 20;
+        let share = u32::try_from(mib + 1).unwrap_or(u32::MAX).min(u32::try_from(MEMORY_MIB).unwrap_or(1));
+        let _share = self.memory.acquire_many(share).await.map_err(Error::cancelled)?;
         self.cancellation.check()?;
         let fetched = self.repository.read_pack_range(&read.pack, read.range.clone()).await;
         let bytes = match fetched {
             Ok(bytes) => bytes,
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
-                self.lose(read.blobs.iter().map(|(_, piece)| piece), &error);
-                return Ok(());
+                return self.fetch_blobs(read, &error).await;
             }
             Err(error) => return Err(error),
         };
         add(&self.totals.fetched, bytes.len() as u64);
-        tokio::task::spawn_blocking(move || self.write_read(&bytes, &read)).await.map_err(Error::cancelled)?
+        let parts = segments(&read);
+        let fetched = Arc::new(Fetched { bytes, read });
+        let works = parts.into_iter().map(|part| Arc::clone(&self).work(Arc::clone(&fetched), part));
+        stream::iter(works).buffer_unordered(self.worker_count).try_collect::<()>().await
     }
 
-    fn write_read(&self, bytes: &Bytes, read: &PackRead<Piece>) -> Result<()> {
-        for (location, piece) in &read.blobs {
+    /// Fetches the blobs of a read one by one, because the pack could not be read as a whole: it may end early.
+    async fn fetch_blobs(self: &Arc<Self>, read: PackRead<Place>, error: &Error) -> Result<()> {
+        let missing = StdError::source(error).and_then(|source| source.downcast_ref::<Error>());
+        if missing.is_some_and(|source| *source.kind() == ErrorKind::NotFound) {
+            self.lose(read.blobs.iter().map(|(_, place)| place), error);
+            return Ok(());
+        }
+        for single in read.into_singles() {
             self.cancellation.check()?;
-            let sealed = read.slice(bytes, location).unwrap_or_default();
-            let data = match self.repository.decode_blob(BlobKind::Data, &piece.id, location, sealed) {
-                Ok(data) => data,
-                Err(error) => {
-                    self.lose([piece], &error);
-                    continue;
+            match self.repository.read_pack_range(&single.pack, single.range.clone()).await {
+                Ok(bytes) => {
+                    add(&self.totals.fetched, bytes.len() as u64);
+                    let all = 0..single.blobs.len();
+                    Arc::clone(self).work(Arc::new(Fetched { bytes, read: single }), all).await?;
                 }
-            };
-            for (file, offset) in &piece.destinations {
-                self.write_piece(file, *offset, &data)?;
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
+                    self.lose(single.blobs.iter().map(|(_, place)| place), &error);
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(())
     }
 
-    fn write_piece(&self, file: &PendingFile, offset: u64, data: &[u8]) -> Result<()> {
-        match file.write(&self.extractor, offset, data) {
-            Ok(finished) => {
+    async fn work(self: Arc<Self>, fetched: Arc<Fetched>, part: Range<usize>) -> Result<()> {
+        let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(Error::cancelled)?;
+        let write = move || {
+            let written = self.write_segment(&fetched, part);
+            // The restore is let go before the permit: who holds all permits is its only holder.
+            drop((self, fetched));
+            drop(worker);
+            written
+        };
+        tokio::task::spawn_blocking(write).await.map_err(Error::cancelled)?
+    }
+
+    fn write_segment(&self, fetched: &Fetched, part: Range<usize>) -> Result<()> {
+        let blobs = fetched.read.blobs.get(part).unwrap_or_default();
+        let mut folder = OpenFolder::default();
+        self.decoders.with(|decoder| {
+            for same in blobs.chunk_by(|(at, one), (next, other)| at == next && one.id == other.id) {
+                self.cancellation.check()?;
+                let Some((location, Place { id, .. })) = same.first() else { continue };
+                let sealed = fetched.read.slice(&fetched.bytes, location).unwrap_or_default();
+                match self.repository.decode_blob_with(decoder, BlobKind::Data, id, location, sealed) {
+                    Ok(data) => {
+                        same.iter().try_for_each(|(_, place)| self.write_place(place, data, &mut folder))?;
+                    }
+                    Err(error) => self.lose(same.iter().map(|(_, place)| place), &error),
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn write_place(&self, place: &Place, data: &[u8], folder: &mut OpenFolder) -> Result<()> {
+        let file = &place.file;
+        match file.write(&self.extractor, folder, place.offset, data) {
+            Ok(written) => {
                 add(&self.totals.written, data.len() as u64);
                 self.progress.advanced(data.len() as u64);
-                if let Some(id) = finished {
+                if let Some(id) = written {
                     self.file_restored(file.link, id);
                 }
                 Ok(())
@@ -130,17 +127,17 @@ impl Restore {
             Err(error) if error.is_storage_full() => Err(fatal(error)),
             Err(error) => {
                 self.progress.finished(1);
-                self.totals.skip(Issue::unwritten(file.path(), &error));
+                self.totals.skip(Issue::unwritten(&file.path(), &error));
                 Ok(())
             }
         }
     }
 
-    fn lose<'a>(&self, pieces: impl IntoIterator<Item = &'a Piece>, error: &Error) {
-        for (file, _) in pieces.into_iter().flat_map(|piece| &piece.destinations) {
+    fn lose<'a>(&self, places: impl IntoIterator<Item = &'a Place>, error: &Error) {
+        for Place { file, .. } in places {
             if file.give_up() {
                 self.progress.finished(1);
-                self.totals.skip(Issue::damaged(file.path(), error));
+                self.totals.skip(Issue::damaged(&file.path(), error));
             }
         }
     }

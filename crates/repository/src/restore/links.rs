@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use super::attributes::attributes;
+use stillpoint_localfs::Attributes;
+
 use super::scan::Scan;
+use super::spot::Spot;
 use super::summary::add;
 use crate::browse::path_of;
 use crate::error::Result;
@@ -16,13 +19,21 @@ use crate::tree::Node;
 #[derive(Debug, Default)]
 pub(super) struct Links {
     first: HashMap<(u64, u64), (PathBuf, Id)>,
-    further: Vec<(PathBuf, (u64, u64))>,
+    further: Vec<(Spot, (u64, u64))>,
+}
+
+/// A symbolic link to be made.
+#[derive(Debug)]
+pub(super) struct Symlink {
+    pub(super) spot: Spot,
+    pub(super) target: Box<[u8]>,
+    pub(super) attributes: Attributes,
 }
 
 impl Links {
     /// Notes a file that shares its inode. `Some(true)` if it is a further name of a file seen before, `Some(false)` if
     /// it is the first one; `None` if it has only one name.
-    pub(super) fn shared(&mut self, node: &Node, path: &Path) -> Option<bool> {
+    pub(super) fn shared(&mut self, node: &Node, folder: &Arc<Spot>, path: &Path) -> Option<bool> {
         if node.links < 2 || node.inode == 0 {
             return None;
         }
@@ -34,7 +45,7 @@ impl Links {
                 Some(false)
             }
             Some((_, known)) if *known == content => {
-                self.further.push((path.to_path_buf(), key));
+                self.further.push((Spot::new(folder, &node.name), key));
                 Some(true)
             }
             // The file changed between being read under its two names; each gets what was read.
@@ -51,8 +62,9 @@ fn fingerprint(node: &Node) -> Id {
 
 impl Scan {
     pub(super) fn link_files(&mut self) -> Result<()> {
-        for (path, key) in std::mem::take(&mut self.links.further) {
+        for (spot, key) in std::mem::take(&mut self.links.further) {
             self.restore.cancellation.check()?;
+            let path = spot.path();
             let original = self.links.first.get(&key).map(|(original, _)| original);
             let Some((original, id)) = original.zip(self.restore.linked_file(key)) else {
                 let message = "the file it is another name of was not restored";
@@ -68,12 +80,12 @@ impl Scan {
     }
 
     pub(super) fn make_symlinks(&mut self) -> Result<()> {
-        for (path, node) in std::mem::take(&mut self.symlinks) {
+        for Symlink { spot, target, attributes } in std::mem::take(&mut self.symlinks) {
             self.restore.cancellation.check()?;
-            let target = path_of(&node.link_target);
+            let (path, target) = (spot.path(), path_of(&target));
             let made = self.link_stands(&path, &target).and_then(|stands| match stands {
                 true => Ok(()),
-                false => self.restore.extractor.create_symlink(&path, &target, &attributes(&node)),
+                false => self.restore.extractor.create_symlink(&path, &target, &attributes),
             });
             if self.attempt(&path, made)?.is_some() {
                 add(&self.restore.totals.symlinks, 1);
@@ -84,7 +96,8 @@ impl Scan {
 
     /// Gives directories their attributes, children before parents.
     pub(super) fn finish_directories(&mut self) {
-        for (path, attributes) in std::mem::take(&mut self.directories).into_iter().rev() {
+        for (spot, attributes) in std::mem::take(&mut self.directories).into_iter().rev() {
+            let path = spot.path();
             if let Err(error) = self.restore.extractor.set_directory_attributes(&path, &attributes) {
                 self.restore.totals.skip(Issue::unwritten(&path, &error));
             }

@@ -1,8 +1,9 @@
 //! Restoring a snapshot into a directory.
 //!
-//! The snapshot's listings are read in order; files are collected into windows of bounded size, and each window is
-//! fetched in the order of the packs, neighbours together, while what arrived is decoded and written. Links come after
-//! all files, and directories get their attributes last.
+//! The snapshot's listings are read in order, and files are collected into windows of bounded size; most snapshots fit
+//! into one. The packs of a window are fetched ahead, each once, within a fixed amount of memory, while workers decode
+//! and write what arrived: small files whole, large ones piece by piece at their offsets. Links come after all files, and
+//! directories get their attributes last.
 
 mod attributes;
 mod existing;
@@ -11,9 +12,12 @@ mod include;
 mod links;
 mod options;
 mod pending;
+mod repetition;
 mod run;
 mod scan;
+mod spot;
 mod summary;
+mod window;
 
 pub use options::RestoreOptions;
 pub use summary::RestoreSummary;

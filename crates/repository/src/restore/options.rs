@@ -16,11 +16,20 @@ pub struct RestoreOptions {
     /// Paths relative to the directory the snapshot was taken of; each is restored with everything below it. Empty:
     /// everything.
     pub include: Vec<PathBuf>,
+    /// How many entries may be restored from listings that the snapshot names more than once. Equal directories share a
+    /// listing, so some repetition is common; a malicious snapshot of a few kilobytes could name thousands of millions
+    /// of entries by it. 1,048,576 unless set.
+    pub repeated_entries_max: u64,
 }
 
 impl RestoreOptions {
     /// Restores everything, under this name.
     pub fn new(id: impl Into<String>) -> Self {
-        Self { id: id.into(), extract: ExtractOptions::default(), include: Vec::new() }
+        Self {
+            id: id.into(),
+            extract: ExtractOptions::default(),
+            include: Vec::new(),
+            repeated_entries_max: 1 << 20,
+        }
     }
 }

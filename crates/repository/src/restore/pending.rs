@@ -1,15 +1,18 @@
 //! A file some of whose content is still to come.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use stillpoint_localfs::{Attributes, Extractor, FileId, FileWriter};
 
+use super::spot::{OpenFolder, Spot};
+
 /// A file being restored. Its pieces may be written in any order and from several threads.
 #[derive(Debug)]
 pub(super) struct PendingFile {
-    path: PathBuf,
+    spot: Spot,
     size: u64,
+    pieces: usize,
     attributes: Attributes,
     /// The inode it shares with other names, if it has any.
     pub(super) link: Option<(u64, u64)>,
@@ -18,7 +21,7 @@ pub(super) struct PendingFile {
 
 #[derive(Debug)]
 struct State {
-    writer: Option<FileWriter>,
+    writer: Option<Box<FileWriter>>,
     remaining: usize,
     given_up: bool,
 }
@@ -26,34 +29,39 @@ struct State {
 impl PendingFile {
     /// A file of `pieces` pieces with `size` bytes altogether. Nothing is created before the first piece comes.
     pub(super) fn new(
-        path: PathBuf,
+        spot: Spot,
         size: u64,
         pieces: usize,
         attributes: Attributes,
         link: Option<(u64, u64)>,
     ) -> Self {
         let state = State { writer: None, remaining: pieces, given_up: false };
-        Self { path, size, attributes, link, state: Mutex::new(state) }
+        Self { spot, size, pieces, attributes, link, state: Mutex::new(state) }
     }
 
-    pub(super) fn path(&self) -> &Path {
-        &self.path
+    pub(super) fn path(&self) -> PathBuf {
+        self.spot.path()
     }
 
-    /// Writes one piece. The last one completes the file and gives it its name: then the answer is its identity.
+    /// Writes one piece. The last one completes the file and gives it its name: then the answer is its identity, if
+    /// anybody needs to know it.
     ///
     /// A file that failed is given up: its temporary file is removed and further pieces are ignored.
     pub(super) fn write(
         &self,
         extractor: &Extractor,
+        folder: &mut OpenFolder,
         offset: u64,
         data: &[u8],
-    ) -> stillpoint_localfs::Result<Option<FileId>> {
+    ) -> stillpoint_localfs::Result<Option<Option<FileId>>> {
         let mut state = self.lock();
         if state.given_up {
             return Ok(None);
         }
-        let written = self.write_piece(&mut state, extractor, offset, data);
+        let written = match self.pieces == 1 && self.link.is_none() {
+            true => self.write_whole(extractor, folder, data).map(|()| Some(None)),
+            false => self.write_piece(&mut state, extractor, offset, data),
+        };
         if written.is_err() {
             state.given_up = true;
             state.writer = None;
@@ -62,8 +70,15 @@ impl PendingFile {
     }
 
     /// Completes a file that has no content.
-    pub(super) fn write_empty(&self, extractor: &Extractor) -> stillpoint_localfs::Result<FileId> {
-        extractor.create_file(&self.path, 0)?.finish(&self.attributes)
+    pub(super) fn write_empty(
+        &self,
+        extractor: &Extractor,
+        folder: &mut OpenFolder,
+    ) -> stillpoint_localfs::Result<Option<FileId>> {
+        match self.link {
+            None => self.write_whole(extractor, folder, &[]).map(|()| None),
+            Some(_) => extractor.create_file(&self.path(), 0)?.finish(&self.attributes).map(Some),
+        }
     }
 
     /// Gives the file up because a piece of it is lost. Answers whether it was still under way.
@@ -73,21 +88,31 @@ impl PendingFile {
         !std::mem::replace(&mut state.given_up, true)
     }
 
+    fn write_whole(
+        &self,
+        extractor: &Extractor,
+        folder: &mut OpenFolder,
+        data: &[u8],
+    ) -> stillpoint_localfs::Result<()> {
+        let folder = folder.above(extractor, &self.spot)?;
+        extractor.write_file(folder, self.spot.name(), data, &self.attributes)
+    }
+
     fn write_piece(
         &self,
         state: &mut State,
         extractor: &Extractor,
         offset: u64,
         data: &[u8],
-    ) -> stillpoint_localfs::Result<Option<FileId>> {
+    ) -> stillpoint_localfs::Result<Option<Option<FileId>>> {
         let mut writer = match state.writer.take() {
             Some(writer) => writer,
-            None => extractor.create_file(&self.path, self.size)?,
+            None => Box::new(extractor.create_file(&self.path(), self.size)?),
         };
         writer.write_at(offset, data)?;
         state.remaining -= 1;
         if state.remaining == 0 {
-            return writer.finish(&self.attributes).map(Some);
+            return writer.finish(&self.attributes).map(|id| Some(Some(id)));
         }
         // Many files may be under way; only those being written hold a descriptor.
         writer.park();

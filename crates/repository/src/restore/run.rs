@@ -6,16 +6,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use stillpoint_localfs::{Extractor, FileId, Landing};
 use tokio::runtime::Handle;
+use tokio::sync::Semaphore;
 
 use super::attributes::attributes;
-use super::fetch::Window;
+use super::fetch::MEMORY_MIB;
 use super::include::Include;
 use super::links::Links;
+use super::repetition::Repetition;
 use super::scan::Scan;
+use super::spot::{OpenFolder, Spot};
 use super::summary::{Totals, add};
+use super::window::Window;
 use super::{RestoreOptions, RestoreSummary};
 use crate::browse::{TreeCache, locate};
 use crate::cancellation::Cancellation;
+use crate::decoder::Decoders;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
 use crate::index::Index;
@@ -23,6 +28,9 @@ use crate::issue::fatal;
 use crate::lock::{Lock, LockMode};
 use crate::progress::Progress;
 use crate::repository::Repository;
+
+/// Threads that decode and write at once, at most.
+const WORKERS_MAX: usize = 8;
 
 /// What all tasks of a restore share.
 #[derive(Debug)]
@@ -34,6 +42,12 @@ pub(super) struct Restore {
     pub(super) progress: Arc<dyn Progress>,
     pub(super) cancellation: Cancellation,
     pub(super) totals: Totals,
+    pub(super) decoders: Decoders,
+    /// Shares of the memory for what is fetched, in MiB.
+    pub(super) memory: Semaphore,
+    /// One permit for each thread that may decode and write.
+    pub(super) workers: Arc<Semaphore>,
+    pub(super) worker_count: usize,
     /// Files with several names that stand complete.
     linked: Mutex<HashMap<(u64, u64), FileId>>,
 }
@@ -46,9 +60,9 @@ impl Repository {
     /// and does the rest.
     ///
     /// # Errors
-    /// `NotFound` if there is no such snapshot, `AlreadyExists` if the target is not empty or another restore works in
-    /// it, `NoSpace`, `Corrupt` if index or top of the snapshot are damaged, `Locked`, `Cancelled`, or the store's
-    /// failure.
+    /// `NotFound` if there is no such snapshot, `AlreadyExists` if the target is not empty or holds another restore,
+    /// `Busy` if another run of this one works in it, `NoSpace`, `Corrupt` if index or top of the snapshot are damaged,
+    /// `Locked`, `Cancelled`, or the store's failure.
     pub async fn restore(
         &self,
         snapshot: &Id,
@@ -100,14 +114,14 @@ async fn run(
     let include = Include::new(&options.include)?;
     let snapshot = repository.load_snapshot(snapshot).await?;
     let index = repository.index().await?;
-    let mut trees = TreeCache::new(repository.clone());
+    let mut trees = TreeCache::in_bulk(repository.clone());
     let root = locate(&mut trees, &snapshot).await?;
     let landing = options.extract.landing;
-    let target = target.to_path_buf();
-    let extractor = repository
-        .blocking(move |_| Extractor::open(&target, &options.id, options.extract).map_err(fatal))
-        .await?;
+    let (target, id, extract) = (target.to_path_buf(), options.id, options.extract);
+    let extractor =
+        repository.blocking(move |_| Extractor::open(&target, &id, extract).map_err(fatal)).await?;
     let resumed = extractor.resumed();
+    let worker_count = std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
     let restore = Arc::new(Restore {
         repository: repository.clone(),
         extractor,
@@ -116,6 +130,10 @@ async fn run(
         progress,
         cancellation: cancellation.clone(),
         totals: Totals::default(),
+        decoders: Decoders::default(),
+        memory: Semaphore::new(MEMORY_MIB),
+        workers: Arc::new(Semaphore::new(worker_count)),
+        worker_count,
         linked: Mutex::default(),
     });
     let mut scan = Scan {
@@ -123,14 +141,16 @@ async fn run(
         landing,
         include,
         trees,
+        repetition: Repetition::up_to(options.repeated_entries_max),
         window: Window::default(),
+        folder: OpenFolder::default(),
         links: Links::default(),
         directories: Vec::new(),
         symlinks: Vec::new(),
     };
     let own = root.node.filter(|_| landing != Landing::Merge).map(|node| attributes(&node));
     let finish = move |_: &Repository| {
-        scan.run(root.tree)?;
+        scan.run(&Spot::root(), root.tree)?;
         let Scan { restore, .. } = scan;
         restore.cancellation.check()?;
         // Nothing else holds the restore any more: every task it started has ended.
@@ -155,7 +175,7 @@ impl Restore {
     }
 
     /// Counts a file that was written.
-    pub(super) fn file_restored(&self, link: Option<(u64, u64)>, id: FileId) {
+    pub(super) fn file_restored(&self, link: Option<(u64, u64)>, id: Option<FileId>) {
         add(&self.totals.restored, 1);
         self.file_stands(link, id);
     }
@@ -163,7 +183,7 @@ impl Restore {
     /// Counts a file that stood in place.
     pub(super) fn file_unchanged(&self, link: Option<(u64, u64)>, id: FileId) {
         add(&self.totals.unchanged, 1);
-        self.file_stands(link, id);
+        self.file_stands(link, Some(id));
     }
 
     /// The complete file that a hard-linked inode of the snapshot became.
@@ -171,9 +191,9 @@ impl Restore {
         self.linked.lock().unwrap_or_else(PoisonError::into_inner).get(&link).copied()
     }
 
-    fn file_stands(&self, link: Option<(u64, u64)>, id: FileId) {
+    fn file_stands(&self, link: Option<(u64, u64)>, id: Option<FileId>) {
         self.progress.finished(1);
-        if let Some(link) = link {
+        if let Some((link, id)) = link.zip(id) {
             self.linked.lock().unwrap_or_else(PoisonError::into_inner).insert(link, id);
         }
     }

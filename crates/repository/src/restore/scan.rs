@@ -7,12 +7,14 @@ use stillpoint_localfs::{Attributes, FileKind, Landing};
 
 use super::attributes::attributes;
 use super::existing::Standing;
-use super::fetch::Window;
 use super::include::Include;
-use super::links::Links;
+use super::links::{Links, Symlink};
 use super::pending::PendingFile;
+use super::repetition::Repetition;
 use super::run::Restore;
+use super::spot::{OpenFolder, Spot};
 use super::summary::add;
+use super::window::Window;
 use crate::blob::{BlobKind, BlobLocation};
 use crate::browse::{TreeCache, path_of};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,19 +28,23 @@ pub(super) struct Scan {
     pub(super) landing: Landing,
     pub(super) include: Include,
     pub(super) trees: TreeCache,
+    pub(super) repetition: Repetition,
     pub(super) window: Window,
+    /// The directory of the empty file that was written last.
+    pub(super) folder: OpenFolder,
     pub(super) links: Links,
     /// Every directory with its attributes, parents first.
-    pub(super) directories: Vec<(PathBuf, Attributes)>,
-    pub(super) symlinks: Vec<(PathBuf, Node)>,
+    pub(super) directories: Vec<(Arc<Spot>, Attributes)>,
+    pub(super) symlinks: Vec<Symlink>,
 }
 
 impl Scan {
-    /// Restores everything below the listing `root`, but not yet the attributes of directories.
-    pub(super) fn run(&mut self, root: Id) -> Result<()> {
-        let mut waiting = vec![(PathBuf::new(), root)];
-        while let Some((path, id)) = waiting.pop() {
+    /// Restores everything below the listing `listing` of the target, but not yet its own attributes.
+    pub(super) fn run(&mut self, root: &Arc<Spot>, listing: Id) -> Result<()> {
+        let mut waiting = vec![(Arc::clone(root), listing)];
+        while let Some((folder, id)) = waiting.pop() {
             self.restore.cancellation.check()?;
+            let path = folder.path();
             let tree = match self.restore.wait(self.trees.take(&id)) {
                 Ok(tree) => tree,
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
@@ -47,14 +53,14 @@ impl Scan {
                 }
                 Err(error) => return Err(error),
             };
-            let mut below = Vec::new();
+            self.repetition.met(&id, tree.nodes().len())?;
+            let below = waiting.len();
             for node in tree.nodes() {
-                let path = path.join(path_of(&node.name));
-                if let Some(subtree) = self.entry(path.clone(), node)? {
-                    below.push((path, subtree));
-                }
+                waiting.extend(self.entry(&folder, path.join(path_of(&node.name)), node)?);
             }
-            waiting.extend(below.into_iter().rev());
+            if let Some(below) = waiting.get_mut(below..) {
+                below.reverse();
+            }
         }
         self.flush()?;
         self.link_files()?;
@@ -69,15 +75,19 @@ impl Scan {
     }
 
     /// Restores one entry, or begins to; answers with the listing to go on with if it is a directory.
-    fn entry(&mut self, path: PathBuf, node: &Node) -> Result<Option<Id>> {
+    fn entry(&mut self, folder: &Arc<Spot>, path: PathBuf, node: &Node) -> Result<Option<(Arc<Spot>, Id)>> {
         let passed_through = node.kind == NodeKind::Dir && self.include.leads_through(&path);
         if !passed_through && !self.include.covers(&path) {
             return Ok(None);
         }
         match node.kind {
-            NodeKind::Dir => return self.directory(path, node),
-            NodeKind::File => self.file(path, node)?,
-            NodeKind::Symlink => self.symlinks.push((path, node.clone())),
+            NodeKind::Dir => return self.directory(folder, &path, node),
+            NodeKind::File => self.file(folder, path, node)?,
+            NodeKind::Symlink => self.symlinks.push(Symlink {
+                spot: Spot::new(folder, &node.name),
+                target: node.link_target.as_slice().into(),
+                attributes: attributes(node),
+            }),
             NodeKind::Fifo => self.special(&path, FileKind::Fifo, node)?,
             NodeKind::Socket => self.special(&path, FileKind::Socket, node)?,
             NodeKind::CharDevice => self.special(&path, FileKind::CharDevice, node)?,
@@ -90,24 +100,25 @@ impl Scan {
         Ok(None)
     }
 
-    fn directory(&mut self, path: PathBuf, node: &Node) -> Result<Option<Id>> {
-        let Some(made) = self.attempt(&path, self.restore.extractor.create_directory(&path))? else {
+    fn directory(&mut self, folder: &Arc<Spot>, path: &Path, node: &Node) -> Result<Option<(Arc<Spot>, Id)>> {
+        let Some(made) = self.attempt(path, self.restore.extractor.create_directory(path))? else {
             return Ok(None);
         };
+        let spot = Arc::new(Spot::new(folder, &node.name));
         add(&self.restore.totals.directories, 1);
         // A directory that stands and is kept keeps its own owner, mode and times. One that an earlier run of this
         // restore made cannot be told from it, so after an interruption all get theirs.
         if made || !self.keeps_what_stands() || self.restore.extractor.resumed() {
-            self.directories.push((path, attributes(node)));
+            self.directories.push((Arc::clone(&spot), attributes(node)));
         }
-        Ok(node.subtree)
+        Ok(node.subtree.map(|listing| (spot, listing)))
     }
 
-    fn file(&mut self, path: PathBuf, node: &Node) -> Result<()> {
+    fn file(&mut self, folder: &Arc<Spot>, path: PathBuf, node: &Node) -> Result<()> {
         let Some((pieces, size)) = self.pieces(&path, node) else { return Ok(()) };
         self.restore.progress.found(1, size);
         self.restore.progress.started(&path);
-        let link = match self.links.shared(node, &path) {
+        let link = match self.links.shared(node, folder, &path) {
             Some(true) => {
                 self.restore.progress.advanced(size);
                 self.restore.progress.finished(1);
@@ -130,7 +141,8 @@ impl Scan {
                 self.restore.progress.finished(1);
             }
             Some(Standing::Free) => {
-                let file = Arc::new(PendingFile::new(path, size, pieces.len(), attributes, link));
+                let spot = Spot::new(folder, &node.name);
+                let file = Arc::new(PendingFile::new(spot, size, pieces.len(), attributes, link));
                 return self.want(&file, pieces);
             }
         }
@@ -140,8 +152,8 @@ impl Scan {
     /// Queues a file's pieces, and fetches the window each time it is full.
     fn want(&mut self, file: &Arc<PendingFile>, pieces: Vec<(Id, BlobLocation)>) -> Result<()> {
         if pieces.is_empty() {
-            let written = file.write_empty(&self.restore.extractor);
-            if let Some(id) = self.attempt(file.path(), written)? {
+            let written = file.write_empty(&self.restore.extractor, &mut self.folder);
+            if let Some(id) = self.attempt(&file.path(), written)? {
                 self.restore.file_restored(file.link, id);
             }
             return Ok(());
@@ -169,6 +181,12 @@ impl Scan {
                 self.restore.totals.skip(Issue::damaged(path, &error));
                 return None;
             };
+            if !location.fits(BlobKind::Data) {
+                let error =
+                    Error::corrupt(format!("data blob {id}"), "the index says it is longer than one may be");
+                self.restore.totals.skip(Issue::damaged(path, &error));
+                return None;
+            }
             size += u64::from(location.plaintext_length());
             pieces.push((*id, location));
         }
@@ -177,7 +195,12 @@ impl Scan {
 
     fn flush(&mut self) -> Result<()> {
         let window = std::mem::take(&mut self.window);
-        self.restore.wait(self.restore.fetch(window))
+        let fetched = self.restore.wait(self.restore.fetch(window));
+        // Also after a failure nobody may still be writing when the restore ends.
+        let all = u32::try_from(self.restore.worker_count).unwrap_or(u32::MAX);
+        let workers = self.restore.runtime.block_on(self.restore.workers.acquire_many(all));
+        drop(workers.map_err(Error::cancelled)?);
+        fetched
     }
 
     fn special(&self, path: &Path, kind: FileKind, node: &Node) -> Result<()> {

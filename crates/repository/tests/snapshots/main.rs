@@ -4,6 +4,7 @@
 
 mod backup;
 mod browse;
+mod hostile;
 mod interrupted;
 mod remote;
 mod restic;

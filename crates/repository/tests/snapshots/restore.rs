@@ -6,11 +6,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stillpoint_localfs::{ExtractOptions, Landing};
-use stillpoint_repository::{BackupSource, Cancellation, ErrorKind, IssueKind, NoProgress, RestoreOptions};
+use stillpoint_repository::{
+    BackupSource, Cancellation, ErrorKind, IssueKind, NoProgress, RestoreOptions, TransferCounters,
+    WriterOptions,
+};
 use stillpoint_testkit::compare::{Comparison, assert_same};
 use stillpoint_testkit::tree::TreeSpec;
 
-use crate::support::{House, names};
+use crate::support::{House, names, options};
 
 /// Options under which nothing is withheld, as trees from a seed hold set-id bits.
 fn faithful() -> RestoreOptions {
@@ -43,17 +46,48 @@ async fn a_single_threaded_runtime_is_enough() {
     assert_same(&house.source(), &house.path("target"));
 }
 
+/// 12 MiB that shrink by a quarter.
+fn noise(seed: u64) -> Vec<u8> {
+    let mut state = seed;
+    let mut next = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33).to_le_bytes()
+    };
+    (0..3 << 20).flat_map(|_| [next()[0], next()[1], next()[2], 0]).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_pack_is_fetched_once_even_when_content_repeats() {
+    let house = House::new().await;
+    for folder in ["first", "second"] {
+        fs::create_dir_all(house.source().join(folder).join("small")).unwrap();
+        for seed in 0..2 {
+            fs::write(house.source().join(folder).join(format!("large-{seed}")), noise(seed)).unwrap();
+        }
+        for number in 0..200 {
+            let path = house.source().join(folder).join(format!("small/{number}"));
+            fs::write(path, format!("{folder} {number}")).unwrap();
+        }
+    }
+    let small_packs = WriterOptions::default().with_pack_sizes(4 << 20, 1 << 20);
+    let backup = house.backup_with(options(|options| options.writer = small_packs)).await.unwrap();
+    let repository = house.reopened().await;
+    let packs = repository.list_packs().await.unwrap().len() as u64;
+    assert!(packs >= 5, "{packs} packs prove little");
+    let before = repository.store().counters();
+    let (target, quiet) = (house.path("target"), Arc::new(NoProgress));
+    repository.restore(&backup.snapshot, &target, faithful(), quiet, &Cancellation::new()).await.unwrap();
+    assert_same(&house.source(), &target);
+    let after = repository.store().counters();
+    // Beside the packs: the snapshot and one index file, a look at the locks and at the index, and the lock itself.
+    assert!(after.gets - before.gets <= packs + 2, "{before:?} {after:?} for {packs} packs");
+    let others = |counters: TransferCounters| counters.lists + counters.puts + counters.deletes;
+    assert!(others(after) - others(before) <= 4, "{before:?} {after:?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn large_files_come_back_and_are_fetched_about_once() {
     let house = House::new().await;
-    let noise = |seed: u64| -> Vec<u8> {
-        let mut state = seed;
-        let mut next = || {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            (state >> 33).to_le_bytes()
-        };
-        (0..3 << 20).flat_map(|_| [next()[0], next()[1], next()[2], 0]).collect()
-    };
     for (name, seed) in [("one", 1), ("two", 2)] {
         fs::write(house.source().join(name), noise(seed)).unwrap();
     }

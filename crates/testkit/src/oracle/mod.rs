@@ -37,7 +37,7 @@ pub fn tools_dir() -> PathBuf {
     clippy::disallowed_methods,
     reason = "this module decides from the environment whether a skip is allowed"
 )]
-fn variable(name: &str) -> Option<std::ffi::OsString> {
+pub(crate) fn variable(name: &str) -> Option<std::ffi::OsString> {
     env::var_os(name).filter(|value| !value.is_empty())
 }
 
