@@ -1,6 +1,9 @@
 #![doc = include_str!("../README.md")]
 
 mod error;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod jobs;
 mod path_text;
 mod provider;

@@ -19,6 +19,9 @@ mod credentials;
 mod crypto;
 mod error;
 mod file;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod id;
 mod index;
 mod issue;

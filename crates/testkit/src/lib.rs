@@ -6,6 +6,7 @@
 //! | [`compare`] | what differs between two trees, in content and in metadata; a digest of one tree |
 //! | [`s3`] | an S3 server on loopback with a request counter and faults on demand |
 //! | [`oracle`] | programs written by others that read and write the same repository format |
+//! | [`fuzz`] | corpora of fuzz targets, replayed and mutated without an engine |
 //! | [`process`] | child processes that are killed at a chosen moment, or measured while they run |
 //!
 //! A seed always makes the same tree on the same version of this crate, so a failing test is repeated by its seed.
@@ -16,6 +17,7 @@
 )]
 
 pub mod compare;
+pub mod fuzz;
 pub mod oracle;
 pub mod process;
 pub mod s3;

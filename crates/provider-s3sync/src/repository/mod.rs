@@ -13,6 +13,8 @@ mod verify;
 
 pub(crate) use backup::{found_job, run as back_up};
 pub(crate) use journal::Journal;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use records::parse as parse_record;
 pub(crate) use records::{delete_record, put_record, records};
 pub(crate) use restore::run as restore;
 pub(crate) use snapshot::{RepositorySnapshot, delete};

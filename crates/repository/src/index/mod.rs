@@ -7,6 +7,8 @@ mod table;
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use file::IndexedBlob;
 pub(crate) use file::{IndexFile, MAX_BLOBS_PER_FILE, encode};
 pub(crate) use load::{load, load_readable};
 use table::Table;
@@ -21,6 +23,17 @@ use crate::pack::{PackEntry, pack_length};
 #[derive(Clone, Debug)]
 pub struct Index {
     table: Arc<RwLock<Table>>,
+}
+
+/// The index that a single index file makes.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn of_one_file(file: &IndexFile) -> Index {
+    let mut table = Table::default();
+    for pack in &file.packs {
+        table.load_pack(pack.id, pack.blobs.iter().map(IndexedBlob::entry));
+    }
+    table.seal(&std::collections::HashSet::new());
+    Index::new(table)
 }
 
 impl Index {

@@ -4,8 +4,11 @@
 
 mod backup;
 mod browse;
+mod exact;
 mod interrupted;
+mod regressions;
 mod remote;
 mod restic;
 mod restore;
 mod support;
+mod torn;
