@@ -6,7 +6,10 @@ use super::{Finding, Text};
 const LAYERS: [(&str, &[&str]); 6] = [
     ("crates/core", &["stillpoint-", "object_store", "sqlx", "hyper", "reqwest", "aws-", "azure_"]),
     ("crates/localfs", &["stillpoint-", "object_store", "sqlx", "aws-", "azure_"]),
-    ("crates/repository", &["stillpoint-catalog", "stillpoint-provider", "sqlx", "aws-sdk-", "aws-config", "azure_"]),
+    (
+        "crates/repository",
+        &["stillpoint-catalog", "stillpoint-provider", "sqlx", "aws-sdk-", "aws-config", "azure_"],
+    ),
     (
         "crates/catalog-sql",
         &["stillpoint-provider", "stillpoint-repository", "object_store", "aws-", "azure_"],

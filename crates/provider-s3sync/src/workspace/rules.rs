@@ -82,7 +82,10 @@ pub fn pattern_of(relative: &str) -> String {
         }
         pattern.push(character);
     }
-    pattern.push('/');
+    // The matcher takes a backslash before the last slash for one that escapes the slash.
+    if !relative.ends_with('\\') {
+        pattern.push('/');
+    }
     pattern
 }
 
@@ -122,5 +125,6 @@ mod tests {
         assert_eq!(pattern_of("a b/*x"), "/a\\ b/\\*x/");
         let mut rules = Rules::new();
         rules.add(&pattern_of("a b/[x]")).unwrap();
+        rules.add(&pattern_of("{y}\\")).unwrap();
     }
 }

@@ -32,7 +32,7 @@ pub(crate) fn of_one_file(file: &IndexFile) -> Index {
     for pack in &file.packs {
         table.load_pack(pack.id, pack.blobs.iter().map(IndexedBlob::entry));
     }
-    table.seal(&std::collections::HashSet::new());
+    table.seal(&HashSet::new());
     Index::new(table)
 }
 

@@ -272,7 +272,7 @@ mod tests {
             let refreshed = Timestamp::new(clock::now().seconds - minutes * 60, 0);
             let (stop, _stopped) = watch::channel(false);
             let (_refresher, state) = watch::channel(LockState::Held(refreshed));
-            let asked = Lock { stop, state, task: None }.ensure_held();
+            let asked = Lock { stop, state, task: None, met_others: false }.ensure_held();
             assert_eq!(asked.is_ok(), held, "{minutes} minutes");
             assert!(asked.is_ok() || asked.is_err_and(|error| *error.kind() == ErrorKind::Unavailable));
         }
