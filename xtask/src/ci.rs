@@ -55,7 +55,8 @@ fn summary(times: &[(&str, Duration, bool)]) {
 
 fn format() -> Outcome {
     Cargo::new(&["fmt", "--all", "--check"]).run()?;
-    Cargo::new(&["fmt", "--manifest-path", tools::RUSTIC_MANIFEST, "--check"]).run()
+    Cargo::new(&["fmt", "--manifest-path", tools::RUSTIC_MANIFEST, "--check"]).run()?;
+    Cargo::new(&["fmt", "--manifest-path", crate::fuzz::MANIFEST, "--check"]).run()
 }
 
 fn lints() -> Outcome {

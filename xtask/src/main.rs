@@ -5,6 +5,7 @@
 //! | `ci` | everything a change must pass: format, lints, documentation, oracles, examples, all tests |
 //! | `tools` | puts the foreign oracles (restic, rustic) under `.tools/` |
 //! | `tidy` | the house rules alone; `ci` runs them as a test |
+//! | `fuzz` | fuzzes every parser under libFuzzer: `--seconds N`, names of targets |
 //! | `s3-server` | an S3 server on loopback; `--help` lists its flags |
 //! | `real-input` | backs a real tree up, changes and restores it, and checks the result; `--help` lists its flags |
 //! | `bench-peers` | installs our peers and measures us beside them; `--help` lists its flags, docs/performance.md explains |
@@ -17,6 +18,7 @@
 
 mod ci;
 mod command;
+mod fuzz;
 mod instructions;
 mod peers;
 mod tools;
@@ -25,8 +27,8 @@ use std::process::ExitCode;
 
 use command::{Cargo, Outcome};
 
-const USAGE: &str = "usage: cargo xtask ci | tools | tidy | s3-server [FLAGS] | real-input [FLAGS] | \
-    bench-peers [FLAGS] | instructions [--update]";
+const USAGE: &str = "usage: cargo xtask ci | tools | tidy | fuzz [--seconds N] [TARGET…] | s3-server [FLAGS] | \
+    real-input [FLAGS] | bench-peers [FLAGS] | instructions [--update]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -45,6 +47,7 @@ fn run(args: &[&str]) -> Outcome {
         ["ci"] => ci::run(),
         ["tools"] => tools::install(),
         ["tidy"] => tidy(),
+        ["fuzz", args @ ..] => fuzz::fuzz(args),
         ["s3-server", flags @ ..] => {
             Cargo::new(&["run", "--quiet", "--package", "stillpoint-testkit", "--bin", "s3-server", "--"])
                 .args(flags)

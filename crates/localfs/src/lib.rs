@@ -29,4 +29,4 @@ pub use metadata::{FileKind, Metadata, Timestamp};
 pub use name::{DEPTH_MAX, InvalidName, NAME_BYTES_MAX, validate_name, validate_path};
 pub use owner::OwnerNames;
 pub use pool::{JobStack, run_jobs};
-pub use select::{RuleOrigin, RuleReport, Rules, Selection};
+pub use select::{Preset, RuleOrigin, RuleReport, Rules, Selection};

@@ -109,6 +109,14 @@ impl KeyFile {
             .map_err(|source| Error::corrupt(object, "it is not a key file").with_source(source))
     }
 
+    /// True if opening this file would get as far as deriving a key.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(crate) fn is_usable(&self) -> bool {
+        Cost::read(self).is_some_and(|cost| scrypt::Params::new(cost.log_n, cost.r, cost.p).is_ok())
+            && STANDARD.decode(&self.salt).is_ok()
+            && STANDARD.decode(&self.data).is_ok()
+    }
+
     /// The master key, or `None` if the password is not this key's.
     pub(crate) fn open(&self, object: &str, credentials: &Credentials) -> Result<Option<SealingKey>> {
         let cost = Cost::read(self)

@@ -20,6 +20,9 @@ mod crypto;
 mod decoder;
 mod error;
 mod file;
+#[doc(hidden)]
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod id;
 mod index;
 mod issue;

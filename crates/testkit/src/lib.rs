@@ -6,6 +6,7 @@
 //! | [`compare`] | what differs between two trees, in content and in metadata; a digest of one tree |
 //! | [`s3`] | an S3 server on loopback with a request counter and faults on demand |
 //! | [`oracle`] | programs written by others that read and write the same repository format |
+//! | [`fuzz`] | corpora of fuzz targets, replayed and mutated without an engine |
 //! | [`inject`] | child processes one of whose calls into the file system fails |
 //! | [`process`] | child processes that are killed at a chosen moment, or measured while they run |
 //!
@@ -17,6 +18,7 @@
 )]
 
 pub mod compare;
+pub mod fuzz;
 pub mod inject;
 pub mod oracle;
 pub mod process;

@@ -13,6 +13,7 @@ use super::value::duration;
 #[command(after_help = "Examples:
   stillpoint backup ~/projects
   stillpoint backup ~/projects --name before-upgrade --exclude '*.ckpt' --retain 90d
+  stillpoint backup ~ --preset caches,environments,downloads
   stillpoint --store s3://backups/team backup /home/ada --user ada --space notebooks
   stillpoint backup --workspace ml-prod --dry-run")]
 pub(crate) struct BackupArgs {
@@ -25,6 +26,9 @@ pub(crate) struct BackupArgs {
     /// A name for people
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// Leave out what this preset covers, and report it; may be repeated
+    #[arg(long, value_name = "NAME", value_delimiter = ',', value_parser = ["caches", "environments", "downloads"])]
+    pub(crate) preset: Vec<String>,
     /// Leave out what this gitignore-style pattern fits; may be repeated
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,

@@ -105,6 +105,7 @@ async fn workspace(
     directory: Option<PathBuf>,
 ) -> Result<DirectoryWorkspace> {
     let mut rules = CaptureRules { excludes: args.exclude.clone(), ..CaptureRules::default() };
+    rules.presets.clone_from(&args.preset);
     rules.one_file_system = !args.no_one_file_system;
     rules.exclude_file = args.exclude_file.as_deref().map(exclude_file).transpose()?;
     let found = match (directory, args.workspace.as_deref()) {
@@ -120,6 +121,7 @@ async fn workspace(
                 let path = configured.path.as_deref().filter(|_| configured.provider == "directory");
                 let path = path.ok_or_else(|| unconfigured(id, &configured.provider))?;
                 rules.excludes.splice(0..0, configured.exclude.iter().cloned());
+                rules.presets.splice(0..0, configured.presets.iter().cloned());
                 let crosses = configured.one_file_system == Some(false) && !args.one_file_system;
                 rules.one_file_system = rules.one_file_system && !crosses;
                 DirectoryWorkspace::new(checked_directory(path)?)?.with_id(WorkspaceId::new(id)?)
@@ -159,6 +161,7 @@ async fn remembered(
     checked_directory(found.root())?;
     let mut rules = CaptureRules::from_settings(&record.definition.settings)?;
     rules.excludes.extend(args.exclude.iter().cloned());
+    rules.presets.extend(args.preset.iter().cloned());
     rules.excludes.extend(own_places(session, found.root()));
     rules.excludes.dedup();
     if let Some(file) = &args.exclude_file {

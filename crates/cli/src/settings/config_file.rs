@@ -36,6 +36,9 @@ pub(crate) struct ConfiguredWorkspace {
     /// Patterns of what backups leave out.
     #[serde(default)]
     pub(crate) exclude: Vec<String>,
+    /// Presets of what backups leave out.
+    #[serde(default)]
+    pub(crate) presets: Vec<String>,
     /// Whether backups stay on the file system of `path`; they do unless told otherwise.
     pub(crate) one_file_system: Option<bool>,
     /// Keys of providers that this program does not read itself.
@@ -119,12 +122,14 @@ mod tests {
             provider = "directory"
             path = "/srv/notes"
             exclude = ["*.tmp"]
+            presets = ["caches"]
             "#,
         )
         .unwrap();
         assert_eq!(config.store.as_deref(), Some("s3://backups/team"));
         assert_eq!(config.workspace("ml-prod").unwrap().provider, "aws");
         assert_eq!(config.workspace("notes").unwrap().exclude, ["*.tmp"]);
+        assert_eq!(config.workspace("notes").unwrap().presets, ["caches"]);
     }
 
     #[test]

@@ -377,6 +377,8 @@ impl BackupMachine {
     fn seal(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
         if self.members.iter().any(|member| member.snapshot().is_some()) {
             self.record = seal::record(self, record, request, now);
+            let statuses = self.members.iter().filter_map(|member| member.run.status.as_ref());
+            record.warnings.extend(statuses.flat_map(|status| status.warnings.iter().cloned()));
             self.retry_at = None;
             self.misses = 0;
             return;

@@ -5,9 +5,13 @@ use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use super::tick;
 use crate::attributes::{self, ExtendedAttribute};
 use crate::error::{Error, Operation, Result};
 use crate::metadata::{FileKind, Metadata};
+
+/// How often a file that was changed this very moment is looked at again before it is read.
+const LOOKS_MAX: usize = 3;
 
 /// An open regular file with the metadata it had when it was opened.
 ///
@@ -22,8 +26,15 @@ pub struct OpenFile {
 
 impl OpenFile {
     pub(crate) fn new(fd: OwnedFd, path: PathBuf) -> Result<Self> {
-        let metadata =
-            Metadata::of(fd.as_fd()).map_err(|source| Error::io(Operation::Stat, path.as_path(), source))?;
+        let look =
+            || Metadata::of(fd.as_fd()).map_err(|source| Error::io(Operation::Stat, path.as_path(), source));
+        let mut metadata = look()?;
+        for _ in 0..LOOKS_MAX {
+            if !tick::wait_until_past(metadata.changed) {
+                break;
+            }
+            metadata = look()?;
+        }
         if metadata.kind != FileKind::File {
             return Err(Error::Replaced { path });
         }

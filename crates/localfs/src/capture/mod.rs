@@ -3,6 +3,7 @@
 mod directory;
 mod file;
 mod source;
+mod tick;
 
 pub use directory::{Directory, Entry, Listing};
 pub use file::OpenFile;

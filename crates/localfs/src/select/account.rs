@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Preset;
+use super::environments::{Environment, described_by, of_directory};
 use super::rules::{CompiledRules, RuleOrigin, Rules};
 use crate::capture::{Directory, Entry, Listing, Source};
 use crate::error::Result;
@@ -37,6 +39,8 @@ pub struct Selection {
     bytes_max: Option<u64>,
     oversized: Counts,
     unfinished: Counts,
+    /// One for each kind of environment, if those that can be made again are left out.
+    environments: Option<[Counts; Environment::ALL.len()]>,
 }
 
 #[derive(Debug, Default)]
@@ -63,6 +67,7 @@ impl Selection {
             bytes_max: None,
             oversized: Counts::default(),
             unfinished: Counts::default(),
+            environments: rules.environments.then(Default::default),
         })
     }
 
@@ -86,7 +91,8 @@ impl Selection {
     /// The system's reason if the directory cannot be listed.
     pub fn list(&self, source: &Source, directory: &Directory) -> Result<Listing> {
         let mut listing = directory.list()?;
-        listing.entries.retain_mut(|entry| self.keeps(source, directory.relative(), entry));
+        let described = if self.environments.is_some() { described_by(&listing.entries) } else { Vec::new() };
+        listing.entries.retain_mut(|entry| self.keeps(source, directory.relative(), &described, entry));
         Ok(listing)
     }
 
@@ -95,6 +101,10 @@ impl Selection {
         let mut reports: Vec<_> = (self.patterns.rules.iter().zip(&self.pattern_counts))
             .map(|((origin, pattern), counts)| counts.report(origin.clone(), pattern.clone()))
             .collect();
+        for (kind, counts) in Environment::ALL.iter().zip(self.environments.iter().flatten()) {
+            let origin = RuleOrigin::Preset(Preset::Environments);
+            reports.push(counts.report(origin, kind.description().to_owned()));
+        }
         if self.device.is_some() {
             reports.push(self.foreign.report(RuleOrigin::OneFileSystem, "other file systems".to_owned()));
         }
@@ -109,10 +119,11 @@ impl Selection {
         reports
     }
 
-    fn keeps(&self, source: &Source, parent: &Path, entry: &mut Entry) -> bool {
+    fn keeps(&self, source: &Source, parent: &Path, described: &[Environment], entry: &mut Entry) -> bool {
         let relative = parent.join(&entry.name);
         let is_directory = entry.metadata.kind == FileKind::Directory;
-        let Some(counts) = self.excluding(&relative, is_directory, entry) else {
+        let excluding = self.excluding(&relative, is_directory, entry);
+        let Some(counts) = excluding.or_else(|| self.environment(source, &relative, described, entry)) else {
             if is_directory && self.device.is_some_and(|device| device != entry.metadata.device) {
                 entry.mount_point = true;
                 self.foreign.directories.fetch_add(1, Ordering::Relaxed);
@@ -137,6 +148,25 @@ impl Selection {
         let oversized = entry.metadata.kind == FileKind::File
             && self.bytes_max.is_some_and(|bytes| entry.metadata.size > bytes);
         oversized.then_some(&self.oversized)
+    }
+}
+
+impl Selection {
+    /// The counts of the kind of environment that an entry is, if it is to be left out as one.
+    fn environment(
+        &self,
+        source: &Source,
+        relative: &Path,
+        described: &[Environment],
+        entry: &Entry,
+    ) -> Option<&Counts> {
+        let counts = self.environments.as_ref()?;
+        let inside = entry.metadata.device == source.metadata().device;
+        if described.is_empty() || !inside || entry.metadata.kind != FileKind::Directory {
+            return None;
+        }
+        let found = of_directory(source, relative, described)?;
+        counts.get(Environment::ALL.iter().position(|kind| *kind == found)?)
     }
 }
 

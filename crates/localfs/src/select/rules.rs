@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 
+use super::Preset;
 use crate::error::{Error, Operation, Result};
 
 /// The most rules one set may hold.
@@ -24,6 +25,8 @@ pub enum RuleOrigin {
         /// The line, counted from 1.
         line: usize,
     },
+    /// A preset that was asked for.
+    Preset(Preset),
     /// Not a pattern: the bound to one file system.
     OneFileSystem,
     /// Not a pattern: the bound on file size.
@@ -40,6 +43,7 @@ pub enum RuleOrigin {
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
     rules: Vec<(RuleOrigin, String)>,
+    pub(super) environments: bool,
 }
 
 impl Rules {
@@ -54,6 +58,15 @@ impl Rules {
     /// [`Error::InvalidPattern`].
     pub fn add(&mut self, pattern: &str) -> Result<()> {
         self.add_from(RuleOrigin::Option, pattern)
+    }
+
+    /// Adds what a preset leaves out. Rules that are added later may take some of it back in.
+    ///
+    /// # Errors
+    /// [`Error::InvalidPattern`] if there are too many rules.
+    pub fn add_preset(&mut self, preset: Preset) -> Result<()> {
+        self.environments |= preset == Preset::Environments;
+        preset.patterns().iter().try_for_each(|pattern| self.add_from(RuleOrigin::Preset(preset), pattern))
     }
 
     /// Adds the lines of an exclude file; blank lines and lines that begin with `#` are skipped.

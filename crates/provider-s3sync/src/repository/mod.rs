@@ -14,6 +14,8 @@ mod verify;
 
 pub(crate) use convert::to_stored;
 pub(crate) use journal::Journal;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use records::parse as parse_record;
 pub(crate) use records::put_record;
 pub(crate) use snapshot::RepositorySnapshot;
 pub use source::RepositorySource;

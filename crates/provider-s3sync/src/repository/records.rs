@@ -37,7 +37,7 @@ pub(crate) async fn delete_record(repository: &Repository, backup: &BackupId) ->
     repository.delete_record(KIND, &name(backup)).await.map_err(from_repository)
 }
 
-fn parse(name: &str, json: &[u8]) -> Result<BackupRecord> {
+pub(crate) fn parse(name: &str, json: &[u8]) -> Result<BackupRecord> {
     let object = format!("stillpoint/{KIND}/{name}");
     let damaged = |error: serde_json::Error| {
         let message = format!("the backup record {object} cannot be read");

@@ -12,6 +12,9 @@ use stillpoint_localfs::Rules;
 #[serde(default)]
 #[expect(clippy::exhaustive_structs, reason = "a host writes it down as a literal; new rules get defaults")]
 pub struct CaptureRules {
+    /// Names of presets: `caches`, `environments` and `downloads`. None unless asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub presets: Vec<String>,
     /// Patterns in the syntax of gitignore, anchored at the directory.
     pub excludes: Vec<String>,
     /// A file with more such patterns, one a line, read when the backup begins.
@@ -23,7 +26,7 @@ pub struct CaptureRules {
 
 impl Default for CaptureRules {
     fn default() -> Self {
-        Self { excludes: Vec::new(), exclude_file: None, one_file_system: true }
+        Self { presets: Vec::new(), excludes: Vec::new(), exclude_file: None, one_file_system: true }
     }
 }
 
@@ -35,7 +38,7 @@ impl CaptureRules {
     pub fn from_settings(settings: &Settings) -> Result<Self> {
         let object = Value::Object(settings.clone().into_iter().collect());
         serde_json::from_value(object).map_err(|error| {
-            let message = "the settings excludes, exclude_file and one_file_system cannot be read";
+            let message = "the settings presets, excludes, exclude_file and one_file_system cannot be read";
             Error::new(ErrorKind::InvalidInput, message).with_source(error)
         })
     }
@@ -47,15 +50,18 @@ impl CaptureRules {
         }
     }
 
-    /// The compiled patterns, those of the exclude file after the others. Reads that file.
+    /// The compiled patterns: those of the presets first, those of the exclude file last. Reads that file.
     ///
     /// # Errors
-    /// `InvalidInput` where a pattern is not valid or the file cannot be read.
+    /// `InvalidInput` where there is no preset of a name, a pattern is not valid or the file cannot be read.
     pub(crate) fn compile(&self) -> Result<Rules> {
         let mut rules = Rules::new();
         let failed = |error: stillpoint_localfs::Error| {
             Error::new(ErrorKind::InvalidInput, error.to_string()).with_source(error)
         };
+        for preset in &self.presets {
+            rules.add_preset(preset.parse().map_err(failed)?).map_err(failed)?;
+        }
         for pattern in &self.excludes {
             rules.add(pattern).map_err(failed)?;
         }
@@ -76,7 +82,10 @@ pub fn pattern_of(relative: &str) -> String {
         }
         pattern.push(character);
     }
-    pattern.push('/');
+    // The matcher takes a backslash before the last slash for one that escapes the slash.
+    if !relative.ends_with('\\') {
+        pattern.push('/');
+    }
     pattern
 }
 
@@ -87,6 +96,7 @@ mod tests {
     #[test]
     fn rules_survive_their_settings_and_have_defaults() {
         let rules = CaptureRules {
+            presets: vec!["caches".into()],
             excludes: vec!["a".into()],
             exclude_file: Some("/f".into()),
             one_file_system: false,
@@ -103,6 +113,9 @@ mod tests {
     fn a_bad_pattern_and_a_missing_file_are_named() {
         let bad = CaptureRules { excludes: vec!["[z-a]".into()], ..CaptureRules::default() };
         assert!(bad.compile().unwrap_err().to_string().contains("[z-a]"));
+        let preset = CaptureRules { presets: vec!["cache".into()], ..CaptureRules::default() };
+        let refused = preset.compile().unwrap_err();
+        assert!(refused.to_string().contains("caches, environments, downloads"), "{refused}");
         let missing = CaptureRules { exclude_file: Some("/no/such/file".into()), ..CaptureRules::default() };
         assert!(missing.compile().unwrap_err().to_string().contains("/no/such/file"));
     }
@@ -112,5 +125,6 @@ mod tests {
         assert_eq!(pattern_of("a b/*x"), "/a\\ b/\\*x/");
         let mut rules = Rules::new();
         rules.add(&pattern_of("a b/[x]")).unwrap();
+        rules.add(&pattern_of("{y}\\")).unwrap();
     }
 }

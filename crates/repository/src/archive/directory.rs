@@ -13,7 +13,7 @@ use super::summary::Novelty;
 use super::walk::{Finished, Job, OpenDirectory, Place, Walk, guard};
 use crate::blob::BlobKind;
 use crate::error::Result;
-use crate::issue::{Issue, fatal};
+use crate::issue::{Issue, IssueKind, fatal};
 use crate::tree::{ExtendedAttribute, Node, Tree};
 
 /// A directory to list.
@@ -89,7 +89,21 @@ impl Walk {
         read: stillpoint_localfs::Result<Vec<stillpoint_localfs::ExtendedAttribute>>,
     ) -> Vec<ExtendedAttribute> {
         match read {
-            Ok(attributes) => extended(attributes),
+            Ok(mut attributes) => {
+                // The format keeps their names as text; another name would come back in their place.
+                attributes.retain(|attribute| {
+                    let text = attribute.name.to_str().is_some();
+                    if !text {
+                        let message = format!(
+                            "its extended attribute {:?} has a name that is not UTF-8, which the format cannot keep",
+                            attribute.name
+                        );
+                        self.totals.note(Issue::new(path, IssueKind::Unsupported, message));
+                    }
+                    text
+                });
+                extended(attributes)
+            }
             Err(error) => {
                 self.totals.note(Issue::unreadable(path, &error));
                 Vec::new()

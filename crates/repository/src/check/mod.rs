@@ -2,6 +2,7 @@
 
 mod data;
 mod files;
+mod history;
 mod packs;
 mod report;
 mod trees;
@@ -142,7 +143,9 @@ async fn run(repository: &Repository, options: &CheckOptions) -> Result<CheckRep
     }
     let packs = packs::compare(repository, &index, &mut report).await?;
     let mut progress = CheckProgress::default();
-    trees::walk(repository, &index, &mut report, |trees| {
+    let snapshots = repository.snapshots().await?;
+    history::check(repository, &snapshots, &mut report).await?;
+    trees::walk(repository, &index, &snapshots, &mut report, |trees| {
         progress.trees = trees;
         options.report(progress);
     })

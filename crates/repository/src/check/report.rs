@@ -88,6 +88,9 @@ pub struct CheckReport {
     pub problems: Vec<Problem>,
     /// Problems beyond those listed.
     pub more_problems: u64,
+    /// What is no damage but cannot be explained by what Stillpoint did: a snapshot that is gone or has come back. At
+    /// most a thousand entries.
+    pub warnings: Vec<Problem>,
 }
 
 impl CheckReport {
@@ -101,6 +104,12 @@ impl CheckReport {
             self.problems.push(Problem { kind, object: object.into(), message: message.to_string() });
         } else {
             self.more_problems += 1;
+        }
+    }
+
+    pub(super) fn warn(&mut self, kind: ProblemKind, object: impl Into<String>, message: impl fmt::Display) {
+        if self.warnings.len() < MAX_LISTED {
+            self.warnings.push(Problem { kind, object: object.into(), message: message.to_string() });
         }
     }
 

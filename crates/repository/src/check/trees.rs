@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::index::Index;
-use crate::repository::Repository;
+use crate::repository::{Repository, SnapshotList};
 use crate::tree::{NodeKind, Tree};
 
 /// Listings fetched together: at most so many, and at most so many bytes.
@@ -20,10 +20,10 @@ const BATCH_BYTES: u64 = 16 << 20;
 pub(super) async fn walk(
     repository: &Repository,
     index: &Index,
+    list: &SnapshotList,
     report: &mut CheckReport,
     mut progress: impl FnMut(u64),
 ) -> Result<()> {
-    let list = repository.snapshots().await?;
     for damaged in &list.damaged {
         report.add(ProblemKind::Snapshot, FileKind::Snapshot.key(&damaged.id), &damaged.error);
     }

@@ -24,6 +24,17 @@ pub struct Index {
     table: Arc<RwLock<Table>>,
 }
 
+/// The index that a single index file makes.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn of_one_file(file: &IndexFile) -> Index {
+    let mut table = Table::default();
+    for pack in &file.packs {
+        table.load_pack(pack.id, pack.blobs.iter().map(IndexedBlob::entry));
+    }
+    table.seal(&HashSet::new());
+    Index::new(table)
+}
+
 impl Index {
     fn new(table: Table) -> Self {
         Self { table: Arc::new(RwLock::new(table)) }

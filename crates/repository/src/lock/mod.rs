@@ -56,6 +56,13 @@ enum LockState {
     Lost(Arc<str>),
 }
 
+/// Reads a lock as any process would that finds it.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn read(bytes: &[u8]) -> Option<Error> {
+    let record = LockRecord::from_json("locks/x", bytes).ok()?;
+    Some(record.conflict())
+}
+
 impl Repository {
     /// Takes a lock. Stale locks are removed on the way.
     ///
@@ -300,6 +307,39 @@ mod tests {
         repository.store().put_new(&object, "half a".into()).await.unwrap();
         let refused = repository.lock(LockMode::Shared).await.unwrap_err();
         assert!(matches!(refused.kind(), ErrorKind::Corrupt { object: named } if *named == object));
+    }
+
+    #[tokio::test]
+    async fn a_lock_whose_time_ran_out_is_not_held_before_the_refresher_has_looked() {
+        for (minutes, held) in [(0, true), (21, true), (23, false), (31, false)] {
+            let refreshed = Timestamp::new(clock::now().seconds - minutes * 60, 0);
+            let (stop, _stopped) = watch::channel(false);
+            let (_refresher, state) = watch::channel(LockState::Held(refreshed));
+            let asked = Lock { stop, state, task: None, met_others: false }.ensure_held();
+            assert_eq!(asked.is_ok(), held, "{minutes} minutes");
+            assert!(asked.is_ok() || asked.is_err_and(|error| *error.kind() == ErrorKind::Unavailable));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_stale_lock_that_may_not_be_removed_is_passed_over() {
+        use stillpoint_testkit::s3::{Fault, FaultRule, Server};
+        let server = std::thread::spawn(Server::start).join().unwrap().unwrap();
+        let store = Store::from_url(&server.url("repo"), &crate::StoreSettings::new(server.env())).unwrap();
+        let credentials = Credentials::generate().unwrap().0;
+        let repository = Repository::init(store, &credentials, Origin::detect()).await.unwrap();
+        leave(&repository, |record| {
+            record.hostname = "elsewhere".to_owned();
+            record.time = Timestamp::new(clock::now().seconds - 31 * 60, 0);
+        })
+        .await;
+        // Some clients delete by a POST that names several objects.
+        ["DELETE", "POST"].map(|verb| server.inject(FaultRule::new(Fault::AccessDenied).method(verb)));
+        let lock = repository.lock(LockMode::Exclusive).await.unwrap();
+        assert_eq!(locks(&repository).await, 2, "the stale one stays");
+        server.heal();
+        lock.release().await.unwrap();
+        assert_eq!(locks(&repository).await, 1);
     }
 
     #[tokio::test]

@@ -68,18 +68,25 @@ pub(crate) fn header_length(tail: &[u8], size: u64) -> Result<usize, String> {
 /// the pack exactly.
 pub(crate) fn parse_header(key: &SealingKey, sealed: &[u8], size: u64) -> Result<Vec<PackEntry>, String> {
     let plain = key.open(sealed).map_err(|error| format!("its header is not authentic: {error}"))?;
+    let entries = parse_plain_header(&plain)?;
+    let offset = entries.last().map_or(0, |entry| entry.offset.saturating_add(entry.length));
+    let described = u64::from(offset) + u64::try_from(sealed.len() + LENGTH).unwrap_or(u64::MAX);
+    if described != size {
+        return Err(format!("its header describes {described} bytes, the pack has {size}"));
+    }
+    Ok(entries)
+}
+
+/// The entries that an opened header lists.
+pub(crate) fn parse_plain_header(plain: &[u8]) -> Result<Vec<PackEntry>, String> {
     let mut entries = Vec::new();
-    let mut rest = plain.as_slice();
+    let mut rest = plain;
     let mut offset = 0_u32;
     while !rest.is_empty() {
         let (entry, after) = parse_entry(rest, offset).ok_or("its header has a malformed entry")?;
         offset = offset.checked_add(entry.length).ok_or("its header describes more than 4 GiB")?;
         entries.push(entry);
         rest = after;
-    }
-    let described = u64::from(offset) + u64::try_from(sealed.len() + LENGTH).unwrap_or(u64::MAX);
-    if described != size {
-        return Err(format!("its header describes {described} bytes, the pack has {size}"));
     }
     Ok(entries)
 }

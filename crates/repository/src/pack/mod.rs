@@ -5,6 +5,8 @@ mod header;
 
 pub(crate) use builder::{FinishedPack, PackBuilder};
 pub(crate) use header::pack_length;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use header::parse_plain_header;
 use header::{MAX_HEADER, header_length, parse_header};
 
 use crate::blob::{BlobKind, BlobLocation};

@@ -12,6 +12,9 @@ use std::sync::Arc;
 
 use tokio::sync::OnceCell;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use records::record_value;
+
 pub(crate) use plan::plan_reads_across;
 pub use plan::{PackRead, plan_reads};
 pub use snapshots::{DamagedSnapshot, SnapshotList, StoredSnapshot};

@@ -43,11 +43,9 @@ impl Repository {
         let key = record_key(kind, name)?;
         let sealed = self.store().get(&key, MAX_STORED).await?;
         let framed = self.open_file(&key, &sealed)?;
-        let value = framed
-            .strip_prefix(b"{")
-            .and_then(|rest| rest.strip_prefix(key.as_bytes()))
-            .and_then(|rest| rest.strip_prefix(b"}"));
-        value.map(<[u8]>::to_vec).ok_or_else(|| Error::corrupt(key, "it belongs under another name"))
+        record_value(&key, &framed)
+            .map(<[u8]>::to_vec)
+            .ok_or_else(|| Error::corrupt(key, "it belongs under another name"))
     }
 
     /// Names of all records of a kind, sorted.
@@ -86,6 +84,11 @@ impl Repository {
         let sealed = self.seal_file(&framed)?;
         Ok((key, sealed))
     }
+}
+
+/// The value in a frame, if it was made for `key`.
+pub(crate) fn record_value<'a>(key: &str, framed: &'a [u8]) -> Option<&'a [u8]> {
+    framed.strip_prefix(b"{")?.strip_prefix(key.as_bytes())?.strip_prefix(b"}")
 }
 
 fn record_key(kind: &str, name: &str) -> Result<String> {

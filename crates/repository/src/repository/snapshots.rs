@@ -1,5 +1,7 @@
 //! Listing, finding, saving and deleting snapshots.
 
+use std::collections::HashSet;
+
 use futures::{StreamExt, stream};
 
 use super::Repository;
@@ -10,6 +12,8 @@ use crate::snapshot::Snapshot;
 
 /// Snapshots read at once.
 const AT_ONCE: usize = 16;
+/// The kind of the records that say which snapshots were removed on purpose.
+const REMOVED: &str = "removed";
 /// Identifiers an `Ambiguous` error names at most.
 const MAX_CANDIDATES: usize = 20;
 
@@ -120,9 +124,19 @@ impl Repository {
 
     /// Removes the snapshot object. Blobs only it uses stay until a prune. Removing an absent one succeeds.
     ///
+    /// A record that it was removed on purpose is stored first. By it a [check](Self::check) tells a removed snapshot
+    /// from one that the store hides, and notices one that comes back.
+    ///
     /// # Errors
-    /// If the store fails or denies it.
+    /// If the store fails or denies it; the same call may be made again.
     pub async fn delete_snapshot(&self, id: &Id) -> Result<()> {
+        self.create_record(REMOVED, &id.to_hex(), b"").await?;
         self.store().delete(&FileKind::Snapshot.key(id)).await
+    }
+
+    /// The snapshots that were removed with [`Self::delete_snapshot`].
+    pub(crate) async fn removed_snapshots(&self) -> Result<HashSet<Id>> {
+        let names = self.list_records(REMOVED).await?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 }

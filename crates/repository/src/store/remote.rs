@@ -72,6 +72,22 @@ impl RemoteBackend {
     }
 }
 
+impl RemoteBackend {
+    /// Why a range was not given. A store that is asked for bytes behind the end of an object refuses in words of its
+    /// own; the object's length tells that from a store that fails.
+    async fn no_range(&self, error: E, key: &str, range: &Range<u64>) -> Error {
+        if matches!(error, E::Generic { .. })
+            && let Ok(path) = self.path(key)
+            && let Ok(meta) = self.store.head(&path).await
+            && meta.size < range.end
+        {
+            let message = format!("it has {} bytes and ends before byte {}", meta.size, range.end);
+            return Error::corrupt(key, message).with_source(error);
+        }
+        failed(error, "read", key)
+    }
+}
+
 #[async_trait]
 impl Backend for RemoteBackend {
     async fn put(&self, key: &str, data: Bytes, mode: PutMode) -> Result<()> {
@@ -113,11 +129,10 @@ impl Backend for RemoteBackend {
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         let wanted = GetRange::Bounded(range.clone());
         let options = GetOptions { range: Some(wanted), ..GetOptions::default() };
-        let found = self
-            .store
-            .get_opts(&self.path(key)?, options)
-            .await
-            .map_err(|error| failed(error, "read", key))?;
+        let found = match self.store.get_opts(&self.path(key)?, options).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.no_range(error, key, &range).await),
+        };
         if found.range != range {
             return Err(Error::corrupt(key, format!("it ends before byte {}", range.end)));
         }

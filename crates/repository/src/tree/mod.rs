@@ -9,6 +9,9 @@ mod node;
 pub use mode::Mode;
 pub use node::{ExtendedAttribute, Node, NodeKind};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use name::{quoted, unquote};
+
 use crate::error::{Error, Result};
 use crate::id::Id;
 

@@ -12,6 +12,14 @@ pub(super) fn quote(name: &[u8], out: &mut String) {
     }
 }
 
+/// The quoted form of one name.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) fn quoted(name: &[u8]) -> String {
+    let mut out = String::new();
+    quote(name, &mut out);
+    out
+}
+
 fn quote_char(c: char, out: &mut String) {
     let short = match c {
         '"' | '\\' => Some(c),
@@ -52,7 +60,7 @@ fn is_printable(c: char) -> bool {
 }
 
 /// The bytes of a quoted name, or `None` if the quoting is not valid.
-pub(super) fn unquote(quoted: &str) -> Option<Vec<u8>> {
+pub(crate) fn unquote(quoted: &str) -> Option<Vec<u8>> {
     if !quoted.contains(['\\', '"', '\n']) {
         return Some(quoted.as_bytes().to_vec());
     }
@@ -114,12 +122,6 @@ fn number(text: &str, digits: usize, radix: u32) -> Option<(u32, &str)> {
 mod tests {
     use super::*;
     use proptest::prelude::*;
-
-    fn quoted(name: &[u8]) -> String {
-        let mut out = String::new();
-        quote(name, &mut out);
-        out
-    }
 
     #[test]
     fn names_are_quoted_as_go_quotes_them() {

@@ -4,14 +4,14 @@ use std::path::Path;
 
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::tree::Tree;
-use stillpoint_repository::{BlobKind, Id, Repository, Store};
+use stillpoint_repository::{BlobKind, Id, LockMode, Repository, Store};
 use stillpoint_testkit::oracle;
 use stillpoint_testkit::tree::TreeSpec;
 
 use crate::remote::{settings, start_server};
 use crate::support::{Files, PASSWORD, create, local, open, read_back, save, some_files};
 
-fn assert_restored(target: &Path, files: &Files) {
+fn assert_restored(target: &Path, files: &Files<'_>) {
     for (path, data) in files {
         assert!(std::fs::read(target.join(path)).unwrap() == *data, "{path} differs");
     }
@@ -120,6 +120,32 @@ async fn rustic_repositories_are_read_and_extended() {
     judge.check_read_data();
     judge.restore(&id.to_hex(), &dir.path().join("out"));
     assert_restored(&dir.path().join("out"), &some_files());
+}
+
+#[tokio::test]
+async fn rustic_accepts_and_restores_what_we_write() {
+    let Some(rustic) = oracle::rustic() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let repo = dir.path().join("repo");
+    let repository = create(local(&repo)).await;
+    let first = save(&repository, &some_files()).await;
+    let mut changed = some_files();
+    changed.insert("sub/more", b"a second snapshot".to_vec());
+    let second = save(&repository, &changed).await;
+    repository.create_record("backups", "one", b"{}").await.unwrap();
+    let lock = repository.lock(LockMode::Shared).await.unwrap();
+    rustic.check_read_data(&repo, PASSWORD);
+    lock.release().await.unwrap();
+    for (id, files) in [(first, &some_files()), (second, &changed)] {
+        let target = dir.path().join(id.short());
+        rustic.restore(&repo, PASSWORD, &id.to_hex(), &target);
+        assert_restored(&target, files);
+    }
+    repository.delete_snapshot(&first).await.unwrap();
+    rustic.check_read_data(&repo, PASSWORD);
+    rustic.backup(&repo, PASSWORD, &dir.path().join(second.short()));
+    let report = open(local(&repo)).await.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(report.is_sound() && report.snapshots == 2 && report.warnings.is_empty(), "{report:?}");
 }
 
 #[tokio::test]

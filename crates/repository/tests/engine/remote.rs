@@ -75,3 +75,20 @@ async fn a_full_store_and_a_missing_bucket_are_called_so() {
     assert_eq!(failed.kind(), &ErrorKind::NotFound, "{failed:?}");
     assert!(failed.to_string().contains("no such bucket"), "{failed}");
 }
+
+#[tokio::test]
+async fn a_pack_that_was_cut_short_on_a_server_is_damage_and_not_a_failing_store() {
+    let server = start_server();
+    let repository = create(store(&server)).await;
+    save(&repository, &some_files()).await;
+    let folders = std::fs::read_dir(server.root().join("bucket/repo/data")).unwrap();
+    let packs = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    let mut cut = 0;
+    for pack in packs.map(|pack| pack.unwrap().path()).filter(|pack| pack.is_file()) {
+        std::fs::write(pack, b"x").unwrap();
+        cut += 1;
+    }
+    let report = repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    let named = report.problems.iter().filter(|problem| problem.object.starts_with("data/")).count();
+    assert!(cut > 0 && named == cut, "{report:?}");
+}

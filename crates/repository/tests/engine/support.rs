@@ -29,9 +29,9 @@ pub(crate) async fn open(store: Store) -> Repository {
 }
 
 /// Files by path; one blob each.
-pub(crate) type Files = BTreeMap<&'static str, Vec<u8>>;
+pub(crate) type Files<'a> = BTreeMap<&'a str, Vec<u8>>;
 
-pub(crate) fn some_files() -> Files {
+pub(crate) fn some_files() -> Files<'static> {
     BTreeMap::from([
         ("empty", Vec::new()),
         ("notes.txt", b"mind the gap\n".to_vec()),
@@ -54,13 +54,19 @@ pub(crate) fn noise(seed: u64, length: usize) -> Vec<u8> {
 }
 
 /// Writes `files` as one snapshot and returns its identifier.
-pub(crate) async fn save(repository: &Repository, files: &Files) -> Id {
+pub(crate) async fn save(repository: &Repository, files: &Files<'_>) -> Id {
+    save_after(repository, files, None).await
+}
+
+/// Writes `files` as one snapshot that was built on `parent`.
+pub(crate) async fn save_after(repository: &Repository, files: &Files<'_>, parent: Option<Id>) -> Id {
     let writer = BlobWriter::new(repository, WriterOptions::default()).await.unwrap();
     let tree =
         save_folder(&writer, files.iter().map(|(path, data)| (*path, data.as_slice())).collect()).await;
     writer.finish().await.unwrap();
     let paths = vec!["/workspace".to_owned()];
-    let snapshot = Snapshot::new(Timestamp::new(1_700_000_000, 5), tree, paths, repository.origin());
+    let mut snapshot = Snapshot::new(Timestamp::new(1_700_000_000, 5), tree, paths, repository.origin());
+    snapshot.parent = parent;
     repository.save_snapshot(&snapshot).await.unwrap()
 }
 

@@ -4,9 +4,12 @@
 
 mod backup;
 mod browse;
+mod exact;
 mod hostile;
 mod interrupted;
+mod regressions;
 mod remote;
 mod restic;
 mod restore;
 mod support;
+mod torn;

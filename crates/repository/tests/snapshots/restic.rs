@@ -1,4 +1,4 @@
-//! Stock restic agrees with us about the same snapshot.
+//! Stock restic and rustic agree with us about the same snapshot.
 
 use stillpoint_testkit::compare::{Aspect, Comparison};
 use stillpoint_testkit::oracle;
@@ -67,4 +67,18 @@ async fn we_restore_what_restic_backed_up_and_build_on_it() {
     assert_eq!(built_on.files_unmodified, made.files as u64);
     assert_eq!(built_on.bytes_read, 0);
     theirs.check_read_data();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rustic_checks_our_repository_and_restores_the_same_tree() {
+    let Some(rustic) = oracle::rustic() else { return };
+    let house = House::new().await;
+    TreeSpec::small(35).restic_safe().generate(&house.source()).unwrap();
+    house.backup().await;
+    Edits::few(36).apply(&house.source()).unwrap();
+    let backup = house.backup().await;
+    rustic.check_read_data(&house.path("repository"), PASSWORD);
+    let inner = format!("{}:{}", backup.snapshot, house.source().display());
+    rustic.restore(&house.path("repository"), PASSWORD, &inner, &house.path("theirs"));
+    Comparison::new().ignoring_root().assert_same(&house.source(), &house.path("theirs"));
 }

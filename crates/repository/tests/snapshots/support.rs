@@ -53,6 +53,13 @@ impl House {
         self.restore_with(snapshot, target, RestoreOptions::new("op")).await.unwrap()
     }
 
+    /// As [`Self::restore`], by a process that has not looked at the repository before.
+    pub(crate) async fn restore_afresh(&self, snapshot: &Id, target: &str) -> RestoreSummary {
+        let (repository, target) = (self.reopened().await, self.path(target));
+        let (options, progress) = (RestoreOptions::new("op"), Arc::new(NoProgress));
+        repository.restore(snapshot, &target, options, progress, &Cancellation::new()).await.unwrap()
+    }
+
     pub(crate) async fn restore_with(
         &self,
         snapshot: &Id,

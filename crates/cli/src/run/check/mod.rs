@@ -1,5 +1,7 @@
 //! `stillpoint check`.
 
+mod witness;
+
 use serde_json::{Value, json};
 use stillpoint_core::{Depth, Entropy, SystemEntropy};
 use stillpoint_repository::check::{CheckDepth, CheckOptions, CheckReport, VerifiedDepth};
@@ -11,6 +13,7 @@ use crate::output::Output;
 use crate::output::bytes::Bytes;
 use crate::session::Session;
 use crate::signals::Interrupts;
+use witness::Witness;
 
 pub(super) async fn run(session: &Session, args: &CheckArgs) -> Outcome {
     let repository = session.repository().await?;
@@ -20,12 +23,13 @@ pub(super) async fn run(session: &Session, args: &CheckArgs) -> Outcome {
         report = repository.check(&options) => report.map_err(engine::error)?,
         () = interrupts.next() => return Ok(Exit::Interrupted),
     };
+    let witness = witness::compare(session).await?;
     if session.output.is_json() {
-        session.output.document(&document(&report))?;
+        session.output.document(&document(&report, &witness))?;
     } else {
-        text(&session.output, &report)?;
+        text(&session.output, &report, &witness)?;
     }
-    Ok(if report.is_sound() { Exit::Done } else { Exit::Failed })
+    Ok(if report.is_sound() && witness.lost.is_empty() { Exit::Done } else { Exit::Failed })
 }
 
 fn depth(args: &CheckArgs) -> CheckDepth {
@@ -49,7 +53,7 @@ fn proven(report: &CheckReport) -> Depth {
     }
 }
 
-fn document(report: &CheckReport) -> Value {
+fn document(report: &CheckReport, witness: &Witness) -> Value {
     let problem = |problem: &stillpoint_repository::check::Problem| {
         json!({
             "kind": format!("{:?}", problem.kind).to_lowercase(),
@@ -57,6 +61,9 @@ fn document(report: &CheckReport) -> Value {
             "message": problem.message,
         })
     };
+    let entry = |kind: &'static str, found: &witness::Found| json!({ "kind": kind, "object": found.object, "message": found.message });
+    let lost = witness.lost.iter().map(|found| entry("backup", found));
+    let unsealed = witness.unsealed.iter().map(|found| entry("snapshot", found));
     json!({
         "depth": proven(report),
         "snapshots": report.snapshots,
@@ -64,17 +71,27 @@ fn document(report: &CheckReport) -> Value {
         "packs_read": report.packs_read,
         "packs_unused": report.unused_packs,
         "bytes_read": report.bytes_read,
-        "problems": report.problems.iter().map(problem).collect::<Vec<_>>(),
+        "problems": report.problems.iter().map(problem).chain(lost).collect::<Vec<_>>(),
+        "warnings": report.warnings.iter().map(problem).chain(unsealed).collect::<Vec<_>>(),
         "problems_not_listed": report.more_problems,
     })
 }
 
-fn text(output: &Output, report: &CheckReport) -> stillpoint_core::Result<()> {
+fn text(output: &Output, report: &CheckReport, witness: &Witness) -> stillpoint_core::Result<()> {
     for problem in &report.problems {
         output.line(format_args!("{:?}: {}", problem.kind, problem.message))?;
     }
     if report.more_problems > 0 {
         output.line(format_args!("… and {} more problems", report.more_problems))?;
+    }
+    for found in &witness.lost {
+        output.line(format_args!("backup {}: {}", found.object, found.message))?;
+    }
+    for warning in &report.warnings {
+        output.line(format_args!("note: {}: {}", warning.object, warning.message))?;
+    }
+    for found in &witness.unsealed {
+        output.line(format_args!("note: {}: {}", found.object, found.message))?;
     }
     output.line(format_args!(
         "{} snapshots, {} directories, {} packs; {} packs with {} read in full",
@@ -90,6 +107,12 @@ fn text(output: &Output, report: &CheckReport) -> stillpoint_core::Result<()> {
             report.unused_packs
         ))?;
     }
-    let verdict = if report.is_sound() { "no problem found" } else { "the repository is damaged" };
+    let verdict = if report.is_sound() && !witness.lost.is_empty() {
+        "the repository is whole, but backups are gone from it"
+    } else if report.is_sound() {
+        "no problem found"
+    } else {
+        "the repository is damaged"
+    };
     output.line(format_args!("{verdict} ({})", report.depth))
 }

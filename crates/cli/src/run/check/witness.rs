@@ -1,0 +1,114 @@
+//! What the records of backups and the snapshots say of each other.
+//!
+//! A store that hides the newest snapshot of a workspace, or the record of a backup, is noticed by the other of the two.
+//! One that hides both is noticed by the catalog: `stillpoint rebuild` compares with that.
+
+use std::collections::BTreeSet;
+
+use stillpoint_core::{
+    BackupRecord, BackupState, ErrorKind, OpContext, Provider, Result, SnapshotInfo, SnapshotQuery,
+};
+
+use crate::session::Session;
+
+/// One thing that only one side knows of.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The backup's id, or the snapshot's.
+    pub(super) object: String,
+    /// What is wrong, as a sentence part.
+    pub(super) message: String,
+}
+
+/// What each side knows and the other does not.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Witness {
+    /// Backups that cannot be restored because a snapshot of theirs is gone or damaged.
+    pub(super) lost: Vec<Found>,
+    /// Snapshots that no record names, as a backup that is not sealed yet has them too.
+    pub(super) unsealed: Vec<Found>,
+}
+
+/// Compares the records beside the data with the snapshots. A damaged record was reported by the check itself.
+pub(super) async fn compare(session: &Session) -> Result<Witness> {
+    let provider = session.provider().await?;
+    let cx = OpContext::background();
+    let records = match provider.records(&cx).await {
+        Ok(records) => records,
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
+            return Ok(Witness::default());
+        }
+        Err(error) => return Err(error),
+    };
+    let snapshots = provider.snapshots(&cx, &SnapshotQuery::all()).await?;
+    Ok(between(&records, &snapshots))
+}
+
+fn between(records: &[BackupRecord], snapshots: &[SnapshotInfo]) -> Witness {
+    let present: BTreeSet<_> = snapshots.iter().map(|info| info.snapshot.id.as_str()).collect();
+    let recorded: BTreeSet<_> = records.iter().map(|record| record.id.as_str()).collect();
+    let mut witness = Witness::default();
+    for record in records.iter().filter(|record| record.state != BackupState::Deleting) {
+        for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
+            if !present.contains(snapshot.id.as_str()) {
+                let message =
+                    format!("its snapshot {} is gone or damaged, so it cannot be restored", snapshot.id);
+                witness.lost.push(Found { object: record.id.to_string(), message });
+            }
+        }
+    }
+    for info in snapshots {
+        let Some(backup) = info.backup.as_ref().filter(|backup| !recorded.contains(backup.as_str())) else {
+            continue;
+        };
+        let message =
+            format!("backup {backup} has no record: it is under way, was cut short, or the record is gone");
+        witness.unsealed.push(Found { object: info.snapshot.id.to_string(), message });
+    }
+    witness
+}
+
+#[cfg(test)]
+mod tests {
+    use stillpoint_core::{
+        BackupId, Component, ComponentRecord, ComponentState, Definition, OperationId, SnapshotRef, Timestamp,
+    };
+
+    use super::*;
+
+    fn record(operation: &str, snapshot: &str) -> BackupRecord {
+        let operation: OperationId = operation.parse().unwrap();
+        let (id, now) = (BackupId::of(&operation), Timestamp::from_millis(0));
+        let mut record = BackupRecord::new(id, operation, Definition::new("ada".parse().unwrap()), now);
+        let component =
+            Component::new("files".parse().unwrap(), "directory", "s3sync".parse().unwrap(), "/x");
+        let mut component = ComponentRecord::new(component, ComponentState::Completed);
+        component.snapshot = Some(SnapshotRef::new("s3sync".parse().unwrap(), snapshot.parse().unwrap()));
+        record.components.push(component);
+        record
+    }
+
+    fn info(record: &BackupRecord) -> SnapshotInfo {
+        let snapshot = record.components[0].snapshot.clone().unwrap();
+        let mut info = SnapshotInfo::new(snapshot, Timestamp::from_millis(0));
+        info.backup = Some(record.id.clone());
+        info
+    }
+
+    #[test]
+    fn either_side_knows_what_is_hidden_on_the_other() {
+        let (one, two) = (record("op-1", "aa"), record("op-2", "bb"));
+        let (first, second) = (info(&one), info(&two));
+        let both = [one.clone(), two.clone()];
+        assert_eq!(between(&both, &[first.clone(), second.clone()]), Witness::default());
+        let hidden = between(&both, std::slice::from_ref(&first));
+        assert_eq!((hidden.lost.len(), hidden.unsealed.len()), (1, 0));
+        assert_eq!(hidden.lost[0].object, two.id.to_string());
+        let hidden = between(&both[..1], &[first, second]);
+        assert_eq!((hidden.lost.len(), hidden.unsealed.len()), (0, 1));
+        assert_eq!(hidden.unsealed[0].object, "bb");
+        let mut leaving = two;
+        leaving.state = BackupState::Deleting;
+        assert_eq!(between(&[leaving], &[]), Witness::default());
+    }
+}
