@@ -36,6 +36,7 @@ pub(crate) fn left_out(report: &RuleReport) -> Option<String> {
         RuleOrigin::OneFileSystem => {
             format!("{directories} mount points of other file systems are stored as empty directories")
         }
+        RuleOrigin::Preset(preset) => format!("{what} left out by the preset {preset}: {}", report.pattern),
         RuleOrigin::File { path, line } => {
             format!("{what} left out by {:?} ({path:?}, line {line})", report.pattern)
         }
