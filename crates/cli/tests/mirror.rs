@@ -1,4 +1,5 @@
 //! The mirrored layout and the import from the command line.
+#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
 
 mod common;
 

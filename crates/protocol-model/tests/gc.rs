@@ -1,4 +1,5 @@
 //! The protocol holds in every state, and each of its rules is needed.
+#![expect(clippy::print_stdout, reason = "the counts belong in the log of the run")]
 
 use stillpoint_protocol_model::gc::{Fault, Protocol};
 use stillpoint_protocol_model::{Found, search};

@@ -65,7 +65,7 @@ fn key(bytes: &[u8]) {
 }
 
 fn a_lock(bytes: &[u8]) {
-    assert!(lock::read(bytes).is_none_or(|conflict| !conflict.to_string().is_empty()));
+    assert!(lock::parse(bytes).is_none_or(|conflict| !conflict.to_string().is_empty()));
 }
 
 /// Any name survives its quoted form, and any text is either refused or the quoted form of something.

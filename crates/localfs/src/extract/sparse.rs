@@ -46,7 +46,7 @@ mod tests {
     fn only_whole_blocks_of_zeros_are_left_out() {
         assert!(ranges(0, &[]).is_empty());
         assert!(ranges(0, &[0; 3 * BLOCK]).is_empty());
-        assert!(written_ranges(0, &[0; 3 * BLOCK], false).eq([0..3 * BLOCK]));
+        assert!(written_ranges(0, &[0; 3 * BLOCK], false).eq(std::iter::once(0..3 * BLOCK)));
         assert_eq!(ranges(0, &[1; 2 * BLOCK + 1]), vec![0..2 * BLOCK + 1]);
         let mut data = [0; 4 * BLOCK];
         data[BLOCK + 7] = 1;

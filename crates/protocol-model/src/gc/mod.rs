@@ -87,6 +87,6 @@ fn wasteful_choices(state: &State, packs: u8, used: u8) -> [u8; 2] {
         unused |= if kept == 0 { bit } else { 0 };
         wasteful |= if kept != state.content[usize::from(pack)] { bit } else { 0 };
     }
-    debug_assert!(INITIAL_PACK < LOOSE);
+    const { assert!(INITIAL_PACK < LOOSE) };
     [unused, unused | wasteful]
 }

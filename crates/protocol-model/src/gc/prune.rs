@@ -5,16 +5,7 @@ use super::{Fault, Protocol, wasteful_choices};
 
 impl Protocol {
     pub(super) fn prune_steps(&self, state: &State, next: &mut Vec<State>) {
-        if state.prune.late != Late::Nothing {
-            let mut after = *state;
-            after.prune.late = Late::Nothing;
-            match state.prune.late {
-                Late::Delete(packs) => after.stored &= !packs,
-                Late::Unindex(packs) => after.indexed &= !packs,
-                Late::Nothing => {}
-            }
-            next.push(after);
-        }
+        next.extend(arrived(state));
         if state.prune.step == PruneStep::Ended {
             return;
         }
@@ -72,21 +63,23 @@ impl Protocol {
                 after.sessions = 0;
                 after.prune.step = PruneStep::WithdrawSweep;
             }
-            PruneStep::WithdrawSweep => {
-                after.sweep = Mark::default();
-                after.prune.step = PruneStep::Look;
-                if self.lacks(Fault::WithdrawBeforeDelete) && state.prune.list != 0 {
-                    after.prune.step = PruneStep::Delete;
-                } else if self.lacks(Fault::WithdrawBeforeDone) && state.done < state.sweep.round {
-                    after.prune.step = PruneStep::Done;
-                    after.condemned.round = state.sweep.round;
-                } else {
-                    rest(&mut after);
-                }
-            }
+            PruneStep::WithdrawSweep => self.withdraw_sweep(state, &mut after),
             PruneStep::Ended => {}
         }
         next.push(after);
+    }
+
+    fn withdraw_sweep(&self, state: &State, after: &mut State) {
+        after.sweep = Mark::default();
+        after.prune.step = PruneStep::Look;
+        if self.lacks(Fault::WithdrawBeforeDelete) && state.prune.list != 0 {
+            after.prune.step = PruneStep::Delete;
+        } else if self.lacks(Fault::WithdrawBeforeDone) && state.done < state.sweep.round {
+            after.prune.step = PruneStep::Done;
+            after.condemned.round = state.sweep.round;
+        } else {
+            rest(after);
+        }
     }
 
     fn look_at_marks(&self, state: &State, after: &mut State) {
@@ -207,6 +200,18 @@ fn rest(after: &mut State) {
     let prune = after.prune;
     after.prune =
         Prune { step: PruneStep::Look, roots: Snapshots::NONE, list: 0, index: 0, needed: 0, ..prune };
+}
+
+/// The state once a request of a dead prune, which was still on its way, has arrived.
+fn arrived(state: &State) -> Option<State> {
+    let mut after = *state;
+    after.prune.late = Late::Nothing;
+    match state.prune.late {
+        Late::Delete(packs) => after.stored &= !packs,
+        Late::Unindex(packs) => after.indexed &= !packs,
+        Late::Nothing => return None,
+    }
+    Some(after)
 }
 
 /// The process dies. The request it has sent may still arrive, at any time.

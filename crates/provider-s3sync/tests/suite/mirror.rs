@@ -220,7 +220,7 @@ async fn the_same_operation_goes_on_in_its_timestamp_and_leaves_nothing_stale_th
     let provider = scene.provider();
     let done = crate::support::run_job(provider.as_ref(), &cx, &job).await;
     assert_eq!(done.state, stillpoint_core::JobState::Succeeded, "{done:?}");
-    assert_eq!(timestamps(&scene), [timestamp.clone()], "no second timestamp");
+    assert_eq!(timestamps(&scene), std::slice::from_ref(&timestamp), "no second timestamp");
     assert_eq!(files(&timestamp), files(&root), "what the tree no longer has is gone");
     let again = crate::support::run_job(scene.provider().as_ref(), &cx, &job).await;
     assert_eq!(again.snapshot, done.snapshot);

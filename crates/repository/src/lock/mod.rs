@@ -58,7 +58,7 @@ enum LockState {
 
 /// Reads a lock as any process would that finds it.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) fn read(bytes: &[u8]) -> Option<Error> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<Error> {
     let record = LockRecord::from_json("locks/x", bytes).ok()?;
     Some(record.conflict())
 }
@@ -334,7 +334,9 @@ mod tests {
         })
         .await;
         // Some clients delete by a POST that names several objects.
-        ["DELETE", "POST"].map(|verb| server.inject(FaultRule::new(Fault::AccessDenied).method(verb)));
+        for verb in ["DELETE", "POST"] {
+            server.inject(FaultRule::new(Fault::AccessDenied).method(verb));
+        }
         let lock = repository.lock(LockMode::Exclusive).await.unwrap();
         assert_eq!(locks(&repository).await, 2, "the stale one stays");
         server.heal();

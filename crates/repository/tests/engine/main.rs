@@ -1,5 +1,6 @@
 //! The engine as its users see it, against real directories, a loopback S3 server, and stock restic.
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![expect(clippy::print_stdout, reason = "the counts belong in the log of the run")]
 
 mod full_disk;
 mod interop;

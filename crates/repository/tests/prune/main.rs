@@ -1,10 +1,5 @@
 //! Prunes: what they free, what they must never free, and what other programs think of the result.
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::expect_used,
-    reason = "what fails here fails the test that called it"
-)]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
 mod at_once;
 mod interrupted;

@@ -1,6 +1,7 @@
 //! Directories backed up, restored, listed and compared through a whole repository.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in shared set-up")]
+#![expect(clippy::print_stdout, reason = "the counts belong in the log of the run")]
 
 mod backup;
 mod browse;

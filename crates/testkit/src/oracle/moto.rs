@@ -17,6 +17,7 @@ pub struct Moto {
 }
 
 /// Starts moto on a free port of loopback, or says that it is not installed.
+#[expect(clippy::expect_used, reason = "a test cannot go on without the program it asked for")]
 pub fn moto() -> Option<Moto> {
     let bin = tools_dir().join("moto/bin");
     let server = found("moto", bin.join("moto_server"))?;
@@ -53,6 +54,7 @@ impl Moto {
     }
 
     /// Runs a few lines of Python in which `s3` is a boto3 client of this server, and returns what they print.
+    #[expect(clippy::expect_used, reason = "a test cannot go on without the program it asked for")]
     pub fn python(&self, script: &str) -> String {
         let script = format!("import boto3, datetime, json\ns3 = boto3.client('s3')\n{script}");
         let output = Command::new(&self.python)

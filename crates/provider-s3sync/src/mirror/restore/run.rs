@@ -114,7 +114,8 @@ impl Driver {
         }
         let covered = self.include.is_empty() || self.include.iter().any(|path| entry.path.starts_with(path));
         let leads_to = || self.include.iter().any(|path| path.starts_with(&entry.path));
-        if !covered && !(entry.kind == FileKind::Directory && leads_to()) {
+        let wanted = covered || entry.kind == FileKind::Directory && leads_to();
+        if !wanted {
             return Ok(());
         }
         match entry.kind {

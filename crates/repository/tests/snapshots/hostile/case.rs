@@ -19,6 +19,9 @@ pub(super) enum Outcome {
     Either,
 }
 
+/// What is done to the target, and to the folder outside, before a restore.
+type Prepare = Box<dyn Fn(&Path, &Path) + Send + Sync>;
+
 /// One malicious snapshot and the target it is restored into.
 pub(super) struct Case {
     pub(super) label: String,
@@ -27,7 +30,7 @@ pub(super) struct Case {
     pub(super) outcome: Outcome,
     pub(super) landing: Landing,
     /// Fills the target before the restore; it also gets the folder outside.
-    pub(super) prepare: Box<dyn Fn(&Path, &Path)>,
+    pub(super) prepare: Prepare,
 }
 
 impl Case {
@@ -68,7 +71,7 @@ impl Case {
         self
     }
 
-    pub(super) fn prepared(mut self, prepare: impl Fn(&Path, &Path) + 'static) -> Self {
+    pub(super) fn prepared(mut self, prepare: impl Fn(&Path, &Path) + Send + Sync + 'static) -> Self {
         self.prepare = Box::new(prepare);
         self
     }

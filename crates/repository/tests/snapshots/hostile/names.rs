@@ -54,7 +54,9 @@ fn bad_names() -> Vec<Case> {
         let shown: String = name.chars().take(20).collect();
         for kind in KINDS {
             let bad = node(kind, name);
-            cases.push(Case::new(format!("a {kind} called {shown:?}"), &[bad.clone()]).with([empty()]));
+            cases.push(
+                Case::new(format!("a {kind} called {shown:?}"), std::slice::from_ref(&bad)).with([empty()]),
+            );
             let (parent, below) = folder("parent", &[bad]);
             let label = format!("a {kind} called {shown:?} below a directory");
             cases.push(Case::new(label, &[parent]).with([below, empty()]));
