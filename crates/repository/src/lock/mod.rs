@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
-use crate::repository::Repository;
+use crate::repository::{Listing, Repository};
 use crate::time::Timestamp;
 use record::LockRecord;
 use refresh::{Refresher, is_over};
@@ -59,12 +59,17 @@ impl Repository {
     /// # Errors
     /// `Locked` with holder and time if another process excludes this one, `Corrupt` if a lock cannot be read.
     pub async fn lock(&self, mode: LockMode) -> Result<Lock> {
+        Ok(self.lock_and_list(mode).await?.0)
+    }
+
+    /// Takes a lock, and says what the repository held then.
+    pub(crate) async fn lock_and_list(&self, mode: LockMode) -> Result<(Lock, Listing)> {
         self.store().sweep().await?;
         let mut record = LockRecord::new(self.origin(), mode == LockMode::Exclusive);
         // Created first and checked second: of two processes that do so at once, at least one sees the other.
         let id = record.save(self).await?;
-        let met_others = match refuse_conflicts(self, &record, id).await {
-            Ok(others) => others > 0,
+        let (listing, others) = match look_around(self, &record, id).await {
+            Ok(seen) => seen,
             Err(conflict) => {
                 self.store().delete(&FileKind::Lock.key(&id)).await?;
                 return Err(conflict);
@@ -74,15 +79,27 @@ impl Repository {
         let (state_sender, state) = watch::channel(LockState::Held(record.time));
         let refresher = Refresher::new(self.clone(), record, id, state_sender);
         let task = tokio::spawn(refresher.run(stopped));
-        Ok(Lock { met_others, stop, state, task: Some(task) })
+        Ok((Lock { met_others: others > 0, stop, state, task: Some(task) }, listing))
     }
 }
 
-/// Fails if a living lock excludes `own`; removes dead ones. Returns how many others there were, living or dead.
-async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id) -> Result<usize> {
-    let ids = repository.list_files(FileKind::Lock).await?;
-    let others = ids.into_iter().map(|(id, _)| id).filter(|id| *id != own_id);
-    let mut records = stream::iter(others.map(|id| async move {
+/// Lists the repository and fails if a living lock excludes `own`. Also returns how many other locks there were.
+async fn look_around(repository: &Repository, own: &LockRecord, own_id: Id) -> Result<(Listing, usize)> {
+    let listing = repository.list_all().await?;
+    let others = listing.locks.iter().copied().filter(|id| *id != own_id).collect();
+    let met = refuse_conflicts(repository, own.exclusive, others).await?;
+    Ok((listing, met))
+}
+
+/// Fails if one of these locks is exclusive and its holder lives, or if one cannot be read; removes dead ones.
+pub(crate) async fn refuse_exclusive(repository: &Repository, locks: Vec<Id>) -> Result<()> {
+    refuse_conflicts(repository, false, locks).await.map(drop)
+}
+
+/// Fails if a living lock excludes a holder who is `exclusive` or not; removes dead ones. Returns how many others there
+/// were, living or dead.
+async fn refuse_conflicts(repository: &Repository, exclusive: bool, others: Vec<Id>) -> Result<usize> {
+    let mut records = stream::iter(others.into_iter().map(|id| async move {
         match repository.load_file(FileKind::Lock, id).await {
             Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
@@ -102,7 +119,7 @@ async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id)
             if let Err(error) = repository.store().delete(&FileKind::Lock.key(&id)).await {
                 tracing::warn!(lock = %id, %error, "a stale lock cannot be removed and is passed over");
             }
-        } else if own.exclusive || record.exclusive {
+        } else if exclusive || record.exclusive {
             return Err(record.conflict());
         }
     }
@@ -122,23 +139,17 @@ impl Lock {
     /// # Errors
     /// `Unavailable` if the lock is lost.
     pub fn ensure_held(&self) -> Result<()> {
-        match &*self.state.borrow() {
-            // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
-            LockState::Held(refreshed) if is_over(*refreshed) => {
-                Err(lost("it could not be refreshed in time, or this machine slept"))
-            }
-            LockState::Held(_) => Ok(()),
-            LockState::Lost(reason) => Err(lost(reason)),
-        }
+        self.watch().ensure_held()
     }
 
     /// Waits until the lock is lost; forever if it is not.
     pub async fn lost(&self) -> Error {
-        let mut state = self.state.clone();
-        match state.wait_for(|state| matches!(state, LockState::Lost(_))).await.map(|state| state.clone()) {
-            Ok(LockState::Lost(reason)) => lost(&reason),
-            Ok(LockState::Held(_)) | Err(_) => std::future::pending().await,
-        }
+        self.watch().lost().await
+    }
+
+    /// A view of the lock that others can hold.
+    pub(crate) fn watch(&self) -> LockWatch {
+        LockWatch { state: self.state.clone() }
     }
 
     /// Removes the lock object.
@@ -150,6 +161,35 @@ impl Lock {
         match self.task.take() {
             Some(task) => task.await.map_err(Error::cancelled)?,
             None => Ok(()),
+        }
+    }
+}
+
+/// Tells whether a lock is held.
+#[derive(Clone, Debug)]
+pub(crate) struct LockWatch {
+    state: watch::Receiver<LockState>,
+}
+
+impl LockWatch {
+    /// As [`Lock::ensure_held`].
+    pub(crate) fn ensure_held(&self) -> Result<()> {
+        match &*self.state.borrow() {
+            // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
+            LockState::Held(refreshed) if is_over(*refreshed) => {
+                Err(lost("it could not be refreshed in time, or this machine slept"))
+            }
+            LockState::Held(_) => Ok(()),
+            LockState::Lost(reason) => Err(lost(reason)),
+        }
+    }
+
+    /// As [`Lock::lost`].
+    pub(crate) async fn lost(&self) -> Error {
+        let mut state = self.state.clone();
+        match state.wait_for(|state| matches!(state, LockState::Lost(_))).await.map(|state| state.clone()) {
+            Ok(LockState::Lost(reason)) => lost(&reason),
+            Ok(LockState::Held(_)) | Err(_) => std::future::pending().await,
         }
     }
 }

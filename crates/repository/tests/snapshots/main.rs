@@ -5,6 +5,7 @@
 mod backup;
 mod browse;
 mod interrupted;
+mod remembered;
 mod remote;
 mod restic;
 mod restore;
