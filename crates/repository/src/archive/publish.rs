@@ -36,7 +36,7 @@ pub(super) async fn publish_without_lock(
 async fn is_safe(repository: &Repository, snapshot: &Id, parent: &Id) -> Result<bool> {
     let listing = repository.list_holders().await?;
     let stand = [snapshot, parent].iter().all(|id| listing.snapshots.contains(id));
-    Ok(stand && !listing.collecting && refuse_exclusive(repository, listing.locks).await.is_ok())
+    Ok(stand && !listing.is_swept() && refuse_exclusive(repository, listing.locks).await.is_ok())
 }
 
 #[cfg(test)]
@@ -49,7 +49,7 @@ mod tests {
     use crate::time::Timestamp;
 
     const DATA: &str = "data/00/needed";
-    const MARK: &str = "stillpoint/gc/1";
+    const MARK: &str = "stillpoint/gc/sweep-1";
 
     /// A step of somebody who forgets the parent and deletes what is then not needed.
     #[derive(Clone, Copy, Debug)]

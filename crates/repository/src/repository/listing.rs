@@ -13,6 +13,8 @@ use crate::time::Timestamp;
 
 /// Where marks of data that is about to be deleted lie; restic has none.
 const MARKS: &str = "stillpoint/gc";
+/// How the mark of a deletion under way begins.
+const SWEEP: &str = "sweep-";
 /// How old, in seconds, a listing may be to stand for another one.
 const FRESH: u64 = 10;
 
@@ -25,8 +27,8 @@ pub(crate) struct Listing {
     pub(crate) snapshots: Vec<Id>,
     /// Index files with their lengths; only if they were asked for.
     pub(crate) indexes: Vec<(Id, u64)>,
-    /// Whether data is marked for deletion.
-    pub(crate) collecting: bool,
+    /// Names of what prunes of ours have left beside restic's objects.
+    pub(crate) marks: Vec<String>,
     taken: Timestamp,
 }
 
@@ -73,7 +75,9 @@ impl Listing {
     fn of(objects: Vec<ListedObject>) -> Self {
         let mut listing = Self { taken: clock::now(), ..Self::default() };
         for object in objects {
-            listing.collecting |= object.key.strip_prefix(MARKS).is_some_and(|rest| rest.starts_with('/'));
+            if let Some(mark) = object.key.strip_prefix(MARKS).and_then(|rest| rest.strip_prefix('/')) {
+                listing.marks.push(mark.to_owned());
+            }
             let Ok(id) = object.file_name().parse::<Id>() else { continue };
             let is = |kind: FileKind| object.key == kind.key(&id);
             if is(FileKind::Snapshot) {
@@ -90,9 +94,14 @@ impl Listing {
         listing
     }
 
-    /// Whether nobody holds a lock or has marked data for deletion.
+    /// Whether a prune of ours deletes data now, or has died while it did.
+    pub(crate) fn is_swept(&self) -> bool {
+        self.marks.iter().any(|mark| mark.starts_with(SWEEP))
+    }
+
+    /// Whether nobody holds a lock or deletes data.
     pub(crate) fn is_quiet(&self) -> bool {
-        self.locks.is_empty() && !self.collecting
+        self.locks.is_empty() && !self.is_swept()
     }
 
     pub(crate) fn is_fresh(&self) -> bool {

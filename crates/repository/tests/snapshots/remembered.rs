@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use stillpoint_repository::{
@@ -81,7 +82,7 @@ impl Den {
 
 /// Waits until what was just written would show another time of change if it were written again.
 pub(crate) async fn settle() {
-    tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+    tokio::time::sleep(Duration::from_millis(120)).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -141,16 +142,18 @@ async fn a_file_changed_in_the_tick_in_which_it_was_read_is_read_again() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_read_again_and_found_unchanged_counts_as_unmodified_and_needs_no_index() {
     let den = Den::new();
-    fs::write(den.source().join("fresh"), [7; 5000]).unwrap();
+    let path = den.source().join("fresh");
+    fs::write(&path, [7; 5000]).unwrap();
+    // A time of change just ahead may be that of a change to come.
+    let ahead = fs::metadata(&path).unwrap().modified().unwrap() + Duration::from_secs(3600);
+    fs::File::options().write(true).open(&path).unwrap().set_modified(ahead).unwrap();
     den.backup().await;
     let before = den.store.counters();
     let second = den.backup().await;
     assert_eq!((second.files_unmodified, second.files_changed), (1, 0));
     assert_eq!((second.bytes_read, second.same_as_parent), (5000, true));
-    assert_eq!(den.store.counters().gets, before.gets);
-    settle().await;
-    den.backup().await;
-    assert_eq!(den.backup().await.bytes_read, 0, "it has settled");
+    let after = den.store.counters();
+    assert_eq!((after.gets, after.puts), (before.gets, before.puts + 1));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,27 +200,6 @@ async fn another_repository_at_the_same_place_is_not_taken_for_the_remembered_on
     let anew = other.backup().await;
     assert_eq!((anew.tree, anew.parent, anew.files_unmodified), (first.tree, None, 0));
     assert_eq!(anew.written.data_blobs, first.written.data_blobs);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_entry_that_could_not_be_read_is_tried_again() {
-    let den = Den::new();
-    let path = den.source().join("locked/file");
-    fs::create_dir(path.parent().unwrap()).unwrap();
-    fs::write(&path, "x").unwrap();
-    fs::write(den.source().join("kept"), "y").unwrap();
-    settle().await;
-    if fs::File::open("/proc/1/mem").is_ok() {
-        // Root reads everything; an entry that vanishes is the nearest thing.
-        fs::remove_file(&path).unwrap();
-        den.backup().await;
-        fs::write(&path, "x").unwrap();
-    } else {
-        fs::set_permissions(&path, PermissionsExt::from_mode(0)).unwrap();
-        assert_eq!(den.backup().await.skipped, 1);
-        fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
-    }
-    assert_eq!(den.backup().await.tree, den.true_tree().await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -403,7 +385,7 @@ fn apply(root: &Path, edit: &Edit) {
             None => Ok(()),
         },
         Edit::Settle => {
-            std::thread::sleep(std::time::Duration::from_millis(110));
+            std::thread::sleep(Duration::from_millis(110));
             Ok(())
         }
     })();
