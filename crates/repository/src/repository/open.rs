@@ -71,7 +71,10 @@ impl Repository {
             }
             return Err(error);
         }
-        Ok(Self::new(store, key, config, origin, None, None))
+        // What is remembered here is of a repository that is gone.
+        let objects = store.cache().cloned().map(ObjectCache::new);
+        objects.iter().for_each(|objects| objects.retain(|_another_repository| false));
+        Ok(Self::new(store, key, config, origin, objects, None))
     }
 
     /// Opens a repository. With a [cache](Store::with_cache), the configuration and a key that was used before are
@@ -101,7 +104,9 @@ impl Repository {
             Error::new(ErrorKind::WrongPassword, message)
         })?;
         if let Some(objects) = &objects {
-            objects.retain(|_another_repository| false);
+            if objects.get(CONFIG).is_some_and(|known| known != config) {
+                objects.retain(|_another_repository| false);
+            }
             objects.put(CONFIG, &Bytes::copy_from_slice(&config));
             objects.put(&key_file.0, &key_file.1);
         }
