@@ -29,7 +29,7 @@ pub(super) struct FileJob {
     directory: Arc<Directory>,
     name: OsString,
     path: PathBuf,
-    earlier: Option<Node>,
+    earlier: Option<Box<Node>>,
 }
 
 /// A chunk of a large file for whichever worker is free.
@@ -58,7 +58,7 @@ struct Verdict {
     place: Place,
     node: Node,
     metadata: Metadata,
-    earlier: Option<Node>,
+    earlier: Option<Box<Node>>,
     /// Whether everything about the file could be read.
     sound: bool,
     torn: bool,
@@ -81,7 +81,8 @@ impl FileJob {
         earlier: Option<Node>,
     ) -> Self {
         let path = place.directory.path.join(&entry.name);
-        Self { place, directory: Arc::clone(directory), name: entry.name.clone(), path, earlier }
+        let (directory, name) = (Arc::clone(directory), entry.name.clone());
+        Self { place, directory, name, path, earlier: earlier.map(Box::new) }
     }
 }
 
@@ -121,7 +122,7 @@ impl Walk {
         loop {
             let mut file = job.directory.open_file(&job.name).map_err(Interruption::File)?;
             let metadata = *file.metadata();
-            let reading = Arc::new(Reading::new(self.stored_content(job.earlier.as_ref())));
+            let reading = Arc::new(Reading::new(self.stored_content(job.earlier.as_deref())));
             let bytes = self.read(&mut file, &reading, attempt == 1, stack)?;
             let changed = file.changed().map_err(Interruption::File)? || bytes != metadata.size;
             if changed && attempt < ATTEMPTS {
@@ -213,12 +214,12 @@ impl Walk {
         node.content = Some(content);
         let novelty = match &earlier {
             None => Novelty::New,
-            Some(earlier) if *earlier == node => Novelty::Unmodified,
+            Some(earlier) if **earlier == node => Novelty::Unmodified,
             Some(_) => Novelty::Changed,
         };
         self.totals.files(novelty, 1, node.size);
         self.progress.finished(1);
-        self.deliver(place, Finished::seen(node, &metadata, sound && !torn, earlier.as_ref()))
+        self.deliver(place, Finished::seen(node, &metadata, sound && !torn, earlier.as_deref()))
     }
 }
 

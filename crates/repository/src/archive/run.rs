@@ -232,6 +232,7 @@ async fn publish(
     }
     let ready = walk.sink.ready().await?;
     let written = ready.writer.clone().finish().await?;
+    walk.sink.check()?;
     ready.watch.ensure_held()?;
     let snapshot = snapshot(plan, repository, walk, (top, parent), &written);
     Ok(Some((repository.save_snapshot(&snapshot).await?, written)))

@@ -251,7 +251,7 @@ impl Walk {
             self.totals.directory(Novelty::Unmodified);
             return Finished::Remembered(*at);
         }
-        let mut node = describe(&directory.name, &directory.stat, &self.owners);
+        let mut node = describe(&directory.name, directory.stat, &self.owners);
         node.extended_attributes = directory.attributes.clone().unwrap_or_default();
         node.subtree = Some(subtree);
         let earlier = directory.earlier.node(&self.owners);

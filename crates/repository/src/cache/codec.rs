@@ -26,10 +26,10 @@ fn check_of(bytes: &[u8]) -> [u8; CHECK] {
 /// Appends a number in as few bytes as it needs: seven bits a byte, the lowest first.
 pub(super) fn number(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        out.push((value & 0x7f) as u8 | 0x80);
+        out.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    out.push(value as u8);
+    out.push(value.to_le_bytes()[0]);
 }
 
 /// Appends a signed number so that those near zero are short.

@@ -53,7 +53,7 @@ impl<'a> Record<'a> {
 
     /// The node that was stored for it.
     pub(crate) fn node(&self, owners: &OwnerNames) -> Node {
-        let mut node = describe(self.name, &self.stat, owners);
+        let mut node = describe(self.name, self.stat, owners);
         match self.stat.kind {
             FileKind::File => node.content = Some(self.ids().collect()),
             FileKind::Directory => node.subtree = self.ids().next(),
@@ -89,7 +89,7 @@ mod tests {
             target in any::<Vec<u8>>(), attributes in proptest::collection::vec(("[a-z.]{1,9}", any::<Vec<u8>>()), 0..3),
         ) {
             let owners = OwnerNames::new();
-            let mut node = describe(&name, &stat, &owners);
+            let mut node = describe(&name, stat, &owners);
             match stat.kind {
                 FileKind::File => node.content = Some((0..count).map(|number| Id::of(&[number])).collect()),
                 FileKind::Directory => node.subtree = Some(Id::of(&target)),

@@ -93,7 +93,7 @@ impl Stat {
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
         let on_root = self.device == root_device;
         out.push(
-            kind as u8
+            u8::try_from(kind).unwrap_or_default()
                 | flag(trusted, TRUSTED)
                 | flag(on_root, ON_ROOT_DEVICE)
                 | flag(self.created.is_some(), HAS_CREATION),
