@@ -38,7 +38,7 @@ impl Repository {
         let folders =
             [FileKind::Index, FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
         let [index, keys, locks, snapshots] = folders;
-        Ok(Listing::of(self.store().list_folders(&[index, keys, locks, snapshots, MARKS]).await?))
+        Ok(Listing::of(self.store().list_all_in(&[index, keys, locks, snapshots, MARKS]).await?))
     }
 
     /// Lists locks, snapshots and marks, or answers what was seen when the repository was opened just now.
@@ -60,7 +60,7 @@ impl Repository {
     /// Lists locks, snapshots and marks.
     pub(crate) async fn list_holders(&self) -> Result<Listing> {
         let (locks, snapshots) = (FileKind::Lock.folder(), FileKind::Snapshot.folder());
-        Ok(Listing::of(self.store().list_folders(&[locks, snapshots, MARKS]).await?))
+        Ok(Listing::of(self.store().list_all_in(&[locks, snapshots, MARKS]).await?))
     }
 }
 
@@ -69,7 +69,7 @@ impl Listing {
     pub(super) async fn of_store(store: &crate::store::Store) -> Result<Self> {
         let folders = [FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
         let [keys, locks, snapshots] = folders;
-        Ok(Self::of(store.list_folders(&[keys, locks, snapshots, MARKS]).await?))
+        Ok(Self::of(store.list_all_in(&[keys, locks, snapshots, MARKS]).await?))
     }
 
     fn of(objects: Vec<ListedObject>) -> Self {

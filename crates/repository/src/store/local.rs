@@ -239,7 +239,7 @@ impl Backend for LocalBackend {
     }
 
     async fn list_from(&self, _after: &str, limit: usize) -> Result<Vec<ListedObject>> {
-        self.list("", limit).await
+        Backend::list(self, "", limit).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

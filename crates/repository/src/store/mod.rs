@@ -169,7 +169,7 @@ impl Store {
 
     /// All objects in `folders`, given in the order of their names, in one request where the store can do that, and no
     /// folder before the one ahead of it. Objects in other folders behind the first may be among them.
-    pub(crate) async fn list_folders(&self, folders: &[&str]) -> Result<Vec<ListedObject>> {
+    pub(crate) async fn list_all_in(&self, folders: &[&str]) -> Result<Vec<ListedObject>> {
         let Some(first) = folders.first() else { return Ok(Vec::new()) };
         if self.backend.lists_from() {
             self.counters.list();
@@ -227,7 +227,7 @@ mod tests {
         store.put("data/ab/abc", Bytes::from_static(b"new")).await.unwrap();
         store.put_new("keys/k", Bytes::from_static(b"key")).await.unwrap();
         store.put_new("snapshots/s", Bytes::from_static(b"1")).await.unwrap();
-        let mut behind = store.list_folders(&["index", "keys", "snapshots"]).await.unwrap();
+        let mut behind = store.list_all_in(&["index", "keys", "snapshots"]).await.unwrap();
         behind.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         assert_eq!(behind, [ListedObject::new("keys/k", 3), ListedObject::new("snapshots/s", 1)]);
         let listed = store.list("data").await.unwrap();
