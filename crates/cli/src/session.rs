@@ -283,7 +283,12 @@ impl Session {
     }
 
     fn store(&self) -> Result<Store> {
-        Store::from_url(&self.settings.store, &StoreSettings::from_environment()).map_err(engine::error)
+        let settings = StoreSettings::from_environment();
+        let store = Store::from_url(&self.settings.store, &settings).map_err(engine::error)?;
+        Ok(match &self.settings.cache {
+            Some(folder) => store.with_cache(folder),
+            None => store,
+        })
     }
 
     /// Makes the key of a new repository. Where a repository is there already, another key would not open it.

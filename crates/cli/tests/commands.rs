@@ -122,6 +122,30 @@ fn an_s3_store_works_like_a_directory() {
 }
 
 #[test]
+fn a_backup_without_changes_takes_four_requests_and_stores_two_small_objects() {
+    let server = stillpoint_testkit::s3::Server::start().unwrap();
+    let mut place = Place::with_tree(17);
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    place.env("STILLPOINT_STORE", server.url("team"));
+    let first = place.json(os(&["backup"], &place.source()));
+    place.json(os(&["backup"], &place.source()));
+    server.reset_requests();
+    let again = place.json(os(&["backup"], &place.source()));
+    let requests = server.requests();
+    assert!(requests.total() <= 4 && requests.of("PUT") == 2, "{requests:?}");
+    assert_eq!(again["files"]["unmodified"], first["files"]["new"]);
+    assert_eq!(again["bytes"]["read"].as_u64(), Some(0));
+    assert_eq!(place.json(["check", "--read-data"])["problems"].as_array().map(Vec::len), Some(0));
+
+    server.reset_requests();
+    let forgetful = place.json(os(&["--no-cache", "backup"], &place.source()));
+    assert!(server.requests().total() > 4, "{:?}", server.requests());
+    assert_eq!(forgetful["files"]["unmodified"], first["files"]["new"]);
+}
+
+#[test]
 fn two_workspaces_share_a_store_at_the_same_time() {
     let place = Place::with_tree(15);
     place.back_up();

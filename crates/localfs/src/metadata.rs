@@ -4,6 +4,9 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use rustix::fs::{AtFlags, FileType, Statx, StatxFlags, StatxTimestamp};
 
+/// What is asked of the system; the time of creation is not kept by every file system.
+const WANTED: StatxFlags = StatxFlags::BASIC_STATS.union(StatxFlags::BTIME);
+
 /// A point in time as file systems record it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[expect(clippy::exhaustive_structs, reason = "a timestamp is these two numbers")]
@@ -80,6 +83,8 @@ pub struct Metadata {
     pub modified: Timestamp,
     /// Last change of inode (content or attributes); the system alone sets it.
     pub changed: Timestamp,
+    /// When the inode was made, where the file system says so.
+    pub created: Option<Timestamp>,
     /// Content length in bytes; for a symbolic link, the target's length.
     pub size: u64,
     /// Inode number.
@@ -118,7 +123,7 @@ impl Metadata {
     }
 
     fn statx(fd: impl AsFd, name: impl rustix::path::Arg, flags: AtFlags) -> rustix::io::Result<Self> {
-        let stat = rustix::fs::statx(fd, name, flags, StatxFlags::BASIC_STATS)?;
+        let stat = rustix::fs::statx(fd, name, flags, WANTED)?;
         Self::from_statx(&stat).ok_or(rustix::io::Errno::OPNOTSUPP)
     }
 
@@ -132,6 +137,7 @@ impl Metadata {
             accessed: stat.stx_atime.into(),
             modified: stat.stx_mtime.into(),
             changed: stat.stx_ctime.into(),
+            created: (stat.stx_mask & StatxFlags::BTIME.bits() != 0).then(|| stat.stx_btime.into()),
             size: stat.stx_size,
             inode: stat.stx_ino,
             device: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),

@@ -10,6 +10,7 @@
 mod archive;
 mod blob;
 mod browse;
+mod cache;
 mod cancellation;
 pub mod check;
 mod clock;
@@ -50,6 +51,7 @@ mod writer;
 pub use archive::{Assembly, BackupOptions, BackupSource, BackupSummary, ContentWriter, Parent};
 pub use blob::{BlobKind, BlobLocation};
 pub use browse::{Change, Difference, SnapshotEntry};
+pub use cache::CacheFolder;
 pub use cancellation::Cancellation;
 pub use credentials::Credentials;
 pub use error::{Error, ErrorKind, Result};

@@ -70,6 +70,9 @@ pub(crate) struct GlobalArgs {
     /// Where the catalog, the key and the default store live
     #[arg(long, global = true, value_name = "DIR", env = "STILLPOINT_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Neither use nor write what this machine remembers of earlier backups
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
     /// Settings and workspaces in a TOML file
     #[arg(long, global = true, value_name = "FILE", env = "STILLPOINT_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,

@@ -61,6 +61,11 @@ impl DataDir {
         self.0.join("key")
     }
 
+    /// What makes the next backup fast; rebuilt when it is deleted.
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.0.join("cache")
+    }
+
     /// Notes about restores whose results were not told yet.
     pub(crate) fn untold_results(&self) -> PathBuf {
         self.0.join("untold")

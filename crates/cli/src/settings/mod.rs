@@ -7,7 +7,8 @@ mod password;
 
 use std::path::Path;
 
-use stillpoint_core::Result;
+use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_repository::CacheFolder;
 
 use crate::args::{GlobalArgs, Layout};
 pub(crate) use config_file::ConfigFile;
@@ -31,6 +32,8 @@ pub(crate) struct Settings {
     pub(crate) space: Option<(String, String)>,
     /// The user and the space that the command line names: other spaces are of no interest to this run.
     pub(crate) only: Option<(String, String)>,
+    /// Where this machine remembers what it backed up; nowhere if it shall not.
+    pub(crate) cache: Option<CacheFolder>,
     /// The configuration file.
     pub(crate) config: ConfigFile,
 }
@@ -56,7 +59,8 @@ impl Settings {
         let catalog = given(&global.catalog).or_else(|| config.catalog.clone());
         let catalog = catalog.unwrap_or_else(|| format!("sqlite:{}", data_dir.default_catalog().display()));
         let password = PasswordSource::find(global, &config, &data_dir);
-        Ok(Self { data_dir, store, catalog, password, layout, space, only, config })
+        let cache = (!global.no_cache).then(|| CacheFolder::new(data_dir.cache()));
+        Ok(Self { data_dir, store, catalog, password, layout, space, only, cache, config })
     }
 
     /// The defaults with everything inside `data_dir`, whatever flags and environment say.
@@ -69,6 +73,7 @@ impl Settings {
             layout: Layout::Repository,
             space: None,
             only: None,
+            cache: Some(CacheFolder::new(data_dir.cache())),
             config: ConfigFile::default(),
             data_dir,
         }

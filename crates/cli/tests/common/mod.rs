@@ -40,6 +40,8 @@ impl Place {
     pub(crate) fn with_tree(seed: u64) -> Self {
         let place = Self::new();
         TreeSpec::small(seed).generate(&place.source()).unwrap();
+        // Until what was just written would show another time of change if it were written again.
+        std::thread::sleep(Duration::from_millis(120));
         place
     }
 

@@ -4,14 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stillpoint_core::{
-    BackupJob, CaptureWindow, Clock, Issue, JobState, JobStatus, Progress, ProviderId, Result, SnapshotId,
-    SnapshotRef,
+    BackupJob, CaptureWindow, Clock, Depth, Issue, JobState, JobStatus, Progress, ProviderId, Result,
+    SnapshotId, SnapshotRef,
 };
-use stillpoint_repository::{BackupOptions, BackupSource, BackupSummary, IssueKind, Parent, StoredSnapshot};
+use stillpoint_repository::{
+    BackupOptions, BackupSource, BackupSummary, IssueKind, Parent, Repository, StoredSnapshot,
+};
 
 use super::convert::{from_stored, to_stored};
 use super::journal::{Journal, reference};
-use super::{RepositorySource, tags};
+use super::made::Made;
+use super::{RepositorySource, tags, verify};
 use crate::error::{blocking, from_repository};
 use crate::jobs::{Issues, Reporter};
 use crate::path_text;
@@ -39,7 +42,13 @@ pub(crate) async fn found_job(
 ) -> Result<Option<JobStatus>> {
     let Some(repository) = source.open_if_there().await? else { return Ok(None) };
     let journal = Journal::read(&repository).await?;
-    journal.of_job(token).map(|stored| recorded(provider, stored)).transpose()
+    match journal.of_job(token) {
+        // Starting the job again makes anew what is not whole.
+        Some(stored) if is_whole(&repository, &journal, stored).await? => {
+            recorded(provider, stored).map(Some)
+        }
+        Some(_) | None => Ok(None),
+    }
 }
 
 async fn capture(
@@ -54,9 +63,13 @@ async fn capture(
     let journal = reporter.unless_cancelled(Journal::read(&repository)).await?;
     // The operation may have stored its snapshot and died before it could say so.
     if let Some(stored) = journal.of_capture(job) {
-        let status = recorded(provider, stored)?;
-        reporter.meter.resume_at(status.progress);
-        return Ok(status);
+        if reporter.unless_cancelled(is_whole(&repository, &journal, stored)).await? {
+            let status = recorded(provider, stored)?;
+            reporter.meter.resume_at(status.progress);
+            return Ok(status);
+        }
+        tracing::warn!(snapshot = %stored.id, "the snapshot of an interrupted attempt is not whole; it is made anew");
+        repository.delete_snapshot(&stored.id).await.map_err(from_repository)?;
     }
     let root = PathBuf::from(&job.component.resource);
     let inside = source.local_directory().and_then(|store| inside(&root, &store));
@@ -73,9 +86,23 @@ async fn capture(
     let summary = Box::pin(repository.backup(&directory, options, meter, &reporter.cancellation));
     let summary = summary.await.map_err(from_repository)?;
     reporter.meter.complete();
+    let until = clock.now();
+    let (parent, same_as_parent) = (summary.parent, summary.same_as_parent);
+    source.made().insert(summary.snapshot, Made { parent, same_as_parent, at: to_stored(until) });
     let mut status = done(provider, summary)?;
-    status.captured = Some(CaptureWindow::new(from, clock.now()));
+    status.captured = Some(CaptureWindow::new(from, until));
     Ok(status)
+}
+
+/// Whether everything a snapshot of an interrupted attempt needs is stored.
+///
+/// A backup without changes stores its snapshot without a lock and looks only then whether data was being deleted. A
+/// parent that still stands with the same tree proves as much.
+async fn is_whole(repository: &Repository, journal: &Journal, stored: &StoredSnapshot) -> Result<bool> {
+    if journal.parent_of(stored).is_some_and(|parent| parent.snapshot.tree == stored.snapshot.tree) {
+        return Ok(true);
+    }
+    Ok(verify::run(repository, &stored.id, Depth::Listed).await?.is_good())
 }
 
 fn done(provider: &ProviderId, summary: BackupSummary) -> Result<JobStatus> {

@@ -5,6 +5,7 @@ mod convert;
 mod entries;
 mod journal;
 mod layout;
+mod made;
 mod records;
 mod restore;
 mod snapshot;

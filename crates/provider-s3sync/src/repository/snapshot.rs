@@ -8,8 +8,8 @@ use stillpoint_core::{
 };
 use stillpoint_repository::{BlobKind, ErrorKind, Id, Repository};
 
-use super::convert::snapshot_id;
-use super::{RepositorySource, entries, tags, verify};
+use super::convert::{snapshot_id, to_stored};
+use super::{RepositorySource, entries, made, tags, verify};
 use crate::error::from_repository;
 
 /// A snapshot that was there when it was opened.
@@ -18,6 +18,8 @@ pub(crate) struct RepositorySnapshot {
     source: Arc<RepositorySource>,
     reference: SnapshotRef,
     id: Id,
+    /// Whether this process has just made it.
+    own: bool,
 }
 
 impl RepositorySnapshot {
@@ -27,6 +29,9 @@ impl RepositorySnapshot {
     /// `NotFound` where it does not exist.
     pub(crate) async fn open(source: Arc<RepositorySource>, reference: SnapshotRef) -> Result<Self> {
         let id = snapshot_id(&reference.id)?;
+        if source.made().contains(&id) {
+            return Ok(Self { source, reference, id, own: true });
+        }
         let repository = source.open().await?;
         let snapshot = repository.load_snapshot(&id).await.map_err(from_repository)?;
         // Another process may have written it since our index was loaded.
@@ -34,7 +39,7 @@ impl RepositorySnapshot {
         if !index.contains(BlobKind::Tree, &snapshot.tree) {
             source.open_fresh().await?;
         }
-        Ok(Self { source, reference, id })
+        Ok(Self { source, reference, id, own: false })
     }
 
     async fn verified(&self, repository: &Repository, depth: Depth) -> Result<Verification> {
@@ -46,17 +51,35 @@ impl RepositorySnapshot {
 impl Snapshot for RepositorySnapshot {
     async fn describe(&self, _cx: &OpContext) -> Result<SnapshotInfo> {
         let repository = self.source.open().await?;
-        let snapshot = repository.load_snapshot(&self.id).await.map_err(from_repository)?;
+        let snapshot = if self.own {
+            repository.load_known_snapshot(&self.id).await
+        } else {
+            repository.load_snapshot(&self.id).await
+        };
+        let snapshot = snapshot.map_err(from_repository)?;
         Ok(tags::info(self.reference.clone(), &snapshot))
     }
 
-    async fn verify(&self, _cx: &OpContext, depth: Depth) -> Result<Verification> {
-        let seen = self.verified(&self.source.open().await?, depth).await?;
-        if seen.is_good() {
-            return Ok(seen);
+    async fn verify(&self, cx: &OpContext, depth: Depth) -> Result<Verification> {
+        if let Some(made) = self.source.made().take(&self.id) {
+            // The index must know what the backup has stored.
+            let repository = self.source.open_fresh().await?;
+            if depth <= Depth::Sized
+                && let Some(seen) = made::verify(&repository, &self.id, made).await?
+            {
+                return Ok(Verification::new(depth, seen.problems));
+            }
         }
-        // An index that has grown old in this process must not be mistaken for damage.
-        self.verified(&self.source.open_fresh().await?, depth).await
+        let (at, repository) = (to_stored(cx.clock().now()), self.source.open().await?);
+        let mut seen = self.verified(&repository, depth).await?;
+        if !seen.is_good() {
+            // An index that has grown old in this process must not be mistaken for damage.
+            seen = self.verified(&self.source.open_fresh().await?, depth).await?;
+        }
+        if seen.is_good() && depth >= Depth::Sized {
+            repository.remember_check(&self.id, at).await.map_err(from_repository)?;
+        }
+        Ok(seen)
     }
 
     async fn entries(&self, _cx: &OpContext, path: &str, after: Option<&str>) -> Result<EntryPage> {

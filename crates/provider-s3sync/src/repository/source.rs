@@ -6,6 +6,7 @@ use stillpoint_core::Result;
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
 use tokio::sync::Mutex;
 
+use super::made::MadeSnapshots;
 use crate::error::{REPOSITORY, from_repository};
 
 /// A repository that is opened when it is first needed.
@@ -20,6 +21,7 @@ pub struct RepositorySource {
     origin: Origin,
     create: bool,
     current: Mutex<Option<Repository>>,
+    made: MadeSnapshots,
 }
 
 impl RepositorySource {
@@ -34,7 +36,14 @@ impl RepositorySource {
 
     /// The repository in a store.
     pub fn from_store(store: Store, credentials: Credentials) -> Self {
-        Self { store, credentials, origin: Origin::detect(), create: true, current: Mutex::new(None) }
+        Self {
+            store,
+            credentials,
+            origin: Origin::detect(),
+            create: true,
+            current: Mutex::new(None),
+            made: MadeSnapshots::default(),
+        }
     }
 
     /// The same, written under another host or user name.
@@ -103,6 +112,11 @@ impl RepositorySource {
         }
         let opened = Repository::open(self.store.clone(), &self.credentials, self.origin.clone()).await;
         Ok(current.insert(opened.map_err(from_repository)?).clone())
+    }
+
+    /// The snapshots this process has made.
+    pub(super) fn made(&self) -> &MadeSnapshots {
+        &self.made
     }
 
     /// The directory the repository lies in, where it lies in one of this machine.

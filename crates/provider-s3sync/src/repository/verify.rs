@@ -91,6 +91,17 @@ impl Findings {
     }
 }
 
+/// Whether every pack the index knows is in the store with the length the index makes it.
+pub(super) async fn compare_all_packs(repository: &Repository, index: Index) -> Result<bool> {
+    let stored: HashMap<Id, u64> =
+        repository.list_packs().await.map_err(from_repository)?.into_iter().collect();
+    let fits = move || {
+        let due = index.pack_lengths();
+        Ok(due.into_iter().all(|(pack, length)| stored.get(&pack) == Some(&length)))
+    };
+    blocking(fits).await
+}
+
 async fn compare_packs(repository: &Repository, index: &Index, findings: &mut Findings) -> Result<()> {
     let stored: HashMap<Id, u64> =
         repository.list_packs().await.map_err(from_repository)?.into_iter().collect();

@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use stillpoint_core::{
     BackupState, CatalogExt, DeleteRequest, Depth, ErrorKind, Landing, OpContext, OperationState, Provider,
@@ -17,6 +18,8 @@ use crate::support::{Host, Scene, component, counts, restore_request};
 async fn a_workspace_comes_back_whole(scene: &Scene) {
     let root = scene.path("source");
     TreeSpec::small(11).generate(&root).unwrap();
+    // Until what was just written would show another time of change if it were written again.
+    tokio::time::sleep(Duration::from_millis(120)).await;
     let host = Host::new(scene, &root);
     let first = host.back_up("first").await;
     assert_eq!(first.operation.state, OperationState::Completed, "{first:?}");

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::chunker::Chunker;
-use super::run::wrap;
+use super::plan::directories_above;
 use crate::blob::BlobKind;
 use crate::browse::names;
 use crate::error::{Error, Result};
@@ -160,4 +160,25 @@ impl ContentWriter {
             pieces.push(id);
         }
     }
+}
+
+/// Stores the directories above a root, so that the snapshot holds it under its recorded path, as restic expects.
+async fn wrap(writer: &BlobWriter, path: &Path, root: Node) -> Result<Id> {
+    if names(path).next().is_none() {
+        return root.subtree.ok_or_else(|| Error::invalid("the root has no listing"));
+    }
+    let above = directories_above(path, &root);
+    let mut node = root;
+    for mut directory in above {
+        directory.subtree = Some(store_tree(writer, node).await?);
+        node = directory;
+    }
+    store_tree(writer, node).await
+}
+
+async fn store_tree(writer: &BlobWriter, only: Node) -> Result<Id> {
+    let blob = Tree::new(vec![only])?.encode();
+    let id = Id::of(&blob);
+    writer.add(BlobKind::Tree, id, blob).await?;
+    Ok(id)
 }

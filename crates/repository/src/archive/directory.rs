@@ -1,5 +1,6 @@
 //! Listing one directory and handing out its entries.
 
+use std::iter::Peekable;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
@@ -7,14 +8,17 @@ use std::sync::{Arc, Mutex};
 
 use stillpoint_localfs::{Directory, Entry, FileKind, JobStack, Listing, Metadata};
 
+use super::earlier::{EarlierEntry, EarlierListing, is_same};
 use super::file::FileJob;
-use super::node::{describe, extended, is_unchanged};
+use super::node::{describe, extended};
 use super::summary::Novelty;
-use super::walk::{Finished, Job, OpenDirectory, Place, Walk, guard};
+use super::walk::{EarlierWalk, Finished, Job, OpenDirectory, Place, Walk, guard};
 use crate::blob::BlobKind;
+use crate::cache::{Block, Record, Stat};
 use crate::error::Result;
+use crate::id::Id;
 use crate::issue::{Issue, IssueKind, fatal};
-use crate::tree::{ExtendedAttribute, Node, Tree};
+use crate::tree::{ExtendedAttribute, Node};
 
 /// A directory to list.
 #[derive(Debug)]
@@ -24,10 +28,17 @@ pub(super) struct DirectoryJob {
     pub(super) name: Vec<u8>,
     /// Where it belongs; `None` for the root.
     pub(super) place: Option<Place>,
-    /// What the parent snapshot says about it.
-    pub(super) earlier: Option<Node>,
+    /// What was there before.
+    pub(super) earlier: EarlierEntry,
     /// Whether its content lies on another file system and is left out.
     pub(super) mount_point: bool,
+}
+
+/// Files that are as they were, to be counted together.
+#[derive(Default)]
+struct Unmodified {
+    files: u64,
+    bytes: u64,
 }
 
 impl Walk {
@@ -39,27 +50,39 @@ impl Walk {
                 if !error.is_not_found() {
                     self.totals.skip(Issue::unreadable(&job.path, &error));
                 }
-                return self.deliver(place, Finished::left_out());
+                return self.deliver(place, Finished::LeftOut);
             }
         };
         for error in &listing.errors {
             self.totals.skip(Issue::unreadable(error.path().unwrap_or(&job.path), error));
         }
         let entries = listing.entries;
+        let stat = Stat::from(&metadata);
+        let attributes = if job.earlier.is_unchanged(&stat) {
+            Some(job.earlier.attributes())
+        } else {
+            self.attributes(&job.path, directory.extended_attributes())
+        };
+        let (listing, subtree) = self.earlier_listing(&stat, &job.earlier);
+        // One more than there are entries: the last stands for this listing itself.
+        let mut finished = Vec::new();
+        finished.resize_with(entries.len() + 1, Finished::default);
         let open = Arc::new(OpenDirectory {
-            node: self.directory_node(&job, &directory, &metadata),
-            earlier_tree: self.earlier_tree(job.earlier.as_ref()),
             up: job.place,
             path: job.path,
+            name: job.name,
+            stat,
+            attributes,
             earlier: job.earlier,
-            // One more than there are entries: the last stands for this listing itself.
-            entries: Mutex::new(vec![Finished::left_out(); entries.len() + 1]),
+            listing,
+            subtree,
+            entries: Mutex::new(finished),
             remaining: AtomicUsize::new(entries.len() + 1),
         });
         self.announce(&entries);
         let own = Place { directory: Arc::clone(&open), number: entries.len() };
         self.hand_out(&open, &Arc::new(directory), entries, stack)?;
-        self.deliver(own, Finished::left_out())
+        self.deliver(own, Finished::LeftOut)
     }
 
     fn look_into(&self, job: &DirectoryJob) -> stillpoint_localfs::Result<(Directory, Metadata, Listing)> {
@@ -73,21 +96,12 @@ impl Walk {
         Ok((directory, metadata, listing))
     }
 
-    fn directory_node(&self, job: &DirectoryJob, directory: &Directory, metadata: &Metadata) -> Node {
-        let mut node = describe(&job.name, metadata, &self.owners);
-        node.extended_attributes = match &job.earlier {
-            Some(earlier) if is_unchanged(earlier, metadata) => earlier.extended_attributes.clone(),
-            _ => self.attributes(&job.path, directory.extended_attributes()),
-        };
-        node
-    }
-
-    /// Extended attributes, or none and a note if they cannot be read.
+    /// Extended attributes; `None` and a note if they cannot be read.
     pub(super) fn attributes(
         &self,
         path: &Path,
         read: stillpoint_localfs::Result<Vec<stillpoint_localfs::ExtendedAttribute>>,
-    ) -> Vec<ExtendedAttribute> {
+    ) -> Option<Vec<ExtendedAttribute>> {
         match read {
             Ok(mut attributes) => {
                 // The format keeps their names as text; another name would come back in their place.
@@ -102,25 +116,37 @@ impl Walk {
                     }
                     text
                 });
-                extended(attributes)
+                Some(extended(attributes))
             }
             Err(error) => {
                 self.totals.note(Issue::unreadable(path, &error));
-                Vec::new()
+                None
             }
         }
     }
 
-    fn earlier_tree(&self, earlier: Option<&Node>) -> Option<Arc<Tree>> {
-        let id = earlier?.subtree?;
-        let mut trees = guard(&self.earlier);
-        match self.sink.wait(trees.take(&id)) {
-            Ok(tree) => Some(tree),
-            Err(error) => {
-                // The backup itself does not need it: everything below is read and stored anew.
-                tracing::warn!(%error, tree = %id, "a listing of the parent snapshot cannot be used");
-                None
+    /// The entries a directory had, and its listing: of a remembered one wherever it was, else under its name.
+    fn earlier_listing(&self, stat: &Stat, entry: &EarlierEntry) -> (EarlierListing, Option<Id>) {
+        match (&self.earlier, entry) {
+            (EarlierWalk::Remembered(cache), _) => match cache.directory(stat.device, stat.inode) {
+                Some(block) => {
+                    let subtree = block.subtree;
+                    (EarlierListing::Remembered(Arc::new(block)), Some(subtree))
+                }
+                None => (EarlierListing::None, None),
+            },
+            (EarlierWalk::Stored(trees, _, since), EarlierEntry::Stored(node, _)) => {
+                let Some(id) = node.subtree else { return (EarlierListing::None, None) };
+                match self.sink.wait(guard(trees).take(&id)) {
+                    Ok(tree) => (EarlierListing::Stored(tree, *since), Some(id)),
+                    Err(error) => {
+                        // The backup itself does not need it: everything below is read and stored anew.
+                        tracing::warn!(%error, tree = %id, "a listing of the parent snapshot cannot be used");
+                        (EarlierListing::None, None)
+                    }
+                }
             }
+            _ => (EarlierListing::None, None),
         }
     }
 
@@ -138,70 +164,162 @@ impl Walk {
         entries: Vec<Entry>,
         stack: &JobStack<Job>,
     ) -> Result<()> {
-        let (mut directories, mut files) = (Vec::new(), Vec::new());
+        let (mut directories, mut files, mut unmodified) = (Vec::new(), Vec::new(), Unmodified::default());
+        let mut before = Before::new(&open.listing);
         for (number, entry) in entries.into_iter().enumerate() {
             let place = Place { directory: Arc::clone(open), number };
-            let name = entry.name.as_bytes();
-            let earlier = open.earlier_tree.as_ref().and_then(|tree| tree.find(name));
+            let earlier = before.find(entry.name.as_bytes());
             match entry.metadata.kind {
                 FileKind::Directory => directories.push(Job::Directory(Box::new(DirectoryJob {
                     path: open.path.join(&entry.name),
-                    name: name.to_vec(),
-                    earlier: earlier.filter(|node| node.subtree.is_some()).cloned(),
+                    name: entry.name.as_bytes().to_vec(),
+                    earlier: earlier.directory(&open.listing),
                     place: Some(place),
                     mount_point: entry.mount_point,
                 }))),
-                FileKind::File => match earlier.filter(|node| self.can_reuse(node, &entry.metadata)) {
-                    Some(node) => {
-                        self.progress.advanced(node.size);
-                        self.progress.finished(1);
-                        self.totals.file(Novelty::Unmodified, node.size);
-                        self.deliver(place, Finished { node: Some(node.clone()), as_before: true })?;
+                kind => match self.unmodified(&earlier, &Stat::from(&entry.metadata)) {
+                    Some(finished) => {
+                        if kind == FileKind::File {
+                            unmodified.files += 1;
+                            unmodified.bytes += entry.metadata.size;
+                        }
+                        self.deliver(place, finished)?;
                     }
-                    None => files.push(Job::File(FileJob::new(place, directory, &entry, earlier))),
+                    None if kind == FileKind::File => {
+                        let earlier = earlier.node(self).filter(|node| node.content.is_some());
+                        files.push(Job::File(FileJob::new(place, directory, &entry, earlier)));
+                    }
+                    None => {
+                        let earlier = earlier.node(self);
+                        let finished = self.special(&open.path, directory, &entry, earlier.as_ref());
+                        self.deliver(place, finished)?;
+                    }
                 },
-                _ => {
-                    let node = self.special_node(&open.path, directory, &entry, earlier);
-                    let finished =
-                        node.map_or_else(Finished::left_out, |node| Finished::compared(node, earlier));
-                    self.deliver(place, finished)?;
-                }
             }
         }
+        self.count(&unmodified);
         // The last job is taken first: files before directories, so that this directory is closed soon.
         stack.push_all(directories.into_iter().rev().chain(files.into_iter().rev()));
         Ok(())
     }
 
-    fn can_reuse(&self, node: &Node, metadata: &Metadata) -> bool {
-        let stored = |content: &Vec<_>| content.iter().all(|id| self.index.contains(BlobKind::Data, id));
-        is_unchanged(node, metadata) && node.error.is_empty() && node.content.as_ref().is_some_and(stored)
+    fn count(&self, unmodified: &Unmodified) {
+        if unmodified.files > 0 {
+            self.progress.advanced(unmodified.bytes);
+            self.progress.finished(unmodified.files);
+            self.totals.files(Novelty::Unmodified, unmodified.files, unmodified.bytes);
+        }
     }
 
-    /// The node of a link, pipe, socket or device.
-    fn special_node(
+    /// An entry that need not be opened, because it is as it was and everything it needs is stored.
+    fn unmodified(&self, earlier: &Earlier<'_>, stat: &Stat) -> Option<Finished> {
+        match earlier {
+            Earlier::None => None,
+            Earlier::Remembered(at, record) => is_same(record, stat).then_some(Finished::Remembered(*at)),
+            Earlier::Stored(node) => {
+                let (EarlierWalk::Stored(_, index, since), true) = (&self.earlier, node.error.is_empty())
+                else {
+                    return None;
+                };
+                let is_stored = stat.kind != FileKind::File
+                    || node
+                        .content
+                        .as_ref()
+                        .is_some_and(|content| content.iter().all(|id| index.contains(BlobKind::Data, id)));
+                let same = super::node::is_unchanged(node, stat) && stat.settled_before(*since);
+                (same && is_stored).then(|| Finished::seen((*node).clone(), *stat, true, Some(node)))
+            }
+        }
+    }
+
+    /// A link, pipe, socket or device.
+    fn special(
         &self,
         parent: &Path,
         directory: &Directory,
         entry: &Entry,
         earlier: Option<&Node>,
-    ) -> Option<Node> {
-        if let Some(earlier) = earlier.filter(|node| is_unchanged(node, &entry.metadata)) {
-            return Some(earlier.clone());
-        }
+    ) -> Finished {
         let path = parent.join(&entry.name);
         let mut node = describe(entry.name.as_bytes(), &entry.metadata, &self.owners);
         if entry.metadata.kind == FileKind::Symlink {
             match directory.link_target(&entry.name) {
                 Ok(target) => node.link_target = target.as_bytes().to_vec(),
-                Err(error) if error.is_not_found() => return None,
                 Err(error) => {
-                    self.totals.skip(Issue::unreadable(&path, &error));
-                    return None;
+                    if !error.is_not_found() {
+                        self.totals.skip(Issue::unreadable(&path, &error));
+                    }
+                    return Finished::LeftOut;
                 }
             }
         }
-        node.extended_attributes = self.attributes(&path, directory.entry_extended_attributes(&entry.name));
-        Some(node)
+        let attributes = self.attributes(&path, directory.entry_extended_attributes(&entry.name));
+        let sound = attributes.is_some();
+        node.extended_attributes = attributes.unwrap_or_default();
+        Finished::seen(node, &entry.metadata, sound, earlier)
+    }
+}
+
+/// A directory's earlier entries, asked for in the order of their names.
+enum Before<'a, R: Iterator<Item = (usize, Record<'a>)>> {
+    None,
+    Stored(&'a crate::tree::Tree),
+    Remembered(Peekable<R>),
+}
+
+/// One of them.
+enum Earlier<'a> {
+    None,
+    Stored(&'a Node),
+    Remembered(usize, Record<'a>),
+}
+
+impl<'a> Before<'a, Box<dyn Iterator<Item = (usize, Record<'a>)> + 'a>> {
+    fn new(listing: &'a EarlierListing) -> Self {
+        match listing {
+            EarlierListing::None => Self::None,
+            EarlierListing::Stored(tree, _) => Self::Stored(tree),
+            EarlierListing::Remembered(block) => {
+                let records: Box<dyn Iterator<Item = _> + 'a> = Box::new(Block::records(block));
+                Self::Remembered(records.peekable())
+            }
+        }
+    }
+
+    fn find(&mut self, name: &[u8]) -> Earlier<'a> {
+        match self {
+            Self::None => Earlier::None,
+            Self::Stored(tree) => tree.find(name).map_or(Earlier::None, Earlier::Stored),
+            Self::Remembered(records) => {
+                while records.next_if(|(_, record)| record.name < name).is_some() {}
+                let found = records.next_if(|(_, record)| record.name == name);
+                found.map_or(Earlier::None, |(at, record)| Earlier::Remembered(at, record))
+            }
+        }
+    }
+}
+
+impl Earlier<'_> {
+    /// What was there, if it was a directory too.
+    fn directory(&self, listing: &EarlierListing) -> EarlierEntry {
+        match (self, listing) {
+            (Self::Stored(node), EarlierListing::Stored(_, since)) if node.subtree.is_some() => {
+                EarlierEntry::Stored(Box::new((*node).clone()), *since)
+            }
+            (Self::Remembered(at, record), EarlierListing::Remembered(block))
+                if record.stat.kind == FileKind::Directory =>
+            {
+                EarlierEntry::Remembered(Arc::clone(block), *at)
+            }
+            _ => EarlierEntry::None,
+        }
+    }
+
+    fn node(&self, walk: &Walk) -> Option<Node> {
+        match self {
+            Self::None => None,
+            Self::Stored(node) => Some((*node).clone()),
+            Self::Remembered(_, record) => Some(record.node(&walk.owners)),
+        }
     }
 }

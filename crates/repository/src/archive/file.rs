@@ -1,5 +1,6 @@
 //! Reading one file, once or until it holds still.
 
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
@@ -28,7 +29,7 @@ pub(super) struct FileJob {
     directory: Arc<Directory>,
     name: OsString,
     path: PathBuf,
-    novelty: Novelty,
+    earlier: Option<Box<Node>>,
 }
 
 /// A chunk of a large file for whichever worker is free.
@@ -42,6 +43,8 @@ pub(super) struct ChunkJob {
 /// One pass over a file whose chunks may still be on their way to the repository.
 #[derive(Debug)]
 struct Reading {
+    /// Pieces of the file as it was, all of them stored.
+    known: HashSet<Id>,
     content: Mutex<Vec<Option<Id>>>,
     /// Chunks not yet stored, and one for the pass itself.
     remaining: AtomicUsize,
@@ -55,7 +58,9 @@ struct Verdict {
     place: Place,
     node: Node,
     metadata: Metadata,
-    novelty: Novelty,
+    earlier: Option<Box<Node>>,
+    /// Whether everything about the file could be read.
+    sound: bool,
     torn: bool,
 }
 
@@ -68,16 +73,16 @@ enum Interruption {
 }
 
 impl FileJob {
+    /// `earlier` is the file as it was.
     pub(super) fn new(
         place: Place,
         directory: &Arc<Directory>,
         entry: &Entry,
-        earlier: Option<&Node>,
+        earlier: Option<Node>,
     ) -> Self {
         let path = place.directory.path.join(&entry.name);
-        let known = earlier.is_some_and(|node| node.content.is_some());
-        let novelty = if known { Novelty::Changed } else { Novelty::New };
-        Self { place, directory: Arc::clone(directory), name: entry.name.clone(), path, novelty }
+        let (directory, name) = (Arc::clone(directory), entry.name.clone());
+        Self { place, directory, name, path, earlier: earlier.map(Box::new) }
     }
 }
 
@@ -96,13 +101,13 @@ impl Walk {
                     self.totals.skip(Issue::unreadable(&job.path, &error));
                 }
                 self.progress.finished(1);
-                self.deliver(place, Finished::left_out())
+                self.deliver(place, Finished::LeftOut)
             }
         }
     }
 
     pub(super) fn chunk(&self, job: ChunkJob) -> Result<()> {
-        let stored = self.sink.store(BlobKind::Data, &job.data);
+        let stored = self.sink.store(BlobKind::Data, &job.data, |id| job.reading.known.contains(id));
         self.chunks_waiting.fetch_sub(1, Ordering::Relaxed);
         job.reading.put(job.number, stored?);
         self.chunk_done(&job.reading)
@@ -117,7 +122,7 @@ impl Walk {
         loop {
             let mut file = job.directory.open_file(&job.name).map_err(Interruption::File)?;
             let metadata = *file.metadata();
-            let reading = Arc::new(Reading::default());
+            let reading = Arc::new(Reading::new(self.stored_content(job.earlier.as_deref())));
             let bytes = self.read(&mut file, &reading, attempt == 1, stack)?;
             let changed = file.changed().map_err(Interruption::File)? || bytes != metadata.size;
             if changed && attempt < ATTEMPTS {
@@ -125,10 +130,12 @@ impl Walk {
                 continue;
             }
             let mut node = describe(job.name.as_bytes(), &metadata, &self.owners);
-            node.extended_attributes = self.attributes(&job.path, file.extended_attributes());
+            let attributes = self.attributes(&job.path, file.extended_attributes());
+            let sound = attributes.is_some();
+            node.extended_attributes = attributes.unwrap_or_default();
             node.size = bytes;
-            let place = job.place.clone();
-            let verdict = Verdict { place, node, metadata, novelty: job.novelty, torn: changed };
+            let (place, earlier) = (job.place.clone(), job.earlier.clone());
+            let verdict = Verdict { place, node, metadata, earlier, sound, torn: changed };
             return Ok((reading, verdict));
         }
     }
@@ -185,7 +192,7 @@ impl Walk {
         if several {
             self.chunks_waiting.fetch_sub(1, Ordering::Relaxed);
         }
-        reading.put(number, self.sink.store(BlobKind::Data, &data)?);
+        reading.put(number, self.sink.store(BlobKind::Data, &data, |id| reading.known.contains(id))?);
         Ok(())
     }
 
@@ -195,7 +202,7 @@ impl Walk {
             return Ok(());
         }
         let Some(verdict) = guard(&reading.verdict).take() else { return Ok(()) };
-        let Verdict { place, mut node, metadata, novelty, torn } = verdict;
+        let Verdict { place, mut node, metadata, earlier, sound, torn } = verdict;
         let content: Vec<Id> = guard(&reading.content).drain(..).flatten().collect();
         if torn {
             let path = place.directory.path.join(crate::browse::path_of(&node.name));
@@ -205,19 +212,22 @@ impl Walk {
             self.remember_content(&metadata, &content);
         }
         node.content = Some(content);
-        self.totals.file(novelty, node.size);
+        let novelty = match &earlier {
+            None => Novelty::New,
+            Some(earlier) if **earlier == node => Novelty::Unmodified,
+            Some(_) => Novelty::Changed,
+        };
+        self.totals.files(novelty, 1, node.size);
         self.progress.finished(1);
-        self.deliver(place, Finished { node: Some(node), as_before: false })
-    }
-}
-
-impl Default for Reading {
-    fn default() -> Self {
-        Self { content: Mutex::default(), remaining: AtomicUsize::new(1), verdict: Mutex::default() }
+        self.deliver(place, Finished::seen(node, &metadata, sound && !torn, earlier.as_deref()))
     }
 }
 
 impl Reading {
+    fn new(known: HashSet<Id>) -> Self {
+        Self { known, content: Mutex::default(), remaining: AtomicUsize::new(1), verdict: Mutex::default() }
+    }
+
     /// Makes room for the next chunk.
     fn reserve(&self) -> usize {
         let mut content = guard(&self.content);

@@ -7,15 +7,19 @@
 mod assembly;
 mod chunker;
 mod directory;
+mod earlier;
 mod file;
 mod node;
 mod options;
+mod plan;
+mod publish;
 mod run;
 mod sink;
 mod summary;
 mod walk;
 
 pub use assembly::{Assembly, ContentWriter};
+pub(crate) use node::describe;
 pub use options::{BackupOptions, BackupSource, Parent};
 pub use summary::BackupSummary;
 

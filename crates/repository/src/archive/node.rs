@@ -2,17 +2,18 @@
 
 use std::os::unix::ffi::OsStrExt;
 
-use stillpoint_localfs::{FileKind, Metadata, OwnerNames};
+use stillpoint_localfs::{FileKind, OwnerNames};
 
-use crate::time::Timestamp;
+use crate::cache::Stat;
 use crate::tree::{ExtendedAttribute, Mode, Node, NodeKind};
 
 /// A node with everything but content, listing, link target and extended attributes.
 ///
 /// The access time is not recorded: reading for a backup changes it on some systems, and each such change would make
 /// every directory above look changed. Like restic, the time of the last change of content stands in its place.
-pub(super) fn describe(name: &[u8], metadata: &Metadata, owners: &OwnerNames) -> Node {
-    let (kind, type_bits) = match metadata.kind {
+pub(crate) fn describe(name: &[u8], seen: impl Into<Stat>, owners: &OwnerNames) -> Node {
+    let stat: Stat = seen.into();
+    let (kind, type_bits) = match stat.kind {
         FileKind::File => (NodeKind::File, 0o100_000),
         FileKind::Directory => (NodeKind::Dir, 0o040_000),
         FileKind::Symlink => (NodeKind::Symlink, 0o120_000),
@@ -22,40 +23,43 @@ pub(super) fn describe(name: &[u8], metadata: &Metadata, owners: &OwnerNames) ->
         FileKind::BlockDevice => (NodeKind::BlockDevice, 0o060_000),
     };
     let mut node = Node::new(name, kind);
-    node.mode = Mode::from_unix(type_bits | metadata.mode);
-    node.mtime = stamp(metadata.modified);
+    node.mode = Mode::from_unix(type_bits | stat.mode);
+    node.mtime = stat.modified;
     node.atime = node.mtime;
-    node.ctime = stamp(metadata.changed);
-    (node.uid, node.gid) = (metadata.uid, metadata.gid);
+    node.ctime = stat.changed;
+    (node.uid, node.gid) = (stat.uid, stat.gid);
     let text = |name: Option<std::ffi::OsString>| name.map(|name| name.to_string_lossy().into_owned());
-    node.user = text(owners.user(metadata.uid)).unwrap_or_default();
-    node.group = text(owners.group(metadata.gid)).unwrap_or_default();
-    node.inode = metadata.inode;
-    if metadata.kind != FileKind::Directory {
-        node.links = metadata.links;
+    node.user = text(owners.user(stat.uid)).unwrap_or_default();
+    node.group = text(owners.group(stat.gid)).unwrap_or_default();
+    node.inode = stat.inode;
+    if stat.kind != FileKind::Directory {
+        node.links = stat.links;
         // Device numbers differ between mounts of the same data, so they are kept only where they tell hard links.
-        node.device_id = if metadata.links > 1 { metadata.device } else { 0 };
+        node.device_id = if stat.links > 1 { stat.device } else { 0 };
     }
-    if metadata.kind == FileKind::File {
-        node.size = metadata.size;
+    if stat.kind == FileKind::File {
+        node.size = stat.size;
     }
-    node.device = metadata.special_device;
+    node.device = stat.special_device;
     node
 }
 
 /// Whether the system's records say that nothing happened to the entry since `node` was stored.
-pub(super) fn is_unchanged(node: &Node, metadata: &Metadata) -> bool {
-    node.mtime == stamp(metadata.modified)
-        && node.ctime == stamp(metadata.changed)
-        && node.inode == metadata.inode
-        && node.mode.unix_permissions() == metadata.mode
-        && (node.uid, node.gid) == (metadata.uid, metadata.gid)
-        && match metadata.kind {
+pub(super) fn is_unchanged(node: &Node, stat: &Stat) -> bool {
+    node.mtime == stat.modified
+        && node.ctime == stat.changed
+        && node.inode == stat.inode
+        && node.mode.unix_permissions() == stat.mode
+        && (node.uid, node.gid) == (stat.uid, stat.gid)
+        && match stat.kind {
             FileKind::File => {
-                node.kind == NodeKind::File && node.size == metadata.size && node.links == metadata.links
+                node.kind == NodeKind::File
+                    && node.size == stat.size
+                    && node.links == stat.links
+                    && (stat.links < 2 || node.device_id == stat.device)
             }
             FileKind::Directory => node.kind == NodeKind::Dir,
-            FileKind::Symlink => node.kind == NodeKind::Symlink && node.links == metadata.links,
+            FileKind::Symlink => node.kind == NodeKind::Symlink && node.links == stat.links,
             FileKind::Fifo | FileKind::Socket | FileKind::CharDevice | FileKind::BlockDevice => false,
         }
 }
@@ -66,8 +70,4 @@ pub(super) fn extended(attributes: Vec<stillpoint_localfs::ExtendedAttribute>) -
         ExtendedAttribute::new(entry.name.as_bytes(), entry.value)
     };
     attributes.into_iter().map(stored).collect()
-}
-
-fn stamp(time: stillpoint_localfs::Timestamp) -> Timestamp {
-    Timestamp::new(time.seconds, time.nanoseconds)
 }

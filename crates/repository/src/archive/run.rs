@@ -1,37 +1,49 @@
-//! A backup from lock to snapshot.
+//! A backup from its plan to its snapshot.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use stillpoint_localfs::{OwnerNames, Selection, Source};
+use stillpoint_localfs::{OwnerNames, Source};
 
 use super::directory::DirectoryJob;
+use super::earlier::EarlierEntry;
+use super::plan::{Plan, directories_above, stored_root};
+use super::publish::publish_without_lock;
 use super::sink::Sink;
 use super::summary::Totals;
-use super::walk::Walk;
-use super::{BackupOptions, BackupSource, BackupSummary, Parent};
+use super::walk::{EarlierWalk, Seen, Walk};
+use super::{BackupOptions, BackupSource, BackupSummary};
 use crate::blob::BlobKind;
-use crate::browse::{TreeCache, locate, names};
+use crate::browse::{TreeCache, names};
+use crate::cache::{Recorder, WalkCache};
 use crate::cancellation::Cancellation;
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
-use crate::issue::fatal;
-use crate::lock::{Lock, LockMode};
 use crate::progress::Progress;
-use crate::prune::{Commit, Rounds};
+use crate::prune::Commit;
 use crate::repository::{Repository, StoredSnapshot};
 use crate::snapshot::Snapshot;
-use crate::tree::{Mode, Node, NodeKind, Tree};
-use crate::writer::BlobWriter;
+use crate::tree::Tree;
+use crate::writer::{BlobWriter, WriteSummary};
 
 /// Chunks that may wait for another worker, per worker.
 const CHUNKS_WAITING_PER_WORKER: usize = 2;
-/// Times a backup begins anew because a prune deleted what it relied on.
-const ATTEMPTS: usize = 3;
-/// Workers unless told otherwise.
-const WORKERS_MAX: usize = 8;
+
+/// What an attempt takes for stored without having stored it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trust {
+    /// What this machine remembers of the parent snapshot.
+    Memory,
+    /// What the store holds of the parent snapshot.
+    Parent,
+    /// Only what an index lists.
+    Index,
+}
+
+/// A backup begins anew, trusting less, where the parent went or a prune deleted what the backup relied on.
+const ATTEMPTS: [Trust; 4] = [Trust::Memory, Trust::Parent, Trust::Index, Trust::Index];
 
 impl Repository {
     /// Backs a directory up and returns when the snapshot is durable.
@@ -40,6 +52,11 @@ impl Repository {
     /// cancellation make the whole backup fail. A backup that failed or was killed leaves no snapshot, and what it
     /// stored up to its last checkpoint is not stored again by the next one; one that was cancelled keeps everything
     /// it had sealed.
+    ///
+    /// With a [cache](crate::Store::with_cache), the walk is remembered, and the next one opens nothing that has not
+    /// changed since. Where nothing has changed at all, only the snapshot is stored, without a lock; killed in the
+    /// midst of that, the backup may leave a snapshot that must be checked before it is relied upon: one whose tree
+    /// is that of a parent that is still there is whole.
     ///
     /// # Errors
     /// `NotFound`, `PermissionDenied` or `InvalidInput` if the source cannot be listed, `Locked` if data is being
@@ -54,229 +71,244 @@ impl Repository {
         let cancellation = cancellation.child();
         let _stop_workers = cancellation.on_drop();
         cancellation.check()?;
-        let lock = self.lock(LockMode::Shared).await?;
-        let attempts = Box::pin(attempts(self, source, options, progress, &cancellation, &lock));
-        let outcome = tokio::select! {
-            outcome = attempts => outcome,
-            lost = lock.lost() => Err(lost),
-        };
-        cancellation.cancel();
-        if let Err(error) = lock.release().await {
-            tracing::warn!(%error, "the repository lock stays until it is stale");
+        let plan = Plan::new(self, source, options)?;
+        for trust in ATTEMPTS {
+            let workers = cancellation.child();
+            let attempt = Box::pin(attempt(&plan, trust, Arc::clone(&progress), &workers));
+            if let Some(summary) = attempt.await? {
+                return Ok(summary);
+            }
         }
-        outcome
+        let message = "prunes kept deleting what this backup relied on; run the same command again";
+        Err(Error::new(ErrorKind::Unavailable, message))
     }
 }
 
-/// Backs up, and anew where a prune deleted what the backup relied on: then nothing of an earlier snapshot is reused.
-async fn attempts(
-    repository: &Repository,
-    source: &BackupSource,
-    mut options: BackupOptions,
+/// Backs up. `None` if what was trusted turned out to be gone from the store.
+async fn attempt(
+    plan: &Plan<'_>,
+    trust: Trust,
     progress: Arc<dyn Progress>,
     cancellation: &Cancellation,
-    lock: &Lock,
-) -> Result<BackupSummary> {
-    for _ in 0..ATTEMPTS {
-        let rounds = repository.rounds().await?;
-        // Loaded under the lock and shared with nobody: a blob counts as stored only where an index in the store lists
-        // it, neither because a run that failed had packed it nor because it was there before a prune.
-        let fresh = repository.with_fresh_index();
-        options.writer = options.writer.guarded(lock, &rounds);
-        let run = run(&fresh, source, options.clone(), Arc::clone(&progress), cancellation, (lock, &rounds));
-        if let Some(summary) = Box::pin(run).await? {
-            return Ok(summary);
+) -> Result<Option<BackupSummary>> {
+    let _stop_workers = cancellation.on_drop();
+    let repository = plan.repository.with_fresh_index();
+    let (source, selection) = plan.open_source().await?;
+    let owners = Arc::new(OwnerNames::new());
+    let mut parent = if trust == Trust::Index { None } else { plan.find_parent().await? };
+    let remembered = match parent.as_ref().filter(|_| trust == Trust::Memory) {
+        Some(parent) => plan.remembered(parent, &source, &owners).await?,
+        None => None,
+    };
+    let believed = parent.as_ref().filter(|_| remembered.is_some()).map(|parent| parent.id);
+    let writer = plan.options.writer.clone();
+    let sink = Arc::new(Sink::new(repository.clone(), writer, believed, cancellation.clone()));
+    let outcome = async {
+        if believed.is_none() || repository.is_busy() {
+            let ready = sink.ready().await?;
+            parent = parent.filter(|parent| ready.holds(&parent.id));
         }
-        options.parent = Parent::None;
+        let (earlier, root) = earlier_walk(&repository, parent.as_ref(), remembered, &owners).await?;
+        let walk = Walk {
+            recorder: recorder(plan, &repository, &source, &earlier),
+            source,
+            selection,
+            owners,
+            sink: Arc::clone(&sink),
+            earlier,
+            totals: Totals::default(),
+            progress,
+            chunks_waiting: AtomicUsize::new(0),
+            chunks_waiting_max: CHUNKS_WAITING_PER_WORKER * plan.workers,
+            links: Mutex::default(),
+            outcome: Mutex::default(),
+        };
+        Box::pin(run(plan, &repository, Arc::new(walk), root, parent, cancellation)).await
+    };
+    let outcome = tokio::select! {
+        outcome = outcome => outcome,
+        lost = sink.lost() => Err(lost),
+    };
+    cancellation.cancel();
+    if let Err(error) = sink.release().await {
+        tracing::warn!(%error, "the repository lock stays until it is stale");
     }
-    let message = "prunes kept deleting what this backup relied on; run the same command again";
-    Err(Error::new(ErrorKind::Unavailable, message))
+    if sink.is_belief_lost() { Ok(None) } else { outcome }
+}
+
+async fn earlier_walk(
+    repository: &Repository,
+    parent: Option<&StoredSnapshot>,
+    remembered: Option<Arc<WalkCache>>,
+    owners: &OwnerNames,
+) -> Result<(EarlierWalk, EarlierEntry)> {
+    if let Some(cache) = remembered
+        && let Some((node, stat, trusted)) =
+            cache.root().map(|root| (root.node(owners), root.stat, root.trusted))
+    {
+        let root = EarlierEntry::Root(Box::new(node), Box::new(stat), trusted);
+        return Ok((EarlierWalk::Remembered(cache), root));
+    }
+    let Some(parent) = parent else { return Ok((EarlierWalk::None, EarlierEntry::None)) };
+    let mut trees = TreeCache::new(repository.clone());
+    let since = parent.snapshot.summary.as_ref().map_or(parent.snapshot.time, |summary| summary.backup_start);
+    Ok(match stored_root(&mut trees, &parent.snapshot).await? {
+        Some(root) => {
+            let index = repository.index().await?;
+            let walk = EarlierWalk::Stored(Box::new(Mutex::new(trees)), index, since);
+            (walk, EarlierEntry::Stored(Box::new(root), since))
+        }
+        None => (EarlierWalk::None, EarlierEntry::None),
+    })
+}
+
+fn recorder(
+    plan: &Plan<'_>,
+    repository: &Repository,
+    source: &Source,
+    earlier: &EarlierWalk,
+) -> Option<Recorder> {
+    let cache = repository.store().cache().cloned()?;
+    let previous = match earlier {
+        EarlierWalk::Remembered(previous) => Some(Arc::clone(previous)),
+        EarlierWalk::None | EarlierWalk::Stored(..) => None,
+    };
+    Some(Recorder::new(cache, plan.source_name(), previous, source.metadata().device, plan.start))
 }
 
 async fn run(
+    plan: &Plan<'_>,
     repository: &Repository,
-    source: &BackupSource,
-    options: BackupOptions,
-    progress: Arc<dyn Progress>,
+    walk: Arc<Walk>,
+    earlier: EarlierEntry,
+    parent: Option<StoredSnapshot>,
     cancellation: &Cancellation,
-    (lock, rounds): (&Lock, &Rounds),
 ) -> Result<Option<BackupSummary>> {
-    let start = clock::now();
-    let hostname = source.hostname.clone().unwrap_or_else(|| repository.origin().hostname.clone());
-    let stored_path = stored_path(source)?;
-    let parent = find_parent(repository, options.parent, &hostname, &stored_path).await?;
-    let mut earlier = TreeCache::new(repository.clone());
-    let earlier_root = match &parent {
-        Some(parent) => earlier_root(&mut earlier, &parent.snapshot).await?,
-        None => None,
-    };
-    let writer = BlobWriter::new(repository, options.writer.clone()).await?;
-    if lock.met_others() {
-        writer.adopt_unindexed().await?;
-    }
-    let walk =
-        Arc::new(open_walk(repository, source, &options, (writer, earlier), progress, cancellation).await?);
     let root = DirectoryJob {
-        path: Path::new("").to_path_buf(),
-        name: names(&source.stored_path).last().unwrap_or(b"root").to_vec(),
+        path: PathBuf::new(),
+        name: names(&plan.source.stored_path).last().unwrap_or(b"root").to_vec(),
         place: None,
-        earlier: earlier_root,
+        earlier,
         mount_point: false,
     };
-    let workers = workers(&options);
-    let walking = Arc::clone(&walk);
+    let (walking, workers) = (Arc::clone(&walk), plan.workers);
     let walked =
         tokio::task::spawn_blocking(move || walking.run(root, workers)).await.map_err(Error::cancelled)?;
-    let writer = walk.sink.writer().clone();
     let root = match walked {
         Ok(root) => root,
         Err(error) => {
-            keep(writer).await;
+            if let Some(ready) = walk.sink.get() {
+                keep(&ready.writer).await;
+            }
             return Err(error);
         }
     };
-    let tree = listing_of(&root)?;
-    let top = wrap(&writer, &source.stored_path, root).await?;
-    let written = writer.finish().await?;
+    let above = store_above(&walk, &plan.source.stored_path, &root).await?;
+    let tree = root.node.subtree.ok_or_else(|| Error::invalid("the source has no listing"))?;
+    let top = above.last().copied().unwrap_or(tree);
     cancellation.check()?;
-    let mut origin = repository.origin().clone();
-    origin.hostname = hostname;
-    let mut snapshot = Snapshot::new(options.time.unwrap_or(start), top, vec![stored_path], &origin);
-    snapshot.parent = parent.map(|parent| parent.id);
-    let rules = walk.selection.report();
-    snapshot.excludes = rules.iter().map(|rule| rule.pattern.clone()).collect();
-    snapshot.tags = options.tags;
-    snapshot.tags.extend(options.tag_if_incomplete.filter(|_| !walk.totals.is_complete()));
-    snapshot.summary = Some(walk.totals.snapshot_summary(start, clock::now(), &written));
-    Ok(match repository.commit(&snapshot, lock, rounds).await? {
-        Commit::Stored(id) => Some(walk.totals.summary((id, tree), snapshot.parent, written, rules)),
+    let (parent, before) = parent.map(|parent| (parent.id, parent.snapshot.tree)).unzip();
+    let same_as_parent = before == Some(top);
+    let Some((id, written)) = publish(plan, repository, &walk, (top, parent), same_as_parent).await? else {
+        return Ok(None);
+    };
+    if let Some(cache) = repository.store().cache().cloned() {
+        let walk = Arc::clone(&walk);
+        let remember = move |_: &Repository| {
+            let recorder = walk.recorder.as_ref();
+            let done =
+                recorder.map(|recorder| recorder.finish((&root.node, &root.stat), above, id, &walk.owners));
+            if let Some(Err(error)) = done {
+                tracing::debug!(%error, "the walk is not remembered");
+            }
+            cache.tidy();
+            Ok(())
+        };
+        repository.blocking(remember).await?;
+    }
+    let mut summary = walk.totals.summary((id, tree), parent, written, walk.selection.report());
+    summary.same_as_parent = same_as_parent;
+    Ok(Some(summary))
+}
+
+/// Stores the snapshot: without a lock if nothing else was to be stored, else under the lock behind everything it needs.
+async fn publish(
+    plan: &Plan<'_>,
+    repository: &Repository,
+    walk: &Walk,
+    (top, parent): (Id, Option<Id>),
+    same_as_parent: bool,
+) -> Result<Option<(Id, WriteSummary)>> {
+    if let (None, Some(parent), true) = (walk.sink.get(), parent, same_as_parent) {
+        let written = WriteSummary::default();
+        let snapshot = snapshot(plan, repository, walk, (top, Some(parent)), &written);
+        if let Some(id) = publish_without_lock(repository, &snapshot, &parent).await? {
+            return Ok(Some((id, written)));
+        }
+    }
+    let ready = walk.sink.ready().await?;
+    let written = ready.writer.clone().finish().await?;
+    walk.sink.check()?;
+    let snapshot = snapshot(plan, repository, walk, (top, parent), &written);
+    Ok(match repository.commit(&snapshot, &ready.watch, &ready.rounds).await? {
+        Commit::Stored(id) => Some((id, written)),
         Commit::Swept => None,
     })
 }
 
+fn snapshot(
+    plan: &Plan<'_>,
+    repository: &Repository,
+    walk: &Walk,
+    (tree, parent): (Id, Option<Id>),
+    written: &WriteSummary,
+) -> Snapshot {
+    let (options, mut origin) = (&plan.options, repository.origin().clone());
+    origin.hostname.clone_from(&plan.hostname);
+    let time = options.time.unwrap_or(plan.start);
+    let mut snapshot = Snapshot::new(time, tree, vec![plan.stored_path.clone()], &origin);
+    snapshot.parent = parent;
+    snapshot.excludes = walk.selection.report().into_iter().map(|rule| rule.pattern).collect();
+    snapshot.tags.clone_from(&options.tags);
+    snapshot.tags.extend(options.tag_if_incomplete.clone().filter(|_| !walk.totals.is_complete()));
+    snapshot.summary = Some(walk.totals.snapshot_summary(plan.start, clock::now(), written));
+    snapshot
+}
+
 /// Stores and indexes what a backup that stopped early has sealed, so that the next one need not send it again.
-async fn keep(writer: BlobWriter) {
-    if let Err(error) = writer.finish().await {
+async fn keep(writer: &BlobWriter) {
+    if let Err(error) = writer.clone().finish().await {
         tracing::info!(%error, "what was sealed since the last checkpoint is not kept");
     }
 }
 
-fn stored_path(source: &BackupSource) -> Result<String> {
-    // The format keeps paths as text; a path that is not text could not be found again by it.
-    source.stored_path.to_str().map(str::to_owned).ok_or_else(|| {
-        Error::invalid(format!(
-            "the path {:?} is not UTF-8; record the directory under another path",
-            source.stored_path
-        ))
-    })
-}
-
-fn workers(options: &BackupOptions) -> usize {
-    let processors = || std::thread::available_parallelism().map_or(1, usize::from).min(WORKERS_MAX);
-    options.workers.unwrap_or_else(processors).max(1)
-}
-
-async fn find_parent(
-    repository: &Repository,
-    choice: Parent,
-    hostname: &str,
-    path: &str,
-) -> Result<Option<StoredSnapshot>> {
-    match choice {
-        Parent::None => Ok(None),
-        Parent::Snapshot(id) => {
-            Ok(Some(StoredSnapshot { id, snapshot: repository.load_snapshot(&id).await? }))
-        }
-        Parent::Newest => {
-            let same = |stored: &StoredSnapshot| {
-                stored.snapshot.hostname == hostname && stored.snapshot.paths.iter().eq([path])
-            };
-            Ok(repository.snapshots().await?.readable.into_iter().rev().find(same))
-        }
-    }
-}
-
-/// The source directory as the parent snapshot has it; nothing if that is damaged, since it is of use but not needed.
-async fn earlier_root(cache: &mut TreeCache, parent: &Snapshot) -> Result<Option<Node>> {
-    let root = match locate(cache, parent).await {
-        Ok(root) => root,
-        Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
-            tracing::warn!(%error, "the parent snapshot cannot be used");
-            return Ok(None);
-        }
-        Err(error) => return Err(error),
-    };
-    let mut node = root.node.unwrap_or_else(|| Node::new("", NodeKind::Dir));
-    node.subtree = Some(root.tree);
-    Ok(Some(node))
-}
-
-async fn open_walk(
-    repository: &Repository,
-    source: &BackupSource,
-    options: &BackupOptions,
-    (writer, earlier): (BlobWriter, TreeCache),
-    progress: Arc<dyn Progress>,
-    cancellation: &Cancellation,
-) -> Result<Walk> {
-    let (root, rules) = (source.root.clone(), options.rules.clone());
-    let (one_file_system, bytes_max) = (options.one_file_system, options.file_bytes_max);
-    let open = move |_: &Repository| {
-        let source = Source::open(&root).map_err(fatal)?;
-        let mut selection = Selection::new(&rules).map_err(fatal)?;
-        if one_file_system {
-            selection = selection.one_file_system(&source);
-        }
-        if let Some(bytes) = bytes_max {
-            selection = selection.files_up_to(bytes);
-        }
-        Ok((source, selection))
-    };
-    let (source, selection) = repository.blocking(open).await?;
-    Ok(Walk {
-        source,
-        selection,
-        owners: OwnerNames::new(),
-        sink: Sink::new(writer, cancellation.clone()),
-        index: repository.index().await?,
-        earlier: Mutex::new(earlier),
-        totals: Totals::default(),
-        progress,
-        chunks_waiting: AtomicUsize::new(0),
-        chunks_waiting_max: CHUNKS_WAITING_PER_WORKER * workers(options),
-        links: Mutex::default(),
-        outcome: Mutex::default(),
-    })
-}
-
 /// Stores the directories above the source, so that the snapshot holds it under its recorded path, as restic expects.
-/// They carry the source's own owner and times: nothing outside the source is looked at.
-pub(super) async fn wrap(writer: &BlobWriter, path: &Path, root: Node) -> Result<Id> {
-    let depth = names(path).count();
-    if depth == 0 {
-        return listing_of(&root);
+/// Returns their listings, the topmost last.
+async fn store_above(walk: &Arc<Walk>, path: &Path, root: &Seen) -> Result<Vec<Id>> {
+    let mut listings = Vec::new();
+    if names(path).next().is_none() {
+        return Ok(listings);
     }
-    let above: Vec<Vec<u8>> = names(path).take(depth - 1).map(<[u8]>::to_vec).collect();
-    let mut node = root;
-    for name in above.into_iter().rev() {
-        let mut directory = Node::new(name, NodeKind::Dir);
-        directory.mode = Mode::from_unix(0o040_755);
-        (directory.mtime, directory.atime, directory.ctime) = (node.mtime, node.mtime, node.mtime);
-        (directory.uid, directory.gid) = (node.uid, node.gid);
-        (directory.user, directory.group) = (node.user.clone(), node.group.clone());
-        directory.subtree = Some(store_tree(writer, node).await?);
+    let mut node = root.node.clone();
+    for mut directory in directories_above(path, &root.node) {
+        let listing = store_tree(walk, node).await?;
+        directory.subtree = Some(listing);
+        listings.push(listing);
         node = directory;
     }
-    store_tree(writer, node).await
+    listings.push(store_tree(walk, node).await?);
+    Ok(listings)
 }
 
-fn listing_of(directory: &Node) -> Result<Id> {
-    directory.subtree.ok_or_else(|| Error::invalid("the source has no listing"))
-}
-
-async fn store_tree(writer: &BlobWriter, only: Node) -> Result<Id> {
+async fn store_tree(walk: &Arc<Walk>, only: crate::tree::Node) -> Result<Id> {
     let blob = Tree::new(vec![only])?.encode();
-    let id = Id::of(&blob);
-    writer.add(BlobKind::Tree, id, blob).await?;
-    Ok(id)
+    let walk = Arc::clone(walk);
+    let store = move || {
+        let known = |id: &Id| match &walk.earlier {
+            EarlierWalk::Remembered(cache) => cache.holds_above(id),
+            EarlierWalk::None | EarlierWalk::Stored(..) => false,
+        };
+        walk.sink.store(BlobKind::Tree, &blob, known)
+    };
+    tokio::task::spawn_blocking(store).await.map_err(Error::cancelled)?
 }

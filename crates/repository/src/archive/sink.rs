@@ -1,36 +1,134 @@
-//! Handing blobs to the writer from threads that are not async.
+//! Where workers, which are plain threads, hand what is to be stored to the asynchronous writer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::runtime::Handle;
+use tokio::sync::{Notify, OnceCell};
 
 use crate::blob::BlobKind;
 use crate::cancellation::Cancellation;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
-use crate::writer::BlobWriter;
+use crate::lock::{Lock, LockMode, LockWatch};
+use crate::prune::Rounds;
+use crate::repository::Repository;
+use crate::writer::{BlobWriter, WriterOptions};
 
 /// Sealed bytes between two index files: an eighth of what was stored, within these bounds. The next run finds the packs
 /// of an interrupted one without an index too; this only spares it most of the reading.
 const CHECKPOINT_BYTES: std::ops::RangeInclusive<u64> = (512 << 20)..=(4 << 30);
 
-/// A writer shared by worker threads.
+/// A writer shared by worker threads, made when the first of them has something to store.
 #[derive(Debug)]
 pub(super) struct Sink {
-    writer: BlobWriter,
+    repository: Repository,
+    options: WriterOptions,
+    /// The snapshot whose content counts as stored without being looked for.
+    believed: Option<Id>,
+    ready: OnceCell<Ready>,
+    locked: Notify,
+    belief_lost: AtomicBool,
     runtime: Handle,
     cancellation: Cancellation,
     next_checkpoint: AtomicU64,
 }
 
+/// What storing needs: a lock, and an index that was loaded under it.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) writer: BlobWriter,
+    pub(super) watch: LockWatch,
+    /// What prunes were up to when the lock was taken.
+    pub(super) rounds: Rounds,
+    lock: Mutex<Option<Lock>>,
+    snapshots: Vec<Id>,
+}
+
+impl Ready {
+    /// Whether the repository held this snapshot when it was locked, and with it everything the snapshot needs until
+    /// the lock goes.
+    pub(super) fn holds(&self, snapshot: &Id) -> bool {
+        self.snapshots.contains(snapshot)
+    }
+}
+
 impl Sink {
-    pub(super) fn new(writer: BlobWriter, cancellation: Cancellation) -> Self {
-        let next_checkpoint = AtomicU64::new(*CHECKPOINT_BYTES.start());
-        Self { writer, runtime: Handle::current(), cancellation, next_checkpoint }
+    /// A sink for one backup. What is in the snapshot `believed` is taken for stored; if that snapshot is gone when the
+    /// repository is locked, nothing more is stored and [`Self::is_belief_lost`] says so.
+    pub(super) fn new(
+        repository: Repository,
+        options: WriterOptions,
+        believed: Option<Id>,
+        cancellation: Cancellation,
+    ) -> Self {
+        Self {
+            repository,
+            options,
+            believed,
+            ready: OnceCell::new(),
+            locked: Notify::new(),
+            belief_lost: AtomicBool::new(false),
+            runtime: Handle::current(),
+            cancellation,
+            next_checkpoint: AtomicU64::new(*CHECKPOINT_BYTES.start()),
+        }
     }
 
-    pub(super) fn writer(&self) -> &BlobWriter {
-        &self.writer
+    /// Locks the repository and loads its index, if that was not done yet.
+    pub(super) async fn ready(&self) -> Result<&Ready> {
+        self.ready.get_or_try_init(|| self.lock()).await
+    }
+
+    /// What was made ready, if anything was.
+    pub(super) fn get(&self) -> Option<&Ready> {
+        self.ready.get()
+    }
+
+    pub(super) fn is_belief_lost(&self) -> bool {
+        self.belief_lost.load(Ordering::Acquire)
+    }
+
+    async fn lock(&self) -> Result<Ready> {
+        let (lock, listing) = self.repository.lock_and_list(LockMode::Shared).await?;
+        if self.believed.is_some_and(|id| !listing.snapshots.contains(&id)) {
+            self.belief_lost.store(true, Ordering::Release);
+            lock.release().await?;
+            return Err(Error::new(ErrorKind::NotFound, "the parent snapshot was removed meanwhile"));
+        }
+        // Loaded under the lock and shared with nobody: a blob counts as stored only where an index in the store lists
+        // it, neither because a run that failed had packed it nor because it was there before a prune.
+        let rounds = self.repository.rounds_named(&listing.marks).await?;
+        let options = self.options.clone().guarded(&lock, &rounds);
+        let snapshots = listing.snapshots.clone();
+        self.repository.load_index(listing.indexes).await?;
+        let writer = BlobWriter::new(&self.repository, options).await?;
+        if lock.met_others() {
+            writer.adopt_unindexed().await?;
+        }
+        let watch = lock.watch();
+        self.locked.notify_one();
+        Ok(Ready { writer, watch, rounds, lock: Mutex::new(Some(lock)), snapshots })
+    }
+
+    /// Waits until the lock is lost; for ever if it is not.
+    pub(super) async fn lost(&self) -> Error {
+        loop {
+            match self.ready.get() {
+                Some(ready) => return ready.watch.lost().await,
+                None => self.locked.notified().await,
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Removes the lock, if there is one.
+    pub(super) async fn release(&self) -> Result<()> {
+        let taken = |ready: &Ready| ready.lock.lock().unwrap_or_else(PoisonError::into_inner).take();
+        match self.ready.get().and_then(taken) {
+            Some(lock) => lock.release().await,
+            None => Ok(()),
+        }
     }
 
     /// Fails if the backup was cancelled.
@@ -38,17 +136,25 @@ impl Sink {
         self.cancellation.check()
     }
 
-    /// Stores a blob unless it is known, and answers with its id. Blocks while too much is on its way.
-    pub(super) fn store(&self, kind: BlobKind, data: &[u8]) -> Result<Id> {
+    /// Stores a blob unless it is `known` to be stored or the repository has it, and answers with its id. Blocks while too
+    /// much is on its way.
+    pub(super) fn store(&self, kind: BlobKind, data: &[u8], known: impl FnOnce(&Id) -> bool) -> Result<Id> {
         self.cancellation.check()?;
         let id = Id::of(data);
-        if self.writer.is_known(kind, &id) {
+        if known(&id) {
             return Ok(id);
         }
-        if let Some(prepared) = self.writer.prepare_hashed(kind, id, data)? {
+        let writer = match self.ready.get() {
+            Some(ready) => &ready.writer,
+            None => &self.wait(self.ready())?.writer,
+        };
+        if writer.is_known(kind, &id) {
+            return Ok(id);
+        }
+        if let Some(prepared) = writer.prepare_hashed(kind, id, data)? {
             // A sealed blob that is given up makes the writer fail, and with it everything that could be kept.
-            self.runtime.block_on(self.writer.add_prepared(prepared))?;
-            self.checkpoint_if_due()?;
+            self.runtime.block_on(writer.add_prepared(prepared))?;
+            self.checkpoint_if_due(writer)?;
         }
         Ok(id)
     }
@@ -64,8 +170,8 @@ impl Sink {
         })
     }
 
-    fn checkpoint_if_due(&self) -> Result<()> {
-        let stored = self.writer.summary().stored_bytes;
+    fn checkpoint_if_due(&self, writer: &BlobWriter) -> Result<()> {
+        let stored = writer.summary().stored_bytes;
         let due = self.next_checkpoint.load(Ordering::Relaxed);
         if stored < due {
             return Ok(());
@@ -77,6 +183,6 @@ impl Sink {
             Ordering::Relaxed,
             Ordering::Relaxed,
         );
-        if taken.is_ok() { self.wait(self.writer.index_stored()) } else { Ok(()) }
+        if taken.is_ok() { self.wait(writer.index_stored()) } else { Ok(()) }
     }
 }

@@ -21,11 +21,14 @@ pub struct BackupSummary {
     pub tree: Id,
     /// The snapshot it was built on.
     pub parent: Option<Id>,
+    /// Whether the snapshot's tree is the parent's: nothing at all has changed.
+    pub same_as_parent: bool,
     /// Files the parent did not have.
     pub files_new: u64,
     /// Files that differ from the parent.
     pub files_changed: u64,
-    /// Files as in the parent; they were not opened.
+    /// Files as in the parent, there or in a directory that was moved since. They were not opened, except those that
+    /// were changed so shortly before the parent was made that only their content could tell.
     pub files_unmodified: u64,
     /// Entries that could not be read and are missing.
     pub skipped: u64,
@@ -35,7 +38,7 @@ pub struct BackupSummary {
     pub directories_new: u64,
     /// Directories that differ from the parent.
     pub directories_changed: u64,
-    /// Directories as in the parent, with everything below.
+    /// Directories as in the parent, with everything below; one that was moved counts as changed.
     pub directories_unmodified: u64,
     /// Sizes of all files in the snapshot, in bytes.
     pub bytes_scanned: u64,
@@ -70,8 +73,9 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    pub(super) fn file(&self, novelty: Novelty, bytes: u64) {
-        self.files[novelty as usize].fetch_add(1, Ordering::Relaxed);
+    /// Counts files of so many bytes together.
+    pub(super) fn files(&self, novelty: Novelty, files: u64, bytes: u64) {
+        self.files[novelty as usize].fetch_add(files, Ordering::Relaxed);
         self.scanned.fetch_add(bytes, Ordering::Relaxed);
     }
 
@@ -137,6 +141,7 @@ impl Totals {
             snapshot,
             tree,
             parent,
+            same_as_parent: false,
             files_new,
             files_changed,
             files_unmodified,

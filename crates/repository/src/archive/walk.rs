@@ -1,6 +1,6 @@
 //! The walk over a source: shared state, and how finished entries become finished directories.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +8,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use stillpoint_localfs::{JobStack, Metadata, OwnerNames, Selection, Source, run_jobs};
 
 use super::directory::DirectoryJob;
+use super::earlier::{EarlierEntry, EarlierListing};
 use super::file::{ChunkJob, FileJob};
+use super::node::describe;
 use super::sink::Sink;
 use super::summary::{Novelty, Totals};
 use crate::blob::BlobKind;
 use crate::browse::TreeCache;
+use crate::cache::{Entry, Recorder, Stat, WalkCache};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::index::Index;
 use crate::progress::Progress;
-use crate::tree::{Node, Tree};
+use crate::time::Timestamp;
+use crate::tree::{ExtendedAttribute, Node, Tree};
 
 /// Files with several names whose content is remembered, so that it is read once.
 const REMEMBERED_LINKS_MAX: usize = 64 * 1024;
@@ -35,17 +39,28 @@ pub(super) enum Job {
 pub(super) struct Walk {
     pub(super) source: Source,
     pub(super) selection: Selection,
-    pub(super) owners: OwnerNames,
-    pub(super) sink: Sink,
-    pub(super) index: Index,
-    pub(super) earlier: Mutex<TreeCache>,
+    pub(super) owners: Arc<OwnerNames>,
+    pub(super) sink: Arc<Sink>,
+    pub(super) earlier: EarlierWalk,
+    pub(super) recorder: Option<Recorder>,
     pub(super) totals: Totals,
     pub(super) progress: Arc<dyn Progress>,
     /// Chunks handed to other workers and not yet stored; bounded, because each holds its bytes.
     pub(super) chunks_waiting: AtomicUsize,
     pub(super) chunks_waiting_max: usize,
     pub(super) links: Mutex<HashMap<(u64, u64), LinkedContent>>,
-    pub(super) outcome: Mutex<Option<Result<Node>>>,
+    pub(super) outcome: Mutex<Option<Result<Seen>>>,
+}
+
+/// Where the walk learns what was there before.
+#[derive(Debug)]
+pub(super) enum EarlierWalk {
+    /// Nowhere: there is no parent.
+    None,
+    /// From the parent's listings in the repository, whose backup began at this time, checked against the index.
+    Stored(Box<Mutex<TreeCache>>, Index, Timestamp),
+    /// From this machine's memory.
+    Remembered(Arc<WalkCache>),
 }
 
 /// The content of a file with several names, as it was read under the first of them.
@@ -60,11 +75,16 @@ pub(super) struct LinkedContent {
 pub(super) struct OpenDirectory {
     pub(super) up: Option<Place>,
     pub(super) path: PathBuf,
-    /// The directory itself, without its listing.
-    pub(super) node: Node,
-    /// What the parent snapshot says about it.
-    pub(super) earlier: Option<Node>,
-    pub(super) earlier_tree: Option<Arc<Tree>>,
+    pub(super) name: Vec<u8>,
+    pub(super) stat: Stat,
+    /// `None` if they could not be read.
+    pub(super) attributes: Option<Vec<ExtendedAttribute>>,
+    /// The entry for it in the directory above, as it was.
+    pub(super) earlier: EarlierEntry,
+    /// Its own entries as they were; here or where it was moved from.
+    pub(super) listing: EarlierListing,
+    /// Its listing in the repository, as it was.
+    pub(super) subtree: Option<Id>,
     pub(super) entries: Mutex<Vec<Finished>>,
     pub(super) remaining: AtomicUsize,
 }
@@ -76,30 +96,40 @@ pub(super) struct Place {
     pub(super) number: usize,
 }
 
-/// A finished entry; without a node it is left out.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Finished {
-    pub(super) node: Option<Node>,
-    /// Whether the parent snapshot holds exactly this node.
+/// A finished entry.
+#[derive(Debug, Default)]
+pub(super) enum Finished {
+    /// It is not part of the snapshot.
+    #[default]
+    LeftOut,
+    /// It is the entry at this position of the remembered directory.
+    Remembered(usize),
+    /// It was looked at.
+    Seen(Box<Seen>),
+}
+
+/// An entry that was looked at.
+#[derive(Debug)]
+pub(super) struct Seen {
+    pub(super) node: Node,
+    pub(super) stat: Stat,
+    /// Whether nothing was left to be desired when it was read.
+    pub(super) sound: bool,
+    /// Whether the directory had exactly this node before.
     pub(super) as_before: bool,
 }
 
 impl Finished {
-    /// An entry that is not part of the snapshot.
-    pub(super) fn left_out() -> Self {
-        Self::default()
-    }
-
-    /// An entry, compared with what the parent snapshot says.
-    pub(super) fn compared(node: Node, earlier: Option<&Node>) -> Self {
+    /// An entry, compared with what was there before.
+    pub(super) fn seen(node: Node, stat: impl Into<Stat>, sound: bool, earlier: Option<&Node>) -> Self {
         let as_before = earlier == Some(&node);
-        Self { node: Some(node), as_before }
+        Self::Seen(Box::new(Seen { node, stat: stat.into(), sound, as_before }))
     }
 }
 
 impl Walk {
     /// Walks the whole source; returns the root's node with its listing.
-    pub(super) fn run(&self, root: DirectoryJob, workers: usize) -> Result<Node> {
+    pub(super) fn run(&self, root: DirectoryJob, workers: usize) -> Result<Seen> {
         run_jobs(workers, Job::Directory(Box::new(root)), |job, stack| self.work(job, stack));
         guard(&self.outcome).take().unwrap_or_else(|| Err(Error::cancelled("the walk ended early")))
     }
@@ -127,39 +157,118 @@ impl Walk {
             if directory.remaining.fetch_sub(1, Ordering::AcqRel) != 1 {
                 return Ok(());
             }
-            let node = self.close(&directory)?;
-            match &directory.up {
-                None => {
-                    guard(&self.outcome).get_or_insert(Ok(node));
+            finished = self.close(&directory)?;
+            match (&directory.up, finished) {
+                (Some(up), closed) => (place, finished) = (up.clone(), closed),
+                (None, Finished::Seen(root)) => {
+                    guard(&self.outcome).get_or_insert(Ok(*root));
                     return Ok(());
                 }
-                Some(up) => {
-                    finished = Finished::compared(node, directory.earlier.as_ref());
-                    place = up.clone();
-                }
+                (None, _) => return Err(Error::invalid("the source has no listing")),
             }
         }
     }
 
-    /// Stores a directory's listing, unless it is the parent snapshot's, and returns the directory's node.
-    fn close(&self, directory: &OpenDirectory) -> Result<Node> {
-        let entries = std::mem::take(&mut *guard(&directory.entries));
-        let as_before = entries.iter().all(|entry| entry.node.is_none() || entry.as_before);
-        let nodes: Vec<Node> = entries.into_iter().filter_map(|entry| entry.node).collect();
-        let earlier =
-            directory.earlier_tree.as_ref().filter(|tree| as_before && tree.nodes().len() == nodes.len());
-        let subtree = match (earlier, directory.earlier.as_ref().and_then(|node| node.subtree)) {
-            (Some(_), Some(same)) => same,
-            _ => self.sink.store(BlobKind::Tree, &Tree::new(nodes)?.encode())?,
+    /// Stores a directory's listing, unless it is the earlier one, and says what became of the directory.
+    fn close(&self, directory: &OpenDirectory) -> Result<Finished> {
+        let mut entries = std::mem::take(&mut *guard(&directory.entries));
+        entries.retain(|entry| !matches!(entry, Finished::LeftOut));
+        let as_before = entries.len() == directory.listing.count()
+            && entries.iter().all(|entry| match entry {
+                Finished::Seen(seen) => seen.as_before,
+                Finished::Remembered(_) | Finished::LeftOut => true,
+            });
+        let subtree = match directory.subtree {
+            Some(same) if as_before && !self.is_renumbered(&directory.listing) => same,
+            earlier => self.store_listing(directory, &entries, earlier)?,
         };
-        let mut node = directory.node.clone();
-        node.subtree = Some(subtree);
-        self.totals.directory(match &directory.earlier {
-            None => Novelty::New,
-            Some(earlier) if *earlier == node => Novelty::Unmodified,
-            Some(_) => Novelty::Changed,
+        if let Some(recorder) = &self.recorder {
+            self.record(recorder, directory, &entries, (as_before, subtree));
+        }
+        Ok(self.close_entry(directory, subtree))
+    }
+
+    /// Whether a remembered listing names device numbers that are no longer true.
+    fn is_renumbered(&self, listing: &EarlierListing) -> bool {
+        match (&self.earlier, listing) {
+            (EarlierWalk::Remembered(cache), EarlierListing::Remembered(block)) => {
+                cache.is_renumbered() && block.has_links()
+            }
+            _ => false,
+        }
+    }
+
+    fn store_listing(
+        &self,
+        directory: &OpenDirectory,
+        entries: &[Finished],
+        earlier: Option<Id>,
+    ) -> Result<Id> {
+        let node = |entry: &Finished| match entry {
+            Finished::LeftOut => None,
+            Finished::Remembered(at) => Some(directory.listing.block()?.record(*at)?.node(&self.owners)),
+            Finished::Seen(seen) => Some(seen.node.clone()),
+        };
+        let nodes: Vec<Node> = entries.iter().filter_map(node).collect();
+        self.sink.store(BlobKind::Tree, &Tree::new(nodes)?.encode(), |id| earlier == Some(*id))
+    }
+
+    fn record(
+        &self,
+        recorder: &Recorder,
+        directory: &OpenDirectory,
+        entries: &[Finished],
+        (as_before, subtree): (bool, Id),
+    ) {
+        let block = directory.listing.block();
+        if let Some(block) = block
+            && as_before
+            && block.subtree == subtree
+            && entries.iter().all(|entry| matches!(entry, Finished::Remembered(_)))
+        {
+            recorder.keep(block);
+            return;
+        }
+        let entries = entries.iter().map(|entry| match entry {
+            Finished::Seen(seen) => {
+                Entry::Seen(&seen.node, &seen.stat, seen.sound && recorder.trusts(&seen.stat))
+            }
+            Finished::Remembered(at) => Entry::Remembered(*at),
+            // None is left here; a position that does not exist writes nothing.
+            Finished::LeftOut => Entry::Remembered(usize::MAX),
         });
-        Ok(node)
+        recorder.record(&directory.stat, &subtree, block.map(AsRef::as_ref), entries);
+    }
+
+    /// The entry of a directory whose listing is stored.
+    fn close_entry(&self, directory: &OpenDirectory, subtree: Id) -> Finished {
+        if let EarlierEntry::Remembered(block, at) = &directory.earlier
+            && directory.up.is_some()
+            && let Some(record) = block.record(*at)
+            && super::earlier::is_same(&record, &directory.stat)
+            && record.subtree() == Some(subtree)
+        {
+            self.totals.directory(Novelty::Unmodified);
+            return Finished::Remembered(*at);
+        }
+        let mut node = describe(&directory.name, directory.stat, &self.owners);
+        node.extended_attributes = directory.attributes.clone().unwrap_or_default();
+        node.subtree = Some(subtree);
+        let earlier = directory.earlier.node(&self.owners);
+        self.totals.directory(match &earlier {
+            Some(earlier) if *earlier == node => Novelty::Unmodified,
+            None if directory.subtree.is_none() => Novelty::New,
+            Some(_) | None => Novelty::Changed,
+        });
+        Finished::seen(node, directory.stat, directory.attributes.is_some(), earlier.as_ref())
+    }
+
+    /// The pieces of a file as it was; none where only the index can tell whether they are still stored.
+    pub(super) fn stored_content(&self, earlier: Option<&Node>) -> HashSet<Id> {
+        match (&self.earlier, earlier) {
+            (EarlierWalk::Remembered(_), Some(node)) => node.content.iter().flatten().copied().collect(),
+            _ => HashSet::new(),
+        }
     }
 
     /// The content of a file that was read under another of its names.

@@ -25,22 +25,33 @@ pub(crate) async fn load(repository: &Repository) -> Result<Index> {
     damaged.into_iter().next().map_or(Ok(index), Err)
 }
 
+/// Loads the index files that were just listed, or, where one of them is gone again, those that are there now.
+pub(crate) async fn load_listed(repository: &Repository, files: Vec<(Id, u64)>) -> Result<Index> {
+    let mut damaged = Vec::new();
+    match try_load(repository, files, &mut damaged).await {
+        Ok(table) => damaged.into_iter().next().map_or(Ok(Index::new(table)), Err),
+        Err(error) if *error.kind() == ErrorKind::NotFound => load(repository).await,
+        Err(error) => Err(error),
+    }
+}
+
 /// Loads what can be loaded, and adds the errors of damaged index files to `damaged`.
 pub(crate) async fn load_readable(repository: &Repository, damaged: &mut Vec<Error>) -> Result<Index> {
     let mut attempt = 1;
     loop {
         damaged.clear();
-        match try_load(repository, damaged).await {
+        let files = repository.list_files(FileKind::Index).await?;
+        match try_load(repository, files, damaged).await {
             Err(error) if *error.kind() == ErrorKind::NotFound && attempt < ATTEMPTS => attempt += 1,
             result => return result.map(Index::new),
         }
     }
 }
 
-async fn try_load(repository: &Repository, damaged: &mut Vec<Error>) -> Result<Table> {
-    let ids = repository.list_files(FileKind::Index).await?;
+async fn try_load(repository: &Repository, files: Vec<(Id, u64)>, damaged: &mut Vec<Error>) -> Result<Table> {
+    let listed: HashSet<Id> = files.iter().map(|(id, _)| *id).collect();
     let memory = Semaphore::new(usize::try_from(MEMORY_MIB).unwrap_or(usize::MAX));
-    let loads = ids.into_iter().map(|(id, size)| {
+    let loads = files.into_iter().map(|(id, size)| {
         let memory = &memory;
         async move { (id, load_file(repository, id, size, memory).await) }
     });
@@ -65,12 +76,13 @@ async fn try_load(repository: &Repository, damaged: &mut Vec<Error>) -> Result<T
     }
     let dropped = superseded.iter().filter_map(|id| packs_of.get(id)).flat_map(Clone::clone).collect();
     table.seal(&dropped);
+    repository.keep_cached_indexes(listed).await?;
     Ok(table)
 }
 
 async fn load_file(repository: &Repository, id: Id, size: u64, memory: &Semaphore) -> Result<IndexFile> {
     let share = u32::try_from(size >> 20).map_or(MEMORY_MIB, |mib| (mib + 1).min(MEMORY_MIB));
     let _share = memory.acquire_many(share).await.map_err(Error::cancelled)?;
-    let json = repository.load_file(FileKind::Index, id).await?;
+    let json = repository.load_index_file(id).await?;
     repository.blocking(move |_| IndexFile::from_json(&FileKind::Index.key(&id), &json)).await
 }

@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub(crate) use file::{IndexFile, IndexedBlob, IndexedPack, MAX_BLOBS_PER_FILE, encode};
-pub(crate) use load::{load, load_readable};
+pub(crate) use load::{load, load_listed, load_readable};
 use table::Table;
 
 use crate::blob::{BlobKind, BlobLocation};

@@ -16,7 +16,7 @@ use tokio::task::JoinHandle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
-use crate::repository::Repository;
+use crate::repository::{Listing, Repository};
 use crate::time::Timestamp;
 use record::LockRecord;
 use refresh::{Refresher, is_over};
@@ -69,13 +69,18 @@ impl Repository {
     /// # Errors
     /// `Locked` with holder and time if another process excludes this one, `Corrupt` if a lock cannot be read.
     pub async fn lock(&self, mode: LockMode) -> Result<Lock> {
+        Ok(self.lock_and_list(mode).await?.0)
+    }
+
+    /// Takes a lock, and says what the repository held then.
+    pub(crate) async fn lock_and_list(&self, mode: LockMode) -> Result<(Lock, Listing)> {
         self.store().sweep().await?;
         let mut record = LockRecord::new(self.origin(), mode != LockMode::Shared);
         record.sweep = mode == LockMode::Sweep;
         // Created first and checked second: of two processes that do so at once, at least one sees the other.
         let id = record.save(self).await?;
-        let met_others = match refuse_conflicts(self, &record, id).await {
-            Ok(others) => others > 0,
+        let (listing, others) = match look_around(self, &record, id).await {
+            Ok(seen) => seen,
             Err(conflict) => {
                 self.store().delete(&FileKind::Lock.key(&id)).await?;
                 return Err(conflict);
@@ -85,15 +90,32 @@ impl Repository {
         let (state_sender, state) = watch::channel(LockState::Held(record.time));
         let refresher = Refresher::new(self.clone(), record, id, state_sender);
         let task = tokio::spawn(refresher.run(stopped));
-        Ok(Lock { met_others, stop, state, task: Some(task) })
+        Ok((Lock { met_others: others > 0, stop, state, task: Some(task) }, listing))
     }
 }
 
-/// Fails if a living lock excludes `own`; removes dead ones. Returns how many others there were, living or dead.
-async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id) -> Result<usize> {
-    let ids = repository.list_files(FileKind::Lock).await?;
-    let others = ids.into_iter().map(|(id, _)| id).filter(|id| *id != own_id);
-    let mut records = stream::iter(others.map(|id| read(repository, id))).buffer_unordered(AT_ONCE);
+/// Lists the repository and fails if a living lock excludes `own`. Also returns how many other locks there were.
+async fn look_around(repository: &Repository, own: &LockRecord, own_id: Id) -> Result<(Listing, usize)> {
+    let listing = repository.list_all().await?;
+    let others = listing.locks.iter().copied().filter(|id| *id != own_id).collect();
+    let met = refuse_conflicts(repository, others, |other| own.excludes(other)).await?;
+    Ok((listing, met))
+}
+
+/// Fails if one of these locks is exclusive and its holder lives, or if one cannot be read; removes dead ones.
+pub(crate) async fn refuse_exclusive(repository: &Repository, locks: Vec<Id>) -> Result<()> {
+    refuse_conflicts(repository, locks, |other| other.exclusive).await.map(drop)
+}
+
+/// Fails if one of these locks `conflicts` and its holder lives; removes dead ones. Returns how many there were, living
+/// or dead.
+async fn refuse_conflicts(
+    repository: &Repository,
+    others: Vec<Id>,
+    conflicts: impl Fn(&LockRecord) -> bool + Send,
+) -> Result<usize> {
+    let mut records =
+        stream::iter(others.into_iter().map(|id| read(repository, id))).buffer_unordered(AT_ONCE);
     let mut met = 0;
     while let Some(found) = records.try_next().await? {
         let Some((id, record)) = found else { continue };
@@ -104,7 +126,7 @@ async fn refuse_conflicts(repository: &Repository, own: &LockRecord, own_id: Id)
             if let Err(error) = repository.store().delete(&FileKind::Lock.key(&id)).await {
                 tracing::warn!(lock = %id, %error, "a stale lock cannot be removed and is passed over");
             }
-        } else if own.excludes(&record) {
+        } else if conflicts(&record) {
             return Err(record.conflict());
         }
     }
@@ -150,21 +172,17 @@ impl Lock {
     /// # Errors
     /// `Unavailable` if the lock is lost.
     pub fn ensure_held(&self) -> Result<()> {
-        ensure_held(&self.state)
-    }
-
-    /// A view of this lock for those who only ask whether it is still held.
-    pub(crate) fn watch(&self) -> LockWatch {
-        LockWatch { state: self.state.clone() }
+        self.watch().ensure_held()
     }
 
     /// Waits until the lock is lost; forever if it is not.
     pub async fn lost(&self) -> Error {
-        let mut state = self.state.clone();
-        match state.wait_for(|state| matches!(state, LockState::Lost(_))).await.map(|state| state.clone()) {
-            Ok(LockState::Lost(reason)) => lost(&reason),
-            Ok(LockState::Held(_)) | Err(_) => std::future::pending().await,
-        }
+        self.watch().lost().await
+    }
+
+    /// A view of the lock that others can hold.
+    pub(crate) fn watch(&self) -> LockWatch {
+        LockWatch { state: self.state.clone() }
     }
 
     /// Removes the lock object.
@@ -180,8 +198,8 @@ impl Lock {
     }
 }
 
-/// See [`Lock::watch`].
-#[derive(Debug, Clone)]
+/// Tells whether a lock is held.
+#[derive(Clone, Debug)]
 pub(crate) struct LockWatch {
     state: watch::Receiver<LockState>,
 }
@@ -189,18 +207,23 @@ pub(crate) struct LockWatch {
 impl LockWatch {
     /// As [`Lock::ensure_held`].
     pub(crate) fn ensure_held(&self) -> Result<()> {
-        ensure_held(&self.state)
-    }
-}
-
-fn ensure_held(state: &watch::Receiver<LockState>) -> Result<()> {
-    match &*state.borrow() {
-        // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
-        LockState::Held(refreshed) if is_over(*refreshed) => {
-            Err(lost("it could not be refreshed in time, or this machine slept"))
+        match &*self.state.borrow() {
+            // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
+            LockState::Held(refreshed) if is_over(*refreshed) => {
+                Err(lost("it could not be refreshed in time, or this machine slept"))
+            }
+            LockState::Held(_) => Ok(()),
+            LockState::Lost(reason) => Err(lost(reason)),
         }
-        LockState::Held(_) => Ok(()),
-        LockState::Lost(reason) => Err(lost(reason)),
+    }
+
+    /// As [`Lock::lost`].
+    pub(crate) async fn lost(&self) -> Error {
+        let mut state = self.state.clone();
+        match state.wait_for(|state| matches!(state, LockState::Lost(_))).await.map(|state| state.clone()) {
+            Ok(LockState::Lost(reason)) => lost(&reason),
+            Ok(LockState::Held(_)) | Err(_) => std::future::pending().await,
+        }
     }
 }
 

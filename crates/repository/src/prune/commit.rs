@@ -4,7 +4,7 @@ use super::mark::Reached;
 use super::rounds::Rounds;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
-use crate::lock::Lock;
+use crate::lock::{Lock, LockWatch};
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
 
@@ -29,7 +29,7 @@ impl Repository {
     /// `Unavailable` if the lock is lost or a prune deleted what the snapshot needs: the same work done again succeeds.
     /// Else if the store fails; a snapshot that is there then is not to be relied on.
     pub async fn commit_snapshot(&self, snapshot: &Snapshot, lock: &Lock, opening: &Rounds) -> Result<Id> {
-        match self.commit(snapshot, lock, opening).await? {
+        match self.commit(snapshot, &lock.watch(), opening).await? {
             Commit::Stored(id) => Ok(id),
             Commit::Swept => {
                 let message = "a prune deleted what this backup relied on; run the same command again";
@@ -38,7 +38,12 @@ impl Repository {
         }
     }
 
-    pub(crate) async fn commit(&self, snapshot: &Snapshot, lock: &Lock, opening: &Rounds) -> Result<Commit> {
+    pub(crate) async fn commit(
+        &self,
+        snapshot: &Snapshot,
+        lock: &LockWatch,
+        opening: &Rounds,
+    ) -> Result<Commit> {
         lock.ensure_held()?;
         let id = self.save_snapshot(snapshot).await?;
         match self.confirm(snapshot, opening).await {

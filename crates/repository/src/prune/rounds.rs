@@ -67,7 +67,13 @@ impl Repository {
     /// # Errors
     /// If the store fails, or the list of a sweep is damaged.
     pub async fn rounds(&self) -> Result<Rounds> {
-        let mut rounds = Rounds::from_names(self.list_records(KIND).await?.iter().map(String::as_str));
+        let names = self.list_records(KIND).await?;
+        self.rounds_named(&names).await
+    }
+
+    /// What these names of records below `stillpoint/gc/` say, which somebody has listed.
+    pub(crate) async fn rounds_named(&self, names: &[String]) -> Result<Rounds> {
+        let mut rounds = Rounds::from_names(names.iter().map(String::as_str));
         if rounds.sweep != 0 {
             rounds.swept = Arc::new(self.read_packs(&sweep(rounds.sweep)).await?.packs.into_iter().collect());
         }

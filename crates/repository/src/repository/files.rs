@@ -1,5 +1,7 @@
 //! Sealed files outside packs: compressed JSON named by the hash of what is stored.
 
+use std::collections::HashSet;
+
 use bytes::Bytes;
 
 use super::Repository;
@@ -10,6 +12,9 @@ use crate::id::Id;
 
 /// First byte of a compressed file inside its seal.
 const COMPRESSED: u8 = 2;
+
+/// How the names of cached index files begin.
+const CACHED_INDEX: &str = "index-";
 
 impl Repository {
     /// Objects of a kind with their lengths. Names that are no identifiers are not ours and are passed over.
@@ -26,27 +31,68 @@ impl Repository {
 
     /// The JSON of a file, checked against its name.
     pub(crate) async fn load_file(&self, kind: FileKind, id: Id) -> Result<Vec<u8>> {
+        let stored = self.store().get(&kind.key(&id), kind.max_length()).await?;
+        self.blocking(move |this| this.open_named(kind, id, &stored)).await
+    }
+
+    /// The JSON in the bytes of a file, checked against its name.
+    pub(super) fn open_named(&self, kind: FileKind, id: Id, stored: &[u8]) -> Result<Vec<u8>> {
         let key = kind.key(&id);
-        let stored = self.store().get(&key, kind.max_length()).await?;
+        if Id::of(stored) != id {
+            return Err(Error::corrupt(key, "its bytes do not match its name"));
+        }
+        self.open_file(&key, stored)
+    }
+
+    /// The JSON of an index file, from the cache if it is there.
+    pub(crate) async fn load_index_file(&self, id: Id) -> Result<Vec<u8>> {
+        let kind = FileKind::Index;
+        let Some(cache) = self.store().cache().cloned() else { return self.load_file(kind, id).await };
+        let (name, reading) = (format!("{CACHED_INDEX}{id}"), cache.clone());
+        let cached = self
+            .blocking(move |this| {
+                let stored = reading.read(&name, kind.max_length());
+                Ok(stored.and_then(|stored| this.open_named(kind, id, &stored).ok()))
+            })
+            .await?;
+        if let Some(json) = cached {
+            return Ok(json);
+        }
+        let stored = self.store().get(&kind.key(&id), kind.max_length()).await?;
         self.blocking(move |this| {
-            if Id::of(&stored) != id {
-                return Err(Error::corrupt(key, "its bytes do not match its name"));
-            }
-            this.open_file(&key, &stored)
+            let json = this.open_named(kind, id, &stored)?;
+            cache.write(&format!("{CACHED_INDEX}{id}"), &stored);
+            Ok(json)
         })
         .await
     }
 
-    /// Seals and stores `json`; returns once it is durable.
+    /// Removes cached index files that are no longer in the store.
+    pub(crate) async fn keep_cached_indexes(&self, listed: HashSet<Id>) -> Result<()> {
+        let Some(cache) = self.store().cache().cloned() else { return Ok(()) };
+        let is_listed = move |id: &str| id.parse().is_ok_and(|id| listed.contains(&id));
+        self.blocking(move |_| {
+            cache.retain(CACHED_INDEX, is_listed);
+            Ok(())
+        })
+        .await
+    }
+
+    /// Seals and stores `json`; returns its name once it is durable.
     pub(crate) async fn save_file(&self, kind: FileKind, json: Vec<u8>) -> Result<Id> {
+        Ok(self.save_file_stored(kind, json).await?.0)
+    }
+
+    /// As [`Self::save_file`]; also returns the bytes as they are stored.
+    pub(super) async fn save_file_stored(&self, kind: FileKind, json: Vec<u8>) -> Result<(Id, Bytes)> {
         let (id, stored) = self
             .blocking(move |this| {
                 let stored = this.seal_file(&json)?;
                 Ok((Id::of(&stored), stored))
             })
             .await?;
-        self.store().put_new(&kind.key(&id), stored).await?;
-        Ok(id)
+        self.store().put_new(&kind.key(&id), stored.clone()).await?;
+        Ok((id, stored))
     }
 
     /// Seals `plaintext`, and opens it again before it is let go.

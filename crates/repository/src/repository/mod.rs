@@ -1,6 +1,7 @@
 //! A repository: everything that needs its key.
 
 mod files;
+mod listing;
 mod open;
 mod plan;
 mod read;
@@ -8,17 +9,20 @@ mod records;
 mod snapshots;
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use tokio::sync::OnceCell;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use records::record_value;
 
+pub(crate) use listing::Listing;
 pub(crate) use plan::plan_reads_across;
 pub use plan::{PackRead, plan_reads};
 pub use snapshots::{DamagedSnapshot, SnapshotList, StoredSnapshot};
 
+use crate::cache::ObjectCache;
 use crate::compression::Compression;
 use crate::config::Config;
 use crate::crypto::SealingKey;
@@ -45,13 +49,27 @@ struct Inner {
     config: Config,
     origin: Origin,
     compression: Compression,
+    objects: Option<ObjectCache>,
+    /// What was seen when the repository was opened, until it is used or old.
+    opening: Mutex<Option<Listing>>,
+    /// Whether the last look found locks, or marks of data to be deleted.
+    busy: AtomicBool,
 }
 
 impl Repository {
-    fn new(store: Store, key: SealingKey, config: Config, origin: Origin) -> Self {
-        let compression = Compression::default();
+    fn new(
+        store: Store,
+        key: SealingKey,
+        config: Config,
+        origin: Origin,
+        objects: Option<ObjectCache>,
+        opening: Option<Listing>,
+    ) -> Self {
+        let busy = AtomicBool::new(opening.as_ref().is_some_and(|listing| !listing.is_quiet()));
+        let (compression, opening) = (Compression::default(), Mutex::new(opening));
         let key = Arc::new(key);
-        Self { inner: Arc::new(Inner { store, key, config, origin, compression }), index: Arc::default() }
+        let inner = Inner { store, key, config, origin, compression, objects, opening, busy };
+        Self { inner: Arc::new(inner), index: Arc::default() }
     }
 
     /// The same repository as another store holds it, such as a copy or another way to the same objects; the key is not
@@ -59,9 +77,17 @@ impl Repository {
     #[must_use]
     pub fn on_copy(&self, store: Store) -> Self {
         let Inner { key, config, origin, .. } = &*self.inner;
-        let (key, config, origin) = (Arc::clone(key), config.clone(), origin.clone());
-        let compression = Compression::default();
-        Self { inner: Arc::new(Inner { store, key, config, origin, compression }), index: Arc::default() }
+        let inner = Inner {
+            store,
+            key: Arc::clone(key),
+            config: config.clone(),
+            origin: origin.clone(),
+            compression: Compression::default(),
+            objects: None,
+            opening: Mutex::default(),
+            busy: AtomicBool::default(),
+        };
+        Self { inner: Arc::new(inner), index: Arc::default() }
     }
 
     /// The same repository with an index of its own, to be loaded at the first call of [`Self::index`].
@@ -93,6 +119,29 @@ impl Repository {
     /// `Corrupt` if an index file is damaged, `Unavailable` if the store fails.
     pub async fn index(&self) -> Result<Index> {
         self.index.get_or_try_init(|| index::load(self)).await.cloned()
+    }
+
+    /// Loads the index from files that were just listed.
+    pub(crate) async fn load_index(&self, files: Vec<(Id, u64)>) -> Result<()> {
+        self.index.get_or_try_init(|| index::load_listed(self, files)).await.map(drop)
+    }
+
+    /// Whether the last look found locks, or marks of data to be deleted.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.inner.busy.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn objects(&self) -> Option<&ObjectCache> {
+        self.inner.objects.as_ref()
+    }
+
+    /// Writes down what this machine has learned of the repository's small objects.
+    async fn save_objects(&self) -> Result<()> {
+        self.blocking(|this| {
+            this.objects().into_iter().for_each(ObjectCache::save);
+            Ok(())
+        })
+        .await
     }
 
     /// All packs in the store with their lengths in bytes, in no particular order.

@@ -1,8 +1,10 @@
 //! Creating and opening.
 
+use bytes::Bytes;
 use futures::try_join;
 
-use super::Repository;
+use super::{Listing, Repository};
+use crate::cache::ObjectCache;
 use crate::clock;
 use crate::config::Config;
 use crate::credentials::Credentials;
@@ -13,6 +15,9 @@ use crate::id::Id;
 use crate::key::{KeyFile, MAX_KEY_FILE, MAX_KEYS};
 use crate::origin::Origin;
 use crate::store::Store;
+
+/// A key file with its name in the store.
+type KeyObject = (String, Bytes);
 
 const CONFIG: &str = "config";
 const MAX_CONFIG: u64 = 64 << 10;
@@ -43,7 +48,7 @@ impl Repository {
         }
         let mut created = None;
         let key = match find_key(&store, &keys, credentials, None).await? {
-            Some(key) => key,
+            Some((key, _)) => key,
             None if keys.is_empty() => {
                 let (key, id) = create_key(&store, credentials, &origin).await?;
                 created = Some(id);
@@ -66,15 +71,25 @@ impl Repository {
             }
             return Err(error);
         }
-        Ok(Self::new(store, key, config, origin))
+        // What is remembered here is of a repository that is gone.
+        let objects = store.cache().cloned().map(ObjectCache::new);
+        objects.iter().for_each(|objects| objects.retain(|_another_repository| false));
+        Ok(Self::new(store, key, config, origin, objects, None))
     }
 
-    /// Opens a repository.
+    /// Opens a repository. With a [cache](Store::with_cache), the configuration and a key that was used before are
+    /// taken from there, if the store still lists that key.
     ///
     /// # Errors
     /// `NoRepository` if the store has none, `WrongPassword` if no key opens, `Unavailable` if the store cannot be
     /// reached, `Corrupt` or `Unsupported` if key or configuration cannot be used.
     pub async fn open(store: Store, credentials: &Credentials, origin: Origin) -> Result<Self> {
+        let objects = store.cache().cloned().map(ObjectCache::new);
+        if let Some(objects) = &objects
+            && let Some(known) = open_known(&store, objects, credentials, &origin).await?
+        {
+            return Ok(known);
+        }
         let (config, keys) = try_join!(read_config(&store), key_ids(&store))?;
         let Some(config) = config else {
             let message = format!("there is no repository at {}; create one first", store.description());
@@ -83,14 +98,22 @@ impl Repository {
         if keys.is_empty() {
             return Err(Error::corrupt("keys", "the repository has no key; restore the folder from a copy"));
         }
-        let key = find_key(&store, &keys, credentials, Some(&config)).await?;
-        let key = key.ok_or_else(|| {
+        let found = find_key(&store, &keys, credentials, Some(&config)).await?;
+        let (key, key_file) = found.ok_or_else(|| {
             let message = format!("the password does not open the repository at {}", store.description());
             Error::new(ErrorKind::WrongPassword, message)
         })?;
-        let json = key.open(&config).map_err(|source| Error::corrupt(CONFIG, source).with_source(source))?;
-        let config = Config::from_json(&json)?;
-        Ok(Self::new(store, key, config, origin))
+        if let Some(objects) = &objects {
+            if objects.get(CONFIG).is_some_and(|known| known != config) {
+                objects.retain(|_another_repository| false);
+            }
+            objects.put(CONFIG, &Bytes::copy_from_slice(&config));
+            objects.put(&key_file.0, &key_file.1);
+        }
+        let config = opened_config(&key, &config)?;
+        let repository = Self::new(store, key, config, origin, objects, None);
+        repository.save_objects().await?;
+        Ok(repository)
     }
 
     /// Opens the repository, or creates one where there is none.
@@ -148,11 +171,13 @@ async fn find_key(
     keys: &[Id],
     credentials: &Credentials,
     config: Option<&[u8]>,
-) -> Result<Option<SealingKey>> {
+) -> Result<Option<(SealingKey, KeyObject)>> {
     let mut damaged = None;
     for id in keys.iter().take(MAX_KEYS) {
         match try_key(store, *id, credentials).await {
-            Ok(Some(key)) if config.is_none_or(|config| key.open(config).is_ok()) => return Ok(Some(key)),
+            Ok(Some(found)) if config.is_none_or(|config| found.0.open(config).is_ok()) => {
+                return Ok(Some(found));
+            }
             Ok(Some(_)) => damaged = Some(Error::corrupt(CONFIG, "the key opens but does not fit it")),
             Ok(None) => {}
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. } | ErrorKind::NotFound) => {
@@ -172,14 +197,57 @@ async fn find_key(
     }
 }
 
-async fn try_key(store: &Store, id: Id, credentials: &Credentials) -> Result<Option<SealingKey>> {
+async fn try_key(
+    store: &Store,
+    id: Id,
+    credentials: &Credentials,
+) -> Result<Option<(SealingKey, KeyObject)>> {
     let object = FileKind::Key.key(&id);
     let json = store.get(&object, MAX_KEY_FILE).await?;
+    let key = open_key(id, json.clone(), credentials).await?;
+    Ok(key.map(|key| (key, (object, json))))
+}
+
+async fn open_key(id: Id, json: Bytes, credentials: &Credentials) -> Result<Option<SealingKey>> {
+    let (object, credentials) = (FileKind::Key.key(&id), credentials.clone());
     if Id::of(&json) != id {
         return Err(Error::corrupt(object, "its bytes do not match its name"));
     }
-    let credentials = credentials.clone();
     tokio::task::spawn_blocking(move || KeyFile::from_json(&object, &json)?.open(&object, &credentials))
         .await
         .map_err(Error::cancelled)?
+}
+
+fn opened_config(key: &SealingKey, sealed: &[u8]) -> Result<Config> {
+    let json = key.open(sealed).map_err(|source| Error::corrupt(CONFIG, source).with_source(source))?;
+    Config::from_json(&json)
+}
+
+/// Opens a repository with what this machine remembers of it; `None` where that does not do.
+async fn open_known(
+    store: &Store,
+    objects: &ObjectCache,
+    credentials: &Credentials,
+    origin: &Origin,
+) -> Result<Option<Repository>> {
+    let Some(config) = objects.get(CONFIG) else { return Ok(None) };
+    let listing = Listing::of_store(store).await?;
+    for id in listing.keys.iter().take(MAX_KEYS) {
+        let Some(json) = objects.get(&FileKind::Key.key(id)) else { continue };
+        if let Ok(Some(key)) = open_key(*id, json, credentials).await
+            && let Ok(config) = opened_config(&key, &config)
+        {
+            let (store, objects) = (store.clone(), objects.clone());
+            return Ok(Some(Repository::new(
+                store,
+                key,
+                config,
+                origin.clone(),
+                Some(objects),
+                Some(listing),
+            )));
+        }
+    }
+    tracing::debug!("the remembered key is not the repository's any more, or not of this password");
+    Ok(None)
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use futures::{StreamExt, stream};
 
 use super::Repository;
@@ -9,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::snapshot::Snapshot;
+use crate::time::Timestamp;
 
 /// Snapshots read at once.
 const AT_ONCE: usize = 16;
@@ -16,6 +18,9 @@ const AT_ONCE: usize = 16;
 const REMOVED: &str = "removed";
 /// Identifiers an `Ambiguous` error names at most.
 const MAX_CANDIDATES: usize = 20;
+
+/// How the names begin under which this machine remembers when a snapshot was checked.
+const CHECKED: &str = "checked/";
 
 /// A snapshot and its identifier.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,9 +58,13 @@ impl Repository {
     /// # Errors
     /// If the store fails.
     pub async fn snapshots(&self) -> Result<SnapshotList> {
-        let ids = self.list_files(FileKind::Snapshot).await?;
+        let ids = match self.objects() {
+            Some(_) => self.list_snapshots_once().await?.snapshots,
+            None => self.list_files(FileKind::Snapshot).await?.into_iter().map(|(id, _)| id).collect(),
+        };
+        let listed = self.objects().map(|_| ids.iter().map(|id| FileKind::Snapshot.key(id)).collect());
         let mut loads =
-            stream::iter(ids.into_iter().map(|(id, _)| async move { (id, self.load_snapshot(&id).await) }))
+            stream::iter(ids.into_iter().map(|id| async move { (id, self.load_known_snapshot(&id).await) }))
                 .buffer_unordered(AT_ONCE);
         let mut list = SnapshotList::default();
         while let Some((id, loaded)) = loads.next().await {
@@ -72,7 +81,67 @@ impl Repository {
         }
         list.readable.sort_by_key(|stored| (stored.snapshot.time, stored.id));
         list.damaged.sort_by_key(|damaged| damaged.id);
+        if let Some(listed) = listed {
+            self.forget_other_snapshots(listed).await?;
+        }
         Ok(list)
+    }
+
+    /// As [`Self::load_snapshot`], but from this machine's memory where it is there; whether the store still has it is
+    /// then not known.
+    ///
+    /// # Errors
+    /// As [`Self::load_snapshot`].
+    pub async fn load_known_snapshot(&self, id: &Id) -> Result<Snapshot> {
+        let (key, id) = (FileKind::Snapshot.key(id), *id);
+        let Some(objects) = self.objects() else { return self.load_snapshot(&id).await };
+        let open = |stored: &Bytes| {
+            let json = self.open_named(FileKind::Snapshot, id, stored)?;
+            Snapshot::from_json(&key, &json)
+        };
+        if let Some(Ok(known)) = objects.get(&key).map(|stored| open(&stored)) {
+            return Ok(known);
+        }
+        let stored = self.store().get(&key, FileKind::Snapshot.max_length()).await?;
+        let snapshot = open(&stored)?;
+        objects.put(&key, &stored);
+        Ok(snapshot)
+    }
+
+    /// When this machine last made sure that everything a snapshot needs is stored, as far as it remembers.
+    pub fn remembered_check(&self, id: &Id) -> Option<Timestamp> {
+        let stored = self.objects()?.get(&checked_key(id))?;
+        let (seconds, nanoseconds) = stored.split_first_chunk()?;
+        let nanoseconds = u32::from_le_bytes(nanoseconds.try_into().ok()?);
+        Some(Timestamp::new(i64::from_le_bytes(*seconds), nanoseconds))
+    }
+
+    /// Remembers on this machine that everything a snapshot needs was seen to be stored at `time`. Does nothing without
+    /// a [cache](crate::Store::with_cache).
+    ///
+    /// # Errors
+    /// None that matter; a cache that cannot be written is only told to the log.
+    pub async fn remember_check(&self, id: &Id, time: Timestamp) -> Result<()> {
+        let Some(objects) = self.objects() else { return Ok(()) };
+        let value = [&time.seconds.to_le_bytes()[..], &time.nanoseconds.to_le_bytes()].concat();
+        objects.put(&checked_key(id), &value.into());
+        self.save_objects().await
+    }
+
+    /// Forgets what this machine remembers of snapshots that are not among `listed`.
+    async fn forget_other_snapshots(&self, listed: HashSet<String>) -> Result<()> {
+        self.blocking(move |this| {
+            if let Some(objects) = this.objects() {
+                let folder = FileKind::Snapshot.folder();
+                objects.retain(|key| {
+                    let snapshot = key.strip_prefix(CHECKED).unwrap_or(key);
+                    !snapshot.starts_with(folder) || listed.contains(snapshot)
+                });
+                objects.save();
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// The snapshot whose identifier begins with `prefix`.
@@ -119,7 +188,13 @@ impl Repository {
     /// # Errors
     /// If the store fails.
     pub async fn save_snapshot(&self, snapshot: &Snapshot) -> Result<Id> {
-        self.save_file(FileKind::Snapshot, snapshot.to_json()?).await
+        drop(self.take_opening());
+        let (id, stored) = self.save_file_stored(FileKind::Snapshot, snapshot.to_json()?).await?;
+        if let Some(objects) = self.objects() {
+            objects.put(&FileKind::Snapshot.key(&id), &stored);
+            self.save_objects().await?;
+        }
+        Ok(id)
     }
 
     /// Removes the snapshot object. Blobs only it uses stay until a prune. Removing an absent one succeeds.
@@ -131,6 +206,7 @@ impl Repository {
     /// If the store fails or denies it; the same call may be made again.
     pub async fn delete_snapshot(&self, id: &Id) -> Result<()> {
         self.create_record(REMOVED, &id.to_hex(), b"").await?;
+        drop(self.take_opening());
         self.store().delete(&FileKind::Snapshot.key(id)).await
     }
 
@@ -139,4 +215,8 @@ impl Repository {
         let names = self.list_records(REMOVED).await?;
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
+}
+
+fn checked_key(id: &Id) -> String {
+    format!("{CHECKED}{}", FileKind::Snapshot.key(id))
 }

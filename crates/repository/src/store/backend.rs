@@ -58,6 +58,10 @@ pub(super) trait Backend: Debug + Send + Sync {
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
     /// Objects at any depth below `folder`; an absent folder is empty; more than `limit` is an error.
     async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>>;
+    /// Whether a listing can begin behind a name, in one request.
+    fn lists_from(&self) -> bool;
+    /// Objects whose names sort behind `after`, in any order; only where [`Self::lists_from`] says so.
+    async fn list_from(&self, after: &str, limit: usize) -> Result<Vec<ListedObject>>;
     /// Deleting what is absent succeeds.
     async fn delete(&self, key: &str) -> Result<()>;
     /// When the store itself says an object was last written, and whether it keeps older versions of it.

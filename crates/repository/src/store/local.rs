@@ -234,6 +234,14 @@ impl Backend for LocalBackend {
         self.run(move |this| this.list_folder(&folder, limit)).await
     }
 
+    fn lists_from(&self) -> bool {
+        false
+    }
+
+    async fn list_from(&self, _after: &str, limit: usize) -> Result<Vec<ListedObject>> {
+        Backend::list(self, "", limit).await
+    }
+
     async fn delete(&self, key: &str) -> Result<()> {
         let key = key.to_owned();
         self.run(move |this| this.remove(&key)).await

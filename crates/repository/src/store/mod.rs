@@ -22,6 +22,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::cache::{CacheFolder, StoreCache};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
 pub use backend::ListedObject;
@@ -46,6 +47,7 @@ pub struct Store {
     description: Arc<str>,
     /// Whether the store is told the digest of what it is given, and refuses bytes of another.
     checks_digests: bool,
+    cache: Option<StoreCache>,
 }
 
 impl Store {
@@ -62,16 +64,30 @@ impl Store {
 
     /// A store in this process's memory; gone with the last clone.
     pub fn memory() -> Self {
-        object_store::from_object_store(Arc::new(::object_store::memory::InMemory::new()), "", "memory:")
+        object_store::from_ordered_store(Arc::new(::object_store::memory::InMemory::new()), "", "memory:")
     }
 
     fn new(backend: Arc<dyn Backend>, description: impl Into<Arc<str>>) -> Self {
-        Self { backend, counters: Arc::default(), description: description.into(), checks_digests: false }
+        let (counters, description) = (Arc::default(), description.into());
+        Self { backend, counters, description, checks_digests: false, cache: None }
     }
 
     fn that_checks_digests(mut self) -> Self {
         self.checks_digests = true;
         self
+    }
+
+    /// The same store with a cache on this machine, which makes opening it and repeated backups into it faster.
+    ///
+    /// Several stores and processes may share one folder.
+    #[must_use]
+    pub fn with_cache(mut self, folder: &CacheFolder) -> Self {
+        self.cache = Some(folder.of_store(&self.description));
+        self
+    }
+
+    pub(crate) fn cache(&self) -> Option<&StoreCache> {
+        self.cache.as_ref()
     }
 
     /// The store's URL for messages. Never holds a secret.
@@ -152,6 +168,21 @@ impl Store {
         self.backend.list(folder, MAX_LISTED).await
     }
 
+    /// All objects in `folders`, given in the order of their names, in one request where the store can do that, and no
+    /// folder before the one ahead of it. Objects in other folders behind the first may be among them.
+    pub(crate) async fn list_all_in(&self, folders: &[&str]) -> Result<Vec<ListedObject>> {
+        let Some(first) = folders.first() else { return Ok(Vec::new()) };
+        if self.backend.lists_from() {
+            self.counters.list();
+            return self.backend.list_from(first, MAX_LISTED).await;
+        }
+        let mut objects = Vec::new();
+        for folder in folders {
+            objects.extend(self.list(folder).await?);
+        }
+        Ok(objects)
+    }
+
     /// Removes an object; one that is not there counts as removed.
     pub(crate) async fn delete(&self, key: &str) -> Result<()> {
         self.counters.delete();
@@ -204,13 +235,18 @@ mod tests {
             assert!(matches!(cut.kind(), ErrorKind::Corrupt { .. }), "{cut:?}");
         }
         store.put("data/ab/abc", Bytes::from_static(b"new")).await.unwrap();
+        store.put_new("keys/k", Bytes::from_static(b"key")).await.unwrap();
+        store.put_new("snapshots/s", Bytes::from_static(b"1")).await.unwrap();
+        let mut behind = store.list_all_in(&["index", "keys", "snapshots"]).await.unwrap();
+        behind.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        assert_eq!(behind, [ListedObject::new("keys/k", 3), ListedObject::new("snapshots/s", 1)]);
         let listed = store.list("data").await.unwrap();
         assert_eq!(listed, [ListedObject::new("data/ab/abc", 3)]);
         store.delete("data/ab/abc").await.unwrap();
         store.delete("data/ab/abc").await.unwrap();
         assert!(store.list("data").await.unwrap().is_empty());
         let counters = store.counters();
-        assert_eq!((counters.puts, counters.deletes, counters.bytes_written), (4, 2, 28));
+        assert_eq!((counters.puts, counters.deletes, counters.bytes_written), (6, 2, 32));
     }
 
     #[tokio::test]

@@ -16,5 +16,14 @@ pub fn from_object_store(
     prefix: &str,
     description: impl Into<Arc<str>>,
 ) -> Store {
-    Store::new(Arc::new(RemoteBackend::new(store, prefix)), description)
+    Store::new(Arc::new(RemoteBackend::new(store, prefix, false)), description)
+}
+
+/// The same over a service that can begin a listing behind a name.
+pub(super) fn from_ordered_store(
+    store: Arc<dyn ObjectStore>,
+    prefix: &str,
+    description: impl Into<Arc<str>>,
+) -> Store {
+    Store::new(Arc::new(RemoteBackend::new(store, prefix, true)), description)
 }

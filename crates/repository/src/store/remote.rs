@@ -7,10 +7,11 @@ use std::time::SystemTime;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use object_store::Error as E;
 use object_store::list::PaginatedListStore;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt, PutOptions};
+use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
 
 use super::backend::{Backend, ListedObject, PutMode, Stat};
 use super::plain::PlainBackend;
@@ -22,6 +23,7 @@ use crate::time::Timestamp;
 pub(super) struct RemoteBackend {
     store: Arc<dyn ObjectStore>,
     prefix: String,
+    lists_from: bool,
     pages: Option<RawPages>,
 }
 
@@ -36,8 +38,9 @@ impl std::fmt::Debug for RawPages {
 }
 
 impl RemoteBackend {
-    pub(super) fn new(store: Arc<dyn ObjectStore>, prefix: &str) -> Self {
-        Self { store, prefix: prefix.trim_matches('/').to_owned(), pages: None }
+    /// `lists_from` says whether the service itself can begin a listing behind a name.
+    pub(super) fn new(store: Arc<dyn ObjectStore>, prefix: &str, lists_from: bool) -> Self {
+        Self { store, prefix: prefix.trim_matches('/').to_owned(), lists_from, pages: None }
     }
 
     /// The same, with a client that lists raw keys in the order of their bytes.
@@ -65,6 +68,23 @@ impl RemoteBackend {
         };
         Path::parse(&full)
             .map_err(|source| Error::invalid(format!("`{full}` is no valid object name")).with_source(source))
+    }
+
+    async fn collect(
+        &self,
+        mut pages: BoxStream<'static, object_store::Result<ObjectMeta>>,
+        place: &str,
+        limit: usize,
+    ) -> Result<Vec<ListedObject>> {
+        let mut objects = Vec::new();
+        while let Some(meta) = pages.try_next().await.map_err(|error| failed(error, "list", place))? {
+            if objects.len() == limit {
+                let message = format!("{place} holds more than {limit} objects");
+                return Err(Error::new(ErrorKind::Unsupported, message));
+            }
+            objects.push(ListedObject::new(self.strip(meta.location.as_ref()), meta.size));
+        }
+        Ok(objects)
     }
 
     fn strip<'a>(&self, path: &'a str) -> &'a str {
@@ -141,18 +161,17 @@ impl Backend for RemoteBackend {
 
     async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>> {
         let path = self.path(folder)?;
-        let mut pages = self.store.list(Some(&path));
-        let mut objects = Vec::new();
-        while let Some(meta) = pages.try_next().await.map_err(|error| failed(error, "list", folder))? {
-            if objects.len() == limit {
-                return Err(Error::new(
-                    ErrorKind::Unsupported,
-                    format!("{folder} holds more than {limit} objects"),
-                ));
-            }
-            objects.push(ListedObject::new(self.strip(meta.location.as_ref()), meta.size));
-        }
-        Ok(objects)
+        self.collect(self.store.list(Some(&path)), folder, limit).await
+    }
+
+    fn lists_from(&self) -> bool {
+        self.lists_from
+    }
+
+    async fn list_from(&self, after: &str, limit: usize) -> Result<Vec<ListedObject>> {
+        let (offset, prefix) = (self.path(after)?, self.path("")?);
+        let prefix = (!prefix.as_ref().is_empty()).then_some(&prefix);
+        self.collect(self.store.list_with_offset(prefix, &offset), after, limit).await
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

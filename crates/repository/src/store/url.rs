@@ -12,7 +12,6 @@ use url::{Host, Url};
 
 use super::digest::KnownDigests;
 use super::local::LocalBackend;
-use super::object_store::from_object_store;
 use super::remote::RemoteBackend;
 use super::{Store, StoreSettings};
 use crate::error::{Error, ErrorKind, Result};
@@ -39,21 +38,21 @@ pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
     }
     let prefix = parsed.path().trim_matches('/');
     let description = format!("{}://{bucket}/{prefix}", parsed.scheme());
-    let store: Arc<dyn ObjectStore> = match parsed.scheme() {
+    let backend = match parsed.scheme() {
         "s3" => {
             let client = Arc::new(s3(bucket, settings)?);
-            let backend = RemoteBackend::new(Arc::clone(&client) as Arc<dyn ObjectStore>, prefix);
-            let store = Store::new(Arc::new(backend.with_pages(client)), description);
-            return Ok(store.that_checks_digests());
+            let backend = RemoteBackend::new(Arc::clone(&client) as Arc<dyn ObjectStore>, prefix, true);
+            return Ok(Store::new(Arc::new(backend.with_pages(client)), description).that_checks_digests());
         }
-        "az" | "azure" => Arc::new(azure(bucket, settings)?),
-        "gs" | "gcs" => Arc::new(google(bucket, settings)?),
+        // Azure's listings begin at the first name, and the data lies before everything else.
+        "az" | "azure" => RemoteBackend::new(Arc::new(azure(bucket, settings)?), prefix, false),
+        "gs" | "gcs" => RemoteBackend::new(Arc::new(google(bucket, settings)?), prefix, true),
         scheme => {
             let message = format!("the scheme `{scheme}` is not known; use file, s3, az or gs");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     };
-    Ok(from_object_store(store, prefix, description))
+    Ok(Store::new(Arc::new(backend), description))
 }
 
 /// The directory of a `file:` URL or a plain path; `None` for any other URL.

@@ -16,6 +16,7 @@ use crate::support::{House, names, options};
 async fn a_second_backup_without_changes_reads_no_content_and_adds_next_to_nothing() {
     let house = House::new().await;
     let made = TreeSpec::small(1).generate(&house.source()).unwrap();
+    house.settle().await;
     let first = house.backup().await;
     assert_eq!((first.files_new, first.files_unmodified), (made.files as u64, 0));
     assert!(first.issues.is_empty(), "{:?}", first.issues);
@@ -32,6 +33,7 @@ async fn a_second_backup_without_changes_reads_no_content_and_adds_next_to_nothi
 async fn only_changed_files_are_read() {
     let house = House::new().await;
     let made = TreeSpec::small(2).plain().generate(&house.source()).unwrap();
+    house.settle().await;
     house.backup().await;
     let edited = Edits { rename: 0, chmod: 0, ..Edits::few(3) }.apply(&house.source()).unwrap();
     let second = house.backup().await;

@@ -9,6 +9,7 @@ mod exact;
 mod hostile;
 mod interrupted;
 mod regressions;
+mod remembered;
 mod remote;
 mod restic;
 mod restore;

@@ -27,6 +27,11 @@ impl House {
         Self { folder, repository }
     }
 
+    /// Waits until what was just written would show another time of change if it were written again.
+    pub(crate) async fn settle(&self) {
+        tokio::time::sleep(std::time::Duration::from_millis(120)).await;
+    }
+
     /// The same repository as another process would see it.
     pub(crate) async fn reopened(&self) -> Repository {
         open(self.repository.store().description()).await

@@ -1,0 +1,110 @@
+//! What the store holds besides packs, seen in as few requests as it allows.
+
+use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
+
+use super::Repository;
+use crate::clock;
+use crate::error::Result;
+use crate::file::FileKind;
+use crate::id::Id;
+use crate::store::ListedObject;
+use crate::time::Timestamp;
+
+/// Where marks of data that is about to be deleted lie; restic has none.
+const MARKS: &str = "stillpoint/gc";
+/// How the mark of a deletion under way begins.
+const SWEEP: &str = "sweep-";
+/// How old, in seconds, a listing may be to stand for another one.
+const FRESH: u64 = 10;
+
+/// The small objects of a repository at one moment, or during one request of several pages: the folders are listed in
+/// the order of their names, so locks are seen before snapshots.
+#[derive(Debug, Default)]
+pub(crate) struct Listing {
+    pub(crate) keys: Vec<Id>,
+    pub(crate) locks: Vec<Id>,
+    pub(crate) snapshots: Vec<Id>,
+    /// Index files with their lengths; only if they were asked for.
+    pub(crate) indexes: Vec<(Id, u64)>,
+    /// Names of what prunes of ours have left beside restic's objects.
+    pub(crate) marks: Vec<String>,
+    taken: Timestamp,
+}
+
+impl Repository {
+    /// Lists index files, keys, locks, snapshots and marks.
+    pub(crate) async fn list_all(&self) -> Result<Listing> {
+        let folders =
+            [FileKind::Index, FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
+        let [index, keys, locks, snapshots] = folders;
+        Ok(Listing::of(self.store().list_all_in(&[index, keys, locks, snapshots, MARKS]).await?))
+    }
+
+    /// Lists locks, snapshots and marks, or answers what was seen when the repository was opened just now.
+    pub(super) async fn list_snapshots_once(&self) -> Result<Listing> {
+        let opening = self.take_opening().filter(Listing::is_fresh);
+        let listing = match opening {
+            Some(listing) => listing,
+            None => self.list_holders().await?,
+        };
+        self.inner.busy.store(!listing.is_quiet(), Ordering::Relaxed);
+        Ok(listing)
+    }
+
+    /// Takes what was seen when the repository was opened; whatever changes the repository must do so too.
+    pub(super) fn take_opening(&self) -> Option<Listing> {
+        self.inner.opening.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Lists locks, snapshots and marks.
+    pub(crate) async fn list_holders(&self) -> Result<Listing> {
+        let (locks, snapshots) = (FileKind::Lock.folder(), FileKind::Snapshot.folder());
+        Ok(Listing::of(self.store().list_all_in(&[locks, snapshots, MARKS]).await?))
+    }
+}
+
+impl Listing {
+    /// Keys, locks, snapshots and marks of a store that is not open yet.
+    pub(super) async fn of_store(store: &crate::store::Store) -> Result<Self> {
+        let folders = [FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
+        let [keys, locks, snapshots] = folders;
+        Ok(Self::of(store.list_all_in(&[keys, locks, snapshots, MARKS]).await?))
+    }
+
+    fn of(objects: Vec<ListedObject>) -> Self {
+        let mut listing = Self { taken: clock::now(), ..Self::default() };
+        for object in objects {
+            if let Some(mark) = object.key.strip_prefix(MARKS).and_then(|rest| rest.strip_prefix('/')) {
+                listing.marks.push(mark.to_owned());
+            }
+            let Ok(id) = object.file_name().parse::<Id>() else { continue };
+            let is = |kind: FileKind| object.key == kind.key(&id);
+            if is(FileKind::Snapshot) {
+                listing.snapshots.push(id);
+            } else if is(FileKind::Key) {
+                listing.keys.push(id);
+            } else if is(FileKind::Lock) {
+                listing.locks.push(id);
+            } else if is(FileKind::Index) {
+                listing.indexes.push((id, object.size));
+            }
+        }
+        listing.keys.sort_unstable();
+        listing
+    }
+
+    /// Whether a prune of ours deletes data now, or has died while it did.
+    pub(crate) fn is_swept(&self) -> bool {
+        self.marks.iter().any(|mark| mark.starts_with(SWEEP))
+    }
+
+    /// Whether nobody holds a lock or deletes data.
+    pub(crate) fn is_quiet(&self) -> bool {
+        self.locks.is_empty() && !self.is_swept()
+    }
+
+    pub(crate) fn is_fresh(&self) -> bool {
+        clock::now().since(self.taken).as_secs() < FRESH
+    }
+}
