@@ -175,6 +175,16 @@ fn failed(source: io::Error) -> Error {
     Error::new(ErrorKind::Io, "compression failed").with_source(source)
 }
 
+/// Decompresses what must come to exactly `length` bytes; allocates no more than that.
+pub(crate) fn decompress_exact(compressed: &[u8], length: usize) -> io::Result<Vec<u8>> {
+    let data = zstd::bulk::decompress(compressed, length)?;
+    if data.len() == length {
+        Ok(data)
+    } else {
+        Err(io::Error::other(format!("{} bytes after decompression instead of {length}", data.len())))
+    }
+}
+
 /// Decompresses what must come to at most `limit` bytes; allocates as the bytes appear.
 pub(crate) fn decompress_up_to(compressed: &[u8], limit: usize) -> io::Result<Vec<u8>> {
     use std::io::Read;
@@ -206,6 +216,7 @@ mod tests {
         for text in [&text[..], &text[..100_000], &text[..100]] {
             let compressed = shrunk(text).unwrap();
             assert!(compressed.len() < text.len() / 3, "{} of {}", compressed.len(), text.len());
+            assert_eq!(decompress_exact(&compressed, text.len()).unwrap(), text);
             assert_eq!(decompress_up_to(&compressed, text.len()).unwrap(), text);
         }
     }
@@ -256,6 +267,7 @@ mod tests {
     #[test]
     fn a_bomb_is_refused_before_it_grows() {
         let bomb = Compression::default().compress(&vec![0; 10 << 20]).unwrap();
+        assert!(decompress_exact(&bomb, 1000).is_err());
         assert!(decompress_up_to(&bomb, 1000).is_err());
     }
 }
