@@ -252,7 +252,7 @@ mod tests {
         let caches = ["a", "b", "c"].map(|name| all.of_store(name));
         for (age, cache) in [30, 20, 10].into_iter().zip(&caches) {
             cache.write("x", &[0; 100]);
-            let used = SystemTime::from(clock_before(age));
+            let used = clock_before(age);
             File::open(&cache.folder).unwrap().set_modified(used).unwrap();
         }
         caches[0].tidy();

@@ -156,6 +156,8 @@ async fn a_file_read_again_and_found_unchanged_counts_as_unmodified_and_needs_no
     assert_eq!((after.gets, after.puts), (before.gets, before.puts + 1));
 }
 
+type Damage = Box<dyn Fn(&mut Vec<u8>)>;
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_damaged_or_foreign_cache_is_rebuilt_and_changes_nothing() {
     let den = Den::new();
@@ -164,7 +166,7 @@ async fn a_damaged_or_foreign_cache_is_rebuilt_and_changes_nothing() {
     let first = den.backup().await;
     for file in den.files() {
         let whole = fs::read(&file).unwrap();
-        let damages: [Box<dyn Fn(&mut Vec<u8>)>; 5] = [
+        let damages: [Damage; 5] = [
             Box::new(|data| data.truncate(data.len() / 2)),
             Box::new(|data| data.clear()),
             Box::new(|data| data[0] ^= 1),
@@ -268,20 +270,20 @@ fn edits() -> impl Strategy<Value = Edit> {
         RemoveDirectory, Rename, Replace, Settle, TouchBack, Write,
     };
     let (a, b) = (any::<u8>(), any::<u8>());
-    let two = (a.clone(), b);
+    let two = (a, b);
     prop_oneof![
-        two.clone().prop_map(|(a, b)| Write(a, b)),
-        a.clone().prop_map(Append),
-        two.clone().prop_map(|(a, b)| Create(a, b)),
-        a.clone().prop_map(Remove),
-        a.clone().prop_map(RemoveDirectory),
-        two.clone().prop_map(|(a, b)| Rename(a, b)),
-        two.clone().prop_map(|(a, b)| MoveDirectory(a, b)),
-        two.clone().prop_map(|(a, b)| Link(a, b)),
-        two.clone().prop_map(|(a, b)| Chmod(a, b)),
-        two.clone().prop_map(|(a, b)| Attribute(a, b)),
-        two.clone().prop_map(|(a, b)| TouchBack(a, b)),
-        two.clone().prop_map(|(a, b)| Replace(a, b)),
+        two.prop_map(|(a, b)| Write(a, b)),
+        a.prop_map(Append),
+        two.prop_map(|(a, b)| Create(a, b)),
+        a.prop_map(Remove),
+        a.prop_map(RemoveDirectory),
+        two.prop_map(|(a, b)| Rename(a, b)),
+        two.prop_map(|(a, b)| MoveDirectory(a, b)),
+        two.prop_map(|(a, b)| Link(a, b)),
+        two.prop_map(|(a, b)| Chmod(a, b)),
+        two.prop_map(|(a, b)| Attribute(a, b)),
+        two.prop_map(|(a, b)| TouchBack(a, b)),
+        two.prop_map(|(a, b)| Replace(a, b)),
         a.prop_map(FileToDirectory),
         two.prop_map(|(a, b)| FileToLink(a, b)),
         Just(Settle),
@@ -311,84 +313,77 @@ fn entries(root: &Path) -> (Vec<PathBuf>, Vec<PathBuf>) {
 
 fn apply(root: &Path, edit: &Edit) {
     let (files, directories) = entries(root);
-    let file = |number: u8| files.get(usize::from(number) % files.len().max(1)).cloned();
     let directory = |number: u8| directories[usize::from(number) % directories.len()].clone();
-    let free = |number: u8, in_directory: &Path| in_directory.join(format!("n{number}"));
     // An edit that the tree as it is does not allow, such as moving a directory into itself, changes nothing.
-    let _refused: std::io::Result<()> = (|| match *edit {
-        Edit::Write(f, value) => match file(f) {
-            Some(path) => fs::write(path, [value; 64]),
-            None => Ok(()),
-        },
-        Edit::Append(f) => match file(f) {
-            Some(path) => {
-                let longer = [fs::read(&path)?, vec![1]].concat();
-                fs::write(path, longer)
-            }
-            None => Ok(()),
-        },
+    let _refused: std::io::Result<()> = match *edit {
         Edit::Create(d, value) => fs::write(free(value, &directory(d)), [value; 32]),
-        Edit::Remove(f) => file(f).map_or(Ok(()), fs::remove_file),
         Edit::RemoveDirectory(d) if directory(d) != root => fs::remove_dir_all(directory(d)),
-        Edit::Rename(f, d) => match file(f) {
-            Some(path) => fs::rename(path, free(f, &directory(d))),
-            None => Ok(()),
-        },
         Edit::MoveDirectory(a, b) if directory(a) != root => fs::rename(directory(a), free(a, &directory(b))),
         Edit::RemoveDirectory(_) | Edit::MoveDirectory(..) => Ok(()),
-        Edit::Link(f, d) => match file(f) {
-            Some(path) => fs::hard_link(path, free(f ^ 0x55, &directory(d))),
-            None => Ok(()),
-        },
-        Edit::Chmod(f, mode) => match file(f) {
-            Some(path) => {
-                fs::set_permissions(path, PermissionsExt::from_mode(0o600 | u32::from(mode & 0o77)))
-            }
-            None => Ok(()),
-        },
-        Edit::Attribute(f, value) => match file(f) {
-            Some(path) => rustix::fs::setxattr(path, "user.k", &[value], rustix::fs::XattrFlags::empty())
-                .map_err(Into::into),
-            None => Ok(()),
-        },
-        Edit::TouchBack(f, value) => match file(f) {
-            Some(path) => {
-                let metadata = fs::metadata(&path)?;
-                let content = vec![value; usize::try_from(metadata.len()).unwrap()];
-                fs::write(&path, content)?;
-                fs::File::options().write(true).open(&path)?.set_modified(metadata.modified()?)
-            }
-            None => Ok(()),
-        },
-        Edit::Replace(f, value) => match file(f) {
-            Some(path) => {
-                let length = usize::try_from(fs::metadata(&path)?.len()).unwrap();
-                let beside = path.with_extension("new");
-                fs::write(&beside, vec![value; length])?;
-                fs::rename(beside, path)
-            }
-            None => Ok(()),
-        },
-        Edit::FileToDirectory(f) => match file(f) {
-            Some(path) => {
-                fs::remove_file(&path)?;
-                fs::create_dir(&path)?;
-                fs::write(path.join("inside"), "x")
-            }
-            None => Ok(()),
-        },
-        Edit::FileToLink(f, target) => match file(f) {
-            Some(path) => {
-                fs::remove_file(&path)?;
-                symlink(format!("target {target}"), path)
-            }
-            None => Ok(()),
-        },
         Edit::Settle => {
             std::thread::sleep(Duration::from_millis(110));
             Ok(())
         }
-    })();
+        Edit::Write(f, _)
+        | Edit::Append(f)
+        | Edit::Remove(f)
+        | Edit::Rename(f, _)
+        | Edit::Link(f, _)
+        | Edit::Chmod(f, _)
+        | Edit::Attribute(f, _)
+        | Edit::TouchBack(f, _)
+        | Edit::Replace(f, _)
+        | Edit::FileToDirectory(f)
+        | Edit::FileToLink(f, _) => match files.get(usize::from(f) % files.len().max(1)) {
+            Some(path) => apply_to_file(path, edit, directory),
+            None => Ok(()),
+        },
+    };
+}
+
+fn free(number: u8, in_directory: &Path) -> PathBuf {
+    in_directory.join(format!("n{number}"))
+}
+
+fn apply_to_file(path: &Path, edit: &Edit, directory: impl Fn(u8) -> PathBuf) -> std::io::Result<()> {
+    match *edit {
+        Edit::Write(_, value) => fs::write(path, [value; 64]),
+        Edit::Append(_) => {
+            let longer = [fs::read(path)?, vec![1]].concat();
+            fs::write(path, longer)
+        }
+        Edit::Remove(_) => fs::remove_file(path),
+        Edit::Rename(f, d) => fs::rename(path, free(f, &directory(d))),
+        Edit::Link(f, d) => fs::hard_link(path, free(f ^ 0x55, &directory(d))),
+        Edit::Chmod(_, mode) => {
+            fs::set_permissions(path, PermissionsExt::from_mode(0o600 | u32::from(mode & 0o77)))
+        }
+        Edit::Attribute(_, value) => {
+            Ok(rustix::fs::setxattr(path, "user.k", &[value], rustix::fs::XattrFlags::empty())?)
+        }
+        Edit::TouchBack(_, value) => {
+            let metadata = fs::metadata(path)?;
+            let content = vec![value; usize::try_from(metadata.len()).unwrap()];
+            fs::write(path, content)?;
+            fs::File::options().write(true).open(path)?.set_modified(metadata.modified()?)
+        }
+        Edit::Replace(_, value) => {
+            let length = usize::try_from(fs::metadata(path)?.len()).unwrap();
+            let beside = path.with_extension("new");
+            fs::write(&beside, vec![value; length])?;
+            fs::rename(beside, path)
+        }
+        Edit::FileToDirectory(_) => {
+            fs::remove_file(path)?;
+            fs::create_dir(path)?;
+            fs::write(path.join("inside"), "x")
+        }
+        Edit::FileToLink(_, target) => {
+            fs::remove_file(path)?;
+            symlink(format!("target {target}"), path)
+        }
+        Edit::Create(..) | Edit::RemoveDirectory(_) | Edit::MoveDirectory(..) | Edit::Settle => Ok(()),
+    }
 }
 
 proptest! {
@@ -401,10 +396,10 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         runtime.block_on(async {
             let den = Den::new();
-            for (number, folder) in ["a", "a/b", "c", "c/d/e"].iter().enumerate() {
+            for (number, folder) in (0_u8..).zip(["a", "a/b", "c", "c/d/e"]) {
                 fs::create_dir_all(den.source().join(folder)).unwrap();
                 for file in 0..3 {
-                    let content = vec![number as u8 * 8 + file; 40];
+                    let content = vec![number * 8 + file; 40];
                     fs::write(den.source().join(folder).join(format!("f{file}")), content).unwrap();
                 }
             }
