@@ -176,6 +176,7 @@ fn failed(source: io::Error) -> Error {
 }
 
 /// Decompresses what must come to exactly `length` bytes; allocates no more than that.
+#[cfg(any(test, feature = "bench"))]
 pub(crate) fn decompress_exact(compressed: &[u8], length: usize) -> io::Result<Vec<u8>> {
     let data = zstd::bulk::decompress(compressed, length)?;
     if data.len() == length {

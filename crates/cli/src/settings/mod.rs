@@ -7,7 +7,7 @@ mod password;
 
 use std::path::Path;
 
-use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_core::Result;
 use stillpoint_repository::CacheFolder;
 
 use crate::args::{GlobalArgs, Layout};

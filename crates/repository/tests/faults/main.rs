@@ -1,6 +1,10 @@
 //! Every call of a restore and of a backup that changes a file system is made to fail, one at a time.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test, also in shared set-up")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a failed unwrap is a failed test, also in shared set-up"
+)]
 
 mod child;
 mod scene;
