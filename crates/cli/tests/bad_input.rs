@@ -310,7 +310,6 @@ fn settings_that_cannot_be_used_are_named() {
     let config = place.path("config.toml");
     fs::write(&config, "stor = \"x\"").unwrap();
     place.run(["list", "--config", config.to_str().unwrap()]).assert_refused(1, &["stor"]);
-    place.run(["list", "--layout", "mirror"]).assert_refused(1, &["mirrored layout"]);
     let missing = place.path("no-password");
     let run = place.run(os(&["--password-file", missing.to_str().unwrap(), "backup"], &place.source()));
     run.assert_refused(1, &["no-password"]);

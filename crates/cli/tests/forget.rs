@@ -15,8 +15,14 @@ fn ids(value: &Value) -> Vec<&str> {
 /// Three backups, each with a large file of its own.
 fn three_backups(place: &Place) -> Vec<String> {
     let made = |n: u8| {
-        let noise: Vec<u8> =
-            (0..300_000_u32).map(|at| at.wrapping_mul(2_654_435_761).to_le_bytes()[2] ^ n).collect();
+        let mut state = 0x9E37_79B9_u32 ^ u32::from(n);
+        let mut next = || {
+            state ^= state << 13;
+            state ^= state >> 17;
+            state ^= state << 5;
+            state.to_le_bytes()[0]
+        };
+        let noise: Vec<u8> = (0..300_000).map(|_| next()).collect();
         fs::write(place.source().join("large"), noise).unwrap();
         place.back_up()
     };
