@@ -2,7 +2,7 @@
 //!
 //! A snapshot whose tree is its parent's needs nothing that the parent does not need. It is written first and the store
 //! is looked at second: from the moment it is written every deletion that begins finds it, and the look shows whether one
-//! had begun before. Decision 14 has the argument.
+//! had begun before. Decision 17 has the argument.
 
 use crate::error::Result;
 use crate::id::Id;
