@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use rustix::io::{Errno, Result};
 
-use crate::metadata::{Metadata, Timestamp};
+use crate::metadata::{FileKind, Metadata, Timestamp};
 
 /// The longest value and the longest list of names the system hands out, in bytes (`xattr(7)`).
 const LENGTH_MAX: usize = 64 * 1024;
@@ -51,6 +51,13 @@ impl Attributes {
     /// Attributes with this mode and owner, both times at the epoch and no extended attributes.
     pub fn new(mode: u32, uid: u32, gid: u32) -> Self {
         Self { mode, uid, gid, ..Self::default() }
+    }
+
+    /// Whether an entry has this owner, this time of its content and, unless it is a symbolic link, this mode. Extended
+    /// attributes are not looked at.
+    pub fn are_those_of(&self, metadata: &Metadata) -> bool {
+        let mode = metadata.kind == FileKind::Symlink || metadata.mode == self.mode;
+        mode && (metadata.uid, metadata.gid, metadata.modified) == (self.uid, self.gid, self.modified)
     }
 
     /// The attributes that make a restored entry equal to a captured one.

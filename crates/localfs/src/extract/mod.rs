@@ -194,7 +194,8 @@ impl Extractor {
     /// # Errors
     /// [`Error::InvalidName`]; the system's reason, also when a part of the path is no directory or is a link.
     pub fn folder(&self, relative: &Path) -> Result<Folder> {
-        Ok(Folder { fd: self.target.directory(relative)?, relative: relative.to_path_buf() })
+        let depth = relative.components().count();
+        Ok(Folder { fd: self.target.directory(relative)?, relative: relative.to_path_buf(), depth })
     }
 
     /// Writes the regular file `name` of `folder` with its whole content, blocks of zeros as holes, and gives it its

@@ -13,7 +13,7 @@ use super::target::{Target, marker_name};
 use super::{apply, sparse};
 use crate::attributes::Attributes;
 use crate::error::{Error, Operation, Result};
-use crate::name::validate_name;
+use crate::name::{DEPTH_MAX, InvalidName, validate_name};
 
 /// A directory of the target, held open while files are written into it one after another.
 ///
@@ -23,6 +23,7 @@ use crate::name::validate_name;
 pub struct Folder {
     pub(super) fd: OwnedFd,
     pub(super) relative: PathBuf,
+    pub(super) depth: usize,
 }
 
 impl Folder {
@@ -41,7 +42,9 @@ impl Target {
         attributes: &Attributes,
     ) -> Result<()> {
         let relative = folder.relative.join(name);
-        validate_name(name).map_err(|source| Error::InvalidName { path: relative.clone(), source })?;
+        let deep = if folder.depth < DEPTH_MAX { Ok(()) } else { Err(InvalidName::TooDeep) };
+        deep.and_then(|()| validate_name(name))
+            .map_err(|source| Error::InvalidName { path: relative.clone(), source })?;
         if folder.relative.as_os_str().is_empty() && name == marker_name(&self.id) {
             return Err(Error::AlreadyExists { path: relative });
         }

@@ -47,12 +47,12 @@ impl Repository {
             return Err(Error::corrupt(CONFIG, message));
         }
         let mut created = None;
-        let key = match find_key(&store, &keys, credentials, None).await? {
-            Some((key, _)) => key,
+        let (key, key_file) = match find_key(&store, &keys, credentials, None).await? {
+            Some(found) => found,
             None if keys.is_empty() => {
-                let (key, id) = create_key(&store, credentials, &origin).await?;
-                created = Some(id);
-                key
+                let (key, key_file) = create_key(&store, credentials, &origin).await?;
+                created = Some(key_file.0.clone());
+                (key, key_file)
             }
             None => {
                 let message = format!(
@@ -63,18 +63,24 @@ impl Repository {
             }
         };
         let config = Config::generate()?;
-        let sealed = key.seal(&config.to_json()?)?;
-        if let Err(error) = store.put_new(CONFIG, sealed.into()).await {
+        let sealed = Bytes::from(key.seal(&config.to_json()?)?);
+        if let Err(error) = store.put_new(CONFIG, sealed.clone()).await {
             // Another process was faster. Our key would lead stock restic to a configuration it cannot open.
-            if let Some(id) = created.filter(|_| *error.kind() == ErrorKind::AlreadyExists) {
-                store.delete(&FileKind::Key.key(&id)).await?;
+            if let Some(object) = created.filter(|_| *error.kind() == ErrorKind::AlreadyExists) {
+                store.delete(&object).await?;
             }
             return Err(error);
         }
-        // What is remembered here is of a repository that is gone.
         let objects = store.cache().cloned().map(ObjectCache::new);
-        objects.iter().for_each(|objects| objects.retain(|_another_repository| false));
-        Ok(Self::new(store, key, config, origin, objects, None))
+        if let Some(objects) = &objects {
+            // What is remembered here is of a repository that is gone.
+            objects.retain(|_another_repository| false);
+            objects.put(CONFIG, &sealed);
+            objects.put(&key_file.0, &key_file.1);
+        }
+        let repository = Self::new(store, key, config, origin, objects, None);
+        repository.save_objects().await?;
+        Ok(repository)
     }
 
     /// Opens a repository. With a [cache](Store::with_cache), the configuration and a key that was used before are
@@ -149,7 +155,11 @@ async fn key_ids(store: &Store) -> Result<Vec<Id>> {
     Ok(ids)
 }
 
-async fn create_key(store: &Store, credentials: &Credentials, origin: &Origin) -> Result<(SealingKey, Id)> {
+async fn create_key(
+    store: &Store,
+    credentials: &Credentials,
+    origin: &Origin,
+) -> Result<(SealingKey, KeyObject)> {
     let (credentials, origin) = (credentials.clone(), origin.clone());
     let (key, json) = tokio::task::spawn_blocking(move || -> Result<_> {
         let key = SealingKey::generate()?;
@@ -158,9 +168,9 @@ async fn create_key(store: &Store, credentials: &Credentials, origin: &Origin) -
     })
     .await
     .map_err(Error::cancelled)??;
-    let id = Id::of(&json);
-    store.put_new(&FileKind::Key.key(&id), json.into()).await?;
-    Ok((key, id))
+    let (object, json) = (FileKind::Key.key(&Id::of(&json)), Bytes::from(json));
+    store.put_new(&object, json.clone()).await?;
+    Ok((key, (object, json)))
 }
 
 /// The master key of the first key file that `credentials` open, trying at most [`MAX_KEYS`].

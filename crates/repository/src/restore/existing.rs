@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::path::Path;
 
-use stillpoint_localfs::{Attributes, FileId, FileKind, Landing, OpenFile};
+use stillpoint_localfs::{Attributes, FileId, FileKind, Landing, Metadata, OpenFile};
 
 use super::attributes::stamp;
 use super::scan::Scan;
@@ -60,13 +60,25 @@ impl Scan {
     }
 
     /// Whether a link stands in place, target and all.
-    pub(super) fn link_stands(&self, path: &Path, target: &Path) -> stillpoint_localfs::Result<bool> {
+    pub(super) fn link_stands(
+        &self,
+        path: &Path,
+        target: &Path,
+        attributes: &Attributes,
+    ) -> stillpoint_localfs::Result<bool> {
         if !self.may_hold_entries() {
             return Ok(false);
         }
-        let is_link =
-            self.restore.extractor.existing(path)?.is_some_and(|found| found.kind == FileKind::Symlink);
-        Ok(is_link && self.restore.extractor.existing_link(path)? == target.as_os_str())
+        let Some(found) = self.restore.extractor.existing(path)? else { return Ok(false) };
+        Ok(found.kind == FileKind::Symlink
+            && self.will_do(&found, attributes)
+            && self.restore.extractor.existing_link(path)? == target.as_os_str())
+    }
+
+    /// Whether a standing link or special file need not be made anew, as one must be that an earlier run could not give
+    /// its attributes.
+    fn will_do(&self, found: &Metadata, attributes: &Attributes) -> bool {
+        self.keeps_what_stands() || attributes.are_those_of(found)
     }
 
     /// Whether a pipe, socket or device stands in place.
@@ -75,12 +87,15 @@ impl Scan {
         path: &Path,
         kind: FileKind,
         device: u64,
+        attributes: &Attributes,
     ) -> stillpoint_localfs::Result<bool> {
         if !self.may_hold_entries() {
             return Ok(false);
         }
         let found = self.restore.extractor.existing(path)?;
-        Ok(found.is_some_and(|found| found.kind == kind && found.special_device == device))
+        Ok(found.is_some_and(|found| {
+            found.kind == kind && found.special_device == device && self.will_do(&found, attributes)
+        }))
     }
 
     fn content_is(&self, file: &mut OpenFile, content: &[Id]) -> stillpoint_localfs::Result<bool> {

@@ -83,7 +83,7 @@ impl Scan {
         for Symlink { spot, target, attributes } in std::mem::take(&mut self.symlinks) {
             self.restore.cancellation.check()?;
             let (path, target) = (spot.path(), path_of(&target));
-            let made = self.link_stands(&path, &target).and_then(|stands| match stands {
+            let made = self.link_stands(&path, &target, &attributes).and_then(|stands| match stands {
                 true => Ok(()),
                 false => self.restore.extractor.create_symlink(&path, &target, &attributes),
             });

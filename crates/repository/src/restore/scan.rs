@@ -204,9 +204,10 @@ impl Scan {
     }
 
     fn special(&self, path: &Path, kind: FileKind, node: &Node) -> Result<()> {
-        let created = match self.special_stands(path, kind, node.device) {
+        let attributes = attributes(node);
+        let created = match self.special_stands(path, kind, node.device, &attributes) {
             Ok(true) => Ok(true),
-            Ok(false) => self.restore.extractor.create_special(path, kind, node.device, &attributes(node)),
+            Ok(false) => self.restore.extractor.create_special(path, kind, node.device, &attributes),
             Err(error) => Err(error),
         };
         match self.attempt(path, created)? {

@@ -37,6 +37,7 @@ async fn we_restore_what_restic_backed_up_and_build_on_it() {
     let house = House::new().await;
     let made = TreeSpec::small(33).restic_safe().generate(&house.source()).unwrap();
     let theirs = restic.repository(house.path("repository").display().to_string(), PASSWORD);
+    house.settle().await;
     theirs.run(&["backup", &house.source().display().to_string()]);
     let fresh = house.reopened().await;
     let snapshots = fresh.snapshots().await.unwrap().readable;

@@ -79,10 +79,11 @@ async fn each_pack_is_fetched_once_even_when_content_repeats() {
     repository.restore(&backup.snapshot, &target, faithful(), quiet, &Cancellation::new()).await.unwrap();
     assert_same(&house.source(), &target);
     let after = repository.store().counters();
-    // Beside the packs: the snapshot and one index file, a look at the locks and at the index, and the lock itself.
+    // Beside the packs: the snapshot and one index file, a look around, which in a directory is one for each of five
+    // folders, one more at the index, and the lock itself.
     assert!(after.gets - before.gets <= packs + 2, "{before:?} {after:?} for {packs} packs");
     let others = |counters: TransferCounters| counters.lists + counters.puts + counters.deletes;
-    assert!(others(after) - others(before) <= 4, "{before:?} {after:?}");
+    assert!(others(after) - others(before) <= 8, "{before:?} {after:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

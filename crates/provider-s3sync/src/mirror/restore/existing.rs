@@ -63,7 +63,9 @@ impl Driver {
             return Ok(false);
         }
         let Some(found) = self.shared.extractor.existing(&entry.path)? else { return Ok(false) };
-        if found.kind != entry.kind {
+        // One that an earlier run could not give its attributes is made anew.
+        let will_do = self.keeps_what_stands() || entry.attributes().are_those_of(&found);
+        if found.kind != entry.kind || !will_do {
             return Ok(false);
         }
         match entry.kind {
