@@ -10,6 +10,7 @@ use crate::browse::names;
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::lock::{Lock, LockMode};
+use crate::prune::Rounds;
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
 use crate::tree::{Node, NodeKind, Tree};
@@ -22,6 +23,7 @@ pub struct Assembly {
     writer: BlobWriter,
     repository: Repository,
     lock: Lock,
+    rounds: Rounds,
     /// The directories on the way to the entry that came last, outermost first; the first is the root.
     open: Vec<Directory>,
 }
@@ -46,10 +48,12 @@ impl Assembly {
     /// `Locked` while data is being deleted from the repository, or the store's failure.
     pub async fn begin(repository: &Repository, root: Node) -> Result<Self> {
         let lock = repository.lock(LockMode::Shared).await?;
+        // Before the index is loaded: whatever a prune deletes later is noticed when the snapshot is stored.
+        let rounds = repository.rounds().await?;
         let repository = repository.with_fresh_index();
-        let writer = BlobWriter::new(&repository, WriterOptions::default()).await?;
+        let writer = BlobWriter::new(&repository, WriterOptions::default().guarded(&lock, &rounds)).await?;
         let root = Directory { path: PathBuf::new(), node: root, entries: Vec::new() };
-        Ok(Self { writer, repository, lock, open: vec![root] })
+        Ok(Self { writer, repository, lock, rounds, open: vec![root] })
     }
 
     /// What stores the content of files before their nodes are added.
@@ -87,7 +91,8 @@ impl Assembly {
     /// It is durable when this returns.
     ///
     /// # Errors
-    /// The store's failure.
+    /// `Unavailable` if the lock is lost or a prune deleted what the tree needs: the same work done again succeeds. Else
+    /// the store's failure.
     pub async fn finish(
         mut self,
         stored_path: &Path,
@@ -101,8 +106,8 @@ impl Assembly {
         root.name = names(stored_path).last().unwrap_or(b"root").to_vec();
         let top = wrap(&self.writer, stored_path, root).await?;
         let written = self.writer.clone().finish().await?;
-        self.lock.ensure_held()?;
-        let id = self.repository.save_snapshot(&describe(top, &written)).await?;
+        let snapshot = describe(top, &written);
+        let id = self.repository.commit_snapshot(&snapshot, &self.lock, &self.rounds).await?;
         if let Err(error) = self.lock.release().await {
             tracing::warn!(%error, "the repository lock stays until it is stale");
         }
