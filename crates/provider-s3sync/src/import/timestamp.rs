@@ -8,7 +8,7 @@ use stillpoint_core::{
     ErrorKind, Issue, JobKey, OperationId, Result, SnapshotId, SnapshotRef,
 };
 use stillpoint_localfs::FileKind;
-use stillpoint_repository::{Assembly, Id, Origin, Repository, Snapshot, SnapshotSummary};
+use stillpoint_repository::{Assembly, Id, Origin, Repository, Snapshot, SnapshotSummary, StoredSnapshot};
 
 use super::content::{Fetched, KnownContent, fetch};
 use super::node::node;
@@ -17,7 +17,7 @@ use crate::error::from_repository;
 use crate::jobs::Issues;
 use crate::mirror::{Entry, Item, Listing, Point, content_key, in_order, script_record};
 use crate::path_text;
-use crate::repository::{Journal, put_record, tags_of, to_stored};
+use crate::repository::{Journal, has_record, is_whole, put_record, tags_of, to_stored};
 
 /// Entries that are fetched together, and how many files at once.
 const BATCH: usize = 256;
@@ -63,8 +63,7 @@ impl Run<'_> {
             fetched: 0,
             issues: Vec::new(),
         };
-        let stored = self.journal.of_job(&job.key.token());
-        let snapshot = match stored {
+        let snapshot = match self.stored(&job).await? {
             Some(stored) => {
                 if let Some(summary) = &stored.snapshot.summary {
                     (told.files, told.bytes) = (summary.total_files_processed, summary.total_bytes_processed);
@@ -93,6 +92,18 @@ impl Run<'_> {
         put_record(self.repository, &record).await?;
         told.backup = Some(record);
         Ok(told)
+    }
+
+    /// The snapshot that an earlier import made of the timestamp. One without a record may never have been confirmed, and
+    /// is removed if it is not whole.
+    async fn stored(&self, job: &BackupJob) -> Result<Option<&StoredSnapshot>> {
+        let Some(stored) = self.journal.of_job(&job.key.token()) else { return Ok(None) };
+        if has_record(self.repository, &job.backup).await? || is_whole(self.repository, stored).await? {
+            return Ok(Some(stored));
+        }
+        tracing::warn!(snapshot = %stored.id, "the snapshot of an interrupted import is not whole; it is made anew");
+        self.repository.delete_snapshot(&stored.id).await.map_err(from_repository)?;
+        Ok(None)
     }
 
     /// The record that lies beside the timestamp, or what follows from the timestamp itself.

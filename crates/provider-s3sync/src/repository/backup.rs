@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stillpoint_core::{
-    BackupJob, CaptureWindow, Clock, Depth, Issue, JobState, JobStatus, Progress, ProviderId, Result,
-    SnapshotId, SnapshotRef,
+    BackupJob, CaptureWindow, Clock, Issue, JobState, JobStatus, Progress, ProviderId, Result, SnapshotId,
+    SnapshotRef,
 };
 use stillpoint_repository::{
     BackupOptions, BackupSource, BackupSummary, IssueKind, Parent, Repository, StoredSnapshot,
@@ -14,7 +14,7 @@ use stillpoint_repository::{
 use super::convert::{from_stored, to_stored};
 use super::journal::{Journal, reference};
 use super::made::Made;
-use super::{RepositorySource, tags, verify};
+use super::{RepositorySource, tags};
 use crate::error::{blocking, from_repository};
 use crate::jobs::{Issues, Reporter};
 use crate::path_text;
@@ -44,9 +44,7 @@ pub(crate) async fn found_job(
     let journal = Journal::read(&repository).await?;
     match journal.of_job(token) {
         // Starting the job again makes anew what is not whole.
-        Some(stored) if is_whole(&repository, &journal, stored).await? => {
-            recorded(provider, stored).map(Some)
-        }
+        Some(stored) if is_whole(&repository, stored).await? => recorded(provider, stored).map(Some),
         Some(_) | None => Ok(None),
     }
 }
@@ -63,7 +61,7 @@ async fn capture(
     let journal = reporter.unless_cancelled(Journal::read(&repository)).await?;
     // The operation may have stored its snapshot and died before it could say so.
     if let Some(stored) = journal.of_capture(job) {
-        if reporter.unless_cancelled(is_whole(&repository, &journal, stored)).await? {
+        if reporter.unless_cancelled(is_whole(&repository, stored)).await? {
             let status = recorded(provider, stored)?;
             reporter.meter.resume_at(status.progress);
             return Ok(status);
@@ -94,15 +92,11 @@ async fn capture(
     Ok(status)
 }
 
-/// Whether everything a snapshot of an interrupted attempt needs is stored.
+/// Whether everything a snapshot of an interrupted attempt needs is stored and stays.
 ///
-/// A backup without changes stores its snapshot without a lock and looks only then whether data was being deleted. A
-/// parent that still stands with the same tree proves as much.
-async fn is_whole(repository: &Repository, journal: &Journal, stored: &StoredSnapshot) -> Result<bool> {
-    if journal.parent_of(stored).is_some_and(|parent| parent.snapshot.tree == stored.snapshot.tree) {
-        return Ok(true);
-    }
-    Ok(verify::run(repository, &stored.id, Depth::Listed).await?.is_good())
+/// An attempt looks for prunes only after it has stored its snapshot, and may have died in between.
+pub(crate) async fn is_whole(repository: &Repository, stored: &StoredSnapshot) -> Result<bool> {
+    repository.confirm_snapshot(&stored.snapshot).await.map_err(from_repository)
 }
 
 fn done(provider: &ProviderId, summary: BackupSummary) -> Result<JobStatus> {

@@ -32,12 +32,6 @@ impl Journal {
         self.newest(&[tags::job_tag(token)])
     }
 
-    /// The snapshot that `stored` was built on.
-    pub(super) fn parent_of(&self, stored: &StoredSnapshot) -> Option<&StoredSnapshot> {
-        let parent = stored.snapshot.parent?;
-        self.stored.iter().find(|candidate| candidate.id == parent)
-    }
-
     /// What `job` can build on: its base, else the newest snapshot of the same component, else of the same path.
     pub(super) fn parent(&self, job: &BackupJob) -> Option<&StoredSnapshot> {
         let base = job.base.as_ref().map(|base| base.id.as_str());

@@ -13,11 +13,12 @@ mod source;
 mod tags;
 mod verify;
 
+pub(crate) use backup::is_whole;
 pub(crate) use convert::to_stored;
 pub(crate) use journal::Journal;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use records::parse as parse_record;
-pub(crate) use records::put_record;
+pub(crate) use records::{has_record, put_record};
 pub(crate) use snapshot::RepositorySnapshot;
 pub use source::RepositorySource;
 pub(crate) use tags::{INCOMPLETE, of_job as tags_of};

@@ -32,6 +32,15 @@ pub(crate) async fn records(repository: &Repository) -> Result<Vec<BackupRecord>
     Ok(records)
 }
 
+/// Whether the backup has a record.
+pub(crate) async fn has_record(repository: &Repository, backup: &BackupId) -> Result<bool> {
+    match repository.read_record(KIND, &name(backup)).await {
+        Ok(_) => Ok(true),
+        Err(error) if *error.kind() == stillpoint_repository::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(from_repository(error)),
+    }
+}
+
 /// Removes a record; absent is a success.
 pub(crate) async fn delete_record(repository: &Repository, backup: &BackupId) -> Result<()> {
     repository.delete_record(KIND, &name(backup)).await.map_err(from_repository)

@@ -69,6 +69,22 @@ impl Repository {
             return Ok(true);
         }
         tracing::info!(?rounds, "a prune deletes or has deleted meanwhile; looking everything up once more");
+        self.keeps(snapshot, &rounds).await
+    }
+
+    /// Whether a snapshot that somebody else left behind, and perhaps never confirmed, has all it needs and keeps it. Every
+    /// directory listing is read, and everything is looked up in the index; packs are not.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn confirm_snapshot(&self, snapshot: &Snapshot) -> Result<bool> {
+        let rounds = self.rounds().await?;
+        self.keeps(snapshot, &rounds).await
+    }
+
+    /// Whether all that a stored snapshot needs lies in packs that no prune was deleting when `rounds` was asked for. A
+    /// prune that announces itself later finds the snapshot.
+    async fn keeps(&self, snapshot: &Snapshot, rounds: &Rounds) -> Result<bool> {
         let fresh = self.with_fresh_index();
         let mut reached = Reached::default();
         match reached.add(&fresh, snapshot.tree).await {

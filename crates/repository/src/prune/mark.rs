@@ -99,6 +99,8 @@ fn missing(kind: BlobKind, id: &Id) -> Error {
 /// # Errors
 /// `Corrupt` if one cannot be read: what it needs is unknown.
 pub(super) async fn new_roots(repository: &Repository, known: &mut HashSet<Id>) -> Result<Vec<(Id, Id)>> {
+    // What was seen when the repository was opened may be older than the announcement of a sweep.
+    drop(repository.take_opening());
     let list = repository.snapshots().await?;
     if let Some(damaged) = list.damaged.into_iter().next() {
         let object = FileKind::Snapshot.key(&damaged.id);

@@ -53,7 +53,7 @@ impl Repository {
     }
 
     /// Takes what was seen when the repository was opened; whatever changes the repository must do so too.
-    pub(super) fn take_opening(&self) -> Option<Listing> {
+    pub(crate) fn take_opening(&self) -> Option<Listing> {
         self.inner.opening.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 

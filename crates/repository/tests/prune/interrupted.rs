@@ -7,7 +7,7 @@ use object_store::memory::InMemory;
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{Id, PruneOptions, PruneState, Repository};
 
-use crate::mortal::Mortal;
+use crate::mortal::{Mortal, Sleep};
 use crate::support::{House, open};
 
 /// More changes than any prune here makes.
@@ -98,4 +98,46 @@ async fn a_prune_without_grace_may_die_at_any_change() {
 async fn a_sweep_may_die_at_any_change() {
     let deaths = die_and_go_on(Duration::from_millis(1)).await;
     assert!(deaths > 20, "{deaths}");
+}
+
+/// A backup stores its snapshot and then looks for prunes. Where it died in between, whoever finds the snapshot looks:
+/// here while a prune sleeps before any one of its changes.
+#[tokio::test]
+async fn a_snapshot_that_nobody_confirmed_counts_only_where_no_sweep_takes_what_it_needs() {
+    let (mut counted, mut refused) = (0, 0);
+    for changes in 0..LONG {
+        let objects = Arc::new(InMemory::new());
+        let house = House::on(Mortal::store(&objects, LONG, true)).await;
+        house.write("changing", 1, 30_000);
+        let first = house.backup().await;
+        let unconfirmed = house.repository.load_snapshot(&first).await.unwrap();
+        house.write("changing", 2, 30_000);
+        house.backup().await;
+        house.repository.delete_snapshot(&first).await.unwrap();
+
+        let sleep = Arc::new(Sleep::default());
+        let pruning = open(Mortal::sleeping(&objects, changes, &sleep)).await;
+        let at_once = PruneOptions::with_grace(Duration::ZERO);
+        let mut prune = Box::pin(pruning.prune(&at_once));
+        tokio::select! {
+            () = sleep.begins.notified() => {}
+            ended = &mut prune => {
+                ended.unwrap();
+                break;
+            }
+        }
+        let stored = house.repository.save_snapshot(&unconfirmed).await.unwrap();
+        let counts = house.repository.confirm_snapshot(&unconfirmed).await.unwrap();
+        if !counts {
+            house.repository.delete_snapshot(&stored).await.unwrap();
+        }
+        sleep.ends.notify_one();
+        prune.await.unwrap();
+        let mut options = CheckOptions::new(CheckDepth::ReadAll);
+        options.lock = false;
+        let report = house.repository.with_fresh_index().check(&options).await.unwrap();
+        assert!(report.is_sound(), "asleep after {changes} changes, and it counts: {counts}: {report:?}");
+        (counted, refused) = if counts { (counted + 1, refused) } else { (counted, refused + 1) };
+    }
+    assert!(counted > 0 && refused > 2, "{counted} counted, {refused} refused");
 }

@@ -1,4 +1,4 @@
-//! A store whose client dies after so many writes and deletions.
+//! A store whose client dies, or falls asleep, after so many writes and deletions.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,6 +13,7 @@ use object_store::{
     ObjectStoreExt, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 use stillpoint_repository::Store;
+use tokio::sync::Notify;
 
 /// What one process sees of a store; the objects outlive it.
 #[derive(Debug)]
@@ -24,19 +25,37 @@ pub(crate) struct Mortal {
     last_arrives: bool,
     /// Objects below this are never deleted.
     refused: Option<&'static str>,
+    /// Instead of dying, the process sleeps before that change until it is woken.
+    sleep: Option<Arc<Sleep>>,
+}
+
+/// A process that sleeps before one of its changes.
+#[derive(Debug, Default)]
+pub(crate) struct Sleep {
+    /// Told when it falls asleep.
+    pub(crate) begins: Notify,
+    /// Wakes it.
+    pub(crate) ends: Notify,
 }
 
 impl Mortal {
     /// A process with this many changes to live.
     pub(crate) fn store(objects: &Arc<InMemory>, changes: i64, last_arrives: bool) -> Store {
         let left = AtomicI64::new(changes);
-        Self { objects: Arc::clone(objects), left, last_arrives, refused: None }.into_store()
+        Self { objects: Arc::clone(objects), left, last_arrives, refused: None, sleep: None }.into_store()
+    }
+
+    /// A process that sleeps after this many changes.
+    pub(crate) fn sleeping(objects: &Arc<InMemory>, changes: i64, sleep: &Arc<Sleep>) -> Store {
+        let (objects, left) = (Arc::clone(objects), AtomicI64::new(changes));
+        Self { objects, left, last_arrives: true, refused: None, sleep: Some(Arc::clone(sleep)) }.into_store()
     }
 
     /// A process that may not delete below `prefix`.
     pub(crate) fn refusing(objects: &Arc<InMemory>, prefix: &'static str) -> Store {
         let left = AtomicI64::new(i64::MAX);
-        Self { objects: Arc::clone(objects), left, last_arrives: true, refused: Some(prefix) }.into_store()
+        Self { objects: Arc::clone(objects), left, last_arrives: true, refused: Some(prefix), sleep: None }
+            .into_store()
     }
 
     fn into_store(self) -> Store {
@@ -56,6 +75,14 @@ impl Mortal {
         }
     }
 
+    /// What the next change has to wait for.
+    fn falls_asleep(&self) -> Option<Arc<Sleep>> {
+        let sleep = self.sleep.clone()?;
+        self.left.compare_exchange(0, i64::MAX, Ordering::SeqCst, Ordering::SeqCst).ok()?;
+        sleep.begins.notify_one();
+        Some(sleep)
+    }
+
     fn look(&self) -> Result<()> {
         if self.left.load(Ordering::SeqCst) >= 0 { Ok(()) } else { Err(Self::dead()) }
     }
@@ -70,6 +97,9 @@ impl fmt::Display for Mortal {
 #[async_trait]
 impl ObjectStore for Mortal {
     async fn put_opts(&self, at: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if let Some(sleep) = self.falls_asleep() {
+            sleep.ends.notified().await;
+        }
         let heard = self.change()?;
         let done = self.objects.put_opts(at, payload, options).await?;
         if heard { Ok(done) } else { Err(Self::dead()) }
@@ -102,6 +132,14 @@ impl ObjectStore for Mortal {
                 }
             };
             return locations.then(delete).boxed();
+        }
+        if let Some(sleep) = self.falls_asleep() {
+            let objects = Arc::clone(&self.objects);
+            let later = async move {
+                sleep.ends.notified().await;
+                objects.delete_stream(locations)
+            };
+            return stream::once(later).flatten().boxed();
         }
         match self.change() {
             Ok(true) => self.objects.delete_stream(locations),
