@@ -21,7 +21,7 @@ const AT_ONCE: usize = 8;
 /// `PermissionDenied` if the store keeps an index file: the packs it names must stay then.
 pub(super) async fn remove_packs(repository: &Repository, lock: &Lock, gone: &HashSet<Id>) -> Result<()> {
     let listed = repository.list_files(FileKind::Index).await?;
-    let loads = listed.iter().map(|(id, _)| load_if_concerned(repository, *id, gone));
+    let loads = listed.clone().into_iter().map(|(id, _)| load_if_concerned(repository, id, gone));
     let mut concerned: BTreeMap<Id, IndexFile> = stream::iter(loads)
         .buffer_unordered(AT_ONCE)
         .try_filter_map(|found| async { Ok(found) })
@@ -49,7 +49,7 @@ pub(super) async fn remove_packs(repository: &Repository, lock: &Lock, gone: &Ha
     let mut order: Vec<Id> = replaced.into_iter().collect();
     order.sort_unstable();
     let deletions =
-        order.iter().map(|id| async move { repository.store().delete(&FileKind::Index.key(id)).await });
+        order.into_iter().map(|id| async move { repository.store().delete(&FileKind::Index.key(&id)).await });
     stream::iter(deletions).buffer_unordered(AT_ONCE).try_collect::<()>().await.map_err(retained)
 }
 

@@ -101,8 +101,8 @@ impl Sweep<'_> {
             stored.iter().filter(|(id, _)| self.doomed.contains(id)).copied().collect();
         for batch in doomed.chunks(BATCH) {
             self.lock.ensure_held()?;
-            let deletions = batch.iter().map(|(id, size)| async move {
-                (*id, *size, self.repository.store().delete(&FileKind::Pack.key(id)).await)
+            let deletions = batch.to_vec().into_iter().map(|(id, size)| async move {
+                (id, size, self.repository.store().delete(&FileKind::Pack.key(&id)).await)
             });
             let mut outcomes = stream::iter(deletions).buffer_unordered(AT_ONCE);
             while let Some((id, size, outcome)) = outcomes.next().await {
@@ -139,8 +139,8 @@ pub(super) async fn withdraw(repository: &Repository, round: u64) -> Result<()> 
     repository.delete_record(KIND, &condemned(round)).await?;
     let names = repository.list_records(KIND).await?;
     let last = done(round);
-    let earlier = names.iter().filter(|name| name.starts_with("done-") && **name < last);
-    stream::iter(earlier.map(|name| repository.delete_record(KIND, name)))
+    let earlier = names.into_iter().filter(move |name| name.starts_with("done-") && *name < last);
+    stream::iter(earlier.map(|name| async move { repository.delete_record(KIND, &name).await }))
         .buffer_unordered(AT_ONCE)
         .try_collect::<()>()
         .await

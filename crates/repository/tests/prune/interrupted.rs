@@ -118,11 +118,11 @@ async fn a_snapshot_that_nobody_confirmed_counts_only_where_no_sweep_takes_what_
         let sleep = Arc::new(Sleep::default());
         let pruning = open(Mortal::sleeping(&objects, changes, &sleep)).await;
         let at_once = PruneOptions::with_grace(Duration::ZERO);
-        let mut prune = Box::pin(pruning.prune(&at_once));
+        let mut prune = tokio::spawn(async move { pruning.prune(&at_once).await });
         tokio::select! {
             () = sleep.begins.notified() => {}
             ended = &mut prune => {
-                ended.unwrap();
+                ended.unwrap().unwrap();
                 break;
             }
         }
@@ -132,7 +132,7 @@ async fn a_snapshot_that_nobody_confirmed_counts_only_where_no_sweep_takes_what_
             house.repository.delete_snapshot(&stored).await.unwrap();
         }
         sleep.ends.notify_one();
-        prune.await.unwrap();
+        prune.await.unwrap().unwrap();
         let mut options = CheckOptions::new(CheckDepth::ReadAll);
         options.lock = false;
         let report = house.repository.with_fresh_index().check(&options).await.unwrap();
