@@ -101,7 +101,7 @@ impl Sweep<'_> {
             stored.iter().filter(|(id, _)| self.doomed.contains(id)).copied().collect();
         for batch in doomed.chunks(BATCH) {
             self.lock.ensure_held()?;
-            let deletions = batch.to_vec().into_iter().map(|(id, size)| async move {
+            let deletions = batch.iter().copied().map(|(id, size)| async move {
                 (id, size, self.repository.store().delete(&FileKind::Pack.key(&id)).await)
             });
             let mut outcomes = stream::iter(deletions).buffer_unordered(AT_ONCE);
