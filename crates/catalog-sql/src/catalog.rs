@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupQuery, BackupRecord, Catalog, Claim, Creation, Holder, Lease, LedgerEntry,
     OperationChange, OperationId, OperationQuery, OperationRecord, Page, Renewal, Result, Revision,
-    StoredBackup, StoredOperation, WorkspaceId, WorkspaceRecord,
+    ScheduleId, ScheduleQuery, ScheduleRecord, StoredBackup, StoredOperation, StoredSchedule, WorkspaceId,
+    WorkspaceRecord,
 };
 
 use crate::database::Database;
 use crate::options::SqlOptions;
-use crate::{backups, location, operations, workspaces};
+use crate::{backups, location, operations, schedules, workspaces};
 
 /// A catalog in an SQLite file, which any number of processes on one machine may share.
 ///
@@ -113,5 +114,21 @@ impl Catalog for SqlCatalog {
 
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
         backups::put(&self.database, record, expected).await
+    }
+
+    async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
+        schedules::put(&self.database, record, expected).await
+    }
+
+    async fn schedule(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
+        schedules::find(&self.database, id).await
+    }
+
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+        schedules::list(&self.database, query).await
+    }
+
+    async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {
+        schedules::remove(&self.database, id).await
     }
 }

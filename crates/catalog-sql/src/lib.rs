@@ -9,6 +9,7 @@ mod operations;
 mod options;
 mod page;
 mod rows;
+mod schedules;
 mod schema;
 mod workspaces;
 

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection};
 use stillpoint_core::{
-    Claim, Creation, Error, ErrorKind, Holder, Lease, LedgerEntry, OperationChange, OperationId,
+    Claim, Creation, DamagedRow, Error, ErrorKind, Holder, Lease, LedgerEntry, OperationChange, OperationId,
     OperationQuery, OperationRecord, Page, Renewal, Result, StoredOperation, Timestamp,
 };
 
@@ -60,16 +61,32 @@ pub(crate) async fn list(database: &Database, query: &OperationQuery) -> Result<
     let mut sql = select(query)?;
     let found = sql.build().fetch_all(database.readers()).await.map_err(fault)?;
     let now = database.now();
-    let items = found.iter().map(|row| rows::operation(row, now)).collect::<Result<_>>()?;
-    Ok(cut(items, query.limit, |stored: &StoredOperation| {
-        (stored.operation.started_at, stored.operation.id.as_str())
-    }))
+    let place = |row| -> sqlx::Result<_> {
+        let row: &SqliteRow = row;
+        Ok((Timestamp::from_millis(row.try_get("started_ms")?), row.try_get::<String, _>("id")?))
+    };
+    let mut rows = Vec::with_capacity(found.len());
+    for row in &found {
+        rows.push((place(row).map_err(fault)?, rows::operation(row, now)));
+    }
+    let cut = cut(rows, query.limit, |((at, id), _)| (*at, id.as_str()));
+    let mut page = Page::new(Vec::with_capacity(cut.items.len()), cut.next);
+    for ((_, id), stored) in cut.items {
+        match stored {
+            Ok(stored) => page.items.push(stored),
+            Err(error) if error.kind() == ErrorKind::Corrupt => {
+                page.damaged.push(DamagedRow::new(id, error.record()));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(page)
 }
 
 /// The inner query sorts keys alone, so that no more records are read than the page holds.
 fn select(query: &OperationQuery) -> Result<QueryBuilder<Sqlite>> {
     let mut sql = QueryBuilder::new(
-        "SELECT record, holder, epoch, expires_ms, cancel_requested FROM operations
+        "SELECT id, started_ms, record, holder, epoch, expires_ms, cancel_requested FROM operations
          WHERE id IN (SELECT id FROM operations WHERE TRUE",
     );
     if let Some(workspace) = &query.workspace {

@@ -16,8 +16,10 @@ const APPLICATION_ID: i64 = 0x5374_6C70;
 const TABLE: &str = "_sqlx_migrations";
 
 /// Every migration, oldest first. One that was released is never edited: its checksum is stored.
-const MIGRATIONS: &[(i64, &str, &str)] =
-    &[(1, "catalog", include_str!("../migrations/sqlite/0001_catalog.sql"))];
+const MIGRATIONS: &[(i64, &str, &str)] = &[
+    (1, "catalog", include_str!("../migrations/sqlite/0001_catalog.sql")),
+    (2, "schedules", include_str!("../migrations/sqlite/0002_schedules.sql")),
+];
 
 /// Refuses the file of another program before anything is written to it.
 pub(crate) async fn recognise(connection: &mut SqliteConnection, path: &Path) -> Result<()> {

@@ -47,7 +47,8 @@ impl Timestamp {
         (date.year().into(), date.month().into())
     }
 
-    fn instant(self) -> jiff::Timestamp {
+    /// The instant as our time library knows it.
+    pub(crate) fn instant(self) -> jiff::Timestamp {
         jiff::Timestamp::from_millisecond(self.0).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
     }
 }

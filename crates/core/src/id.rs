@@ -113,7 +113,17 @@ id!(
     QuiesceId, "a quiesce id"
 );
 
+id!(
+    /// Names one schedule.
+    ScheduleId, "a schedule id"
+);
+
 impl OperationId {
+    /// The operation of the run that `schedule` names for the time `nominal`: one, whoever begins it.
+    pub(crate) fn of_run(schedule: &ScheduleId, nominal: crate::clock::Timestamp) -> Self {
+        Self(digest(&["run", schedule.as_str(), &nominal.as_millis().to_string()]))
+    }
+
     /// A fresh random id of 32 hexadecimal digits.
     pub fn generate(entropy: &dyn Entropy) -> Self {
         let mut bytes = [0u8; 16];

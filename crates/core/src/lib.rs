@@ -17,6 +17,7 @@ mod plan;
 mod provider;
 mod provisioner;
 mod retention;
+mod schedule;
 mod snapshot;
 mod workspace;
 
@@ -27,7 +28,8 @@ pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use error::{Effect, Error, ErrorKind, ErrorRecord, Result, Retry};
 pub use event::{EventKind, OperationEvent};
 pub use id::{
-    BackupId, ComponentId, ID_BYTES_MAX, JobId, OperationId, ProviderId, QuiesceId, SnapshotId, WorkspaceId,
+    BackupId, ComponentId, ID_BYTES_MAX, JobId, OperationId, ProviderId, QuiesceId, ScheduleId, SnapshotId,
+    WorkspaceId,
 };
 pub use operation::*;
 pub use orchestrator::*;
@@ -35,6 +37,7 @@ pub use plan::{Plan, PlannedComponent};
 pub use provider::*;
 pub use provisioner::{ProvisionRequest, Provisioned, Provisioner};
 pub use retention::{Kept, Retention, RetentionPolicy, retain};
+pub use schedule::*;
 pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
 pub use workspace::{
     Component, Consistency, Definition, Protection, QuiesceOptions, RoleGrant, Settings, Workspace,

@@ -15,6 +15,7 @@ mod paging;
 mod queries;
 mod resolve;
 mod sample;
+mod schedules;
 mod workspaces;
 
 pub use backups::*;
@@ -27,6 +28,7 @@ pub use lease::*;
 pub use paging::*;
 pub use queries::*;
 pub use resolve::*;
+pub use schedules::*;
 pub use workspaces::*;
 
 /// Makes one test of each check of the catalog suite.
@@ -88,6 +90,8 @@ macro_rules! catalog_suite {
             an_unknown_backup_is_none
             a_workspace_is_written_over
             workspaces_are_listed_by_id
+            a_schedule_is_overwritten_at_its_revision_only
+            schedules_are_found_by_every_condition
             every_record_comes_back_as_it_was
             everything_survives_a_restart
             a_second_process_sees_what_the_first_wrote
@@ -112,6 +116,7 @@ mod tests {
             include_str!("paging.rs"),
             include_str!("queries.rs"),
             include_str!("resolve.rs"),
+            include_str!("schedules.rs"),
             include_str!("workspaces.rs"),
         ];
         let list: Vec<_> = include_str!("mod.rs").lines().map(str::trim).collect();

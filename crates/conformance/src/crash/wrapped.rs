@@ -112,6 +112,18 @@ impl Catalog for FusedCatalog {
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
         self.fuse.cross(self.inner.put_backup(record, expected)).await
     }
+    async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
+        self.fuse.cross(self.inner.put_schedule(record, expected)).await
+    }
+    async fn schedule(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
+        self.fuse.read(self.inner.schedule(id)).await
+    }
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+        self.fuse.read(self.inner.schedules(query)).await
+    }
+    async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {
+        self.fuse.cross(self.inner.remove_schedule(id)).await
+    }
 }
 
 #[async_trait]

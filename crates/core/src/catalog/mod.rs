@@ -12,15 +12,16 @@ use async_trait::async_trait;
 
 pub use ext::CatalogExt;
 pub use lease::{Claim, Creation, Holder, Lease, LeaseInfo, Renewal, StoredOperation};
-pub use query::{BackupQuery, OperationQuery, PAGE_LIMIT_MAX, Page};
+pub use query::{BackupQuery, DamagedRow, OperationQuery, PAGE_LIMIT_MAX, Page};
 pub use record::{
     BackupRecord, BackupState, ComponentRecord, ComponentState, RECORD_FORMAT, Revision, StoredBackup,
     WorkspaceRecord,
 };
 
-use crate::error::Result;
-use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{BackupId, OperationId, ScheduleId, WorkspaceId};
 use crate::operation::{LedgerEntry, OperationRecord};
+use crate::schedule::{ScheduleQuery, ScheduleRecord, StoredSchedule};
 
 /// What one durable step of an operation changes, all at once or not at all.
 #[derive(Clone, Debug)]
@@ -94,7 +95,7 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Whatever reading can meet; absent is `None`.
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>>;
 
-    /// Operations, newest first.
+    /// Operations, newest first. One that cannot be read is named in [`Page::damaged`] and hides no other one.
     ///
     /// # Errors
     /// `InvalidInput` for a cursor that is none.
@@ -178,4 +179,45 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// # Errors
     /// `Conflict` where the revision is another; `AlreadyExists` where it should be new and is not.
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision>;
+
+    /// Writes a schedule: `expected` is the revision it has, `None` where it must be new.
+    ///
+    /// # Errors
+    /// `Conflict` where the revision is another, or it is gone; `AlreadyExists` where it should be new and is not;
+    /// `Unsupported` where the catalog keeps no schedules, as for the three methods below.
+    async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
+        let _unused = (record, expected);
+        Err(without_schedules())
+    }
+
+    /// One schedule.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; absent is `None`.
+    async fn schedule(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
+        let _unused = id;
+        Err(without_schedules())
+    }
+
+    /// Schedules by id, at most [`ScheduleQuery::limit`] of them.
+    ///
+    /// # Errors
+    /// Whatever reading can meet.
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+        let _unused = query;
+        Err(without_schedules())
+    }
+
+    /// Removes a schedule; what it began goes on. Absent is a success.
+    ///
+    /// # Errors
+    /// Whatever storing can meet.
+    async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {
+        let _unused = id;
+        Err(without_schedules())
+    }
+}
+
+fn without_schedules() -> Error {
+    Error::new(ErrorKind::Unsupported, "this catalog keeps no schedules")
 }

@@ -2,6 +2,7 @@
 
 use crate::catalog::BackupState;
 use crate::clock::Timestamp;
+use crate::error::ErrorRecord;
 use crate::id::WorkspaceId;
 use crate::operation::OperationState;
 
@@ -16,12 +17,31 @@ pub struct Page<T> {
     pub items: Vec<T>,
     /// Where the next page starts; `None` after the last one.
     pub next: Option<String>,
+    /// What belongs on this page and cannot be read. It keeps nobody from the other items.
+    pub damaged: Vec<DamagedRow>,
 }
 
 impl<T> Page<T> {
-    /// A page.
+    /// A page on which everything could be read.
     pub fn new(items: Vec<T>, next: Option<String>) -> Self {
-        Self { items, next }
+        Self { items, next, damaged: Vec::new() }
+    }
+}
+
+/// A row of the catalog that cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DamagedRow {
+    /// Its id, as stored.
+    pub id: String,
+    /// Why it cannot be read.
+    pub error: ErrorRecord,
+}
+
+impl DamagedRow {
+    /// Row `id`, which cannot be read because of `error`.
+    pub fn new(id: impl Into<String>, error: ErrorRecord) -> Self {
+        Self { id: id.into(), error }
     }
 }
 

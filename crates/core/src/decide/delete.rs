@@ -24,7 +24,7 @@ const MARKS_MAX: u32 = 8;
 pub struct DeleteMachine {
     /// Where it stands.
     pub stage: DeleteStage,
-    /// The backup as it was before it was marked.
+    /// The backup as it was before it was marked, or as it will be once the mark is taken away.
     pub backup: Option<BackupRecord>,
     /// The revision it was inspected at.
     #[serde(default)]
@@ -35,6 +35,9 @@ pub struct DeleteMachine {
     pub misses: u32,
     /// Do nothing before this time.
     pub retry_at: Option<Timestamp>,
+    /// Why nothing could be deleted: the mark is being taken away again, and then the deletion has failed with this.
+    #[serde(default)]
+    pub refusal: Option<ErrorRecord>,
 }
 
 /// Where a deletion stands.
@@ -81,7 +84,7 @@ impl DeleteMachine {
             return;
         };
         match event {
-            Event::CancelRequested if self.stage == DeleteStage::Inspecting => {
+            Event::CancelRequested if self.stage == DeleteStage::Inspecting && self.refusal.is_none() => {
                 fail(record, cancelled_error());
                 record.state = OperationState::Cancelled;
             }
@@ -91,16 +94,23 @@ impl DeleteMachine {
             Event::Done(Step::Inspect, Ok(Outcome::Inspected(found)))
                 if self.stage == DeleteStage::Inspecting =>
             {
-                match &found.backup {
-                    None => fail(record, missing_backup(&request.backup)),
-                    Some(backup) => self.prepare(record, backup, found.revision),
+                match (&found.backup, self.refusal.clone()) {
+                    (Some(backup), Some(refusal)) => {
+                        self.prepare_unmark(record, backup, found.revision, refusal);
+                    }
+                    (None, refusal) => {
+                        fail(record, refusal.unwrap_or_else(|| missing_backup(&request.backup)));
+                    }
+                    (Some(backup), None) => self.prepare(record, backup, found.revision),
                 }
             }
             Event::Done(Step::Mark, result) if self.stage == DeleteStage::Marking => {
                 self.on_marked(record, result, now);
             }
-            Event::Done(Step::Inspect, Err(error)) => fail(record, error.clone()),
-            Event::Done(Step::Delete(id), result) => self.on_deleted(record, id, result, now, turn),
+            Event::Done(Step::Inspect, Err(error)) => {
+                fail(record, self.refusal.clone().unwrap_or_else(|| error.clone()));
+            }
+            Event::Done(Step::Delete(id), result) => self.on_deleted(record, id, result, now),
             Event::Done(Step::DeleteRecord, result) => self.on_record_gone(record, result, now, turn),
             _ => {}
         }
@@ -146,22 +156,43 @@ impl DeleteMachine {
         self.stage = DeleteStage::Marking;
     }
 
+    /// Gives the backup the state back that it had before the mark, and keeps whatever else was changed meanwhile.
+    fn prepare_unmark(
+        &mut self,
+        record: &mut OperationRecord,
+        backup: &BackupRecord,
+        revision: Option<Revision>,
+        refusal: ErrorRecord,
+    ) {
+        let before = self.backup.as_ref().map(|backup| backup.state);
+        let Some(state) = before.filter(|_| backup.state == BackupState::Deleting) else {
+            fail(record, refusal);
+            return;
+        };
+        let mut unmarked = backup.clone();
+        unmarked.state = state;
+        self.backup = Some(unmarked);
+        self.revision = revision.map_or(0, |revision| revision.0);
+        self.stage = DeleteStage::Marking;
+    }
+
     fn on_marked(
         &mut self,
         record: &mut OperationRecord,
         result: &Result<Outcome, ErrorRecord>,
         now: Timestamp,
     ) {
-        match result {
-            Ok(_) => {
+        match (result, &self.refusal) {
+            (Ok(_), Some(refusal)) => fail(record, refusal.clone()),
+            (Ok(_), None) => {
                 (self.stage, self.misses, self.retry_at) = (DeleteStage::Deleting, 0, None);
             }
-            Err(error) => {
+            (Err(error), refusal) => {
                 self.misses += 1;
                 if is_spent(self.misses, error) && error.kind != ErrorKind::Conflict
                     || self.misses > MARKS_MAX
                 {
-                    fail(record, error.clone());
+                    fail(record, refusal.clone().unwrap_or_else(|| error.clone()));
                 }
                 // Whoever changed it may have put a hold on it: look again.
                 self.stage = DeleteStage::Inspecting;
@@ -176,7 +207,6 @@ impl DeleteMachine {
         id: &ComponentId,
         result: &Result<Outcome, ErrorRecord>,
         now: Timestamp,
-        turn: &mut Turn,
     ) {
         let Some(member) = self.members.iter_mut().find(|member| member.component == *id) else {
             return;
@@ -205,12 +235,13 @@ impl DeleteMachine {
         };
         member.misses += 1;
         member.retry_at = Some(now.after(backoff(member.misses)));
-        if let Some(error) = refused {
+        let Some(error) = refused else { return };
+        // Where a lock forbids the very first deletion, the backup is as good as it was.
+        if locked && self.members.iter().all(|member| !member.gone && member.misses <= 1) {
+            self.refusal = Some(error);
+            (self.stage, self.misses, self.retry_at) = (DeleteStage::Inspecting, 0, None);
+        } else {
             fail(record, error);
-            // Where a lock forbids the very first deletion, the backup is as good as it was.
-            if locked && self.members.iter().all(|member| !member.gone && member.misses <= 1) {
-                turn.put_backup.clone_from(&self.backup);
-            }
         }
     }
 
@@ -250,7 +281,9 @@ impl DeleteMachine {
             (DeleteStage::Marking, Some(backup)) => {
                 record.step = "marking".into();
                 let mut marked = backup.clone();
-                marked.state = BackupState::Deleting;
+                if self.refusal.is_none() {
+                    marked.state = BackupState::Deleting;
+                }
                 let marked = StoredBackup::new(marked, Revision(self.revision));
                 turn.effects.push(Effect::MarkBackup(Box::new(marked)));
             }

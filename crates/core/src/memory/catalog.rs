@@ -12,8 +12,9 @@ use crate::catalog::{
 };
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::id::{BackupId, OperationId, ScheduleId, WorkspaceId};
 use crate::operation::{LedgerEntry, OperationRecord};
+use crate::schedule::{ScheduleQuery, ScheduleRecord, StoredSchedule};
 
 /// A catalog that lives as long as it is held. Clones of the `Arc` share it.
 #[derive(Debug)]
@@ -27,6 +28,7 @@ struct State {
     operations: BTreeMap<OperationId, Row>,
     backups: BTreeMap<BackupId, StoredBackup>,
     workspaces: BTreeMap<WorkspaceId, WorkspaceRecord>,
+    schedules: BTreeMap<ScheduleId, StoredSchedule>,
 }
 
 #[derive(Debug)]
@@ -243,14 +245,51 @@ impl Catalog for MemoryCatalog {
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
         let mut state = self.lock();
         let found = state.backups.get(&record.id).map(|stored| stored.revision);
-        if found != expected {
-            let kind = if expected.is_none() { ErrorKind::AlreadyExists } else { ErrorKind::Conflict };
-            return Err(Error::new(kind, format!("backup {} was changed by somebody else", record.id)));
-        }
-        let revision = Revision(found.map_or(1, |revision| revision.0 + 1));
+        let revision = successor(found, expected, || format!("backup {}", record.id))?;
         state.backups.insert(record.id.clone(), StoredBackup::new(record.clone(), revision));
         Ok(revision)
     }
+
+    async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
+        let mut state = self.lock();
+        let found = state.schedules.get(&record.id).map(|stored| stored.revision);
+        let revision = successor(found, expected, || format!("schedule {}", record.id))?;
+        state.schedules.insert(record.id.clone(), StoredSchedule::new(record.clone(), revision));
+        Ok(revision)
+    }
+
+    async fn schedule(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
+        Ok(self.lock().schedules.get(id).cloned())
+    }
+
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+        let state = self.lock();
+        let wanted = state.schedules.values().filter(|stored| {
+            let record = &stored.record;
+            query.workspace.as_ref().is_none_or(|workspace| record.workspace() == workspace)
+                && query.look_by.is_none_or(|by| record.look_at.is_some_and(|at| at <= by))
+                && query.after.as_ref().is_none_or(|after| record.id > *after)
+        });
+        Ok(wanted.take(query.limit.min(PAGE_LIMIT_MAX)).cloned().collect())
+    }
+
+    async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {
+        self.lock().schedules.remove(id);
+        Ok(())
+    }
+}
+
+/// The revision after `found`, if that is the one `expected`.
+fn successor(
+    found: Option<Revision>,
+    expected: Option<Revision>,
+    what: impl Fn() -> String,
+) -> Result<Revision> {
+    if found != expected {
+        let kind = if expected.is_none() { ErrorKind::AlreadyExists } else { ErrorKind::Conflict };
+        return Err(Error::new(kind, format!("{} was changed by somebody else", what())));
+    }
+    Ok(Revision(found.map_or(1, |revision| revision.0 + 1)))
 }
 
 /// Cuts one page out of rows that are ordered newest first. The cursor is the time and id of the last row.

@@ -9,11 +9,11 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
-use crate::catalog::{Catalog, Claim, Creation, Lease, OperationQuery, StoredOperation};
+use crate::catalog::{Catalog, Claim, Creation, DamagedRow, Lease, OperationQuery, StoredOperation};
 use crate::context::{Cancellation, OpContext};
 use crate::decide::Event;
 use crate::error::{Error, ErrorKind, Result};
-use crate::event::OperationEvent;
+use crate::event::{EventKind, OperationEvent};
 use crate::id::OperationId;
 use crate::operation::{BackupRequest, OperationRecord, OperationState, OperationStatus, Request, WhenBusy};
 use crate::orchestrator::Orchestrator;
@@ -160,6 +160,17 @@ impl LocalOrchestrator {
         Ok(None)
     }
 
+    /// A row that cannot be read is for a person to mend; it keeps nobody from the other operations.
+    fn tell_of_damage(&self, row: &DamagedRow) {
+        let message = format!("operation {} cannot be read and is passed over: {}", row.id, row.error);
+        tracing::error!(operation = %row.id, error = %row.error, "an operation cannot be read");
+        if let Ok(id) = row.id.parse() {
+            let event = OperationEvent::new(id, self.parts.clock.now(), EventKind::Warning { message });
+            // Nobody listening is not a failure.
+            let _unheard = self.events.send(event).is_err();
+        }
+    }
+
     async fn watch_others(&self, id: &OperationId) -> Result<OperationStatus> {
         loop {
             let stored = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
@@ -286,6 +297,7 @@ impl Orchestrator for LocalOrchestrator {
         let mut query = OperationQuery::unfinished();
         loop {
             let page = self.parts.catalog.operations(&query).await?;
+            page.damaged.iter().for_each(|row| self.tell_of_damage(row));
             for stored in &page.items {
                 if self.drives(&stored.operation.id) {
                     continue;

@@ -63,7 +63,8 @@ pub trait Orchestrator: Debug + Send + Sync + 'static {
     async fn cancel(&self, id: &OperationId) -> Result<()>;
 
     /// Takes over every unfinished operation that nobody drives and starts to drive it. To be called once at
-    /// start-up, and as often as one likes.
+    /// start-up, and as often as one likes. One whose stored record cannot be read is said in a warning and passed
+    /// over.
     ///
     /// # Errors
     /// Whatever reading the catalog can meet.

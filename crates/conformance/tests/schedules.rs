@@ -1,0 +1,224 @@
+//! Schedules on a simulated cloud, under virtual time: nights pass, processes die, workspaces are busy.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::{FutureExt, StreamExt};
+use stillpoint_conformance::crash::{CrashPoint, Fuse, FusedCatalog, Moment};
+use stillpoint_conformance::sim::{FaultPlan, LEASE_TTL, SimConfig, SimKind, SimWorld};
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const HOUR: Duration = Duration::from_secs(3600);
+const DAY: Duration = Duration::from_secs(86_400);
+
+fn world() -> SimWorld {
+    SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 10 * GB, 10_000)]).unwrap()
+}
+
+fn scheduler(world: &SimWorld) -> Scheduler {
+    let catalog = Arc::clone(&world.catalog) as Arc<dyn Catalog>;
+    Scheduler::new(Arc::new(world.orchestrator().unwrap()), catalog, Arc::clone(&world.clock))
+}
+
+fn nightly() -> Schedule {
+    Schedule::new(Cadence::cron("30 2 * * *").unwrap()).in_zone("Europe/Berlin").unwrap()
+}
+
+async fn put(world: &SimWorld, schedule: Schedule) -> ScheduleId {
+    let request = world.backup("each-run").unwrap();
+    let record = ScheduleRecord::new("nightly".parse().unwrap(), schedule, request, world.clock.now());
+    world.catalog.put_schedule(&record, None).await.unwrap();
+    record.id
+}
+
+/// Lets a scheduler run for a while, and then die with its orchestrator. Answers what it told.
+async fn run(world: &SimWorld, scheduler: Scheduler, time: Duration) -> Vec<ScheduleEventKind> {
+    let events = scheduler.events();
+    let stop = Cancellation::new();
+    tokio::select! {
+        () = scheduler.run(&stop) => {}
+        () = world.pass(time) => {}
+    }
+    drop(scheduler);
+    events.map(|event| event.kind).collect().now_or_never().unwrap()
+}
+
+async fn backups(world: &SimWorld) -> Vec<BackupRecord> {
+    let page = world.catalog.backups(&BackupQuery::all()).await.unwrap();
+    page.items.into_iter().map(|stored| stored.backup).collect()
+}
+
+async fn operations(world: &SimWorld) -> usize {
+    world.catalog.operations(&OperationQuery::all()).await.unwrap().items.len()
+}
+
+fn submitted(events: &[ScheduleEventKind]) -> usize {
+    events.iter().filter(|kind| matches!(kind, ScheduleEventKind::Submitted { .. })).count()
+}
+
+fn alarms(events: &[ScheduleEventKind]) -> Vec<&Alarm> {
+    events
+        .iter()
+        .filter_map(|kind| match kind {
+            ScheduleEventKind::Alarm { alarm } => Some(alarm),
+            _ => None,
+        })
+        .collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_night_has_its_backup_whoever_is_restarted_in_between() {
+    let world = world();
+    put(&world, nightly()).await;
+    for _ in 0..5 {
+        let events = run(&world, scheduler(&world), DAY).await;
+        assert_eq!((submitted(&events), alarms(&events).len()), (1, 0), "{events:?}");
+    }
+    let found = backups(&world).await;
+    assert_eq!(found.len(), 5);
+    for backup in found {
+        assert_eq!(backup.state, BackupState::Completed);
+        let time = backup.created_at.to_string();
+        assert!(time.contains("T00:30:0"), "half past two in Berlin's summer, to a few seconds: {time}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn missed_nights_raise_one_alarm_and_are_caught_up_with_once() {
+    let world = world();
+    let id = put(&world, nightly()).await;
+    world.pass(3 * DAY).await;
+    let events = run(&world, scheduler(&world), HOUR).await;
+    let [Alarm::MissedRuns { missed }] = alarms(&events)[..] else { panic!("{events:?}") };
+    assert_eq!((missed.runs, submitted(&events)), (3, 1));
+    let events = run(&world, scheduler(&world), HOUR).await;
+    assert!(events.is_empty(), "a restart says nothing twice: {events:?}");
+    assert_eq!(backups(&world).await.len(), 1);
+    let stored = world.catalog.schedule(&id).await.unwrap().unwrap();
+    assert_eq!(stored.record.missed_runs, 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_schedulers_begin_each_run_once() {
+    let world = world();
+    put(&world, nightly()).await;
+    let (one, two, three) = (scheduler(&world), scheduler(&world), scheduler(&world));
+    let stop = Cancellation::new();
+    tokio::select! {
+        () = one.run(&stop) => {}
+        () = two.run(&stop) => {}
+        () = three.run(&stop) => {}
+        () = world.pass(4 * DAY) => {}
+    }
+    assert_eq!((operations(&world).await, backups(&world).await.len()), (4, 4));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scheduler_that_dies_at_any_boundary_makes_no_second_operation_and_misses_none() {
+    for boundary in 0..2 {
+        for moment in [Moment::Before, Moment::After] {
+            let world = world();
+            put(&world, nightly()).await;
+            world.pass(10 * HOUR + 17 * HOUR / 60).await;
+            // Only the scheduler's own writes are counted: the orchestrator works on the catalog itself.
+            let fuse = Arc::new(Fuse::new(Some(CrashPoint::new(boundary, moment))));
+            let catalog = Arc::clone(&world.catalog) as Arc<dyn Catalog>;
+            let mortal = Scheduler::new(
+                Arc::new(world.orchestrator().unwrap()),
+                Arc::new(FusedCatalog::new(catalog, Arc::clone(&fuse))),
+                Arc::clone(&world.clock),
+            );
+            let stop = Cancellation::new();
+            tokio::select! {
+                () = mortal.run(&stop) => {}
+                () = fuse.blows() => {}
+                () = world.pass(HOUR) => {}
+            }
+            drop(mortal);
+            world.pass(LEASE_TTL).await;
+            let orchestrator = Arc::new(world.orchestrator().unwrap());
+            orchestrator.recover().await.unwrap();
+            let catalog = Arc::clone(&world.catalog) as Arc<dyn Catalog>;
+            run(&world, Scheduler::new(orchestrator, catalog, Arc::clone(&world.clock)), HOUR).await;
+            let found = (operations(&world).await, backups(&world).await.len());
+            assert_eq!(found, (1, 1), "death {moment:?} boundary {boundary}");
+        }
+    }
+}
+
+/// Every ten minutes, while one backup takes half an hour.
+async fn overlapping(overlap: Overlap) -> (Vec<ScheduleEventKind>, SimWorld) {
+    let world =
+        SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 36 * GB, 20 << 20)]).unwrap();
+    let mut schedule = Schedule::new(Cadence::every(HOUR / 6).unwrap());
+    schedule.overlap = overlap;
+    put(&world, schedule).await;
+    let events = run(&world, scheduler(&world), HOUR).await;
+    (events, world)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_is_left_out_while_the_workspace_is_busy() {
+    let (events, _world) = overlapping(Overlap::Skip).await;
+    let skipped = events.iter().filter(|kind| matches!(kind, ScheduleEventKind::Skipped { .. })).count();
+    assert!(submitted(&events) < 3 && skipped >= 3, "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queued_run_begins_once_the_workspace_is_free() {
+    let (events, world) = overlapping(Overlap::Queue).await;
+    let waited = events.iter().filter(|kind| matches!(kind, ScheduleEventKind::Waiting { .. })).count();
+    assert!(waited > 0 && submitted(&events) >= 2, "{events:?}");
+    assert!(alarms(&events).is_empty(), "waiting is not missing: {events:?}");
+    let ended = backups(&world).await;
+    assert!(!ended.is_empty(), "the first one was let finish");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_replacing_run_cancels_the_backup_in_its_way() {
+    let (events, world) = overlapping(Overlap::Replace).await;
+    assert!(submitted(&events) >= 3, "{events:?}");
+    let all = world.catalog.operations(&OperationQuery::all()).await.unwrap().items;
+    let cancelled = all.iter().filter(|stored| stored.operation.state == OperationState::Cancelled).count();
+    assert!(cancelled >= 2, "{all:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_age_of_the_last_good_backup_raises_one_alarm_until_there_is_a_younger_one() {
+    let world = world();
+    let mut schedule = nightly();
+    schedule.alarm_after = Some(30 * HOUR);
+    let id = put(&world, schedule).await;
+    let outage = FaultPlan::none().outage(world.clock.now(), world.clock.now().after(3 * DAY));
+    world.cloud.set_faults(outage);
+    let events = run(&world, scheduler(&world), 3 * DAY).await;
+    let [Alarm::Stale { last_good: None, limit }] = alarms(&events)[..] else { panic!("{events:?}") };
+    assert_eq!(*limit, 30 * HOUR);
+    let events = run(&world, scheduler(&world), DAY).await;
+    assert!(events.contains(&ScheduleEventKind::Fresh), "{events:?}");
+    assert_eq!(world.catalog.schedule(&id).await.unwrap().unwrap().record.stale_since, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_paused_schedule_begins_nothing_and_a_blackout_only_postpones() {
+    let world = world();
+    let mut schedule = nightly();
+    schedule.blackouts = vec![Blackout::daily("02:00".parse().unwrap(), "04:00".parse().unwrap())];
+    let id = put(&world, schedule).await;
+    let stored = world.catalog.schedule(&id).await.unwrap().unwrap();
+    let mut paused = stored.record.clone();
+    paused.pause();
+    let revision = world.catalog.put_schedule(&paused, Some(stored.revision)).await.unwrap();
+    assert!(run(&world, scheduler(&world), 2 * DAY).await.is_empty());
+    let stored = world.catalog.schedule(&id).await.unwrap().unwrap();
+    assert!(stored.revision >= revision);
+    let mut goes_on = stored.record.clone();
+    goes_on.unpause(world.clock.now());
+    world.catalog.put_schedule(&goes_on, Some(stored.revision)).await.unwrap();
+    let events = run(&world, scheduler(&world), DAY).await;
+    assert_eq!((submitted(&events), alarms(&events).len()), (1, 0), "{events:?}");
+    let time = backups(&world).await[0].created_at.to_string();
+    assert!(time.contains("T02:00:0"), "four in Berlin: {time}");
+}
