@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     Clock, Consistency, ErrorKind, OpContext, OperationId, Protection, QuiesceId, QuiesceOptions, Result,
-    SystemClock, Workspace,
+    SystemClock, Watchdog, Watched, Workspace,
 };
 
 /// Sets the scene for the workspace under test and looks behind its back.
@@ -27,6 +27,11 @@ pub trait Harness: Send + Sync {
     /// Whether the services stand still now, seen from outside; `None` where nothing ever stops
     /// ([`Consistency::Fuzzy`]).
     async fn is_held(&self) -> Option<bool>;
+
+    /// Everything about the services that letting go must bring back, in words; `None` where there is nothing.
+    async fn state(&self) -> Option<String> {
+        None
+    }
 }
 
 /// Makes one test of each check of the workspace suite; takes what
@@ -43,6 +48,9 @@ macro_rules! workspace_suite {
             a_hold_is_let_go_by_another_process
             resuming_twice_succeeds
             resuming_what_holds_nothing_changes_nothing
+            a_hold_says_whose_it_is_since_when_and_for_how_long
+            letting_go_brings_the_exact_prior_state_back
+            a_watchdog_lets_go_of_an_overdue_hold_with_nothing_but_the_workspace
         }
     };
 }
@@ -195,4 +203,73 @@ pub async fn resuming_what_holds_nothing_changes_nothing(harness: &dyn Harness) 
     bench.resume(&hold("never-held")?).await?;
     bench.expect_held(true, "another id lets nobody go").await;
     bench.resume(&id).await
+}
+
+/// Any process reads back from the workspace who holds it still, since when, and for how long at the most.
+///
+/// # Errors
+/// Whatever the workspace answers against the contract.
+pub async fn a_hold_says_whose_it_is_since_when_and_for_how_long(harness: &dyn Harness) -> Result<()> {
+    let bench = Bench::new(harness).await?;
+    assert_eq!(bench.workspace.hold(&bench.cx).await?, None, "nothing holds it yet");
+    let id = hold("says-who")?;
+    let before = harness.clock().now();
+    let level = bench.quiesce(&id).await?;
+    let after = harness.clock().now();
+    let other = Bench::new(harness).await?;
+    let told = other.workspace.hold(&other.cx).await?;
+    if level > Consistency::Fuzzy {
+        assert!(told.is_some(), "something stands still, and nobody can see for whom");
+    }
+    if let Some(told) = &told {
+        assert_eq!((&told.id, told.budget), (&id, Duration::from_secs(3600)));
+        assert!((before..=after).contains(&told.since), "{told:?}");
+    }
+    other.workspace.quiesce(&other.cx, &id, &QuiesceOptions::new(Duration::from_secs(9))).await?;
+    assert_eq!(other.workspace.hold(&other.cx).await?, told, "the same hold again changes nothing");
+    other.resume(&id).await?;
+    assert_eq!(bench.workspace.hold(&bench.cx).await?, None, "it was let go");
+    Ok(())
+}
+
+/// What ran before runs again and what did not does not, also when another process lets go, and after a repeat.
+///
+/// # Errors
+/// Whatever the workspace answers against the contract.
+pub async fn letting_go_brings_the_exact_prior_state_back(harness: &dyn Harness) -> Result<()> {
+    let Some(prior) = harness.state().await else { return Ok(()) };
+    let bench = Bench::new(harness).await?;
+    let id = hold("prior-state")?;
+    bench.quiesce(&id).await?;
+    bench.quiesce(&id).await?;
+    assert_ne!(harness.state().await.as_ref(), Some(&prior), "a held workspace looks like any other");
+    Bench::new(harness).await?.resume(&id).await?;
+    assert_eq!(harness.state().await.as_ref(), Some(&prior));
+    bench.resume(&id).await?;
+    assert_eq!(harness.state().await, Some(prior));
+    Ok(())
+}
+
+/// A hold past its budget is let go by somebody who knows the workspace only; one within its budget is not.
+///
+/// # Errors
+/// Whatever the workspace answers against the contract.
+pub async fn a_watchdog_lets_go_of_an_overdue_hold_with_nothing_but_the_workspace(
+    harness: &dyn Harness,
+) -> Result<()> {
+    let bench = Bench::new(harness).await?;
+    let watchdog = Watchdog::new(harness.clock()).with_grace(Duration::ZERO);
+    let id = hold("watched")?;
+    let level = bench.quiesce(&id).await?;
+    let seen = watchdog.look(Bench::new(harness).await?.workspace.as_ref()).await?;
+    if level > Consistency::Fuzzy {
+        assert!(matches!(seen, Watched::Held(_)), "a hold within its budget is left alone: {seen:?}");
+        bench.expect_held(true, "and goes on").await;
+    }
+    bench.resume(&id).await?;
+    bench.workspace.quiesce(&bench.cx, &id, &QuiesceOptions::new(Duration::ZERO)).await?;
+    watchdog.look(Bench::new(harness).await?.workspace.as_ref()).await?;
+    bench.expect_held(false, "a hold past its budget is let go").await;
+    assert_eq!(watchdog.look(bench.workspace.as_ref()).await?, Watched::Free);
+    Ok(())
 }

@@ -112,7 +112,7 @@ async fn a_detached_operation_is_followed_by_whoever_recovers_it() {
     let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 2 * GB, 10)]).unwrap();
     let first = world.orchestrator().unwrap();
     let mut request = world.backup("op-1").unwrap();
-    request.timeout = 60 * MINUTE;
+    request.timeout = Some(60 * MINUTE);
     first.submit(Request::Backup(request)).await.unwrap();
     assert_eq!(first.wait(&op("op-1")).await.unwrap().operation.state, OperationState::Detached);
     drop(first);
@@ -131,7 +131,7 @@ async fn a_workspace_lets_itself_go_when_nobody_comes_and_the_record_does_not_hi
         SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 100 * GB, 10_000)]).unwrap();
     let first = world.orchestrator().unwrap();
     let mut request = world.backup("op-1").unwrap();
-    request.timeout = 60 * MINUTE;
+    request.timeout = Some(60 * MINUTE);
     first.submit(Request::Backup(request)).await.unwrap();
     world.pass(5 * MINUTE).await;
     drop(first);

@@ -7,6 +7,7 @@ pub mod decide;
 mod entropy;
 mod error;
 mod event;
+mod forecast;
 mod id;
 mod job;
 pub mod layer;
@@ -19,6 +20,7 @@ mod provisioner;
 mod retention;
 mod schedule;
 mod snapshot;
+mod watchdog;
 mod workspace;
 
 pub use catalog::*;
@@ -27,6 +29,7 @@ pub use context::{Cancellation, OpContext};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use error::{Effect, Error, ErrorKind, ErrorRecord, Result, Retry};
 pub use event::{EventKind, OperationEvent};
+pub use forecast::{Basis, Estimate, Forecast, forecast};
 pub use id::{
     BackupId, ComponentId, ID_BYTES_MAX, JobId, OperationId, ProviderId, QuiesceId, ScheduleId, SnapshotId,
     WorkspaceId,
@@ -39,6 +42,7 @@ pub use provisioner::{ProvisionRequest, Provisioned, Provisioner};
 pub use retention::{Kept, Retention, RetentionPolicy, retain};
 pub use schedule::*;
 pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
+pub use watchdog::{Watchdog, Watched};
 pub use workspace::{
-    Component, Consistency, Definition, Protection, QuiesceOptions, RoleGrant, Settings, Workspace,
+    Component, Consistency, Definition, HoldInfo, Protection, QuiesceOptions, RoleGrant, Settings, Workspace,
 };

@@ -12,7 +12,7 @@ use crate::id::{BackupId, OperationId, WorkspaceId};
 use crate::provider::{Issue, Landing, Progress};
 use crate::workspace::Settings;
 
-/// The deadline of an operation that names none: 12 hours.
+/// The deadline of an operation that names none and of which nothing is known: 12 hours.
 pub const TIMEOUT_DEFAULT: Duration = Duration::from_secs(12 * 3600);
 
 /// What to do when the deadline passes. The workspace is let go at once in each case.
@@ -55,10 +55,17 @@ pub struct BackupRequest {
     pub name: Option<String>,
     /// Who asked for it.
     pub creator: Option<String>,
-    /// The time from submission to the deadline.
-    pub timeout: Duration,
-    /// The longest time without progress; `None` for no such limit.
+    /// The time from submission to the deadline. `None` for one that follows from the [`Forecast`](crate::Forecast),
+    /// or [`TIMEOUT_DEFAULT`] where nothing is known.
+    #[serde(default)]
+    pub timeout: Option<Duration>,
+    /// The longest time without progress; `None` for one that follows from the forecast, or none where nothing was
+    /// measured yet.
     pub stall_timeout: Option<Duration>,
+    /// The longest time that services are held still, where it is to be shorter than the deadline. When it is used up
+    /// they are let go, and what was not captured by then is a matter of [`Self::on_deadline`].
+    #[serde(default)]
+    pub hold_at_most: Option<Duration>,
     /// What to do when a clock runs out.
     pub on_deadline: OnDeadline,
     /// Keep for this long; `None` for ever.
@@ -70,15 +77,16 @@ pub struct BackupRequest {
 }
 
 impl BackupRequest {
-    /// A backup of `workspace` with the default deadline, kept for ever.
+    /// A backup of `workspace` whose deadline follows from the forecast, kept for ever.
     pub fn new(id: OperationId, workspace: WorkspaceId) -> Self {
         Self {
             id,
             workspace,
             name: None,
             creator: None,
-            timeout: TIMEOUT_DEFAULT,
+            timeout: None,
             stall_timeout: None,
+            hold_at_most: None,
             on_deadline: OnDeadline::default(),
             retain: None,
             waivers: Vec::new(),
@@ -109,8 +117,12 @@ pub struct RestoreRequest {
     pub landing: Landing,
     /// The software version to run; `None` for the newest.
     pub software_version: Option<String>,
-    /// The time from submission to the deadline.
-    pub timeout: Duration,
+    /// The time from submission to the deadline; `None` for [`TIMEOUT_DEFAULT`].
+    #[serde(default)]
+    pub timeout: Option<Duration>,
+    /// The longest time without progress while components are filled; `None` for no such limit.
+    #[serde(default)]
+    pub stall_timeout: Option<Duration>,
     /// What happens to what was made when the restore fails.
     pub on_failure: OnFailure,
     /// Preflight checks to waive, by name; recorded with the operation.
@@ -138,7 +150,8 @@ impl RestoreRequest {
             include: Vec::new(),
             landing: Landing::default(),
             software_version: None,
-            timeout: TIMEOUT_DEFAULT,
+            timeout: None,
+            stall_timeout: None,
             on_failure: OnFailure::default(),
             waivers: Vec::new(),
             allow_partial: true,
@@ -242,11 +255,11 @@ impl Request {
         }
     }
 
-    /// The time from submission to the deadline.
+    /// The time from submission to the deadline, as long as no forecast says otherwise.
     pub fn timeout(&self) -> Duration {
         match self {
-            Self::Backup(request) => request.timeout,
-            Self::Restore(request) => request.timeout,
+            Self::Backup(request) => request.timeout.unwrap_or(TIMEOUT_DEFAULT),
+            Self::Restore(request) => request.timeout.unwrap_or(TIMEOUT_DEFAULT),
             Self::Delete(request) => request.timeout,
         }
     }

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::id::BackupId;
+use crate::forecast::Forecast;
+use crate::id::{BackupId, OperationId};
 use crate::provider::Finding;
 use crate::snapshot::SnapshotRef;
 use crate::workspace::{Component, Definition};
@@ -15,14 +16,21 @@ pub struct Plan {
     pub definition: Definition,
     /// Its components, the excluded ones too.
     pub components: Vec<PlannedComponent>,
-    /// The newest good backup, on which this one would build.
+    /// The newest backup with a verified snapshot on which this one would build; it may be a partial one.
     pub parent: Option<BackupId>,
+    /// How long the capture will take; `None` where nothing is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forecast: Option<Forecast>,
+    /// Detached operations of the same workspace, whose jobs still run outside. Nothing is held still, and no job
+    /// is started, before they have ended: what they capture is what this backup builds on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<OperationId>,
 }
 
 impl Plan {
     /// A plan.
     pub fn new(definition: Definition, components: Vec<PlannedComponent>, parent: Option<BackupId>) -> Self {
-        Self { definition, components, parent }
+        Self { definition, components, parent, forecast: None, waits_for: Vec::new() }
     }
 }
 

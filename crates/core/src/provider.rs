@@ -15,6 +15,7 @@ use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::Result;
+use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
 pub use crate::job::{
     BackupJob, CancelOutcome, Candidate, CaptureWindow, Evidence, Issue, JobKey, JobRef, JobRequest,
@@ -188,6 +189,17 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// # Errors
     /// Only where it cannot even look; what it finds are [`Finding`]s.
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>>;
+
+    /// How much a capture of `component` would read, and how fast this provider usually reads; `None` where it
+    /// cannot say. Deadlines that a request leaves open follow from it until there is something measured.
+    ///
+    /// # Errors
+    /// Whatever looking can meet; the operation goes on without an estimate then.
+    async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
+        // What a provider that does not answer knows of neither.
+        let _unused = (cx, component);
+        Ok(None)
+    }
 
     /// Starts a job, or answers the job that this key already started.
     ///

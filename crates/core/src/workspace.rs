@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::Result;
 use crate::id::{ComponentId, ProviderId, QuiesceId, WorkspaceId};
@@ -169,6 +170,30 @@ impl QuiesceOptions {
     }
 }
 
+/// A hold as the workspace itself remembers it, without any catalog.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct HoldInfo {
+    /// Who took it.
+    pub id: QuiesceId,
+    /// Since when it lasts.
+    pub since: Timestamp,
+    /// The longest time it is meant to last; whoever sees it last longer may let the workspace go.
+    pub budget: Duration,
+}
+
+impl HoldInfo {
+    /// A hold of `id` since `since`, meant to last for `budget` at the most.
+    pub fn new(id: QuiesceId, since: Timestamp, budget: Duration) -> Self {
+        Self { id, since, budget }
+    }
+
+    /// When it has lasted as long as it was meant to.
+    pub fn ends_at(&self) -> Timestamp {
+        self.since.after(self.budget)
+    }
+}
+
 /// A workspace that can be described, listed, held still and let go.
 ///
 /// The host implements it, or takes a ready-made one. Every method may be called again after a crash, by another
@@ -218,7 +243,7 @@ pub trait Workspace: Debug + Send + Sync + 'static {
 
     /// Holds the workspace still and answers what consistency that gives while it lasts.
     ///
-    /// - Stores `id` and the prior state on the workspace itself, so that anybody can let it go.
+    /// - Stores `id`, the time, the budget and the prior state on the workspace itself, so that anybody can let it go.
     /// - Called again with the same `id`: changes nothing and answers the same.
     ///
     /// # Errors
@@ -233,4 +258,16 @@ pub trait Workspace: Debug + Send + Sync + 'static {
     /// # Errors
     /// `NeedsAttention` where the prior state cannot be brought back.
     async fn resume(&self, cx: &OpContext, id: &QuiesceId) -> Result<()>;
+
+    /// Who holds the workspace still, read back from the workspace itself.
+    ///
+    /// Needs neither catalog nor lease, and works in a process that did not quiesce; a [`Watchdog`](crate::Watchdog)
+    /// asks nothing else. Whoever never stops anything keeps the default, which answers that nothing holds it.
+    ///
+    /// # Errors
+    /// Whatever reading it can meet.
+    async fn hold(&self, cx: &OpContext) -> Result<Option<HoldInfo>> {
+        let _unused = cx;
+        Ok(None)
+    }
 }

@@ -167,7 +167,7 @@ proptest! {
     ) {
         let start = Timestamp::from_millis(0);
         let mut request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
-        request.timeout = std::time::Duration::from_secs(600);
+        request.timeout = Some(std::time::Duration::from_secs(600));
         request.on_deadline = [OnDeadline::Detach, OnDeadline::Cancel, OnDeadline::Extend][usize::from(policy)];
         let record = OperationRecord::submitted(Request::Backup(request), start);
         let mut now = start;

@@ -41,7 +41,7 @@ pub(crate) struct BackupArgs {
     /// Cross into file systems mounted below DIR
     #[arg(long, overrides_with = "one_file_system")]
     pub(crate) no_one_file_system: bool,
-    /// The time from now to the deadline [default: 12h]
+    /// The time from now to the deadline [default: by what earlier backups took, else 12h]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
     /// The longest time without progress

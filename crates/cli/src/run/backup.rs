@@ -68,7 +68,7 @@ fn request(session: &Session, args: &BackupArgs, workspace: WorkspaceId) -> Back
     let mut request = BackupRequest::new(session.new_operation(), workspace);
     request.name.clone_from(&args.name);
     request.creator = Some(session.creator());
-    request.timeout = args.timeout.unwrap_or(request.timeout);
+    request.timeout = args.timeout;
     request.stall_timeout = args.stall_timeout;
     request.on_deadline = match args.on_deadline {
         Some(DeadlinePolicy::Cancel) => OnDeadline::Cancel,

@@ -82,7 +82,7 @@ fn request(session: &Session, args: &RestoreArgs, backup: &BackupRecord) -> Resu
         Some(LandingPolicy::Replace) => Landing::Replace,
     };
     request.software_version.clone_from(&args.software_version);
-    request.timeout = args.timeout.unwrap_or(request.timeout);
+    request.timeout = args.timeout;
     Ok(request)
 }
 

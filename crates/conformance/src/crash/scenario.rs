@@ -90,7 +90,7 @@ impl Scenario {
         Ok(match self {
             Self::Backup | Self::Cancel => Request::Backup(backup),
             Self::Deadline => {
-                backup.timeout = Duration::from_secs(600);
+                backup.timeout = Some(Duration::from_secs(600));
                 Request::Backup(backup)
             }
             Self::Restore | Self::Undo => Request::Restore(world.restore("op", "earlier", "ws-2")?),

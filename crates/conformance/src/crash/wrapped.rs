@@ -138,6 +138,9 @@ impl Provider for FusedProvider {
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         self.fuse.read(self.inner.preflight(cx, component)).await
     }
+    async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
+        self.fuse.read(self.inner.estimate(cx, component)).await
+    }
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         self.fuse.cross(self.inner.start(cx, request)).await
     }
@@ -193,6 +196,9 @@ impl Workspace for FusedWorkspace {
     }
     async fn resume(&self, cx: &OpContext, id: &QuiesceId) -> Result<()> {
         self.fuse.cross(self.inner.resume(cx, id)).await
+    }
+    async fn hold(&self, cx: &OpContext) -> Result<Option<HoldInfo>> {
+        self.fuse.read(self.inner.hold(cx)).await
     }
 }
 

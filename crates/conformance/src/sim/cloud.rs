@@ -16,6 +16,9 @@ use super::resource::{Resource, SimKind};
 use super::state::{PointPhase, State};
 use super::view::{SimJob, SimResource, SimSnapshot};
 
+/// Marks the error of a call that never returns.
+pub(super) const SILENT: &str = "silent";
+
 /// A simulated cloud. It outlives the processes that use it and moves on with its clock.
 #[derive(Debug)]
 pub struct SimCloud {
@@ -186,6 +189,7 @@ impl SimCloud {
                 let _unheard = act(&mut state, at);
                 Err(Fault::LostAfter.error(call))
             }
+            Some(fault @ Fault::Silent) => Err(fault.error(call).with(SILENT, true)),
             Some(fault) => Err(fault.error(call)),
         };
         let said = answer.as_ref().map_or_else(ToString::to_string, |_| "ok".to_owned());

@@ -32,6 +32,10 @@ pub struct SimConfig {
     pub cancels_backups: bool,
     /// Whether restore jobs can be cancelled; AWS Backup cannot.
     pub cancels_restores: bool,
+    /// Whether a job without a base moves everything, as a data plane does; the clouds know their bases themselves.
+    pub needs_base: bool,
+    /// Whether it says how large a resource is and how fast it usually moves bytes.
+    pub states_sizes: bool,
     /// Account and region, as the cloud itself reports them on each snapshot.
     pub account_region: (String, String),
 }
@@ -61,6 +65,8 @@ impl Default for SimConfig {
             latency: Duration::from_millis(150),
             cancels_backups: true,
             cancels_restores: false,
+            needs_base: false,
+            states_sizes: false,
             account_region: ("123456789012".into(), "eu-central-1".into()),
         }
     }

@@ -77,6 +77,8 @@ pub enum Fault {
     LostBefore,
     /// No answer, but it was done.
     LostAfter,
+    /// The call never returns, and nothing was done.
+    Silent,
 }
 
 impl Fault {
@@ -89,7 +91,7 @@ impl Fault {
             Self::Unavailable => {
                 Error::new(ErrorKind::Unavailable, format!("{name}: the cloud cannot be reached"))
             }
-            Self::LostBefore | Self::LostAfter => {
+            Self::LostBefore | Self::LostAfter | Self::Silent => {
                 let error = Error::new(ErrorKind::Unavailable, format!("{name}: the answer was lost"));
                 if call.is_mutating() { error.maybe_applied() } else { error }
             }

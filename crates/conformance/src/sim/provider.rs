@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, Finding,
-    JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness, RestoredResource, Result,
-    Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, Estimate,
+    Finding, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness, RestoredResource,
+    Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
 };
 
-use super::cloud::SimCloud;
+use super::cloud::{SILENT, SimCloud};
 use super::fault::Call;
 use super::listing;
 use super::snapshot::{SimSnapshotHandle, info};
@@ -38,7 +38,11 @@ impl SimProvider {
     ) -> Result<T> {
         let latency = self.cloud.now().config.latency;
         self.cloud.clock.sleep(latency).await;
-        self.cloud.call(self.process, call, subject, act)
+        let answer = self.cloud.call(self.process, call, subject, act);
+        if answer.as_ref().is_err_and(|error| error.context(SILENT).is_some()) {
+            std::future::pending::<()>().await;
+        }
+        answer
     }
 }
 
@@ -73,6 +77,13 @@ impl Provider for SimProvider {
             Ok(busy.collect())
         })
         .await
+    }
+
+    async fn estimate(&self, _cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
+        let state = self.cloud.now();
+        let size = state.resources.get(&component.resource).map(|resource| resource.size_bytes);
+        let rate = Some(state.config.bytes_per_second);
+        Ok(state.config.states_sizes.then(|| Estimate::of_size(size, None).at(rate, None)))
     }
 
     async fn start(&self, _cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

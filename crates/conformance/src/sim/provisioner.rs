@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
@@ -15,13 +16,14 @@ use super::state::PROTECTED;
 /// control plane itself, so it outlives the processes that use it.
 #[derive(Debug, Default)]
 pub struct SimProvisioner {
-    state: Mutex<State>,
+    state: Arc<Mutex<State>>,
 }
 
 #[derive(Debug, Default)]
 struct State {
     made: BTreeMap<WorkspaceId, Made>,
     failing: Vec<(&'static str, u32)>,
+    hanging: Vec<(&'static str, Option<Duration>)>,
 }
 
 #[derive(Debug)]
@@ -40,6 +42,29 @@ impl SimProvisioner {
     /// The next `times` calls of `verb` (`provision`, `attach`, `activate`, `discard`) fail for good reason.
     pub fn fail(&self, verb: &'static str, times: u32) {
         self.lock().failing.push((verb, times));
+    }
+
+    /// The next call of `verb` is never answered; a `provision` may be carried out so long after it was called.
+    pub fn hang(&self, verb: &'static str, carried_out_after: Option<Duration>) {
+        self.lock().hanging.push((verb, carried_out_after));
+    }
+
+    /// Never returns where the call is one that hangs.
+    async fn may_hang(&self, verb: &'static str, late: Option<(WorkspaceId, Made)>) {
+        let hanging = {
+            let mut state = self.lock();
+            let place = state.hanging.iter().position(|(on, _)| *on == verb);
+            place.map(|place| state.hanging.remove(place))
+        };
+        let Some((_, delay)) = hanging else { return };
+        if let (Some(delay), Some((target, made))) = (delay, late) {
+            let state = Arc::clone(&self.state);
+            tokio::spawn(async move {
+                tokio::time::sleep(delay).await;
+                state.lock().unwrap_or_else(PoisonError::into_inner).made.entry(target).or_insert(made);
+            });
+        }
+        std::future::pending::<()>().await;
     }
 
     /// Whether the workspace exists.
@@ -85,14 +110,15 @@ impl Provisioner for SimProvisioner {
     }
 
     async fn provision(&self, cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {
-        let mut state = self.gate("provision")?;
         let target = &request.restore.target;
         let operation = cx.operation().unwrap_or(&request.restore.id);
+        let new = || Made { operation: operation.clone(), attached: BTreeSet::new(), active: false };
+        self.may_hang("provision", Some((target.clone(), new()))).await;
+        let mut state = self.gate("provision")?;
         if state.made.get(target).is_some_and(|made| made.operation != *operation) {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("{target} was made by somebody else")));
         }
-        let new = Made { operation: operation.clone(), attached: BTreeSet::new(), active: false };
-        state.made.entry(target.clone()).or_insert(new);
+        state.made.entry(target.clone()).or_insert_with(new);
         let mut made = Provisioned::new(target.clone());
         made.software_version = request.restore.software_version.clone().or(Some("newest".into()));
         made.tags.insert(PROTECTED.to_owned(), "true".to_owned());
@@ -106,6 +132,7 @@ impl Provisioner for SimProvisioner {
     }
 
     async fn attach(&self, cx: &OpContext, made: &Provisioned, resources: &[RestoredResource]) -> Result<()> {
+        self.may_hang("attach", None).await;
         let mut state = self.gate("attach")?;
         let found = state.own(cx, made)?;
         found.attached.extend(resources.iter().map(|resource| resource.resource.clone()));
@@ -113,6 +140,7 @@ impl Provisioner for SimProvisioner {
     }
 
     async fn activate(&self, cx: &OpContext, made: &Provisioned) -> Result<()> {
+        self.may_hang("activate", None).await;
         let mut state = self.gate("activate")?;
         state.own(cx, made)?.active = true;
         Ok(())

@@ -199,8 +199,9 @@ impl State {
     }
 
     fn begin_capture(&mut self, job: &Job, at: Timestamp) -> Result<u64, ErrorRecord> {
+        let whole = self.config.needs_base && !self.has_its_base(job);
         let resource = self.resources.get_mut(&job.resource).ok_or_else(|| missing(&job.resource))?;
-        let bytes = resource.due_bytes(at);
+        let bytes = if whole { resource.size_bytes } else { resource.due_bytes(at) };
         if resource.kind == SimKind::Volume {
             let image = Image::of(resource, at);
             let point = Point::new(job, image, PointPhase::Creating, at);
@@ -208,6 +209,12 @@ impl State {
         }
         resource.capture_begun(at);
         Ok(bytes)
+    }
+
+    fn has_its_base(&self, job: &Job) -> bool {
+        let Some(JobRequest::Backup(backup)) = &job.request else { return false };
+        let named = backup.base.as_ref().and_then(|base| self.points.get(&base.id));
+        named.is_some_and(|point| point.phase == PointPhase::Available && point.resource == job.resource)
     }
 
     fn end(&mut self, index: usize, at: Timestamp, end: End) {

@@ -1,11 +1,12 @@
 //! A workspace whose components are resources of the simulated cloud.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    Clock, Component, Consistency, Definition, Error, ErrorKind, OpContext, Protection, QuiesceId,
+    Clock, Component, Consistency, Definition, Error, ErrorKind, HoldInfo, OpContext, Protection, QuiesceId,
     QuiesceOptions, Result, Timestamp, Workspace, WorkspaceId,
 };
 
@@ -14,8 +15,9 @@ use super::config::SimConfig;
 use super::resource::SimKind;
 
 /// A workspace that writes down every hold with its virtual times, and lets itself go when a hold outlasts its
-/// budget. It stands for the workspace itself, so it
-/// outlives the processes that quiesce it.
+/// budget. It stands for the workspace itself, so it outlives the processes that quiesce it.
+///
+/// It runs the services `jupyter` and `scheduler`, and has one that its owner stopped, `trainer`.
 #[derive(Debug)]
 pub struct SimWorkspace {
     cloud: Arc<SimCloud>,
@@ -32,6 +34,22 @@ struct State {
     resume_failures: u32,
     refused_writes: u64,
     no_switch: bool,
+    /// Which services run.
+    services: BTreeMap<String, bool>,
+    /// Which ran when the hold at hand was taken.
+    prior: Option<BTreeMap<String, bool>>,
+}
+
+impl State {
+    /// Ends the hold at hand and brings the prior state back.
+    fn let_go(&mut self, at: Timestamp) {
+        if let Some(hold) = self.holds.iter_mut().find(|hold| hold.until.is_none()) {
+            hold.until = Some(at);
+        }
+        if let Some(prior) = self.prior.take() {
+            self.services = prior;
+        }
+    }
 }
 
 /// One time that a workspace was held still.
@@ -52,7 +70,15 @@ impl SimWorkspace {
     /// A workspace of `components`, whose services stop when it is held still.
     pub fn new(cloud: Arc<SimCloud>, definition: Definition, components: Vec<Component>) -> Arc<Self> {
         let level = Consistency::Application;
-        Arc::new(Self { cloud, definition, components, level, state: Mutex::default() })
+        let services = [("jupyter", true), ("scheduler", true), ("trainer", false)];
+        let services = services.map(|(name, runs)| (name.to_owned(), runs)).into();
+        let state = Mutex::new(State { services, ..State::default() });
+        Arc::new(Self { cloud, definition, components, level, state })
+    }
+
+    /// Its services, and which of them run.
+    pub fn services(&self) -> BTreeMap<String, bool> {
+        self.lock().services.clone()
     }
 
     /// Every hold so far, oldest first.
@@ -102,10 +128,10 @@ impl SimWorkspace {
     fn lock(&self) -> MutexGuard<'_, State> {
         let now = self.cloud.clock.now();
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let switch = !state.no_switch;
-        for hold in state.holds.iter_mut().filter(|hold| switch && hold.until.is_none()) {
-            let ends = hold.from.after(hold.budget);
-            hold.until = (ends <= now).then_some(ends);
+        let held = state.holds.iter().find(|hold| hold.until.is_none());
+        let ends = held.map(|hold| hold.from.after(hold.budget)).filter(|ends| *ends <= now);
+        if let Some(ends) = ends.filter(|_| !state.no_switch) {
+            state.let_go(ends);
         }
         state
     }
@@ -149,6 +175,8 @@ impl Workspace for SimWorkspace {
             None => {}
         }
         state.holds.push(SimHold { id: id.clone(), from: now, until: None, budget: options.budget });
+        state.prior = Some(state.services.clone());
+        state.services.values_mut().for_each(|runs| *runs = false);
         let until =
             if state.no_switch { Timestamp::from_millis(i64::MAX) } else { now.after(options.budget) };
         self.pause(Some(until));
@@ -166,11 +194,17 @@ impl Workspace for SimWorkspace {
             state.resume_failures -= 1;
             return Err(Error::new(ErrorKind::Unavailable, "the services cannot be reached").maybe_applied());
         }
-        if let Some(hold) = state.holds.iter_mut().find(|hold| hold.until.is_none() && hold.id == *id) {
-            hold.until = Some(now);
+        if state.holds.iter().any(|hold| hold.until.is_none() && hold.id == *id) {
+            state.let_go(now);
             self.pause(None);
         }
         Ok(())
+    }
+
+    async fn hold(&self, _cx: &OpContext) -> Result<Option<HoldInfo>> {
+        let state = self.lock();
+        let held = state.holds.iter().find(|hold| hold.until.is_none());
+        Ok(held.map(|hold| HoldInfo::new(hold.id.clone(), hold.from, hold.budget)))
     }
 }
 
@@ -204,5 +238,9 @@ impl crate::workspace::Harness for SimWorkspaceHarness {
 
     async fn is_held(&self) -> Option<bool> {
         Some(self.0.held_by().is_some())
+    }
+
+    async fn state(&self) -> Option<String> {
+        Some(format!("{:?}", self.0.services()))
     }
 }

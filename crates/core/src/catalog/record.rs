@@ -95,6 +95,9 @@ pub struct ComponentRecord {
     pub captured: Option<CaptureWindow>,
     /// How deep its snapshot was verified before the backup was sealed.
     pub verified: Option<Depth>,
+    /// How long its job took, where it was watched; measured for forecasts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<Duration>,
     /// What did not go as planned; a bounded list.
     pub issues: Vec<Issue>,
     /// The provider's own counts.
@@ -110,6 +113,7 @@ impl ComponentRecord {
             snapshot: None,
             captured: None,
             verified: None,
+            took: None,
             issues: Vec::new(),
             counts: BTreeMap::new(),
         }
@@ -148,6 +152,10 @@ pub struct BackupRecord {
     pub parent: Option<BackupId>,
     /// How long services were held still for it.
     pub downtime: Duration,
+    /// From when to when services were held still for it, at the most; `None` where they never were, or where
+    /// nobody knows any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quiesced: Option<CaptureWindow>,
     /// Bytes of content it holds, where its providers say so.
     pub size_bytes: u64,
     /// Bytes it added to storage, where its providers say so.
@@ -180,6 +188,7 @@ impl BackupRecord {
             components: Vec::new(),
             parent: None,
             downtime: Duration::ZERO,
+            quiesced: None,
             size_bytes: 0,
             added_bytes: 0,
             waivers: Vec::new(),

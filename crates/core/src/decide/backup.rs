@@ -3,24 +3,29 @@
 //! The workspace is let go as soon as everything is captured, when a clock runs out, or when the operation is
 //! asked to stop, whichever comes first; what happens to the jobs after that is a matter of policy.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step};
+use super::hold::Hold;
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
 use super::seal;
-use super::{TRIES_MAX, Turn, cancelled_error, deadline_error, fail, is_spent, note_progress};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent, note_progress};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
-use crate::id::{BackupId, QuiesceId};
-use crate::operation::{BackupRequest, OnDeadline, OperationRecord, OperationState, Request};
+use crate::id::{BackupId, OperationId, QuiesceId};
+use crate::operation::{
+    BackupRequest, OnDeadline, OperationRecord, OperationState, Request, TIMEOUT_DEFAULT,
+};
 use crate::plan::Plan;
 use crate::provider::{BackupJob, Finding, Issue, JobKey, JobRequest, Severity};
 use crate::workspace::{Consistency, Protection};
 
-/// How often letting the workspace go is tried before a person is called: about a day.
-const RESUME_TRIES_MAX: u32 = 2700;
+/// How long jobs of an earlier operation are waited for before they are looked at again.
+const WAIT: Duration = Duration::from_secs(60);
 
 /// The stored state of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -28,6 +33,9 @@ const RESUME_TRIES_MAX: u32 = 2700;
 pub struct BackupMachine {
     /// What was found before anything was done.
     pub plan: Option<Plan>,
+    /// Earlier operations that are waited for before anything is held still.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<OperationId>,
     /// Whether the workspace is held still.
     pub hold: Hold,
     /// When it was asked to hold still.
@@ -42,30 +50,15 @@ pub struct BackupMachine {
     pub members: Vec<Member>,
     /// Why the operation is being wound up before its jobs are done.
     pub stopping: Option<Stopping>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping_at: Option<Timestamp>,
     /// The sealed record while it is written to its places.
     pub record: Option<BackupRecord>,
     /// Failed tries of the step at hand.
     pub misses: u32,
     /// Do nothing before this time.
     pub retry_at: Option<Timestamp>,
-}
-
-/// Whether the workspace is held still by this operation.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Hold {
-    /// It never was.
-    #[default]
-    Free,
-    /// It was asked to hold still; whether it does is not known yet.
-    Quiescing,
-    /// It holds still and gives this consistency.
-    Held(Consistency),
-    /// It was asked to let go.
-    Resuming(Option<Consistency>),
-    /// It is let go.
-    Released(Option<Consistency>),
 }
 
 /// Why an operation is wound up early.
@@ -109,6 +102,7 @@ impl BackupMachine {
         }
         self.watch_clocks(record, &request, now);
         self.wind_up(&request);
+        self.give_jobs_up(now);
         self.release(now);
         note_progress(record, self.members.iter().map(|member| &member.run), now);
         self.settle(record, &request, now);
@@ -141,7 +135,7 @@ impl BackupMachine {
     ) {
         match step {
             Step::Inspect => match result {
-                Ok(Outcome::Planned(plan)) => self.on_planned(record, request, plan),
+                Ok(Outcome::Planned(plan)) => self.on_planned(record, request, plan, now),
                 Ok(_) => {}
                 Err(error) => fail(record, error.clone()),
             },
@@ -163,10 +157,22 @@ impl BackupMachine {
         }
     }
 
-    fn on_planned(&mut self, record: &mut OperationRecord, request: &BackupRequest, plan: &Plan) {
+    fn on_planned(
+        &mut self,
+        record: &mut OperationRecord,
+        request: &BackupRequest,
+        plan: &Plan,
+        now: Timestamp,
+    ) {
         if self.plan.is_some() {
             return;
         }
+        self.waits_for.clone_from(&plan.waits_for);
+        if !self.waits_for.is_empty() {
+            self.retry_at = Some(now.after(WAIT));
+            return;
+        }
+        self.retry_at = None;
         let findings = plan.components.iter().flat_map(|component| &component.findings);
         if let Some(error) = blocked(findings.clone(), &request.waivers) {
             fail(record, error);
@@ -193,72 +199,15 @@ impl BackupMachine {
             );
             return;
         }
+        if request.timeout.is_none()
+            && let Some(forecast) = plan.forecast
+        {
+            record.deadline = now.after(forecast.total(TIMEOUT_DEFAULT));
+        }
         self.plan = Some(plan.clone());
         if self.stopping.is_none() {
             self.hold = Hold::Quiescing;
             self.quiesce_unanswered = true;
-        }
-    }
-
-    fn on_quiesced(
-        &mut self,
-        record: &mut OperationRecord,
-        result: &Result<Outcome, ErrorRecord>,
-        now: Timestamp,
-    ) {
-        self.quiesce_unanswered = false;
-        if self.hold != Hold::Quiescing {
-            // It was let go before it answered and may hold still only now, so it is let go once more.
-            if matches!(self.hold, Hold::Resuming(_) | Hold::Released(_)) {
-                self.hold = Hold::Resuming(None);
-                self.retry_at = None;
-            }
-            return;
-        }
-        match result {
-            Ok(Outcome::Quiesced(level)) => {
-                self.hold = Hold::Held(*level);
-                self.misses = 0;
-                self.retry_at = None;
-                self.members.iter_mut().for_each(|member| member.run.begin(now));
-            }
-            Ok(_) => {}
-            Err(error) => {
-                // Whether it holds still is unknown, so it is told to let go before the operation ends.
-                record.error = Some(error.clone());
-                self.hold = Hold::Resuming(None);
-                self.members.iter_mut().for_each(|member| member.run.stop());
-            }
-        }
-    }
-
-    fn on_resumed(
-        &mut self,
-        record: &mut OperationRecord,
-        result: &Result<Outcome, ErrorRecord>,
-        now: Timestamp,
-    ) {
-        let Hold::Resuming(level) = self.hold else { return };
-        match result {
-            Ok(_) => {
-                self.hold = Hold::Released(level);
-                self.released_at = Some(now);
-                self.misses = 0;
-                self.retry_at = None;
-            }
-            Err(error) => {
-                if self.misses == 0 {
-                    record.warnings.push(format!("the workspace could not be resumed yet: {error}"));
-                }
-                self.misses += 1;
-                self.retry_at = Some(now.after(backoff(self.misses)));
-                let hopeless = error.kind == ErrorKind::NeedsAttention && self.misses >= TRIES_MAX;
-                if hopeless || self.misses >= RESUME_TRIES_MAX {
-                    let message =
-                        format!("the workspace is still held still and could not be resumed: {error}");
-                    fail(record, Error::new(ErrorKind::NeedsAttention, message).record());
-                }
-            }
         }
     }
 
@@ -294,20 +243,6 @@ impl BackupMachine {
         seal::conclude(record, &sealed);
     }
 
-    /// Sees whether the total or the stall clock ran out.
-    fn watch_clocks(&mut self, record: &OperationRecord, request: &BackupRequest, now: Timestamp) {
-        if self.stopping.is_some() || self.record.is_some() {
-            return;
-        }
-        let stalled = request.stall_timeout.is_some_and(|limit| {
-            matches!(self.hold, Hold::Held(_) | Hold::Released(_)) && now.since(record.last_advance) >= limit
-        });
-        if record.deadline <= now || stalled {
-            self.stopping = Some(Stopping::Expired);
-            self.retry_at = None;
-        }
-    }
-
     /// Stops jobs as far as the reason and the policy ask for it.
     fn wind_up(&mut self, request: &BackupRequest) {
         let Some(stopping) = self.stopping else { return };
@@ -327,21 +262,6 @@ impl BackupMachine {
         }
     }
 
-    /// Lets the workspace go as soon as nothing needs it held still.
-    fn release(&mut self, now: Timestamp) {
-        let captured = self.members.iter().all(|member| member.run.is_captured());
-        let due = captured || self.stopping.is_some();
-        match self.hold {
-            Hold::Held(level) if due => self.hold = Hold::Resuming(Some(level)),
-            Hold::Quiescing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
-            Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),
-            _ => {}
-        }
-        if matches!(self.hold, Hold::Resuming(_)) {
-            self.releasing_at.get_or_insert(now);
-        }
-    }
-
     /// Detaches, seals or ends the operation when its parts allow it.
     fn settle(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
         if self.quiesce_unanswered || matches!(self.hold, Hold::Quiescing | Hold::Held(_) | Hold::Resuming(_))
@@ -351,9 +271,7 @@ impl BackupMachine {
         if self.plan.is_none() {
             match self.stopping {
                 Some(Stopping::Cancelled) => self.end_cancelled(record),
-                Some(Stopping::Expired) => {
-                    fail(record, deadline_error("the deadline passed before the backup began"))
-                }
+                Some(Stopping::Expired) => fail(record, deadline_error(&self.never_begun())),
                 None => {}
             }
             return;
@@ -371,6 +289,13 @@ impl BackupMachine {
             self.end_cancelled(record);
         } else if self.record.is_none() {
             self.seal(record, request, now);
+        }
+    }
+
+    fn never_begun(&self) -> String {
+        match self.waits_for.first() {
+            Some(earlier) => format!("the deadline passed while jobs of operation {earlier} still ran"),
+            None => "the deadline passed before the backup began".into(),
         }
     }
 
@@ -396,8 +321,11 @@ impl BackupMachine {
     }
 
     fn end_cancelled(&mut self, record: &mut OperationRecord) {
-        for member in self.members.iter().filter(|member| member.proof == Proof::Kept) {
-            record.issues.extend(member.issues.clone());
+        for member in &self.members {
+            if member.proof == Proof::Kept {
+                record.issues.extend(member.issues.clone());
+            }
+            record.issues.extend(member.run.not_undone());
         }
         record.state = OperationState::Cancelled;
         record.step = "cancelled".into();
@@ -415,24 +343,22 @@ impl BackupMachine {
             record.state = OperationState::Cancelling;
         }
         record.step = self.step_name().into();
-        if self.stopping.is_none() {
-            turn.wake(record.deadline);
-            if let Some(limit) = request.stall_timeout {
-                turn.wake(record.last_advance.after(limit));
-            }
-        }
+        self.wake_for_clocks(record, request, turn);
         let due = |at: Option<Timestamp>| at.is_none_or(|at| at <= now);
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
             turn.wake(at);
         }
         if self.plan.is_none() {
-            turn.effects.push(Effect::InspectWorkspace);
+            if due(self.retry_at) {
+                turn.effects.push(Effect::InspectWorkspace);
+            }
             return;
         }
         let id = QuiesceId::of(&record.id);
         // Its answer is waited for also when the workspace was told to let go meanwhile.
         if self.quiesce_unanswered {
-            turn.effects.push(Effect::Quiesce { id: id.clone(), budget: record.deadline.since(now) });
+            turn.effects
+                .push(Effect::Quiesce { id: id.clone(), budget: self.hold_budget(record, request, now) });
         }
         match self.hold {
             Hold::Resuming(_) if due(self.retry_at) => turn.effects.push(Effect::Resume { id }),
@@ -452,6 +378,7 @@ impl BackupMachine {
     fn step_name(&self) -> &'static str {
         match (&self.record, &self.plan, self.hold) {
             (Some(_), _, _) => "recording",
+            (None, None, _) if !self.waits_for.is_empty() => "waiting",
             (None, None, _) => "inspecting",
             (None, Some(_), Hold::Quiescing) => "quiescing",
             (None, Some(_), Hold::Resuming(_)) => "resuming",

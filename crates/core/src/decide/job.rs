@@ -10,13 +10,15 @@ use crate::decide::is_outage;
 use crate::error::{Effect as Applied, Error, ErrorKind, ErrorRecord};
 use crate::id::ComponentId;
 use crate::provider::{
-    CancelOutcome, Candidate, Evidence, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress,
+    CancelOutcome, Candidate, Evidence, Issue, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress,
 };
 
 /// How many attempts a job gets when the provider lets it expire unstarted.
 const ATTEMPTS_MAX: u32 = 3;
 /// How often in a row a job may refuse to be polled before a person is called: about twelve hours.
 const POLL_REFUSALS_MAX: u32 = 720;
+/// How long a job that was asked to stop is waited for: a day.
+pub(super) const STOP_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How often a start may be answered "busy" before the job fails.
 const BUSY_WAITS_MAX: u32 = 1000;
 
@@ -86,6 +88,15 @@ pub struct JobRun {
     /// The job followed was found outside and nothing proves yet that it is ours: it is polled, but neither stopped
     /// nor relied upon.
     pub unproven: bool,
+    /// Somebody else took over since the attempt began, so that nobody knows when exactly it ended.
+    #[serde(default)]
+    pub unwatched: bool,
+    /// When it was seen to have ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// When its progress last grew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub advanced_at: Option<Timestamp>,
 }
 
 impl JobRun {
@@ -100,6 +111,9 @@ impl JobRun {
             misses: 0,
             unstoppable: false,
             unproven: false,
+            unwatched: false,
+            ended_at: None,
+            advanced_at: None,
         }
     }
 
@@ -118,9 +132,45 @@ impl JobRun {
         matches!(self.step, JobStep::Ended(_))
     }
 
+    /// Whether nothing of it runs: it ended, or never began.
+    pub(super) fn is_idle(&self) -> bool {
+        self.has_ended() || self.step == JobStep::Pending
+    }
+
     /// Whether the whole content is captured, so that the workspace need not hold still for it.
     pub fn is_captured(&self) -> bool {
         self.has_ended() || self.status.as_ref().is_some_and(|status| status.captured.is_some())
+    }
+
+    /// How long it took: the span of its capture, or of its whole run where somebody watched it.
+    pub fn took(&self) -> Option<Duration> {
+        let captured = self.status.as_ref().and_then(|status| status.captured);
+        let span = captured.map(|window| window.to.since(window.from)).filter(|span| !span.is_zero());
+        let seen = self.since.zip(self.ended_at).map(|(since, ended)| ended.since(since));
+        span.or_else(|| seen.filter(|_| !self.unwatched))
+    }
+
+    /// The job is no longer waited for. What becomes of it is for a person to find out.
+    pub(super) fn give_up_waiting(&mut self) {
+        if self.is_idle() {
+            return;
+        }
+        let job = match &self.step {
+            JobStep::Running { job } | JobStep::Stopping { job, .. } => format!("job {}", job.id),
+            _ => "a job that may have been started".into(),
+        };
+        let message = format!("{job} did not end in time and may still run; stop it by hand");
+        self.fail(Error::new(ErrorKind::NeedsAttention, message).record());
+    }
+
+    /// What is left of it outside although the operation was to be undone.
+    pub(super) fn not_undone(&self) -> Option<Issue> {
+        match &self.step {
+            JobStep::Ended(JobEnd::Failed(error)) if error.kind == ErrorKind::NeedsAttention => {
+                Some(Issue::new("not-undone", self.component().as_str(), error.to_string()))
+            }
+            _ => None,
+        }
     }
 
     /// Begins it: the intent is written with the state that this makes.
@@ -140,6 +190,7 @@ impl JobRun {
             *asked = false;
         }
         self.misses = 0;
+        self.unwatched |= !matches!(self.step, JobStep::Pending | JobStep::Ended(_));
     }
 
     /// Stops it: what has not begun never begins, what may run is asked to stop.
@@ -321,6 +372,15 @@ impl JobRun {
             status.progress.bytes_done = status.progress.bytes_done.max(earlier.progress.bytes_done);
             status.progress.files_done = status.progress.files_done.max(earlier.progress.files_done);
         }
+        let before = self.progress();
+        let grown =
+            status.progress.bytes_done > before.bytes_done || status.progress.files_done > before.files_done;
+        if grown {
+            self.advanced_at = Some(now);
+        }
+        if status.state.is_terminal() {
+            self.ended_at = Some(now);
+        }
         let state = status.state.clone();
         self.status = Some(status);
         match state {
@@ -363,6 +423,8 @@ impl JobRun {
         self.step = JobStep::Starting;
         self.since = Some(now);
         self.status = None;
+        self.ended_at = None;
+        self.unwatched = false;
     }
 
     /// The answer to asking the job to stop.

@@ -5,20 +5,24 @@
 //! for each outside call, *before* it runs any effect; after a crash the same function says what is still due.
 
 mod backup;
+mod clocks;
 mod delete;
 mod effect;
+mod hold;
 mod job;
 mod member;
 mod restore;
+mod restore_clocks;
 mod restore_member;
 mod seal;
 
 use serde::{Deserialize, Serialize};
 
-pub use backup::{BackupMachine, Hold, Stopping};
+pub use backup::{BackupMachine, Stopping};
 pub use delete::{DeleteMachine, DeleteMember, DeleteStage};
 pub(crate) use effect::FOREIGN;
 pub use effect::{Effect, Event, Inspection, Outcome, Step};
+pub use hold::Hold;
 pub use job::{JobEnd, JobRun, JobStep};
 pub use member::{Member, Proof};
 pub use restore::{RestoreMachine, RestoreStage};

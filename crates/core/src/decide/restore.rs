@@ -1,5 +1,7 @@
 //! How a restore goes: inspect, provision the new workspace, fill it, finish, attach, activate; or undo.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::backup::{Stopping, blocked, said};
@@ -30,6 +32,15 @@ pub struct RestoreMachine {
     pub members: Vec<RestoreMember>,
     /// Why it is being wound up.
     pub stopping: Option<Stopping>,
+    /// Since when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopping_at: Option<Timestamp>,
+    /// When the stage at hand was entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entered_at: Option<Timestamp>,
+    /// A call that makes something was given up without an answer, so what it may still make is looked for once more.
+    #[serde(default)]
+    pub late_birth: bool,
     /// Why it is being undone.
     pub failure: Option<ErrorRecord>,
     /// Failed tries of the step at hand.
@@ -37,6 +48,9 @@ pub struct RestoreMachine {
     /// Do nothing before this time.
     pub retry_at: Option<Timestamp>,
 }
+
+/// How long after a discard something that was still being made is looked for once more.
+const LATE_BIRTH: Duration = Duration::from_secs(120);
 
 /// Where a restore stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -79,9 +93,10 @@ impl RestoreMachine {
         if record.state.is_terminal() {
             return;
         }
-        self.wind_up(record, now);
+        self.wind_up(record, &request, now);
         note_progress(record, self.members.iter().map(|member| &member.run), now);
         self.advance(record, &request);
+        self.entered_at.get_or_insert(now);
         if !record.state.is_terminal() {
             self.collect_due(record, &request, now, turn);
         }
@@ -105,7 +120,13 @@ impl RestoreMachine {
                 self.go(RestoreStage::Activating)
             }
             (Step::Activate, Ok(_)) if self.stage == RestoreStage::Activating => self.conclude(record),
-            (Step::Provision | Step::Attach | Step::Activate, Err(error)) => {
+            (Step::Provision, Err(error)) if self.stage == RestoreStage::Provisioning => {
+                self.on_step_failed(&request.target, error, now);
+            }
+            (Step::Attach, Err(error)) if self.stage == RestoreStage::Attaching => {
+                self.on_step_failed(&request.target, error, now);
+            }
+            (Step::Activate, Err(error)) if self.stage == RestoreStage::Activating => {
                 self.on_step_failed(&request.target, error, now);
             }
             (Step::DiscardWorkspace, result) => self.on_workspace_discarded(record, result, now),
@@ -130,8 +151,9 @@ impl RestoreMachine {
         }
     }
 
-    fn go(&mut self, stage: RestoreStage) {
+    pub(super) fn go(&mut self, stage: RestoreStage) {
         self.stage = stage;
+        self.entered_at = None;
         self.misses = 0;
         self.retry_at = None;
     }
@@ -254,6 +276,7 @@ impl RestoreMachine {
             );
         }
         self.made = Some(made.clone());
+        record.last_advance = now;
         self.go(if self.failure.is_some() { RestoreStage::Undoing } else { RestoreStage::Filling });
     }
 
@@ -283,21 +306,11 @@ impl RestoreMachine {
                 return;
             }
             record.issues.push(Issue::new("not-undone", "workspace", error.to_string()));
+        } else if std::mem::take(&mut self.late_birth) {
+            self.retry_at = Some(now.after(LATE_BIRTH));
+            return;
         }
         self.made = None;
-    }
-
-    fn wind_up(&mut self, record: &OperationRecord, now: Timestamp) {
-        if self.stopping.is_none() && record.deadline <= now && self.stage != RestoreStage::Undoing {
-            self.stopping = Some(Stopping::Expired);
-        }
-        let Some(stopping) = self.stopping else { return };
-        for member in &mut self.members {
-            // A job outside is not thrown away because our clock ran out; it is followed to its end.
-            if stopping == Stopping::Cancelled || member.run.in_process || self.failure.is_some() {
-                member.run.stop();
-            }
-        }
     }
 
     /// Goes to the next stage when the parts of this one are done.
@@ -335,7 +348,7 @@ impl RestoreMachine {
     }
 
     fn judge_jobs(&mut self, record: &mut OperationRecord) {
-        if !self.members.iter().all(|member| member.run.has_ended() || member.run.step == JobStep::Pending) {
+        if !self.members.iter().all(|member| member.run.is_idle()) {
             if self.stopping == Some(Stopping::Expired) && self.failure.is_none() {
                 record.state = OperationState::Detached;
             }
@@ -368,6 +381,7 @@ impl RestoreMachine {
     fn end_undone(&mut self, record: &mut OperationRecord) {
         let failure = self.failure.clone().unwrap_or_else(cancelled_error);
         fail(record, failure);
+        record.issues.extend(self.members.iter().filter_map(|member| member.run.not_undone()));
         if self.stopping == Some(Stopping::Cancelled) {
             record.state = OperationState::Cancelled;
             record.step = "cancelled".into();
@@ -395,9 +409,7 @@ impl RestoreMachine {
             record.state = OperationState::Cancelling;
         }
         record.step = self.step_name().into();
-        if self.stopping.is_none() {
-            turn.wake(record.deadline);
-        }
+        self.wake_for_clocks(record, request, turn);
         if let Some(at) = self.retry_at.filter(|at| *at > now) {
             turn.wake(at);
             return;

@@ -1,13 +1,14 @@
 //! Sealing a backup: its record, its state, and the consistency it can claim.
 
-use super::backup::{BackupMachine, Hold};
+use super::backup::BackupMachine;
+use super::hold::Hold;
 use super::job::{JobEnd, JobStep};
 use super::member::{Member, Proof};
 use crate::catalog::{BackupRecord, BackupState, ComponentRecord, ComponentState};
 use crate::clock::Timestamp;
 use crate::id::BackupId;
 use crate::operation::{BackupRequest, OperationRecord, OperationState};
-use crate::provider::{Issue, JobState};
+use crate::provider::{CaptureWindow, Issue, JobState};
 use crate::workspace::{Consistency, Protection};
 
 /// The record of a backup whose members are all settled.
@@ -36,9 +37,12 @@ pub(super) fn record(
     sealed.expires_at = request.retain.map(|retain| operation.started_at.after(retain));
     sealed.size_bytes = sum(&sealed, "bytes_scanned");
     sealed.added_bytes = sum(&sealed, "bytes_stored");
-    sealed.consistency = consistency(machine, operation.deadline);
+    let budget_ends = machine.held_from.zip(request.hold_at_most).map(|(from, most)| from.after(most));
+    sealed.consistency =
+        consistency(machine, budget_ends.unwrap_or(operation.deadline).min(operation.deadline));
     if let (Some(from), Some(to)) = (machine.held_from, machine.released_at) {
         sealed.downtime = to.since(from);
+        sealed.quiesced = Some(CaptureWindow::new(from, to));
     }
     let whole = sealed
         .components
@@ -70,6 +74,7 @@ fn component(member: &Member, component: crate::workspace::Component) -> Compone
         out.issues.extend(status.issues.iter().cloned());
     }
     out.snapshot = member.snapshot().cloned();
+    out.took = out.snapshot.as_ref().and_then(|_| member.run.took());
     out.state = match &member.run.step {
         JobStep::Ended(JobEnd::Cancelled) => {
             out.issues.push(Issue::new("cancelled", id.as_str(), "the job was stopped before it was done"));
@@ -119,9 +124,9 @@ fn state_of_captured(member: &Member, out: &mut ComponentRecord) -> ComponentSta
 /// What the set can claim: the level the workspace was held at, if every capture lies inside the hold; one moment
 /// per component, if each capture is one moment; else nothing.
 ///
-/// The hold counts until it was first told to let go, and never beyond the deadline: a workspace may let itself go
-/// then (`QuiesceOptions::budget`) while nobody is there to see it.
-fn consistency(machine: &BackupMachine, deadline: Timestamp) -> Consistency {
+/// The hold counts until it was first told to let go, and never beyond its budget: a workspace may let itself go then
+///  (`QuiesceOptions::budget`) while nobody is there to see it.
+fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
     let windows: Option<Vec<_>> = machine
         .members
         .iter()
@@ -137,7 +142,7 @@ fn consistency(machine: &BackupMachine, deadline: Timestamp) -> Consistency {
     };
     let inside = |from: Timestamp, to: Timestamp| {
         machine.held_from.is_some_and(|held| held <= from)
-            && to <= machine.releasing_at.map_or(deadline, |let_go| let_go.min(deadline))
+            && to <= machine.releasing_at.map_or(budget_ends, |let_go| let_go.min(budget_ends))
     };
     let points = windows.iter().all(|window| window.from == window.to);
     if windows.iter().all(|window| inside(window.from, window.to)) && level > Consistency::Fuzzy {

@@ -11,6 +11,7 @@ use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::{Error, Result, Retry};
+use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId};
 use crate::provider::{
     CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider,
@@ -132,6 +133,10 @@ impl Provider for Retrying {
 
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         self.call(cx, || self.inner.preflight(cx, component)).await
+    }
+
+    async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
+        self.call(cx, || self.inner.estimate(cx, component)).await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

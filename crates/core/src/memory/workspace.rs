@@ -1,6 +1,6 @@
 //! A workspace and a provisioner in memory.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
@@ -9,14 +9,14 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{QuiesceId, WorkspaceId};
 use crate::provider::{Finding, RestoredResource};
 use crate::provisioner::{ProvisionRequest, Provisioned, Provisioner};
-use crate::workspace::{Component, Consistency, Definition, QuiesceOptions, Workspace};
+use crate::workspace::{Component, Consistency, Definition, HoldInfo, QuiesceOptions, Workspace};
 
 /// A workspace whose hold can be observed.
 #[derive(Debug)]
 pub struct MemoryWorkspace {
     definition: Definition,
     components: Vec<Component>,
-    holder: Mutex<Option<QuiesceId>>,
+    holder: Mutex<Option<HoldInfo>>,
 }
 
 impl MemoryWorkspace {
@@ -27,7 +27,11 @@ impl MemoryWorkspace {
 
     /// Who holds it still now.
     pub fn held_by(&self) -> Option<QuiesceId> {
-        self.holder.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.lock().as_ref().map(|hold| hold.id.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<HoldInfo>> {
+        self.holder.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -45,30 +49,27 @@ impl Workspace for MemoryWorkspace {
         Ok(self.components.clone())
     }
 
-    async fn quiesce(
-        &self,
-        _cx: &OpContext,
-        id: &QuiesceId,
-        _options: &QuiesceOptions,
-    ) -> Result<Consistency> {
-        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
+    async fn quiesce(&self, cx: &OpContext, id: &QuiesceId, options: &QuiesceOptions) -> Result<Consistency> {
+        let mut holder = self.lock();
         match &*holder {
-            Some(other) if other != id => {
-                Err(Error::new(ErrorKind::Busy, format!("{other} holds the workspace still")))
+            Some(other) if other.id != *id => {
+                Err(Error::new(ErrorKind::Busy, format!("{} holds the workspace still", other.id)))
             }
-            _ => {
-                *holder = Some(id.clone());
+            Some(_) => Ok(Consistency::Application),
+            None => {
+                *holder = Some(HoldInfo::new(id.clone(), cx.clock().now(), options.budget));
                 Ok(Consistency::Application)
             }
         }
     }
 
     async fn resume(&self, _cx: &OpContext, id: &QuiesceId) -> Result<()> {
-        let mut holder = self.holder.lock().unwrap_or_else(PoisonError::into_inner);
-        if holder.as_ref() == Some(id) {
-            *holder = None;
-        }
+        self.lock().take_if(|hold| hold.id == *id);
         Ok(())
+    }
+
+    async fn hold(&self, _cx: &OpContext) -> Result<Option<HoldInfo>> {
+        Ok(self.lock().clone())
     }
 }
 

@@ -4,8 +4,8 @@
 //! and an intent for every call about to be made, and only then are those calls started. Whatever happens between
 //! two turns, the catalog holds a state from which the same function decides what is due.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
@@ -21,6 +21,8 @@ use crate::event::{EventKind, OperationEvent};
 use crate::id::QuiesceId;
 use crate::operation::{LedgerEntry, OperationRecord};
 use crate::orchestrator::builder::Parts;
+use crate::orchestrator::call_limit::{call_limit, is_droppable};
+use crate::orchestrator::drives::Drives;
 use crate::orchestrator::effects::Runner;
 use crate::provider::JobRequest;
 
@@ -49,6 +51,7 @@ pub(super) struct Sight {
 
 pub(super) struct Driver {
     parts: Arc<Parts>,
+    drives: Weak<Drives>,
     lease: Lease,
     confirmed_at: Timestamp,
     record: OperationRecord,
@@ -57,7 +60,7 @@ pub(super) struct Driver {
     cancel: Cancellation,
     cancel_seen: bool,
     flights: FuturesUnordered<Flight>,
-    in_flight: BTreeSet<Step>,
+    in_flight: BTreeMap<Step, Cancellation>,
     hold: Arc<Mutex<()>>,
     calls: Cancellation,
     sight: watch::Sender<Sight>,
@@ -67,6 +70,7 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         parts: Arc<Parts>,
+        drives: Weak<Drives>,
         lease: Lease,
         record: OperationRecord,
         cancel: Cancellation,
@@ -76,6 +80,7 @@ impl Driver {
         let now = parts.clock.now();
         Self {
             parts,
+            drives,
             lease,
             confirmed_at: now,
             record,
@@ -84,7 +89,7 @@ impl Driver {
             cancel,
             cancel_seen: false,
             flights: FuturesUnordered::new(),
-            in_flight: BTreeSet::new(),
+            in_flight: BTreeMap::new(),
             hold: Arc::new(Mutex::new(())),
             calls: Cancellation::new(),
             sight,
@@ -115,10 +120,11 @@ impl Driver {
             let launches: Vec<_> = decision
                 .effects
                 .iter()
-                .filter(|effect| !self.in_flight.contains(&effect.step()))
+                .filter(|effect| !self.in_flight.contains_key(&effect.step()))
                 .cloned()
                 .collect();
             let ledger = self.ledger(&event, note.take(), &launches, now);
+            self.drop_calls(&decision.effects);
             let wake_at = decision.wake_at;
             self.store(decision, &ledger, now).await?;
             if self.record.state.is_terminal() {
@@ -131,6 +137,15 @@ impl Driver {
                 self.launch(effect);
             }
             (event, note) = self.next(wake_at).await?;
+        }
+    }
+
+    /// Drops the calls under way that the core no longer waits for.
+    fn drop_calls(&self, due: &[Effect]) {
+        for (step, call) in self.in_flight.iter().filter(|(step, _)| is_droppable(step)) {
+            if due.iter().all(|effect| effect.step() != *step) {
+                call.cancel();
+            }
         }
     }
 
@@ -248,19 +263,21 @@ impl Driver {
     fn launch(&mut self, effect: Effect) {
         let step = effect.step();
         let note = effect.ledger_action().map(|action| LedgerNote { action, attempt: params(&effect).0 });
+        let call = self.calls.child();
         let cx = OpContext::new(Arc::clone(&self.parts.clock))
             .for_operation(self.record.id.clone(), self.lease.epoch)
             .with_deadline(Some(self.record.deadline))
-            .with_cancellation(self.calls.child());
+            .with_cancellation(call.clone());
         let runner = Runner {
             parts: Arc::clone(&self.parts),
+            drives: Weak::clone(&self.drives),
             cx,
             request: self.record.request.clone(),
             hold: Arc::clone(&self.hold),
         };
-        self.in_flight.insert(step.clone());
+        self.in_flight.insert(step.clone(), call.clone());
         self.flights.push(Box::pin(async move {
-            let result = runner.run(effect).await.map_err(|error| error.record());
+            let result = answer(runner, effect, &call).await.map_err(|error| error.record());
             (step, note, result)
         }));
     }
@@ -312,6 +329,25 @@ impl Driver {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Waits for the answer of a call, as long as anybody wants to hear it and no longer than such a call may take.
+async fn answer(runner: Runner, effect: Effect, call: &Cancellation) -> Result<Outcome> {
+    let (clock, limit) = (Arc::clone(&runner.parts.clock), call_limit(&effect));
+    let late = async {
+        match limit {
+            Some(limit) => clock.sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = runner.run(effect) => answer,
+        () = call.cancelled() => {
+            Err(Error::new(ErrorKind::Cancelled, "its answer is no longer waited for").maybe_applied())
+        }
+        () = late => Err(Error::new(ErrorKind::DeadlineExceeded, "it does not answer").maybe_applied()),
     }
 }
 

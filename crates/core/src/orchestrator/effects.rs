@@ -1,21 +1,25 @@
 //! Runs effects: the only place where the orchestrator calls workspaces, providers and provisioners.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::catalog::{BackupRecord, CatalogExt, WorkspaceRecord};
+use crate::catalog::{BackupRecord, WorkspaceRecord};
 use crate::context::OpContext;
 use crate::decide::{Effect, FOREIGN, Inspection, Outcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::BackupId;
+use crate::forecast::{Estimate, forecast};
+use crate::id::{BackupId, QuiesceId};
 use crate::operation::Request;
+use crate::orchestrator::bases;
 use crate::orchestrator::builder::Parts;
+use crate::orchestrator::drives::Drives;
 use crate::plan::{Plan, PlannedComponent};
-use crate::provider::{Finding, Severity};
+use crate::provider::{Finding, Provider, Severity};
 use crate::provisioner::ProvisionRequest;
-use crate::workspace::{Protection, QuiesceOptions, Workspace};
+use crate::watchdog::{Watchdog, Watched};
+use crate::workspace::{Component, Protection, QuiesceOptions, Workspace};
 
 /// The longest a poll may wait inside the provider for a change.
 const POLL_WAIT: Duration = Duration::from_millis(500);
@@ -26,6 +30,7 @@ const HOLD_GRACE: Duration = Duration::from_secs(30);
 #[derive(Clone, Debug)]
 pub(super) struct Runner {
     pub(super) parts: Arc<Parts>,
+    pub(super) drives: Weak<Drives>,
     pub(super) cx: OpContext,
     pub(super) request: Request,
     /// Taken while the workspace is being held still or let go.
@@ -44,7 +49,7 @@ impl Runner {
             Effect::Quiesce { id, budget } => {
                 let _hold = self.hold.lock().await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
-                Ok(Outcome::Quiesced(workspace.quiesce(&self.cx, &id, &QuiesceOptions::new(budget)).await?))
+                self.quiesce(workspace.as_ref(), &id, &QuiesceOptions::new(budget)).await
             }
             Effect::Resume { id } => {
                 let _hold = tokio::time::timeout(HOLD_GRACE, self.hold.lock()).await;
@@ -123,6 +128,20 @@ impl Runner {
         }
     }
 
+    /// Holds the workspace still; a hold of somebody else that has lasted too long does not stand in the way.
+    async fn quiesce(&self, on: &dyn Workspace, id: &QuiesceId, options: &QuiesceOptions) -> Result<Outcome> {
+        match on.quiesce(&self.cx, id, options).await {
+            Err(error) if error.kind() == ErrorKind::Busy => {
+                let seen = Watchdog::new(Arc::clone(&self.parts.clock)).look(on).await?;
+                if !matches!(seen, Watched::Released(_)) {
+                    return Err(error);
+                }
+                Ok(Outcome::Quiesced(on.quiesce(&self.cx, id, options).await?))
+            }
+            answer => Ok(Outcome::Quiesced(answer?)),
+        }
+    }
+
     fn provisioner(&self) -> Result<&Arc<dyn crate::provisioner::Provisioner>> {
         match &self.request {
             Request::Restore(restore) => self.parts.provisioner(&restore.provisioner),
@@ -132,7 +151,10 @@ impl Runner {
 
     async fn inspect_workspace(&self) -> Result<Outcome> {
         let workspace = self.parts.workspace(self.request.workspace()).await?;
-        let plan = plan(&self.parts, &self.cx, workspace.as_ref()).await?;
+        let mut plan = plan(&self.parts, &self.cx, workspace.as_ref()).await?;
+        if let Some(drives) = self.drives.upgrade() {
+            plan.waits_for = drives.detached(workspace.id()).await?;
+        }
         let components = plan.components.iter().map(|planned| planned.component.clone()).collect();
         let record = WorkspaceRecord::new(plan.definition.clone(), components, self.cx.clock().now());
         self.parts.catalog.put_workspace(&record).await?;
@@ -205,7 +227,7 @@ impl Runner {
     }
 
     /// The providers of the record's snapshots that keep records, each once.
-    fn record_keepers(&self, record: &BackupRecord) -> Result<Vec<&Arc<dyn crate::provider::Provider>>> {
+    fn record_keepers(&self, record: &BackupRecord) -> Result<Vec<&Arc<dyn Provider>>> {
         let ids: std::collections::BTreeSet<_> =
             record.components.iter().filter_map(|c| c.snapshot.as_ref()).map(|s| &s.provider).collect();
         let mut keepers = Vec::new();
@@ -229,24 +251,33 @@ fn provider_of(request: &crate::provider::JobRequest) -> &crate::id::ProviderId 
 /// Reads a workspace and runs every preflight; changes nothing.
 pub(super) async fn plan(parts: &Parts, cx: &OpContext, workspace: &dyn Workspace) -> Result<Plan> {
     let definition = workspace.definition(cx).await?;
-    let parent = parts.catalog.latest_good(Some(workspace.id())).await?;
-    let mut components = Vec::new();
+    let parents = bases::parents(parts, workspace.id()).await?;
+    let mut built_on: Option<&BackupRecord> = None;
+    let (mut components, mut estimates) = (Vec::new(), Vec::new());
     for component in workspace.inventory(cx).await? {
         let mut planned = PlannedComponent::new(component);
         if planned.component.protection == Protection::Protected {
             let provider = parts.provider(&planned.component.provider)?;
             planned.in_process = provider.capabilities().in_process_jobs;
             planned.findings = provider.preflight(cx, &planned.component).await?;
-            planned.base = parent.as_ref().and_then(|parent| base(parent, &planned));
+            estimates
+                .push((planned.component.clone(), estimate(provider.as_ref(), cx, &planned.component).await));
+            if let Some((backup, snapshot)) = bases::base(&parents, &planned.component) {
+                planned.base = Some(snapshot);
+                built_on = built_on.filter(|other| other.created_at >= backup.created_at).or(Some(backup));
+            }
         }
         components.push(planned);
     }
-    Ok(Plan::new(definition, components, parent.map(|parent| parent.id)))
+    let mut plan = Plan::new(definition, components, built_on.map(|backup| backup.id.clone()));
+    plan.forecast = forecast(&parents, estimates.iter().map(|(component, known)| (component, *known)));
+    Ok(plan)
 }
 
-/// The parent's snapshot of the same component at the same provider.
-fn base(parent: &BackupRecord, planned: &PlannedComponent) -> Option<crate::snapshot::SnapshotRef> {
-    let wanted = &planned.component;
-    let same = parent.components.iter().find(|component| component.component.id == wanted.id)?;
-    same.snapshot.clone().filter(|snapshot| snapshot.provider == wanted.provider)
+/// What the provider says of a component's size; a provider that cannot say keeps no backup from beginning.
+async fn estimate(provider: &dyn Provider, cx: &OpContext, component: &Component) -> Option<Estimate> {
+    provider.estimate(cx, component).await.unwrap_or_else(|error| {
+        tracing::debug!(component = %component.id, %error, "no estimate of its size");
+        None
+    })
 }

@@ -1,16 +1,14 @@
 //! The orchestrator that drives operations inside this process.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::{broadcast, watch};
-use tokio::task::JoinHandle;
+use tokio::sync::broadcast;
 
-use crate::catalog::{Catalog, Claim, Creation, DamagedRow, Lease, OperationQuery, StoredOperation};
-use crate::context::{Cancellation, OpContext};
+use crate::catalog::{Catalog, Creation, DamagedRow, OperationQuery, StoredOperation};
+use crate::context::OpContext;
 use crate::decide::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKind, OperationEvent};
@@ -18,12 +16,11 @@ use crate::id::OperationId;
 use crate::operation::{BackupRequest, OperationRecord, OperationState, OperationStatus, Request, WhenBusy};
 use crate::orchestrator::Orchestrator;
 use crate::orchestrator::builder::{Builder, Parts};
-use crate::orchestrator::driver::{Driver, Sight};
+use crate::orchestrator::driver::Sight;
+use crate::orchestrator::drives::{Drives, unknown};
 use crate::orchestrator::effects;
 use crate::plan::Plan;
 
-/// Events that a slow reader may fall behind by.
-const EVENTS_KEPT: usize = 1024;
 /// How often an operation that somebody else drives is looked at.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 /// How many interrupted operations of other kinds one submission finishes before its own.
@@ -65,22 +62,12 @@ const TAKEOVERS_MAX: usize = 8;
 #[derive(Debug)]
 pub struct LocalOrchestrator {
     parts: Arc<Parts>,
-    driven: Mutex<BTreeMap<OperationId, Driven>>,
-    events: broadcast::Sender<OperationEvent>,
-}
-
-#[derive(Debug)]
-struct Driven {
-    cancel: Cancellation,
-    sight: watch::Receiver<Sight>,
-    task: JoinHandle<()>,
+    drives: Arc<Drives>,
 }
 
 impl Drop for LocalOrchestrator {
     fn drop(&mut self) {
-        for driven in self.lock().values() {
-            driven.task.abort();
-        }
+        self.drives.close();
     }
 }
 
@@ -91,58 +78,8 @@ impl LocalOrchestrator {
     }
 
     pub(super) fn from_parts(parts: Parts) -> Self {
-        Self { parts: Arc::new(parts), driven: Mutex::default(), events: broadcast::Sender::new(EVENTS_KEPT) }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<OperationId, Driven>> {
-        self.driven.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn drive(&self, lease: Lease, record: OperationRecord, first: Event) {
-        let cancel = Cancellation::new();
-        let (sender, sight) = watch::channel(Sight { record: record.clone(), backup: None, stopped: None });
-        let id = record.id.clone();
-        let driver =
-            Driver::new(Arc::clone(&self.parts), lease, record, cancel.clone(), sender, self.events.clone());
-        let task = tokio::spawn(driver.drive(first));
-        let mut driven = self.lock();
-        driven.retain(|_, other| !other.task.is_finished());
-        driven.insert(id, Driven { cancel, sight, task });
-    }
-
-    fn drives(&self, id: &OperationId) -> bool {
-        self.lock().get(id).is_some_and(|driven| !driven.task.is_finished())
-    }
-
-    /// Takes an operation over if nobody drives it; answers whether this process drives it now.
-    async fn take_over(&self, stored: &StoredOperation) -> Result<bool> {
-        let id = &stored.operation.id;
-        if self.drives(id) {
-            return Ok(true);
-        }
-        let dead = stored.lease.holder.as_ref().is_some_and(|holder| self.parts.liveness.is_dead(holder));
-        let takeover = dead.then_some(stored.lease.epoch);
-        let claim = self
-            .parts
-            .catalog
-            .claim_operation(id, &self.parts.holder, self.parts.lease_ttl, takeover)
-            .await?;
-        let Claim::Claimed(lease) = claim else {
-            return Ok(false);
-        };
-        // Read under the new lease: nobody else changes it from here on.
-        let fresh = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
-        if fresh.operation.state.is_terminal() {
-            self.parts.catalog.release_lease(&lease).await?;
-            return Ok(false);
-        }
-        self.drive(lease, fresh.operation, Event::Recovered);
-        if fresh.cancel_requested
-            && let Some(driven) = self.lock().get(id)
-        {
-            driven.cancel.cancel();
-        }
-        Ok(true)
+        let parts = Arc::new(parts);
+        Self { drives: Arc::new(Drives::new(Arc::clone(&parts))), parts }
     }
 
     /// What to do about the operation that has the workspace. `Some` answers the submission.
@@ -150,7 +87,7 @@ impl LocalOrchestrator {
         let id = &running.operation.id;
         match request.when_busy() {
             WhenBusy::Attach => return self.status(id).await.map(Some),
-            WhenBusy::Resume if self.take_over(running).await? => {}
+            WhenBusy::Resume if self.drives.take_over(running).await? => {}
             WhenBusy::Resume | WhenBusy::Refuse => return Err(busy(running)),
         }
         if request.is_equivalent(&running.operation.request) {
@@ -165,9 +102,7 @@ impl LocalOrchestrator {
         let message = format!("operation {} cannot be read and is passed over: {}", row.id, row.error);
         tracing::error!(operation = %row.id, error = %row.error, "an operation cannot be read");
         if let Ok(id) = row.id.parse() {
-            let event = OperationEvent::new(id, self.parts.clock.now(), EventKind::Warning { message });
-            // Nobody listening is not a failure.
-            let _unheard = self.events.send(event).is_err();
+            self.drives.tell(OperationEvent::new(id, self.parts.clock.now(), EventKind::Warning { message }));
         }
     }
 
@@ -178,7 +113,7 @@ impl LocalOrchestrator {
             if state.is_terminal() || state == OperationState::Detached {
                 return self.status(id).await;
             }
-            if self.take_over(&stored).await? {
+            if self.drives.take_over(&stored).await? {
                 return self.watch_own(id).await;
             }
             self.parts.clock.sleep(WATCH_EVERY).await;
@@ -186,8 +121,7 @@ impl LocalOrchestrator {
     }
 
     async fn watch_own(&self, id: &OperationId) -> Result<OperationStatus> {
-        let sight = self.lock().get(id).map(|driven| driven.sight.clone());
-        let mut sight = sight.ok_or_else(|| unknown(id))?;
+        let mut sight = self.drives.sight(id).ok_or_else(|| unknown(id))?;
         let ended = |sight: &Sight| {
             let state = sight.record.state;
             state.is_terminal() || state == OperationState::Detached || sight.stopped.is_some()
@@ -202,10 +136,6 @@ impl LocalOrchestrator {
             }
         }
     }
-}
-
-fn unknown(id: &OperationId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no operation {id}"))
 }
 
 fn busy(running: &StoredOperation) -> Error {
@@ -232,17 +162,18 @@ impl Orchestrator for LocalOrchestrator {
     }
 
     async fn submit(&self, request: Request) -> Result<OperationStatus> {
+        self.drives.watch_holds();
         let record = OperationRecord::submitted(request, self.parts.clock.now());
         for _ in 0..TAKEOVERS_MAX {
             let catalog = &self.parts.catalog;
             match catalog.create_operation(&record, &self.parts.holder, self.parts.lease_ttl).await? {
                 Creation::Created(lease) => {
-                    self.drive(lease, record.clone(), Event::Begun);
+                    self.drives.drive(lease, record.clone(), Event::Begun);
                     return self.status(&record.id).await;
                 }
                 Creation::Exists(stored) => {
                     if !stored.operation.state.is_terminal() {
-                        self.take_over(&stored).await?;
+                        self.drives.take_over(&stored).await?;
                     }
                     return self.status(&record.id).await;
                 }
@@ -267,11 +198,11 @@ impl Orchestrator for LocalOrchestrator {
     }
 
     async fn wait(&self, id: &OperationId) -> Result<OperationStatus> {
-        if self.drives(id) { self.watch_own(id).await } else { self.watch_others(id).await }
+        if self.drives.drives(id) { self.watch_own(id).await } else { self.watch_others(id).await }
     }
 
     fn events(&self) -> BoxStream<'static, OperationEvent> {
-        let receiver = self.events.subscribe();
+        let receiver = self.drives.events();
         stream::unfold(receiver, |mut receiver| async move {
             loop {
                 match receiver.recv().await {
@@ -286,23 +217,22 @@ impl Orchestrator for LocalOrchestrator {
 
     async fn cancel(&self, id: &OperationId) -> Result<()> {
         self.parts.catalog.request_cancel(id).await?;
-        if let Some(driven) = self.lock().get(id) {
-            driven.cancel.cancel();
-        }
+        self.drives.cancel(id);
         Ok(())
     }
 
     async fn recover(&self) -> Result<Vec<OperationId>> {
+        self.drives.watch_holds();
         let (mut taken, mut failed) = (Vec::new(), None);
         let mut query = OperationQuery::unfinished();
         loop {
             let page = self.parts.catalog.operations(&query).await?;
             page.damaged.iter().for_each(|row| self.tell_of_damage(row));
             for stored in &page.items {
-                if self.drives(&stored.operation.id) {
+                if self.drives.drives(&stored.operation.id) {
                     continue;
                 }
-                match self.take_over(stored).await {
+                match self.drives.take_over(stored).await {
                     Ok(true) => taken.push(stored.operation.id.clone()),
                     Ok(false) => {}
                     // One that cannot be taken over does not keep the others waiting.

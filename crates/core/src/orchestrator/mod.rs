@@ -1,7 +1,10 @@
 //! The orchestrator: takes requests, drives operations to their end, and takes over what others left behind.
 
+mod bases;
 mod builder;
+mod call_limit;
 mod driver;
+mod drives;
 mod effects;
 mod holder;
 mod local;

@@ -3,7 +3,7 @@
 use std::fmt::Debug;
 
 use async_trait::async_trait;
-use stillpoint_core::{Consistency, OpContext, QuiesceId, QuiesceOptions, Result};
+use stillpoint_core::{Consistency, HoldInfo, OpContext, QuiesceId, QuiesceOptions, Result};
 
 /// Stops and starts whatever writes into a directory.
 ///
@@ -23,4 +23,11 @@ pub trait QuiesceHook: Debug + Send + Sync + 'static {
     /// # Errors
     /// `NeedsAttention` where the prior state cannot be brought back.
     async fn resume(&self, cx: &OpContext, id: &QuiesceId) -> Result<()>;
+
+    /// Who holds the writers still, read back from where it was stored; see
+    /// [`Workspace::hold`](stillpoint_core::Workspace::hold).
+    ///
+    /// # Errors
+    /// Whatever reading it can meet.
+    async fn hold(&self, cx: &OpContext) -> Result<Option<HoldInfo>>;
 }

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use stillpoint_core::{
-    Component, Consistency, Definition, Error, ErrorKind, OpContext, ProviderId, QuiesceId, QuiesceOptions,
-    Result, Settings, Workspace, WorkspaceId, WorkspaceRecord,
+    Component, Consistency, Definition, Error, ErrorKind, HoldInfo, OpContext, ProviderId, QuiesceId,
+    QuiesceOptions, Result, Settings, Workspace, WorkspaceId, WorkspaceRecord,
 };
 
 pub use hook::QuiesceHook;
@@ -194,6 +194,13 @@ impl Workspace for DirectoryWorkspace {
         match &self.hook {
             Some(hook) => hook.resume(cx, id).await,
             None => Ok(()),
+        }
+    }
+
+    async fn hold(&self, cx: &OpContext) -> Result<Option<HoldInfo>> {
+        match &self.hook {
+            Some(hook) => hook.hold(cx).await,
+            None => Ok(None),
         }
     }
 }

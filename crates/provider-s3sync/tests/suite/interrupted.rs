@@ -167,7 +167,7 @@ async fn a_backup_whose_deadline_passes_says_what_is_kept_and_the_next_one_goes_
     TreeSpec::sized(25, 200, 60_000_000).plain().generate(&root).unwrap();
     let host = Host::new(&scene, &root);
     let mut request = backup_request("late");
-    request.timeout = Duration::from_secs(2);
+    request.timeout = Some(Duration::from_secs(2));
     let late = host.run(Request::Backup(request)).await;
     assert_eq!(late.operation.state, OperationState::Failed, "{late:?}");
     let error = late.operation.error.unwrap();

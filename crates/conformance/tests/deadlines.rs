@@ -1,0 +1,198 @@
+//! The clocks of operations, given and forecast; calls that never answer.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
+
+use std::time::Duration;
+
+use stillpoint_conformance::sim::{Call, Fate, Fault, FaultPlan, SimConfig, SimKind, SimWorld};
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+const VERBS: [&str; 3] = ["provision", "attach", "activate"];
+
+fn op(name: &str) -> OperationId {
+    name.parse().unwrap()
+}
+
+fn target() -> WorkspaceId {
+    "ws-2".parse().unwrap()
+}
+
+/// A world whose workspace was backed up by operation `backup`.
+async fn backed_up() -> (SimWorld, LocalOrchestrator) {
+    let volume = ("data", SimKind::Volume, 20 * GB, 20_000);
+    let files = ("home", SimKind::FileSystem, 10 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[volume, files]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("backup").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed);
+    (world, orchestrator)
+}
+
+fn restored(world: &SimWorld) -> usize {
+    world.cloud.resources().into_iter().filter(|found| found.restored).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_control_plane_that_hangs_does_not_outlive_the_deadline_of_its_restore() {
+    for verb in VERBS {
+        let (world, orchestrator) = backed_up().await;
+        world.provisioner.hang(verb, None);
+        let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+        request.timeout = Some(HOUR);
+        let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Failed, "{verb}");
+        assert_eq!(status.operation.error.unwrap().kind, ErrorKind::DeadlineExceeded, "{verb}");
+        let took = status.operation.finished_at.unwrap().since(status.operation.started_at);
+        assert!(took >= HOUR && took < HOUR + 5 * MINUTE, "{verb}: {took:?}");
+        assert_eq!(restored(&world), 0, "{verb}: what it made is gone");
+        assert!(!world.provisioner.exists(&target()), "{verb}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workspace_that_is_born_after_its_restore_gave_up_is_discarded_as_well() {
+    let (world, orchestrator) = backed_up().await;
+    world.provisioner.hang("provision", Some(HOUR + MINUTE));
+    let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+    request.timeout = Some(HOUR);
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    world.pass(HOUR).await;
+    assert!(!world.provisioner.exists(&target()), "{:?}", status.operation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_is_cancelled_while_the_control_plane_hangs_ends_soon() {
+    for verb in VERBS {
+        let (world, orchestrator) = backed_up().await;
+        world.provisioner.hang(verb, None);
+        orchestrator
+            .submit(Request::Restore(world.restore("restore", "backup", "ws-2").unwrap()))
+            .await
+            .unwrap();
+        world.pass(HOUR).await;
+        orchestrator.cancel(&op("restore")).await.unwrap();
+        let asked = world.clock.now();
+        let status = world.finish(&orchestrator, &op("restore")).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Cancelled, "{verb}");
+        let took = status.operation.finished_at.unwrap().since(asked);
+        assert!(took < 5 * MINUTE, "{verb}: {took:?}");
+        assert_eq!(restored(&world), 0, "{verb}");
+        assert!(!world.provisioner.exists(&target()), "{verb}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stalled_restore_is_detached_by_its_stall_clock_and_followed_to_its_end() {
+    let (world, orchestrator) = backed_up().await;
+    let slow = Fate::normal().delayed(6 * HOUR);
+    world.cloud.set_faults(FaultPlan::none().job("home".parse().unwrap(), 1, slow));
+    let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+    request.stall_timeout = Some(HOUR / 2);
+    let begun = world.clock.now();
+    orchestrator.submit(Request::Restore(request)).await.unwrap();
+    let status = orchestrator.wait(&op("restore")).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Detached);
+    assert!(world.clock.now().since(begun) < 2 * HOUR, "not the twelve hours of the deadline");
+    let status = world.finish(&orchestrator, &op("restore")).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert!(world.provisioner.is_active(&target()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_come_back_when_the_longest_hold_is_used_up_whatever_the_deadline() {
+    let files = ("home", SimKind::FileSystem, 100 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.hold_at_most = Some(15 * MINUTE);
+    request.timeout = Some(12 * HOUR);
+    let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
+    let hold = &world.workspace.holds()[0];
+    assert_eq!(hold.budget, 15 * MINUTE, "the workspace knows it, too");
+    assert!(hold.until.unwrap().since(hold.from) <= 15 * MINUTE + Duration::from_secs(5), "{hold:?}");
+    let backup = status.backup.unwrap();
+    assert_eq!(backup.components[0].state, ComponentState::Late);
+    assert_eq!(backup.consistency, Consistency::Fuzzy);
+    let told = backup.quiesced.unwrap();
+    assert_eq!(told.to.since(told.from), backup.downtime);
+    assert!(told.from <= hold.from && hold.until.unwrap() <= told.to, "{told:?} {hold:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_the_policy_to_extend_a_used_up_hold_claims_nothing() {
+    let files = ("home", SimKind::FileSystem, 100 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.hold_at_most = Some(15 * MINUTE);
+    request.on_deadline = OnDeadline::Extend;
+    let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(status.backup.unwrap().consistency, Consistency::Fuzzy);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_knowledge_the_deadline_is_twelve_hours_and_there_is_no_stall_clock() {
+    let world = SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 10 * GB, 0)]).unwrap();
+    let late = Fate::normal().delayed(7 * HOUR);
+    world.cloud.set_faults(FaultPlan::none().job("home".parse().unwrap(), 1, late));
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    let operation = status.operation;
+    assert_eq!(operation.deadline.since(operation.started_at), 12 * HOUR);
+    assert_eq!(operation.state, OperationState::Completed, "{operation:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_terabytes_get_the_time_that_their_provider_usually_needs() {
+    let config = SimConfig::with(|config| config.states_sizes = true);
+    let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 2000 * GB, 10_000)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    let operation = status.operation;
+    let took = operation.finished_at.unwrap().since(operation.started_at);
+    assert!(took > 24 * HOUR, "the default would have been too short: {took:?}");
+    assert_eq!(operation.state, OperationState::Completed, "{operation:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clocks_of_the_next_backup_follow_from_what_the_last_one_took() {
+    let config = SimConfig::with(|config| config.needs_base = true);
+    let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 150 * GB, 10_000)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let first = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    let took = first.backup.unwrap().components[0].took.unwrap();
+    assert!(took > HOUR && took < 3 * HOUR, "{took:?}");
+
+    let stuck = Fate::normal().delayed(7 * HOUR);
+    world.cloud.set_faults(FaultPlan::none().job("home".parse().unwrap(), 2, stuck));
+    let status = world.run(&orchestrator, Request::Backup(world.backup("op-2").unwrap())).await.unwrap();
+    let deadline = status.operation.deadline.since(status.operation.started_at);
+    assert!(deadline >= took * 4 && deadline < took * 4 + MINUTE, "{deadline:?}");
+    let hold = &world.workspace.holds()[1];
+    let away = hold.until.unwrap().since(hold.from);
+    assert!(away >= took && away < took + MINUTE, "let go as soon as it stalled for that long: {away:?}");
+    assert_eq!(status.operation.state, OperationState::Partial);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_never_answers_is_one_whose_answer_was_lost() {
+    for call in [Call::Preflight, Call::Start, Call::Poll, Call::Read, Call::PutRecord] {
+        let world = SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, GB, 0)]).unwrap();
+        world.cloud.set_faults(FaultPlan::none().call(call, 1, Fault::Silent));
+        let orchestrator = world.orchestrator().unwrap();
+        let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+        let took = status.operation.finished_at.unwrap().since(status.operation.started_at);
+        assert!(took < 3 * HOUR, "{call:?}: {took:?}");
+        assert_eq!(world.workspace.held_by(), None, "{call:?}");
+        if call == Call::Preflight {
+            assert_eq!(status.operation.state, OperationState::Failed, "nothing was begun");
+        } else {
+            assert_eq!(status.operation.state, OperationState::Completed, "{call:?}: {:?}", status.operation);
+            assert_eq!(world.cloud.jobs().len(), 1, "{call:?}");
+        }
+    }
+}

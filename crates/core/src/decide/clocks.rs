@@ -1,0 +1,79 @@
+//! The clocks of a backup: the deadline, the stall clock, the longest hold, and how long jobs are waited for.
+
+use std::time::Duration;
+
+use super::Turn;
+use super::backup::{BackupMachine, Stopping};
+use super::hold::Hold;
+use super::job::{JobRun, STOP_WAIT_MAX};
+use crate::clock::Timestamp;
+use crate::operation::{BackupRequest, OperationRecord};
+
+/// How long jobs outside are followed after a deadline: longer than any cloud lets one run.
+pub(super) const FOLLOWED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
+
+impl BackupMachine {
+    /// Sees whether a clock ran out.
+    pub(super) fn watch_clocks(&mut self, record: &OperationRecord, request: &BackupRequest, now: Timestamp) {
+        if self.stopping.is_none() && self.record.is_none() {
+            let out = [Some(record.deadline), self.stalls_at(record, request), self.held_until(request)];
+            if out.into_iter().flatten().any(|at| at <= now) {
+                self.stopping = Some(Stopping::Expired);
+                self.retry_at = None;
+            }
+        }
+        if self.stopping.is_some() {
+            self.stopping_at.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn wake_for_clocks(&self, record: &OperationRecord, request: &BackupRequest, turn: &mut Turn) {
+        if self.stopping.is_none() {
+            turn.wake(record.deadline);
+            let others = [self.stalls_at(record, request), self.held_until(request)];
+            others.into_iter().flatten().for_each(|at| turn.wake(at));
+        } else if let Some(at) = self.gives_up_at() {
+            turn.wake(at);
+        }
+    }
+
+    /// When the stall clock runs out, while jobs are at work.
+    fn stalls_at(&self, record: &OperationRecord, request: &BackupRequest) -> Option<Timestamp> {
+        let forecast = self.plan.as_ref().and_then(|plan| plan.forecast);
+        let limit = request.stall_timeout.or_else(|| forecast?.stall())?;
+        matches!(self.hold, Hold::Held(_) | Hold::Released(_)).then(|| record.last_advance.after(limit))
+    }
+
+    /// When the hold has lasted as long as it may.
+    fn held_until(&self, request: &BackupRequest) -> Option<Timestamp> {
+        let holds = matches!(self.hold, Hold::Quiescing | Hold::Held(_));
+        self.held_from.filter(|_| holds).map(|from| Some(from.after(request.hold_at_most?)))?
+    }
+
+    /// The longest time the workspace may be held still, asked for now.
+    pub(super) fn hold_budget(
+        &self,
+        record: &OperationRecord,
+        request: &BackupRequest,
+        now: Timestamp,
+    ) -> Duration {
+        self.held_until(request).map_or(record.deadline, |until| until.min(record.deadline)).since(now)
+    }
+
+    /// When jobs that do not end are no longer waited for.
+    fn gives_up_at(&self) -> Option<Timestamp> {
+        let waits = self.members.iter().any(|member| !member.run.has_ended());
+        let limit = match self.stopping? {
+            Stopping::Cancelled => STOP_WAIT_MAX,
+            Stopping::Expired => FOLLOWED_MAX,
+        };
+        self.stopping_at.filter(|_| waits).map(|since| since.after(limit))
+    }
+
+    /// Gives up on jobs that neither stop nor end, and says so.
+    pub(super) fn give_jobs_up(&mut self, now: Timestamp) {
+        if self.gives_up_at().is_some_and(|at| at <= now) {
+            self.members.iter_mut().map(|member| &mut member.run).for_each(JobRun::give_up_waiting);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Holding the workspace still and letting it go.
+
+use serde::{Deserialize, Serialize};
+
+use super::backup::BackupMachine;
+use super::effect::Outcome;
+use super::job::backoff;
+use super::{TRIES_MAX, fail};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, ErrorRecord};
+use crate::operation::OperationRecord;
+use crate::workspace::Consistency;
+
+/// How often letting the workspace go is tried before a person is called: about a day.
+const RESUME_TRIES_MAX: u32 = 2700;
+
+/// Whether the workspace is held still by this operation.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Hold {
+    /// It never was.
+    #[default]
+    Free,
+    /// It was asked to hold still; whether it does is not known yet.
+    Quiescing,
+    /// It holds still and gives this consistency.
+    Held(Consistency),
+    /// It was asked to let go.
+    Resuming(Option<Consistency>),
+    /// It is let go.
+    Released(Option<Consistency>),
+}
+
+impl BackupMachine {
+    pub(super) fn on_quiesced(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        self.quiesce_unanswered = false;
+        if self.hold != Hold::Quiescing {
+            // It was let go before it answered and may hold still only now, so it is let go once more.
+            if matches!(self.hold, Hold::Resuming(_) | Hold::Released(_)) {
+                self.hold = Hold::Resuming(None);
+                self.retry_at = None;
+            }
+            return;
+        }
+        match result {
+            Ok(Outcome::Quiesced(level)) => {
+                self.hold = Hold::Held(*level);
+                self.misses = 0;
+                self.retry_at = None;
+                self.members.iter_mut().for_each(|member| member.run.begin(now));
+                record.last_advance = now;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                // Whether it holds still is unknown, so it is told to let go before the operation ends.
+                record.error = Some(error.clone());
+                self.hold = Hold::Resuming(None);
+                self.members.iter_mut().for_each(|member| member.run.stop());
+            }
+        }
+    }
+
+    pub(super) fn on_resumed(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        let Hold::Resuming(level) = self.hold else { return };
+        match result {
+            Ok(_) => {
+                self.hold = Hold::Released(level);
+                self.released_at = Some(now);
+                self.misses = 0;
+                self.retry_at = None;
+            }
+            Err(error) => {
+                if self.misses == 0 {
+                    record.warnings.push(format!("the workspace could not be resumed yet: {error}"));
+                }
+                self.misses += 1;
+                self.retry_at = Some(now.after(backoff(self.misses)));
+                let hopeless = error.kind == ErrorKind::NeedsAttention && self.misses >= TRIES_MAX;
+                if hopeless || self.misses >= RESUME_TRIES_MAX {
+                    let message =
+                        format!("the workspace is still held still and could not be resumed: {error}");
+                    fail(record, Error::new(ErrorKind::NeedsAttention, message).record());
+                }
+            }
+        }
+    }
+
+    /// Lets the workspace go as soon as nothing needs it held still.
+    pub(super) fn release(&mut self, now: Timestamp) {
+        let captured = self.members.iter().all(|member| member.run.is_captured());
+        let due = captured || self.stopping.is_some();
+        match self.hold {
+            Hold::Held(level) if due => self.hold = Hold::Resuming(Some(level)),
+            Hold::Quiescing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
+            Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),
+            _ => {}
+        }
+        if matches!(self.hold, Hold::Resuming(_)) {
+            self.releasing_at.get_or_insert(now);
+        }
+    }
+}

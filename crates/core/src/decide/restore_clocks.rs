@@ -1,0 +1,97 @@
+//! The clocks of a restore: the deadline, the stall clock, and how long calls and jobs that do not end are waited for.
+
+use std::time::Duration;
+
+use super::backup::Stopping;
+use super::clocks::FOLLOWED_MAX;
+use super::job::{JobRun, STOP_WAIT_MAX};
+use super::restore::{RestoreMachine, RestoreStage};
+use super::{Turn, cancelled_error, deadline_error};
+use crate::clock::Timestamp;
+use crate::operation::{OperationRecord, RestoreRequest};
+use crate::provisioner::Provisioned;
+
+/// How long a call to the control plane is waited for after somebody asked the restore to stop.
+const CALL_WAIT: Duration = Duration::from_secs(60);
+/// How long a step of the control plane may take that began after the deadline, once late jobs had ended.
+const LATE_STEP_MAX: Duration = Duration::from_secs(3600);
+
+impl RestoreMachine {
+    /// Sees whether a clock ran out, and stops what has to stop.
+    pub(super) fn wind_up(&mut self, record: &OperationRecord, request: &RestoreRequest, now: Timestamp) {
+        self.entered_at.get_or_insert(now);
+        let stalled = self.stalls_at(record, request).is_some_and(|at| at <= now);
+        let out = stalled || record.deadline <= now;
+        if self.stopping.is_none() && out && self.stage != RestoreStage::Undoing {
+            self.stopping = Some(Stopping::Expired);
+        }
+        let Some(stopping) = self.stopping else { return };
+        self.stopping_at.get_or_insert(now);
+        for member in &mut self.members {
+            // A job outside is not thrown away because our clock ran out; it is followed to its end.
+            if stopping == Stopping::Cancelled || member.run.in_process || self.failure.is_some() {
+                member.run.stop();
+            }
+        }
+        if self.gives_up_at().is_some_and(|at| at <= now) {
+            self.members.iter_mut().map(|member| &mut member.run).for_each(JobRun::give_up_waiting);
+        }
+        if self.call_ends_at(record).is_some_and(|at| at <= now) {
+            self.drop_call(request, stopping);
+            self.entered_at.get_or_insert(now);
+        }
+    }
+
+    pub(super) fn wake_for_clocks(
+        &self,
+        record: &OperationRecord,
+        request: &RestoreRequest,
+        turn: &mut Turn,
+    ) {
+        let first = match self.stopping {
+            None => [Some(record.deadline), self.stalls_at(record, request)],
+            Some(_) => [self.gives_up_at(), self.call_ends_at(record)],
+        };
+        first.into_iter().flatten().for_each(|at| turn.wake(at));
+    }
+
+    fn stalls_at(&self, record: &OperationRecord, request: &RestoreRequest) -> Option<Timestamp> {
+        let fills = self.stage == RestoreStage::Filling && self.stopping.is_none();
+        request.stall_timeout.filter(|_| fills).map(|limit| record.last_advance.after(limit))
+    }
+
+    /// When jobs that do not end are no longer waited for.
+    fn gives_up_at(&self) -> Option<Timestamp> {
+        let waits = self.members.iter().any(|member| !member.run.is_idle());
+        let limit = match self.stopping? {
+            Stopping::Cancelled => STOP_WAIT_MAX,
+            Stopping::Expired => FOLLOWED_MAX,
+        };
+        self.stopping_at.filter(|_| waits).map(|since| since.after(limit))
+    }
+
+    /// When a call to the control plane is no longer waited for: no such call outlives the deadline. One that began
+    /// after it, because jobs came late, has a time of its own.
+    fn call_ends_at(&self, record: &OperationRecord) -> Option<Timestamp> {
+        let calls = [RestoreStage::Provisioning, RestoreStage::Attaching, RestoreStage::Activating];
+        let entered = self.entered_at.filter(|_| calls.contains(&self.stage))?;
+        match self.stopping? {
+            Stopping::Cancelled => self.stopping_at.map(|since| since.after(CALL_WAIT)),
+            Stopping::Expired if entered < record.deadline => Some(record.deadline),
+            Stopping::Expired => Some(entered.after(LATE_STEP_MAX)),
+        }
+    }
+
+    /// Undoes the restore although the control plane has not answered. The call may still have been carried out, as
+    /// after a crash, so what it made is found from the operation alone.
+    fn drop_call(&mut self, request: &RestoreRequest, stopping: Stopping) {
+        self.late_birth = self.stage == RestoreStage::Provisioning;
+        self.made.get_or_insert_with(|| Provisioned::new(request.target.clone()));
+        let error = match stopping {
+            Stopping::Cancelled => cancelled_error(),
+            Stopping::Expired => deadline_error("the deadline passed while the new workspace was being made"),
+        };
+        self.failure.get_or_insert(error);
+        self.go(RestoreStage::Undoing);
+    }
+}

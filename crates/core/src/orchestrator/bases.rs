@@ -1,0 +1,37 @@
+//! What a new backup builds on.
+
+use crate::catalog::{BackupQuery, BackupRecord, BackupState, CatalogExt};
+use crate::error::Result;
+use crate::id::WorkspaceId;
+use crate::orchestrator::builder::Parts;
+use crate::snapshot::SnapshotRef;
+use crate::workspace::Component;
+
+/// How many of the newest backups are looked at for bases, before the newest completed one.
+const LOOKED_AT: usize = 8;
+
+/// The backups of `workspace` on which a new one may build, newest first. A partial one is among them: what it
+/// captured late or beside a failed component is no good set, but each verified snapshot is a good base.
+pub(super) async fn parents(parts: &Parts, workspace: &WorkspaceId) -> Result<Vec<BackupRecord>> {
+    let query = BackupQuery { limit: LOOKED_AT, ..BackupQuery::of_workspace(workspace.clone()) };
+    let newest = parts.catalog.backups(&query).await?;
+    let more = newest.next.is_some();
+    let mut found: Vec<_> = newest.items.into_iter().map(|stored| stored.backup).collect();
+    if more && !found.iter().any(|backup| backup.state == BackupState::Completed) {
+        found.extend(parts.catalog.latest_good(Some(workspace)).await?);
+    }
+    found.retain(|backup| backup.state != BackupState::Deleting);
+    Ok(found)
+}
+
+/// The newest verified snapshot of `component` at its provider, with the backup that made it.
+pub(super) fn base<'a>(
+    parents: &'a [BackupRecord],
+    component: &Component,
+) -> Option<(&'a BackupRecord, SnapshotRef)> {
+    parents.iter().find_map(|backup| {
+        let same = backup.components.iter().find(|made| made.component.id == component.id)?;
+        let snapshot = same.snapshot.as_ref().filter(|_| same.verified.is_some())?;
+        (snapshot.provider == component.provider).then(|| (backup, snapshot.clone()))
+    })
+}

@@ -1,0 +1,26 @@
+//! How long one call to the outside is waited for.
+
+use std::time::Duration;
+
+use crate::decide::{Effect, Step};
+
+/// For a call that asks or tells something.
+const SHORT: Duration = Duration::from_secs(600);
+/// For a call that may have to read, write or delete many things.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// The longest time one call is waited for, its own delay included. After that its outcome is unknown, as if its
+/// answer had been lost. `None` where the operation's own clocks bound it.
+pub(super) fn call_limit(effect: &Effect) -> Option<Duration> {
+    match effect {
+        Effect::Provision(_) | Effect::Attach { .. } | Effect::Activate(_) => None,
+        Effect::Find { after, .. } | Effect::Poll { after, .. } => Some(SHORT + *after),
+        Effect::Resume { .. } | Effect::Start(_) | Effect::CancelJob { .. } => Some(SHORT),
+        _ => Some(LONG),
+    }
+}
+
+/// Whether a call of this step is dropped as soon as the core no longer calls it due. All others are heard out.
+pub(super) fn is_droppable(step: &Step) -> bool {
+    matches!(step, Step::Provision | Step::Attach | Step::Activate)
+}

@@ -1,0 +1,163 @@
+//! The operations that one orchestrator drives, and taking over those that nobody drives.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::BoxFuture;
+use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
+
+use crate::catalog::{Claim, Lease, OperationQuery, StoredOperation};
+use crate::context::Cancellation;
+use crate::decide::Event;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::OperationEvent;
+use crate::id::{OperationId, WorkspaceId};
+use crate::operation::{OperationRecord, OperationState};
+use crate::orchestrator::builder::Parts;
+use crate::orchestrator::driver::{Driver, Sight};
+use crate::watchdog::Watchdog;
+
+/// Events that a slow reader may fall behind by.
+const EVENTS_KEPT: usize = 1024;
+
+/// The tasks of one orchestrator. Drivers reach it too, so that one may follow what another process left behind.
+#[derive(Debug)]
+pub(super) struct Drives {
+    parts: Arc<Parts>,
+    tasks: Mutex<Tasks>,
+    events: broadcast::Sender<OperationEvent>,
+}
+
+#[derive(Debug, Default)]
+struct Tasks {
+    closed: bool,
+    watchdog: Option<JoinHandle<()>>,
+    driven: BTreeMap<OperationId, Driven>,
+}
+
+#[derive(Debug)]
+struct Driven {
+    cancel: Cancellation,
+    sight: watch::Receiver<Sight>,
+    task: JoinHandle<()>,
+}
+
+impl Drives {
+    pub(super) fn new(parts: Arc<Parts>) -> Self {
+        Self { parts, tasks: Mutex::default(), events: broadcast::Sender::new(EVENTS_KEPT) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Tasks> {
+        self.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn events(&self) -> broadcast::Receiver<OperationEvent> {
+        self.events.subscribe()
+    }
+
+    pub(super) fn tell(&self, event: OperationEvent) {
+        // Nobody listening is not a failure.
+        let _unheard = self.events.send(event).is_err();
+    }
+
+    /// Stops every task where it stands, and lets none begin any more.
+    pub(super) fn close(&self) {
+        let mut tasks = self.lock();
+        tasks.closed = true;
+        tasks.driven.values().for_each(|driven| driven.task.abort());
+        tasks.watchdog.iter().for_each(JoinHandle::abort);
+    }
+
+    /// Looks after the registered workspaces from now on, whatever becomes of catalog, leases and providers.
+    pub(super) fn watch_holds(&self) {
+        let workspaces: Vec<_> = self.parts.workspaces.values().map(Arc::clone).collect();
+        let watchdog = Watchdog::new(Arc::clone(&self.parts.clock));
+        let mut tasks = self.lock();
+        if tasks.closed || tasks.watchdog.is_some() || workspaces.is_empty() {
+            return;
+        }
+        tasks.watchdog = Some(tokio::spawn(async move { match watchdog.look_after(&workspaces).await {} }));
+    }
+
+    pub(super) fn drive(self: &Arc<Self>, lease: Lease, record: OperationRecord, first: Event) {
+        let cancel = Cancellation::new();
+        let (sender, sight) = watch::channel(Sight { record: record.clone(), backup: None, stopped: None });
+        let id = record.id.clone();
+        let driver = Driver::new(
+            Arc::clone(&self.parts),
+            Arc::downgrade(self),
+            lease,
+            record,
+            cancel.clone(),
+            sender,
+            self.events.clone(),
+        );
+        let driving: BoxFuture<'static, ()> = Box::pin(driver.drive(first));
+        let mut tasks = self.lock();
+        if tasks.closed {
+            return;
+        }
+        tasks.driven.retain(|_, other| !other.task.is_finished());
+        tasks.driven.insert(id, Driven { cancel, sight, task: tokio::spawn(driving) });
+    }
+
+    pub(super) fn drives(&self, id: &OperationId) -> bool {
+        self.lock().driven.get(id).is_some_and(|driven| !driven.task.is_finished())
+    }
+
+    pub(super) fn sight(&self, id: &OperationId) -> Option<watch::Receiver<Sight>> {
+        self.lock().driven.get(id).map(|driven| driven.sight.clone())
+    }
+
+    pub(super) fn cancel(&self, id: &OperationId) {
+        if let Some(driven) = self.lock().driven.get(id) {
+            driven.cancel.cancel();
+        }
+    }
+
+    /// Takes an operation over if nobody drives it; answers whether this process drives it now.
+    pub(super) async fn take_over(self: &Arc<Self>, stored: &StoredOperation) -> Result<bool> {
+        let id = &stored.operation.id;
+        if self.drives(id) {
+            return Ok(true);
+        }
+        let dead = stored.lease.holder.as_ref().is_some_and(|holder| self.parts.liveness.is_dead(holder));
+        let takeover = dead.then_some(stored.lease.epoch);
+        let (catalog, ttl) = (&self.parts.catalog, self.parts.lease_ttl);
+        let Claim::Claimed(lease) = catalog.claim_operation(id, &self.parts.holder, ttl, takeover).await?
+        else {
+            return Ok(false);
+        };
+        // Read under the new lease: nobody else changes it from here on.
+        let fresh = catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
+        if fresh.operation.state.is_terminal() {
+            catalog.release_lease(&lease).await?;
+            return Ok(false);
+        }
+        self.drive(lease, fresh.operation, Event::Recovered);
+        if fresh.cancel_requested {
+            self.cancel(id);
+        }
+        Ok(true)
+    }
+
+    /// The detached operations of `workspace`: past their deadlines, with jobs outside that still run. Those that
+    /// nobody follows are followed by this process from now on.
+    pub(super) async fn detached(self: &Arc<Self>, workspace: &WorkspaceId) -> Result<Vec<OperationId>> {
+        let query = OperationQuery {
+            workspace: Some(workspace.clone()),
+            state: Some(OperationState::Detached),
+            ..OperationQuery::all()
+        };
+        let found = self.parts.catalog.operations(&query).await?.items;
+        for stored in &found {
+            self.take_over(stored).await?;
+        }
+        Ok(found.into_iter().map(|stored| stored.operation.id).collect())
+    }
+}
+
+pub(super) fn unknown(id: &OperationId) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no operation {id}"))
+}

@@ -1,0 +1,96 @@
+//! The dead-man's switch: lets workspaces go whose hold has lasted too long, with nothing but the workspace at hand.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Clock;
+use crate::context::OpContext;
+use crate::error::Result;
+use crate::workspace::{HoldInfo, Workspace};
+
+/// How long after a hold's budget whoever took it may still let it go in order.
+const GRACE_DEFAULT: Duration = Duration::from_secs(60);
+/// How often workspaces are looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// What a look at a workspace came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Watched {
+    /// Nothing holds it still.
+    Free,
+    /// It is held still, and may be for now.
+    Held(HoldInfo),
+    /// It was held still for longer than it should have been, and was let go.
+    Released(HoldInfo),
+}
+
+/// Lets a workspace go when its hold outlasts its budget.
+///
+/// It asks the workspace alone ([`Workspace::hold`]): no catalog, lease or provider has to be there, and whoever took
+/// the hold may be gone for good. Any number of watchdogs may look after one workspace; letting go twice changes
+/// nothing. An orchestrator runs one over the workspaces registered with it; a host may run another anywhere.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use stillpoint_core::memory::MemoryWorkspace;
+/// use stillpoint_core::*;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let workspace = MemoryWorkspace::new(Definition::new("ada".parse()?), vec![]);
+/// let id = QuiesceId::of(&"op-1".parse()?);
+/// workspace.quiesce(&OpContext::background(), &id, &QuiesceOptions::new(Duration::ZERO)).await?;
+///
+/// let watchdog = Watchdog::new(Arc::new(SystemClock::default())).with_grace(Duration::ZERO);
+/// assert!(matches!(watchdog.look(&workspace).await?, Watched::Released(hold) if hold.id == id));
+/// assert_eq!(watchdog.look(&workspace).await?, Watched::Free);
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Watchdog {
+    clock: Arc<dyn Clock>,
+    grace: Duration,
+}
+
+impl Watchdog {
+    /// A watchdog that lets go a minute after a hold's budget.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        Self { clock, grace: GRACE_DEFAULT }
+    }
+
+    /// The same with another time that whoever took the hold has to let go in order.
+    #[must_use]
+    pub fn with_grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
+    }
+
+    /// Looks at a workspace, and lets it go where its hold has lasted too long.
+    ///
+    /// # Errors
+    /// Whatever looking and letting go can meet; look again.
+    pub async fn look(&self, workspace: &dyn Workspace) -> Result<Watched> {
+        let cx = OpContext::new(Arc::clone(&self.clock));
+        let Some(hold) = workspace.hold(&cx).await? else { return Ok(Watched::Free) };
+        if self.clock.now() < hold.ends_at().after(self.grace) {
+            return Ok(Watched::Held(hold));
+        }
+        workspace.resume(&cx, &hold.id).await?;
+        tracing::warn!(workspace = %workspace.id(), hold = %hold.id, since = %hold.since, "held still for too long; let go");
+        Ok(Watched::Released(hold))
+    }
+
+    /// Looks after workspaces for ever, once a minute. What fails is told in the log and tried again.
+    pub async fn look_after(&self, workspaces: &[Arc<dyn Workspace>]) -> Infallible {
+        loop {
+            for workspace in workspaces {
+                if let Err(error) = self.look(workspace.as_ref()).await {
+                    tracing::warn!(workspace = %workspace.id(), %error, "cannot see whether it is held still");
+                }
+            }
+            self.clock.sleep(LOOK_EVERY).await;
+        }
+    }
+}
