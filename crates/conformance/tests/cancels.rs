@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use stillpoint_conformance::sim::{Call, Fault, FaultPlan, SimConfig, SimKind, SimWorld};
+use stillpoint_conformance::sim::{Call, Fate, Fault, FaultPlan, LEASE_TTL, SimConfig, SimKind, SimWorld};
 use stillpoint_core::*;
 
 const GB: u64 = 1_000_000_000;
@@ -142,4 +142,91 @@ async fn cancelling_an_ended_operation_changes_nothing() {
     assert_eq!(world.cloud.snapshots().len(), 2);
     let unknown = orchestrator.cancel(&"nobody".parse().unwrap()).await.unwrap_err();
     assert_eq!(unknown.kind(), ErrorKind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_cancelled_in_any_phase_leaves_nothing_behind() {
+    let seconds = [0, 1, 2, 30, 600, 1500, 3000, 3100, 3250];
+    for (stoppable, after) in [true, false].into_iter().flat_map(|can| seconds.map(|after| (can, after))) {
+        let world = world_with(SimConfig::with(|config| config.cancels_restores = stoppable));
+        let orchestrator = world.orchestrator().unwrap();
+        world.run(&orchestrator, Request::Backup(world.backup("backup").unwrap())).await.unwrap();
+        let request = world.restore("op-1", "backup", "ws-2").unwrap();
+        orchestrator.submit(Request::Restore(request)).await.unwrap();
+        world.pass(Duration::from_secs(after)).await;
+        orchestrator.cancel(&op()).await.unwrap();
+        let status = world.finish(&orchestrator, &op()).await.unwrap();
+        assert_eq!(
+            status.operation.state,
+            OperationState::Cancelled,
+            "after {after} s: {:?}",
+            status.operation
+        );
+        assert_eq!(status.operation.issues, [], "after {after} s");
+        assert!(world.cloud.resources().iter().all(|resource| !resource.restored), "after {after} s");
+        assert!(!world.provisioner.exists(&"ws-2".parse().unwrap()), "after {after} s");
+        assert!(world.cloud.jobs().iter().all(|job| job.ended_at.is_some()), "after {after} s");
+        assert_eq!(world.cloud.snapshots().len(), 2, "the backup is as it was");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_backup_can_be_cancelled_and_twice_is_once() {
+    let world = world();
+    let first = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = Some(10 * MINUTE);
+    first.submit(Request::Backup(request)).await.unwrap();
+    assert_eq!(first.wait(&op()).await.unwrap().operation.state, OperationState::Detached);
+    first.cancel(&op()).await.unwrap();
+    first.cancel(&op()).await.unwrap();
+    world.pass(Duration::from_secs(1)).await;
+    drop(first);
+    world.pass(2 * LEASE_TTL).await;
+    let second = world.orchestrator().unwrap();
+    second.recover().await.unwrap();
+    second.cancel(&op()).await.unwrap();
+    let status = world.finish(&second, &op()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Cancelled);
+    assert_eq!(world.cloud.snapshots(), []);
+    assert!(world.cloud.jobs().iter().all(|job| job.ended_at.is_some()), "{:?}", world.cloud.jobs());
+    assert_eq!(world.workspace.holds().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_neither_stops_nor_ends_is_itemised_after_a_day() {
+    let world = world_with(SimConfig::with(|config| config.cancels_backups = false));
+    let endless = Fate::normal().slower(1000);
+    world.cloud.set_faults(FaultPlan::none().job("home".parse().unwrap(), 1, endless));
+    let status = cancelled_after(&world, 10 * MINUTE).await;
+    assert_eq!(status.operation.state, OperationState::Cancelled);
+    let took = status.operation.finished_at.unwrap().since(status.operation.started_at);
+    assert!(took < 25 * 60 * MINUTE, "{took:?}");
+    let [issue] = &status.operation.issues[..] else { panic!("{:?}", status.operation.issues) };
+    assert_eq!((issue.kind.as_str(), issue.item.as_str()), ("not-undone", "home"));
+    let job = world.cloud.jobs().into_iter().find(|job| job.ended_at.is_none()).unwrap();
+    assert!(issue.message.contains(job.id.as_str()), "it names the job: {issue:?}");
+    let hold = &world.workspace.holds()[0];
+    assert!(hold.until.unwrap().since(hold.from) < 11 * MINUTE, "services do not wait for it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undone_restore_discards_only_what_carries_its_own_mark() {
+    let world = world();
+    let orchestrator = world.orchestrator().unwrap();
+    world.run(&orchestrator, Request::Backup(world.backup("backup").unwrap())).await.unwrap();
+    world.provisioner.hang("activate", None);
+    let request = world.restore("op-1", "backup", "ws-2").unwrap();
+    orchestrator.submit(Request::Restore(request)).await.unwrap();
+    world.pass(2 * 60 * MINUTE).await;
+    let restored = || world.cloud.resources().into_iter().filter(|found| found.restored);
+    let taken = restored().next().unwrap().name;
+    world.cloud.mark(&taken, "somebody-else");
+    orchestrator.cancel(&op()).await.unwrap();
+    let status = world.finish(&orchestrator, &op()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Cancelled);
+    assert_eq!(restored().map(|found| found.name).collect::<Vec<_>>(), [taken]);
+    let [issue] = &status.operation.issues[..] else { panic!("{:?}", status.operation.issues) };
+    assert_eq!(issue.kind, "not-undone");
+    assert!(!world.provisioner.exists(&"ws-2".parse().unwrap()), "all the rest is undone");
 }

@@ -59,6 +59,16 @@ fn a_backup_past_its_deadline_survives_a_death_at_every_boundary() {
 }
 
 #[test]
+fn two_backups_in_a_row_survive_a_death_at_every_boundary() {
+    every_single_death(Scenario::Followed);
+}
+
+#[test]
+fn a_workspace_that_cannot_let_itself_go_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Watched);
+}
+
+#[test]
 fn a_cancelled_backup_survives_a_death_at_every_boundary() {
     every_single_death(Scenario::Cancel);
 }
@@ -103,6 +113,16 @@ fn a_backup_past_its_deadline_survives_a_sleep_at_every_boundary() {
 }
 
 #[test]
+fn two_backups_in_a_row_survive_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Followed);
+}
+
+#[test]
+fn a_workspace_that_cannot_let_itself_go_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Watched);
+}
+
+#[test]
 fn a_cancelled_backup_survives_a_sleep_at_every_boundary() {
     every_single_sleep(Scenario::Cancel);
 }
@@ -143,6 +163,16 @@ fn a_backup_survives_pairs_of_deaths() {
 #[test]
 fn a_backup_past_its_deadline_survives_pairs_of_deaths() {
     pairs_of_deaths(Scenario::Deadline, 37);
+}
+
+#[test]
+fn two_backups_in_a_row_survive_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Followed, 61);
+}
+
+#[test]
+fn a_workspace_that_cannot_let_itself_go_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Watched, 37);
 }
 
 #[test]

@@ -5,9 +5,9 @@ use std::fmt::Debug;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::id::{ComponentId, OperationId};
+use crate::id::OperationId;
 use crate::operation::OperationState;
-use crate::provider::Progress;
+use crate::progress::ComponentProgress;
 
 /// One thing that happened in an operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,13 +40,8 @@ pub enum EventKind {
         /// The state it is in.
         state: OperationState,
     },
-    /// A component's job advanced.
-    Progress {
-        /// The component.
-        component: ComponentId,
-        /// How far it is.
-        progress: Progress,
-    },
+    /// A component's job advanced, or came to another step.
+    Progress(ComponentProgress),
     /// Worth a look; the operation goes on.
     Warning {
         /// What.

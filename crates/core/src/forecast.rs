@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{BackupRecord, ComponentRecord};
-use crate::clock::Timestamp;
 use crate::workspace::Component;
 
 /// An hour.
@@ -152,12 +151,4 @@ fn time_at_rate_of(backup: &BackupRecord, component: &Component, now: &Estimate)
         (then > 0).then(|| Duration::from_millis(u64::try_from(factor).unwrap_or(u64::MAX)))
     });
     Some(scaled.max().unwrap_or(took))
-}
-
-/// When work that began at `since` will be done if it goes on as it went: bytes or files, whichever is known.
-pub(crate) fn done_at(since: Timestamp, now: Timestamp, done: u64, total: u64) -> Option<Timestamp> {
-    let passed = now.since(since).as_millis();
-    let left = u128::from(total.checked_sub(done)?);
-    let rest = passed.checked_mul(left)? / u128::from((done > 0).then_some(done)?);
-    Some(now.after(Duration::from_millis(u64::try_from(rest).ok()?)))
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod audit;
 mod catalog;
 mod clock;
 mod context;
@@ -15,6 +16,7 @@ pub mod memory;
 mod operation;
 mod orchestrator;
 mod plan;
+mod progress;
 mod provider;
 mod provisioner;
 mod retention;
@@ -23,6 +25,7 @@ mod snapshot;
 mod watchdog;
 mod workspace;
 
+pub use audit::{AuditRecord, audit};
 pub use catalog::*;
 pub use clock::{Clock, SystemClock, Timestamp, VirtualClock};
 pub use context::{Cancellation, OpContext};
@@ -37,6 +40,7 @@ pub use id::{
 pub use operation::*;
 pub use orchestrator::*;
 pub use plan::{Plan, PlannedComponent};
+pub use progress::ComponentProgress;
 pub use provider::*;
 pub use provisioner::{ProvisionRequest, Provisioned, Provisioner};
 pub use retention::{Kept, Retention, RetentionPolicy, retain};

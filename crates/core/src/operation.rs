@@ -41,6 +41,10 @@ pub enum WhenBusy {
     Attach,
     /// Take an interrupted operation over and drive it to its end; refuse while its process lives.
     Resume,
+    /// Wait in line until the workspace is free, for no longer than the request's own timeout. The submission
+    /// returns when its turn has come. First come is first served among those who wait in one orchestrator, at most
+    /// 64 for one workspace; the line is in memory, so whoever waited in a process that died submits again.
+    Queue,
 }
 
 /// A request for one backup of one workspace.

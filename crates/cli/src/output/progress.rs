@@ -43,7 +43,7 @@ impl<'a> Shown<'a> {
         }
         match &event.kind {
             EventKind::Step { step, .. } => self.step(step),
-            EventKind::Progress { progress, .. } => self.progress(progress, event.at),
+            EventKind::Progress(component) => self.progress(&component.progress, event.at),
             EventKind::Warning { message } => self.output.note(format_args!("warning: {message}")),
             EventKind::Ended { .. } => {
                 if let Some(bar) = self.bar.take() {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use stillpoint_core::{Error, ErrorKind, Result, SeededEntropy};
 
+use super::planted::Planted;
 use super::scenario::Scenario;
 
 /// How a process meets its end at a boundary.
@@ -83,12 +84,21 @@ pub struct Case {
     pub seed: u64,
     /// Where the first process dies, the second one, and so on; the last process lives.
     pub crashes: Vec<CrashPoint>,
+    /// A bug that the processes have.
+    pub bug: Option<Planted>,
 }
 
 impl Case {
     /// A case.
     pub fn new(scenario: Scenario, seed: u64, crashes: Vec<CrashPoint>) -> Self {
-        Self { scenario, seed, crashes }
+        Self { scenario, seed, crashes, bug: None }
+    }
+
+    /// The same case with processes that have this bug.
+    #[must_use]
+    pub fn with_bug(mut self, bug: Planted) -> Self {
+        self.bug = Some(bug);
+        self
     }
 
     /// A case drawn from `seed`: any scenario, up to three crash points of any kind, and the faults of that seed.
@@ -99,7 +109,7 @@ impl Case {
         let moments = [Moment::Before, Moment::After, Moment::Asleep];
         let deaths = draw(4);
         let crashes = (0..deaths).map(|_| CrashPoint::new(draw(70), moments[draw(moments.len())]));
-        Self { scenario, seed, crashes: crashes.collect() }
+        Self { scenario, seed, crashes: crashes.collect(), bug: None }
     }
 
     /// How many seeded cases to run: `STILLPOINT_SEEDS`, or `default`.
@@ -118,7 +128,8 @@ impl Case {
         let mut parts = crash.split('/');
         let scenario = parts.next().and_then(Scenario::named).ok_or_else(|| wrong(&crash))?;
         let crashes = parts.map(str::parse).collect::<Result<_>>()?;
-        Ok(Some(Self { scenario, seed: seed.parse().map_err(|_not_a_number| wrong(&seed))?, crashes }))
+        let seed = seed.parse().map_err(|_not_a_number| wrong(&seed))?;
+        Ok(Some(Self { scenario, seed, crashes, bug: None }))
     }
 }
 

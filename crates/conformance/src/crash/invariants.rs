@@ -110,6 +110,7 @@ fn complete_is_complete(world: &SimWorld, backups: &[BackupRecord], broken: &mut
                 snapshots.iter().any(|found| {
                     found.id == reference.id
                         && found.usable
+                        && found.resource == component.component.resource
                         && found.operation.as_ref() == Some(&backup.operation)
                 })
             });

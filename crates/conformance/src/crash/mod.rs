@@ -12,10 +12,12 @@
 mod case;
 mod fuse;
 mod invariants;
+mod planted;
 mod scenario;
 mod wrapped;
 
 pub use case::{Case, CrashPoint, Moment};
 pub use fuse::Fuse;
+pub use planted::Planted;
 pub use scenario::{Outcome, Scenario};
 pub use wrapped::{FusedCatalog, FusedProvider, FusedProvisioner, FusedWorkspace};

@@ -5,18 +5,22 @@ use std::time::Duration;
 
 use stillpoint_core::{
     Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OperationId, OperationState, Orchestrator,
-    Provider, Provisioner, Request, Result, Workspace,
+    Provider, Provisioner, Request, Result, WhenBusy, Workspace,
 };
 
 use super::case::{Case, CrashPoint};
 use super::fuse::Fuse;
 use super::invariants::check;
+use super::planted::{Ground, PlantedCatalog, PlantedProvider};
 use super::wrapped::{FusedCatalog, FusedProvider, FusedProvisioner, FusedWorkspace};
 use crate::sim::{Chaos, FaultPlan, LEASE_TTL, SimConfig, SimKind, SimWorld};
 
 const GB: u64 = 1_000_000_000;
 /// Faults are drawn for this long; after that the cloud is well and everything must come to its end.
 const CHAOS_FOR: Duration = Duration::from_secs(3 * 3600);
+
+/// The backup that is begun behind the first one.
+const SECOND: &str = "op-2";
 
 /// What the enumerator runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +30,10 @@ pub enum Scenario {
     Backup,
     /// A backup whose deadline passes while jobs run.
     Deadline,
+    /// A backup whose deadline passes while jobs run, and a second one right behind it.
+    Followed,
+    /// A backup whose deadline passes, of a workspace that cannot let itself go.
+    Watched,
     /// A backup that is cancelled while jobs run.
     Cancel,
     /// A restore of a backup.
@@ -52,14 +60,24 @@ pub struct Outcome {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Backup, Self::Deadline, Self::Cancel, Self::Restore, Self::Undo, Self::Delete];
+    pub const ALL: [Self; 8] = [
+        Self::Backup,
+        Self::Deadline,
+        Self::Followed,
+        Self::Watched,
+        Self::Cancel,
+        Self::Restore,
+        Self::Undo,
+        Self::Delete,
+    ];
 
     /// Its name in commands.
     pub fn name(self) -> &'static str {
         match self {
             Self::Backup => "backup",
             Self::Deadline => "deadline",
+            Self::Followed => "followed",
+            Self::Watched => "watched",
             Self::Cancel => "cancel",
             Self::Restore => "restore",
             Self::Undo => "undo",
@@ -89,7 +107,7 @@ impl Scenario {
         backup.on_deadline = OnDeadline::Detach;
         Ok(match self {
             Self::Backup | Self::Cancel => Request::Backup(backup),
-            Self::Deadline => {
+            Self::Deadline | Self::Followed | Self::Watched => {
                 backup.timeout = Some(Duration::from_secs(600));
                 Request::Backup(backup)
             }
@@ -108,10 +126,13 @@ async fn run(case: &Case) -> Result<Outcome> {
     let components =
         [("data", SimKind::Volume, 20 * GB, 20_000), ("home", SimKind::FileSystem, 10 * GB, 10_000)];
     let world = SimWorld::new(config, &components)?;
-    if case.scenario.needs_a_backup() {
+    if case.scenario.needs_a_backup() || case.bug.is_some() {
         let orchestrator = world.orchestrator()?;
         let status = world.run(&orchestrator, Request::Backup(world.backup("earlier")?)).await?;
         assert_eq!(status.operation.state, OperationState::Completed, "the scene needs a backup");
+    }
+    if case.scenario == Scenario::Watched {
+        world.workspace.disable_switch();
     }
     if case.scenario == Scenario::Undo {
         world.provisioner.fail("activate", u32::MAX);
@@ -121,11 +142,12 @@ async fn run(case: &Case) -> Result<Outcome> {
         world.cloud.set_faults(FaultPlan::none().chaos(Chaos::new(case.seed, until)));
     }
     let operation: OperationId = "op".parse()?;
+    let ground = Arc::new(Ground::default());
     let mut crossed = Vec::new();
     let mut sleepers = Vec::new();
     for point in case.crashes.iter().map(Some).chain([None]) {
         let fuse = Arc::new(Fuse::new(point.copied()));
-        sleepers.extend(live(case, &world, &operation, &fuse).await?);
+        sleepers.extend(live(case, &world, &ground, &fuse).await?);
         crossed.push(fuse.crossed());
         if !fuse.is_blown() {
             break;
@@ -137,7 +159,10 @@ async fn run(case: &Case) -> Result<Outcome> {
     // Whatever a late riser does, and whatever the cloud still runs, comes to its end in this time.
     world.pass(Duration::from_secs(6 * 3600)).await;
     drop(sleepers);
-    let broken = check(&world, &operation, case.scenario).await?;
+    let mut broken = check(&world, &operation, case.scenario).await?;
+    if case.scenario == Scenario::Followed {
+        broken.extend(check(&world, &SECOND.parse()?, case.scenario).await?);
+    }
     let state = world.catalog.operation(&operation).await?.map(|stored| stored.operation.state);
     let trace = world.cloud.journal().iter().map(ToString::to_string).collect();
     Ok(Outcome { broken, state, crossed, trace })
@@ -147,14 +172,14 @@ async fn run(case: &Case) -> Result<Outcome> {
 async fn live(
     case: &Case,
     world: &SimWorld,
-    operation: &OperationId,
+    ground: &Arc<Ground>,
     fuse: &Arc<Fuse>,
 ) -> Result<Option<(LocalOrchestrator, Arc<Fuse>)>> {
-    let process = mortal(world, fuse)?;
+    let process = mortal(case, world, ground, fuse)?;
     tokio::select! {
         biased;
         () = fuse.blows() => {}
-        result = work(case, world, &process, operation) => result?,
+        result = work(case, world, &process) => result?,
     }
     let sleeper = fuse.sleeps().then_some(process).map(|process| (process, Arc::clone(fuse)));
     // The dead one's lease must run out before anybody can take over.
@@ -162,9 +187,18 @@ async fn live(
     Ok(sleeper)
 }
 
-fn mortal(world: &SimWorld, fuse: &Arc<Fuse>) -> Result<LocalOrchestrator> {
-    let catalog = Arc::clone(&world.catalog) as Arc<dyn Catalog>;
-    let provider = Arc::new(world.cloud.provider("sim".parse()?)) as Arc<dyn Provider>;
+fn mortal(
+    case: &Case,
+    world: &SimWorld,
+    ground: &Arc<Ground>,
+    fuse: &Arc<Fuse>,
+) -> Result<LocalOrchestrator> {
+    let mut catalog = Arc::clone(&world.catalog) as Arc<dyn Catalog>;
+    let mut provider = Arc::new(world.cloud.provider("sim".parse()?)) as Arc<dyn Provider>;
+    if let Some(bug) = case.bug {
+        catalog = Arc::new(PlantedCatalog { inner: catalog, bug, ground: Arc::clone(ground) });
+        provider = Arc::new(PlantedProvider { inner: provider, bug, ground: Arc::clone(ground) });
+    }
     let workspace = Arc::clone(&world.workspace) as Arc<dyn Workspace>;
     let provisioner = Arc::clone(&world.provisioner) as Arc<dyn Provisioner>;
     world.orchestrator_on(
@@ -176,19 +210,22 @@ fn mortal(world: &SimWorld, fuse: &Arc<Fuse>) -> Result<LocalOrchestrator> {
 }
 
 /// What a process does: submit once more, as a host that does not know how far it got, and follow to the end.
-async fn work(
-    case: &Case,
-    world: &SimWorld,
-    process: &LocalOrchestrator,
-    operation: &OperationId,
-) -> Result<()> {
+async fn work(case: &Case, world: &SimWorld, process: &LocalOrchestrator) -> Result<()> {
+    let operation: OperationId = "op".parse()?;
     process.recover().await?;
     process.submit(case.scenario.request(world)?).await?;
     if case.scenario == Scenario::Cancel {
         world.pass(Duration::from_secs(400)).await;
-        process.cancel(operation).await?;
+        process.cancel(&operation).await?;
     }
-    world.finish(process, operation).await.map(drop)
+    if case.scenario == Scenario::Followed {
+        process.wait(&operation).await?;
+        let mut second = world.backup(SECOND)?;
+        second.when_busy = WhenBusy::Queue;
+        process.submit(Request::Backup(second)).await?;
+        world.finish(process, &SECOND.parse()?).await?;
+    }
+    world.finish(process, &operation).await.map(drop)
 }
 
 impl Case {

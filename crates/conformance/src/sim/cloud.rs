@@ -13,7 +13,7 @@ use super::job::{End, Job, Phase};
 use super::journal::JournalEntry;
 use super::provider::SimProvider;
 use super::resource::{Resource, SimKind};
-use super::state::{PointPhase, State};
+use super::state::{MADE_BY, PointPhase, State};
 use super::view::{SimJob, SimResource, SimSnapshot};
 
 /// Marks the error of a call that never returns.
@@ -63,6 +63,13 @@ impl SimCloud {
     /// The files of a resource; `None` where it is gone.
     pub fn files(&self, resource: &str) -> Option<BTreeMap<String, Vec<u8>>> {
         self.now().resources.get(resource).map(|found| found.files.clone())
+    }
+
+    /// Somebody else writes the mark of another operation on a resource.
+    pub fn mark(&self, resource: &str, operation: &str) {
+        if let Some(found) = self.now().resources.get_mut(resource) {
+            found.tags.insert(MADE_BY.to_owned(), operation.to_owned());
+        }
     }
 
     /// Stops the services that write to a resource until a time at the most, or lets them write again.

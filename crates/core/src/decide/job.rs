@@ -94,6 +94,9 @@ pub struct JobRun {
     /// When it was seen to have ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended_at: Option<Timestamp>,
+    /// The most progress that was seen of it, over all attempts.
+    #[serde(default)]
+    pub reached: Progress,
     /// When its progress last grew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advanced_at: Option<Timestamp>,
@@ -113,6 +116,7 @@ impl JobRun {
             unproven: false,
             unwatched: false,
             ended_at: None,
+            reached: Progress::default(),
             advanced_at: None,
         }
     }
@@ -122,9 +126,21 @@ impl JobRun {
         self.request.key().component()
     }
 
-    /// How far it is.
+    /// How far it is. Never goes back, whatever becomes of its attempts.
     pub fn progress(&self) -> Progress {
-        self.status.as_ref().map(|status| status.progress).unwrap_or_default()
+        self.reached
+    }
+
+    /// Notes what a poll said of its progress.
+    fn reach(&mut self, seen: Progress, now: Timestamp) {
+        let before = self.reached;
+        self.reached.bytes_done = before.bytes_done.max(seen.bytes_done);
+        self.reached.files_done = before.files_done.max(seen.files_done);
+        self.reached = self.reached.of(seen.bytes_total, seen.files_total);
+        let done = |progress: Progress| (progress.bytes_done, progress.files_done);
+        if done(self.reached) != done(before) {
+            self.advanced_at = Some(now);
+        }
     }
 
     /// Whether it ended.
@@ -368,16 +384,8 @@ impl JobRun {
     fn on_status(&mut self, status: &JobStatus, stopping: bool, now: Timestamp) {
         self.misses = 0;
         let mut status = status.clone();
-        if let Some(earlier) = &self.status {
-            status.progress.bytes_done = status.progress.bytes_done.max(earlier.progress.bytes_done);
-            status.progress.files_done = status.progress.files_done.max(earlier.progress.files_done);
-        }
-        let before = self.progress();
-        let grown =
-            status.progress.bytes_done > before.bytes_done || status.progress.files_done > before.files_done;
-        if grown {
-            self.advanced_at = Some(now);
-        }
+        self.reach(status.progress, now);
+        status.progress = self.reached;
         if status.state.is_terminal() {
             self.ended_at = Some(now);
         }

@@ -125,7 +125,7 @@ fn state_of_captured(member: &Member, out: &mut ComponentRecord) -> ComponentSta
 /// per component, if each capture is one moment; else nothing.
 ///
 /// The hold counts until it was first told to let go, and never beyond its budget: a workspace may let itself go then
-///  (`QuiesceOptions::budget`) while nobody is there to see it.
+/// (`QuiesceOptions::budget`) while nobody is there to see it.
 fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
     let windows: Option<Vec<_>> = machine
         .members

@@ -9,7 +9,8 @@ use crate::catalog::{Catalog, Holder, WorkspaceRecord};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProviderId, WorkspaceId};
-use crate::layer::{RetryPolicy, Retrying};
+use crate::layer::{CallLimits, Limited, RetryPolicy, Retrying};
+use crate::orchestrator::admission::{Admission, OperationLimits};
 use crate::orchestrator::holder::{Liveness, ProcessLiveness, this_process};
 use crate::orchestrator::local::LocalOrchestrator;
 use crate::provider::Provider;
@@ -36,6 +37,8 @@ pub(super) struct Parts {
     pub(super) workspaces: BTreeMap<WorkspaceId, Arc<dyn Workspace>>,
     pub(super) resolver: Option<WorkspaceResolver>,
     pub(super) provisioners: BTreeMap<String, Arc<dyn Provisioner>>,
+    pub(super) admission: Admission,
+    pub(super) calls: CallLimits,
 }
 
 impl fmt::Debug for Parts {
@@ -98,6 +101,8 @@ impl Builder {
             workspaces: BTreeMap::new(),
             resolver: None,
             provisioners: BTreeMap::new(),
+            admission: Admission::default(),
+            calls: CallLimits::default(),
         })
     }
 
@@ -136,6 +141,20 @@ impl Builder {
         self
     }
 
+    /// Has no more operations at work at a time than these limits say.
+    #[must_use]
+    pub fn operation_limits(mut self, limits: OperationLimits) -> Self {
+        self.0.admission = Admission::new(limits);
+        self
+    }
+
+    /// Calls each provider no more often, and no more at a time, than these limits say.
+    #[must_use]
+    pub fn call_limits(mut self, limits: CallLimits) -> Self {
+        self.0.calls = limits;
+        self
+    }
+
     /// Registers a provider under its own id. Its calls are tried again by the orchestrator's policy.
     #[must_use]
     pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
@@ -167,6 +186,10 @@ impl Builder {
     /// The orchestrator. It drives operations on the tokio runtime it is used in.
     pub fn build(mut self) -> LocalOrchestrator {
         for provider in self.0.providers.values_mut() {
+            // A call that waits to be tried again takes no place.
+            if self.0.calls != CallLimits::default() {
+                *provider = Arc::new(Limited::new(Arc::clone(provider), self.0.calls));
+            }
             *provider = Arc::new(Retrying::new(Arc::clone(provider), self.0.retry));
         }
         LocalOrchestrator::from_parts(self.0)

@@ -13,6 +13,7 @@ const LONG: Duration = Duration::from_secs(3600);
 /// answer had been lost. `None` where the operation's own clocks bound it.
 pub(super) fn call_limit(effect: &Effect) -> Option<Duration> {
     match effect {
+        Effect::InspectWorkspace | Effect::InspectBackup => None,
         Effect::Provision(_) | Effect::Attach { .. } | Effect::Activate(_) => None,
         Effect::Find { after, .. } | Effect::Poll { after, .. } => Some(SHORT + *after),
         Effect::Resume { .. } | Effect::Start(_) | Effect::CancelJob { .. } => Some(SHORT),

@@ -5,13 +5,15 @@
 //! two turns, the catalog holds a state from which the same function decides what is due.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::{Mutex, broadcast, watch};
+use tracing::Instrument;
 
+use crate::audit::{CANCEL_REQUESTED, TAKEN_OVER};
 use crate::catalog::{BackupRecord, Lease, OperationChange};
 use crate::clock::Timestamp;
 use crate::context::{Cancellation, OpContext};
@@ -23,7 +25,7 @@ use crate::operation::{LedgerEntry, OperationRecord};
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::call_limit::{call_limit, is_droppable};
 use crate::orchestrator::drives::Drives;
-use crate::orchestrator::effects::Runner;
+use crate::orchestrator::effects::{Places, Runner};
 use crate::provider::JobRequest;
 
 /// How often the workspace is told to let go when the catalog is lost.
@@ -62,6 +64,7 @@ pub(super) struct Driver {
     flights: FuturesUnordered<Flight>,
     in_flight: BTreeMap<Step, Cancellation>,
     hold: Arc<Mutex<()>>,
+    places: Places,
     calls: Cancellation,
     sight: watch::Sender<Sight>,
     events: broadcast::Sender<OperationEvent>,
@@ -91,6 +94,7 @@ impl Driver {
             flights: FuturesUnordered::new(),
             in_flight: BTreeMap::new(),
             hold: Arc::new(Mutex::new(())),
+            places: Places::default(),
             calls: Cancellation::new(),
             sight,
             events,
@@ -112,6 +116,10 @@ impl Driver {
     }
 
     async fn run(&mut self, first: Event) -> Result<()> {
+        if matches!(first, Event::Recovered) {
+            let under_way = self.parts.admission.enter_at_once(&self.record);
+            *self.places.lock().unwrap_or_else(PoisonError::into_inner) = under_way;
+        }
         let mut event = first;
         let mut note = None;
         loop {
@@ -190,6 +198,14 @@ impl Driver {
                 words,
             ));
         }
+        let noted = match event {
+            Event::Recovered => Some((TAKEN_OVER, self.parts.holder.to_string())),
+            Event::CancelRequested => Some((CANCEL_REQUESTED, "noted".to_owned())),
+            _ => None,
+        };
+        if let Some((action, words)) = noted {
+            ledger.push(LedgerEntry::outcome(now, self.lease.epoch, action, "operation", 1, words));
+        }
         for effect in launches {
             if let Some(action) = effect.ledger_action() {
                 let (attempt, hash) = params(effect);
@@ -241,10 +257,11 @@ impl Driver {
         if record.step != before.step || record.state != before.state {
             say(EventKind::Step { step: record.step.clone(), state: record.state });
         }
-        if record.progress != before.progress
-            && let Ok(component) = "all".parse()
-        {
-            say(EventKind::Progress { component, progress: record.progress });
+        let earlier = before.components();
+        for component in record.components() {
+            if !earlier.contains(&component) {
+                say(EventKind::Progress(component));
+            }
         }
         for message in record.warnings.iter().skip(before.warnings.len()) {
             say(EventKind::Warning { message: message.clone() });
@@ -268,7 +285,9 @@ impl Driver {
             .for_operation(self.record.id.clone(), self.lease.epoch)
             .with_deadline(Some(self.record.deadline))
             .with_cancellation(call.clone());
+        let span = tracing::debug_span!("call", step = ?step);
         let runner = Runner {
+            places: Arc::clone(&self.places),
             parts: Arc::clone(&self.parts),
             drives: Weak::clone(&self.drives),
             cx,
@@ -277,8 +296,8 @@ impl Driver {
         };
         self.in_flight.insert(step.clone(), call.clone());
         self.flights.push(Box::pin(async move {
-            let result = answer(runner, effect, &call).await.map_err(|error| error.record());
-            (step, note, result)
+            let result = answer(runner, effect, &call).instrument(span).await;
+            (step, note, result.map_err(|error| error.record()))
         }));
     }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::future::BoxFuture;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
+use tracing::Instrument;
 
 use crate::catalog::{Claim, Lease, OperationQuery, StoredOperation};
 use crate::context::Cancellation;
@@ -84,6 +85,8 @@ impl Drives {
         let cancel = Cancellation::new();
         let (sender, sight) = watch::channel(Sight { record: record.clone(), backup: None, stopped: None });
         let id = record.id.clone();
+        let kind = record.request.kind();
+        let span = tracing::info_span!("operation", %id, workspace = %record.workspace, kind);
         let driver = Driver::new(
             Arc::clone(&self.parts),
             Arc::downgrade(self),
@@ -93,7 +96,7 @@ impl Drives {
             sender,
             self.events.clone(),
         );
-        let driving: BoxFuture<'static, ()> = Box::pin(driver.drive(first));
+        let driving: BoxFuture<'static, ()> = Box::pin(driver.drive(first).instrument(span));
         let mut tasks = self.lock();
         if tasks.closed {
             return;

@@ -1,6 +1,7 @@
 //! Runs effects: the only place where the orchestrator calls workspaces, providers and provisioners.
 
-use std::sync::{Arc, Weak};
+use std::collections::BTreeSet;
+use std::sync::{Arc, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::Mutex;
@@ -10,7 +11,8 @@ use crate::context::OpContext;
 use crate::decide::{Effect, FOREIGN, Inspection, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forecast::{Estimate, forecast};
-use crate::id::{BackupId, QuiesceId};
+use crate::id::{BackupId, ProviderId, QuiesceId};
+use crate::layer::Place;
 use crate::operation::Request;
 use crate::orchestrator::bases;
 use crate::orchestrator::builder::Parts;
@@ -35,7 +37,12 @@ pub(super) struct Runner {
     pub(super) request: Request,
     /// Taken while the workspace is being held still or let go.
     pub(super) hold: Arc<Mutex<()>>,
+    /// The places that the operation has among all.
+    pub(super) places: Places,
 }
+
+/// The places that an operation has; they are free again when its driver is gone.
+pub(super) type Places = Arc<std::sync::Mutex<Vec<Place>>>;
 
 impl Runner {
     pub(super) async fn run(self, effect: Effect) -> Result<Outcome> {
@@ -151,14 +158,34 @@ impl Runner {
 
     async fn inspect_workspace(&self) -> Result<Outcome> {
         let workspace = self.parts.workspace(self.request.workspace()).await?;
-        let mut plan = plan(&self.parts, &self.cx, workspace.as_ref()).await?;
-        if let Some(drives) = self.drives.upgrade() {
-            plan.waits_for = drives.detached(workspace.id()).await?;
+        let mut plan = self.plan(workspace.as_ref()).await?;
+        let protected = plan.components.iter().map(|planned| &planned.component);
+        let providers = protected.filter(|component| component.protection == Protection::Protected);
+        let providers = providers.map(|component| component.provider.clone()).collect();
+        // What was read before a long wait for a place may be true no longer.
+        if plan.waits_for.is_empty() && self.admit(&providers).await? {
+            plan = self.plan(workspace.as_ref()).await?;
         }
         let components = plan.components.iter().map(|planned| planned.component.clone()).collect();
         let record = WorkspaceRecord::new(plan.definition.clone(), components, self.cx.clock().now());
         self.parts.catalog.put_workspace(&record).await?;
         Ok(Outcome::Planned(Box::new(plan)))
+    }
+
+    async fn plan(&self, workspace: &dyn Workspace) -> Result<Plan> {
+        let mut plan = plan(&self.parts, &self.cx, workspace).await?;
+        if let Some(drives) = self.drives.upgrade() {
+            plan.waits_for = drives.detached(workspace.id()).await?;
+        }
+        Ok(plan)
+    }
+
+    /// Waits for the operation's place among all; answers whether that took time.
+    async fn admit(&self, providers: &BTreeSet<ProviderId>) -> Result<bool> {
+        let begun = self.cx.clock().now();
+        let places = self.parts.admission.enter(self.request.workspace(), providers).await?;
+        *self.places.lock().unwrap_or_else(PoisonError::into_inner) = places;
+        Ok(self.cx.clock().now() > begun)
     }
 
     async fn inspect_backup(&self) -> Result<Outcome> {
@@ -179,6 +206,8 @@ impl Runner {
             found.in_process.insert(component.component.id.clone(), in_process);
         }
         if let Request::Restore(restore) = &self.request {
+            let named = stored.backup.components.iter().filter_map(|component| component.snapshot.as_ref());
+            self.admit(&named.map(|snapshot| snapshot.provider.clone()).collect()).await?;
             let request = ProvisionRequest::new(restore.clone(), stored.backup.clone());
             found.findings = self.provisioner()?.preflight(&self.cx, &request).await?;
             found.findings.extend(self.snapshot_findings(&stored.backup).await?);
@@ -228,7 +257,7 @@ impl Runner {
 
     /// The providers of the record's snapshots that keep records, each once.
     fn record_keepers(&self, record: &BackupRecord) -> Result<Vec<&Arc<dyn Provider>>> {
-        let ids: std::collections::BTreeSet<_> =
+        let ids: BTreeSet<_> =
             record.components.iter().filter_map(|c| c.snapshot.as_ref()).map(|s| &s.provider).collect();
         let mut keepers = Vec::new();
         for id in ids {
@@ -241,7 +270,7 @@ impl Runner {
     }
 }
 
-fn provider_of(request: &crate::provider::JobRequest) -> &crate::id::ProviderId {
+pub(super) fn provider_of(request: &crate::provider::JobRequest) -> &ProviderId {
     match request {
         crate::provider::JobRequest::Backup(job) => &job.component.provider,
         crate::provider::JobRequest::Restore(job) => &job.snapshot.provider,

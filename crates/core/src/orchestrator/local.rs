@@ -19,6 +19,7 @@ use crate::orchestrator::builder::{Builder, Parts};
 use crate::orchestrator::driver::Sight;
 use crate::orchestrator::drives::{Drives, unknown};
 use crate::orchestrator::effects;
+use crate::orchestrator::line::Lines;
 use crate::plan::Plan;
 
 /// How often an operation that somebody else drives is looked at.
@@ -63,6 +64,7 @@ const TAKEOVERS_MAX: usize = 8;
 pub struct LocalOrchestrator {
     parts: Arc<Parts>,
     drives: Arc<Drives>,
+    lines: Lines,
 }
 
 impl Drop for LocalOrchestrator {
@@ -79,7 +81,7 @@ impl LocalOrchestrator {
 
     pub(super) fn from_parts(parts: Parts) -> Self {
         let parts = Arc::new(parts);
-        Self { drives: Arc::new(Drives::new(Arc::clone(&parts))), parts }
+        Self { drives: Arc::new(Drives::new(Arc::clone(&parts))), lines: Lines::default(), parts }
     }
 
     /// What to do about the operation that has the workspace. `Some` answers the submission.
@@ -87,6 +89,12 @@ impl LocalOrchestrator {
         let id = &running.operation.id;
         match request.when_busy() {
             WhenBusy::Attach => return self.status(id).await.map(Some),
+            WhenBusy::Queue => {
+                // Whoever left it behind does not keep the line waiting.
+                self.drives.take_over(running).await?;
+                self.wait(id).await?;
+                return Ok(None);
+            }
             WhenBusy::Resume if self.drives.take_over(running).await? => {}
             WhenBusy::Resume | WhenBusy::Refuse => return Err(busy(running)),
         }
@@ -104,6 +112,32 @@ impl LocalOrchestrator {
         if let Ok(id) = row.id.parse() {
             self.drives.tell(OperationEvent::new(id, self.parts.clock.now(), EventKind::Warning { message }));
         }
+    }
+
+    /// Stores the operation and drives it, after at most `takeovers` others that have the workspace.
+    async fn submit_at_once(&self, request: &Request, takeovers: usize) -> Result<OperationStatus> {
+        for _ in 0..takeovers {
+            let record = OperationRecord::submitted(request.clone(), self.parts.clock.now());
+            let catalog = &self.parts.catalog;
+            match catalog.create_operation(&record, &self.parts.holder, self.parts.lease_ttl).await? {
+                Creation::Created(lease) => {
+                    self.drives.drive(lease, record.clone(), Event::Begun);
+                    return self.status(&record.id).await;
+                }
+                Creation::Exists(stored) => {
+                    if !stored.operation.state.is_terminal() {
+                        self.drives.take_over(&stored).await?;
+                    }
+                    return self.status(&record.id).await;
+                }
+                Creation::Busy(running) => {
+                    if let Some(status) = self.meet(&record.request, &running).await? {
+                        return Ok(status);
+                    }
+                }
+            }
+        }
+        Err(not_free(request))
     }
 
     async fn watch_others(&self, id: &OperationId) -> Result<OperationStatus> {
@@ -138,6 +172,10 @@ impl LocalOrchestrator {
     }
 }
 
+fn not_free(request: &Request) -> Error {
+    Error::new(ErrorKind::Busy, format!("workspace {} does not come free", request.workspace()))
+}
+
 fn busy(running: &StoredOperation) -> Error {
     let operation = &running.operation;
     let who = match &running.lease.holder {
@@ -163,30 +201,19 @@ impl Orchestrator for LocalOrchestrator {
 
     async fn submit(&self, request: Request) -> Result<OperationStatus> {
         self.drives.watch_holds();
-        let record = OperationRecord::submitted(request, self.parts.clock.now());
-        for _ in 0..TAKEOVERS_MAX {
-            let catalog = &self.parts.catalog;
-            match catalog.create_operation(&record, &self.parts.holder, self.parts.lease_ttl).await? {
-                Creation::Created(lease) => {
-                    self.drives.drive(lease, record.clone(), Event::Begun);
-                    return self.status(&record.id).await;
-                }
-                Creation::Exists(stored) => {
-                    if !stored.operation.state.is_terminal() {
-                        self.drives.take_over(&stored).await?;
-                    }
-                    return self.status(&record.id).await;
-                }
-                Creation::Busy(running) => {
-                    if let Some(status) = self.meet(&record.request, &running).await? {
-                        return Ok(status);
-                    }
-                }
-            }
+        if request.when_busy() != WhenBusy::Queue {
+            return self.submit_at_once(&request, TAKEOVERS_MAX).await;
         }
-        Err(Error::new(ErrorKind::Busy, format!("workspace {} does not come free", record.workspace)))
+        let queued = async {
+            let _turn = self.lines.enter(request.workspace()).await?;
+            self.submit_at_once(&request, usize::MAX).await
+        };
+        tokio::select! {
+            biased;
+            answer = queued => answer,
+            () = self.parts.clock.sleep(request.timeout()) => Err(not_free(&request)),
+        }
     }
-
     async fn status(&self, id: &OperationId) -> Result<OperationStatus> {
         let stored = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
         let backup = match &stored.operation.backup {

@@ -1,5 +1,6 @@
 //! The orchestrator: takes requests, drives operations to their end, and takes over what others left behind.
 
+mod admission;
 mod bases;
 mod builder;
 mod call_limit;
@@ -7,10 +8,12 @@ mod driver;
 mod drives;
 mod effects;
 mod holder;
+mod line;
 mod local;
 
 use std::fmt::Debug;
 
+pub use admission::OperationLimits;
 pub use builder::{Builder, LEASE_TTL_DEFAULT, WorkspaceResolver};
 pub use holder::{Liveness, ProcessLiveness};
 pub use local::LocalOrchestrator;

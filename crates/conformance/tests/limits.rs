@@ -1,0 +1,235 @@
+//! Lines for busy workspaces, and limits of what is at work at a time, under virtual time.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillpoint_conformance::sim::{LEASE_TTL, SimConfig, SimKind, SimWorkspace, SimWorld};
+use stillpoint_core::layer::CallLimits;
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// Many workspaces on one cloud, every second one of them at the provider `other`.
+struct Fleet {
+    world: SimWorld,
+    workspaces: Vec<Arc<SimWorkspace>>,
+}
+
+impl Fleet {
+    fn of(count: usize) -> Self {
+        let world = SimWorld::new(SimConfig::default(), &[]).unwrap();
+        let workspaces = (0..count).map(|number| {
+            let resource = format!("arn-{number}");
+            world.cloud.add_resource(&resource, SimKind::FileSystem, 10 * GB, 1_000);
+            let provider = ["sim", "other"][number % 2].parse().unwrap();
+            let home = Component::new("home".parse().unwrap(), "file-system", provider, resource);
+            let definition = Definition::new(format!("ws-{number}").parse().unwrap());
+            SimWorkspace::new(Arc::clone(&world.cloud), definition, vec![home])
+        });
+        Self { workspaces: workspaces.collect(), world }
+    }
+
+    fn orchestrator(
+        &self,
+        process: &str,
+        operations: OperationLimits,
+        calls: CallLimits,
+    ) -> LocalOrchestrator {
+        let mut builder = LocalOrchestrator::builder(self.world.catalog.clone())
+            .clock(Arc::clone(&self.world.clock))
+            .holder(Holder::new("sim-host", process))
+            .lease_ttl(LEASE_TTL)
+            .operation_limits(operations)
+            .call_limits(calls)
+            .provider(Arc::new(self.world.cloud.provider("sim".parse().unwrap())))
+            .provider(Arc::new(self.world.cloud.provider("other".parse().unwrap())));
+        for workspace in &self.workspaces {
+            builder = builder.workspace(workspace.clone());
+        }
+        builder.build()
+    }
+
+    async fn submit(&self, orchestrator: &LocalOrchestrator, number: usize) {
+        let workspace = format!("ws-{number}").parse().unwrap();
+        let request = BackupRequest::new(op(number), workspace);
+        orchestrator.submit(Request::Backup(request)).await.unwrap();
+    }
+
+    async fn all_complete(&self, orchestrator: &LocalOrchestrator) {
+        for number in 0..self.workspaces.len() {
+            let status = self.world.finish(orchestrator, &op(number)).await.unwrap();
+            assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+        }
+    }
+
+    /// When each workspace was held still.
+    fn holds(&self) -> Vec<(Timestamp, Timestamp)> {
+        let hold = |workspace: &Arc<SimWorkspace>| {
+            let hold = workspace.holds()[0].clone();
+            (hold.from, hold.until.unwrap())
+        };
+        self.workspaces.iter().map(hold).collect()
+    }
+}
+
+fn op(number: usize) -> OperationId {
+    format!("op-{number}").parse().unwrap()
+}
+
+/// The most spans that overlap.
+fn overlap(spans: &[(Timestamp, Timestamp)]) -> usize {
+    let at = |time: Timestamp| spans.iter().filter(|(from, to)| *from <= time && time < *to).count();
+    spans.iter().map(|(from, _)| at(*from)).max().unwrap_or(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_operations_are_at_work_than_allowed_and_the_others_wait_unheld_in_order() {
+    let fleet = Fleet::of(9);
+    let orchestrator = fleet.orchestrator("one", OperationLimits::new(Some(3), None), CallLimits::default());
+    for number in 0..9 {
+        fleet.submit(&orchestrator, number).await;
+        fleet.world.pass(Duration::from_secs(2)).await;
+    }
+    fleet.all_complete(&orchestrator).await;
+    let holds = fleet.holds();
+    assert_eq!(overlap(&holds), 3, "{holds:?}");
+    assert!(holds.windows(2).all(|pair| pair[0].0 < pair[1].0), "first come is first served");
+    for (from, to) in holds {
+        assert!(to.since(from) < 15 * MINUTE, "nobody is held still while it waits");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_provider_has_a_limit_of_its_own() {
+    let fleet = Fleet::of(6);
+    let orchestrator = fleet.orchestrator("one", OperationLimits::new(None, Some(1)), CallLimits::default());
+    for number in 0..6 {
+        fleet.submit(&orchestrator, number).await;
+    }
+    fleet.all_complete(&orchestrator).await;
+    let holds = fleet.holds();
+    let of = |rest| holds.iter().copied().skip(rest).step_by(2).collect::<Vec<_>>();
+    assert_eq!((overlap(&of(0)), overlap(&of(1)), overlap(&holds)), (1, 1, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_taken_over_goes_on_at_once_and_counts() {
+    let fleet = Fleet::of(4);
+    let first = fleet.orchestrator("one", OperationLimits::default(), CallLimits::default());
+    for number in 0..3 {
+        fleet.submit(&first, number).await;
+    }
+    fleet.world.pass(MINUTE).await;
+    drop(first);
+    fleet.world.pass(LEASE_TTL).await;
+    let second = fleet.orchestrator("two", OperationLimits::new(Some(1), None), CallLimits::default());
+    assert_eq!(second.recover().await.unwrap().len(), 3);
+    fleet.submit(&second, 3).await;
+    fleet.all_complete(&second).await;
+    let holds = fleet.holds();
+    assert_eq!(overlap(&holds[..3]), 3, "they were under way");
+    assert!(holds[..3].iter().all(|(_, to)| *to < holds[3].0), "the new one waits for all of them");
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_are_spaced_and_never_more_at_a_time_than_allowed() {
+    for limits in [CallLimits::new(Some(1), None), CallLimits::new(None, Some(5))] {
+        let fleet = Fleet::of(8);
+        let orchestrator = fleet.orchestrator("one", OperationLimits::default(), limits);
+        for number in 0..8 {
+            fleet.submit(&orchestrator, number).await;
+        }
+        fleet.all_complete(&orchestrator).await;
+        for process in [" p0 ", " p1 "] {
+            let calls = fleet.world.cloud.journal();
+            let times: Vec<_> = calls
+                .iter()
+                .filter(|call| call.to_string().contains(process) && call.call != "read")
+                .map(|c| c.at)
+                .collect();
+            assert!(times.len() > 30, "{}", times.len());
+            let apart = times.windows(2).map(|pair| pair[1].since(pair[0])).min().unwrap();
+            // One at a time: each takes the cloud's latency of 150 ms; five a second: 200 ms apart.
+            assert!(apart >= Duration::from_millis(150), "{limits:?}: {apart:?}");
+        }
+    }
+}
+
+fn queued(world: &SimWorld, id: &str) -> Request {
+    let mut request = world.backup(id).unwrap();
+    request.when_busy = WhenBusy::Queue;
+    Request::Backup(request)
+}
+
+fn one_workspace() -> SimWorld {
+    SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 20 * GB, 1_000)]).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn requests_for_a_busy_workspace_are_served_in_the_order_of_their_arrival() {
+    let world = one_workspace();
+    let orchestrator = Arc::new(world.orchestrator().unwrap());
+    let mut waiting = Vec::new();
+    for id in ["op-a", "op-b", "op-c", "op-b"] {
+        let (orchestrator, request) = (Arc::clone(&orchestrator), queued(&world, id));
+        waiting.push(tokio::spawn(async move { orchestrator.submit(request).await }));
+        world.pass(Duration::from_secs(1)).await;
+    }
+    for submission in waiting {
+        submission.await.unwrap().unwrap();
+    }
+    let mut begun = Vec::new();
+    for id in ["op-a", "op-b", "op-c"] {
+        let status = world.finish(orchestrator.as_ref(), &id.parse().unwrap()).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed);
+        begun.push((status.operation.started_at, status.operation.finished_at.unwrap()));
+    }
+    assert!(begun.windows(2).all(|pair| pair[0].1 <= pair[1].0), "one after the other: {begun:?}");
+    assert_eq!(world.cloud.jobs().len(), 3, "the same id twice is one operation");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_is_bounded_and_whoever_waits_too_long_loses_its_turn_only() {
+    let world = one_workspace();
+    let orchestrator = Arc::new(world.orchestrator().unwrap());
+    orchestrator.submit(Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    let mut waiting = Vec::new();
+    for number in 0..70 {
+        let mut request = world.backup(&format!("impatient-{number}")).unwrap();
+        (request.when_busy, request.timeout) = (WhenBusy::Queue, Some(MINUTE));
+        let orchestrator = Arc::clone(&orchestrator);
+        waiting.push(tokio::spawn(async move { orchestrator.submit(Request::Backup(request)).await }));
+    }
+    let begun = world.clock.now();
+    let mut full = 0;
+    for submission in waiting {
+        let error = submission.await.unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Busy);
+        full += usize::from(error.to_string().contains("wait for workspace"));
+    }
+    assert_eq!(full, 6, "64 may wait");
+    assert!(world.clock.now().since(begun) < 2 * MINUTE);
+    let patient = orchestrator.submit(queued(&world, "op-2")).await.unwrap();
+    assert!(
+        patient.operation.started_at.since(begun) > MINUTE,
+        "it had its turn when the first one had ended"
+    );
+    assert_eq!(world.workspace.holds().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_behind_an_interrupted_operation_takes_it_over() {
+    let world = one_workspace();
+    let first = world.orchestrator().unwrap();
+    first.submit(Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    world.pass(MINUTE).await;
+    drop(first);
+    let second = world.orchestrator().unwrap();
+    second.submit(queued(&world, "op-2")).await.unwrap();
+    let earlier = second.status(&"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(earlier.operation.state, OperationState::Completed);
+    let status = world.finish(&second, &"op-2".parse().unwrap()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed);
+}

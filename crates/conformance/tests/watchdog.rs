@@ -1,0 +1,101 @@
+//! Overdue holds are let go by whoever is left, even when catalog, lease and provider are gone.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillpoint_conformance::sim::{SimConfig, SimKind, SimWorld};
+use stillpoint_core::memory::MemoryCatalog;
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const HOUR: Duration = Duration::from_secs(3600);
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A workspace that cannot let itself go, held still for an hour at the most by a process that died.
+async fn abandoned() -> SimWorld {
+    let files = ("home", SimKind::FileSystem, 600 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+    world.workspace.disable_switch();
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = Some(HOUR);
+    orchestrator.submit(Request::Backup(request)).await.unwrap();
+    world.pass(5 * MINUTE).await;
+    assert!(world.workspace.held_by().is_some());
+    world
+}
+
+fn held_for(world: &SimWorld) -> Duration {
+    let hold = &world.workspace.holds()[0];
+    hold.until.unwrap().since(hold.from)
+}
+
+/// An orchestrator on an empty catalog, as after the loss of the real one.
+fn without_a_past(world: &SimWorld) -> LocalOrchestrator {
+    let catalog = Arc::new(MemoryCatalog::with_clock(Arc::clone(&world.clock)));
+    let provider = Arc::new(world.cloud.provider("sim".parse().unwrap()));
+    world.orchestrator_on(catalog, provider, world.workspace.clone(), world.provisioner.clone()).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_watchdog_needs_nothing_but_the_workspace() {
+    let world = abandoned().await;
+    let watchdog = Watchdog::new(Arc::clone(&world.clock));
+    assert!(matches!(watchdog.look(world.workspace.as_ref()).await.unwrap(), Watched::Held(_)));
+    world.pass(56 * MINUTE).await;
+    assert!(world.workspace.held_by().is_some(), "nobody is there to let it go");
+    world.pass(MINUTE).await;
+    assert!(matches!(watchdog.look(world.workspace.as_ref()).await.unwrap(), Watched::Released(_)));
+    assert_eq!(world.workspace.held_by(), None);
+    let services: Vec<_> = world.workspace.services().into_iter().collect();
+    let prior = [("jupyter".into(), true), ("scheduler".into(), true), ("trainer".into(), false)];
+    assert_eq!(services, prior, "what was stopped before the backup stays stopped");
+}
+
+#[tokio::test(start_paused = true)]
+async fn any_instance_lets_go_in_time_also_with_an_empty_catalog() {
+    let world = abandoned().await;
+    let other = without_a_past(&world);
+    assert_eq!(other.recover().await.unwrap(), [], "it knows of no operation");
+    world.pass(2 * HOUR).await;
+    assert_eq!(world.workspace.held_by(), None);
+    assert!(held_for(&world) <= HOUR + 3 * MINUTE, "{:?}", held_for(&world));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_overdue_hold_of_nobody_known_does_not_stand_in_the_way_of_the_next_backup() {
+    let world = abandoned().await;
+    world.pass(2 * HOUR).await;
+    let other = without_a_past(&world);
+    other.submit(Request::Backup(world.backup("op-2").unwrap())).await.unwrap();
+    world.pass(MINUTE).await;
+    let hold = other.status(&"op-2".parse().unwrap()).await.unwrap().operation;
+    assert_eq!(hold.step, "capturing", "{hold:?}");
+    assert_eq!(world.workspace.held_by(), Some(QuiesceId::of(&hold.id)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_of_somebody_else_within_its_budget_is_respected() {
+    let world = abandoned().await;
+    let other = without_a_past(&world);
+    let status = world.run(&other, Request::Backup(world.backup("op-2").unwrap())).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Failed);
+    assert_eq!(status.operation.error.unwrap().kind, ErrorKind::Busy);
+    assert_eq!(world.workspace.holds().len(), 1);
+    assert!(world.workspace.held_by().is_some(), "and nobody was let go by mistake");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_driver_that_wakes_after_the_watchdog_let_go_claims_nothing() {
+    let world = abandoned().await;
+    let watchdog = Watchdog::new(Arc::clone(&world.clock));
+    world.pass(2 * HOUR).await;
+    watchdog.look(world.workspace.as_ref()).await.unwrap();
+    let late = world.orchestrator().unwrap();
+    late.recover().await.unwrap();
+    let status = world.finish(&late, &"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Partial);
+    assert_eq!(status.backup.unwrap().consistency, Consistency::Fuzzy);
+    assert_eq!(world.workspace.holds().len(), 1);
+}
