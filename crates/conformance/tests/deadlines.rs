@@ -184,7 +184,10 @@ async fn a_call_that_never_answers_is_one_whose_answer_was_lost() {
         let world = SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, GB, 0)]).unwrap();
         world.cloud.set_faults(FaultPlan::none().call(call, 1, Fault::Silent));
         let orchestrator = world.orchestrator().unwrap();
-        let status = world.run(&orchestrator, Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+        let mut request = world.backup("op-1").unwrap();
+        // Before anything is begun, the deadline alone bounds the looking.
+        request.timeout = (call == Call::Preflight).then_some(HOUR);
+        let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
         let took = status.operation.finished_at.unwrap().since(status.operation.started_at);
         assert!(took < 3 * HOUR, "{call:?}: {took:?}");
         assert_eq!(world.workspace.held_by(), None, "{call:?}");
