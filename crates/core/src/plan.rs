@@ -34,6 +34,13 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// Whether a job would run inside this process and die with it.
+    pub fn runs_in_process(&self) -> bool {
+        self.components.iter().any(|planned| planned.in_process)
+    }
+}
+
 /// One component in a [`Plan`].
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]

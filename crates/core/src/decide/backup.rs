@@ -202,7 +202,10 @@ impl BackupMachine {
         if request.timeout.is_none()
             && let Some(forecast) = plan.forecast
         {
-            record.deadline = now.after(forecast.total(TIMEOUT_DEFAULT));
+            let total = forecast.total(TIMEOUT_DEFAULT);
+            // Jobs in the process end with the deadline, so theirs never comes earlier than the default.
+            let least = if plan.runs_in_process() { TIMEOUT_DEFAULT } else { total };
+            record.deadline = now.after(total.max(least));
         }
         self.plan = Some(plan.clone());
         if self.stopping.is_none() {

@@ -39,7 +39,9 @@ impl BackupMachine {
 
     /// When the stall clock runs out, while jobs are at work.
     fn stalls_at(&self, record: &OperationRecord, request: &BackupRequest) -> Option<Timestamp> {
-        let forecast = self.plan.as_ref().and_then(|plan| plan.forecast);
+        // Jobs in the process would be stopped by a clock that nobody asked for.
+        let outside = self.plan.as_ref().filter(|plan| !plan.runs_in_process());
+        let forecast = outside.and_then(|plan| plan.forecast);
         let limit = request.stall_timeout.or_else(|| forecast?.stall())?;
         matches!(self.hold, Hold::Held(_) | Hold::Released(_)).then(|| record.last_advance.after(limit))
     }

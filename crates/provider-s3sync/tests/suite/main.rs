@@ -5,6 +5,7 @@
 mod conformance;
 mod damage;
 mod end_to_end;
+mod hook;
 mod import;
 mod interrupted;
 mod mirror;
