@@ -1,0 +1,109 @@
+"""Changes that happen to an account from outside: users write, administrators change their minds."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+from typing import Any
+
+from .content import BLOCK, Block
+from .entities import LegalHold
+from .services import backup_jobs
+from .world import Region, World
+
+
+def _where(world: World, body: dict[str, Any]) -> Region:
+    """The region that a change is for; it need not be named when there is only one."""
+    if "region" not in body and "account" not in body and len(world.regions) == 1:
+        return next(iter(world.regions.values()))
+    found = [
+        region
+        for (account, name), region in world.regions.items()
+        if body.get("account", account) == account and body.get("region", name) == name
+    ]
+    if len(found) != 1:
+        raise ValueError("say which account and region")
+    return found[0]
+
+
+def write(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Writes to a volume (`blocks`, with `data` or new generated content) or a file system (`bytes`, `files`)."""
+    region = _where(world, body)
+    if "volume" in body:
+        volume = region.volumes[body["volume"]]
+        data = base64.b64decode(body["data"]) if "data" in body else None
+        if data is not None and len(data) != BLOCK:
+            raise ValueError(f"a block has {BLOCK} bytes, not {len(data)}")
+        for number in body["blocks"]:
+            seed = None if data is not None else world.ids.uuid("content")
+            volume.content[number] = Block(seed, data)
+        volume.changed_bytes += len(body["blocks"]) * BLOCK
+        return {"blocks": len(volume.content)}
+    system = region.file_systems[body["file_system"]]
+    grown, files = body.get("bytes", 0), body.get("files", 1)
+    system.written_bytes += grown
+    system.written_files += files
+    system.bytes += 0 if body.get("in_place") else grown
+    return {"bytes": system.bytes}
+
+
+def foreign_job(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Starts a backup job of somebody else: of a backup plan unless `created_by` is null."""
+    region = _where(world, body)
+    given = {"BackupPlanId": "plan-1", "BackupPlanName": "foreign", "BackupRuleId": "rule-1"}
+    plan = body.get("created_by", given)
+    params = {
+        "BackupVaultName": body.get("vault", "Default"),
+        "ResourceArn": body["resource"],
+        "IamRoleArn": body.get("role", f"arn:aws:iam::{region.account}:role/AWSBackupDefaultServiceRole"),
+        **body.get("params", {}),
+    }
+    if plan and not (set(plan) <= {"BackupPlanId", "BackupPlanName", "BackupRuleId", "BackupPlanArn"}):
+        raise ValueError("created_by has the members of RecoveryPointCreator")
+    job = backup_jobs.begin(world, region, params, created_by=plan)
+    return {"BackupJobId": job.id}
+
+
+def settle(world: World, body: dict[str, Any]) -> dict[str, Any]:
+    """Sets fields: `{"role": ARN, "set": {...}}`, likewise key, vault, snapshot; `"remove": true` takes a role away.
+
+    `{"hold": {...}}` places a legal hold, `{"hold": ID, "set": {"status": "CANCELED"}}` lifts it;
+    `{"opt_in": {...}}` opts resource types in or out.
+    """
+    if "role" in body:
+        if body.get("remove"):
+            del world.roles[body["role"]]
+            return {}
+        return _set(world.roles[body["role"]], body["set"])
+    if "key" in body:
+        given = dict(body["set"])
+        if "expires_in" in given:
+            given["expires"] = world.now + given.pop("expires_in")
+        return _set(world.keys[body["key"]], given)
+    region = _where(world, body)
+    if "opt_in" in body:
+        region.opt_in.update(body["opt_in"])
+        return dict(region.opt_in)
+    if isinstance(body.get("hold"), dict):
+        hold = LegalHold(world.ids.uuid("hold"), body["hold"].get("title", "hold"), world.now,
+                         body["hold"].get("vaults", []), body["hold"].get("resources", []))  # fmt: skip
+        region.holds[hold.id] = hold
+        return {"id": hold.id}
+    things: dict[str, dict[str, Any]] = {
+        "hold": region.holds, "vault": region.vaults, "snapshot": region.snapshots, "volume": region.volumes,
+        "file_system": region.file_systems,
+    }  # fmt: skip
+    for kind, known in things.items():
+        if kind in body:
+            return _set(known[body[kind]], body["set"])
+    raise ValueError("say what to set")
+
+
+def _set(thing: Any, given: dict[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in dataclasses.fields(thing)}
+    strange = sorted(set(given) - names)
+    if strange:
+        raise ValueError(f"unknown fields: {', '.join(strange)}")
+    for name, value in given.items():
+        setattr(thing, name, value)
+    return {name: getattr(thing, name) for name in given}

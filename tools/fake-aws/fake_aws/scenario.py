@@ -1,0 +1,174 @@
+"""From a scenario's JSON to a world. Unknown fields are refused, so that a typing error cannot weaken a test."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from . import collector
+from .clock import Clock
+from .content import Block
+from .entities import FileSystem, LegalHold, Snapshot, Vault, Volume
+from .ids import Ids
+from .rules import Rules
+from .world import AccessKey, Region, Role, World
+
+ACCOUNT = "111122223333"
+REGION = "us-east-1"
+START = "2026-01-05T00:00:00+00:00"
+
+_Thing = TypeVar("_Thing")
+
+
+def build(body: dict[str, Any]) -> World:
+    """The world of a scenario.
+
+    Raises ValueError for a field that is not known.
+    """
+    _only(body, {"seed", "start", "clock", "rules", "accounts", "garbage_collector", "trees"}, "scenario")
+    world = World(Clock(_start(body.get("start", START))), Rules(body.get("rules")), Ids(body.get("seed", 1)))
+    pace = body.get("clock", {})
+    _only(pace, {"per_request", "speed"}, "clock")
+    world.per_request, world.speed = pace.get("per_request", 0.0), pace.get("speed", 0.0)
+    if body.get("trees"):
+        world.trees = Path(body["trees"])
+        world.trees.mkdir(parents=True, exist_ok=True)
+    accounts = body.get("accounts") or {ACCOUNT: {}}
+    for account, its in accounts.items():
+        _account(world, account, its)
+    if body.get("garbage_collector"):
+        collector.start(world, body["garbage_collector"])
+    return world
+
+
+def _start(value: str | float) -> float:
+    if value == "now":
+        return float(int(time.time()))
+    if isinstance(value, (int, float)):
+        return float(value)
+    return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
+
+
+def _before(world: World) -> float:
+    """What a scenario begins with is a day old, so that no delay of new things hides it."""
+    return world.now - 86400.0
+
+
+def _only(body: dict[str, Any], known: set[str], where: str) -> None:
+    strange = sorted(set(body) - known)
+    if strange:
+        raise ValueError(f"unknown in {where}: {', '.join(strange)}")
+
+
+def make(kind: type[_Thing], given: dict[str, Any], where: str, **fixed: Any) -> _Thing:
+    """A dataclass from JSON, with the fields that JSON may not give."""
+    _only(given, {field.name for field in dataclasses.fields(kind)} - set(fixed), where)  # type: ignore[arg-type]
+    return kind(**given, **fixed)
+
+
+def _account(world: World, account: str, its: dict[str, Any]) -> None:
+    _only(its, {"keys", "roles", "regions"}, f"account {account}")
+    for name, key in (its.get("keys") or {"test": {}}).items():
+        given = {"secret": "test", "arn": f"arn:aws:iam::{account}:user/{name}", **key}
+        if "expires_in" in given:
+            given["expires"] = world.now + given.pop("expires_in")
+        if name in world.keys:
+            raise ValueError(f"access key {name} is given to two accounts")
+        world.keys[name] = make(AccessKey, given, f"key {name}", id=name, account=account)
+    for name, role in its.get("roles", {"AWSBackupDefaultServiceRole": {}}).items():
+        arn = f"arn:aws:iam::{account}:role/{name}"
+        world.roles[arn] = make(Role, role, f"role {name}", arn=arn)
+    for name, region in (its.get("regions") or {REGION: {}}).items():
+        _region(world, world.region(account, name), region)
+
+
+def _region(world: World, region: Region, its: dict[str, Any]) -> None:
+    where = f"region {region.name}"
+    _only(its, {"zones", "opt_in", "vaults", "holds", "volumes", "snapshots", "file_systems", "subnets", "groups",
+                "keys", "domains"}, where)  # fmt: skip
+    region.zones = its.get("zones", region.zones)
+    region.opt_in.update(its.get("opt_in", {}))
+    region.groups = its.get("groups", ["sg-0123456789abcdef0"])
+    for name, vault in its.get("vaults", {"Default": {}}).items():
+        key = vault.get("key") or region.arn("kms", "key/00000000-0000-4000-8000-00000000000a")
+        fixed = {"name": name, "arn": region.arn("backup", f"backup-vault:{name}"), "created": _before(world)}
+        region.vaults[name] = make(Vault, {**vault, "key": key}, f"vault {name}", **fixed)
+    for hold in its.get("holds", []):
+        made = make(LegalHold, hold, "hold", id=world.ids.uuid("hold"), created=world.now)
+        region.holds[made.id] = made
+    for each in its.get("subnets", _subnets(region)):
+        region.subnets[each["id"]] = each
+    for name, key in its.get("keys", {}).items():
+        region.keys[name] = key
+    for each in its.get("volumes", []):
+        _volume(world, region, dict(each))
+    for each in its.get("snapshots", []):
+        _snapshot(world, region, dict(each))
+    for each in its.get("file_systems", []):
+        _file_system(world, region, dict(each))
+    for domain in its.get("domains", []):
+        _domain(region, domain)
+
+
+def _subnets(region: Region) -> list[dict[str, Any]]:
+    return [{"id": f"subnet-{index:017x}", "zone": zone, "vpc": "vpc-0123456789abcdef0", "cidr": f"10.0.{index}.0/24"}
+            for index, zone in enumerate(region.zones, 1)]  # fmt: skip
+
+
+def _blocks(world: World, owner: str, given: dict[str, Any]) -> dict[int, Block]:
+    numbers = given.pop("blocks", [])
+    return {number: Block(f"{owner}/{number}") for number in (range(numbers) if isinstance(numbers, int) else numbers)}
+
+
+def _volume(world: World, region: Region, given: dict[str, Any]) -> None:
+    name = given.setdefault("id", world.ids.hex("vol"))
+    given.setdefault("size_gib", 8)
+    given.setdefault("zone", region.zones[0])
+    content = _blocks(world, name, given)
+    volume = make(Volume, given, f"volume {name}", created=_before(world), content=content)
+    volume.changed_bytes = volume.changed_bytes or len(content) * 524_288
+    if volume.instance:
+        volume.state = "in-use"
+    region.volumes[name] = volume
+
+
+def _snapshot(world: World, region: Region, given: dict[str, Any]) -> None:
+    name = given.setdefault("id", world.ids.hex("snap"))
+    given.setdefault("volume_id", "vol-ffffffff")
+    given.setdefault("size_gib", 8)
+    given.setdefault("lineage", given["volume_id"])
+    given.setdefault("started", _before(world))
+    content = _blocks(world, name, given)
+    fixed = {"state": "completed", "completes": world.now, "content": content}
+    region.snapshots[name] = make(Snapshot, given, f"snapshot {name}", **fixed)
+
+
+def _file_system(world: World, region: Region, given: dict[str, Any]) -> None:
+    name = given.setdefault("id", world.ids.hex("fs"))
+    given.setdefault("creation_token", f"token-of-{name}")
+    given.setdefault("files", max(1, given.get("bytes", 0) // 1_000_000))
+    if given.pop("automatic_backups", False):
+        given["backup_policy"] = "ENABLED"
+        given.setdefault("tags", {})["aws:elasticfilesystem:default-backup"] = "enabled"
+    system = make(FileSystem, given, f"file system {name}", created=_before(world), mount_targets={}, params=None)
+    system.written_bytes, system.written_files = system.bytes, system.files
+    region.file_systems[name] = system
+    if world.trees is not None:
+        (world.trees / name).mkdir(exist_ok=True)
+
+
+def _domain(region: Region, given: dict[str, Any]) -> None:
+    _only(given, {"id", "name", "home_efs", "profiles", "spaces", "tags"}, "domain")
+    domain: dict[str, Any] = {"home_efs": "fs-0123456789abcdef0", "name": given["id"], "tags": {}, **given}
+    for kind in ("profiles", "spaces"):
+        made = {}
+        for each in given.get(kind, []):
+            _only(each, {"name", "tags", "owner", "size_gib", "status", "arn", "app", "sharing"}, kind)
+            word = "user-profile" if kind == "profiles" else "space"
+            arn = region.arn("sagemaker", f"{word}/{given['id']}/{each['name']}")
+            made[each["name"]] = {"tags": {}, "status": "InService", "arn": arn, **each}
+        domain[kind] = made
+    region.domains[given["id"]] = domain

@@ -1,0 +1,117 @@
+"""The control plane: scenarios, time, journal."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from conftest import FILES_ARN, OWN, ROLE, VOLUME_ARN, workspace
+
+
+def test_the_same_scenario_gives_the_same_ids(fake, start):
+    seen = []
+    for seed in (1, 1, 2):
+        fake.call("reset", workspace(seed=seed))
+        seen.append(start())
+    assert seen[0] == seen[1] != seen[2]
+
+
+def test_time_stands_still_unless_it_is_moved(fake):
+    before = fake.call("now")
+    time.sleep(0.05)
+    assert fake.call("now") == before
+    fake.advance(0.5)
+    assert fake.call("now")["now"] == before["now"] + 0.5
+    with pytest.raises(ValueError, match="backwards"):
+        fake.advance(-1)
+
+
+def test_time_may_move_with_requests(fake, backup, start):
+    fake.call("reset", workspace(clock={"per_request": 30}))
+    job = start()
+    states = [backup.describe_backup_job(BackupJobId=job)["State"] for _ in range(14)]
+    assert states == ["CREATED"] + ["RUNNING"] * 10 + ["COMPLETED"] * 3
+
+
+def test_time_may_run_faster_than_real(fake, backup, start):
+    fake.call("reset", workspace(clock={"speed": 100_000}))
+    job = start()
+    deadline = time.monotonic() + 10
+    while backup.describe_backup_job(BackupJobId=job)["State"] != "COMPLETED":
+        assert time.monotonic() < deadline
+
+
+def test_a_scenario_may_begin_now(fake):
+    fake.call("reset", workspace(start="now"))
+    assert abs(fake.call("now")["now"] - time.time()) < 5
+
+
+@pytest.mark.parametrize("scenario", [
+    {"accunts": {}},
+    {"rules": {"backup.second": "wait"}},
+    workspace(region={"volumes": [{"id": "vol-1", "size": 8}]}),
+    workspace(region={"vaults": {"Default": {"lock": True}}}),
+    {"garbage_collector": {"after": 1}},
+])  # fmt: skip
+def test_a_typing_error_in_a_scenario_is_refused(fake, scenario):
+    with pytest.raises(ValueError, match="unknown"):
+        fake.call("reset", scenario)
+
+
+def test_the_journal_tells_calls_in_order_with_the_rights_they_need(fake, backup, start):
+    job = start(IdempotencyToken="t1")
+    backup.describe_backup_job(BackupJobId=job)
+    first, second = fake.call("journal")
+    assert (first["n"], first["operation"], first["outcome"]) == (1, "StartBackupJob", "ok")
+    assert first["actions"] == ["backup:StartBackupJob", "iam:PassRole", "backup:TagResource"]
+    assert first["params"]["RecoveryPointTags"] == OWN
+    assert second["actions"] == ["backup:DescribeBackupJob"]
+    assert fake.call("journal?since=1") == [second]
+
+
+def test_events_tell_what_happened_by_itself(fake, start):
+    start()
+    fake.advance(400)
+    assert [event["what"] for event in fake.call("events")] == ["backup job RUNNING", "backup job COMPLETED"]
+
+
+def test_each_access_key_leads_to_its_own_account(fake):
+    fake.call("reset", workspace(accounts={"444455556666": {"keys": {"other": {}}}}))
+    mine = fake.client("backup").list_backup_vaults()["BackupVaultList"][0]["BackupVaultArn"]
+    theirs = fake.client("backup", key="other").list_backup_vaults()["BackupVaultList"][0]["BackupVaultArn"]
+    assert mine.split(":")[4] == "111122223333"
+    assert theirs.split(":")[4] == "444455556666"
+
+
+def test_changes_from_outside_name_what_exists(fake):
+    for name, body in (
+        ("set", {"vault": "Nothing", "set": {}}), ("set", {"role": ROLE, "set": {"colour": 1}}), ("set", {}),
+        ("write", {"volume": "vol-0", "blocks": [1]}), ("foreign-job", {"resource": "arn:x"}), ("unknown", {}),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=r"."):
+            fake.call(name, body)
+
+
+def test_every_rule_says_what_it_rests_on(fake):
+    rules = fake.call("rules")
+    assert {rule["evidence"] for rule in rules} <= {"M", "D", "P", "A"}
+    assert len({rule["name"] for rule in rules}) == len(rules)
+    fake.call("reset", {"rules": {"list.lag_seconds": 7}})
+    changed = [rule for rule in fake.call("rules") if rule["in_force"] != rule["value"]]
+    assert [rule["name"] for rule in changed] == ["list.lag_seconds"]
+
+
+def test_every_rule_is_asked_for_somewhere():
+    from conftest import HERE
+
+    from fake_aws.rules import RULES
+
+    source = "".join(path.read_text() for path in (HERE / "fake_aws").rglob("*.py") if path.name != "rules.py")
+    assert [rule.name for rule in RULES if f'"{rule.name}"' not in source] == []
+
+
+def test_a_foreign_job_may_be_anybodys(fake, backup):
+    job = fake.call("foreign-job", {"resource": FILES_ARN, "created_by": None})["BackupJobId"]
+    assert "CreatedBy" not in backup.describe_backup_job(BackupJobId=job)
+    fake.call("foreign-job", {"resource": VOLUME_ARN, "params": {"StartWindowMinutes": 60}})
+    assert len(fake.region()["backups"]) == 2
