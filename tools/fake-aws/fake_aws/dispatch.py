@@ -134,7 +134,7 @@ class Dispatcher:
             raise access.refusal("stranger", scope.service, "The security token included in the request is invalid.")
         entry["account"] = key.account
         try:
-            signature.check(request, scope, key.secret, world.rules["auth.skew_seconds"])
+            signature.check(request, scope, key.secret, world.rules["auth.skew_seconds"], time.time() + world.skew)
         except Fault as fault:
             journal.violate(entry, "auth", [fault.message])
             raise access.refusal("signature", scope.service, fault.message) from None

@@ -69,6 +69,7 @@ RULES: tuple[Rule, ...] = (
     Rule("restore.efs_needs_file_system_id", True, "P", "a new file system needs file-system-id all the same"),
     Rule("restore.efs_needs_performance_mode", True, "P", "a new file system needs PerformanceMode"),
     Rule("restore.efs_directory", "ns", "P", "aws-backup-restore_ with milliseconds (ms) or nanoseconds (ns)"),
+    Rule("restore.efs_lost_and_found", False, "D", "a restore leaves stray fragments in aws-backup-lost+found"),
     Rule("restore.items_maximum", 5, "M", "entries in ItemsToRestore"),
     Rule("copy.start_delay_seconds", 60, "A", "from CREATED to RUNNING"),
     Rule("copy.bytes_per_second", 100_000_000, "A", "rate of a copy"),

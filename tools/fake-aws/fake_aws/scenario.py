@@ -31,7 +31,8 @@ def build(body: dict[str, Any]) -> World:
     _only(body, {"seed", "start", "clock", "rules", "accounts", "garbage_collector", "trees"}, "scenario")
     world = World(Clock(_start(body.get("start", START))), Rules(body.get("rules")), Ids(body.get("seed", 1)))
     pace = body.get("clock", {})
-    _only(pace, {"per_request", "speed"}, "clock")
+    _only(pace, {"per_request", "speed", "skew"}, "clock")
+    world.skew = pace.get("skew", 0.0)
     world.per_request, world.speed = pace.get("per_request", 0.0), pace.get("speed", 0.0)
     if body.get("trees"):
         world.trees = Path(body["trees"])

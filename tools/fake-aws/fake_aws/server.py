@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -81,7 +82,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send(self, answer: Answer) -> None:
         self.send_response_only(answer.status)
-        self.send_header("Date", formatdate(usegmt=True))
+        self.send_header("Date", formatdate(time.time() + self.server.control.world.skew, usegmt=True))
         for name, value in answer.headers.items():
             self.send_header(name, value)
         if answer.status not in {204, 304} and "Content-Length" not in answer.headers:

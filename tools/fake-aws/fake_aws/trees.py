@@ -50,6 +50,15 @@ def restore(world: World, system: FileSystem, point: RecoveryPoint, directory: s
             shutil.copy2(source, root / item.strip("/"))
 
 
+def fragments(world: World, system: FileSystem) -> None:
+    """Stray fragments of a restore, beside its directory."""
+    system.entries = sorted({*system.entries, "aws-backup-lost+found"})
+    if world.trees is not None:
+        place = world.trees / system.id / "aws-backup-lost+found"
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "fragment").write_bytes(b"?")
+
+
 def discard(world: World, system: FileSystem) -> None:
     """A deleted file system's tree goes with it."""
     if world.trees is not None:

@@ -128,6 +128,7 @@ class World:
     trees: Path | None = None
     per_request: float = 0.0
     speed: float = 0.0
+    skew: float = 0.0
 
     @property
     def now(self) -> float:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from email.utils import parsedate_to_datetime
 
 import pytest
+from botocore.exceptions import ClientError
 from conftest import FILES_ARN, OWN, ROLE, VOLUME_ARN, workspace
 
 
@@ -115,3 +117,14 @@ def test_a_foreign_job_may_be_anybodys(fake, backup):
     assert "CreatedBy" not in backup.describe_backup_job(BackupJobId=job)
     fake.call("foreign-job", {"resource": VOLUME_ARN, "params": {"StartWindowMinutes": 60}})
     assert len(fake.region()["backups"]) == 2
+
+
+def test_the_servers_clock_may_be_off(fake, backup):
+    fake.call("reset", workspace(clock={"skew": 200}))
+    told = backup.list_backup_vaults()["ResponseMetadata"]["HTTPHeaders"]["date"]
+    assert 190 < parsedate_to_datetime(told).timestamp() - time.time() < 210
+    fake.call("reset", workspace(clock={"skew": -400}))
+    fake.expected.add("ListBackupVaults")
+    with pytest.raises(ClientError) as error:
+        backup.list_backup_vaults()
+    assert error.value.response["Error"]["Code"] == "InvalidSignatureException"

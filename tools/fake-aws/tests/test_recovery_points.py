@@ -175,6 +175,25 @@ def test_aws_deletes_what_has_outlived_its_retention(fake, backup, point):
         status(backup, arn)
 
 
+def test_a_longer_retention_and_a_hold_put_the_end_off(fake, backup, point):
+    arn = point(Lifecycle={"DeleteAfterDays": 1})
+    backup.update_recovery_point_lifecycle(
+        BackupVaultName="Default", RecoveryPointArn=arn, Lifecycle={"DeleteAfterDays": 3}
+    )
+    fake.advance(2 * DAY)
+    assert status(backup, arn) == "COMPLETED"
+    fake.call("set", {"hold": {"resources": [VOLUME_ARN]}})
+    fake.advance(2 * DAY)
+    assert status(backup, arn) == "COMPLETED"
+    other = point(FILES_ARN, Lifecycle={"DeleteAfterDays": 9})
+    backup.update_recovery_point_lifecycle(
+        BackupVaultName="Default", RecoveryPointArn=other, Lifecycle={"DeleteAfterDays": 1}
+    )
+    fake.advance(DAY)
+    with pytest.raises(ClientError):
+        status(backup, other)
+
+
 def test_ec2_does_not_delete_a_recovery_point(fake, point):
     snapshot = point().rpartition("/")[2]
     with pytest.raises(ClientError) as error:

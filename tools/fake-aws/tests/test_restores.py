@@ -190,7 +190,7 @@ def test_the_garbage_collector_spares_what_was_there_before(fake):
 def test_a_restore_may_be_made_to_fail(fake, backup, point):
     fake.inject("RestoreJob", {"kind": "outcome", "state": "FAILED", "message": "no capacity"})
     started = restore(backup, point(), EBS)
-    fake.advance(200)
+    fake.advance(400)
     done = job(backup, started)
     assert (done["Status"], done["StatusMessage"]) == ("FAILED", "no capacity")
 
@@ -215,3 +215,29 @@ def test_real_files_go_through_backup_and_restore(fake, backup, start, tmp_path)
     files = sorted((landing / "project").iterdir())
     assert len(files) == 20
     assert {path.read_text() for path in files} == {"before", "after"}
+
+
+@pytest.mark.parametrize(("resource", "metadata"), [(VOLUME_ARN, EBS), (FILES_ARN, EFS)])
+def test_a_failed_restore_leaves_a_file_system_that_says_so_but_no_volume(fake, backup, point, resource, metadata):
+    arn = point(resource)
+    fake.inject("RestoreJob", {"kind": "outcome", "state": "FAILED"})
+    started = restore(backup, arn, metadata)
+    fake.advance(7200)
+    failed = job(backup, started)
+    assert failed["Status"] == "FAILED"
+    assert "CreatedResourceArn" not in failed
+    assert len(fake.client("ec2").describe_volumes()["Volumes"]) == 1
+    if resource == FILES_ARN:
+        [left] = fake.client("efs").describe_file_systems(CreationToken="op-1")["FileSystems"]
+        [entry] = fake.region()["file_systems"][left["FileSystemId"]]["entries"]
+        assert entry.startswith("aws-backup-failed-restore_")
+
+
+def test_stray_fragments_may_lie_beside_the_restored_directory(fake, backup, point, tmp_path):
+    fake.call("reset", workspace(rules={"restore.efs_lost_and_found": True}, trees=str(tmp_path)))
+    started = restore(backup, point(FILES_ARN), EFS)
+    fake.advance(7200)
+    made = job(backup, started)["CreatedResourceArn"].rpartition("/")[2]
+    names = sorted(path.name for path in (tmp_path / made).iterdir())
+    assert names[0] == "aws-backup-lost+found"
+    assert names[1].startswith("aws-backup-restore_")

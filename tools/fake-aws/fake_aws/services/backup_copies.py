@@ -9,7 +9,7 @@ from ..entities import Job, RecoveryPoint, Snapshot, Vault
 from ..errors import Fault
 from ..registry import operation
 from ..world import Call, Region, World
-from . import backup_jobs
+from . import backup_jobs, backup_views
 
 
 @operation("backup", "StartCopyJob")
@@ -92,6 +92,7 @@ def _copy(world: World, source: Region, target: Region, vault: Vault, point: Rec
     else:
         made.arn = target.arn("backup", f"recovery-point:{world.ids.uuid('recovery-point')}")
     vault.points[made.arn] = made
+    backup_views.plan_expiry(world, target, made)
     return made
 
 

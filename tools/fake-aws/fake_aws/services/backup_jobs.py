@@ -247,15 +247,8 @@ def _complete(world: World, region: Region, job: Job) -> None:
     region.marks[job.vault, job.resource_arn] = job.params["marks"]
     region.carried.pop(job.resource_arn, None)
     _end(world, job, state, outcome.get("message"), outcome.get("category", "SUCCESS"))
-    _plan_expiry(world, region, point)
+    backup_views.plan_expiry(world, region, point)
     wake(world, region, job.resource_arn)
-
-
-def _plan_expiry(world: World, region: Region, point: RecoveryPoint) -> None:
-    """AWS deletes by itself what has reached the end of its lifecycle."""
-    days = point.lifecycle.get("DeleteAfterDays", -1)
-    if days > 0:
-        world.clock.after(days * 86400.0, lambda: backup_views.remove(world, region, point, "lifecycle"))
 
 
 def _give_up(world: World, region: Region, job: Job, state: str, message: str, category: str = "FAILURE") -> None:

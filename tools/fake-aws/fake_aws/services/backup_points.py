@@ -98,6 +98,7 @@ def update_recovery_point_lifecycle(call: Call, params: dict[str, Any]) -> dict[
     if vault.locked and (outside or (days != -1 and (before == -1 or days < before))):
         raise Fault("InvalidRequestException", "The vault lock does not allow this retention.")
     point.lifecycle = lifecycle
+    backup_views.plan_expiry(call.world, call.region, point)
     return {"BackupVaultArn": vault.arn, "RecoveryPointArn": point.arn, "Lifecycle": lifecycle,
             "CalculatedLifecycle": backup_views.calculated(point)}  # fmt: skip
 
@@ -108,10 +109,9 @@ def delete_recovery_point(call: Call, params: dict[str, Any]) -> dict[str, Any]:
     vault, point = _find(call, params)
     if vault.deny_delete:
         raise Fault("AccessDeniedException", "Access Denied: Insufficient privileges to perform this action.", 403)
-    for hold in call.region.holds.values():
-        if hold.status == "ACTIVE" and (vault.name in hold.vaults or point.resource_arn in hold.resources):
-            raise Fault(call.rule("delete.hold_error"),
-                        f"{point.arn} cannot be deleted because it has active legal hold(s)")  # fmt: skip
+    if backup_views.held(call.region, point):
+        message = f"{point.arn} cannot be deleted because it has active legal hold(s)"
+        raise Fault(call.rule("delete.hold_error"), message)
     if point.status in {"CREATING", "DELETING"} or point.readers:
         raise Fault("InvalidResourceStateException",
                     "AWS Backup is already performing an action on this recovery point. Try again later.")  # fmt: skip

@@ -64,8 +64,6 @@ def _start(world: World, region: Region, job: Job, point: RecoveryPoint) -> None
     rules, now = world.rules, world.now
     job.state, job.started, job.size = "RUNNING", now, point.size
     reason = _unusable(world, region, job, point)
-    if reason is None and job.outcome and job.outcome.get("state", "FAILED") == "FAILED":
-        reason = job.outcome.get("message", "An internal error occurred.")
     if reason is not None:
         job.ends = now + rules["restore.fail_seconds"]
         world.clock.after(rules["restore.fail_seconds"], lambda: _end(world, job, point, "FAILED", reason))
@@ -143,11 +141,25 @@ def _target(world: World, region: Region, job: Job, point: RecoveryPoint) -> Fil
     return system
 
 
-def directory(world: World) -> str:
+def _land(world: World, system: FileSystem, point: RecoveryPoint, items: list[str], word: str) -> None:
+    trees.restore(world, system, point, directory(world, word), items or None)
+    if world.rules["restore.efs_lost_and_found"]:
+        trees.fragments(world, system)
+
+
+def _break(world: World, region: Region, made: Volume | FileSystem, point: RecoveryPoint) -> None:
+    """What a failed restore leaves: no volume, but a file system with a directory that says so."""
+    if isinstance(made, Volume):
+        del region.volumes[made.id]
+    else:
+        _land(world, made, point, [], "failed-restore")
+
+
+def directory(world: World, word: str) -> str:
     """The directory of a restore, in one of the two forms that have been seen."""
     moment = stamp(world.now).strftime("%Y-%m-%dT%H-%M-%S")
     fraction = "417720408" if world.rules["restore.efs_directory"] == "ns" else "832"
-    return f"aws-backup-restore_{moment}-{fraction}Z"
+    return f"aws-backup-{word}_{moment}-{fraction}Z"
 
 
 def _complete(world: World, region: Region, job: Job, point: RecoveryPoint, made: Volume | FileSystem) -> None:
@@ -155,18 +167,22 @@ def _complete(world: World, region: Region, job: Job, point: RecoveryPoint, made
     if made.id not in things:
         _end(world, job, point, "FAILED", f"{made.id} was deleted while it was restored.")
         return
+    outcome = job.outcome or {}
+    if outcome.get("state", "COMPLETED") == "FAILED":
+        _break(world, region, made, point)
+        _end(world, job, point, "FAILED", outcome.get("message", "An internal error occurred."))
+        return
     if isinstance(made, Volume):
         made.state = "available"
     else:
         items = json.loads(job.params["lowered"].get("itemstorestore", "[]"))
-        trees.restore(world, made, point, directory(world), items or None)
+        _land(world, made, point, items, "restore")
         size = point.attributes.get("bytes", point.size)
         made.bytes, made.files = made.bytes + size, made.files + point.files
         made.written_bytes, made.written_files = made.written_bytes + size, made.written_files + point.files
     if job.params.get("CopySourceTagsToRestoredResource"):
         own = {key: value for key, value in point.tags.items() if not key.startswith("aws:")}
         made.tags = {**own, **made.tags}
-    outcome = job.outcome or {}
     point.last_restore = world.now
     _end(world, job, point, outcome.get("state", "COMPLETED"), outcome.get("message"))
 

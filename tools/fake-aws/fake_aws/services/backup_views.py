@@ -18,6 +18,31 @@ def remove(world: World, region: Region, point: RecoveryPoint, why: str) -> None
     world.journal.event(world.now, "recovery point gone", point=point.arn, why=why)
 
 
+def held(region: Region, point: RecoveryPoint) -> bool:
+    """Whether a legal hold protects a point."""
+    return any(
+        hold.status == "ACTIVE" and (point.vault in hold.vaults or point.resource_arn in hold.resources)
+        for hold in region.holds.values()
+    )
+
+
+def plan_expiry(world: World, region: Region, point: RecoveryPoint) -> None:
+    """AWS deletes by itself what has reached the end of its lifecycle, which may have changed meanwhile."""
+    days = point.lifecycle.get("DeleteAfterDays", -1)
+    if days <= 0:
+        return
+
+    def due() -> None:
+        vault = region.vaults.get(point.vault)
+        if vault is None or point.arn not in vault.points:
+            return
+        now_days = point.lifecycle.get("DeleteAfterDays", -1)
+        if now_days > 0 and world.now >= point.created + now_days * 86400.0 and not held(region, point):
+            remove(world, region, point, "lifecycle")
+
+    world.clock.after(point.created + days * 86400.0 - world.now, due)
+
+
 def lock_state(call: Call, vault_name: str) -> str | None:
     """The lock of the vault that a job writes into, as job records tell it."""
     vault = call.region.vaults.get(vault_name)
