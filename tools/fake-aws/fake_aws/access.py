@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from .errors import Fault
-from .world import AccessKey
+from .world import AccessKey, Region
 
 _PREFIXES = {"tagging": "tag"}
 
@@ -42,26 +42,70 @@ def refusal(what: str, service: str, message: str, **fields: Any) -> Fault:
     return Fault(codes.get(service, codes[""]), message, _STATUS[what], **fields)
 
 
-def actions(service: str, operation: str, params: dict[str, Any]) -> list[str]:
-    """The IAM actions that a call needs, as the services' authorization references list them."""
-    needed = [f"{_PREFIXES.get(service, service)}:{operation}"]
+Need = tuple[str, str]
+
+
+def needs(service: str, operation: str, params: dict[str, Any], region: Region) -> list[Need]:
+    """The IAM actions that a call needs, each with its resource, as the service authorization reference lists them."""
+    needed = [(f"{_PREFIXES.get(service, service)}:{operation}", _resource(service, params, region))]
     if service == "backup" and operation in {"StartBackupJob", "StartRestoreJob", "StartCopyJob"}:
-        needed += ["iam:PassRole"] if params.get("IamRoleArn") else []
-        needed += ["backup:TagResource"] if params.get("RecoveryPointTags") else []
+        needed += [("iam:PassRole", params["IamRoleArn"])] if params.get("IamRoleArn") else []
+        needed += [("backup:TagResource", "*")] if params.get("RecoveryPointTags") else []
     if service == "backup" and operation == "CreateBackupVault":
-        needed += ["backup-storage:MountCapsule"]
-        needed += ["backup:TagResource"] if params.get("BackupVaultTags") else []
-    if service == "ec2" and params.get("TagSpecifications"):
-        needed += ["ec2:CreateTags"]
-    if service == "ebs" and params.get("Tags"):
-        needed += ["ec2:CreateTags"]
+        needed += [("backup-storage:MountCapsule", "*")]
+        needed += [("backup:TagResource", needed[0][1])] if params.get("BackupVaultTags") else []
+    if (service == "ec2" and params.get("TagSpecifications")) or (service == "ebs" and params.get("Tags")):
+        needed += [("ec2:CreateTags", "*")]
     if service == "elasticfilesystem" and operation.startswith("Create") and params.get("Tags"):
-        needed += ["elasticfilesystem:TagResource"]
+        needed += [("elasticfilesystem:TagResource", "*")]
     return needed
 
 
-def allowed(key: AccessKey, action: str) -> bool:
-    """Whether the caller may do this."""
+def _resource(service: str, params: dict[str, Any], region: Region) -> str:
+    """The resource that an action is about; `*` where the service does not tell resources apart, or here not."""
+    if service == "backup":
+        vault = params.get("BackupVaultName")
+        by_vault = region.arn("backup", f"backup-vault:{vault}") if vault else "*"
+        return params.get("RecoveryPointArn") or (by_vault if vault else params.get("ResourceArn", "*"))
+    if service == "elasticfilesystem" and "FileSystemId" in params:
+        return region.file_system_arn(params["FileSystemId"].rpartition("/")[2])
+    if service in {"ebs", "ec2"} and isinstance(params.get("SnapshotId"), str) and "AvailabilityZone" not in params:
+        return region.snapshot_arn(params["SnapshotId"])
+    if service == "ec2" and "VolumeId" in params:
+        return region.volume_arn(params["VolumeId"])
+    if service == "sagemaker" and "SpaceName" in params:
+        return region.arn("sagemaker", f"space/{params['DomainId']}/{params['SpaceName']}")
+    if service == "sagemaker" and "UserProfileName" in params:
+        return region.arn("sagemaker", f"user-profile/{params['DomainId']}/{params['UserProfileName']}")
+    return params.get("ResourceArn", "*") if service == "sagemaker" else "*"
+
+
+def allowed(key: AccessKey, action: str, resource: str = "*") -> bool:
+    """Whether the caller may do this: by the short lists, and by the policy documents when there are any."""
     if any(fnmatchcase(action, pattern) for pattern in key.deny):
         return False
-    return any(fnmatchcase(action, pattern) for pattern in key.allow)
+    if not any(fnmatchcase(action, pattern) for pattern in key.allow):
+        return False
+    if key.policies is None:
+        return True
+    effects = [
+        statement.get("Effect")
+        for document in key.policies
+        for statement in _many(document["Statement"])
+        if _applies(statement, action, resource)
+    ]
+    return "Allow" in effects and "Deny" not in effects
+
+
+def _many(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _applies(statement: dict[str, Any], action: str, resource: str) -> bool:
+    """Whether a statement speaks of this call. Of conditions only iam:PassedToService is looked at."""
+    if not any(fnmatchcase(action.lower(), pattern.lower()) for pattern in _many(statement["Action"])):
+        return False
+    passed = statement.get("Condition", {}).get("StringEquals", {}).get("iam:PassedToService")
+    if action == "iam:PassRole" and passed is not None and "backup.amazonaws.com" not in _many(passed):
+        return False
+    return any(resource == "*" or fnmatchcase(resource, pattern) for pattern in _many(statement["Resource"]))

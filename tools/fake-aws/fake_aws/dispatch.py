@@ -74,6 +74,9 @@ class Dispatcher:
             result = self._handle(its, operation, path, request, scope, entry)
             entry["outcome"] = "ok"
             answer = wire.encode(its, operation, result, request_id)
+            missing = wire.lost(its, operation, result, answer)
+            if missing:
+                self.world.journal.violate(entry, "response", missing)
         except Fault as fault:
             entry["outcome"] = fault.code
             answer = self._refuse(its, operation, fault, entry)
@@ -101,17 +104,19 @@ class Dispatcher:
         key = self._caller(request, scope, entry)
         params = self._params(its, operation, path, request, entry)
         entry["params"] = readable(params)
-        entry["actions"] = access.actions(its.name, operation.name, params)
+        region = self.world.region(key.account, scope.region)
+        needs = access.needs(its.name, operation.name, params, region)
+        entry["actions"], entry["resources"] = [need[0] for need in needs], [need[1] for need in needs]
         names = {operation.name, f"{its.name}:{operation.name}"}
         faults = self.world.faults.take(names, params)
         self._before(faults, entry)
-        for needed in entry["actions"]:
-            if not access.allowed(key, needed):
-                message = f"User: {key.arn} is not authorized to perform: {needed}"
+        for action, resource in needs:
+            if action != "sts:GetCallerIdentity" and not access.allowed(key, action, resource):
+                message = f"User: {key.arn} is not authorized to perform: {action} on resource: {resource}"
                 raise access.refusal("denied", its.name, message)
         if its.name == "ec2" and params.get("DryRun"):
             raise Fault("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
-        call = Call(self.world, self.world.region(key.account, scope.region), key)
+        call = Call(self.world, region, key)
         handler = HANDLERS.get((its.name, operation.name))
         if handler is None:
             self.world.journal.violate(entry, "fake", [f"{its.name}:{operation.name} is not modelled"])

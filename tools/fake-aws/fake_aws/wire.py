@@ -9,7 +9,9 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote
 from xml.sax.saxutils import escape
 
+import botocore.parsers
 import botocore.serialize
+from botocore.awsrequest import HeadersDict
 from botocore.model import Shape
 from botocore.utils import parse_timestamp
 from moto.core.model import OperationModel
@@ -189,6 +191,22 @@ def encode(service: Service, operation: OperationModel, result: dict[str, Any], 
     if service.protocol == "json":
         headers["Content-Type"] = "application/x-amz-json-1.1"
     return Answer(int(sent["status_code"]), headers, raw)
+
+
+def lost(service: Service, operation: OperationModel, result: dict[str, Any], answer: Answer) -> list[str]:
+    """What botocore's own parser does not find in an encoded answer although the result has it."""
+    shape = operation.output_shape
+    if shape is None or "payload" in shape.serialization:
+        return []
+    response = {"status_code": answer.status, "headers": HeadersDict(answer.headers), "body": answer.body}
+    parsed = botocore.parsers.create_parser(service.protocol).parse(response, shape)
+    found = []
+    for name, value in result.items():
+        if isinstance(value, (list, dict)) and len(value) != len(parsed.get(name, ())):
+            found.append(f"{name} has {len(value)} entries, and {len(parsed.get(name, ()))} after the wire")
+        elif not isinstance(value, (list, dict)) and name not in parsed:
+            found.append(f"{name} is lost on the wire")
+    return found
 
 
 def error_shape(operation: OperationModel, code: str) -> Shape | None:

@@ -28,6 +28,7 @@ class AccessKey:
     expires: float | None = None
     allow: list[str] = field(default_factory=lambda: ["*"])
     deny: list[str] = field(default_factory=list)
+    policies: list[dict[str, Any]] | None = None
 
 
 @dataclass

@@ -91,6 +91,41 @@ def test_access_may_be_denied_by_action(fake, backup):
     assert code(error) == "UnauthorizedOperation"
 
 
+def test_access_may_follow_policy_documents(fake, backup):
+    vault = "arn:aws:backup:us-east-1:111122223333:backup-vault:Default"
+    statements = [
+        {"Effect": "Allow", "Action": "backup:StartBackupJob", "Resource": vault},
+        {"Effect": "Allow", "Action": ["backup:describe*", "ec2:*"], "Resource": "*"},
+        {"Effect": "Deny", "Action": "ec2:DeleteVolume", "Resource": "*"},
+    ]
+    passing = {"Effect": "Allow", "Action": "iam:PassRole", "Resource": ROLE,
+               "Condition": {"StringEquals": {"iam:PassedToService": "backup.amazonaws.com"}}}  # fmt: skip
+
+    def holds(*given):
+        documents = [{"Version": "2012-10-17", "Statement": list(given)}]
+        fake.call("set", {"key": "test", "set": {"policies": documents}})
+
+    def denied(call, **given):
+        with pytest.raises(ClientError) as error:
+            call(**given)
+        assert code(error) in {"AccessDeniedException", "UnauthorizedOperation"}
+        return str(error.value)
+
+    holds(*statements)
+    assert "iam:PassRole" in denied(backup.start_backup_job, **GIVEN)
+    other = {"iam:PassedToService": "ec2.amazonaws.com"}
+    holds(*statements, {**passing, "Condition": {"StringEquals": other}})
+    assert "iam:PassRole" in denied(backup.start_backup_job, **GIVEN)
+    holds(*statements, passing)
+    job = backup.start_backup_job(**GIVEN)["BackupJobId"]
+    backup.describe_backup_job(BackupJobId=job)
+    assert "backup-vault:ours" in denied(backup.start_backup_job, **{**GIVEN, "BackupVaultName": "ours"})
+    denied(backup.list_backup_jobs)
+    fake.client("ec2").describe_volumes()
+    denied(fake.client("ec2").delete_volume, VolumeId="vol-1")
+    fake.client("sts").get_caller_identity()
+
+
 def test_a_token_may_expire_between_two_polls(fake, start):
     fake.call("reset", workspace(account={"keys": {"test": {"session_token": "st", "expires_in": 100}}}))
     client = fake.client("backup", token="st")
