@@ -57,10 +57,11 @@ class Control:
         return _json(404, {"error": f"no {request.method} {name}; there are {sorted([*self._posts, *self._gets])}"})
 
     def reset(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Begins anew with a scenario; nothing of the world before is kept."""
+        """Begins anew with a scenario. Of the world before nothing is kept; its violations are handed over."""
+        before = self.world.journal.violations if hasattr(self, "world") else []
         self.world = scenario.build(body)
         self._dispatcher = Dispatcher(self.world)
-        return {"now": self.world.now}
+        return {"now": self.world.now, "violations_before": before}
 
     def _advance(self, body: dict[str, Any]) -> dict[str, Any]:
         self.world.clock.advance(body["seconds"])

@@ -186,7 +186,7 @@ class Dispatcher:
                 raise Fault(fault["code"], fault.get("message", "injected"), fault.get("status"), injected=True)
 
     def _check(self, shape: Shape | None, result: dict[str, Any], entry: dict[str, Any]) -> None:
-        errors = validation.faults(result, shape)
+        errors = validation.faults(result, shape, answer=True)
         if errors:
             self.world.journal.violate(entry, "response", errors)
 

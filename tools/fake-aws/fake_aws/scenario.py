@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from . import collector
+from . import change, collector
 from .clock import Clock
 from .content import Block
 from .entities import FileSystem, LegalHold, Snapshot, Vault, Volume
@@ -28,7 +28,8 @@ def build(body: dict[str, Any]) -> World:
 
     Raises ValueError for a field that is not known.
     """
-    _only(body, {"seed", "start", "clock", "rules", "accounts", "garbage_collector", "trees"}, "scenario")
+    known = {"seed", "start", "clock", "rules", "accounts", "garbage_collector", "trees", "foreign_jobs", "faults"}
+    _only(body, known, "scenario")
     world = World(Clock(_start(body.get("start", START))), Rules(body.get("rules")), Ids(body.get("seed", 1)))
     pace = body.get("clock", {})
     _only(pace, {"per_request", "speed", "skew"}, "clock")
@@ -42,6 +43,10 @@ def build(body: dict[str, Any]) -> World:
         _account(world, account, its)
     if body.get("garbage_collector"):
         collector.start(world, body["garbage_collector"])
+    for job in body.get("foreign_jobs", []):
+        change.foreign_job(world, job)
+    for fault in body.get("faults", []):
+        world.faults.add(fault)
     return world
 
 

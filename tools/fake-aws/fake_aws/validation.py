@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from typing import Any
 
 import regex
@@ -10,15 +11,21 @@ from botocore.model import Shape
 from botocore.validate import ParamValidator
 
 _VALIDATOR = ParamValidator()
+_SYSTEM_TAG = re.compile(r"Key: 'aws:[^']*' does not match")
 
 
-def faults(params: dict[str, Any], shape: Shape | None) -> list[str]:
-    """All that is wrong with `params`, as sentences; empty when they fit the shape."""
+def faults(params: dict[str, Any], shape: Shape | None, answer: bool = False) -> list[str]:
+    """All that is wrong with `params`, as sentences; empty when they fit the shape.
+
+    In an answer, tag keys may begin with `aws:`: the models forbid it to both sides, yet AWS tags so itself (for one,
+    file systems with automatic backups; vendor documentation).
+    """
     if shape is None:
         return [f"no parameter is allowed, but {name} was sent" for name in params]
     report = _VALIDATOR.validate(params, shape)
     found = report.generate_report().splitlines() if report.has_errors() else []
-    return found + _strict(params, shape, shape.name)
+    found += _strict(params, shape, shape.name)
+    return [each for each in found if not (answer and _SYSTEM_TAG.search(each))]
 
 
 def _strict(value: Any, shape: Shape, at: str) -> list[str]:

@@ -52,7 +52,7 @@ def test_a_second_job_waits_and_starts_when_the_first_has_ended(fake, backup, st
 
 
 def test_a_second_job_expires_when_its_start_window_closes(fake, backup, start):
-    fake.call("reset", workspace(rules={"backup.ebs_seconds": 20_000}))
+    fake.reset(workspace(rules={"backup.ebs_seconds": 20_000}))
     fake.call("foreign-job", {"resource": VOLUME_ARN})
     fake.advance(60)
     job = start(StartWindowMinutes=60)
@@ -64,7 +64,7 @@ def test_a_second_job_expires_when_its_start_window_closes(fake, backup, start):
 
 
 def test_by_the_other_answer_a_second_job_is_refused_outright(fake, start):
-    fake.call("reset", workspace(rules={"backup.second_job": "reject"}))
+    fake.reset(workspace(rules={"backup.second_job": "reject"}))
     start()
     fake.advance(60)
     with pytest.raises(ClientError) as error:
@@ -97,7 +97,7 @@ def test_a_token_with_other_parameters_is_refused(start):
 
 def test_a_refused_backup_leaves_its_token_unless_the_rule_says_otherwise(fake, start):
     for burns in (False, True):
-        fake.call("reset", workspace(rules={"token.burned_by_rejected_backup": burns}))
+        fake.reset(workspace(rules={"token.burned_by_rejected_backup": burns}))
         with pytest.raises(ClientError):
             start(StartWindowMinutes=1, IdempotencyToken="t1")
         if burns:
@@ -122,7 +122,7 @@ def test_a_file_systems_second_backup_takes_what_changed_only(fake, backup, star
 
 
 def test_many_small_files_take_their_time(fake, backup, start):
-    fake.call("reset", workspace(region={"file_systems": [{"id": FILES, "bytes": 1000, "files": 500_000}]}))
+    fake.reset(workspace(region={"file_systems": [{"id": FILES, "bytes": 1000, "files": 500_000}]}))
     job = start(FILES_ARN)
     fake.advance(60 + 999)
     assert state(backup, job) == "RUNNING"
@@ -132,7 +132,7 @@ def test_many_small_files_take_their_time(fake, backup, start):
 
 def test_the_completion_window_aborts_and_the_next_backup_resumes(fake, backup, start):
     systems = [{"id": FILES, "bytes": 600_000_000_000, "files": 1000}]
-    fake.call("reset", workspace(region={"file_systems": systems}))
+    fake.reset(workspace(region={"file_systems": systems}))
     job = start(FILES_ARN, CompleteWindowMinutes=51)
     fake.advance(51 * 60 - 1)
     assert state(backup, job) == "RUNNING"
@@ -169,7 +169,7 @@ def test_a_stopped_job_is_aborting_and_then_aborted(fake, backup, start):
 
 def test_a_stop_just_before_the_end_comes_too_late(fake, backup, start):
     for wins, expected in ((True, "COMPLETED"), (False, "ABORTED")):
-        fake.call("reset", workspace(rules={"backup.late_completion_wins": wins}))
+        fake.reset(workspace(rules={"backup.late_completion_wins": wins}))
         job = start()
         fake.advance(60 + 290)
         backup.stop_backup_job(BackupJobId=job)
@@ -179,7 +179,7 @@ def test_a_stop_just_before_the_end_comes_too_late(fake, backup, start):
 
 def test_an_aborted_file_system_job_may_leave_a_partial_point(fake, backup, start):
     for leaves, expected in (("none", []), ("PARTIAL", ["PARTIAL"])):
-        fake.call("reset", workspace(rules={"backup.aborted_leaves": leaves}))
+        fake.reset(workspace(rules={"backup.aborted_leaves": leaves}))
         job = start(FILES_ARN)
         fake.advance(70)
         backup.stop_backup_job(BackupJobId=job)
@@ -210,7 +210,7 @@ def test_own_tags_win_over_the_resources(fake, backup, start):
 
 
 def test_tags_of_a_snapshot_may_come_late(fake, backup, start):
-    fake.call("reset", workspace(rules={"backup.ebs_tags_from": "COMPLETED"}))
+    fake.reset(workspace(rules={"backup.ebs_tags_from": "COMPLETED"}))
     start()
     fake.advance(60)
     own = [{"Name": "tag:wsb:op", "Values": [OWN["wsb:op"]]}]
@@ -259,7 +259,7 @@ def test_a_foreign_job_shows_whose_it_is(fake, backup):
 
 def test_retention_outside_of_the_lock_fails_the_job_later(fake, backup, start):
     vaults = {"Default": {"locked": True, "min_retention": 7, "max_retention": 30}}
-    fake.call("reset", workspace(region={"vaults": vaults}))
+    fake.reset(workspace(region={"vaults": vaults}))
     for days in (6, 31, None):
         lifecycle = {"DeleteAfterDays": days} if days else {"DeleteAfterDays": -1}
         job = start(Lifecycle=lifecycle)
@@ -291,7 +291,7 @@ def test_without_its_role_a_job_fails_later_or_is_refused(fake, backup, start):
     fake.advance(60)
     done = backup.describe_backup_job(BackupJobId=job)
     assert (done["State"], done["MessageCategory"]) == ("FAILED", "AccessDenied")
-    fake.call("reset", workspace(rules={"backup.role_missing": "refuse"}))
+    fake.reset(workspace(rules={"backup.role_missing": "refuse"}))
     with pytest.raises(ClientError) as error:
         start(IamRoleArn="arn:aws:iam::111122223333:role/Nobody")
     assert code(error) == "InvalidParameterValueException"
@@ -303,7 +303,7 @@ def test_jobs_end_as_planned(fake, backup, start):
         {"state": "PARTIAL", "message": "some"},
         {"state": "COMPLETED", "message": "with issues", "category": "Issues"},
     ):
-        fake.call("reset", workspace())
+        fake.reset(workspace())
         fake.inject("BackupJob", {"kind": "outcome", **outcome})
         job = start()
         fake.advance(400)

@@ -107,7 +107,7 @@ def test_another_region_is_a_violation(fake):
 
 
 def test_iam_is_signed_for_its_own_region(fake):
-    fake.call("reset", workspace(regions={"eu-west-1": {}}))
+    fake.reset(workspace(regions={"eu-west-1": {}}))
     body = b"Action=GetRole&Version=2010-05-08&RoleName=AWSBackupDefaultServiceRole"
     assert send(fake, "POST", "/", body, service="iam", headers=EC2)[0] == 200
     assert send(fake, "POST", "/", body, service="iam", headers=EC2, region="eu-west-1")[0] == 403

@@ -13,7 +13,7 @@ from conftest import FILES_ARN, OWN, ROLE, VOLUME_ARN, workspace
 def test_the_same_scenario_gives_the_same_ids(fake, start):
     seen = []
     for seed in (1, 1, 2):
-        fake.call("reset", workspace(seed=seed))
+        fake.reset(workspace(seed=seed))
         seen.append(start())
     assert seen[0] == seen[1] != seen[2]
 
@@ -29,14 +29,14 @@ def test_time_stands_still_unless_it_is_moved(fake):
 
 
 def test_time_may_move_with_requests(fake, backup, start):
-    fake.call("reset", workspace(clock={"per_request": 30}))
+    fake.reset(workspace(clock={"per_request": 30}))
     job = start()
     states = [backup.describe_backup_job(BackupJobId=job)["State"] for _ in range(14)]
     assert states == ["CREATED"] + ["RUNNING"] * 10 + ["COMPLETED"] * 3
 
 
 def test_time_may_run_faster_than_real(fake, backup, start):
-    fake.call("reset", workspace(clock={"speed": 100_000}))
+    fake.reset(workspace(clock={"speed": 100_000}))
     job = start()
     deadline = time.monotonic() + 10
     while backup.describe_backup_job(BackupJobId=job)["State"] != "COMPLETED":
@@ -44,7 +44,7 @@ def test_time_may_run_faster_than_real(fake, backup, start):
 
 
 def test_a_scenario_may_begin_now(fake):
-    fake.call("reset", workspace(start="now"))
+    fake.reset(workspace(start="now"))
     assert abs(fake.call("now")["now"] - time.time()) < 5
 
 
@@ -57,7 +57,7 @@ def test_a_scenario_may_begin_now(fake):
 ])  # fmt: skip
 def test_a_typing_error_in_a_scenario_is_refused(fake, scenario):
     with pytest.raises(ValueError, match="unknown"):
-        fake.call("reset", scenario)
+        fake.reset(scenario)
 
 
 def test_the_journal_tells_calls_in_order_with_the_rights_they_need(fake, backup, start):
@@ -78,7 +78,7 @@ def test_events_tell_what_happened_by_itself(fake, start):
 
 
 def test_each_access_key_leads_to_its_own_account(fake):
-    fake.call("reset", workspace(accounts={"444455556666": {"keys": {"other": {}}}}))
+    fake.reset(workspace(accounts={"444455556666": {"keys": {"other": {}}}}))
     mine = fake.client("backup").list_backup_vaults()["BackupVaultList"][0]["BackupVaultArn"]
     theirs = fake.client("backup", key="other").list_backup_vaults()["BackupVaultList"][0]["BackupVaultArn"]
     assert mine.split(":")[4] == "111122223333"
@@ -98,7 +98,7 @@ def test_every_rule_says_what_it_rests_on(fake):
     rules = fake.call("rules")
     assert {rule["evidence"] for rule in rules} <= {"M", "D", "P", "A"}
     assert len({rule["name"] for rule in rules}) == len(rules)
-    fake.call("reset", {"rules": {"list.lag_seconds": 7}})
+    fake.reset({"rules": {"list.lag_seconds": 7}})
     changed = [rule for rule in fake.call("rules") if rule["in_force"] != rule["value"]]
     assert [rule["name"] for rule in changed] == ["list.lag_seconds"]
 
@@ -120,10 +120,10 @@ def test_a_foreign_job_may_be_anybodys(fake, backup):
 
 
 def test_the_servers_clock_may_be_off(fake, backup):
-    fake.call("reset", workspace(clock={"skew": 200}))
+    fake.reset(workspace(clock={"skew": 200}))
     told = backup.list_backup_vaults()["ResponseMetadata"]["HTTPHeaders"]["date"]
     assert 190 < parsedate_to_datetime(told).timestamp() - time.time() < 210
-    fake.call("reset", workspace(clock={"skew": -400}))
+    fake.reset(workspace(clock={"skew": -400}))
     fake.expected.add("ListBackupVaults")
     with pytest.raises(ClientError) as error:
         backup.list_backup_vaults()

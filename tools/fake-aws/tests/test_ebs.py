@@ -96,7 +96,7 @@ def test_unrelated_snapshots_are_not_compared(fake, ebs, taken):
 
 
 def test_lists_come_in_pages_that_may_be_empty(fake, ebs, taken):
-    fake.call("reset", workspace(region={"volumes": [{"id": VOLUME, "size_gib": 10, "blocks": 250}]}))
+    fake.reset(workspace(region={"volumes": [{"id": VOLUME, "size_gib": 10, "blocks": 250}]}))
     snapshot = taken()
     fake.inject("ListSnapshotBlocks", {"kind": "empty_page"}, nth=2)
     token, sizes = {}, []
@@ -211,7 +211,7 @@ def test_an_abandoned_snapshot_is_given_up(fake, ebs):
 
 
 def test_pending_snapshots_are_limited_and_unknown_ones_not_found(fake, ebs):
-    fake.call("reset", workspace(rules={"ebs.pending_maximum": 1}))
+    fake.reset(workspace(rules={"ebs.pending_maximum": 1}))
     ebs.start_snapshot(VolumeSize=1)
     with pytest.raises(ClientError) as error:
         ebs.start_snapshot(VolumeSize=1)

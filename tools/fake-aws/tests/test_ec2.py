@@ -27,7 +27,7 @@ def specification(kind, tags=OP):
 
 
 def test_volumes_are_found_by_tag_and_state(fake, ec2):
-    fake.call("reset", workspace(region={"volumes": [
+    fake.reset(workspace(region={"volumes": [
         {"id": "vol-1", "tags": {"team": "ml"}, "instance": "i-1"}, {"id": "vol-2", "tags": {"team": "web"}},
     ]}))  # fmt: skip
 
@@ -49,7 +49,7 @@ def test_volumes_are_found_by_tag_and_state(fake, ec2):
 
 
 def test_lists_come_in_pages(fake, ec2):
-    fake.call("reset", workspace(region={"volumes": [{"id": f"vol-{number}"} for number in range(12)]}))
+    fake.reset(workspace(region={"volumes": [{"id": f"vol-{number}"} for number in range(12)]}))
     pages = list(ec2.get_paginator("describe_volumes").paginate(PaginationConfig={"PageSize": 5}))
     assert [len(page["Volumes"]) for page in pages] == [5, 5, 2]
 
@@ -69,7 +69,7 @@ def test_a_snapshot_has_no_token(ec2):
 
 
 def test_new_snapshots_may_be_found_late(fake, ec2):
-    fake.call("reset", workspace(rules={"ec2.describe_lag_seconds": 30}))
+    fake.reset(workspace(rules={"ec2.describe_lag_seconds": 30}))
     made = snapshot(ec2)
     fake.advance(29)
     assert ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
@@ -91,7 +91,7 @@ def test_pending_snapshots_are_limited(fake, ec2):
 
 
 def test_snapshots_may_come_too_fast(fake, ec2):
-    fake.call("reset", workspace(rules={"ec2.snapshot_interval_seconds": 15}))
+    fake.reset(workspace(rules={"ec2.snapshot_interval_seconds": 15}))
     snapshot(ec2)
     with pytest.raises(ClientError) as error:
         snapshot(ec2)
@@ -101,7 +101,7 @@ def test_snapshots_may_come_too_fast(fake, ec2):
 
 
 def test_an_instances_volumes_are_captured_together(fake, ec2):
-    fake.call("reset", workspace(region={"volumes": [
+    fake.reset(workspace(region={"volumes": [
         {"id": "vol-1", "instance": "i-1", "root": True}, {"id": "vol-2", "instance": "i-1", "tags": {"team": "ml"}},
         {"id": "vol-3", "instance": "i-1"}, {"id": "vol-4"},
     ]}))  # fmt: skip
@@ -114,7 +114,7 @@ def test_an_instances_volumes_are_captured_together(fake, ec2):
 
 
 def test_a_copied_snapshot_forgets_its_volume(fake, ec2):
-    fake.call("reset", workspace(regions={"eu-west-1": {}}))
+    fake.reset(workspace(regions={"eu-west-1": {}}))
     made = snapshot(ec2)
     far = fake.client("ec2", region="eu-west-1")
     given = {"SourceRegion": "us-east-1", "SourceSnapshotId": made}
@@ -174,7 +174,7 @@ def test_a_dry_run_of_the_denied_says_so(fake, ec2):
 
 
 def test_hydration_is_lazy_or_at_a_rate(fake, ec2):
-    fake.call("reset", workspace(region={"volumes": [{"id": VOLUME, "size_gib": 100, "blocks": 2000}]}))
+    fake.reset(workspace(region={"volumes": [{"id": VOLUME, "size_gib": 100, "blocks": 2000}]}))
     made = snapshot(ec2)
     fake.advance(300)
     given = {"SnapshotId": made, "AvailabilityZone": "us-east-1a"}

@@ -35,7 +35,7 @@ def test_a_file_system_is_creating_and_then_available(fake, efs):
 
 
 def test_file_systems_come_a_hundred_at_a_time(fake, efs):
-    fake.call("reset", workspace(region={"file_systems": [{"id": f"fs-{number:017x}"} for number in range(101)]}))
+    fake.reset(workspace(region={"file_systems": [{"id": f"fs-{number:017x}"} for number in range(101)]}))
     first = efs.describe_file_systems(MaxItems=200)
     assert len(first["FileSystems"]) == 100
     assert len(efs.describe_file_systems(Marker=first["NextMarker"])["FileSystems"]) == 1
@@ -66,7 +66,7 @@ def test_a_mount_target_waits_for_its_file_system(fake, efs, subnets):
 
 def test_mount_targets_come_ten_at_a_time(fake, efs):
     zones = [f"us-east-1{letter}" for letter in "abcdefghijkl"]
-    fake.call("reset", workspace(region={"zones": zones, "file_systems": [{"id": FILES}]}))
+    fake.reset(workspace(region={"zones": zones, "file_systems": [{"id": FILES}]}))
     for subnet in fake.client("ec2").describe_subnets()["Subnets"]:
         efs.create_mount_target(FileSystemId=FILES, SubnetId=subnet["SubnetId"])
     first = efs.describe_mount_targets(FileSystemId=FILES, MaxItems=100)
@@ -121,7 +121,7 @@ def test_automatic_backups_show_as_policy_and_tag(fake, efs):
     assert efs.describe_backup_policy(FileSystemId=FILES)["BackupPolicy"]["Status"] == "ENABLED"
     keys = [tag["Key"] for tag in efs.list_tags_for_resource(ResourceId=FILES)["Tags"]]
     assert "aws:elasticfilesystem:default-backup" in keys
-    fake.call("reset", workspace(region={"file_systems": [{"id": FILES, "backup_policy": "NONE"}]}))
+    fake.reset(workspace(region={"file_systems": [{"id": FILES, "backup_policy": "NONE"}]}))
     with pytest.raises(ClientError) as error:
         efs.describe_backup_policy(FileSystemId=FILES)
     assert code(error) == "PolicyNotFound"

@@ -127,7 +127,7 @@ def test_access_may_follow_policy_documents(fake, backup):
 
 
 def test_a_token_may_expire_between_two_polls(fake, start):
-    fake.call("reset", workspace(account={"keys": {"test": {"session_token": "st", "expires_in": 100}}}))
+    fake.reset(workspace(account={"keys": {"test": {"session_token": "st", "expires_in": 100}}}))
     client = fake.client("backup", token="st")
     job = client.start_backup_job(**GIVEN)["BackupJobId"]
     fake.advance(99)

@@ -19,7 +19,7 @@ def code(error):
 
 @pytest.fixture
 def studio(fake):
-    fake.call("reset", workspace(region={"domains": [DOMAIN]}))
+    fake.reset(workspace(region={"domains": [DOMAIN]}))
     return fake.client("sagemaker")
 
 
@@ -106,7 +106,7 @@ def test_who_calls_and_what_a_role_may_do(fake):
 
 
 def test_keys_have_a_state(fake):
-    fake.call("reset", workspace(region={"keys": {"k-1": {"state": "PendingDeletion"}}}))
+    fake.reset(workspace(region={"keys": {"k-1": {"state": "PendingDeletion"}}}))
     kms = fake.client("kms")
     assert kms.describe_key(KeyId="k-1")["KeyMetadata"]["KeyState"] == "PendingDeletion"
     with pytest.raises(ClientError) as error:

@@ -68,7 +68,7 @@ def test_deletion_takes_a_while_and_takes_the_snapshot_with_it(fake, backup, poi
 
 def test_deletion_without_the_role_says_200_and_leaves_the_point_expired(fake, backup, point):
     for change in ({"remove": True}, {"set": {"delete": False}}):
-        fake.call("reset", workspace())
+        fake.reset(workspace())
         arn = point()
         fake.call("set", {"role": ROLE, **change})
         answer = delete(backup, arn)
@@ -121,7 +121,7 @@ def test_a_locked_vault_keeps_a_point_to_the_end_of_its_retention(fake, backup, 
 
 
 def test_the_code_of_a_locked_deletion_is_one_rule(fake, backup, point):
-    fake.call("reset", workspace(rules={"delete.locked_error": "AccessDeniedException"}))
+    fake.reset(workspace(rules={"delete.locked_error": "AccessDeniedException"}))
     backup.put_backup_vault_lock_configuration(BackupVaultName="Default")
     with pytest.raises(ClientError) as error:
         delete(backup, point())
@@ -194,6 +194,16 @@ def test_a_longer_retention_and_a_hold_put_the_end_off(fake, backup, point):
         status(backup, other)
 
 
+def test_a_lock_ends_for_a_point_whose_retention_is_over(fake, backup, point):
+    backup.put_backup_vault_lock_configuration(BackupVaultName="Default", MinRetentionDays=1)
+    arn = point(Lifecycle={"DeleteAfterDays": 1})
+    hold = fake.call("set", {"hold": {"vaults": ["Default"]}})["id"]
+    fake.advance(2 * DAY)
+    fake.call("set", {"hold": hold, "set": {"status": "CANCELED"}})
+    delete(backup, arn)
+    assert status(backup, arn) == "DELETING"
+
+
 def test_ec2_does_not_delete_a_recovery_point(fake, point):
     snapshot = point().rpartition("/")[2]
     with pytest.raises(ClientError) as error:
@@ -234,7 +244,7 @@ def test_protected_resources_are_those_with_a_point(backup, point):
 @pytest.fixture
 def two(fake):
     """A second region of the same account, and a second account."""
-    fake.call("reset", workspace(
+    fake.reset(workspace(
         regions={"eu-west-1": {"vaults": {"far": {}}}},
         accounts={"444455556666": {"keys": {"other": {}}, "regions": {"us-east-1": {"vaults": {"theirs": {}}}}}},
     ))  # fmt: skip

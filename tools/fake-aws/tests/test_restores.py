@@ -48,7 +48,7 @@ def test_a_volume_appears_before_its_name_does(fake, backup, point):
 
 
 def test_by_the_other_rule_the_name_comes_with_running(fake, backup, point):
-    fake.call("reset", workspace(rules={"restore.created_arn_from": "RUNNING"}))
+    fake.reset(workspace(rules={"restore.created_arn_from": "RUNNING"}))
     started = restore(backup, point(), EBS)
     fake.advance(60)
     assert "CreatedResourceArn" in job(backup, started)
@@ -75,7 +75,7 @@ def test_what_aws_proposes_has_no_zone(backup, point):
     ("ms", r"^aws-backup-restore_\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d-\d{3}Z$"),
 ])  # fmt: skip
 def test_a_file_system_is_restored_below_a_directory_without_mount_targets(fake, backup, point, form, pattern):
-    fake.call("reset", workspace(rules={"restore.efs_directory": form}))
+    fake.reset(workspace(rules={"restore.efs_directory": form}))
     started = restore(backup, point(FILES_ARN), EFS)
     fake.advance(60)
     [made] = fake.client("efs").describe_file_systems(CreationToken="op-1")["FileSystems"]
@@ -104,7 +104,7 @@ def test_a_file_system_without_needed_metadata_is_accepted_and_fails_later(fake,
 
 
 def test_a_rule_says_whether_the_old_id_is_needed(fake, backup, point):
-    fake.call("reset", workspace(rules={"restore.efs_needs_file_system_id": False}))
+    fake.reset(workspace(rules={"restore.efs_needs_file_system_id": False}))
     started = restore(backup, point(FILES_ARN), {key: EFS[key] for key in EFS if key != "file-system-id"})
     fake.advance(2000)
     assert job(backup, started)["Status"] == "COMPLETED"
@@ -124,7 +124,7 @@ def test_unknown_metadata_is_refused_and_burns_its_token(fake, backup, point):
 
 
 def test_by_the_other_rule_a_refusal_leaves_the_token(fake, backup, point):
-    fake.call("reset", workspace(rules={"token.burned_by_rejected_restore": False}))
+    fake.reset(workspace(rules={"token.burned_by_rejected_restore": False}))
     arn = point()
     with pytest.raises(ClientError):
         restore(backup, arn, {**EBS, "cluster_id": "x"}, IdempotencyToken="t1")
@@ -136,7 +136,7 @@ def test_a_restore_job_tells_what_it_was_given(fake, backup, point):
     metadata = {**EBS, "aws:backup:request-id": OWN["wsb:op"]}
     started = restore(backup, arn, metadata)
     assert backup.get_restore_job_metadata(RestoreJobId=started)["Metadata"] == metadata
-    fake.call("reset", workspace(rules={"restore.request_id_round_trip": False}))
+    fake.reset(workspace(rules={"restore.request_id_round_trip": False}))
     started = restore(backup, point(), metadata)
     assert backup.get_restore_job_metadata(RestoreJobId=started)["Metadata"] == EBS
 
@@ -164,7 +164,7 @@ def test_tags_come_along_when_asked_for_but_late(fake, backup, point):
 
 
 def test_the_garbage_collector_takes_what_nobody_tagged(fake, backup, point):
-    fake.call("reset", workspace(garbage_collector={"after_seconds": 120, "every_seconds": 10, "keep_tag": "keep"}))
+    fake.reset(workspace(garbage_collector={"after_seconds": 120, "every_seconds": 10, "keep_tag": "keep"}))
     arn = point()
     started = restore(backup, arn, EBS)
     fake.advance(400)
@@ -182,7 +182,7 @@ def test_the_garbage_collector_takes_what_nobody_tagged(fake, backup, point):
 
 
 def test_the_garbage_collector_spares_what_was_there_before(fake):
-    fake.call("reset", workspace(garbage_collector={"after_seconds": 1}))
+    fake.reset(workspace(garbage_collector={"after_seconds": 1}))
     fake.advance(10_000)
     assert len(fake.client("ec2").describe_volumes()["Volumes"]) == 1
 
@@ -196,7 +196,7 @@ def test_a_restore_may_be_made_to_fail(fake, backup, point):
 
 
 def test_real_files_go_through_backup_and_restore(fake, backup, start, tmp_path):
-    fake.call("reset", workspace(trees=str(tmp_path)))
+    fake.reset(workspace(trees=str(tmp_path)))
     home = tmp_path / FILES
     (home / "project").mkdir()
     for number in range(20):
@@ -234,7 +234,7 @@ def test_a_failed_restore_leaves_a_file_system_that_says_so_but_no_volume(fake, 
 
 
 def test_stray_fragments_may_lie_beside_the_restored_directory(fake, backup, point, tmp_path):
-    fake.call("reset", workspace(rules={"restore.efs_lost_and_found": True}, trees=str(tmp_path)))
+    fake.reset(workspace(rules={"restore.efs_lost_and_found": True}, trees=str(tmp_path)))
     started = restore(backup, point(FILES_ARN), EFS)
     fake.advance(7200)
     made = job(backup, started)["CreatedResourceArn"].rpartition("/")[2]
