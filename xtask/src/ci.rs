@@ -12,11 +12,12 @@ const WORKSPACE: [&str; 2] = ["--workspace", "--locked"];
 
 type Stage = (&'static str, fn() -> Outcome);
 
-const STAGES: [Stage; 8] = [
+const STAGES: [Stage; 9] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
     ("oracles", oracles),
+    ("fake AWS", fake_aws),
     ("build", build),
     ("examples", examples),
     ("doc tests", doc_tests),
@@ -78,6 +79,17 @@ fn oracles() -> Outcome {
         }
         outcome => outcome,
     }
+}
+
+/// The tests of the simulated AWS; the crates that talk to it are tested with everything else.
+fn fake_aws() -> Outcome {
+    let Some(python) = tools::python() else {
+        let needed = ["CI", "STILLPOINT_REQUIRE_ORACLES"].into_iter().any(|name| variable(name).is_some());
+        println!("SKIPPED, because the Python environment of `cargo xtask tools` is not there");
+        return if needed { Err("the fake AWS cannot be tested".into()) } else { Ok(()) };
+    };
+    let tests = xtask::root().join("tools/fake-aws");
+    command::run(Command::new(python).args(["-m", "pytest"]).current_dir(tests))
 }
 
 fn nextest() -> bool {

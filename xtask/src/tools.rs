@@ -1,14 +1,15 @@
 //! The foreign oracles, installed into the project's own `.tools/` folder and nowhere else.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::command::{Cargo, Outcome, answer, as_root, run, tools_dir};
 
 /// A workspace of its own, see there.
 pub(crate) const RUSTIC_MANIFEST: &str = "tools/oracle-rustic/Cargo.toml";
-const MOTO_REQUIREMENTS: &str = "tools/moto/requirements.txt";
+/// Moto, and on top of it the project's own fake of AWS; the second file names the first.
+const PYTHON_REQUIREMENTS: [&str; 2] = ["tools/moto/requirements.txt", "tools/fake-aws/requirements.txt"];
 /// The version that Debian 12 ships, and the oldest that reads and writes format version 2 by default.
 const RESTIC: [u32; 2] = [0, 14];
 
@@ -19,30 +20,46 @@ pub(crate) fn install() -> Outcome {
     moto()
 }
 
-/// A simulated AWS in a Python environment of its own, with pinned versions.
+/// The interpreter of the Python environment that moto and the fake AWS share, when its pins are the present ones.
+pub(crate) fn python() -> Option<PathBuf> {
+    let python = tools_dir().join("moto/bin/python");
+    let current =
+        fs::read_to_string(python_stamp()).is_ok_and(|known| pins().is_ok_and(|pins| known == pins));
+    (current && python.is_file()).then_some(python)
+}
+
+fn python_stamp() -> PathBuf {
+    tools_dir().join("moto/installed.txt")
+}
+
+fn pins() -> Outcome<String> {
+    let read = |name: &str| fs::read_to_string(xtask::root().join(name));
+    Ok(PYTHON_REQUIREMENTS.into_iter().map(read).collect::<Result<Vec<_>, _>>()?.concat())
+}
+
+/// Simulated clouds in a Python environment of its own, with pinned versions; installed again when a pin changes.
 fn moto() -> Outcome {
     let place = tools_dir().join("moto");
     let pip = place.join("bin/pip");
     let server = place.join("bin/moto_server");
-    if !server.is_file() {
+    if python().is_none() || !server.is_file() {
         if !pip.is_file() {
-            run(Command::new("python3").args(["-m", "venv"]).arg(&place)).or_else(|_without_venv| {
-                drop(fs::remove_dir_all(&place));
-                run(Command::new("python3").args([
-                    "-m",
-                    "pip",
-                    "install",
-                    "--quiet",
-                    "--user",
-                    "virtualenv",
-                ]))?;
-                run(Command::new("python3").args(["-m", "virtualenv", "--quiet"]).arg(&place))
-            })?;
+            environment(&place)?;
         }
-        run(Command::new(&pip).args(["install", "--quiet", "--requirement", MOTO_REQUIREMENTS]))?;
+        let requirements = xtask::root().join(PYTHON_REQUIREMENTS[1]);
+        run(Command::new(&pip).args(["install", "--quiet", "--requirement"]).arg(requirements))?;
+        fs::write(python_stamp(), pins()?)?;
     }
     println!("moto at {}", server.display());
     Ok(())
+}
+
+fn environment(place: &Path) -> Outcome {
+    run(Command::new("python3").args(["-m", "venv"]).arg(place)).or_else(|_without_venv| {
+        drop(fs::remove_dir_all(place));
+        run(Command::new("python3").args(["-m", "pip", "install", "--quiet", "--user", "virtualenv"]))?;
+        run(Command::new("python3").args(["-m", "virtualenv", "--quiet"]).arg(place))
+    })
 }
 
 fn restic() -> Outcome {

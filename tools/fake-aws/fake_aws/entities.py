@@ -98,7 +98,6 @@ class FileSystem:
     access_points: list[dict[str, Any]] = field(default_factory=list)
     entries: list[str] = field(default_factory=list)
     mount_targets: dict[str, MountTarget] = field(default_factory=dict)
-    params: dict[str, Any] | None = None
 
 
 @dataclass

@@ -88,7 +88,8 @@ def _account(world: World, account: str, its: dict[str, Any]) -> None:
         arn = f"arn:aws:iam::{account}:role/{name}"
         world.roles[arn] = make(Role, role, f"role {name}", arn=arn)
     for name, region in (its.get("regions") or {REGION: {}}).items():
-        _region(world, world.region(account, name), region)
+        made = world.regions[account, name] = world.region(account, name)
+        _region(world, made, region)
 
 
 def _region(world: World, region: Region, its: dict[str, Any]) -> None:
@@ -159,7 +160,7 @@ def _file_system(world: World, region: Region, given: dict[str, Any]) -> None:
     if given.pop("automatic_backups", False):
         given["backup_policy"] = "ENABLED"
         given.setdefault("tags", {})["aws:elasticfilesystem:default-backup"] = "enabled"
-    system = make(FileSystem, given, f"file system {name}", created=_before(world), mount_targets={}, params=None)
+    system = make(FileSystem, given, f"file system {name}", created=_before(world), mount_targets={})
     system.written_bytes, system.written_files = system.bytes, system.files
     region.file_systems[name] = system
     if world.trees is not None:

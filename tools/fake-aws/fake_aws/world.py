@@ -137,11 +137,9 @@ class World:
         return self.clock.now
 
     def region(self, account: str, name: str) -> Region:
-        """One account's region; an empty one when the scenario does not name it."""
-        key = (account, name)
-        if key not in self.regions:
-            self.regions[key] = Region(account, name, [f"{name}{letter}" for letter in "abc"])
-        return self.regions[key]
+        """One account's region; an empty one that is nobody's when the scenario does not name it."""
+        known = self.regions.get((account, name))
+        return known or Region(account, name, [f"{name}{letter}" for letter in "abc"])
 
 
 @dataclass(frozen=True)

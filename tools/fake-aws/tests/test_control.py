@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
 
 import pytest
@@ -128,3 +129,11 @@ def test_the_servers_clock_may_be_off(fake, backup):
     with pytest.raises(ClientError) as error:
         backup.list_backup_vaults()
     assert error.value.response["Error"]["Code"] == "InvalidSignatureException"
+
+
+def test_many_clients_at_once_are_answered_one_by_one(fake, backup):
+    given = {"BackupVaultName": "Default", "ResourceArn": VOLUME_ARN, "IamRoleArn": ROLE, "IdempotencyToken": "t1"}
+    with ThreadPoolExecutor(8) as pool:
+        jobs = set(pool.map(lambda _: backup.start_backup_job(**given)["BackupJobId"], range(40)))
+    assert len(jobs) == 1
+    assert [entry["n"] for entry in fake.call("journal")] == list(range(1, 41))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import VOLUME, workspace
+from conftest import ACCOUNT, VOLUME, workspace
 
 OP = [{"Key": "wsb:op", "Value": "op-1"}]
 
@@ -121,6 +121,10 @@ def test_a_copied_snapshot_forgets_its_volume(fake, ec2):
     with pytest.raises(ClientError) as error:
         far.copy_snapshot(**given)
     assert code(error) == "IncorrectState"
+    with pytest.raises(ClientError) as error:
+        far.copy_snapshot(**{**given, "SourceRegion": "us-west-2"})
+    assert code(error) == "InvalidSnapshot.NotFound"
+    assert f"{ACCOUNT}/us-west-2" not in fake.call("state")["regions"]
     fake.advance(300)
     copy = far.copy_snapshot(**given, TagSpecifications=specification("snapshot"))["SnapshotId"]
     [shown] = far.describe_snapshots(SnapshotIds=[copy])["Snapshots"]
