@@ -123,6 +123,15 @@ def test_unknown_metadata_is_refused_and_burns_its_token(fake, backup, point):
     assert restore(backup, arn, EBS, IdempotencyToken="t1")
 
 
+def test_a_burned_token_stays_burned_where_other_parameters_would_be_let_pass(fake, backup, point):
+    fake.reset(workspace(rules={"token.changed_parameters": "replay"}))
+    arn = point()
+    for metadata in ({**EBS, "cluster_id": "x"}, EBS, EBS):
+        with pytest.raises(ClientError) as error:
+            restore(backup, arn, metadata, IdempotencyToken="t1")
+        assert "cluster_id" in str(error.value)
+
+
 def test_by_the_other_rule_a_refusal_leaves_the_token(fake, backup, point):
     fake.reset(workspace(rules={"token.burned_by_rejected_restore": False}))
     arn = point()
