@@ -44,6 +44,22 @@ impl Exit {
         self as u8
     }
 
+    /// How a run ended whose code is known; a code that nobody knows is a failure.
+    pub(crate) fn of_code(code: i32) -> Self {
+        let all = [
+            Self::Done,
+            Self::Usage,
+            Self::Partial,
+            Self::Detached,
+            Self::Cancelled,
+            Self::NoRepository,
+            Self::Busy,
+            Self::WrongPassword,
+            Self::Interrupted,
+        ];
+        all.into_iter().find(|exit| i32::from(exit.code()) == code).unwrap_or(Self::Failed)
+    }
+
     /// The code of an error.
     pub(crate) fn of_error(error: &ErrorRecord) -> Self {
         match (error.context(REPOSITORY), error.kind) {
@@ -100,6 +116,11 @@ impl Failure {
     /// A command line that cannot be understood.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::from(Error::new(ErrorKind::InvalidInput, message)).with_exit(Exit::Usage)
+    }
+
+    /// What stopped the run.
+    pub(crate) fn error(&self) -> &ErrorRecord {
+        &self.error
     }
 
     /// How the run ends.

@@ -1,6 +1,10 @@
 //! Logs, on standard error.
 
+use std::fs::File;
 use std::io::{self, IsTerminal};
+use std::path::Path;
+
+use stillpoint_core::{Error, ErrorKind, Result};
 
 use tracing_subscriber::EnvFilter;
 
@@ -18,4 +22,17 @@ pub(crate) fn start(verbose: u8) {
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
         .init();
+}
+
+/// Sends everything that goes to standard error to the end of this file from now on.
+///
+/// # Errors
+/// `PermissionDenied` where it cannot be written.
+pub(crate) fn into_file(path: &Path) -> Result<()> {
+    let refused = |error: io::Error| {
+        let message = format!("the log file {} cannot be written", path.display());
+        Error::new(ErrorKind::PermissionDenied, message).with_source(error)
+    };
+    let file = File::options().create(true).append(true).open(path).map_err(refused)?;
+    rustix::stdio::dup2_stderr(&file).map_err(|error| refused(error.into()))
 }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+pub mod agent;
 mod error;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]

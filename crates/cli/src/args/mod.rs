@@ -1,5 +1,6 @@
 //! The command line: what can be said, in clap's terms, and nothing about what is then done.
 
+mod agent;
 mod backup;
 mod catalog;
 mod demo;
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use agent::AgentArgs;
 pub(crate) use backup::{BackupArgs, DeadlinePolicy};
 pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, ListArgs, ShowArgs};
 pub(crate) use demo::DemoArgs;
@@ -137,6 +139,8 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// Follow an operation to its end, whoever drives it
     Watch(WatchArgs),
+    /// Keep a directory backed up in every interval; in a Studio space by its own name
+    Agent(Box<AgentArgs>),
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! What each command does. One file per command; what several need is in `crate::session` and `drive`.
 
+mod agent;
 mod backup;
 mod cancel;
 mod check;
@@ -38,6 +39,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
     }
     let session = Session::new(Settings::resolve(&cli.global)?, output);
     match &cli.command {
+        Command::Agent(args) => agent::run(session, args).await,
         Command::Demo(args) => demo::run(&session.output, args).await,
         Command::Backup(args) => backup::run(&session, args).await,
         Command::Restore(args) => restore::run(&session, args).await,

@@ -55,7 +55,11 @@ pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<(Dr
     }
 }
 
-fn request(session: &Session, args: &RestoreArgs, backup: &BackupRecord) -> Result<RestoreRequest> {
+pub(super) fn request(
+    session: &Session,
+    args: &RestoreArgs,
+    backup: &BackupRecord,
+) -> Result<RestoreRequest> {
     let Some(into) = &args.into else {
         let name = args.target_workspace.as_deref().unwrap_or_default();
         let message = format!(

@@ -1,6 +1,7 @@
 //! The one place of this program that reads environment variables by name.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 /// The value of a variable that is set and not empty.
 pub(super) fn variable(name: &str) -> Option<OsString> {
@@ -10,4 +11,9 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
     )]
     let value = std::env::var_os(name);
     value.filter(|value| !value.is_empty())
+}
+
+/// The user's own directory.
+pub(crate) fn home() -> Option<PathBuf> {
+    variable("HOME").map(PathBuf::from)
 }

@@ -13,6 +13,7 @@ use stillpoint_repository::CacheFolder;
 use crate::args::{GlobalArgs, Layout};
 pub(crate) use config_file::ConfigFile;
 pub(crate) use data_dir::DataDir;
+pub(crate) use environment::home;
 pub(crate) use password::{PasswordSource, write_new_key};
 
 /// Everything that flags, environment and configuration decide.

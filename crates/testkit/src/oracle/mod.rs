@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod fake_aws;
 mod moto;
 mod restic;
 mod rustic;
@@ -21,6 +22,7 @@ mod rustic;
 use std::env;
 use std::path::{Path, PathBuf};
 
+pub use fake_aws::{FakeAws, fake_aws};
 pub use moto::{Moto, moto};
 pub use restic::{Repository, Restic, restic};
 pub use rustic::{Rustic, rustic};

@@ -1,0 +1,33 @@
+//! What one run of the agent did.
+
+use serde::Serialize;
+use stillpoint_core::{BackupId, OperationId, OperationState};
+
+/// The result of the agent, as JSON has it.
+#[derive(Debug, Default, Serialize)]
+pub(super) struct AgentDocument {
+    /// What the agent kept backed up.
+    pub(super) workspace: Option<String>,
+    /// The restore that was asked for.
+    pub(super) restore: Option<RestoreItem>,
+    /// Whole backups that this run made.
+    pub(super) completed: u64,
+    /// Backups that this run made and in which something is missing.
+    pub(super) partial: u64,
+    /// Tries that made no backup.
+    pub(super) failed: u64,
+    /// The newest backup of this run.
+    pub(super) last_backup: Option<BackupId>,
+}
+
+/// How a restore that was asked for stands.
+#[derive(Debug, Serialize)]
+pub(super) struct RestoreItem {
+    pub(super) timestamp: String,
+    /// `completed`, `partial`, `failed`, …
+    pub(super) state: OperationState,
+    /// `false` where an earlier run had made it and this one left everything as it was.
+    pub(super) made_now: bool,
+    pub(super) operation_id: Option<OperationId>,
+    pub(super) message: Option<String>,
+}

@@ -1,0 +1,112 @@
+//! `stillpoint agent`: keeps one directory backed up, and restores into it once where that is asked for.
+
+mod background;
+mod document;
+mod once;
+mod studio;
+mod work;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use stillpoint_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
+use stillpoint_provider_s3sync::agent::{AgentPolicy, INTERVAL_ADVISED_MIN};
+
+use crate::args::AgentArgs;
+use crate::exit::{Exit, Outcome};
+use crate::logging;
+use crate::session::Session;
+use crate::settings::home;
+
+/// The directory, and what else one run of the agent is about.
+#[derive(Debug)]
+struct Agent<'a> {
+    session: &'a Session,
+    args: &'a AgentArgs,
+    home: PathBuf,
+    policy: AgentPolicy,
+    /// The restore that is asked for, until it is settled.
+    wanted: Option<once::Wanted>,
+    studio: Option<studio::Studio>,
+    clock: SystemClock,
+}
+
+pub(super) async fn run(mut session: Session, args: &AgentArgs) -> Outcome {
+    if args.supervise {
+        return background::supervise(&session.output).await;
+    }
+    if args.studio && !args.foreground {
+        return background::detach(&session, args);
+    }
+    if let Some(file) = &args.log_file {
+        logging::into_file(file)?;
+    }
+    let home = directory(args)?;
+    let Some(_only_one) = only_one(&session)? else {
+        session.output.note("an agent works with this data directory already; this one ends");
+        return Ok(Exit::Busy);
+    };
+    let mut restore = args.restore.clone().map(|text| text.parse()).transpose()?;
+    let mut studio = None;
+    if args.studio {
+        studio::needs_a_key_from_elsewhere(&session.settings)?;
+        background::yield_to_the_notebook(&session.output);
+        let (found, tagged) = studio::Studio::find(&session.output, args).await?;
+        let name = (found.identity().user.clone(), found.identity().space.clone());
+        (session.settings.space, session.settings.only) = (Some(name.clone()), Some(name));
+        restore = restore.or(tagged);
+        studio = Some(found);
+    }
+    let name = match &session.settings.space {
+        Some((user, space)) => format!("{user}/{space}"),
+        None => home.display().to_string(),
+    };
+    let policy =
+        AgentPolicy::every(args.interval.unwrap_or(AgentPolicy::default().interval)).spread_by(&name);
+    if policy.interval < INTERVAL_ADVISED_MIN {
+        session.output.note("an interval below 6h can be felt by whoever works in the directory");
+    }
+    let wanted = restore.map(|time| once::Wanted::new(time, args.restore_from.as_deref().unwrap_or(&name)));
+    let agent =
+        Agent { session: &session, args, home, policy, wanted, studio, clock: SystemClock::default() };
+    work::run(agent).await
+}
+
+impl Agent<'_> {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Tells something that happened, with its time: nobody may look at the log for days.
+    fn tell(&self, text: impl std::fmt::Display) {
+        self.session.output.note(format_args!("{} agent: {text}", self.now()));
+    }
+}
+
+/// The directory that is named, or the user's own.
+fn directory(args: &AgentArgs) -> Result<PathBuf> {
+    let named = args.directory.as_deref().or(args.home.as_deref()).map(Path::to_path_buf);
+    let named = named.or_else(home).ok_or_else(|| {
+        Error::new(ErrorKind::InvalidConfig, "there is no home directory to back up; name one with --home")
+    })?;
+    named.canonicalize().map_err(|error| {
+        let message = format!("the directory {} cannot be opened", named.display());
+        Error::new(ErrorKind::NotFound, message).with_source(error)
+    })
+}
+
+/// Holds the place of the one agent of this data directory until it is dropped or the process ends; `None` where
+/// another one has it.
+fn only_one(session: &Session) -> Result<Option<File>> {
+    let path = session.settings.data_dir.make()?.join("agent.lock");
+    let refused = |error: std::io::Error| {
+        let message = format!("the agent's lock {} cannot be taken", path.display());
+        Error::new(ErrorKind::PermissionDenied, message).with_source(error)
+    };
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(refused)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
+        Err(std::fs::TryLockError::Error(error)) => Err(refused(error)),
+    }
+}

@@ -1,0 +1,148 @@
+//! A restore that is made once and never again, however often it is asked for.
+//!
+//! The operation's id follows from what is asked for and from the volume that it is asked for on. Submitting an
+//! operation twice is one operation, so a tag that stays, a restart, or a crash in the middle never restores a second
+//! time. On a new volume the same request restores again.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use stillpoint_core::{
+    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, OpContext, OperationId, OperationState, Provider,
+    Request, Result, SystemEntropy, Timestamp,
+};
+use stillpoint_repository::Id;
+
+use super::document::RestoreItem;
+use crate::args::{Layout, RestoreArgs};
+use crate::exit::Failure;
+use crate::run::drive::{Driven, drive};
+use crate::run::{rebuild, restore};
+use crate::session::Session;
+
+/// Where restores land, below the directory.
+const LANDING_FOLDER: &str = "restored-files";
+/// Failed tries of one restore that are kept apart by their ids.
+const TRIES_MAX: u32 = 1000;
+
+/// A point in time of a workspace that is to be restored.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    time: Timestamp,
+    workspace: String,
+}
+
+impl Wanted {
+    /// The point `time` of `workspace`.
+    pub(super) fn new(time: Timestamp, workspace: &str) -> Self {
+        Self { time, workspace: workspace.to_owned() }
+    }
+
+    /// The point as people write it.
+    pub(super) fn point(&self) -> String {
+        let whole = self.time.as_millis() % 1000 == 0;
+        if whole { self.time.to_directory_name() } else { self.time.to_string() }
+    }
+}
+
+/// Restores what is wanted into `home`, or finds that an earlier run did.
+///
+/// # Errors
+/// `NotFound` where there is no such backup; whatever the restore meets. Nothing is noted as restored then.
+pub(super) async fn settle(
+    session: &Session,
+    wanted: &Wanted,
+    home: &Path,
+    args: &crate::args::AgentArgs,
+) -> Result<RestoreItem, Failure> {
+    let catalog = session.catalog().await?;
+    let instance = instance(session)?;
+    let (id, ended) = attempt(catalog.as_ref(), wanted, &instance).await?;
+    if let Some(state) = ended {
+        return Ok(item(wanted, state, false, id));
+    }
+    let backup = find(session, catalog.as_ref(), wanted).await?;
+    let target = match args.landing {
+        None => home.join(LANDING_FOLDER).join(wanted.point().replace(':', "-")),
+        Some(_) => home.to_path_buf(),
+    };
+    let words = RestoreArgs {
+        backup: backup.id.to_string(),
+        into: Some(target),
+        landing: args.landing,
+        ..RestoreArgs::default()
+    };
+    let mut request = restore::request(session, &words, &backup)?;
+    request.id = id.clone();
+    let orchestrator = session.orchestrator_on_repository(catalog).await?;
+    let driven = drive(&session.output, &orchestrator, Request::Restore(request)).await;
+    let driven = driven.and_then(Driven::with_result)?;
+    Ok(item(wanted, driven.status.operation.state, true, id))
+}
+
+fn item(wanted: &Wanted, state: OperationState, made_now: bool, id: OperationId) -> RestoreItem {
+    RestoreItem { timestamp: wanted.point(), state, made_now, operation_id: Some(id), message: None }
+}
+
+/// The id under which the restore is made, and how it ended where it did already. A failed try gets a successor.
+async fn attempt(
+    catalog: &dyn Catalog,
+    wanted: &Wanted,
+    instance: &str,
+) -> Result<(OperationId, Option<OperationState>)> {
+    for attempt in 1..=TRIES_MAX {
+        let text = format!("restore once\0{}\0{}\0{instance}\0{attempt}", wanted.workspace, wanted.time);
+        let id = OperationId::new(&Id::of(text.as_bytes()).to_hex()[..32])?;
+        let state = catalog.operation(&id).await?.map(|stored| stored.operation.state);
+        match state {
+            Some(OperationState::Failed | OperationState::Cancelled) => {}
+            Some(state) if state.is_terminal() => return Ok((id, Some(state))),
+            _ => return Ok((id, None)),
+        }
+    }
+    let message = format!("the restore of {} failed {TRIES_MAX} times and is given up", wanted.point());
+    Err(Error::new(ErrorKind::NeedsAttention, message))
+}
+
+/// The backup, also where the catalog is new and only the store knows it.
+async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Result<BackupRecord> {
+    let text = format!("{}@{}", wanted.workspace, wanted.point());
+    let error = match catalog.resolve(&text).await {
+        Err(error) if error.kind() == ErrorKind::NotFound => error,
+        resolved => return resolved,
+    };
+    match session.settings.layout {
+        Layout::Mirror => session.catalogue_timestamps(catalog).await?,
+        Layout::Repository => {
+            let records = session.provider().await?.records(&OpContext::background()).await?;
+            rebuild::add_missing(catalog, &records).await?;
+        }
+    }
+    match catalog.resolve(&text).await {
+        Err(again) if again.kind() == ErrorKind::NotFound => {
+            let message = format!("the store has no backup of {} at {}", wanted.workspace, wanted.point());
+            Err(Error::new(ErrorKind::NotFound, message).with_source(error))
+        }
+        resolved => resolved,
+    }
+}
+
+/// A random name of the volume on which the data directory lies, made the first time.
+fn instance(session: &Session) -> Result<String> {
+    let path = session.settings.data_dir.make()?.join("instance");
+    let refused = |error: io::Error| {
+        Error::new(ErrorKind::PermissionDenied, format!("{} cannot be used", path.display()))
+            .with_source(error)
+    };
+    match fs::read_to_string(&path) {
+        Ok(text) if text.len() == 32 => return Ok(text),
+        Ok(_cut_short) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(refused(error)),
+    }
+    let name = OperationId::generate(&SystemEntropy::default()).to_string();
+    let fresh = path.with_extension("new");
+    fs::write(&fresh, &name).and_then(|()| fs::rename(&fresh, &path)).map_err(refused)?;
+    Ok(name)
+}

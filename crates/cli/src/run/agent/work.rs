@@ -1,0 +1,185 @@
+//! The agent's loop: asks what is next, does it, notes how it went.
+
+use std::fmt::Display;
+
+use stillpoint_core::{CatalogExt, Clock, Error, ErrorKind, OperationState, Result, Retry, WorkspaceId};
+use stillpoint_provider_s3sync::agent::{AgentAction, AgentState, next, overdue};
+
+use super::document::{AgentDocument, RestoreItem};
+use super::{Agent, once};
+use crate::args::BackupArgs;
+use crate::exit::{Exit, Failure, Outcome};
+use crate::run::backup;
+use crate::signals::Interrupts;
+
+/// Whether the loop goes on.
+enum Turn {
+    GoOn,
+    Interrupted,
+}
+
+/// What the run has done so far.
+#[derive(Default)]
+struct Progress {
+    document: AgentDocument,
+    /// How the last thing that was done ended.
+    exit: Option<Exit>,
+}
+
+pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
+    let started = agent.now();
+    let mut progress = Progress::default();
+    let mut state = AgentState::started(started, last_good(&agent).await, agent.wanted.is_some());
+    progress.document.workspace = agent.session.settings.space.as_ref().map(|(u, s)| format!("{u}/{s}"));
+    loop {
+        if agent.args.once && state.is_start_over() {
+            break;
+        }
+        let now = agent.now();
+        if let Some(without) = overdue(&agent.policy, &state, now) {
+            agent.tell(format_args!("ALARM: no backup has been good for {} hours", without.as_secs() / 3600));
+        }
+        let turn = match next(&agent.policy, &state, now) {
+            AgentAction::Restore => restore(&mut agent, &mut state, &mut progress).await,
+            AgentAction::BackUp => back_up(&agent, &mut state, &mut progress).await,
+            AgentAction::Wait { until } => {
+                let mut interrupts = Interrupts::listen()?;
+                tokio::select! {
+                    () = agent.clock.sleep(until.since(now)) => Turn::GoOn,
+                    () = interrupts.next() => Turn::Interrupted,
+                }
+            }
+            _ => Turn::GoOn,
+        };
+        if let Turn::Interrupted = turn {
+            agent.tell("ends on request");
+            progress.exit = Some(if agent.args.once { Exit::Interrupted } else { Exit::Done });
+            break;
+        }
+    }
+    if agent.session.output.is_json() {
+        agent.session.output.document(&progress.document)?;
+    }
+    Ok(progress.exit.unwrap_or(Exit::Done))
+}
+
+/// When the newest good backup of this space was begun; unknown while the catalog cannot say.
+async fn last_good(agent: &Agent<'_>) -> Option<stillpoint_core::Timestamp> {
+    let read = async {
+        let id = match &agent.session.settings.space {
+            Some((user, space)) => format!("{user}/{space}"),
+            None => agent.home.display().to_string(),
+        };
+        let catalog = agent.session.catalog().await?;
+        let found = catalog.latest_good(Some(&WorkspaceId::new(id)?)).await?;
+        Result::Ok(found.map(|backup| backup.created_at))
+    };
+    read.await.unwrap_or_else(|error: Error| {
+        agent.tell(format_args!(
+            "the catalog cannot say when the last backup was: {}",
+            error.to_string_chain()
+        ));
+        None
+    })
+}
+
+async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut Progress) -> Turn {
+    let Some(wanted) = agent.wanted.clone() else {
+        state.restored();
+        return Turn::GoOn;
+    };
+    match once::settle(agent.session, &wanted, &agent.home, agent.args).await {
+        Ok(item) => {
+            let told = if item.made_now { "restored" } else { "was restored before and is left as it is" };
+            agent.tell(format_args!("{} {told}", item.timestamp));
+            progress.exit =
+                Some(if item.state == OperationState::Partial { Exit::Partial } else { Exit::Done });
+            progress.document.restore = Some(item);
+            state.restored();
+            if let (Some(studio), true) = (&agent.studio, agent.args.remove_tag) {
+                match studio.remove_tag().await {
+                    Ok(()) => agent.tell("the tag was removed from the user profile"),
+                    Err(error) => agent.tell(format_args!("the tag stays: {}", error.to_string_chain())),
+                }
+            }
+        }
+        Err(failure) if failure.exit() == Exit::Interrupted => return Turn::Interrupted,
+        Err(failure) => {
+            agent.tell(format_args!("ALARM: the restore of {} failed: {failure}", wanted.point()));
+            progress.exit = Some(failure.exit());
+            progress.document.restore = Some(RestoreItem {
+                timestamp: wanted.point(),
+                state: OperationState::Failed,
+                made_now: false,
+                operation_id: None,
+                message: Some(failure.to_string()),
+            });
+            if may_pass(&failure) && !agent.args.once {
+                state.restore_failed(agent.now());
+            } else {
+                state.restored();
+            }
+        }
+    }
+    Turn::GoOn
+}
+
+async fn back_up(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progress) -> Turn {
+    let args = BackupArgs {
+        directory: Some(agent.home.clone()),
+        preset: agent.args.preset.clone(),
+        exclude: agent.args.exclude.clone(),
+        exclude_file: agent.args.exclude_file.clone(),
+        ..BackupArgs::default()
+    };
+    let began = agent.now();
+    let driven = match backup::back_up(agent.session, &args).await {
+        Ok(driven) => driven,
+        Err(failure) if failure.exit() == Exit::Interrupted => return Turn::Interrupted,
+        Err(failure) => {
+            agent.tell(format_args!("ALARM: the backup failed: {failure}"));
+            return failed(agent, state, progress, failure.exit());
+        }
+    };
+    let operation = &driven.status.operation;
+    let named = operation.backup.as_ref().map(|id| id as &dyn Display);
+    let named = named.map(ToString::to_string).unwrap_or_default();
+    match operation.state {
+        OperationState::Completed => {
+            agent.tell(format_args!("backup {named} completed"));
+            progress.document.completed += 1;
+            state.backed_up(began);
+        }
+        OperationState::Partial => {
+            agent.tell(format_args!("backup {named} is partial: {} issues", operation.issues.len()));
+            progress.document.partial += 1;
+            state.backed_up_partly(began);
+        }
+        other => {
+            agent.tell(format_args!("the backup is {}", other.as_str()));
+            return failed(agent, state, progress, driven.exit());
+        }
+    }
+    progress.document.last_backup.clone_from(&operation.backup);
+    // A restore that failed stays the news of a single run.
+    let restore_failed =
+        progress.document.restore.as_ref().is_some_and(|r| r.state == OperationState::Failed);
+    if !(agent.args.once && restore_failed) {
+        progress.exit = Some(driven.exit());
+    }
+    Turn::GoOn
+}
+
+fn failed(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progress, exit: Exit) -> Turn {
+    progress.document.failed += 1;
+    progress.exit = Some(exit);
+    state.backup_failed(agent.now());
+    Turn::GoOn
+}
+
+/// Whether the same restore may succeed later: it does not where nothing fits or the request is wrong.
+fn may_pass(failure: &Failure) -> bool {
+    let error = failure.error();
+    matches!(error.retry, Retry::After { .. } | Retry::Exhausted)
+        || matches!(error.kind, ErrorKind::Busy | ErrorKind::Unauthenticated | ErrorKind::DeadlineExceeded)
+}

@@ -1,0 +1,174 @@
+//! The agent of a directory: a restore once, a backup at the start, one in every interval, and an orderly end.
+#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
+
+mod common;
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::Path;
+use std::process::Child;
+use std::time::Duration;
+
+use common::{Place, Run, send};
+use rustix::process::Signal;
+use stillpoint_testkit::compare::{Aspect, compare};
+use stillpoint_testkit::eventually;
+
+fn line<'a>(home: &'a Path, more: &[&'a str]) -> Vec<&'a OsStr> {
+    let start = [OsStr::new("agent"), home.as_os_str()];
+    start.into_iter().chain(more.iter().copied().map(OsStr::new)).collect()
+}
+
+fn backups(place: &Place) -> usize {
+    place.json(["list"])["backups"].as_array().unwrap().len()
+}
+
+/// The newest backup's point in time, as a tag would name it.
+fn newest(place: &Place) -> String {
+    place.json(["list"])["backups"][0]["created_at"].as_str().unwrap().to_owned()
+}
+
+fn ended(child: Child) -> Run {
+    Run::of(&child.wait_with_output().unwrap())
+}
+
+#[test]
+fn one_run_backs_up_at_its_start_and_each_further_one_again() {
+    let place = Place::with_tree(81);
+    let document = place.json(line(&place.source(), &["--once"]));
+    assert_eq!((document["completed"].as_u64(), document["failed"].as_u64()), (Some(1), Some(0)));
+    assert!(document["restore"].is_null(), "{document}");
+    place.json(line(&place.source(), &["--once"]));
+    assert_eq!(backups(&place), 2);
+}
+
+#[test]
+fn a_running_agent_backs_up_in_every_interval_and_ends_when_it_is_asked_to() {
+    let place = Place::with_tree(82);
+    let log = place.path("agent.log");
+    let source = place.source();
+    let child = place.start(line(&source, &["--interval", "1s", "--log-file", log.to_str().unwrap()]));
+    assert!(
+        eventually(Duration::from_secs(60), || backups(&place) >= 3),
+        "{}",
+        fs::read_to_string(&log).unwrap()
+    );
+    send(&child, Signal::TERM);
+    let run = ended(child);
+    let said = fs::read_to_string(&log).unwrap();
+    // An interrupt in the middle of a backup cancels it in an orderly way.
+    assert_eq!(run.code, Some(0), "{run:?} {said}");
+    assert!(said.contains("ends on request") && said.contains("below 6h"), "{said}");
+    assert!(run.stderr.is_empty(), "all of it belongs in the log: {run:?}");
+    assert_eq!(place.json(["operations"])["operations"].as_array().unwrap().len(), 0);
+}
+
+#[test]
+fn a_second_agent_on_the_same_data_directory_ends_at_once() {
+    let place = Place::with_tree(83);
+    let child = place.start(line(&place.source(), &[]));
+    assert!(eventually(Duration::from_secs(60), || backups(&place) == 1));
+    let second = place.run(line(&place.source(), &["--once"]));
+    assert_eq!(second.code, Some(11), "{second:?}");
+    send(&child, Signal::TERM);
+    assert_eq!(ended(child).code, Some(0));
+    assert_eq!(backups(&place), 1);
+}
+
+#[test]
+fn a_restore_comes_first_is_made_once_and_leaves_later_edits_alone() {
+    let place = Place::with_tree(84);
+    let home = place.source();
+    place.back_up();
+    let point = newest(&place);
+    let kept = place.path("kept");
+    fs::rename(&home, &kept).unwrap();
+    fs::create_dir(&home).unwrap();
+
+    let more = ["--once", "--restore", &point];
+    let document = place.json_ending(0, line(&home, &more));
+    assert_eq!(document["restore"]["made_now"], true, "{document}");
+    let landed = home.join("restored-files");
+    let landed = fs::read_dir(landed).unwrap().next().unwrap().unwrap().path();
+    assert!(fs::read_dir(&landed).unwrap().count() > 0);
+    // The backup came after the restore, so it holds what was restored.
+    let document = place.json(["files", "latest"]);
+    assert!(document.to_string().contains("restored-files"), "{document}");
+
+    fs::write(landed.join("edited.txt"), b"work done here").unwrap();
+    let gone = fs::read_dir(&landed)
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .find(|entry| entry.file_type().unwrap().is_file() && entry.file_name() != "edited.txt");
+    let gone = gone.map(|entry| entry.path());
+    if let Some(path) = &gone {
+        fs::remove_file(path).unwrap();
+    }
+    let document = place.json_ending(0, line(&home, &more));
+    assert_eq!(document["restore"]["made_now"], false, "{document}");
+    assert_eq!(fs::read(landed.join("edited.txt")).unwrap(), b"work done here");
+    assert!(gone.is_none_or(|path| !path.exists()), "what was deleted since stays deleted");
+}
+
+#[test]
+fn a_restore_into_the_directory_itself_brings_a_lost_one_back() {
+    let place = Place::with_tree(85);
+    let home = place.source();
+    place.back_up();
+    let point = newest(&place);
+    let kept = place.path("kept");
+    fs::rename(&home, &kept).unwrap();
+    fs::create_dir(&home).unwrap();
+    let more = ["--once", "--landing", "replace", "--restore", &point];
+    let run = place.run(line(&home, &more));
+    assert!(matches!(run.code, Some(0 | 3)), "{run:?}");
+    let text = |path: &Path| {
+        fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!(text(&home), text(&kept));
+}
+
+#[test]
+fn a_point_that_nobody_has_is_a_clear_failure_and_the_backups_go_on() {
+    let place = Place::with_tree(86);
+    place.back_up();
+    let home = place.source();
+    let more = ["--once", "--restore", "2001-01-01-00-00-00"];
+    let document = place.json_ending(1, line(&home, &more));
+    assert_eq!(document["restore"]["state"], "failed", "{document}");
+    assert!(document["restore"]["message"].as_str().unwrap().contains("2001-01-01-00-00-00"), "{document}");
+    assert_eq!(document["completed"], 1, "{document}");
+    assert!(!home.join("restored-files").exists(), "nothing may look like a restore");
+    assert_eq!(backups(&place), 2);
+    // It is tried again by the next run, and is no more done than before.
+    place.json_ending(1, line(&home, &more));
+}
+
+#[test]
+fn a_killed_agent_goes_on_with_its_restore_and_never_makes_a_second_one() {
+    use stillpoint_testkit::process::{KillAt, kill_at};
+    use stillpoint_testkit::tree::TreeSpec;
+
+    let place = Place::new();
+    let home = place.source();
+    TreeSpec::sized(87, 150, 3_000_000).generate(&home).unwrap();
+    place.back_up();
+    let point = newest(&place);
+    let kept = place.path("kept");
+    fs::rename(&home, &kept).unwrap();
+    fs::create_dir(&home).unwrap();
+    let more = ["--once", "--restore", point.as_str()];
+    for millis in [40, 120, 250, 400, 600] {
+        kill_at(&mut place.command(line(&home, &more)), &KillAt::Delay(Duration::from_millis(millis)))
+            .unwrap();
+    }
+    let document = place.json_ending(0, line(&home, &more));
+    assert_eq!(document["restore"]["state"], "completed", "{document}");
+    let landed: Vec<_> =
+        fs::read_dir(home.join("restored-files")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(landed.len(), 1, "{landed:?}");
+    // An agent is nobody's administrator: set-id bits are withheld.
+    let differences = compare(&kept, &landed[0]).unwrap();
+    let other: Vec<_> = differences.iter().filter(|found| found.aspect != Aspect::Mode).collect();
+    assert!(other.is_empty(), "{other:?}");
+}

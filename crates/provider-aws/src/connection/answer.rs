@@ -1,0 +1,113 @@
+//! From a service's refusal to the contract's error.
+//!
+//! Codes are those of AWS's common errors and of the service models:
+//! <https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html>.
+
+use serde::Deserialize;
+use stillpoint_core::{Error, ErrorKind};
+
+/// The longest message that is passed on, in characters.
+const MESSAGE_CHARS_MAX: usize = 500;
+
+#[derive(Debug, Default, Deserialize)]
+struct Refusal {
+    #[serde(rename = "__type")]
+    code: Option<String>,
+    #[serde(alias = "Message")]
+    message: Option<String>,
+}
+
+/// The error of an answer with `status`, whose code stands in a header or in the body.
+pub(super) fn refusal(status: u16, header: Option<&str>, body: &[u8], operation: &str) -> Error {
+    let body: Refusal = serde_json::from_slice(body).unwrap_or_default();
+    let code = header.map(str::to_owned).or(body.code).unwrap_or_default();
+    // A code may carry its namespace before it and an address after it.
+    let code = code.split(':').next().unwrap_or_default();
+    let code = code.rsplit('#').next().unwrap_or_default();
+    let message: String = body.message.unwrap_or_default().chars().take(MESSAGE_CHARS_MAX).collect();
+    let kind = kind_of(status, code);
+    let advice = match kind {
+        ErrorKind::PermissionDenied => format!("; the role needs permission for {operation}"),
+        ErrorKind::Unauthenticated => "; renew the credentials, and compare this machine's clock".to_owned(),
+        _ => String::new(),
+    };
+    let code = if code.is_empty() { format!("status {status}") } else { code.to_owned() };
+    Error::new(kind, format!("{operation} was refused with {code}: {message}{advice}"))
+        .with("action", operation)
+        .with("code", code)
+}
+
+fn kind_of(status: u16, code: &str) -> ErrorKind {
+    match code {
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "UnauthorizedOperation"
+        | "NotAuthorized"
+        | "OptInRequired" => ErrorKind::PermissionDenied,
+        "UnrecognizedClientException"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "SignatureDoesNotMatch"
+        | "IncompleteSignature"
+        | "MissingAuthenticationToken"
+        | "MissingAuthenticationTokenException"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "RequestExpired" => ErrorKind::Unauthenticated,
+        "ThrottlingException"
+        | "Throttling"
+        | "TooManyRequestsException"
+        | "RequestLimitExceeded"
+        | "SlowDown"
+        | "PriorRequestNotComplete" => ErrorKind::RateLimited,
+        "ResourceNotFound" | "ResourceNotFoundException" => ErrorKind::NotFound,
+        "ResourceInUse" => ErrorKind::Busy,
+        "ConflictException" => ErrorKind::Conflict,
+        "ResourceLimitExceeded" | "LimitExceededException" => ErrorKind::QuotaExceeded,
+        "ValidationException" | "ValidationError" | "InvalidParameterValue" | "SerializationException" => {
+            ErrorKind::InvalidInput
+        }
+        _ => match status {
+            429 => ErrorKind::RateLimited,
+            500.. => ErrorKind::Unavailable,
+            401 => ErrorKind::Unauthenticated,
+            403 => ErrorKind::PermissionDenied,
+            404 => ErrorKind::NotFound,
+            _ => ErrorKind::Unexpected,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stillpoint_core::Retry;
+
+    use super::*;
+
+    #[test]
+    fn codes_say_what_to_do_wherever_they_stand() {
+        let body = br#"{"__type":"com.amazonaws.sagemaker#ResourceNotFound","Message":"no such space"}"#;
+        let error = refusal(400, None, body, "DescribeSpace");
+        assert_eq!(error.kind(), ErrorKind::NotFound);
+        assert!(error.to_string().contains("no such space"), "{error}");
+
+        let error = refusal(400, Some("AccessDeniedException:http://internal/"), b"", "ListTags");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        assert_eq!(error.context("action"), Some("ListTags"));
+    }
+
+    #[test]
+    fn what_passes_by_itself_may_be_tried_again_and_nothing_else() {
+        for (status, code, again) in [
+            (400, "ThrottlingException", true),
+            (503, "", true),
+            (500, "InternalFailure", true),
+            (400, "ResourceLimitExceeded", false),
+            (400, "ExpiredTokenException", false),
+            (400, "NobodyKnows", false),
+        ] {
+            let error = refusal(status, Some(code), b"not json", "DescribeSpace");
+            assert_eq!(matches!(error.retry(), Retry::After { .. }), again, "{status} {code}");
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! One way to AWS for calls that no SDK crate makes: region, credentials, endpoint, signature, errors.
+
+mod answer;
+mod call;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use stillpoint_core::{Clock, Error, ErrorKind, Result, SystemClock};
+use url::Url;
+
+pub(crate) use call::JsonCall;
+
+/// How long a connection may take to stand.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a call may take from its first byte to its last.
+const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Region, credentials and endpoints for signed calls.
+///
+/// Credentials come from where every AWS tool looks: environment, profile files, web identity, the container's
+/// endpoint (which is what a Studio space has), the instance. They are looked up for each call, so they may expire and
+/// be renewed meanwhile, and `Debug` shows none of them.
+#[derive(Clone)]
+pub struct Connection {
+    config: SdkConfig,
+    region: String,
+    http: reqwest::Client,
+    clock: Arc<dyn Clock>,
+}
+
+impl Connection {
+    /// Reads the standard settings of AWS from environment and profile files. `region` is used where they name none.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where no region is known at all.
+    pub async fn from_environment(region: Option<&str>) -> Result<Self> {
+        let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
+        Self::from_config(config, region)
+    }
+
+    /// A connection with the given credentials, for hosts that have them from elsewhere.
+    ///
+    /// `endpoint` replaces AWS's own addresses; a fake on loopback may be plain http.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where the endpoint is no address.
+    pub fn with_credentials(
+        region: &str,
+        access_key_id: &str,
+        secret_access_key: &str,
+        session_token: Option<&str>,
+        endpoint: Option<&str>,
+    ) -> Result<Self> {
+        let token = session_token.map(str::to_owned);
+        let credentials =
+            Credentials::new(access_key_id, secret_access_key, token, None, "given by the host");
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .credentials_provider(SharedCredentialsProvider::new(credentials));
+        if let Some(endpoint) = endpoint {
+            config = config.endpoint_url(endpoint);
+        }
+        Self::from_config(config.build(), None)
+    }
+
+    fn from_config(config: SdkConfig, region: Option<&str>) -> Result<Self> {
+        let region = config.region().map(ToString::to_string).or_else(|| region.map(str::to_owned));
+        let region = region.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                "no AWS region is known; set AWS_REGION or the profile's region",
+            )
+        })?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(CALL_TIMEOUT)
+            // A signed request belongs to one host only.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| {
+                Error::new(ErrorKind::InvalidConfig, "no HTTPS client can be made").with_source(error)
+            })?;
+        Ok(Self { config, region, http, clock: Arc::new(SystemClock::default()) })
+    }
+
+    /// The region whose services are called.
+    pub fn region(&self) -> &str {
+        &self.region
+    }
+
+    /// Where `service` answers: the setting for this service (`AWS_ENDPOINT_URL_SAGEMAKER`), the one for all
+    /// (`AWS_ENDPOINT_URL`), else AWS's own address.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where the setting is no address, or plain http to another machine.
+    fn endpoint(&self, service: &Service) -> Result<Url> {
+        let own = self.config.service_config().and_then(|settings| {
+            settings.load_config(
+                aws_types::service_config::ServiceConfigKey::builder()
+                    .service_id(service.id)
+                    .env("AWS_ENDPOINT_URL")
+                    .profile("endpoint_url")
+                    .build()
+                    .ok()?,
+            )
+        });
+        let text = own.or_else(|| self.config.endpoint_url().map(str::to_owned));
+        let text = text.unwrap_or_else(|| {
+            format!("https://{}.{}.{}", service.host, self.region, dns_suffix(&self.region))
+        });
+        let refused =
+            |why: &str| Error::new(ErrorKind::InvalidConfig, format!("the endpoint {text:?} {why}"));
+        let url = Url::parse(&text).map_err(|error| refused("is no address").with_source(error))?;
+        let local = match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            None => return Err(refused("names no host")),
+        };
+        match url.scheme() {
+            "https" => Ok(url),
+            "http" if local => Ok(url),
+            _ => Err(refused("is not https; plain http is for loopback only")),
+        }
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection").field("region", &self.region).finish_non_exhaustive()
+    }
+}
+
+/// A service as its signatures, its settings and its hosts name it.
+#[derive(Debug)]
+pub(crate) struct Service {
+    /// In the signature's scope.
+    pub(crate) signing_name: &'static str,
+    /// In environment and profile settings.
+    pub(crate) id: &'static str,
+    /// The first part of its host name.
+    pub(crate) host: &'static str,
+    /// The version prefix of `X-Amz-Target`.
+    pub(crate) target: &'static str,
+}
+
+/// The domain under which a region's services stand.
+/// Source: <https://docs.aws.amazon.com/general/latest/gr/rande.html>.
+fn dns_suffix(region: &str) -> &'static str {
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVICE: Service =
+        Service { signing_name: "sagemaker", id: "sagemaker", host: "api.sagemaker", target: "SageMaker" };
+
+    fn connection(region: &str, endpoint: Option<&str>) -> Connection {
+        Connection::with_credentials(region, "AKIDEXAMPLE", "sesame", None, endpoint).unwrap()
+    }
+
+    #[test]
+    fn without_a_setting_the_regions_own_address_is_called() {
+        let endpoint = |region| connection(region, None).endpoint(&SERVICE).unwrap().to_string();
+        assert_eq!(endpoint("eu-west-1"), "https://api.sagemaker.eu-west-1.amazonaws.com/");
+        assert_eq!(endpoint("cn-north-1"), "https://api.sagemaker.cn-north-1.amazonaws.com.cn/");
+    }
+
+    #[test]
+    fn plain_http_is_for_loopback_only() {
+        for good in
+            ["http://127.0.0.1:4566", "http://localhost:1", "http://[::1]:9", "https://vpce.example.com"]
+        {
+            assert!(connection("eu-west-1", Some(good)).endpoint(&SERVICE).is_ok(), "{good}");
+        }
+        for bad in ["http://example.com", "ftp://127.0.0.1", "not an address"] {
+            let error = connection("eu-west-1", Some(bad)).endpoint(&SERVICE).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{bad}");
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_credentials() {
+        let shown = format!("{:?}", connection("eu-west-1", None));
+        assert!(!shown.contains("sesame") && !shown.contains("AKIDEXAMPLE"), "{shown}");
+    }
+}

@@ -1,0 +1,7 @@
+#![doc = include_str!("../README.md")]
+
+mod connection;
+#[cfg(feature = "studio")]
+pub mod studio;
+
+pub use connection::Connection;
