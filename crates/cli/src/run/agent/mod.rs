@@ -53,7 +53,9 @@ pub(super) async fn run(mut session: Session, args: &AgentArgs) -> Outcome {
         background::yield_to_the_notebook(&session.output);
         let (found, tagged) = studio::Studio::find(&session.output, args).await?;
         let name = (found.identity().user.clone(), found.identity().space.clone());
-        (session.settings.space, session.settings.only) = (Some(name.clone()), Some(name));
+        session.settings.space = Some(name.clone());
+        // Another space's points are looked for only where the command line names one.
+        session.settings.only = args.restore_from.is_none().then_some(name);
         restore = restore.or(tagged);
         studio = Some(found);
     }
