@@ -50,6 +50,7 @@ RULES: tuple[Rule, ...] = (
     Rule("backup.late_completion_wins", True, "A", "a job that finishes while it is ABORTING is COMPLETED"),
     Rule("backup.aborted_leaves", "none", "A", "an aborted job leaves no recovery point, or a PARTIAL one"),
     Rule("backup.role_missing", "fail", "A", "a role nobody can assume: the job fails later, or refuse the call"),
+    Rule("kms.unusable_message", "The KMS key is not usable.", "A", "what a job says whose key is disabled or going"),
     Rule("backup.opt_out_error", "InvalidRequestException", "A", "the error when the resource type is not opted in"),
     Rule("backup.tags_maximum", 50, "D", "tags of a recovery point, those of the resource included"),
     Rule("list.lag_seconds", 5, "A", "new jobs and points are missing from lists this long"),

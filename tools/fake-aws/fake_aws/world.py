@@ -108,9 +108,9 @@ class Region:
             return self.file_systems.get(name)
         return None
 
-    def jobs(self) -> list[Job]:
-        """All jobs of all kinds."""
-        return [*self.backups.values(), *self.restores.values(), *self.copies.values()]
+    def key_usable(self, key: str | None) -> bool:
+        """Whether a KMS key can be used; one that the scenario does not name can."""
+        return self.keys.get((key or "").rpartition("/")[2], {}).get("state", "Enabled") == "Enabled"
 
 
 @dataclass

@@ -311,3 +311,14 @@ def test_jobs_end_as_planned(fake, backup, start):
         assert (done["State"], done["StatusMessage"]) == (outcome["state"], outcome["message"])
         if "category" in outcome:
             assert done["MessageCategory"] == outcome["category"]
+
+
+def test_a_job_whose_key_cannot_be_used_fails(fake, backup, start):
+    key = "arn:aws:kms:us-east-1:111122223333:key/k-1"
+    for state_of_key, expected in (("Enabled", "RUNNING"), ("Disabled", "FAILED"), ("PendingDeletion", "FAILED")):
+        volumes = [{"id": VOLUME, "encrypted": True, "kms_key": key}]
+        region = {"keys": {"k-1": {"state": state_of_key}}, "vaults": {"Default": {"key": key}}, "volumes": volumes}
+        fake.reset(workspace(region=region))
+        jobs = [start(VOLUME_ARN), start(FILES_ARN)]
+        fake.advance(60)
+        assert [state(backup, job) for job in jobs] == [expected] * 2

@@ -250,3 +250,11 @@ def test_stray_fragments_may_lie_beside_the_restored_directory(fake, backup, poi
     names = sorted(path.name for path in (tmp_path / made).iterdir())
     assert names[0] == "aws-backup-lost+found"
     assert names[1].startswith("aws-backup-restore_")
+
+
+def test_a_restore_under_a_disabled_key_fails(fake, backup, point):
+    fake.reset(workspace(region={"keys": {"k-1": {"state": "Disabled"}}}))
+    key = "arn:aws:kms:us-east-1:111122223333:key/k-1"
+    started = restore(backup, point(), {**EBS, "encrypted": "true", "kmsKeyId": key})
+    fake.advance(200)
+    assert "KMS" in job(backup, started)["StatusMessage"]

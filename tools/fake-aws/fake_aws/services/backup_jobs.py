@@ -140,6 +140,8 @@ def try_start(world: World, region: Region, job: Job) -> None:
         _fail(world, region, job, "The resource or the vault does not exist any more.", "InvalidParameters")
     elif role is None or not role.backup:
         _fail(world, region, job, f"AWS Backup cannot assume {job.role}, or it may not back up.", "AccessDenied")
+    elif not region.key_usable(resource.kms_key if isinstance(resource, Volume) else vault.key):
+        _fail(world, region, job, world.rules["kms.unusable_message"], "AccessDenied")
     elif vault.locked and not _retained(vault, job):
         message = "The retention of the backup is outside of the limits of the vault's lock."
         _fail(world, region, job, message, "InvalidParameters")

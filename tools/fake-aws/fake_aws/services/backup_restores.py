@@ -92,6 +92,8 @@ def _unusable(world: World, region: Region, job: Job, point: RecoveryPoint) -> s
         return f"AWS Backup cannot assume {job.role}, or it may not restore."
     if sent.get("kmskeyid") and sent.get("encrypted", "").lower() != "true":
         return "Encrypted must be true when a KMS key is given."
+    if not region.key_usable(point.key) or not region.key_usable(sent.get("kmskeyid")):
+        return str(rules["kms.unusable_message"])
     if point.type == "EBS":
         zone = sent.get("availabilityzone")
         return None if zone in region.zones else f"Availability zone {zone!r} is not valid."
