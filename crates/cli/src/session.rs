@@ -16,7 +16,6 @@ use crate::args::Layout;
 use crate::engine;
 use crate::exit::REPOSITORY;
 use crate::output::Output;
-use crate::run::rebuild;
 use crate::settings::{PasswordSource, Settings, write_new_key};
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -169,7 +168,7 @@ impl Session {
     /// The store's failure, or the catalog's.
     pub(crate) async fn catalogue_timestamps(&self, catalog: &dyn Catalog) -> Result<()> {
         let records = self.mirror()?.records(&OpContext::background()).await?;
-        rebuild::add_missing(catalog, &records).await.map(drop)
+        stillpoint_core::rebuild(catalog, &records, None).await.map(drop)
     }
 
     async fn provider_unless_refused(&self, source: RepositorySource) -> Result<Arc<S3SyncProvider>> {

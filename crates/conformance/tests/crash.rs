@@ -43,8 +43,13 @@ fn singles(scenario: Scenario, seed: u64) -> Vec<Case> {
 }
 
 fn every_single_death(scenario: Scenario) {
+    every_single_death_of(scenario, 20);
+}
+
+/// A scenario with more than `least` crash points.
+fn every_single_death_of(scenario: Scenario, least: usize) {
     let cases = singles(scenario, 0);
-    assert!(cases.len() > 20, "{} has {} crash points only", scenario.name(), cases.len());
+    assert!(cases.len() > least, "{} has {} crash points only", scenario.name(), cases.len());
     run_all(&cases);
 }
 
@@ -86,6 +91,16 @@ fn an_undone_restore_survives_a_death_at_every_boundary() {
 #[test]
 fn a_deletion_survives_a_death_at_every_boundary() {
     every_single_death(Scenario::Delete);
+}
+
+#[test]
+fn a_verification_survives_a_death_at_every_boundary() {
+    every_single_death_of(Scenario::Verify, 12);
+}
+
+#[test]
+fn a_copy_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Copy);
 }
 
 /// Which case to run again comes from the environment; without one, a plain backup.
@@ -142,6 +157,16 @@ fn a_deletion_survives_a_sleep_at_every_boundary() {
     every_single_sleep(Scenario::Delete);
 }
 
+#[test]
+fn a_verification_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Verify);
+}
+
+#[test]
+fn a_copy_survives_a_sleep_at_every_boundary() {
+    every_single_sleep(Scenario::Copy);
+}
+
 /// Pairs of deaths: the second process dies while it brings in order what the first one left. Each first death is
 /// paired with a few second ones, spread so that all boundaries of the recovery are met over the first ones.
 fn pairs_of_deaths(scenario: Scenario, stride: usize) {
@@ -193,6 +218,16 @@ fn an_undone_restore_survives_pairs_of_deaths() {
 #[test]
 fn a_deletion_survives_pairs_of_deaths() {
     pairs_of_deaths(Scenario::Delete, 29);
+}
+
+#[test]
+fn a_verification_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Verify, 5);
+}
+
+#[test]
+fn a_copy_survives_pairs_of_deaths() {
+    pairs_of_deaths(Scenario::Copy, 29);
 }
 
 /// Seeded faults of the cloud, and up to three deaths at drawn places; `STILLPOINT_SEEDS` says how many.

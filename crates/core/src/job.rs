@@ -136,6 +136,50 @@ impl RestoreJob {
     }
 }
 
+/// A request to copy one snapshot to another place. It never changes the source, and the copy is a snapshot of its own.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CopyJob {
+    /// Idempotency key.
+    pub key: JobKey,
+    /// The provider that runs the copy and keeps what it makes.
+    pub provider: ProviderId,
+    /// The backup that the copy belongs to.
+    pub backup: BackupId,
+    /// What to copy.
+    pub snapshot: SnapshotRef,
+    /// The workspace, written on the copy.
+    pub workspace: Option<WorkspaceId>,
+    /// The component as it was recorded at backup time.
+    pub component: Option<Component>,
+    /// When the original was begun: the time the copy carries, too.
+    pub created_at: Timestamp,
+    /// Where the copy is to lie: a vault, an account, a region, as the provider understands it.
+    pub destination: Settings,
+    /// Keep for this long; `None` for ever.
+    pub retain: Option<Duration>,
+    /// Written on the copy beside the provider's own tags.
+    pub tags: Tags,
+}
+
+impl CopyJob {
+    /// A copy of `snapshot` by `provider`, as a part of `backup`.
+    pub fn new(key: JobKey, provider: ProviderId, backup: BackupId, snapshot: SnapshotRef) -> Self {
+        Self {
+            key,
+            provider,
+            backup,
+            snapshot,
+            workspace: None,
+            component: None,
+            created_at: Timestamp::from_millis(0),
+            destination: Settings::new(),
+            retain: None,
+            tags: Tags::new(),
+        }
+    }
+}
+
 /// How a restore of files meets what already stands at its target.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -161,6 +205,8 @@ pub enum JobRequest {
     Backup(BackupJob),
     /// Fill a new resource.
     Restore(RestoreJob),
+    /// Copy a snapshot. Requires [`Capabilities::copies`](crate::Capabilities::copies).
+    Copy(CopyJob),
 }
 
 impl JobRequest {
@@ -169,6 +215,25 @@ impl JobRequest {
         match self {
             Self::Backup(job) => &job.key,
             Self::Restore(job) => &job.key,
+            Self::Copy(job) => &job.key,
+        }
+    }
+
+    /// The provider that is asked.
+    pub fn provider(&self) -> &ProviderId {
+        match self {
+            Self::Backup(job) => &job.component.provider,
+            Self::Restore(job) => &job.snapshot.provider,
+            Self::Copy(job) => &job.provider,
+        }
+    }
+
+    /// The same request as a further attempt.
+    pub(crate) fn set_key(&mut self, key: JobKey) {
+        match self {
+            Self::Backup(job) => job.key = key,
+            Self::Restore(job) => job.key = key,
+            Self::Copy(job) => job.key = key,
         }
     }
 

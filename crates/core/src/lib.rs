@@ -9,6 +9,7 @@ mod entropy;
 mod error;
 mod event;
 mod forecast;
+mod forget;
 mod id;
 mod job;
 pub mod layer;
@@ -19,6 +20,7 @@ mod plan;
 mod progress;
 mod provider;
 mod provisioner;
+mod reconcile;
 mod retention;
 mod schedule;
 mod snapshot;
@@ -33,6 +35,7 @@ pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use error::{Effect, Error, ErrorKind, ErrorRecord, Result, Retry};
 pub use event::{EventKind, OperationEvent};
 pub use forecast::{Basis, Estimate, Forecast, forecast};
+pub use forget::{Forgotten, forget, preview};
 pub use id::{
     BackupId, ComponentId, ID_BYTES_MAX, JobId, OperationId, ProviderId, QuiesceId, ScheduleId, SnapshotId,
     WorkspaceId,
@@ -43,6 +46,7 @@ pub use plan::{Plan, PlannedComponent};
 pub use progress::ComponentProgress;
 pub use provider::*;
 pub use provisioner::{ProvisionRequest, Provisioned, Provisioner};
+pub use reconcile::*;
 pub use retention::{Kept, Retention, RetentionPolicy, retain};
 pub use schedule::*;
 pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};

@@ -8,8 +8,9 @@ use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::decide::Machine;
 use crate::error::ErrorRecord;
-use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
 use crate::provider::{Issue, Landing, Progress};
+use crate::snapshot::Depth;
 use crate::workspace::Settings;
 
 /// The deadline of an operation that names none and of which nothing is known: 12 hours.
@@ -198,6 +199,74 @@ impl DeleteRequest {
     }
 }
 
+/// A request to verify the snapshots of one backup and to record what was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct VerifyRequest {
+    /// Made by the submitter; the same id twice is one operation.
+    pub id: OperationId,
+    /// What to verify.
+    pub backup: BackupId,
+    /// The workspace the backup belongs to.
+    pub workspace: WorkspaceId,
+    /// How deep. A provider that cannot go so deep goes as deep as it can, and that depth is recorded.
+    pub depth: Depth,
+    /// Who asked for it.
+    pub creator: Option<String>,
+    /// The time from submission to the deadline.
+    pub timeout: Duration,
+}
+
+impl VerifyRequest {
+    /// Verify `backup` of `workspace` to `depth`.
+    pub fn new(id: OperationId, backup: BackupId, workspace: WorkspaceId, depth: Depth) -> Self {
+        Self { id, backup, workspace, depth, creator: None, timeout: TIMEOUT_DEFAULT }
+    }
+}
+
+/// A request to copy one backup to another place. The copy is a backup of its own with
+/// [`BackupRecord::copy_of`] set, and stays when the original goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CopyRequest {
+    /// Made by the submitter; the same id twice is one operation.
+    pub id: OperationId,
+    /// What to copy.
+    pub backup: BackupId,
+    /// The workspace the backup belongs to.
+    pub workspace: WorkspaceId,
+    /// The provider that runs the copy and keeps it; `None` for each snapshot's own.
+    pub provider: Option<ProviderId>,
+    /// Where the copy is to lie: a vault, an account, a region, as the provider understands it.
+    pub destination: Settings,
+    /// Keep the copy for this long; `None` for ever.
+    pub retain: Option<Duration>,
+    /// Who asked for it.
+    pub creator: Option<String>,
+    /// Preflight checks to waive, by name.
+    pub waivers: Vec<String>,
+    /// The time from submission to the deadline. After it, copies that run outside this process are followed to their
+    /// end, and the workspace is free for other operations.
+    pub timeout: Duration,
+}
+
+impl CopyRequest {
+    /// Copy `backup` of `workspace` to `destination`.
+    pub fn new(id: OperationId, backup: BackupId, workspace: WorkspaceId, destination: Settings) -> Self {
+        Self {
+            id,
+            backup,
+            workspace,
+            provider: None,
+            destination,
+            retain: None,
+            creator: None,
+            waivers: Vec::new(),
+            timeout: TIMEOUT_DEFAULT,
+        }
+    }
+}
+
 /// What can be submitted.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "kind")]
@@ -209,6 +278,10 @@ pub enum Request {
     Restore(RestoreRequest),
     /// Delete a backup.
     Delete(DeleteRequest),
+    /// Verify a backup.
+    Verify(VerifyRequest),
+    /// Copy a backup.
+    Copy(CopyRequest),
 }
 
 impl Request {
@@ -218,6 +291,8 @@ impl Request {
             Self::Backup(request) => &request.id,
             Self::Restore(request) => &request.id,
             Self::Delete(request) => &request.id,
+            Self::Verify(request) => &request.id,
+            Self::Copy(request) => &request.id,
         }
     }
 
@@ -227,23 +302,27 @@ impl Request {
             Self::Backup(request) => &request.workspace,
             Self::Restore(request) => &request.target,
             Self::Delete(request) => &request.workspace,
+            Self::Verify(request) => &request.workspace,
+            Self::Copy(request) => &request.workspace,
         }
     }
 
-    /// `backup`, `restore` or `delete`.
+    /// `backup`, `restore`, `delete`, `verify` or `copy`.
     pub fn kind(&self) -> &'static str {
         match self {
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
             Self::Delete(_) => "delete",
+            Self::Verify(_) => "verify",
+            Self::Copy(_) => "copy",
         }
     }
 
-    /// What to do when the workspace is busy. Restores and deletions go on with an interrupted one.
+    /// What to do when the workspace is busy. All but backups go on with an interrupted one.
     pub fn when_busy(&self) -> WhenBusy {
         match self {
             Self::Backup(request) => request.when_busy,
-            Self::Restore(_) | Self::Delete(_) => WhenBusy::Resume,
+            Self::Restore(_) | Self::Delete(_) | Self::Verify(_) | Self::Copy(_) => WhenBusy::Resume,
         }
     }
 
@@ -255,6 +334,10 @@ impl Request {
                 (&a.backup, &a.target, &a.include, a.landing) == (&b.backup, &b.target, &b.include, b.landing)
             }
             (Self::Delete(a), Self::Delete(b)) => a.backup == b.backup,
+            (Self::Verify(a), Self::Verify(b)) => (&a.backup, a.depth) == (&b.backup, b.depth),
+            (Self::Copy(a), Self::Copy(b)) => {
+                (&a.backup, &a.provider, &a.destination) == (&b.backup, &b.provider, &b.destination)
+            }
             _ => false,
         }
     }
@@ -265,6 +348,8 @@ impl Request {
             Self::Backup(request) => request.timeout.unwrap_or(TIMEOUT_DEFAULT),
             Self::Restore(request) => request.timeout.unwrap_or(TIMEOUT_DEFAULT),
             Self::Delete(request) => request.timeout,
+            Self::Verify(request) => request.timeout,
+            Self::Copy(request) => request.timeout,
         }
     }
 }

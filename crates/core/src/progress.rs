@@ -41,6 +41,7 @@ impl OperationRecord {
         match &self.machine {
             Machine::Backup(backup) => backup.members.iter().map(|member| of(&member.run)).collect(),
             Machine::Restore(restore) => restore.members.iter().map(|member| of(&member.run)).collect(),
+            Machine::Copy(copy) => copy.members.iter().map(|member| of(&member.run)).collect(),
             _ => Vec::new(),
         }
     }

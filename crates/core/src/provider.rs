@@ -18,7 +18,7 @@ use crate::error::Result;
 use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
 pub use crate::job::{
-    BackupJob, CancelOutcome, Candidate, CaptureWindow, Evidence, Issue, JobKey, JobRef, JobRequest,
+    BackupJob, CancelOutcome, Candidate, CaptureWindow, CopyJob, Evidence, Issue, JobKey, JobRef, JobRequest,
     JobState, JobStatus, Landing, Progress, RestoreJob, RestoredResource, Tags,
 };
 use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
@@ -43,6 +43,8 @@ pub struct Capabilities {
     pub lists_entries: bool,
     /// Single paths can be restored.
     pub restores_items: bool,
+    /// Snapshots can be copied to another place ([`JobRequest::Copy`]); without it such a job is `Unsupported`.
+    pub copies: bool,
 }
 
 /// Where a deletion stands.

@@ -32,6 +32,8 @@ pub struct RetentionPolicy {
     pub names: Vec<String>,
     /// The newest so many completed ones of each workspace, whatever else is said: 1.
     pub good: u32,
+    /// Those whose own retention has ended go, also where no other rule says what may go.
+    pub expired: bool,
 }
 
 impl Default for RetentionPolicy {
@@ -46,14 +48,16 @@ impl Default for RetentionPolicy {
             within: None,
             names: Vec::new(),
             good: 1,
+            expired: false,
         }
     }
 }
 
 impl RetentionPolicy {
-    /// Whether it has any rule of its own; one that has none keeps everything.
+    /// Whether it has any rule of its own; one that has none keeps everything, but for what has outlived its own
+    /// retention where [`RetentionPolicy::expired`] says so.
     pub fn is_empty(&self) -> bool {
-        *self == Self { good: self.good, ..Self::default() }
+        *self == Self { good: self.good, expired: self.expired, ..Self::default() }
     }
 }
 
@@ -77,16 +81,16 @@ pub struct Retention {
     pub remove: Vec<BackupId>,
 }
 
-/// Judges each workspace's backups by themselves.
+/// Judges each workspace's backups by themselves, and its copies as if they were another workspace's.
 ///
 /// Only completed backups fill the places that the counting rules give. A partial one is never counted and goes like any
 /// other, but stays while no completed one is newer: until then it is the best there is of that time. A held backup, and
 /// one whose own retention has not ended at the newest completed one, stay always. What is already being deleted is in
 /// neither list.
 pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy) -> Retention {
-    let mut workspaces: BTreeMap<&WorkspaceId, Vec<&BackupRecord>> = BTreeMap::new();
+    let mut workspaces: BTreeMap<(&WorkspaceId, bool), Vec<&BackupRecord>> = BTreeMap::new();
     for backup in backups.iter().filter(|backup| backup.state != BackupState::Deleting) {
-        workspaces.entry(&backup.workspace).or_default().push(backup);
+        workspaces.entry((&backup.workspace, backup.copy_of.is_some())).or_default().push(backup);
     }
     let mut judged: Vec<(&BackupRecord, Vec<String>)> = Vec::new();
     for mut own in workspaces.into_values() {
@@ -114,18 +118,25 @@ fn judge<'a>(backups: &[&'a BackupRecord], policy: &RetentionPolicy) -> Vec<(&'a
         if backup.held {
             reasons.push("held".to_owned());
         }
-        if policy.is_empty() {
+        let expired = policy.expired && newest_good.is_some_and(|good| has_outlived_itself(backup, good));
+        if policy.is_empty() && !expired {
             reasons.push("no rule says what may go".to_owned());
         }
         if is_good(backup) {
             reasons.extend(rules.iter_mut().filter_map(|rule| rule.keeps(backup.created_at)));
         } else if newest_good.is_none_or(|good| backup.created_at > good) {
-            reasons.push("partial, and no completed backup is newer".to_owned());
+            let word = if backup.state == BackupState::Damaged { "damaged" } else { "partial" };
+            reasons.push(format!("{word}, and no completed backup is newer"));
         }
         reasons.extend(kept_by_itself(backup, policy, newest_good));
         (*backup, reasons)
     };
     backups.iter().map(judge).collect()
+}
+
+/// Whether the backup's own retention had ended at the newest completed one, by the time they were begun.
+fn has_outlived_itself(backup: &BackupRecord, newest_good: Timestamp) -> bool {
+    backup.expires_at.is_some_and(|until| until <= newest_good)
 }
 
 fn is_good(backup: &BackupRecord) -> bool {

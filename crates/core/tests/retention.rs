@@ -139,3 +139,17 @@ fn a_clock_that_ran_wild_while_backups_were_made_never_takes_the_newest_good_one
     let kept_two = retain(&backups, &policy(|policy| policy.last = 2));
     assert!(kept_two.remove.is_empty());
 }
+
+#[test]
+fn copies_are_judged_by_themselves_and_damaged_ones_fill_no_place() {
+    let mut backups: Vec<_> = ["03-01T10:00", "03-02T10:00", "03-03T10:00", "03-04T10:00"]
+        .iter()
+        .map(|time| backup("ada", time))
+        .collect();
+    backups[0].copy_of = Some(backups[1].id.clone());
+    backups[3].state = BackupState::Damaged;
+    let retention = retain(&backups, &policy(|policy| policy.last = 1));
+    assert_eq!(kept(&backups, &retention), ["03-04T10:00", "03-03T10:00", "03-01T10:00"]);
+    assert_eq!(retention.keep[0].reasons, ["damaged, and no completed backup is newer"]);
+    assert_eq!(retention.remove, [backups[1].id.clone()]);
+}

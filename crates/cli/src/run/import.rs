@@ -6,7 +6,6 @@ use stillpoint_provider_s3sync::{
     Import, ImportState, ImportedTimestamp, MirrorSource, Store, StoreSettings,
 };
 
-use super::rebuild;
 use crate::args::{ImportArgs, Layout};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
@@ -40,7 +39,7 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
     let mut interrupts = Interrupts::listen()?;
     let told = async |told: ImportedTimestamp| {
         if let Some(backup) = &told.backup {
-            rebuild::add_missing(catalog.as_ref(), std::slice::from_ref(backup)).await?;
+            stillpoint_core::rebuild(catalog.as_ref(), std::slice::from_ref(backup), None).await?;
         }
         tally.count(told.state);
         match &mut document {

@@ -15,7 +15,7 @@ mod import;
 mod list;
 mod operations;
 mod prune;
-pub(crate) mod rebuild;
+mod rebuild;
 mod repair;
 mod restore;
 mod resume;

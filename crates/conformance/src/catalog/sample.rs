@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use stillpoint_core::{
     BackupId, BackupRecord, BackupRequest, Catalog, Claim, Component, ComponentRecord, ComponentState,
-    Creation, Definition, DeleteRequest, Depth, Error, ErrorKind, Holder, Issue, Lease, LedgerEntry,
-    OperationChange, OperationId, OperationRecord, OperationState, Progress, Request, RestoreRequest, Result,
-    RoleGrant, Settings, SnapshotRef, StoredOperation, Timestamp, WorkspaceRecord,
+    CopyRequest, Creation, Definition, DeleteRequest, Depth, Error, ErrorKind, Holder, Issue, Lease,
+    LedgerEntry, OperationChange, OperationId, OperationRecord, OperationState, Progress, Request,
+    RestoreRequest, Result, RoleGrant, Settings, SnapshotRef, StoredOperation, Timestamp, VerifyRequest,
+    WorkspaceRecord,
 };
 use stillpoint_core::{BackupState, CaptureWindow, Consistency};
 
@@ -148,7 +149,20 @@ pub(super) fn full_operations() -> Result<Vec<OperationRecord>> {
     let restore =
         RestoreRequest::new("op-restore".parse()?, point.clone(), "w/new".parse()?, "directory", settings);
     let delete = DeleteRequest::new("op-delete".parse()?, point.clone(), "w/old".parse()?);
-    let requests = [Request::Backup(backup), Request::Restore(restore), Request::Delete(delete)];
+    let mut verify =
+        VerifyRequest::new("op-verify".parse()?, point.clone(), "w/verified".parse()?, Depth::Restored);
+    verify.creator = Some("ada".into());
+    let settings = Settings::from([("vault".into(), serde_json::json!("elsewhere"))]);
+    let mut copy = CopyRequest::new("op-copy".parse()?, point.clone(), "w/copied".parse()?, settings);
+    copy.provider = Some("aws".parse()?);
+    copy.retain = Some(Duration::from_secs(86_400));
+    let requests = [
+        Request::Backup(backup),
+        Request::Restore(restore),
+        Request::Delete(delete),
+        Request::Verify(verify),
+        Request::Copy(copy),
+    ];
     Ok(requests
         .into_iter()
         .map(|request| {

@@ -36,6 +36,8 @@ pub(super) async fn check(
     complete_is_complete(world, &backups, &mut broken);
     consistency_is_true(world, &backups, &mut broken);
     the_state_fits_the_catalog(&stored, &backups, &mut broken);
+    a_verdict_is_in_both_places(world, &stored, &backups, &mut broken);
+    a_copy_is_whole_or_not_there(&stored, &backups, &mut broken);
     restores_touch_only_what_is_new(world, &stored, scenario, &mut broken);
     intents_come_first(world, operation, &mut broken).await?;
     Ok(broken)
@@ -164,6 +166,53 @@ fn the_state_fits_the_catalog(stored: &StoredOperation, backups: &[BackupRecord]
             }
         }
         _ => {}
+    }
+}
+
+fn a_verdict_is_in_both_places(
+    world: &SimWorld,
+    stored: &StoredOperation,
+    backups: &[BackupRecord],
+    broken: &mut Vec<String>,
+) {
+    let Request::Verify(request) = &stored.operation.request else { return };
+    let Some(backup) = backups.iter().find(|backup| backup.id == request.backup) else {
+        broken.push("a verified backup is gone".into());
+        return;
+    };
+    match stored.operation.state {
+        OperationState::Completed => broken.push("the loss of a snapshot was not found".into()),
+        OperationState::Partial => {
+            if backup.state != BackupState::Damaged {
+                broken.push(format!("damage was found and the backup is {:?}", backup.state));
+            }
+            let mut looked = backup.components.iter().filter(|component| component.snapshot.is_some());
+            if looked.any(|component| component.verified_at.is_none()) {
+                broken.push("a snapshot was passed over".into());
+            }
+            let said = stored.operation.issues.iter().any(|issue| issue.kind == "record");
+            if !said && !world.cloud.records().contains(backup) {
+                broken.push("the record beside the data does not hold the verdict".into());
+            }
+        }
+        _ => {}
+    }
+}
+
+fn a_copy_is_whole_or_not_there(
+    stored: &StoredOperation,
+    backups: &[BackupRecord],
+    broken: &mut Vec<String>,
+) {
+    let Request::Copy(request) = &stored.operation.request else { return };
+    let original = backups.iter().find(|backup| backup.id == request.backup);
+    if original.is_none_or(|original| original.state != BackupState::Completed) {
+        broken.push(format!("the original of a copy became {original:?}"));
+    }
+    let made = backups.iter().find(|backup| backup.id == BackupId::of(&stored.operation.id));
+    let done = matches!(stored.operation.state, OperationState::Completed | OperationState::Partial);
+    if made.is_some() != done || made.is_some_and(|made| made.copy_of.as_ref() != Some(&request.backup)) {
+        broken.push(format!("the copy is {:?}, its backup {made:?}", stored.operation.state));
     }
 }
 

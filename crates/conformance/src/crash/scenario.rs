@@ -42,6 +42,10 @@ pub enum Scenario {
     Undo,
     /// A deletion of a backup.
     Delete,
+    /// A verification of a backup of which one snapshot is gone.
+    Verify,
+    /// A copy of a backup.
+    Copy,
 }
 
 /// What is left when everything came to its end.
@@ -60,7 +64,7 @@ pub struct Outcome {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::Backup,
         Self::Deadline,
         Self::Followed,
@@ -69,6 +73,8 @@ impl Scenario {
         Self::Restore,
         Self::Undo,
         Self::Delete,
+        Self::Verify,
+        Self::Copy,
     ];
 
     /// Its name in commands.
@@ -82,6 +88,8 @@ impl Scenario {
             Self::Restore => "restore",
             Self::Undo => "undo",
             Self::Delete => "delete",
+            Self::Verify => "verify",
+            Self::Copy => "copy",
         }
     }
 
@@ -113,11 +121,13 @@ impl Scenario {
             }
             Self::Restore | Self::Undo => Request::Restore(world.restore("op", "earlier", "ws-2")?),
             Self::Delete => Request::Delete(world.delete("op", "earlier")?),
+            Self::Verify => Request::Verify(world.verify("op", "earlier")?),
+            Self::Copy => Request::Copy(world.copy("op", "earlier")?),
         })
     }
 
     fn needs_a_backup(self) -> bool {
-        matches!(self, Self::Restore | Self::Undo | Self::Delete)
+        matches!(self, Self::Restore | Self::Undo | Self::Delete | Self::Verify | Self::Copy)
     }
 }
 
@@ -133,6 +143,11 @@ async fn run(case: &Case) -> Result<Outcome> {
     }
     if case.scenario == Scenario::Watched {
         world.workspace.disable_switch();
+    }
+    if case.scenario == Scenario::Verify
+        && let Some(snapshot) = world.cloud.snapshots().first()
+    {
+        world.cloud.lose(&snapshot.id);
     }
     if case.scenario == Scenario::Undo {
         world.provisioner.fail("activate", u32::MAX);

@@ -4,12 +4,14 @@
 //! run at once. A check fails by a failed assertion, or by an error that the contract does not allow.
 
 mod bench;
+mod copies;
 mod harness;
 mod jobs;
 mod records;
 mod restore;
 mod snapshots;
 
+pub use copies::*;
 pub use harness::{Content, Harness, Occupied};
 pub use jobs::*;
 pub use records::*;
@@ -61,6 +63,7 @@ macro_rules! provider_suite {
             a_restore_of_an_unknown_snapshot_fails
             a_single_path_is_restored_as_the_capability_says
             a_resource_of_another_operation_is_not_discarded
+            a_copy_is_made_as_the_capability_says
             records_are_kept_as_the_capability_says
         }
     };

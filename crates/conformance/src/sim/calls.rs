@@ -59,6 +59,9 @@ impl State {
             JobRequest::Backup(job) => {
                 (job.component.resource.clone(), Some(SnapshotId::new(format!("snap-{number}"))?))
             }
+            JobRequest::Copy(_) => {
+                (format!("copied-{number}"), Some(SnapshotId::new(format!("snap-{number}"))?))
+            }
             _ => (format!("restored-{number}"), None),
         };
         let request = Some(request.clone());

@@ -59,6 +59,7 @@ impl Provider for SimProvider {
         can.cancel_restore = state.config.cancels_restores;
         can.early_capture = state.resources.values().any(|resource| resource.kind == super::SimKind::Volume);
         can.holds_records = true;
+        can.copies = true;
         can
     }
 

@@ -43,6 +43,13 @@ pub(super) fn info(state: &State, reference: &SnapshotRef, point: &Point) -> Sna
         info.operation = Some(job.key.operation().clone());
         info.created_at = job.created_at;
     }
+    if let Some(JobRequest::Copy(job)) = &point.request {
+        info.workspace.clone_from(&job.workspace);
+        info.component = Some(job.key.component().clone());
+        info.backup = Some(job.backup.clone());
+        info.operation = Some(job.key.operation().clone());
+        info.created_at = job.created_at;
+    }
     info.usable = point.phase == PointPhase::Available;
     info.account_region = Some(state.config.account_region.clone());
     info

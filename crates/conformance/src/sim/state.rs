@@ -186,6 +186,10 @@ impl State {
                     (Some(point), true) => Ok(point.image.size_bytes),
                 }
             }
+            Some(JobRequest::Copy(copy)) => match self.points.get(&copy.snapshot.id) {
+                Some(point) if point.phase == PointPhase::Available => Ok(point.image.size_bytes),
+                _ => Err(missing(copy.snapshot.id.as_str())),
+            },
             Some(_) => Err(Error::new(ErrorKind::Unsupported, "this cloud knows no such job").record()),
         };
         match prepared {
@@ -223,6 +227,12 @@ impl State {
         let done = matches!(end, End::Succeeded | End::Issues(_));
         match &job.request {
             Some(JobRequest::Backup(_)) => self.end_capture(&job, from, at, done),
+            Some(JobRequest::Copy(copy)) if done => {
+                let source = self.points.get(&copy.snapshot.id).map(|point| point.image.clone());
+                if let (Some(id), Some(image)) = (&job.snapshot, source) {
+                    self.points.insert(id.clone(), Point::new(&job, image, PointPhase::Available, at));
+                }
+            }
             // Somebody else's snapshot: it is there, but nothing on it is ours.
             None if done => {
                 if let (Some(id), Some(resource)) = (&job.snapshot, self.resources.get(&job.resource)) {

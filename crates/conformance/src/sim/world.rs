@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupRequest, Catalog, Clock, Component, Definition, DeleteRequest, Error, ErrorKind, Holder,
-    LocalOrchestrator, OperationId, OperationStatus, Orchestrator, Provider, ProviderId, Provisioner,
-    Request, RestoreRequest, Result, RoleGrant, Settings, Timestamp, VirtualClock, Workspace, WorkspaceId,
+    BackupRequest, Catalog, Clock, Component, CopyRequest, Definition, DeleteRequest, Depth, Error,
+    ErrorKind, Holder, LocalOrchestrator, OperationId, OperationStatus, Orchestrator, Provider, ProviderId,
+    Provisioner, Request, RestoreRequest, Result, RoleGrant, Settings, Timestamp, VerifyRequest,
+    VirtualClock, Workspace, WorkspaceId,
 };
 
 use super::cloud::SimCloud;
@@ -130,6 +131,25 @@ impl SimWorld {
     pub fn delete(&self, id: &str, of: &str) -> Result<DeleteRequest> {
         let backup = stillpoint_core::BackupId::of(&of.parse()?);
         Ok(DeleteRequest::new(id.parse()?, backup, "ws".parse()?))
+    }
+
+    /// A request to verify the backup that operation `of` made, to the depth `Decrypted`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name that cannot be an id.
+    pub fn verify(&self, id: &str, of: &str) -> Result<VerifyRequest> {
+        let backup = stillpoint_core::BackupId::of(&of.parse()?);
+        Ok(VerifyRequest::new(id.parse()?, backup, "ws".parse()?, Depth::Decrypted))
+    }
+
+    /// A request to copy the backup that operation `of` made to another vault.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a name that cannot be an id.
+    pub fn copy(&self, id: &str, of: &str) -> Result<CopyRequest> {
+        let backup = stillpoint_core::BackupId::of(&of.parse()?);
+        let destination = Settings::from([("vault".to_owned(), "elsewhere".into())]);
+        Ok(CopyRequest::new(id.parse()?, backup, "ws".parse()?, destination))
     }
 
     /// Lets virtual time pass while everything that runs goes on.

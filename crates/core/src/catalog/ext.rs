@@ -2,15 +2,19 @@
 
 use async_trait::async_trait;
 
-use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog};
+use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::WorkspaceId;
 
+/// Copies that a backup may have without hiding it; each has its original's time.
+const SAME_TIME_MAX: usize = 16;
+
 /// Conveniences for users of a [`Catalog`]; implemented for each one.
 #[async_trait]
 pub trait CatalogExt: Catalog {
-    /// The newest completed backup of `workspace`, or of all workspaces. Never a partial one.
+    /// The newest completed backup of `workspace`, or of all workspaces. Never a partial or damaged one, and a copy only
+    /// where its original is gone.
     ///
     /// # Errors
     /// Whatever reading can meet; none is `None`.
@@ -18,10 +22,14 @@ pub trait CatalogExt: Catalog {
         let query = BackupQuery {
             workspace: workspace.cloned(),
             state: Some(BackupState::Completed),
-            limit: 1,
+            limit: SAME_TIME_MAX,
             ..BackupQuery::all()
         };
-        Ok(self.backups(&query).await?.items.pop().map(|stored| stored.backup))
+        let mut found: Vec<_> = self.backups(&query).await?.items.into_iter().map(|s| s.backup).collect();
+        let newest = found.first().map(|backup| backup.created_at);
+        found.retain(|backup| Some(backup.created_at) == newest);
+        let original = found.iter().position(|backup| backup.copy_of.is_none()).unwrap_or_default();
+        Ok((!found.is_empty()).then(|| found.swap_remove(original)))
     }
 
     /// The backup that `text` names: an id, a unique id prefix, `latest`, `WORKSPACE@latest`,
@@ -43,17 +51,11 @@ pub trait CatalogExt: Catalog {
                 });
             }
             let query = at(point.parse()?, BackupQuery::of_workspace(workspace));
-            return one(
-                text,
-                self.backups(&query).await?.items.into_iter().map(|stored| stored.backup).collect(),
-            );
+            return one(text, of_time(self.backups(&query).await?.items));
         }
         if let Ok(time) = text.parse::<Timestamp>() {
             let query = at(time, BackupQuery::all());
-            return one(
-                text,
-                self.backups(&query).await?.items.into_iter().map(|stored| stored.backup).collect(),
-            );
+            return one(text, of_time(self.backups(&query).await?.items));
         }
         if let Some(exact) = self.backup(&text.parse()?).await? {
             return Ok(exact.backup);
@@ -71,6 +73,15 @@ fn at(time: Timestamp, query: BackupQuery) -> BackupQuery {
     let width = if time.as_millis() % 1000 == 0 { 1000 } else { 1 };
     let end = Timestamp::from_millis(time.as_millis() + width);
     BackupQuery { created_from: Some(time), created_before: Some(end), limit: 20, ..query }
+}
+
+/// What a time fits; a copy has its original's and gives way to it.
+fn of_time(found: Vec<StoredBackup>) -> Vec<BackupRecord> {
+    let mut found: Vec<_> = found.into_iter().map(|stored| stored.backup).collect();
+    if found.iter().any(|backup| backup.copy_of.is_none()) {
+        found.retain(|backup| backup.copy_of.is_none());
+    }
+    found
 }
 
 fn one(text: &str, mut found: Vec<BackupRecord>) -> Result<BackupRecord> {

@@ -49,6 +49,8 @@ pub enum BackupState {
     Partial,
     /// Being deleted; no longer offered for restore.
     Deleting,
+    /// A later verification found that a snapshot is not whole any more: see the issues. Never the latest good one.
+    Damaged,
 }
 
 impl BackupState {
@@ -58,6 +60,7 @@ impl BackupState {
             Self::Completed => "completed",
             Self::Partial => "partial",
             Self::Deleting => "deleting",
+            Self::Damaged => "damaged",
         }
     }
 }
@@ -79,6 +82,8 @@ pub enum ComponentState {
     Excluded,
     /// Stopped before it was captured.
     Cancelled,
+    /// Captured whole, and found damaged by a later verification.
+    Damaged,
 }
 
 /// One component in a backup.
@@ -93,11 +98,14 @@ pub struct ComponentRecord {
     pub snapshot: Option<SnapshotRef>,
     /// When its content was read.
     pub captured: Option<CaptureWindow>,
-    /// How deep its snapshot was verified before the backup was sealed.
+    /// How deep its snapshot was verified when it was last found good: before the backup was sealed, or later.
     pub verified: Option<Depth>,
     /// How long its job took, where it was watched; measured for forecasts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub took: Option<Duration>,
+    /// When a verification after the sealing last looked at its snapshot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verified_at: Option<Timestamp>,
     /// What did not go as planned; a bounded list.
     pub issues: Vec<Issue>,
     /// The provider's own counts.
@@ -114,6 +122,7 @@ impl ComponentRecord {
             captured: None,
             verified: None,
             took: None,
+            verified_at: None,
             issues: Vec::new(),
             counts: BTreeMap::new(),
         }
@@ -150,6 +159,9 @@ pub struct BackupRecord {
     pub components: Vec<ComponentRecord>,
     /// The backup it builds on.
     pub parent: Option<BackupId>,
+    /// The backup it is a copy of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub copy_of: Option<BackupId>,
     /// How long services were held still for it.
     pub downtime: Duration,
     /// From when to when services were held still for it, at the most; `None` where they never were, or where
@@ -187,6 +199,7 @@ impl BackupRecord {
             consistency: Consistency::Fuzzy,
             components: Vec::new(),
             parent: None,
+            copy_of: None,
             downtime: Duration::ZERO,
             quiesced: None,
             size_bytes: 0,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::catalog::{BackupRecord, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
-use crate::id::{BackupId, ComponentId, QuiesceId};
+use crate::id::{BackupId, ComponentId, OperationId, QuiesceId};
 use crate::plan::Plan;
 use crate::provider::{
     CancelOutcome, Candidate, DeleteState, Finding, JobRef, JobRequest, JobStatus, Readiness,
@@ -74,6 +74,8 @@ pub enum Effect {
         snapshot: SnapshotRef,
         /// How deep.
         depth: Depth,
+        /// The operation whose mark it has to carry.
+        made_by: OperationId,
     },
     /// Write the backup's record beside the data.
     WriteRecord(Box<BackupRecord>),
@@ -94,7 +96,7 @@ pub enum Effect {
     Discard(RestoredResource),
     /// Remove the new workspace.
     DiscardWorkspace(Provisioned),
-    /// Mark the backup as being deleted, if it still is as it was inspected.
+    /// Write a deletion's mark or a verification's verdict into the backup, if it still is as it was inspected.
     MarkBackup(Box<StoredBackup>),
     /// Delete a snapshot.
     DeleteSnapshot {

@@ -424,10 +424,7 @@ impl JobRun {
             return;
         }
         let next = JobKey::new(key.operation().clone(), key.component().clone(), key.attempt() + 1);
-        match &mut self.request {
-            JobRequest::Backup(job) => job.key = next,
-            JobRequest::Restore(job) => job.key = next,
-        }
+        self.request.set_key(next);
         self.step = JobStep::Starting;
         self.since = Some(now);
         self.status = None;

@@ -89,7 +89,8 @@ impl Member {
         turn.effects.push(if cancelled && !self.run.unproven {
             Effect::DeleteSnapshot { component, snapshot }
         } else {
-            Effect::Verify { component, snapshot, depth: Depth::Sized }
+            let made_by = self.run.request.key().operation().clone();
+            Effect::Verify { component, snapshot, depth: Depth::Sized, made_by }
         });
     }
 

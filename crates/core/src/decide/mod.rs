@@ -6,6 +6,7 @@
 
 mod backup;
 mod clocks;
+mod copy;
 mod delete;
 mod effect;
 mod hold;
@@ -15,10 +16,12 @@ mod restore;
 mod restore_clocks;
 mod restore_member;
 mod seal;
+mod verify;
 
 use serde::{Deserialize, Serialize};
 
 pub use backup::{BackupMachine, Stopping};
+pub use copy::{CopyMachine, Undoing};
 pub use delete::{DeleteMachine, DeleteMember, DeleteStage};
 pub(crate) use effect::FOREIGN;
 pub use effect::{Effect, Event, Inspection, Outcome, Step};
@@ -27,6 +30,8 @@ pub use job::{JobEnd, JobRun, JobStep};
 pub use member::{Member, Proof};
 pub use restore::{RestoreMachine, RestoreStage};
 pub use restore_member::RestoreMember;
+pub(crate) use verify::DAMAGED;
+pub use verify::{VerifyMachine, VerifyMember, VerifyStage};
 
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
@@ -46,6 +51,10 @@ pub enum Machine {
     Restore(Box<RestoreMachine>),
     /// A deletion.
     Delete(Box<DeleteMachine>),
+    /// A verification.
+    Verify(Box<VerifyMachine>),
+    /// A copy.
+    Copy(Box<CopyMachine>),
 }
 
 impl Machine {
@@ -55,6 +64,8 @@ impl Machine {
             Request::Backup(_) => Self::Backup(Box::default()),
             Request::Restore(_) => Self::Restore(Box::default()),
             Request::Delete(_) => Self::Delete(Box::default()),
+            Request::Verify(_) => Self::Verify(Box::default()),
+            Request::Copy(_) => Self::Copy(Box::default()),
         }
     }
 }
@@ -121,6 +132,8 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
         Machine::Backup(backup) => backup.turn(&mut next, event, now, &mut turn),
         Machine::Restore(restore) => restore.turn(&mut next, event, now, &mut turn),
         Machine::Delete(delete) => delete.turn(&mut next, event, now, &mut turn),
+        Machine::Verify(verify) => verify.turn(&mut next, event, now, &mut turn),
+        Machine::Copy(copy) => copy.turn(&mut next, event, now, &mut turn),
     }
     next.machine = machine;
     if next.state.is_terminal() {

@@ -169,6 +169,7 @@ impl RestoreMachine {
         let refused = match backup.state {
             BackupState::Deleting => Some("the backup is being deleted"),
             BackupState::Partial if !request.allow_partial => Some("the backup is only a partial one"),
+            BackupState::Damaged if !request.allow_partial => Some("the backup is damaged"),
             _ => None,
         };
         if let Some(reason) = refused {

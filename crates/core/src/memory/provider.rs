@@ -12,9 +12,9 @@ use crate::context::OpContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, JobId, OperationId, ProviderId, SnapshotId};
 use crate::provider::{
-    BackupJob, CancelOutcome, Candidate, Capabilities, CaptureWindow, DeleteState, Evidence, Finding, JobRef,
-    JobRequest, JobState, JobStatus, Landing, Progress, Provider, Readiness, RestoreJob, RestoredResource,
-    Severity, SnapshotQuery,
+    BackupJob, CancelOutcome, Candidate, Capabilities, CaptureWindow, CopyJob, DeleteState, Evidence,
+    Finding, JobRef, JobRequest, JobState, JobStatus, Landing, Progress, Provider, Readiness, RestoreJob,
+    RestoredResource, Severity, SnapshotQuery,
 };
 use crate::snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
 use crate::workspace::Component;
@@ -94,6 +94,23 @@ impl MemoryProvider {
         Ok(status)
     }
 
+    fn copy(&self, job: &CopyJob) -> Result<JobStatus> {
+        let mut state = self.lock();
+        let stored = state.snapshots.get(&job.snapshot.id).cloned();
+        let mut stored = stored.ok_or_else(|| missing(job.snapshot.id.as_str()))?;
+        let reference = SnapshotRef::new(self.id.clone(), SnapshotId::new(format!("copy-{}", job.key))?);
+        stored.info.snapshot = reference.clone();
+        stored.info.backup = Some(job.backup.clone());
+        stored.info.operation = Some(job.key.operation().clone());
+        let bytes = size(&stored.files);
+        let mut status = JobStatus::new(JobState::Succeeded);
+        status.progress = Progress::new(bytes, stored.files.len() as u64);
+        status.counts = [("bytes_stored".to_owned(), bytes)].into();
+        status.snapshot = Some(reference.clone());
+        state.snapshots.insert(reference.id, stored);
+        Ok(status)
+    }
+
     fn restore(&self, job: &RestoreJob) -> Result<JobStatus> {
         let mut state = self.lock();
         let stored = state.snapshots.get(&job.snapshot.id).cloned();
@@ -145,6 +162,7 @@ impl Provider for MemoryProvider {
             holds_records: true,
             lists_entries: true,
             restores_items: true,
+            copies: true,
             ..Capabilities::default()
         }
     }
@@ -165,6 +183,7 @@ impl Provider for MemoryProvider {
         let status = match request {
             JobRequest::Backup(backup) => self.back_up(cx, backup),
             JobRequest::Restore(restore) => self.restore(restore),
+            JobRequest::Copy(copy) => self.copy(copy),
         };
         let status = status.unwrap_or_else(|error| JobStatus::new(JobState::Failed(error.record())));
         self.lock().jobs.insert(job.id.clone(), status);

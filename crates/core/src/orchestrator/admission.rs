@@ -8,7 +8,6 @@ use crate::error::Result;
 use crate::id::{ProviderId, WorkspaceId};
 use crate::layer::{FairQueue, Place};
 use crate::operation::OperationRecord;
-use crate::orchestrator::effects::provider_of;
 
 /// How many operations one orchestrator has at work at a time.
 ///
@@ -80,12 +79,13 @@ impl Admission {
         let runs: Vec<_> = match &record.machine {
             Machine::Backup(backup) => backup.members.iter().map(|member| &member.run).collect(),
             Machine::Restore(restore) => restore.members.iter().map(|member| &member.run).collect(),
+            Machine::Copy(copy) => copy.members.iter().map(|member| &member.run).collect(),
             _ => Vec::new(),
         };
         if runs.is_empty() {
             return Vec::new();
         }
-        let providers = runs.into_iter().map(|run| provider_of(&run.request).clone());
+        let providers = runs.into_iter().map(|run| run.request.provider().clone());
         self.queues(&providers.collect()).iter().map(FairQueue::enter_at_once).collect()
     }
 }

@@ -26,7 +26,6 @@ use crate::orchestrator::builder::Parts;
 use crate::orchestrator::call_limit::{call_limit, is_droppable};
 use crate::orchestrator::drives::Drives;
 use crate::orchestrator::effects::{Places, Runner};
-use crate::provider::JobRequest;
 
 /// How often the workspace is told to let go when the catalog is lost.
 const LET_GO_TRIES: u32 = 10;
@@ -410,9 +409,7 @@ fn is_passing(error: &Error) -> bool {
 /// The attempt and the parameters' hash of an effect.
 fn params(effect: &Effect) -> (u32, String) {
     match effect {
-        Effect::Start(request @ (JobRequest::Backup(_) | JobRequest::Restore(_))) => {
-            (request.key().attempt(), request.params_hash())
-        }
+        Effect::Start(request) => (request.key().attempt(), request.params_hash()),
         other => (1, crate::id::digest(&[&format!("{:?}", other.step())])),
     }
 }

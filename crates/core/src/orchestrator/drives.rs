@@ -14,7 +14,7 @@ use crate::decide::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::OperationEvent;
 use crate::id::{OperationId, WorkspaceId};
-use crate::operation::{OperationRecord, OperationState};
+use crate::operation::{OperationRecord, OperationState, Request};
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::driver::{Driver, Sight};
 use crate::watchdog::Watchdog;
@@ -145,8 +145,8 @@ impl Drives {
         Ok(true)
     }
 
-    /// The detached operations of `workspace`: past their deadlines, with jobs outside that still run. Those that
-    /// nobody follows are followed by this process from now on.
+    /// The detached backups of `workspace`: past their deadlines, with jobs outside that still run. Whatever is detached
+    /// there and nobody follows is followed by this process from now on.
     pub(super) async fn detached(self: &Arc<Self>, workspace: &WorkspaceId) -> Result<Vec<OperationId>> {
         let query = OperationQuery {
             workspace: Some(workspace.clone()),
@@ -157,7 +157,10 @@ impl Drives {
         for stored in &found {
             self.take_over(stored).await?;
         }
-        Ok(found.into_iter().map(|stored| stored.operation.id).collect())
+        // A copy reads what was captured before, so nothing waits for one.
+        let backups = found.into_iter().map(|stored| stored.operation);
+        let backups = backups.filter(|operation| matches!(operation.request, Request::Backup(_)));
+        Ok(backups.map(|operation| operation.id).collect())
     }
 }
 

@@ -88,13 +88,13 @@ impl Runner {
         let (parts, cx) = (&self.parts, &self.cx);
         match effect {
             Effect::Start(request) => {
-                Ok(Outcome::Started(parts.provider(provider_of(&request))?.start(cx, &request).await?))
+                Ok(Outcome::Started(parts.provider(request.provider())?.start(cx, &request).await?))
             }
             Effect::Find { request, since, after } => {
                 if !after.is_zero() {
                     cx.clock().sleep(after).await;
                 }
-                Ok(Outcome::Found(parts.provider(provider_of(&request))?.find(cx, &request, since).await?))
+                Ok(Outcome::Found(parts.provider(request.provider())?.find(cx, &request, since).await?))
             }
             Effect::Poll { job, after, .. } => {
                 if !after.is_zero() {
@@ -106,11 +106,13 @@ impl Runner {
             Effect::CancelJob { job, .. } => {
                 Ok(Outcome::CancelAsked(parts.provider(&job.provider)?.cancel(cx, &job).await?))
             }
-            Effect::Verify { snapshot, depth, .. } => {
+            Effect::Verify { snapshot, depth, made_by, .. } => {
                 let snapshot = parts.provider(&snapshot.provider)?.open(cx, &snapshot).await?;
                 let mut verification = snapshot.verify(cx, depth).await?;
                 let info = snapshot.describe(cx).await?;
-                if info.operation.as_ref() != cx.operation() {
+                // What was imported carries no mark; only before the sealing does that make it somebody else's.
+                let unmarked = matches!(self.request, Request::Verify(_)) && info.operation.is_none();
+                if !unmarked && info.operation.as_ref() != Some(&made_by) {
                     verification.problems.push(crate::provider::Issue::new(
                         FOREIGN,
                         info.snapshot.id.as_str(),
@@ -192,6 +194,8 @@ impl Runner {
         let id: &BackupId = match &self.request {
             Request::Restore(restore) => &restore.backup,
             Request::Delete(delete) => &delete.backup,
+            Request::Verify(verify) => &verify.backup,
+            Request::Copy(copy) => &copy.backup,
             Request::Backup(_) => {
                 return Err(Error::new(ErrorKind::Unexpected, "a backup has no backup to inspect"));
             }
@@ -200,16 +204,30 @@ impl Runner {
         let Some(stored) = self.parts.catalog.backup(id).await? else {
             return Ok(Outcome::Inspected(Box::new(found)));
         };
-        for component in stored.backup.components.iter().filter(|component| component.snapshot.is_some()) {
-            let provider = self.parts.provider(&component.component.provider)?;
+        let mut providers = BTreeSet::new();
+        for component in &stored.backup.components {
+            let Some(snapshot) = &component.snapshot else { continue };
+            let provider = match &self.request {
+                Request::Copy(copy) => copy.provider.as_ref().unwrap_or(&snapshot.provider),
+                _ => &snapshot.provider,
+            };
+            let provider = self.parts.provider(provider)?;
+            if matches!(self.request, Request::Copy(_)) && !provider.capabilities().copies {
+                let message = format!("{} cannot copy snapshots; choose another provider", provider.id());
+                found.findings.push(Finding::new("copy-supported", Severity::Blocker, message));
+            }
+            providers.insert(provider.id().clone());
             let in_process = provider.capabilities().in_process_jobs;
             found.in_process.insert(component.component.id.clone(), in_process);
         }
         if let Request::Restore(restore) = &self.request {
-            let named = stored.backup.components.iter().filter_map(|component| component.snapshot.as_ref());
-            self.admit(&named.map(|snapshot| snapshot.provider.clone()).collect()).await?;
+            self.admit(&providers).await?;
             let request = ProvisionRequest::new(restore.clone(), stored.backup.clone());
             found.findings = self.provisioner()?.preflight(&self.cx, &request).await?;
+            found.findings.extend(self.snapshot_findings(&stored.backup).await?);
+        }
+        if let Request::Copy(_) = &self.request {
+            self.admit(&providers).await?;
             found.findings.extend(self.snapshot_findings(&stored.backup).await?);
         }
         (found.backup, found.revision) = (Some(stored.backup), Some(stored.revision));
@@ -267,13 +285,6 @@ impl Runner {
             }
         }
         Ok(keepers)
-    }
-}
-
-pub(super) fn provider_of(request: &crate::provider::JobRequest) -> &ProviderId {
-    match request {
-        crate::provider::JobRequest::Backup(job) => &job.component.provider,
-        crate::provider::JobRequest::Restore(job) => &job.snapshot.provider,
     }
 }
 

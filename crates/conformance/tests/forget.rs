@@ -1,0 +1,105 @@
+//! A retention policy applied: what was previewed is what goes, and no hold is overrun.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
+
+use std::time::Duration;
+
+use stillpoint_conformance::sim::{SimConfig, SimKind, SimWorld};
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const DAY: Duration = Duration::from_secs(86_400);
+
+async fn days(count: u32) -> (SimWorld, LocalOrchestrator) {
+    let world = SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, GB, 1000)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    for day in 0..count {
+        let mut request = world.backup(&format!("day-{day}")).unwrap();
+        request.retain = (day == 0).then_some(DAY);
+        let status = world.run(&orchestrator, Request::Backup(request)).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed);
+        world.pass(DAY).await;
+    }
+    (world, orchestrator)
+}
+
+fn of(day: u32) -> BackupId {
+    BackupId::of(&format!("day-{day}").parse().unwrap())
+}
+
+fn last(count: u32) -> RetentionPolicy {
+    let mut policy = RetentionPolicy::default();
+    policy.last = count;
+    policy
+}
+
+async fn hold(world: &SimWorld, id: &BackupId) {
+    let stored = world.catalog.backup(id).await.unwrap().unwrap();
+    let mut held = stored.backup;
+    held.held = true;
+    world.catalog.put_backup(&held, Some(stored.revision)).await.unwrap();
+}
+
+async fn left(world: &SimWorld) -> Vec<BackupId> {
+    let page = world.catalog.backups(&BackupQuery::all()).await.unwrap();
+    page.items.into_iter().map(|stored| stored.backup.id).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_previewed_is_what_is_deleted_and_read_back() {
+    let (world, orchestrator) = days(4).await;
+    let policy = last(2);
+    let previewed = preview(world.catalog.as_ref(), None, &policy).await.unwrap();
+    assert_eq!(previewed.remove, [of(1), of(0)]);
+    assert_eq!(left(&world).await.len(), 4, "a preview changes nothing");
+    let entropy = SeededEntropy::new(1);
+    let done =
+        forget(&orchestrator, world.catalog.as_ref(), None, &policy, &previewed, &entropy).await.unwrap();
+    assert_eq!((done.deleted, done.kept.len(), done.failed.len()), (vec![of(0), of(1)], 0, 0));
+    assert_eq!(left(&world).await, [of(3), of(2)]);
+    assert_eq!((world.cloud.snapshots().len(), world.cloud.records().len()), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_or_a_rule_that_came_after_the_preview_keeps_a_backup() {
+    let (world, orchestrator) = days(4).await;
+    let previewed = preview(world.catalog.as_ref(), None, &last(1)).await.unwrap();
+    assert_eq!(previewed.remove.len(), 3);
+    hold(&world, &of(0)).await;
+    let entropy = SeededEntropy::new(1);
+    let wider = last(2);
+    let done =
+        forget(&orchestrator, world.catalog.as_ref(), None, &wider, &previewed, &entropy).await.unwrap();
+    assert_eq!(done.deleted, [of(1)]);
+    assert_eq!(done.kept, [(of(0), "held".to_owned()), (of(2), "last 2 of 2".to_owned())]);
+    assert_eq!(left(&world).await, [of(3), of(2), of(0)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lock_is_told_and_keeps_no_other_backup_from_going() {
+    let (world, orchestrator) = days(3).await;
+    let stored = world.catalog.backup(&of(0)).await.unwrap().unwrap();
+    let snapshot = stored.backup.components[0].snapshot.clone().unwrap();
+    world.cloud.lock(&snapshot.id, None);
+    let previewed = preview(world.catalog.as_ref(), None, &last(1)).await.unwrap();
+    let entropy = SeededEntropy::new(1);
+    let done =
+        forget(&orchestrator, world.catalog.as_ref(), None, &last(1), &previewed, &entropy).await.unwrap();
+    assert_eq!((done.deleted, done.failed.len()), (vec![of(1)], 1));
+    assert!(done.failed[0].1.message.contains("locked"), "{:?}", done.failed);
+    let kept = world.catalog.backup(&of(0)).await.unwrap().unwrap().backup;
+    assert_eq!(kept.state, BackupState::Completed, "its mark is taken back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_outlived_its_own_retention_goes_where_the_policy_says_so() {
+    let (world, orchestrator) = days(3).await;
+    let mut policy = RetentionPolicy::default();
+    assert!(preview(world.catalog.as_ref(), None, &policy).await.unwrap().remove.is_empty());
+    policy.expired = true;
+    let previewed = preview(world.catalog.as_ref(), None, &policy).await.unwrap();
+    assert_eq!(previewed.remove, [of(0)], "the others were made to be kept for ever");
+    let entropy = SeededEntropy::new(1);
+    let done =
+        forget(&orchestrator, world.catalog.as_ref(), None, &policy, &previewed, &entropy).await.unwrap();
+    assert_eq!((done.deleted, left(&world).await), (vec![of(0)], vec![of(2), of(1)]));
+}

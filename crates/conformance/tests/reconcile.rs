@@ -1,0 +1,192 @@
+//! Provider and store against catalog: what a report finds, and what may be done about it.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillpoint_conformance::sim::{FaultPlan, SimConfig, SimKind, SimWorld};
+use stillpoint_core::memory::MemoryCatalog;
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
+struct Scene {
+    world: SimWorld,
+    orchestrator: LocalOrchestrator,
+    providers: Vec<Arc<dyn Provider>>,
+    cx: OpContext,
+}
+
+impl Scene {
+    async fn backed_up() -> Self {
+        let components =
+            [("data", SimKind::Volume, 20 * GB, 20_000), ("home", SimKind::FileSystem, 10 * GB, 10_000)];
+        let world = SimWorld::new(SimConfig::default(), &components).unwrap();
+        let orchestrator = world.orchestrator().unwrap();
+        let request = Request::Backup(world.backup("backup").unwrap());
+        let status = world.run(&orchestrator, request).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed);
+        let providers = vec![Arc::new(world.cloud.provider("sim".parse().unwrap())) as Arc<dyn Provider>];
+        let cx = OpContext::new(Arc::clone(&world.clock));
+        Self { world, orchestrator, providers, cx }
+    }
+
+    async fn report(&self) -> Reconciliation {
+        reconcile(&self.cx, self.world.catalog.as_ref(), &self.providers).await.unwrap()
+    }
+
+    async fn settle(&self, report: &Reconciliation, settlement: &Settlement) -> Settled {
+        settle(&self.cx, self.world.catalog.as_ref(), &self.providers, report, settlement).await.unwrap()
+    }
+
+    async fn backup(&self) -> BackupRecord {
+        let id = BackupId::of(&"backup".parse().unwrap());
+        self.world.catalog.backup(&id).await.unwrap().unwrap().backup
+    }
+
+    /// A snapshot that carries the mark of `operation` and is in no backup.
+    async fn orphan(&self, operation: &str) -> SnapshotRef {
+        let operation: OperationId = operation.parse().unwrap();
+        let component = self.backup().await.components[0].component.clone();
+        let key = JobKey::new(operation.clone(), component.id.clone(), 7);
+        let now = self.world.clock.now();
+        let job = BackupJob::new(key, self.world.workspace_id(), BackupId::of(&operation), component, now);
+        let provider = &self.providers[0];
+        let job = provider.start(&self.cx, &JobRequest::Backup(job)).await.unwrap();
+        self.world.pass(60 * MINUTE).await;
+        provider.poll(&self.cx, &job, Duration::ZERO).await.unwrap().snapshot.unwrap()
+    }
+}
+
+fn deleting(earlier: &Reconciliation) -> Settlement {
+    let mut settlement = Settlement::default();
+    settlement.delete_orphans_since = Some(earlier.clone());
+    settlement
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_backup_all_agree_and_nothing_is_done() {
+    let scene = Scene::backed_up().await;
+    let report = scene.report().await;
+    assert!(report.agrees(), "{report:?}");
+    let mut everything = deleting(&report);
+    (everything.catalogue_unknown, everything.write_records, everything.mark_damaged) = (true, true, true);
+    assert_eq!(scene.settle(&report, &everything).await, Settled::default());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_orphan_is_deleted_when_two_reports_in_a_row_call_it_one() {
+    let scene = Scene::backed_up().await;
+    let first = scene.report().await;
+    let orphan = scene.orphan("backup").await;
+    let second = scene.report().await;
+    let found = &second.orphans[0];
+    assert_eq!((&found.snapshot.snapshot, second.orphans.len()), (&orphan, 1));
+    assert_eq!(found.made_by, Maker::Ended("backup".parse().unwrap()));
+    assert_eq!(scene.settle(&second, &Settlement::default()).await, Settled::default(), "only on request");
+    assert_eq!(scene.settle(&second, &deleting(&first)).await, Settled::default(), "not at first sight");
+
+    let third = scene.report().await;
+    let settled = scene.settle(&third, &deleting(&second)).await;
+    assert_eq!(settled.remaining, [(orphan, "on its way out".to_owned())], "it is read back");
+    scene.world.pass(MINUTE).await;
+    assert!(scene.report().await.agrees());
+    assert_eq!(scene.world.cloud.snapshots().len(), 2, "the backup's own are untouched");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_catalog_may_own_is_told_and_never_deleted() {
+    let scene = Scene::backed_up().await;
+    scene.orphan("an-operation-of-somebody-else").await;
+    let report = scene.report().await;
+    assert_eq!(report.orphans[0].made_by, Maker::Unknown("an-operation-of-somebody-else".parse().unwrap()));
+    assert_eq!(scene.settle(&report, &deleting(&report)).await, Settled::default());
+    assert_eq!(scene.world.cloud.snapshots().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_operation_under_way_made_is_nobodys_orphan() {
+    let scene = Scene::backed_up().await;
+    let request = scene.world.backup("backup-2").unwrap();
+    scene.orchestrator.submit(Request::Backup(request)).await.unwrap();
+    let (mut seen, mut agreed) = (0, 0);
+    for _ in 0..40 {
+        scene.world.pass(MINUTE / 4).await;
+        let report = scene.report().await;
+        assert!(report.orphans.is_empty() && report.lost.is_empty(), "{report:?}");
+        seen += report.in_use;
+        agreed += u32::from(report.agrees());
+        let settled = scene.settle(&report, &deleting(&report)).await;
+        assert_eq!(settled, Settled::default());
+    }
+    assert!(seen > 0 && agreed > 0, "the scene shows snapshots of an operation under way");
+    let ended = scene.world.finish(&scene.orchestrator, &"backup-2".parse().unwrap()).await.unwrap();
+    assert_eq!(ended.operation.state, OperationState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_snapshot_is_found_and_its_backup_is_marked() {
+    let scene = Scene::backed_up().await;
+    let lost = scene.backup().await.components[1].snapshot.clone().unwrap();
+    scene.world.cloud.lose(&lost.id);
+    let report = scene.report().await;
+    assert_eq!((report.lost.len(), &report.lost[0].snapshot), (1, &lost));
+    let mut settlement = Settlement::default();
+    settlement.mark_damaged = true;
+    let settled = scene.settle(&report, &settlement).await;
+    assert_eq!(settled.damaged, [scene.backup().await.id]);
+    assert_eq!(scene.backup().await.state, BackupState::Damaged);
+    assert_eq!(scene.world.catalog.latest_good(None).await.unwrap(), None);
+    assert_eq!(scene.settle(&report, &settlement).await, Settled::default(), "a second time changes nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_catalog_comes_back_from_records_and_a_lost_record_from_the_catalog() {
+    let scene = Scene::backed_up().await;
+    let backup = scene.backup().await;
+    let empty = MemoryCatalog::new();
+    let report = reconcile(&scene.cx, &empty, &scene.providers).await.unwrap();
+    assert_eq!((&report.unknown, report.orphans.len()), (&vec![backup.id.clone()], 2));
+    let mut settlement = Settlement::default();
+    settlement.catalogue_unknown = true;
+    let settled = settle(&scene.cx, &empty, &scene.providers, &report, &settlement).await.unwrap();
+    assert_eq!(settled.catalogued, [backup.id.clone()]);
+    assert_eq!(empty.backup(&backup.id).await.unwrap().unwrap().backup, backup);
+    assert!(empty.workspace(&scene.world.workspace_id()).await.unwrap().is_some());
+    assert!(reconcile(&scene.cx, &empty, &scene.providers).await.unwrap().agrees());
+
+    scene.providers[0].delete_record(&scene.cx, &backup.id).await.unwrap();
+    let report = scene.report().await;
+    assert_eq!(report.unrecorded, [backup.id.clone()]);
+    let mut settlement = Settlement::default();
+    settlement.write_records = true;
+    assert_eq!(scene.settle(&report, &settlement).await.recorded, [backup.id]);
+    assert!(scene.report().await.agrees());
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_any_record_the_marks_on_the_snapshots_still_tell_of_the_backup() {
+    let scene = Scene::backed_up().await;
+    let backup = scene.backup().await;
+    scene.providers[0].delete_record(&scene.cx, &backup.id).await.unwrap();
+    let marks = scene.providers[0].snapshots(&scene.cx, &SnapshotQuery::all()).await.unwrap();
+    let [rebuilt] = &from_snapshots(&marks)[..] else { panic!("{marks:?}") };
+    assert_eq!((&rebuilt.id, &rebuilt.workspace), (&backup.id, &backup.workspace));
+    assert_eq!((rebuilt.created_at, rebuilt.state), (backup.created_at, BackupState::Partial));
+    let snapshots = |record: &BackupRecord| -> Vec<SnapshotRef> {
+        record.components.iter().filter_map(|component| component.snapshot.clone()).collect()
+    };
+    assert_eq!(snapshots(rebuilt).len(), 2);
+    assert!(snapshots(rebuilt).iter().all(|found| snapshots(&backup).contains(found)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_of_a_provider_that_cannot_be_asked() {
+    let scene = Scene::backed_up().await;
+    let until = scene.world.clock.now().after(60 * MINUTE);
+    scene.world.cloud.set_faults(FaultPlan::none().outage(scene.world.clock.now(), until));
+    let report = scene.report().await;
+    assert_eq!((report.unreachable.len(), report.lost.len(), report.unrecorded.len()), (1, 0, 0));
+    assert!(!report.agrees());
+}

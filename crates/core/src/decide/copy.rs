@@ -1,0 +1,307 @@
+//! How a copy goes: read the backup, copy all its snapshots at once, verify what was made, record, seal.
+//!
+//! A copy holds nothing still and is whole or not at all: what was copied before one part failed is deleted again.
+
+use serde::{Deserialize, Serialize};
+
+use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
+use super::job::{JobEnd, JobRun, JobStep, backoff};
+use super::member::{Member, Proof};
+use super::{Turn, backup, cancelled_error, deadline_error, fail, is_spent, note_progress};
+use crate::catalog::{BackupRecord, BackupState};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, ErrorRecord};
+use crate::id::BackupId;
+use crate::operation::{CopyRequest, OperationRecord, OperationState, Request};
+use crate::provider::{CopyJob, Issue, JobKey, JobRequest, Severity};
+
+/// The stored state of a copy.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct CopyMachine {
+    /// The backup that is copied, once it was read.
+    pub original: Option<BackupRecord>,
+    /// One per snapshot.
+    pub members: Vec<Member>,
+    /// Why what was copied is being deleted again.
+    pub undoing: Option<Undoing>,
+    /// The sealed record while it is written to its places.
+    pub record: Option<BackupRecord>,
+    /// Failed tries of the step at hand.
+    pub misses: u32,
+    /// Do nothing before this time.
+    pub retry_at: Option<Timestamp>,
+}
+
+/// Why a copy is undone.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Undoing {
+    /// Somebody asked.
+    Cancelled,
+    /// A part of it failed.
+    Failed(ErrorRecord),
+}
+
+impl CopyMachine {
+    pub(super) fn turn(
+        &mut self,
+        record: &mut OperationRecord,
+        event: &Event,
+        now: Timestamp,
+        turn: &mut Turn,
+    ) {
+        let Request::Copy(request) = record.request.clone() else {
+            return;
+        };
+        match event {
+            Event::Begun => {}
+            Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
+            Event::Recovered => self.members.iter_mut().for_each(|member| member.run.recover()),
+            Event::CancelRequested if self.record.is_some() => {
+                record.warnings.push("a copy that is being sealed is carried to its end".into());
+            }
+            Event::CancelRequested => self.undoing = Some(Undoing::Cancelled),
+            Event::Done(step, result) => self.on_done(record, &request, step, result, now),
+        }
+        if record.state.is_terminal() {
+            turn.put_backup = self.record.clone().filter(|_| record.backup.is_some());
+            return;
+        }
+        if self.original.is_some() && self.record.is_none() {
+            self.watch(record, now);
+            self.settle(record, &request, now);
+        } else if self.original.is_none() {
+            self.end_unbegun(record, now);
+        }
+        if !record.state.is_terminal() {
+            self.collect_due(record, now, turn);
+        }
+    }
+
+    fn on_done(
+        &mut self,
+        record: &mut OperationRecord,
+        request: &CopyRequest,
+        step: &Step,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        match step {
+            Step::Inspect if self.original.is_none() => match result {
+                Ok(Outcome::Inspected(found)) => self.on_inspected(record, request, found, now),
+                Ok(_) => {}
+                Err(error) => fail(record, error.clone()),
+            },
+            Step::WriteRecord => self.on_recorded(record, result, now),
+            Step::Start(id) => self.with(id.as_str(), |member| member.run.on_start(result, now)),
+            Step::Poll(id) => self.with(id.as_str(), |member| member.run.on_poll(result, now)),
+            Step::CancelJob(id) => self.with(id.as_str(), |member| member.run.on_cancel(result)),
+            Step::Verify(id) => self.with(id.as_str(), |member| member.on_verified(result, now)),
+            Step::Delete(id) => self.with(id.as_str(), |member| member.on_discarded(result, now)),
+            _ => {}
+        }
+    }
+
+    fn with(&mut self, id: &str, act: impl FnOnce(&mut Member)) {
+        if let Some(member) = self.members.iter_mut().find(|member| member.run.component().as_str() == id) {
+            act(member);
+        }
+    }
+
+    fn on_inspected(
+        &mut self,
+        record: &mut OperationRecord,
+        request: &CopyRequest,
+        found: &Inspection,
+        now: Timestamp,
+    ) {
+        let Some(original) = &found.backup else {
+            fail(record, missing_backup(&request.backup));
+            return;
+        };
+        let refused = match original.state {
+            BackupState::Deleting => Some("the backup is being deleted"),
+            BackupState::Damaged => Some("the backup is damaged"),
+            _ if original.components.iter().all(|component| component.snapshot.is_none()) => {
+                Some("the backup has no snapshot")
+            }
+            _ => None,
+        };
+        if let Some(reason) = refused {
+            fail(record, Error::new(ErrorKind::InvalidInput, format!("{reason}; choose another")).record());
+            return;
+        }
+        if let Some(error) = backup::blocked(found.findings.iter(), &request.waivers) {
+            fail(record, error);
+            return;
+        }
+        let warned = found.findings.iter().filter(|finding| finding.severity >= Severity::Warning);
+        record.warnings.extend(warned.map(backup::said));
+        for component in &original.components {
+            let Some(snapshot) = &component.snapshot else { continue };
+            let id = &component.component.id;
+            let key = JobKey::new(record.id.clone(), id.clone(), 1);
+            let provider = request.provider.clone().unwrap_or_else(|| snapshot.provider.clone());
+            let mut job = CopyJob::new(key, provider, BackupId::of(&record.id), snapshot.clone());
+            job.workspace = Some(original.workspace.clone());
+            job.component = Some(component.component.clone());
+            job.created_at = original.created_at;
+            job.destination.clone_from(&request.destination);
+            job.retain = request.retain;
+            let in_process = found.in_process.get(id).copied().unwrap_or_default();
+            let mut run = JobRun::new(JobRequest::Copy(job), in_process);
+            run.begin(now);
+            self.members.push(Member::new(run));
+        }
+        self.original = Some(original.clone());
+    }
+
+    /// Nothing was begun yet, so nothing is undone.
+    fn end_unbegun(&self, record: &mut OperationRecord, now: Timestamp) {
+        if self.undoing.is_some() {
+            fail(record, cancelled_error());
+            record.state = OperationState::Cancelled;
+        } else if record.deadline <= now {
+            fail(record, deadline_error("the deadline passed before the copy began"));
+        }
+    }
+
+    /// Sees whether a part failed, and what the deadline asks for.
+    fn watch(&mut self, record: &mut OperationRecord, now: Timestamp) {
+        let failed = self.members.iter().find_map(|member| match (&member.run.step, member.proof) {
+            (JobStep::Ended(JobEnd::Failed(error)), _) => Some(error.clone()),
+            (JobStep::Ended(JobEnd::Cancelled), _) => {
+                Some(Error::new(ErrorKind::Cancelled, "the provider stopped the job").record())
+            }
+            (JobStep::Ended(JobEnd::Succeeded), _) if member.snapshot().is_none() => {
+                Some(Error::new(ErrorKind::Unexpected, "the job succeeded but named no snapshot").record())
+            }
+            (_, Proof::Doubtful) => {
+                let found = member.issues.iter().map(|issue| issue.message.as_str()).collect::<Vec<_>>();
+                let message = format!("the copy does not prove whole: {}", found.join("; "));
+                Some(Error::new(ErrorKind::Corrupt, message).record())
+            }
+            _ => None,
+        });
+        let expired = record.deadline <= now;
+        let dies = |member: &Member| member.run.in_process && !member.run.has_ended();
+        let late = (expired && self.members.iter().any(dies))
+            .then(|| deadline_error("the deadline passed while this process was copying"));
+        if self.undoing.is_none() {
+            self.undoing = failed.or(late).map(Undoing::Failed);
+        }
+        if self.undoing.is_some() {
+            for member in &mut self.members {
+                member.undo();
+                member.run.stop();
+            }
+        } else if expired && !self.members.iter().all(Member::is_settled) {
+            // The workspace is free for other operations while the provider copies on.
+            record.state = OperationState::Detached;
+        }
+        note_progress(record, self.members.iter().map(|member| &member.run), now);
+    }
+
+    /// Seals or ends the copy when all its parts allow it.
+    fn settle(&mut self, record: &mut OperationRecord, request: &CopyRequest, now: Timestamp) {
+        if !self.members.iter().all(Member::is_settled) {
+            return;
+        }
+        let Some(undoing) = &self.undoing else {
+            self.record = self.sealed(record, request, now);
+            (self.misses, self.retry_at) = (0, None);
+            return;
+        };
+        let kept = self.members.iter().filter(|member| member.proof == Proof::Kept);
+        record.issues.extend(kept.flat_map(|member| member.issues.clone()));
+        match undoing {
+            Undoing::Cancelled => {
+                fail(record, cancelled_error());
+                record.state = OperationState::Cancelled;
+            }
+            Undoing::Failed(error) => fail(record, error.clone()),
+        }
+    }
+
+    /// The copy's own record: the original's, with the snapshots that were made of its own.
+    fn sealed(
+        &self,
+        record: &OperationRecord,
+        request: &CopyRequest,
+        now: Timestamp,
+    ) -> Option<BackupRecord> {
+        let mut copy = self.original.clone()?;
+        copy.copy_of = Some(std::mem::replace(&mut copy.id, BackupId::of(&record.id)));
+        copy.operation = record.id.clone();
+        copy.creator.clone_from(&request.creator);
+        copy.finished_at = now;
+        (copy.parent, copy.held, copy.added_bytes) = (None, false, 0);
+        copy.expires_at = request.retain.map(|retain| record.started_at.after(retain));
+        copy.written_by = env!("CARGO_PKG_VERSION").to_owned();
+        for component in &mut copy.components {
+            let made = self.members.iter().find(|member| *member.run.component() == component.component.id);
+            let Some(member) = made else { continue };
+            component.snapshot = member.snapshot().cloned();
+            (component.verified, component.verified_at) = match member.proof {
+                Proof::Verified(depth) => (Some(depth), Some(now)),
+                _ => (None, None),
+            };
+            if let Some(status) = &member.run.status {
+                copy.added_bytes += status.counts.get("bytes_stored").copied().unwrap_or_default();
+            }
+        }
+        Some(copy)
+    }
+
+    fn on_recorded(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        let Some(sealed) = &mut self.record else { return };
+        if let Err(error) = result {
+            self.misses += 1;
+            self.retry_at = Some(now.after(backoff(self.misses)));
+            if !is_spent(self.misses, error) {
+                return;
+            }
+            let message = format!("the record beside the copy is missing: {error}");
+            let issue = Issue::new("record", "workspace", message);
+            if let Some(component) = sealed.components.iter_mut().find(|c| c.snapshot.is_some()) {
+                component.issues.push(issue);
+            }
+            sealed.state = BackupState::Partial;
+        }
+        let sealed = sealed.clone();
+        super::seal::conclude(record, &sealed);
+    }
+
+    fn collect_due(&self, record: &mut OperationRecord, now: Timestamp, turn: &mut Turn) {
+        if self.undoing == Some(Undoing::Cancelled) && record.state == OperationState::Running {
+            record.state = OperationState::Cancelling;
+        }
+        if record.state == OperationState::Running && self.record.is_none() {
+            turn.wake(record.deadline);
+        }
+        if self.original.is_none() {
+            record.step = "inspecting".into();
+            turn.effects.push(Effect::InspectBackup);
+            return;
+        }
+        if let Some(sealed) = &self.record {
+            record.step = "recording".into();
+            match self.retry_at.filter(|at| *at > now) {
+                Some(at) => turn.wake(at),
+                None => turn.effects.push(Effect::WriteRecord(Box::new(sealed.clone()))),
+            }
+            return;
+        }
+        record.step = if self.undoing.is_some() { "undoing" } else { "copying" }.into();
+        for member in &self.members {
+            member.collect_due(self.undoing.is_some(), now, turn);
+        }
+    }
+}

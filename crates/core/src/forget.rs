@@ -1,0 +1,129 @@
+//! Applying a retention policy: what was previewed is what is deleted, and nothing that changed its mind since.
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{BackupQuery, BackupRecord, Catalog};
+use crate::entropy::Entropy;
+use crate::error::{ErrorKind, ErrorRecord, Result};
+use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::operation::{DeleteRequest, OperationState, Request};
+use crate::orchestrator::Orchestrator;
+use crate::retention::{Retention, RetentionPolicy, retain};
+
+/// What came of applying a policy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Forgotten {
+    /// Backups that are deleted and were read back as gone, wherever their snapshots lay.
+    pub deleted: Vec<BackupId>,
+    /// Backups that were to go and stay after all, with why: a hold, or a rule that keeps them by now.
+    pub kept: Vec<(BackupId, String)>,
+    /// Backups whose deletion failed, with why.
+    pub failed: Vec<(BackupId, ErrorRecord)>,
+}
+
+/// What `policy` would do to the backups of `workspace`, or of all workspaces, across all providers. Changes nothing.
+///
+/// ```
+/// use std::sync::Arc;
+/// use stillpoint_core::memory::MemoryCatalog;
+/// use stillpoint_core::*;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let catalog = Arc::new(MemoryCatalog::new());
+/// for (id, time) in [("older", "2026-03-01T10:00:00Z"), ("newer", "2026-03-02T10:00:00Z")] {
+///     let definition = Definition::new("ada".parse()?);
+///     let backup = BackupRecord::new(id.parse()?, "op".parse()?, definition, time.parse()?);
+///     catalog.put_backup(&backup, None).await?;
+/// }
+/// let mut policy = RetentionPolicy::default();
+/// policy.last = 1;
+/// let previewed = preview(catalog.as_ref(), None, &policy).await?;
+/// assert_eq!(previewed.remove, ["older".parse()?]);
+///
+/// let orchestrator = LocalOrchestrator::builder(catalog.clone()).build();
+/// let entropy = SystemEntropy::default();
+/// let done = forget(&orchestrator, catalog.as_ref(), None, &policy, &previewed, &entropy).await?;
+/// assert_eq!(done.deleted, previewed.remove);
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// Whatever reading the catalog can meet.
+pub async fn preview(
+    catalog: &dyn Catalog,
+    workspace: Option<&WorkspaceId>,
+    policy: &RetentionPolicy,
+) -> Result<Retention> {
+    Ok(retain(&all(catalog, workspace).await?, policy))
+}
+
+/// Deletes what `previewed` said goes, oldest first, each as an operation of its own that is read back.
+///
+/// The policy is judged once more before anything is done: a backup that it keeps by now, or that somebody holds, stays
+/// and is named; one that it would let go only now is left for the next preview.
+///
+/// # Errors
+/// Whatever reading the catalog can meet. What a deletion meets is in the answer and keeps no other one from going on.
+pub async fn forget(
+    orchestrator: &dyn Orchestrator,
+    catalog: &dyn Catalog,
+    workspace: Option<&WorkspaceId>,
+    policy: &RetentionPolicy,
+    previewed: &Retention,
+    entropy: &dyn Entropy,
+) -> Result<Forgotten> {
+    let backups = all(catalog, workspace).await?;
+    let fresh = retain(&backups, policy);
+    let mut forgotten = Forgotten::default();
+    for id in previewed.remove.iter().rev() {
+        if let Some(kept) = fresh.keep.iter().find(|kept| kept.id == *id) {
+            forgotten.kept.push((id.clone(), kept.reasons.join("; ")));
+            continue;
+        }
+        let Some(stored) = catalog.backup(id).await? else { continue };
+        if stored.backup.held {
+            forgotten.kept.push((id.clone(), "held".into()));
+            continue;
+        }
+        let operation = OperationId::generate(entropy);
+        let mut request = DeleteRequest::new(operation.clone(), id.clone(), stored.backup.workspace);
+        request.creator = Some("retention".into());
+        let ended = match orchestrator.submit(Request::Delete(request)).await {
+            Ok(_) => orchestrator.wait(&operation).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(status) if status.operation.state == OperationState::Completed => {
+                forgotten.deleted.push(id.clone());
+            }
+            Ok(status) => {
+                let ended = status.operation;
+                let error = ended.error.unwrap_or_else(|| {
+                    let message = format!("the deletion ended {}", ended.state.as_str());
+                    crate::error::Error::new(ErrorKind::Unexpected, message).record()
+                });
+                // Somebody held it between the look above and the deletion's own.
+                match catalog.backup(id).await? {
+                    Some(stored) if stored.backup.held => forgotten.kept.push((id.clone(), "held".into())),
+                    _ => forgotten.failed.push((id.clone(), error)),
+                }
+            }
+            Err(error) => forgotten.failed.push((id.clone(), error.record())),
+        }
+    }
+    Ok(forgotten)
+}
+
+async fn all(catalog: &dyn Catalog, workspace: Option<&WorkspaceId>) -> Result<Vec<BackupRecord>> {
+    let mut query = BackupQuery { workspace: workspace.cloned(), ..BackupQuery::all() };
+    let mut backups = Vec::new();
+    loop {
+        let page = catalog.backups(&query).await?;
+        backups.extend(page.items.into_iter().map(|stored| stored.backup));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(backups),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Rebuilding a catalog from the records beside the data, or, where there are none, from what snapshots say of themselves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{
+    BackupQuery, BackupRecord, BackupState, Catalog, ComponentRecord, ComponentState, WorkspaceRecord,
+};
+use crate::error::{ErrorKind, Result};
+use crate::id::{BackupId, ProviderId};
+use crate::provider::Issue;
+use crate::snapshot::SnapshotInfo;
+use crate::workspace::{Component, Definition};
+
+/// What a rebuild found.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Rebuilt {
+    /// Backups that only the store knew and that are catalogued now.
+    pub added: Vec<BackupId>,
+    /// Backups that the store and the catalog describe alike.
+    pub same: u64,
+    /// Backups that the two describe differently; the catalog is left as it is.
+    pub differing: Vec<BackupId>,
+    /// Backups that only the catalog knows.
+    pub missing_in_store: Vec<BackupId>,
+}
+
+/// Catalogues each of the `records` that the catalog lacks, and compares the others. Nothing is removed. What is missing
+/// in the store is judged for the backups that `kept_by` keeps, where it is given.
+///
+/// # Errors
+/// Whatever reading or writing the catalog can meet. What was added stays added, and a repeat goes on.
+pub async fn rebuild(
+    catalog: &dyn Catalog,
+    records: &[BackupRecord],
+    kept_by: Option<&ProviderId>,
+) -> Result<Rebuilt> {
+    let mut rebuilt = Rebuilt::default();
+    for record in records {
+        match catalog.backup(&record.id).await? {
+            Some(stored) if stored.backup == *record => rebuilt.same += 1,
+            Some(_) => rebuilt.differing.push(record.id.clone()),
+            None => {
+                catalogue(catalog, record).await?;
+                rebuilt.added.push(record.id.clone());
+            }
+        }
+    }
+    let Some(provider) = kept_by else { return Ok(rebuilt) };
+    let in_store: BTreeSet<_> = records.iter().map(|record| &record.id).collect();
+    let mut query = BackupQuery::all();
+    loop {
+        let page = catalog.backups(&query).await?;
+        let missing = page.items.into_iter().map(|stored| stored.backup);
+        let missing = missing.filter(|backup| !in_store.contains(&backup.id) && is_kept_by(backup, provider));
+        rebuilt.missing_in_store.extend(missing.map(|backup| backup.id));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(rebuilt),
+        }
+    }
+}
+
+/// Catalogues a backup that the catalog does not know, and its workspace; answers whether it was new.
+pub(super) async fn catalogue(catalog: &dyn Catalog, record: &BackupRecord) -> Result<bool> {
+    match catalog.put_backup(record, None).await {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    // Unless a newer description of it is there.
+    let known = catalog.workspace(&record.workspace).await?;
+    if known.is_none_or(|known| known.seen_at < record.created_at) {
+        let components = record.components.iter().map(|component| component.component.clone()).collect();
+        let seen = WorkspaceRecord::new(record.definition.clone(), components, record.created_at);
+        catalog.put_workspace(&seen).await?;
+    }
+    Ok(true)
+}
+
+/// Whether the provider should know of the backup: one that another provider keeps is none of its business.
+fn is_kept_by(backup: &BackupRecord, provider: &ProviderId) -> bool {
+    let mut snapshots =
+        backup.components.iter().filter_map(|component| component.snapshot.as_ref()).peekable();
+    snapshots.peek().is_none() || snapshots.any(|snapshot| snapshot.provider == *provider)
+}
+
+/// The backups that the marks on snapshots tell of: the second witness, where no record is left. Each is a partial one,
+/// because nothing says what else belonged to it, what its workspace was, or how it was captured. A snapshot without the
+/// marks of a workspace, a component, a backup and an operation tells of none.
+pub fn from_snapshots(snapshots: &[SnapshotInfo]) -> Vec<BackupRecord> {
+    let mut backups: BTreeMap<BackupId, BackupRecord> = BTreeMap::new();
+    for info in snapshots {
+        let marks = (&info.workspace, &info.component, &info.backup, &info.operation);
+        let (Some(workspace), Some(component), Some(id), Some(operation)) = marks else { continue };
+        let backup = backups.entry(id.clone()).or_insert_with(|| {
+            let definition = Definition::new(workspace.clone());
+            let mut record = BackupRecord::new(id.clone(), operation.clone(), definition, info.created_at);
+            record.state = BackupState::Partial;
+            record
+        });
+        let resource = info.snapshot.id.as_str();
+        let known = Component::new(component.clone(), "unknown", info.snapshot.provider.clone(), resource);
+        let mut found = ComponentRecord::new(known, ComponentState::Partial);
+        found.snapshot = Some(info.snapshot.clone());
+        found.issues.push(Issue::new(
+            "rebuilt",
+            component.as_str(),
+            "rebuilt from the marks on its snapshot; its kind, its source and its neighbours are not known",
+        ));
+        backup.components.push(found);
+    }
+    backups.into_values().collect()
+}
