@@ -21,6 +21,7 @@ mod progress;
 mod provider;
 mod provisioner;
 mod reconcile;
+mod request;
 mod retention;
 mod schedule;
 mod snapshot;

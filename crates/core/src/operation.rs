@@ -8,9 +8,9 @@ use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::decide::Machine;
 use crate::error::ErrorRecord;
-use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
+use crate::id::{BackupId, OperationId, WorkspaceId};
 use crate::provider::{Issue, Landing, Progress};
-use crate::snapshot::Depth;
+pub use crate::request::{CopyRequest, VerifyRequest};
 use crate::workspace::Settings;
 
 /// The deadline of an operation that names none and of which nothing is known: 12 hours.
@@ -196,74 +196,6 @@ impl DeleteRequest {
     /// Delete `backup` of `workspace`.
     pub fn new(id: OperationId, backup: BackupId, workspace: WorkspaceId) -> Self {
         Self { id, backup, workspace, creator: None, timeout: TIMEOUT_DEFAULT }
-    }
-}
-
-/// A request to verify the snapshots of one backup and to record what was found.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct VerifyRequest {
-    /// Made by the submitter; the same id twice is one operation.
-    pub id: OperationId,
-    /// What to verify.
-    pub backup: BackupId,
-    /// The workspace the backup belongs to.
-    pub workspace: WorkspaceId,
-    /// How deep. A provider that cannot go so deep goes as deep as it can, and that depth is recorded.
-    pub depth: Depth,
-    /// Who asked for it.
-    pub creator: Option<String>,
-    /// The time from submission to the deadline.
-    pub timeout: Duration,
-}
-
-impl VerifyRequest {
-    /// Verify `backup` of `workspace` to `depth`.
-    pub fn new(id: OperationId, backup: BackupId, workspace: WorkspaceId, depth: Depth) -> Self {
-        Self { id, backup, workspace, depth, creator: None, timeout: TIMEOUT_DEFAULT }
-    }
-}
-
-/// A request to copy one backup to another place. The copy is a backup of its own with
-/// [`BackupRecord::copy_of`] set, and stays when the original goes.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct CopyRequest {
-    /// Made by the submitter; the same id twice is one operation.
-    pub id: OperationId,
-    /// What to copy.
-    pub backup: BackupId,
-    /// The workspace the backup belongs to.
-    pub workspace: WorkspaceId,
-    /// The provider that runs the copy and keeps it; `None` for each snapshot's own.
-    pub provider: Option<ProviderId>,
-    /// Where the copy is to lie: a vault, an account, a region, as the provider understands it.
-    pub destination: Settings,
-    /// Keep the copy for this long; `None` for ever.
-    pub retain: Option<Duration>,
-    /// Who asked for it.
-    pub creator: Option<String>,
-    /// Preflight checks to waive, by name.
-    pub waivers: Vec<String>,
-    /// The time from submission to the deadline. After it, copies that run outside this process are followed to their
-    /// end, and the workspace is free for other operations.
-    pub timeout: Duration,
-}
-
-impl CopyRequest {
-    /// Copy `backup` of `workspace` to `destination`.
-    pub fn new(id: OperationId, backup: BackupId, workspace: WorkspaceId, destination: Settings) -> Self {
-        Self {
-            id,
-            backup,
-            workspace,
-            provider: None,
-            destination,
-            retain: None,
-            creator: None,
-            waivers: Vec::new(),
-            timeout: TIMEOUT_DEFAULT,
-        }
     }
 }
 
