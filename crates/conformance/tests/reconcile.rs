@@ -151,14 +151,14 @@ async fn a_lost_catalog_comes_back_from_records_and_a_lost_record_from_the_catal
     let mut settlement = Settlement::default();
     settlement.catalogue_unknown = true;
     let settled = settle(&scene.cx, &empty, &scene.providers, &report, &settlement).await.unwrap();
-    assert_eq!(settled.catalogued, [backup.id.clone()]);
+    assert_eq!(settled.catalogued, std::slice::from_ref(&backup.id));
     assert_eq!(empty.backup(&backup.id).await.unwrap().unwrap().backup, backup);
     assert!(empty.workspace(&scene.world.workspace_id()).await.unwrap().is_some());
     assert!(reconcile(&scene.cx, &empty, &scene.providers).await.unwrap().agrees());
 
     scene.providers[0].delete_record(&scene.cx, &backup.id).await.unwrap();
     let report = scene.report().await;
-    assert_eq!(report.unrecorded, [backup.id.clone()]);
+    assert_eq!(report.unrecorded, std::slice::from_ref(&backup.id));
     let mut settlement = Settlement::default();
     settlement.write_records = true;
     assert_eq!(scene.settle(&report, &settlement).await.recorded, [backup.id]);

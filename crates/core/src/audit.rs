@@ -45,6 +45,8 @@ pub fn audit(record: &OperationRecord, ledger: &[LedgerEntry]) -> Vec<AuditRecor
         Request::Backup(request) => (&request.creator, &request.waivers),
         Request::Restore(request) => (&request.creator, &request.waivers),
         Request::Delete(request) => (&request.creator, &[]),
+        Request::Verify(request) => (&request.creator, &[]),
+        Request::Copy(request) => (&request.creator, &request.waivers),
     };
     let line = |at, what: &str, subject: &str, outcome: Option<String>| AuditRecord {
         at,

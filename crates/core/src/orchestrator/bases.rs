@@ -20,7 +20,8 @@ pub(super) async fn parents(parts: &Parts, workspace: &WorkspaceId) -> Result<Ve
     if more && !found.iter().any(|backup| backup.state == BackupState::Completed) {
         found.extend(parts.catalog.latest_good(Some(workspace)).await?);
     }
-    found.retain(|backup| backup.state != BackupState::Deleting);
+    // A copy lies elsewhere; nothing is built on one.
+    found.retain(|backup| backup.state != BackupState::Deleting && backup.copy_of.is_none());
     Ok(found)
 }
 
