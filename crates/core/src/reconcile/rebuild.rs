@@ -30,6 +30,19 @@ pub struct Rebuilt {
 /// Catalogues each of the `records` that the catalog lacks, and compares the others. Nothing is removed. What is missing
 /// in the store is judged for the backups that `kept_by` keeps, where it is given.
 ///
+/// ```
+/// use stillpoint_core::memory::MemoryCatalog;
+/// use stillpoint_core::*;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let (catalog, definition) = (MemoryCatalog::new(), Definition::new("ada".parse()?));
+/// let record = BackupRecord::new("b-1".parse()?, "op-1".parse()?, definition, "2026-03-01T10:00:00Z".parse()?);
+/// let rebuilt = rebuild(&catalog, std::slice::from_ref(&record), None).await?;
+/// assert_eq!(rebuilt.added, [record.id.clone()]);
+/// assert_eq!(catalog.resolve("latest").await?, record);
+/// # Ok(()) }
+/// ```
+///
 /// # Errors
 /// Whatever reading or writing the catalog can meet. What was added stays added, and a repeat goes on.
 pub async fn rebuild(
@@ -113,4 +126,38 @@ pub fn from_snapshots(snapshots: &[SnapshotInfo]) -> Vec<BackupRecord> {
         backup.components.push(found);
     }
     backups.into_values().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::id::OperationId;
+    use crate::memory::MemoryCatalog;
+
+    fn record(operation: &str) -> BackupRecord {
+        let operation: OperationId = operation.parse().unwrap();
+        let definition = Definition::new("ada".parse().unwrap());
+        BackupRecord::new(BackupId::of(&operation), operation, definition, Timestamp::from_millis(0))
+    }
+
+    #[tokio::test]
+    async fn a_lost_catalog_comes_back_and_disagreement_is_reported() {
+        let catalog = MemoryCatalog::new();
+        let store = "s3sync".parse().unwrap();
+        let records = [record("op-1"), record("op-2")];
+        let rebuilt = rebuild(&catalog, &records, Some(&store)).await.unwrap();
+        assert_eq!((rebuilt.added.len(), rebuilt.same), (2, 0));
+        assert!(catalog.workspace(&"ada".parse().unwrap()).await.unwrap().is_some());
+
+        let mut renamed = records[0].clone();
+        renamed.name = Some("renamed".into());
+        let rebuilt = rebuild(&catalog, &[renamed], Some(&store)).await.unwrap();
+        assert_eq!(
+            (&rebuilt.differing[..], &rebuilt.missing_in_store[..]),
+            (&[records[0].id.clone()][..], &[records[1].id.clone()][..])
+        );
+        let kept = catalog.backup(&records[0].id).await.unwrap().unwrap();
+        assert_eq!(kept.backup, records[0]);
+    }
 }
