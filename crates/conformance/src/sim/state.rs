@@ -228,9 +228,11 @@ impl State {
         match &job.request {
             Some(JobRequest::Backup(_)) => self.end_capture(&job, from, at, done),
             Some(JobRequest::Copy(copy)) if done => {
-                let source = self.points.get(&copy.snapshot.id).map(|point| point.image.clone());
-                if let (Some(id), Some(image)) = (&job.snapshot, source) {
-                    self.points.insert(id.clone(), Point::new(&job, image, PointPhase::Available, at));
+                let source = self.points.get(&copy.snapshot.id).cloned();
+                if let (Some(id), Some(source)) = (&job.snapshot, source) {
+                    let mut made = Point::new(&job, source.image, PointPhase::Available, at);
+                    made.resource = source.resource;
+                    self.points.insert(id.clone(), made);
                 }
             }
             // Somebody else's snapshot: it is there, but nothing on it is ours.
