@@ -5,8 +5,9 @@ use async_trait::async_trait;
 use mockall::mock;
 use mockall::predicate::eq;
 use stillpoint_core::{
-    BackupRequest, Error, ErrorKind, OperationEvent, OperationId, OperationRecord, OperationState,
-    OperationStatus, Orchestrator, Plan, Request, Result, Timestamp, WorkspaceId,
+    BackupRequest, DeletePlan, DeleteRequest, Error, ErrorKind, OperationEvent, OperationId, OperationRecord,
+    OperationState, OperationStatus, Orchestrator, Plan, Request, RestorePlan, RestoreRequest, Result,
+    Timestamp, WorkspaceId,
 };
 use stillpoint_examples::nightly::back_up_all;
 
@@ -17,6 +18,8 @@ mock! {
     #[async_trait]
     impl Orchestrator for Control {
         async fn plan(&self, request: &BackupRequest) -> Result<Plan>;
+        async fn plan_restore(&self, request: &RestoreRequest) -> Result<RestorePlan>;
+        async fn plan_delete(&self, request: &DeleteRequest) -> Result<DeletePlan>;
         async fn submit(&self, request: Request) -> Result<OperationStatus>;
         async fn status(&self, id: &OperationId) -> Result<OperationStatus>;
         async fn wait(&self, id: &OperationId) -> Result<OperationStatus>;

@@ -16,6 +16,7 @@ pub mod layer;
 pub mod memory;
 mod operation;
 mod orchestrator;
+mod outlook;
 mod plan;
 mod progress;
 mod provider;
@@ -43,6 +44,7 @@ pub use id::{
 };
 pub use operation::*;
 pub use orchestrator::*;
+pub use outlook::{AcceptedPlan, Conflict, DeletePlan, Foreseen, Outlook, PlannedCall, RestorePlan};
 pub use plan::{Plan, PlannedComponent};
 pub use progress::ComponentProgress;
 pub use provider::*;

@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::decide::Machine;
 use crate::error::ErrorRecord;
 use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::outlook::AcceptedPlan;
 use crate::provider::{Issue, Landing, Progress};
 pub use crate::request::{CopyRequest, VerifyRequest};
 use crate::workspace::Settings;
@@ -79,6 +80,10 @@ pub struct BackupRequest {
     pub waivers: Vec<String>,
     /// What to do when the workspace is busy.
     pub when_busy: WhenBusy,
+    /// The plan that was accepted: a workspace that has other components by now is not backed up. `None` for whatever
+    /// it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_plan: Option<AcceptedPlan>,
 }
 
 impl BackupRequest {
@@ -96,6 +101,7 @@ impl BackupRequest {
             retain: None,
             waivers: Vec::new(),
             when_busy: WhenBusy::default(),
+            accepted_plan: None,
         }
     }
 }

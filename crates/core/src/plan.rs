@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::forecast::Forecast;
 use crate::id::{BackupId, OperationId};
+use crate::outlook::Outlook;
 use crate::provider::Finding;
 use crate::snapshot::SnapshotRef;
 use crate::workspace::{Component, Definition};
@@ -25,12 +26,17 @@ pub struct Plan {
     /// is started, before they have ended: what they capture is what this backup builds on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<OperationId>,
+    /// What the backup would do outside; only where the plan was asked for ([`Orchestrator::plan`]).
+    ///
+    /// [`Orchestrator::plan`]: crate::Orchestrator::plan
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<Outlook>,
 }
 
 impl Plan {
     /// A plan.
     pub fn new(definition: Definition, components: Vec<PlannedComponent>, parent: Option<BackupId>) -> Self {
-        Self { definition, components, parent, forecast: None, waits_for: Vec::new() }
+        Self { definition, components, parent, forecast: None, waits_for: Vec::new(), outlook: None }
     }
 }
 

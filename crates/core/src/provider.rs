@@ -21,6 +21,7 @@ pub use crate::job::{
     BackupJob, CancelOutcome, Candidate, CaptureWindow, CopyJob, Evidence, Issue, JobKey, JobRef, JobRequest,
     JobState, JobStatus, Landing, Progress, RestoreJob, RestoredResource, Tags,
 };
+use crate::outlook::Foreseen;
 use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
 use crate::workspace::Component;
 
@@ -201,6 +202,16 @@ pub trait Provider: Debug + Send + Sync + 'static {
         // What a provider that does not answer knows of neither.
         let _unused = (cx, component);
         Ok(None)
+    }
+
+    /// What `request` would do outside, without doing it: for plans. A provider that does not say foresees nothing.
+    ///
+    /// # Errors
+    /// Whatever looking can meet; the plan cannot be made then.
+    async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
+        // What a provider that does not answer knows of neither.
+        let _unused = (cx, request);
+        Ok(Foreseen::default())
     }
 
     /// Starts a job, or answers the job that this key already started.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use stillpoint_core::{
     BackupId, BackupRecord, BackupState, Component, ComponentRecord, ComponentState, Consistency, Finding,
-    Issue, Plan, Protection, Timestamp, WorkspaceId,
+    Issue, Outlook, Plan, Protection, Timestamp, WorkspaceId,
 };
 
 /// One backup in the list.
@@ -131,6 +131,7 @@ pub(crate) struct PlanDocument<'a> {
     workspace: &'a WorkspaceId,
     parent_id: Option<&'a BackupId>,
     components: Vec<PlannedItem<'a>>,
+    outlook: Option<&'a Outlook>,
 }
 
 #[derive(Debug, Serialize)]
@@ -159,6 +160,7 @@ impl<'a> PlanDocument<'a> {
             workspace: &plan.definition.id,
             parent_id: plan.parent.as_ref(),
             components: plan.components.iter().map(item).collect(),
+            outlook: plan.outlook.as_ref(),
         }
     }
 }

@@ -220,6 +220,10 @@ fn show_plan(output: &Output, plan: &Plan, waivers: &[String]) -> Outcome {
         let parent =
             plan.parent.as_ref().map_or_else(|| "nothing: it is the first".to_owned(), ToString::to_string);
         output.line(format_args!("  builds on {parent}"))?;
+        for conflict in plan.outlook.iter().flat_map(|outlook| &outlook.conflicts) {
+            let (kind, operation, since) = (&conflict.kind, &conflict.operation, conflict.since);
+            output.line(format_args!("  waits for {kind} {operation}, begun at {since}"))?;
+        }
         for planned in &plan.components {
             let component = &planned.component;
             let fate = excluded_reason(component).unwrap_or("to be captured");

@@ -138,6 +138,9 @@ impl Provider for FusedProvider {
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         self.fuse.read(self.inner.preflight(cx, component)).await
     }
+    async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
+        self.fuse.read(self.inner.foresee(cx, request)).await
+    }
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
         self.fuse.read(self.inner.estimate(cx, component)).await
     }

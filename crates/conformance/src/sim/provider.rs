@@ -6,15 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, Estimate,
-    Finding, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness, RestoredResource,
-    Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
+    RestoredResource, Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
 };
 
 use super::cloud::{SILENT, SimCloud};
 use super::fault::Call;
 use super::listing;
 use super::snapshot::{SimSnapshotHandle, info};
-use super::state::{State, missing};
+use super::state::{MADE_BY, State, missing};
 use super::status;
 
 /// A provider over a [`SimCloud`]. Dropping it changes nothing in the cloud.
@@ -78,6 +78,31 @@ impl Provider for SimProvider {
             Ok(busy.collect())
         })
         .await
+    }
+
+    async fn foresee(&self, _cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
+        let state = self.cloud.now();
+        let mut foreseen = Foreseen::default();
+        let (calls, bytes) = match request {
+            JobRequest::Backup(job) => {
+                let resource = state.resources.get(&job.component.resource);
+                let bytes = resource.map(|resource| resource.due_bytes(self.cloud.clock.now()));
+                (vec!["StartBackupJob", "DescribeBackupJob"], bytes)
+            }
+            JobRequest::Restore(job) => {
+                let point = state.points.get(&job.snapshot.id);
+                (
+                    vec!["StartRestoreJob", "DescribeRestoreJob", "TagResource"],
+                    point.map(|p| p.image.size_bytes),
+                )
+            }
+            _ => (vec!["StartCopyJob", "DescribeCopyJob"], None),
+        };
+        foreseen.calls = calls.iter().map(|call| (*call).to_owned()).collect();
+        foreseen.permissions = calls.iter().map(|call| format!("cloud:{call}")).collect();
+        foreseen.tags = [(MADE_BY.to_owned(), request.key().operation().to_string())].into();
+        foreseen.bytes = bytes;
+        Ok(foreseen)
     }
 
     async fn estimate(&self, _cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {

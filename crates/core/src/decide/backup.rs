@@ -167,6 +167,12 @@ impl BackupMachine {
         if self.plan.is_some() {
             return;
         }
+        if let Some(departure) = request.accepted_plan.as_ref().and_then(|accepted| accepted.departure(plan))
+        {
+            let message = format!("the workspace is not as it was planned ({departure}); plan again");
+            fail(record, Error::new(ErrorKind::Conflict, message).record());
+            return;
+        }
         self.waits_for.clone_from(&plan.waits_for);
         if !self.waits_for.is_empty() {
             self.retry_at = Some(now.after(WAIT));

@@ -13,6 +13,7 @@ use crate::context::OpContext;
 use crate::error::Result;
 use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId};
+use crate::outlook::Foreseen;
 use crate::provider::{
     CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider,
     Readiness, RestoredResource, SnapshotQuery,
@@ -112,6 +113,11 @@ impl Provider for Limited {
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         let _place = self.enter(cx).await?;
         self.inner.preflight(cx, component).await
+    }
+
+    async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
+        let _place = self.enter(cx).await?;
+        self.inner.foresee(cx, request).await
     }
 
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {

@@ -13,6 +13,7 @@ use crate::context::OpContext;
 use crate::error::{Error, Result, Retry};
 use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId};
+use crate::outlook::Foreseen;
 use crate::provider::{
     CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider,
     Readiness, RestoredResource, SnapshotQuery,
@@ -133,6 +134,10 @@ impl Provider for Retrying {
 
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         self.call(cx, || self.inner.preflight(cx, component)).await
+    }
+
+    async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
+        self.call(cx, || self.inner.foresee(cx, request)).await
     }
 
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {

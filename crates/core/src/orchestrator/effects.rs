@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::forecast::{Estimate, forecast};
 use crate::id::{BackupId, ProviderId, QuiesceId};
 use crate::layer::Place;
-use crate::operation::Request;
+use crate::operation::{Request, RestoreRequest};
 use crate::orchestrator::bases;
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::drives::Drives;
@@ -222,41 +222,14 @@ impl Runner {
         }
         if let Request::Restore(restore) = &self.request {
             self.admit(&providers).await?;
-            let request = ProvisionRequest::new(restore.clone(), stored.backup.clone());
-            found.findings = self.provisioner()?.preflight(&self.cx, &request).await?;
-            found.findings.extend(self.snapshot_findings(&stored.backup).await?);
+            found.findings = restore_findings(&self.parts, &self.cx, restore, &stored.backup).await?;
         }
         if let Request::Copy(_) = &self.request {
             self.admit(&providers).await?;
-            found.findings.extend(self.snapshot_findings(&stored.backup).await?);
+            found.findings.extend(snapshot_findings(&self.parts, &self.cx, &stored.backup).await?);
         }
         (found.backup, found.revision) = (Some(stored.backup), Some(stored.revision));
         Ok(Outcome::Inspected(Box::new(found)))
-    }
-
-    /// Looks at each snapshot with the provider's own eyes before anything is made for it.
-    async fn snapshot_findings(&self, backup: &BackupRecord) -> Result<Vec<Finding>> {
-        let mut findings = Vec::new();
-        for component in &backup.components {
-            let Some(reference) = &component.snapshot else {
-                continue;
-            };
-            let opened = match self.parts.provider(&reference.provider)?.open(&self.cx, reference).await {
-                Ok(snapshot) => snapshot.describe(&self.cx).await,
-                Err(error) => Err(error),
-            };
-            let problem = match opened {
-                Ok(info) if info.usable => continue,
-                Ok(_) => "its snapshot is not usable".to_owned(),
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    "its snapshot no longer exists".to_owned()
-                }
-                Err(error) => return Err(error),
-            };
-            let message = format!("{}: {problem}", component.component.id);
-            findings.push(Finding::new("snapshot-usable", Severity::Blocker, message));
-        }
-        Ok(findings)
     }
 
     async fn write_record(&self, record: &BackupRecord) -> Result<Outcome> {
@@ -286,6 +259,42 @@ impl Runner {
         }
         Ok(keepers)
     }
+}
+
+/// What stands against a restore; changes nothing.
+pub(super) async fn restore_findings(
+    parts: &Parts,
+    cx: &OpContext,
+    restore: &RestoreRequest,
+    backup: &BackupRecord,
+) -> Result<Vec<Finding>> {
+    let request = ProvisionRequest::new(restore.clone(), backup.clone());
+    let mut findings = parts.provisioner(&restore.provisioner)?.preflight(cx, &request).await?;
+    findings.extend(snapshot_findings(parts, cx, backup).await?);
+    Ok(findings)
+}
+
+/// Looks at each snapshot with the provider's own eyes before anything is made for it.
+async fn snapshot_findings(parts: &Parts, cx: &OpContext, backup: &BackupRecord) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    for component in &backup.components {
+        let Some(reference) = &component.snapshot else {
+            continue;
+        };
+        let opened = match parts.provider(&reference.provider)?.open(cx, reference).await {
+            Ok(snapshot) => snapshot.describe(cx).await,
+            Err(error) => Err(error),
+        };
+        let problem = match opened {
+            Ok(info) if info.usable => continue,
+            Ok(_) => "its snapshot is not usable".to_owned(),
+            Err(error) if error.kind() == ErrorKind::NotFound => "its snapshot no longer exists".to_owned(),
+            Err(error) => return Err(error),
+        };
+        let message = format!("{}: {problem}", component.component.id);
+        findings.push(Finding::new("snapshot-usable", Severity::Blocker, message));
+    }
+    Ok(findings)
 }
 
 /// Reads a workspace and runs every preflight; changes nothing.

@@ -13,13 +13,17 @@ use crate::decide::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKind, OperationEvent};
 use crate::id::OperationId;
-use crate::operation::{BackupRequest, OperationRecord, OperationState, OperationStatus, Request, WhenBusy};
+use crate::operation::{
+    BackupRequest, DeleteRequest, OperationRecord, OperationState, OperationStatus, Request, RestoreRequest,
+    WhenBusy,
+};
 use crate::orchestrator::Orchestrator;
 use crate::orchestrator::builder::{Builder, Parts};
 use crate::orchestrator::driver::Sight;
 use crate::orchestrator::drives::{Drives, unknown};
-use crate::orchestrator::effects;
 use crate::orchestrator::line::Lines;
+use crate::orchestrator::{effects, outlook};
+use crate::outlook::{DeletePlan, RestorePlan};
 use crate::plan::Plan;
 
 /// How often an operation that somebody else drives is looked at.
@@ -196,7 +200,21 @@ impl Orchestrator for LocalOrchestrator {
     async fn plan(&self, request: &BackupRequest) -> Result<Plan> {
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
         let workspace = self.parts.workspace(&request.workspace).await?;
-        effects::plan(&self.parts, &cx, workspace.as_ref()).await
+        let mut plan = effects::plan(&self.parts, &cx, workspace.as_ref()).await?;
+        plan.outlook = Some(outlook::of_backup(&self.parts, &cx, request, &plan).await?);
+        Ok(plan)
+    }
+
+    async fn plan_restore(&self, request: &RestoreRequest) -> Result<RestorePlan> {
+        let cx = OpContext::new(Arc::clone(&self.parts.clock));
+        let backup = outlook::backup(&self.parts, &request.backup).await?;
+        let findings = effects::restore_findings(&self.parts, &cx, request, &backup).await?;
+        outlook::of_restore(&self.parts, &cx, request, backup, findings).await
+    }
+
+    async fn plan_delete(&self, request: &DeleteRequest) -> Result<DeletePlan> {
+        let backup = outlook::backup(&self.parts, &request.backup).await?;
+        outlook::of_deletion(&self.parts, request, backup).await
     }
 
     async fn submit(&self, request: Request) -> Result<OperationStatus> {

@@ -10,6 +10,7 @@ mod effects;
 mod holder;
 mod line;
 mod local;
+mod outlook;
 
 use std::fmt::Debug;
 
@@ -24,7 +25,8 @@ use futures::stream::BoxStream;
 use crate::error::Result;
 use crate::event::OperationEvent;
 use crate::id::OperationId;
-use crate::operation::{BackupRequest, OperationStatus, Request};
+use crate::operation::{BackupRequest, DeleteRequest, OperationStatus, Request, RestoreRequest};
+use crate::outlook::{DeletePlan, RestorePlan};
 use crate::plan::Plan;
 
 /// Submits, watches, cancels and recovers operations.
@@ -33,11 +35,24 @@ use crate::plan::Plan;
 /// [`Orchestrator::recover`] in any process goes on where it stopped.
 #[async_trait]
 pub trait Orchestrator: Debug + Send + Sync + 'static {
-    /// Finds out what a backup would do, without doing it.
+    /// Finds out what a backup would do, without doing it: components and exclusions, forecast, calls, permissions, tags,
+    /// conflicts and findings. A request that carries it as [`BackupRequest::accepted_plan`] does nothing else.
     ///
     /// # Errors
     /// Whatever reading the workspace can meet.
     async fn plan(&self, request: &BackupRequest) -> Result<Plan>;
+
+    /// Finds out what a restore would do, without doing it.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such backup; whatever looking at it can meet.
+    async fn plan_restore(&self, request: &RestoreRequest) -> Result<RestorePlan>;
+
+    /// Finds out what a deletion would do, without doing it.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such backup.
+    async fn plan_delete(&self, request: &DeleteRequest) -> Result<DeletePlan>;
 
     /// Stores an operation and starts to drive it. The same id twice is one operation: an interrupted one is taken
     /// over, an ended one answers its end.
