@@ -18,7 +18,7 @@ use super::document::RestoreItem;
 use crate::args::{Layout, RestoreArgs};
 use crate::exit::Failure;
 use crate::run::drive::{Driven, drive};
-use crate::run::{rebuild, restore};
+use crate::run::restore;
 use crate::session::Session;
 
 /// Where restores land, below the directory.
@@ -116,7 +116,7 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
         Layout::Mirror => session.catalogue_timestamps(catalog).await?,
         Layout::Repository => {
             let records = session.provider().await?.records(&OpContext::background()).await?;
-            rebuild::add_missing(catalog, &records).await?;
+            stillpoint_core::rebuild(catalog, &records, None).await?;
         }
     }
     match catalog.resolve(&text).await {
