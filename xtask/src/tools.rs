@@ -17,7 +17,43 @@ pub(crate) fn install() -> Outcome {
     fs::create_dir_all(tools_dir())?;
     restic()?;
     rustic()?;
-    moto()
+    moto()?;
+    postgres()
+}
+
+/// The machine's own server where there is one; else the distribution's package with what it needs, unpacked.
+fn postgres() -> Outcome {
+    let bin = |versions: PathBuf| {
+        let entries = fs::read_dir(versions).ok()?.filter_map(Result::ok);
+        entries.map(|entry| entry.path().join("bin/postgres")).find(|program| program.is_file())
+    };
+    let unpacked = tools_dir().join("postgresql");
+    let found = || bin("/usr/lib/postgresql".into()).or_else(|| bin(unpacked.join("usr/lib/postgresql")));
+    if found().is_none() {
+        fetch_postgres(&unpacked)?;
+    }
+    let program = found().ok_or("the PostgreSQL package holds no server")?;
+    println!("PostgreSQL at {}", program.display());
+    Ok(())
+}
+
+/// Fetches the package and whatever of its dependencies the machine lacks. Nothing is installed: no script of any
+/// package runs, and no service starts.
+fn fetch_postgres(unpacked: &Path) -> Outcome {
+    let dir = tools_dir().join("download");
+    drop(fs::remove_dir_all(&dir));
+    fs::create_dir_all(dir.join("partial"))?;
+    let download = || {
+        let archives = format!("Dir::Cache::archives={}", dir.display());
+        let options = ["-qq", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", &archives];
+        let what = ["install", "--yes", "--download-only", "--no-install-recommends", "postgresql"];
+        run(Command::new("apt-get").args(options).args(what))
+    };
+    if download().is_err() {
+        update_package_lists()?;
+        download()?;
+    }
+    unpack(&dir, unpacked)
 }
 
 /// The interpreter of the Python environment that moto and the fake AWS share, when its pins are the present ones.
@@ -99,11 +135,18 @@ fn fetch_restic() -> Outcome {
             );
         }
     }
-    let unpacked = tools_dir().join("restic");
-    for entry in fs::read_dir(&dir)? {
-        run(Command::new("dpkg-deb").arg("-x").arg(entry?.path()).arg(&unpacked))?;
+    unpack(&dir, &tools_dir().join("restic"))
+}
+
+/// Unpacks every package in `dir`, which goes then.
+fn unpack(dir: &Path, place: &Path) -> Outcome {
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        if path.extension().is_some_and(|extension| extension == "deb") {
+            run(Command::new("dpkg-deb").arg("-x").arg(path).arg(place))?;
+        }
     }
-    Ok(fs::remove_dir_all(&dir)?)
+    Ok(fs::remove_dir_all(dir)?)
 }
 
 fn update_package_lists() -> Outcome {

@@ -10,36 +10,50 @@ use stillpoint_core::{
     WorkspaceRecord,
 };
 
-use crate::database::Database;
+use crate::engine::Engine;
 use crate::options::SqlOptions;
-use crate::{backups, location, operations, schedules, workspaces};
+#[cfg(feature = "postgres")]
+use crate::postgres::{Postgres, is_postgres};
+use crate::sqlite::Sqlite;
+use crate::{backups, commit, leases, operations, schedules, workspaces};
 
-/// A catalog in an SQLite file, which any number of processes on one machine may share.
+/// A catalog in an SQLite file, which any number of processes on one machine may share, or, with the feature
+/// `postgres`, in a PostgreSQL database, which any number of machines may share.
 ///
-/// When a method returns, its change has reached the disk: the file keeps a write-ahead log that is synchronised at
-/// each commit. Killed at any moment, a process leaves either all of a change or nothing of it, and nothing to repair.
+/// When a method returns, its change has reached the disk: SQLite's write-ahead log is synchronised at each commit,
+/// and PostgreSQL is asked for `synchronous_commit`. Killed at any moment, a process leaves either all of a change or
+/// nothing of it, and nothing to repair. Leases run by the clock of [`SqlOptions::with_clock`] on SQLite, and by the
+/// server's on PostgreSQL, where no orchestrator's clock matters.
 #[derive(Debug)]
 pub struct SqlCatalog {
-    database: Database,
+    engine: Engine,
 }
 
 impl SqlCatalog {
-    /// Opens the catalog at `sqlite:PATH`. A missing file is made (mode 0600, its directories 0700), and the schema
-    /// of an older version is brought up to date.
+    /// Opens the catalog at `sqlite:PATH`, or, with the feature `postgres`, at `postgres://USER@HOST/DATABASE`.
+    ///
+    /// A missing file is made (mode 0600, its directories 0700). A PostgreSQL database must be there; the catalog's
+    /// tables are made in the schema `stillpoint` of it, or in the one that the address names (`?schema=NAME`). The
+    /// schema of an older version is brought up to date. The password is best left out of the address and given by
+    /// `PGPASSWORD` or `~/.pgpass`; it is never part of an error or of the debug form.
     ///
     /// # Errors
-    /// - `InvalidConfig`: the address names no file, the file is not a catalog, or a newer version wrote it.
-    /// - `PermissionDenied`: the file or its directory cannot be written.
-    /// - `Unavailable`: another process kept it locked for longer than the busy timeout.
+    /// - `InvalidConfig`: the address names no file or database, what is there is not a catalog, or a newer version
+    ///   wrote it.
+    /// - `PermissionDenied`, `Unauthenticated`: the file, its directory or the database cannot be used.
+    /// - `Unavailable`: another process kept it locked for longer than the busy timeout; the server cannot be reached.
     /// - `Corrupt`: the file is damaged.
     pub async fn open(url: &str, options: SqlOptions) -> Result<Self> {
-        let path = location::parse(url)?;
-        Ok(Self { database: Database::open(&path, options).await? })
+        #[cfg(feature = "postgres")]
+        if is_postgres(url) {
+            return Ok(Self { engine: Engine::Postgres(Box::new(Postgres::open(url, &options).await?)) });
+        }
+        Ok(Self { engine: Engine::Sqlite(Sqlite::open(url, options).await?) })
     }
 
     /// Closes every connection after the calls under way. Not required: what was acknowledged is on the disk.
     pub async fn close(&self) {
-        self.database.close().await;
+        self.engine.close().await;
     }
 }
 
@@ -51,15 +65,15 @@ impl Catalog for SqlCatalog {
         holder: &Holder,
         ttl: Duration,
     ) -> Result<Creation> {
-        operations::create(&self.database, record, holder, ttl).await
+        operations::create(&self.engine, record, holder, ttl).await
     }
 
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
-        operations::find(&self.database, id).await
+        operations::find(&self.engine, id).await
     }
 
     async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
-        operations::list(&self.database, query).await
+        operations::list(&self.engine, query).await
     }
 
     async fn claim_operation(
@@ -69,66 +83,66 @@ impl Catalog for SqlCatalog {
         ttl: Duration,
         takeover: Option<u64>,
     ) -> Result<Claim> {
-        operations::claim(&self.database, id, holder, ttl, takeover).await
+        leases::claim(&self.engine, id, holder, ttl, takeover).await
     }
 
     async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<Renewal> {
-        operations::renew(&self.database, lease, ttl).await
+        leases::renew(&self.engine, lease, ttl).await
     }
 
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
-        operations::release(&self.database, lease).await
+        leases::release(&self.engine, lease).await
     }
 
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
-        operations::commit(&self.database, lease, change).await
+        commit::commit(&self.engine, lease, change).await
     }
 
     async fn request_cancel(&self, id: &OperationId) -> Result<()> {
-        operations::request_cancel(&self.database, id).await
+        operations::request_cancel(&self.engine, id).await
     }
 
     async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>> {
-        operations::ledger(&self.database, id).await
+        operations::ledger(&self.engine, id).await
     }
 
     async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
-        workspaces::put(&self.database, record).await
+        workspaces::put(&self.engine, record).await
     }
 
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>> {
-        workspaces::find(&self.database, id).await
+        workspaces::find(&self.engine, id).await
     }
 
     async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
-        workspaces::list(&self.database, after, limit).await
+        workspaces::list(&self.engine, after, limit).await
     }
 
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {
-        backups::find(&self.database, id).await
+        backups::find(&self.engine, id).await
     }
 
     async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>> {
-        backups::list(&self.database, query).await
+        backups::list(&self.engine, query).await
     }
 
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
-        backups::put(&self.database, record, expected).await
+        backups::put(&self.engine, record, expected).await
     }
 
     async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
-        schedules::put(&self.database, record, expected).await
+        schedules::put(&self.engine, record, expected).await
     }
 
     async fn schedule(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
-        schedules::find(&self.database, id).await
+        schedules::find(&self.engine, id).await
     }
 
     async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
-        schedules::list(&self.database, query).await
+        schedules::list(&self.engine, query).await
     }
 
     async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {
-        schedules::remove(&self.database, id).await
+        schedules::remove(&self.engine, id).await
     }
 }

@@ -2,15 +2,18 @@
 
 mod backups;
 mod catalog;
-mod database;
-mod error;
-mod location;
+mod commit;
+mod engine;
+mod leases;
+mod migrations;
 mod operations;
 mod options;
 mod page;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod rows;
 mod schedules;
-mod schema;
+mod sqlite;
 mod workspaces;
 
 pub use catalog::SqlCatalog;

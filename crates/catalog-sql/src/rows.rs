@@ -2,16 +2,14 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use sqlx::Row;
-use sqlx::sqlite::SqliteRow;
 use stillpoint_core::{
     Error, ErrorKind, LeaseInfo, RECORD_FORMAT, Result, Revision, StoredBackup, StoredOperation, Timestamp,
 };
 
-use crate::error::fault;
+use crate::engine::Row;
 
 /// The text that is stored of `record`.
-pub(crate) fn encode<T: Serialize>(record: &T) -> Result<String> {
+pub(crate) fn encode<T: Serialize + ?Sized>(record: &T) -> Result<String> {
     serde_json::to_string(record).map_err(|error| {
         Error::new(ErrorKind::Unexpected, "a record has no JSON form; report this").with_source(error)
     })
@@ -25,42 +23,41 @@ pub(crate) fn decode<T: DeserializeOwned>(text: &str) -> Result<T> {
     })
 }
 
-/// Reads a row with the columns `record`, `holder`, `epoch`, `expires_ms` and `cancel_requested`.
-pub(crate) fn operation(row: &SqliteRow, now: Timestamp) -> Result<StoredOperation> {
-    let lease = lease(row, now)?;
-    let record = decode(row.try_get("record").map_err(fault)?)?;
-    Ok(StoredOperation::new(record, lease, row.try_get("cancel_requested").map_err(fault)?))
+/// The columns that [`operation`] reads.
+macro_rules! operation_columns {
+    () => {
+        "record, holder, epoch, expires_ms, cancel_requested,
+         CAST(CASE WHEN holder IS NOT NULL AND expires_ms > :now THEN 1 ELSE 0 END AS BIGINT) AS live"
+    };
+}
+pub(crate) use operation_columns;
+
+/// Reads a row of [`operation_columns`].
+pub(crate) fn operation(row: &Row) -> Result<StoredOperation> {
+    let lease = lease(row)?;
+    let record = decode(row.text("record")?)?;
+    Ok(StoredOperation::new(record, lease, row.truth("cancel_requested")?))
 }
 
-/// Reads a row with the columns `holder`, `epoch` and `expires_ms`.
-pub(crate) fn lease(row: &SqliteRow, now: Timestamp) -> Result<LeaseInfo> {
-    let holder: Option<&str> = row.try_get("holder").map_err(fault)?;
-    let holder = holder.map(decode).transpose()?;
-    let expires_at = Timestamp::from_millis(row.try_get("expires_ms").map_err(fault)?);
-    let live = holder.is_some() && expires_at > now;
-    Ok(LeaseInfo::new(holder, counter(row, "epoch")?, expires_at, live))
+/// Reads what a row of [`operation_columns`] says of the lease.
+pub(crate) fn lease(row: &Row) -> Result<LeaseInfo> {
+    let holder = row.optional_text("holder")?.map(decode).transpose()?;
+    Ok(LeaseInfo::new(holder, row.counter("epoch")?, expiry(row)?, row.truth("live")?))
+}
+
+/// Reads the column `expires_ms`.
+pub(crate) fn expiry(row: &Row) -> Result<Timestamp> {
+    row.number("expires_ms").map(Timestamp::from_millis)
 }
 
 /// Reads a row with the columns `record` and `revision`.
-pub(crate) fn backup(row: &SqliteRow) -> Result<StoredBackup> {
-    let text: &str = row.try_get("record").map_err(fault)?;
-    let revision = Revision(counter(row, "revision")?);
+pub(crate) fn backup(row: &Row) -> Result<StoredBackup> {
+    let text = row.text("record")?;
+    let revision = Revision(row.counter("revision")?);
     match decode(text) {
         Ok(record) => Ok(StoredBackup::new(record, revision)),
         Err(damage) => Err(newer(text).unwrap_or(damage)),
     }
-}
-
-/// Reads a column that counts upwards.
-pub(crate) fn counter(row: &SqliteRow, column: &str) -> Result<u64> {
-    let value: i64 = row.try_get(column).map_err(fault)?;
-    u64::try_from(value).map_err(|error| {
-        Error::new(
-            ErrorKind::Corrupt,
-            format!("the catalog holds a negative {column}; restore or rebuild it"),
-        )
-        .with_source(error)
-    })
 }
 
 /// The error of a record whose form is newer than this version knows.

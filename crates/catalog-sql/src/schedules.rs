@@ -1,89 +1,73 @@
 //! Schedules.
 
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row};
 use stillpoint_core::{
     Error, ErrorKind, PAGE_LIMIT_MAX, Result, Revision, ScheduleId, ScheduleQuery, ScheduleRecord,
-    StoredSchedule,
+    StoredSchedule, Timestamp,
 };
 
-use crate::database::{Database, finish};
-use crate::error::fault;
-use crate::rows::{counter, decode, encode};
+use crate::engine::{Engine, Row, Statement};
+use crate::rows::{decode, encode};
 
 /// Writes a schedule, if it has the revision `expected`.
 pub(crate) async fn put(
-    database: &Database,
+    engine: &Engine,
     record: &ScheduleRecord,
     expected: Option<Revision>,
 ) -> Result<Revision> {
-    let text = encode(record)?;
-    let mut change = database.begin().await?;
-    let found = sqlx::query("SELECT revision FROM schedules WHERE id = $1")
+    let statement = Statement::new(match expected {
+        None => {
+            "INSERT INTO schedules (id, workspace, look_ms, record, revision) VALUES ($1, $2, $3, $4, 1)
+             ON CONFLICT (id) DO NOTHING RETURNING revision"
+        }
+        Some(_) => {
+            "UPDATE schedules SET workspace = $2, look_ms = $3, record = $4, revision = revision + 1
+             WHERE id = $1 AND revision = $5 RETURNING revision"
+        }
+    });
+    let mut statement = statement
         .bind(record.id.as_str())
-        .fetch_optional(&mut *change)
-        .await
-        .map_err(fault)?;
-    let found = found.map(|row| counter(&row, "revision")).transpose()?.map(Revision);
-    if found != expected {
-        let kind = if expected.is_none() { ErrorKind::AlreadyExists } else { ErrorKind::Conflict };
-        return Err(Error::new(kind, format!("schedule {} was changed by somebody else", record.id)));
+        .bind(record.workspace().as_str())
+        .bind(record.look_at.map(Timestamp::as_millis))
+        .bind(encode(record)?);
+    if let Some(revision) = expected {
+        // Revisions are counted by the database, so one that it cannot hold is that of no schedule.
+        statement = statement.bind(i64::try_from(revision.0).unwrap_or(-1));
     }
-    sqlx::query(
-        "INSERT INTO schedules (id, workspace, look_ms, revision, record) VALUES ($1, $2, $3, 1, $4)
-         ON CONFLICT (id) DO UPDATE SET
-             workspace = excluded.workspace, look_ms = excluded.look_ms,
-             revision = schedules.revision + 1, record = excluded.record",
-    )
-    .bind(record.id.as_str())
-    .bind(record.workspace().as_str())
-    .bind(record.look_at.map(stillpoint_core::Timestamp::as_millis))
-    .bind(text)
-    .execute(&mut *change)
-    .await
-    .map_err(fault)?;
-    finish(change).await?;
-    Ok(Revision(found.map_or(1, |revision| revision.0 + 1)))
+    let written = engine.write(statement).await?;
+    let row = written.first().ok_or_else(|| {
+        let kind = if expected.is_none() { ErrorKind::AlreadyExists } else { ErrorKind::Conflict };
+        Error::new(kind, format!("schedule {} was changed by somebody else", record.id))
+    })?;
+    Ok(Revision(row.counter("revision")?))
 }
 
-pub(crate) async fn find(database: &Database, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
-    let row = sqlx::query("SELECT record, revision FROM schedules WHERE id = $1")
-        .bind(id.as_str())
-        .fetch_optional(database.readers())
-        .await
-        .map_err(fault)?;
-    row.as_ref().map(stored).transpose()
+pub(crate) async fn find(engine: &Engine, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
+    let statement = Statement::new("SELECT record, revision FROM schedules WHERE id = $1").bind(id.as_str());
+    engine.read(statement).await?.first().map(stored).transpose()
 }
 
-pub(crate) async fn list(database: &Database, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
-    let mut sql = QueryBuilder::new("SELECT record, revision FROM schedules WHERE TRUE");
+pub(crate) async fn list(engine: &Engine, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+    let mut sql = Statement::new("SELECT record, revision FROM schedules WHERE TRUE");
     if let Some(workspace) = &query.workspace {
-        sql.push(" AND workspace = ").push_bind(workspace.as_str());
+        sql.push(" AND workspace = $", workspace.as_str());
     }
     if let Some(by) = query.look_by {
-        sql.push(" AND look_ms <= ").push_bind(by.as_millis());
+        sql.push(" AND look_ms <= $", by.as_millis());
     }
     if let Some(after) = &query.after {
-        sql.push(" AND id > ").push_bind(after.as_str());
+        sql.push(" AND id > $", after.as_str());
     }
     let limit = i64::try_from(query.limit.min(PAGE_LIMIT_MAX)).unwrap_or(i64::MAX);
-    sql.push(" ORDER BY id LIMIT ").push_bind(limit);
-    let found = sql.build().fetch_all(database.readers()).await.map_err(fault)?;
-    found.iter().map(stored).collect()
+    sql.push(" ORDER BY id LIMIT $", limit);
+    engine.read(sql).await?.iter().map(stored).collect()
 }
 
-pub(crate) async fn remove(database: &Database, id: &ScheduleId) -> Result<()> {
-    let mut change = database.begin().await?;
-    sqlx::query("DELETE FROM schedules WHERE id = $1")
-        .bind(id.as_str())
-        .execute(&mut *change)
-        .await
-        .map_err(fault)?;
-    finish(change).await
+pub(crate) async fn remove(engine: &Engine, id: &ScheduleId) -> Result<()> {
+    let statement = Statement::new("DELETE FROM schedules WHERE id = $1").bind(id.as_str());
+    engine.write(statement).await.map(drop)
 }
 
 /// Reads a row with the columns `record` and `revision`.
-fn stored(row: &SqliteRow) -> Result<StoredSchedule> {
-    let record = decode(row.try_get("record").map_err(fault)?)?;
-    Ok(StoredSchedule::new(record, Revision(counter(row, "revision")?)))
+fn stored(row: &Row) -> Result<StoredSchedule> {
+    Ok(StoredSchedule::new(decode(row.text("record")?)?, Revision(row.counter("revision")?)))
 }

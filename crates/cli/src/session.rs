@@ -40,13 +40,9 @@ impl Session {
     /// # Errors
     /// Whatever opening it meets: locked, written by a newer version, damaged, not to be written.
     pub(crate) async fn catalog(&self) -> Result<Arc<dyn Catalog>> {
-        let url = &self.settings.catalog;
+        let url = self.settings.catalog.as_str();
         if url == "memory:" {
             return Ok(Arc::new(MemoryCatalog::new()));
-        }
-        if url.starts_with("postgres:") || url.starts_with("postgresql:") {
-            let message = "a catalog on PostgreSQL is not available in this version; use sqlite:PATH";
-            return Err(Error::new(ErrorKind::Unsupported, message));
         }
         Ok(Arc::new(SqlCatalog::open(url, SqlOptions::default()).await?))
     }

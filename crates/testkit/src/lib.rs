@@ -7,6 +7,7 @@
 //! | [`s3`] | an S3 server on loopback with a request counter and faults on demand |
 //! | [`oracle`] | programs written by others that read and write the same repository format |
 //! | [`fuzz`] | corpora of fuzz targets, replayed and mutated without an engine |
+//! | [`postgres`] | a PostgreSQL server on loopback, stopped when nobody uses it any more |
 //! | [`inject`] | child processes one of whose calls into the file system fails |
 //! | [`process`] | child processes that are killed at a chosen moment, or measured while they run |
 //!
@@ -21,6 +22,7 @@ pub mod compare;
 pub mod fuzz;
 pub mod inject;
 pub mod oracle;
+pub mod postgres;
 pub mod process;
 pub mod s3;
 pub mod tree;

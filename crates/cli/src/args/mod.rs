@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
+use crate::settings::CatalogUrl;
+
 pub(crate) use agent::AgentArgs;
 pub(crate) use backup::{BackupArgs, DeadlinePolicy};
 pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, ListArgs, ShowArgs};
@@ -51,9 +53,9 @@ pub(crate) struct GlobalArgs {
     /// Where file snapshots live: file:///dir, s3://bucket/prefix, az://container/prefix, gs://bucket/prefix
     #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_STORE", hide_env_values = true)]
     pub(crate) store: Option<String>,
-    /// The catalog: sqlite:PATH, or memory: for a trial
+    /// The catalog: sqlite:PATH, postgres://USER@HOST/DATABASE (password in PGPASSWORD), or memory: for a trial
     #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_CATALOG", hide_env_values = true)]
-    pub(crate) catalog: Option<String>,
+    pub(crate) catalog: Option<CatalogUrl>,
     /// Read the repository password from the first line of this file
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_command")]
     pub(crate) password_file: Option<PathBuf>,

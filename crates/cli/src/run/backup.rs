@@ -187,7 +187,7 @@ fn own_places(session: &Session, root: &Path) -> Vec<String> {
     let data_dir = &session.settings.data_dir;
     let places =
         [data_dir.default_catalog(), data_dir.key_file(), data_dir.default_store(), data_dir.cache()];
-    let catalog = session.settings.catalog.strip_prefix("sqlite:").map(PathBuf::from);
+    let catalog = session.settings.catalog.as_str().strip_prefix("sqlite:").map(PathBuf::from);
     let mut patterns = Vec::new();
     for place in places.into_iter().chain(catalog) {
         if let Some(pattern) = engine::pattern_below(root, &place) {

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use stillpoint_core::{Error, ErrorKind, Result};
 
+use super::catalog_url::CatalogUrl;
 use crate::args::Layout;
 
 /// What the TOML file may hold. A key that nobody knows is refused, because it is most likely misspelt.
@@ -13,7 +14,7 @@ use crate::args::Layout;
 #[serde(deny_unknown_fields)]
 pub(crate) struct ConfigFile {
     pub(crate) store: Option<String>,
-    pub(crate) catalog: Option<String>,
+    pub(crate) catalog: Option<CatalogUrl>,
     pub(crate) layout: Option<Layout>,
     pub(crate) data_dir: Option<PathBuf>,
     pub(crate) password_file: Option<PathBuf>,

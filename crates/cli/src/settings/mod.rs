@@ -1,5 +1,6 @@
 //! What a run works with, resolved once: flags before environment before configuration file before defaults.
 
+mod catalog_url;
 mod config_file;
 mod data_dir;
 mod environment;
@@ -11,6 +12,7 @@ use stillpoint_core::Result;
 use stillpoint_repository::CacheFolder;
 
 use crate::args::{GlobalArgs, Layout};
+pub(crate) use catalog_url::CatalogUrl;
 pub(crate) use config_file::ConfigFile;
 pub(crate) use data_dir::DataDir;
 pub(crate) use environment::home;
@@ -24,7 +26,7 @@ pub(crate) struct Settings {
     /// Where file snapshots live: a URL or a path.
     pub(crate) store: String,
     /// The catalog's URL.
-    pub(crate) catalog: String,
+    pub(crate) catalog: CatalogUrl,
     /// Where the repository password comes from.
     pub(crate) password: PasswordSource,
     /// How file snapshots are laid out.
@@ -57,8 +59,9 @@ impl Settings {
         let given = |value: &Option<String>| value.clone().filter(|value| !value.is_empty());
         let store = given(&global.store).or_else(|| config.store.clone());
         let store = store.unwrap_or_else(|| data_dir.default_store().display().to_string());
-        let catalog = given(&global.catalog).or_else(|| config.catalog.clone());
-        let catalog = catalog.unwrap_or_else(|| format!("sqlite:{}", data_dir.default_catalog().display()));
+        let given_catalog = global.catalog.clone().filter(|url| !url.as_str().is_empty());
+        let catalog = given_catalog.or_else(|| config.catalog.clone());
+        let catalog = catalog.unwrap_or_else(|| default_catalog(&data_dir));
         let password = PasswordSource::find(global, &config, &data_dir);
         let cache = (!global.no_cache).then(|| CacheFolder::new(data_dir.cache()));
         Ok(Self { data_dir, store, catalog, password, layout, space, only, cache, config })
@@ -69,7 +72,7 @@ impl Settings {
         let data_dir = DataDir::at(data_dir);
         Self {
             store: data_dir.default_store().display().to_string(),
-            catalog: format!("sqlite:{}", data_dir.default_catalog().display()),
+            catalog: default_catalog(&data_dir),
             password: PasswordSource::KeyFile(data_dir.key_file()),
             layout: Layout::Repository,
             space: None,
@@ -79,4 +82,8 @@ impl Settings {
             data_dir,
         }
     }
+}
+
+fn default_catalog(data_dir: &DataDir) -> CatalogUrl {
+    CatalogUrl::new(format!("sqlite:{}", data_dir.default_catalog().display()))
 }

@@ -19,7 +19,7 @@ mod code {
 }
 
 /// The error of the contract for an error of the database. Nothing changed, unless [`unsettled`] says otherwise.
-pub(crate) fn fault(error: sqlx::Error) -> Error {
+pub(super) fn fault(error: sqlx::Error) -> Error {
     let (kind, message) = match &error {
         sqlx::Error::Database(database) => reported(database.as_ref()),
         sqlx::Error::PoolTimedOut => {
@@ -29,9 +29,6 @@ pub(crate) fn fault(error: sqlx::Error) -> Error {
         sqlx::Error::Io(_) => {
             (ErrorKind::Unavailable, "the catalog's file cannot be reached; check its disk")
         }
-        sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
-            (ErrorKind::Corrupt, "a row of the catalog cannot be read; restore or rebuild the catalog")
-        }
         _ => (ErrorKind::Unexpected, "the catalog's database answered something unforeseen; report this"),
     };
     let fault = Error::new(kind, message).with_source(error);
@@ -40,14 +37,14 @@ pub(crate) fn fault(error: sqlx::Error) -> Error {
 
 /// The error of a commit that may or may not have reached the disk: unless the database says that it was locked, the
 /// caller must look before it repeats.
-pub(crate) fn unsettled(error: sqlx::Error) -> Error {
+pub(super) fn unsettled(error: sqlx::Error) -> Error {
     let settled = is_busy(&error);
     let fault = fault(error);
     if settled { fault } else { fault.maybe_applied() }
 }
 
 /// The error of opening `path`.
-pub(crate) fn unopened(path: &Path, error: sqlx::Error) -> Error {
+pub(super) fn unopened(path: &Path, error: sqlx::Error) -> Error {
     if primary_code(&error) == Some(code::NOTADB) {
         let message = format!("{} is not a Stillpoint catalog, nor any SQLite database", path.display());
         return Error::new(ErrorKind::InvalidConfig, message).with_source(error);
@@ -56,16 +53,15 @@ pub(crate) fn unopened(path: &Path, error: sqlx::Error) -> Error {
 }
 
 /// Whether another connection held a lock for longer than the busy timeout.
-pub(crate) fn is_busy(error: &sqlx::Error) -> bool {
+pub(super) fn is_busy(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(code::BUSY | code::LOCKED))
 }
 
-/// Whether the error is a broken uniqueness rule.
-pub(crate) fn is_unique_violation(error: &sqlx::Error) -> bool {
-    error.as_database_error().is_some_and(DatabaseError::is_unique_violation)
-}
-
 fn reported(error: &dyn DatabaseError) -> (ErrorKind, &'static str) {
+    // Every other uniqueness rule is one that its statements expect to meet.
+    if error.is_unique_violation() {
+        return (ErrorKind::Busy, "another operation is active on this workspace");
+    }
     match primary(error) {
         Some(code::BUSY | code::LOCKED) => (
             ErrorKind::Unavailable,

@@ -7,13 +7,18 @@ use std::path::{Path, PathBuf};
 
 use stillpoint_core::{Error, ErrorKind, Result};
 
+#[cfg(feature = "postgres")]
+const KNOWN: &str = "sqlite:PATH or postgres://USER@HOST/DATABASE";
+#[cfg(not(feature = "postgres"))]
+const KNOWN: &str = "sqlite:PATH";
+
 /// Reads `sqlite:PATH` or `sqlite://PATH` and answers the absolute path. The path is taken as it stands: nothing in
 /// it is decoded.
-pub(crate) fn parse(url: &str) -> Result<PathBuf> {
+pub(super) fn parse(url: &str) -> Result<PathBuf> {
     let wrong = |message: String| Error::new(ErrorKind::InvalidConfig, message);
     let path = url.strip_prefix("sqlite:").ok_or_else(|| {
         let scheme = url.split(':').next().unwrap_or_default();
-        wrong(format!("a catalog of kind {scheme:?} is not known here; write sqlite:PATH"))
+        wrong(format!("a catalog of kind {scheme:?} is not known here; write {KNOWN}"))
     })?;
     let path = path.strip_prefix("//").unwrap_or(path);
     if path.is_empty() || path == ":memory:" || path.ends_with('/') {
@@ -24,7 +29,7 @@ pub(crate) fn parse(url: &str) -> Result<PathBuf> {
 
 /// Makes the directory (mode 0700) and an empty file (mode 0600) where they are missing, and proves that the file can
 /// be written. SQLite takes an empty file for an empty database, so a crash right after this leaves nothing to repair.
-pub(crate) fn prepare(path: &Path) -> Result<()> {
+pub(super) fn prepare(path: &Path) -> Result<()> {
     if let Some(parent) = path.parent() {
         let made = DirBuilder::new().recursive(true).mode(0o700).create(parent);
         made.map_err(|error| unusable(path, error))?;

@@ -1,4 +1,8 @@
-//! The connections to one SQLite file: one that writes and a few that read.
+//! The catalog in one SQLite file: one connection that writes and a few that read.
+
+mod error;
+mod location;
+mod schema;
 
 use std::fmt;
 use std::path::Path;
@@ -6,12 +10,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Connection, Sqlite, SqliteConnection, SqlitePool, Transaction};
+use sqlx::{AssertSqlSafe, Connection, SqliteConnection, SqlitePool, Transaction};
 use stillpoint_core::{Clock, Error, ErrorKind, Result, Timestamp};
 
-use crate::error::{fault, is_busy, unopened, unsettled};
+use self::error::{fault, is_busy, unopened, unsettled};
+use crate::engine::{Row, Statement, Value};
 use crate::options::SqlOptions;
-use crate::{location, schema};
 
 /// The most bytes that the write-ahead log keeps on disk after a checkpoint.
 const JOURNAL_BYTES_MAX: u64 = 64 << 20;
@@ -20,22 +24,23 @@ const QUEUE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long to wait before asking again for the lock that the switch to a write-ahead log needs.
 const SWITCH_PAUSE: Duration = Duration::from_millis(20);
 
-pub(crate) struct Database {
+pub(crate) struct Sqlite {
     writer: SqlitePool,
     readers: SqlitePool,
     clock: Arc<dyn Clock>,
 }
 
-impl fmt::Debug for Database {
+impl fmt::Debug for Sqlite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.writer.connect_options().get_filename().to_owned();
-        f.debug_struct("Database").field("path", &path).finish_non_exhaustive()
+        f.debug_struct("Sqlite").field("path", &path).finish_non_exhaustive()
     }
 }
 
-impl Database {
-    /// Opens `path`, made and brought up to date as needed.
-    pub(crate) async fn open(path: &Path, options: SqlOptions) -> Result<Self> {
+impl Sqlite {
+    /// Opens `sqlite:PATH`, made and brought up to date as needed.
+    pub(crate) async fn open(url: &str, options: SqlOptions) -> Result<Self> {
+        let path = &location::parse(url)?;
         location::prepare(path)?;
         let connect = SqliteConnectOptions::new()
             .filename(path)
@@ -64,18 +69,27 @@ impl Database {
     }
 
     /// The time by which leases run.
-    pub(crate) fn now(&self) -> Timestamp {
+    fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// The connections that read. Each statement sees everything that was committed before it began.
-    pub(crate) fn readers(&self) -> &SqlitePool {
-        &self.readers
+    pub(crate) async fn read(&self, statement: Statement) -> Result<Vec<Row>> {
+        let mut connection = self.readers.acquire().await.map_err(fault)?;
+        run(&mut connection, statement, self.now()).await
     }
 
-    /// Begins a change. It holds the write lock from here on, so what it reads stays true until it is committed.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>> {
-        self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(fault)
+    pub(crate) async fn write(&self, statement: Statement) -> Result<Vec<Row>> {
+        let mut change = self.begin().await?;
+        let rows = change.run(statement).await?;
+        change.finish().await?;
+        Ok(rows)
+    }
+
+    /// Begins a change of several statements. It holds the write lock from here on, so what it reads stays true until
+    /// it is finished, and its time is read now: what waited for the lock does not work with an older time.
+    pub(crate) async fn begin(&self) -> Result<Change> {
+        let transaction = self.writer.begin_with("BEGIN IMMEDIATE").await.map_err(fault)?;
+        Ok(Change { transaction, now: self.now() })
     }
 
     pub(crate) async fn close(&self) {
@@ -92,9 +106,36 @@ async fn is_settled(connection: &mut SqliteConnection) -> sqlx::Result<bool> {
     Ok(!connection.is_in_transaction())
 }
 
-/// Makes a change durable.
-pub(crate) async fn finish(transaction: Transaction<'_, Sqlite>) -> Result<()> {
-    transaction.commit().await.map_err(unsettled)
+/// A change under way; dropped before it is finished, it changed nothing.
+pub(crate) struct Change {
+    transaction: Transaction<'static, sqlx::Sqlite>,
+    now: Timestamp,
+}
+
+impl Change {
+    pub(crate) async fn run(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        run(&mut self.transaction, statement, self.now).await
+    }
+
+    /// Makes the change durable.
+    pub(crate) async fn finish(self) -> Result<()> {
+        self.transaction.commit().await.map_err(unsettled)
+    }
+}
+
+async fn run(connection: &mut SqliteConnection, statement: Statement, now: Timestamp) -> Result<Vec<Row>> {
+    let (sql, values) = statement.for_sqlite(now.as_millis());
+    let mut query = sqlx::query(AssertSqlSafe(sql));
+    for value in values {
+        query = match value {
+            Value::Text(text) => query.bind(text),
+            Value::Optional(text) => query.bind(text),
+            Value::Number(number) => query.bind(number),
+            Value::OptionalNumber(number) => query.bind(number),
+        };
+    }
+    let rows = query.fetch_all(connection).await.map_err(fault)?;
+    Ok(rows.into_iter().map(Row::Sqlite).collect())
 }
 
 /// Switches to a write-ahead log, which lets readers and one writer work side by side. SQLite does not wait for the
@@ -134,23 +175,25 @@ mod tests {
     use stillpoint_core::{Definition, WorkspaceRecord};
 
     use super::*;
+    use crate::engine::Engine;
     use crate::workspaces;
 
     #[tokio::test]
     async fn a_full_disk_is_reported_and_the_writer_recovers() {
         let directory = tempfile::tempdir().unwrap();
-        let database =
-            Database::open(&directory.path().join("catalog.sqlite"), SqlOptions::default()).await.unwrap();
+        let url = format!("sqlite:{}", directory.path().join("catalog.sqlite").display());
+        let database = Sqlite::open(&url, SqlOptions::default()).await.unwrap();
         let small = WorkspaceRecord::new(Definition::new("ada".parse().unwrap()), Vec::new(), database.now());
         let mut large = small.clone();
         large.definition.environment = Some("x".repeat(1 << 20));
 
         // The limit holds for this connection, like a disk that is full for a while.
         sqlx::query("PRAGMA max_page_count = 1").execute(&database.writer).await.unwrap();
-        let error = workspaces::put(&database, &large).await.unwrap_err();
+        let engine = Engine::Sqlite(database);
+        let error = workspaces::put(&engine, &large).await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{error:?}");
-        assert_eq!(workspaces::find(&database, &small.definition.id).await.unwrap(), None);
-        workspaces::put(&database, &small).await.unwrap();
-        workspaces::put(&database, &large).await.unwrap();
+        assert_eq!(workspaces::find(&engine, &small.definition.id).await.unwrap(), None);
+        workspaces::put(&engine, &small).await.unwrap();
+        workspaces::put(&engine, &large).await.unwrap();
     }
 }
