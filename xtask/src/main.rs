@@ -3,7 +3,7 @@
 //! | name | does |
 //! |---|---|
 //! | `ci` | everything a change must pass: format, lints, documentation, oracles, examples, all tests |
-//! | `tools` | puts the foreign oracles (restic, rustic) and the simulated clouds under `.tools/` |
+//! | `tools` | puts the foreign oracles (restic, rustic), the simulated clouds, and PostgreSQL where the machine has none under `.tools/` |
 //! | `tidy` | the house rules alone; `ci` runs them as a test |
 //! | `fuzz` | fuzzes every parser under libFuzzer: `--seconds N`, names of targets |
 //! | `s3-server` | an S3 server on loopback; `--help` lists its flags |

@@ -9,6 +9,8 @@ mod migrations;
 mod operations;
 mod options;
 mod page;
+#[cfg(test)]
+mod plans;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod rows;

@@ -1,21 +1,30 @@
 //! A catalog that is lost while a workspace is held still must not leave the workspace frozen.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::memory::{MemoryCatalog, MemoryProvider, MemoryWorkspace};
 use stillpoint_core::*;
 
-/// A catalog whose disk is full as soon as the workspace is held still.
+/// What goes wrong with a commit.
 #[derive(Debug)]
-struct FullOnceHeld {
+enum Fault {
+    /// The disk is full as soon as the workspace is held still.
+    FullOnceHeld(Arc<MemoryWorkspace>),
+    /// The replies of every other call are lost, whether the commit was made (an even half of them) or not.
+    LostReplies(AtomicU32),
+}
+
+#[derive(Debug)]
+struct Faulty {
     inner: MemoryCatalog,
-    workspace: Arc<MemoryWorkspace>,
+    fault: Fault,
 }
 
 #[async_trait]
-impl Catalog for FullOnceHeld {
+impl Catalog for Faulty {
     async fn create_operation(&self, r: &OperationRecord, h: &Holder, ttl: Duration) -> Result<Creation> {
         self.inner.create_operation(r, h, ttl).await
     }
@@ -41,10 +50,20 @@ impl Catalog for FullOnceHeld {
         self.inner.release_lease(lease).await
     }
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
-        if self.workspace.held_by().is_some() {
-            return Err(Error::new(ErrorKind::QuotaExceeded, "the catalog's disk is full"));
+        match &self.fault {
+            Fault::FullOnceHeld(workspace) if workspace.held_by().is_some() => {
+                Err(Error::new(ErrorKind::QuotaExceeded, "the catalog's disk is full"))
+            }
+            Fault::FullOnceHeld(_) => self.inner.commit(lease, change).await,
+            Fault::LostReplies(calls) => {
+                let call = calls.fetch_add(1, Ordering::Relaxed) % 4;
+                if call != 0 {
+                    self.inner.commit(lease, change).await?;
+                }
+                let lost = Error::new(ErrorKind::Unavailable, "the connection was lost").maybe_applied();
+                if call % 2 == 0 { Err(lost) } else { Ok(()) }
+            }
         }
-        self.inner.commit(lease, change).await
     }
     async fn request_cancel(&self, id: &OperationId) -> Result<()> {
         self.inner.request_cancel(id).await
@@ -78,7 +97,8 @@ async fn a_workspace_is_let_go_when_the_catalog_is_lost() {
     provider.write("/home/ada", "notes.txt", b"first");
     let home = Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/ada");
     let workspace = Arc::new(MemoryWorkspace::new(Definition::new("ada".parse().unwrap()), vec![home]));
-    let catalog = FullOnceHeld { inner: MemoryCatalog::new(), workspace: workspace.clone() };
+    let fault = Fault::FullOnceHeld(workspace.clone());
+    let catalog = Faulty { inner: MemoryCatalog::new(), fault };
     let orchestrator =
         LocalOrchestrator::builder(Arc::new(catalog)).provider(provider).workspace(workspace.clone()).build();
 
@@ -88,4 +108,33 @@ async fn a_workspace_is_let_go_when_the_catalog_is_lost() {
     let error = orchestrator.wait(&id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
     assert_eq!(workspace.held_by(), None, "nobody is left to let it go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_step_whose_reply_was_lost_is_read_back_and_made_once() {
+    let provider = Arc::new(MemoryProvider::new("memory".parse().unwrap()));
+    provider.write("/home/ada", "notes.txt", b"first");
+    let home = Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/ada");
+    let workspace = Arc::new(MemoryWorkspace::new(Definition::new("ada".parse().unwrap()), vec![home]));
+    let fault = Fault::LostReplies(AtomicU32::new(0));
+    let catalog = Arc::new(Faulty { inner: MemoryCatalog::new(), fault });
+    let orchestrator =
+        LocalOrchestrator::builder(catalog.clone()).provider(provider).workspace(workspace.clone()).build();
+
+    let id: OperationId = "op-1".parse().unwrap();
+    let request = BackupRequest::new(id.clone(), "ada".parse().unwrap());
+    orchestrator.submit(Request::Backup(request)).await.unwrap();
+    let ended = orchestrator.wait(&id).await.unwrap();
+    assert_eq!(ended.operation.state, OperationState::Completed);
+    let ledger = catalog.ledger(&id).await.unwrap();
+    let calls: Vec<_> = ledger
+        .iter()
+        .map(|entry| format!("{:?} {} {} {}", entry.kind, entry.action, entry.subject, entry.attempt))
+        .collect();
+    let mut once = calls.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), calls.len(), "a line stands in the ledger twice: {calls:#?}");
+    let backup = catalog.backup(&ended.backup.unwrap().id).await.unwrap().unwrap();
+    assert_eq!(backup.revision, Revision(1), "the backup was written once");
 }

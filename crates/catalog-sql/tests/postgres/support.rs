@@ -12,8 +12,7 @@ pub(crate) type Tested = std::result::Result<(), Box<dyn StdError>>;
 
 /// A server and a schema of this test's own on it.
 pub(crate) struct Place {
-    /// Kept for as long as it is used.
-    _server: Postgres,
+    pub(crate) server: Postgres,
     pub(crate) url: String,
 }
 
@@ -24,7 +23,7 @@ impl Place {
 
     pub(crate) fn on(server: Postgres) -> Self {
         let url = server.fresh_url();
-        Self { _server: server, url }
+        Self { server, url }
     }
 
     pub(crate) async fn open(&self) -> Result<SqlCatalog> {

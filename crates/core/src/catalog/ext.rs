@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 
-use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog, StoredBackup};
+use crate::catalog::{
+    BackupQuery, BackupRecord, BackupState, Catalog, Lease, OperationChange, StoredBackup,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::WorkspaceId;
@@ -30,6 +32,21 @@ pub trait CatalogExt: Catalog {
         found.retain(|backup| Some(backup.created_at) == newest);
         let original = found.iter().position(|backup| backup.copy_of.is_none()).unwrap_or_default();
         Ok((!found.is_empty()).then(|| found.swap_remove(original)))
+    }
+
+    /// Whether a step was committed whose reply was lost ([`Effect::MaybeApplied`](crate::Effect)): the operation
+    /// stands where the step left it, and its ledger ends with the step's lines.
+    ///
+    /// # Errors
+    /// `Conflict` once the operation was taken over; whatever reading can meet.
+    async fn was_committed(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<bool> {
+        let stored = self.operation(&lease.operation).await?;
+        let Some(stored) = stored.filter(|stored| stored.lease.epoch == lease.epoch) else {
+            let message = format!("operation {} was taken over by another process", lease.operation);
+            return Err(Error::new(ErrorKind::Conflict, message));
+        };
+        Ok(stored.operation == *change.operation
+            && self.ledger(&lease.operation).await?.ends_with(change.ledger))
     }
 
     /// The backup that `text` names: an id, a unique id prefix, `latest`, `WORKSPACE@latest`,

@@ -14,7 +14,7 @@ use tokio::sync::{Mutex, broadcast, watch};
 use tracing::Instrument;
 
 use crate::audit::{CANCEL_REQUESTED, TAKEN_OVER};
-use crate::catalog::{BackupRecord, Lease, OperationChange};
+use crate::catalog::{BackupRecord, CatalogExt, Lease, OperationChange};
 use crate::clock::Timestamp;
 use crate::context::{Cancellation, OpContext};
 use crate::decide::{Decision, Effect, Event, Hold, Machine, Outcome, Step, decide};
@@ -377,10 +377,22 @@ async fn commit(
     change: &OperationChange<'_>,
 ) -> Result<()> {
     let mut delay = Duration::from_millis(50);
+    let mut doubtful = false;
     loop {
-        match parts.catalog.commit(lease, change).await {
+        // Made again, a step whose reply was lost would stand in the ledger twice.
+        let done = if doubtful { parts.catalog.was_committed(lease, change).await } else { Ok(false) };
+        let tried = match done {
+            Ok(true) => return Ok(()),
+            Ok(false) => {
+                doubtful = false;
+                parts.catalog.commit(lease, change).await
+            }
+            Err(error) => Err(error),
+        };
+        match tried {
             Ok(()) => return Ok(()),
             Err(error) if is_passing(&error) && lease_is_sure(parts, confirmed_at) => {
+                doubtful |= error.effect() == crate::error::Effect::MaybeApplied;
                 parts.clock.sleep(delay).await;
                 delay = (delay * 2).min(Duration::from_secs(2));
             }
