@@ -15,7 +15,9 @@ fn two_data_directories_share_a_catalog_and_the_password_is_shown_nowhere() {
     let url = server.fresh_url();
     let (address, password) = (url.replace(":loopback@", "@"), "loopback");
     assert_ne!(address, url);
-    let mut first = Place::with_tree(1);
+    let mut first = Place::new();
+    std::fs::create_dir_all(first.source().join("notes")).unwrap();
+    std::fs::write(first.source().join("notes/first.txt"), "first").unwrap();
     first.env("STILLPOINT_CATALOG", &url);
     let mut runs = vec![Run::of(
         &first
@@ -38,7 +40,6 @@ fn two_data_directories_share_a_catalog_and_the_password_is_shown_nowhere() {
     runs.push(run(&[OsStr::new("restore"), OsStr::new("latest"), OsStr::new("--into"), target.as_os_str()]));
     for run in &runs {
         assert_eq!(run.code, Some(0), "{run:?}");
-        // The word also stands in paths of nothing else.
         assert!(!run.stdout.contains(password) && !run.stderr.contains(password), "{run:?}");
     }
     assert!(runs[1].stdout.contains("completed"), "{:?}", runs[1]);
