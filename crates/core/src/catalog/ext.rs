@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 
-use crate::catalog::{
-    BackupQuery, BackupRecord, BackupState, Catalog, Lease, OperationChange, StoredBackup,
-};
+use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog, Lease, OperationChange, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::WorkspaceId;
