@@ -199,3 +199,26 @@ async fn a_call_that_never_answers_is_one_whose_answer_was_lost() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_detached_job_that_never_ends_is_given_up_after_a_month_and_listed() {
+    let day = HOUR * 24;
+    let config = SimConfig::with(|config| config.poll_after = HOUR);
+    let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 30 * GB, 0)]).unwrap();
+    let endless = Fate::normal().slower(10_000);
+    world.cloud.set_faults(FaultPlan::none().job("home".parse().unwrap(), 1, endless));
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = Some(HOUR);
+    orchestrator.submit(Request::Backup(request)).await.unwrap();
+    world.pass(29 * day).await;
+    let followed = orchestrator.status(&op("op-1")).await.unwrap().operation;
+    assert_eq!(followed.state, OperationState::Detached);
+    world.pass(2 * day).await;
+    let ended = orchestrator.status(&op("op-1")).await.unwrap().operation;
+    assert_eq!(ended.state, OperationState::Failed);
+    let error = ended.error.unwrap();
+    assert_eq!(error.kind, ErrorKind::NeedsAttention);
+    assert!(error.message.contains(world.cloud.jobs()[0].id.as_str()), "it names the job: {error}");
+    assert_eq!(world.workspace.holds().len(), 1);
+}

@@ -24,7 +24,8 @@ fn boundaries(scenario: Scenario) -> usize {
     Scenario::run(&Case::new(scenario, 0, vec![])).unwrap().crossed[0]
 }
 
-/// Every place to look at, the simplest first: no death, one death or sleep, seeded faults and deaths, pairs of deaths.
+/// Every place to look at: no death, seeded faults and deaths, one death or sleep at each boundary. Each beside an
+/// earlier backup.
 fn places() -> impl Iterator<Item = Case> {
     let plain = Scenario::ALL.into_iter().map(|scenario| Case::new(scenario, 0, vec![]));
     let singles = Scenario::ALL.into_iter().flat_map(|scenario| {
@@ -34,7 +35,7 @@ fn places() -> impl Iterator<Item = Case> {
         points.map(move |point| Case::new(scenario, 0, vec![point])).collect::<Vec<_>>()
     });
     let seeds = (1..=SEEDS).map(Case::seeded);
-    plain.chain(seeds).chain(singles)
+    plain.chain(seeds).chain(singles).map(Case::beside_a_backup)
 }
 
 fn is_found(bug: Planted) {
@@ -48,6 +49,14 @@ fn is_found(bug: Planted) {
         }
     }
     panic!("{bug:?} is not found in {looked_at} cases");
+}
+
+/// The same places show nothing where no bug is planted, so that what shows is the bug.
+#[test]
+fn without_a_bug_nothing_shows() {
+    for case in places().take(120) {
+        assert_eq!(shows(&case), None, "{case}");
+    }
 }
 
 macro_rules! planted {

@@ -84,6 +84,8 @@ pub struct Case {
     pub seed: u64,
     /// Where the first process dies, the second one, and so on; the last process lives.
     pub crashes: Vec<CrashPoint>,
+    /// Whether an earlier backup of the workspace must stay as it was.
+    pub earlier: bool,
     /// A bug that the processes have.
     pub bug: Option<Planted>,
 }
@@ -91,7 +93,14 @@ pub struct Case {
 impl Case {
     /// A case.
     pub fn new(scenario: Scenario, seed: u64, crashes: Vec<CrashPoint>) -> Self {
-        Self { scenario, seed, crashes, bug: None }
+        Self { scenario, seed, crashes, earlier: false, bug: None }
+    }
+
+    /// The same case beside an earlier backup, which must stay as it was.
+    #[must_use]
+    pub fn beside_a_backup(mut self) -> Self {
+        self.earlier = true;
+        self
     }
 
     /// The same case with processes that have this bug.
@@ -109,7 +118,7 @@ impl Case {
         let moments = [Moment::Before, Moment::After, Moment::Asleep];
         let deaths = draw(4);
         let crashes = (0..deaths).map(|_| CrashPoint::new(draw(70), moments[draw(moments.len())]));
-        Self { scenario, seed, crashes: crashes.collect(), bug: None }
+        Self { scenario, seed, crashes: crashes.collect(), earlier: false, bug: None }
     }
 
     /// How many seeded cases to run: `STILLPOINT_SEEDS`, or `default`.
@@ -129,7 +138,7 @@ impl Case {
         let scenario = parts.next().and_then(Scenario::named).ok_or_else(|| wrong(&crash))?;
         let crashes = parts.map(str::parse).collect::<Result<_>>()?;
         let seed = seed.parse().map_err(|_not_a_number| wrong(&seed))?;
-        Ok(Some(Self { scenario, seed, crashes, bug: None }))
+        Ok(Some(Self::new(scenario, seed, crashes)))
     }
 }
 

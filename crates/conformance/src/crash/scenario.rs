@@ -136,7 +136,7 @@ async fn run(case: &Case) -> Result<Outcome> {
     let components =
         [("data", SimKind::Volume, 20 * GB, 20_000), ("home", SimKind::FileSystem, 10 * GB, 10_000)];
     let world = SimWorld::new(config, &components)?;
-    if case.scenario.needs_a_backup() || case.bug.is_some() {
+    if case.scenario.needs_a_backup() || case.earlier {
         let orchestrator = world.orchestrator()?;
         let status = world.run(&orchestrator, Request::Backup(world.backup("earlier")?)).await?;
         assert_eq!(status.operation.state, OperationState::Completed, "the scene needs a backup");
