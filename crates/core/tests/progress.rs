@@ -1,5 +1,4 @@
 //! Progress of a component never goes back, whatever its provider says.
-#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use stillpoint_core::decide::{Decision, Event, Outcome, Step, decide};
 use stillpoint_core::*;
