@@ -8,8 +8,11 @@ use zstd::zstd_safe::{CParameter, Strategy};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Zstandard's own level that finds only what is near and cheap; data without repetitions gains nothing by more.
-const LIGHT_LEVEL: i32 = 1;
+/// Zstandard's own level for samples, which shall only tell what the rest is worth.
+const SAMPLE_LEVEL: i32 = 1;
+/// Table sizes, as powers of two, for data in which little repeats. What tables so small find are runs; larger ones find
+/// chance matches of a few bytes too, which take longer and cost more than they save.
+const LIGHT_LOG: u32 = 8;
 /// Restic's default level, whose search is replaced by [`Codec::dense`].
 const DENSE_LEVEL: i32 = 3;
 /// Shortest input for which tables beyond the processor's nearer cache repay themselves.
@@ -62,7 +65,16 @@ impl Compression {
         Ok(done)
     }
 
-    /// Compresses what is known to be text.
+    /// Compresses records in JSON.
+    pub(crate) fn compress_records(&self, json: &[u8]) -> Result<Vec<u8>> {
+        self.with(|codec| {
+            codec.shrink_records(json)?;
+            Ok(std::mem::take(&mut codec.frame))
+        })
+    }
+
+    /// Compresses whatever it is worth.
+    #[cfg(any(test, feature = "bench"))]
     pub(crate) fn compress(&self, data: &[u8]) -> Result<Vec<u8>> {
         self.with(|codec| {
             codec.dense(data)?;
@@ -73,8 +85,10 @@ impl Compression {
 
 /// Contexts and buffers for one thread at a time.
 pub(crate) struct Codec {
+    sampler: Compressor<'static>,
     light: Compressor<'static>,
     dense: Compressor<'static>,
+    records: Compressor<'static>,
     decompressor: Decompressor<'static>,
     sample: Vec<u8>,
     /// The compressed form, after a success of [`Self::shrink`].
@@ -84,13 +98,15 @@ pub(crate) struct Codec {
 
 impl Codec {
     fn new() -> Result<Self> {
-        let mut dense = Compressor::new(DENSE_LEVEL).map_err(failed)?;
-        for parameter in [CParameter::Strategy(Strategy::ZSTD_dfast), CParameter::MinMatch(4)] {
-            dense.set_parameter(parameter).map_err(failed)?;
-        }
+        let mut light = searching()?;
+        tune(&mut light, LIGHT_LOG, LIGHT_LOG, 4)?;
+        let mut records = Compressor::new(SAMPLE_LEVEL).map_err(failed)?;
+        tune(&mut records, 14, 14, 7)?;
         Ok(Self {
-            light: Compressor::new(LIGHT_LEVEL).map_err(failed)?,
-            dense,
+            sampler: Compressor::new(SAMPLE_LEVEL).map_err(failed)?,
+            light,
+            dense: searching()?,
+            records,
             decompressor: Decompressor::new().map_err(failed)?,
             sample: Vec::with_capacity(PIECES * PIECE),
             frame: Vec::new(),
@@ -108,13 +124,18 @@ impl Codec {
         Ok(self.frame.len() < data.len())
     }
 
-    /// Level 3's search with its tables cut down to what a core's own cache holds, and matches from four bytes on:
-    /// one and a half times as fast for the same size.
+    /// Compresses records in JSON, which repeat their keys but hold identifiers in which nothing repeats: the longest
+    /// shortest match there is passes over chance matches of those, and saves a tenth of the size and most of the time.
+    pub(crate) fn shrink_records(&mut self, json: &[u8]) -> Result<bool> {
+        fill(&mut self.records, json, &mut self.frame)?;
+        Ok(self.frame.len() < json.len())
+    }
+
+    /// Level 3's search with its tables cut down to what a core's own cache holds: one and a half times as fast for the
+    /// same size. Short data gains by matches from four bytes on, long data by a larger table and matches from five.
     fn dense(&mut self, data: &[u8]) -> Result<()> {
-        let hash_log = if data.len() < LONG_FROM { 16 } else { 17 };
-        for parameter in [CParameter::HashLog(hash_log), CParameter::ChainLog(hash_log - 2)] {
-            self.dense.set_parameter(parameter).map_err(failed)?;
-        }
+        let (chain_log, shortest) = if data.len() < LONG_FROM { (14, 4) } else { (15, 5) };
+        tune(&mut self.dense, 16, chain_log, shortest)?;
         fill(&mut self.dense, data, &mut self.frame)
     }
 
@@ -130,7 +151,7 @@ impl Codec {
             let start = piece * step;
             self.sample.extend_from_slice(&data[start..start + PIECE]);
         }
-        fill(&mut self.light, &self.sample, &mut self.frame)?;
+        fill(&mut self.sampler, &self.sample, &mut self.frame)?;
         let (left, whole) = (self.frame.len(), self.sample.len());
         if left >= whole - whole / 32 {
             return Ok(Effort::None);
@@ -163,6 +184,20 @@ fn entropy(sample: &[u8]) -> usize {
     )]
     let bytes = (counts.iter().map(bits).sum::<f64>() / 8.0) as usize;
     bytes
+}
+
+/// A compressor that searches by two hashes, one of a few bytes and one of eight.
+fn searching() -> Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(DENSE_LEVEL).map_err(failed)?;
+    compressor.set_parameter(CParameter::Strategy(Strategy::ZSTD_dfast)).map_err(failed)?;
+    Ok(compressor)
+}
+
+/// Sets the sizes of the tables of long and of short matches, as powers of two, and the shortest match.
+fn tune(compressor: &mut Compressor<'_>, hash_log: u32, chain_log: u32, shortest: u32) -> Result<()> {
+    let parameters =
+        [CParameter::HashLog(hash_log), CParameter::ChainLog(chain_log), CParameter::MinMatch(shortest)];
+    parameters.into_iter().try_for_each(|parameter| compressor.set_parameter(parameter)).map_err(failed)
 }
 
 fn fill(compressor: &mut Compressor<'_>, data: &[u8], frame: &mut Vec<u8>) -> Result<()> {

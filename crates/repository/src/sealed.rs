@@ -34,7 +34,7 @@ impl SealedBlob {
                 Error::invalid(format!("a {} blob of {} bytes is too long", kind.name(), data.len()))
             })?;
         let (bytes, compressed) = match compression {
-            Some(compression) => compression.with(|codec| seal_and_reopen(key, codec, data))?,
+            Some(compression) => compression.with(|codec| seal_and_reopen(key, codec, kind, data))?,
             None => {
                 let bytes = key.seal(data)?;
                 reopened(key.open(&bytes).is_ok_and(|plaintext| plaintext == data))?;
@@ -46,8 +46,16 @@ impl SealedBlob {
     }
 }
 
-fn seal_and_reopen(key: &SealingKey, codec: &mut Codec, data: &[u8]) -> Result<(Vec<u8>, bool)> {
-    let compressed = codec.shrink(data)?;
+fn seal_and_reopen(
+    key: &SealingKey,
+    codec: &mut Codec,
+    kind: BlobKind,
+    data: &[u8],
+) -> Result<(Vec<u8>, bool)> {
+    let compressed = match kind {
+        BlobKind::Data => codec.shrink(data)?,
+        BlobKind::Tree => codec.shrink_records(data)?,
+    };
     let bytes = key.seal(if compressed { &codec.frame } else { data })?;
     reopened(opens_to(key, codec, &bytes, compressed, data))?;
     Ok((bytes, compressed))
@@ -89,7 +97,7 @@ mod tests {
         let compression = Compression::default();
         for data in [b"hold still ".repeat(500), crate::random::bytes::<700>().unwrap().to_vec()] {
             let seal = |codec: &mut Codec| {
-                let (sealed, compressed) = seal_and_reopen(&key, codec, &data)?;
+                let (sealed, compressed) = seal_and_reopen(&key, codec, BlobKind::Data, &data)?;
                 assert_eq!(compressed, data.len() > 700);
                 assert!(opens_to(&key, codec, &sealed, compressed, &data));
                 for at in 0..sealed.len() {

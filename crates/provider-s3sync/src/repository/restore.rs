@@ -45,7 +45,8 @@ async fn fill(
     let target = target::path_in(&job.destination)?;
     let id = snapshot_id(&job.snapshot.id)?;
     let repository = reporter.unless_cancelled(source.open_fresh()).await?;
-    let load = async { repository.load_snapshot(&id).await.map_err(from_repository) };
+    // Whether it is still there shows when the repository is locked.
+    let load = async { repository.load_known_snapshot(&id).await.map_err(from_repository) };
     let snapshot = reporter.unless_cancelled(load).await?;
     let include: Vec<PathBuf> = job.include.iter().map(|text| path_text::from_text(text)).collect();
     reporter.unless_cancelled(find_all(&repository, &id, &include)).await?;

@@ -18,8 +18,6 @@ pub(crate) struct RepositorySnapshot {
     source: Arc<RepositorySource>,
     reference: SnapshotRef,
     id: Id,
-    /// Whether this process has just made it.
-    own: bool,
 }
 
 impl RepositorySnapshot {
@@ -30,16 +28,15 @@ impl RepositorySnapshot {
     pub(crate) async fn open(source: Arc<RepositorySource>, reference: SnapshotRef) -> Result<Self> {
         let id = snapshot_id(&reference.id)?;
         if source.made().contains(&id) {
-            return Ok(Self { source, reference, id, own: true });
+            return Ok(Self { source, reference, id });
         }
         let repository = source.open().await?;
         let snapshot = repository.load_snapshot(&id).await.map_err(from_repository)?;
         // Another process may have written it since our index was loaded.
-        let index = repository.index().await.map_err(from_repository)?;
-        if !index.contains(BlobKind::Tree, &snapshot.tree) {
+        if repository.loaded_index().is_some_and(|index| !index.contains(BlobKind::Tree, &snapshot.tree)) {
             source.open_fresh().await?;
         }
-        Ok(Self { source, reference, id, own: false })
+        Ok(Self { source, reference, id })
     }
 
     async fn verified(&self, repository: &Repository, depth: Depth) -> Result<Verification> {
@@ -51,12 +48,7 @@ impl RepositorySnapshot {
 impl Snapshot for RepositorySnapshot {
     async fn describe(&self, _cx: &OpContext) -> Result<SnapshotInfo> {
         let repository = self.source.open().await?;
-        let snapshot = if self.own {
-            repository.load_known_snapshot(&self.id).await
-        } else {
-            repository.load_snapshot(&self.id).await
-        };
-        let snapshot = snapshot.map_err(from_repository)?;
+        let snapshot = repository.load_known_snapshot(&self.id).await.map_err(from_repository)?;
         Ok(tags::info(self.reference.clone(), &snapshot))
     }
 

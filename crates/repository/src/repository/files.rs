@@ -92,6 +92,14 @@ impl Repository {
             })
             .await?;
         self.store().put_new(&kind.key(&id), stored.clone()).await?;
+        if let Some(cache) = self.store().cache().filter(|_| kind == FileKind::Index).cloned() {
+            let stored = stored.clone();
+            self.blocking(move |_| {
+                cache.write(&format!("{CACHED_INDEX}{id}"), &stored);
+                Ok(())
+            })
+            .await?;
+        }
         Ok((id, stored))
     }
 
@@ -100,7 +108,7 @@ impl Repository {
         let sealed = match self.compression() {
             Some(compression) => {
                 let mut framed = vec![COMPRESSED];
-                framed.extend(compression.compress(plaintext)?);
+                framed.extend(compression.compress_records(plaintext)?);
                 self.key().seal(&framed)?
             }
             None => self.key().seal(plaintext)?,

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::error::Result;
 use crate::file::FileKind;
 use crate::id::Id;
-use crate::store::ListedObject;
+use crate::store::{ListedObject, Store};
 use crate::time::Timestamp;
 
 /// Where marks of data that is about to be deleted lie; restic has none.
@@ -35,10 +35,7 @@ pub(crate) struct Listing {
 impl Repository {
     /// Lists index files, keys, locks, snapshots and marks.
     pub(crate) async fn list_all(&self) -> Result<Listing> {
-        let folders =
-            [FileKind::Index, FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
-        let [index, keys, locks, snapshots] = folders;
-        Ok(Listing::of(self.store().list_all_in(&[index, keys, locks, snapshots, MARKS]).await?))
+        Listing::of_all(self.store()).await
     }
 
     /// Lists locks, snapshots and marks, or answers what was seen when the repository was opened just now.
@@ -65,8 +62,16 @@ impl Repository {
 }
 
 impl Listing {
+    /// Index files, keys, locks, snapshots and marks of a store.
+    pub(super) async fn of_all(store: &Store) -> Result<Self> {
+        let folders =
+            [FileKind::Index, FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
+        let [index, keys, locks, snapshots] = folders;
+        Ok(Self::of(store.list_all_in(&[index, keys, locks, snapshots, MARKS]).await?))
+    }
+
     /// Keys, locks, snapshots and marks of a store that is not open yet.
-    pub(super) async fn of_store(store: &crate::store::Store) -> Result<Self> {
+    pub(super) async fn of_store(store: &Store) -> Result<Self> {
         let folders = [FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
         let [keys, locks, snapshots] = folders;
         Ok(Self::of(store.list_all_in(&[keys, locks, snapshots, MARKS]).await?))

@@ -121,6 +121,11 @@ impl Repository {
         self.index.get_or_try_init(|| index::load(self)).await.cloned()
     }
 
+    /// The index, if it was loaded already.
+    pub fn loaded_index(&self) -> Option<&Index> {
+        self.index.get()
+    }
+
     /// Loads the index from files that were just listed.
     pub(crate) async fn load_index(&self, files: Vec<(Id, u64)>) -> Result<()> {
         self.index.get_or_try_init(|| index::load_listed(self, files)).await.map(drop)

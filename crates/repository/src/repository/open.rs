@@ -32,22 +32,22 @@ impl Repository {
     /// `AlreadyExists` if there is a repository, `Corrupt` if there are snapshots but no configuration,
     /// `WrongPassword` if keys of an interrupted creation do not open with these credentials.
     pub async fn init(store: Store, credentials: &Credentials, origin: Origin) -> Result<Self> {
-        let (config, keys, packs, snapshots) = try_join!(
-            read_config(&store),
-            key_ids(&store),
-            store.list(FileKind::Index.folder()),
-            store.list(FileKind::Snapshot.folder())
-        )?;
-        if config.is_some() {
-            let message = format!("{} already holds a repository", store.description());
-            return Err(Error::new(ErrorKind::AlreadyExists, message));
-        }
-        if !packs.is_empty() || !snapshots.is_empty() {
+        refuse_existing(&store).await?;
+        Self::create(store, credentials, origin).await
+    }
+
+    /// Creates a repository where there was no configuration a moment ago.
+    async fn create(store: Store, credentials: &Credentials, origin: Origin) -> Result<Self> {
+        let listing = Listing::of_all(&store).await?;
+        let keys = &listing.keys;
+        if !listing.indexes.is_empty() || !listing.snapshots.is_empty() {
+            // Another process may have created it since.
+            refuse_existing(&store).await?;
             let message = "it is missing although there is data; restore it from a copy instead of creating a repository";
             return Err(Error::corrupt(CONFIG, message));
         }
         let mut created = None;
-        let (key, key_file) = match find_key(&store, &keys, credentials, None).await? {
+        let (key, key_file) = match find_key(&store, keys, credentials, None).await? {
             Some(found) => found,
             None if keys.is_empty() => {
                 let (key, key_file) = create_key(&store, credentials, &origin).await?;
@@ -78,7 +78,7 @@ impl Repository {
             objects.put(CONFIG, &sealed);
             objects.put(&key_file.0, &key_file.1);
         }
-        let repository = Self::new(store, key, config, origin, objects, None);
+        let repository = Self::new(store, key, config, origin, objects, Some(listing));
         repository.save_objects().await?;
         Ok(repository)
     }
@@ -96,6 +96,7 @@ impl Repository {
         {
             return Ok(known);
         }
+        // Only the listing tells a store without a repository from a bucket that is not there.
         let (config, keys) = try_join!(read_config(&store), key_ids(&store))?;
         let Some(config) = config else {
             let message = format!("there is no repository at {}; create one first", store.description());
@@ -131,13 +132,21 @@ impl Repository {
             Err(error) if *error.kind() == ErrorKind::NoRepository => {}
             result => return result,
         }
-        match Self::init(store.clone(), credentials, origin.clone()).await {
+        match Self::create(store.clone(), credentials, origin.clone()).await {
             Err(error) if *error.kind() == ErrorKind::AlreadyExists => {
                 Self::open(store, credentials, origin).await
             }
             result => result,
         }
     }
+}
+
+async fn refuse_existing(store: &Store) -> Result<()> {
+    if read_config(store).await?.is_none() {
+        return Ok(());
+    }
+    let message = format!("{} already holds a repository", store.description());
+    Err(Error::new(ErrorKind::AlreadyExists, message))
 }
 
 async fn read_config(store: &Store) -> Result<Option<Vec<u8>>> {

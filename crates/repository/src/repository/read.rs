@@ -8,11 +8,12 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::{PackRead, Repository, plan_reads};
 use crate::blob::{BlobKind, BlobLocation};
 use crate::decoder::Decoder;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::pack::{HEADER_GUESS, PackEntry, read_header};
 use crate::sealed::open_blob;
+use crate::store::RangeStream;
 
 /// Longest single read of [`Repository::load_blobs`], and how many run at once.
 const MAX_READ: u64 = 4 << 20;
@@ -81,12 +82,17 @@ impl Repository {
     /// `Corrupt` if the pack is missing or shorter than the range.
     pub async fn read_pack_range(&self, pack: &Id, range: Range<u64>) -> Result<Bytes> {
         let key = FileKind::Pack.key(pack);
-        match self.store().get_range(&key, range).await {
-            Err(error) if *error.kind() == crate::ErrorKind::NotFound => {
-                Err(Error::corrupt(key, "the pack is missing although the index lists it").with_source(error))
-            }
-            result => result,
-        }
+        self.store().get_range(&key, range).await.map_err(|error| missing(key, error))
+    }
+
+    /// The same bytes as they arrive.
+    ///
+    /// # Errors
+    /// As [`Self::read_pack_range`].
+    pub(crate) async fn stream_pack_range(&self, pack: &Id, range: Range<u64>) -> Result<RangeStream> {
+        let key = FileKind::Pack.key(pack);
+        let stream = self.store().stream_range(&key, range).await;
+        stream.map_err(|error| missing(key, error))
     }
 
     /// What a pack says of itself, wherever indexes do not.
@@ -137,6 +143,14 @@ impl Repository {
             Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
         })
     }
+}
+
+/// A pack that is not there is damage of the repository.
+fn missing(key: String, error: Error) -> Error {
+    if *error.kind() != ErrorKind::NotFound {
+        return error;
+    }
+    Error::corrupt(key, "the pack is missing although the index lists it").with_source(error)
 }
 
 fn unknown(kind: BlobKind, id: &Id) -> Error {

@@ -1,11 +1,13 @@
-//! Fetching packs ahead, while what arrived is decoded and written.
+//! Fetching packs while what arrived is decoded and written.
 
+use std::collections::VecDeque;
 use std::error::Error as StdError;
-use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
-use bytes::Bytes;
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt, TryStreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::task::JoinHandle;
 
 use super::run::Restore;
 use super::spot::OpenFolder;
@@ -16,17 +18,24 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::issue::{Issue, fatal};
 use crate::repository::PackRead;
 
-/// Packs that are fetched or worked on at once.
+/// Packs that are fetched at once.
 const READS_AT_ONCE: usize = 4;
-/// Memory for them, in MiB: two packs as this program writes them.
-pub(super) const MEMORY_MIB: usize = 144;
+/// Memory for what arrived and is not yet written, in KiB. Each read waits for a worker with one part in hand, so there is
+/// less of it unless blobs are far larger than this program makes them.
+pub(super) const MEMORY_KIB: usize = 48 << 10;
+/// Longest buffer kept for another part, in bytes.
+const KEPT_BYTES: usize = 4 << 20;
 
-/// A read and what it brought.
+/// Part of a read and what it brought.
 #[derive(Debug)]
 struct Fetched {
-    bytes: Bytes,
+    bytes: Vec<u8>,
     read: PackRead<Place>,
+    share: OwnedSemaphorePermit,
 }
+
+/// Parts being decoded and written.
+type Works = FuturesUnordered<JoinHandle<Result<()>>>;
 
 impl Restore {
     /// Fetches a window and writes it.
@@ -34,44 +43,72 @@ impl Restore {
     /// # Errors
     /// Failures of the store, a full disk, cancellation. Damaged blobs cost the files that need them and no more.
     pub(super) async fn fetch(self: &Arc<Self>, window: Window) -> Result<()> {
-        let reads = window.into_reads().into_iter().map(|read| Arc::clone(self).fetch_read(read));
+        let reads = window.into_reads().into_iter().map(|read| self.fetch_read(read));
         stream::iter(reads).buffer_unordered(READS_AT_ONCE).try_collect::<()>().await
     }
 
-    async fn fetch_read(self: Arc<Self>, read: PackRead<Place>) -> Result<()> {
-        let mib = (read.range.end - read.range.start) >> 20;
-        let share = u32::try_from(mib + 1).unwrap_or(u32::MAX).min(u32::try_from(MEMORY_MIB).unwrap_or(1));
-        let _share = self.memory.acquire_many(share).await.map_err(Error::cancelled)?;
-        self.cancellation.check()?;
-        let fetched = self.repository.read_pack_range(&read.pack, read.range.clone()).await;
-        let bytes = match fetched {
-            Ok(bytes) => bytes,
+    async fn fetch_read(self: &Arc<Self>, read: PackRead<Place>) -> Result<()> {
+        let mut works = Works::new();
+        let whole = PackRead { pack: read.pack, range: read.range.clone(), blobs: Vec::new() };
+        let mut parts = segments(read);
+        let received = self.receive(&whole, &mut parts, &mut works).await;
+        while let Some(work) = works.next().await {
+            ended(work)?;
+        }
+        match received {
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
-                return self.fetch_blobs(read, &error).await;
+                self.fetch_blobs(parts, &error).await
             }
-            Err(error) => return Err(error),
-        };
-        add(&self.totals.fetched, bytes.len() as u64);
-        let parts = segments(&read);
-        let fetched = Arc::new(Fetched { bytes, read });
-        let works = parts.into_iter().map(|part| Arc::clone(&self).work(Arc::clone(&fetched), part));
-        stream::iter(works).buffer_unordered(self.worker_count).try_collect::<()>().await
+            received => received,
+        }
     }
 
-    /// Fetches the blobs of a read one by one, because the pack could not be read as a whole: it may end early.
-    async fn fetch_blobs(self: &Arc<Self>, read: PackRead<Place>, error: &Error) -> Result<()> {
+    /// Hands parts to workers as they arrive. Those that did not arrive stay in `parts`.
+    async fn receive(
+        self: &Arc<Self>,
+        whole: &PackRead<Place>,
+        parts: &mut VecDeque<PackRead<Place>>,
+        works: &mut Works,
+    ) -> Result<()> {
+        self.cancellation.check()?;
+        let mut stream = self.repository.stream_pack_range(&whole.pack, whole.range.clone()).await?;
+        while let Some(part) = parts.front() {
+            let share = self.share(part).await?;
+            let mut bytes =
+                self.buffers.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
+            stream.take(part.range.clone(), &mut bytes).await?;
+            self.cancellation.check()?;
+            if let Some(read) = parts.pop_front() {
+                works.push(self.work(Fetched { bytes, read, share }).await?);
+            }
+            while let Some(Some(work)) = works.next().now_or_never() {
+                ended(work)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits for the memory that a part takes.
+    async fn share(&self, part: &PackRead<Place>) -> Result<OwnedSemaphorePermit> {
+        let kib = usize::try_from((part.range.end - part.range.start) >> 10).unwrap_or(usize::MAX);
+        let share = u32::try_from(kib.saturating_add(1).min(MEMORY_KIB)).unwrap_or(1);
+        Arc::clone(&self.memory).acquire_many_owned(share).await.map_err(Error::cancelled)
+    }
+
+    /// Fetches blobs one by one, because their pack could not be read as a whole: it may end early.
+    async fn fetch_blobs(self: &Arc<Self>, parts: VecDeque<PackRead<Place>>, error: &Error) -> Result<()> {
         let missing = StdError::source(error).and_then(|source| source.downcast_ref::<Error>());
         if missing.is_some_and(|source| *source.kind() == ErrorKind::NotFound) {
-            self.lose(read.blobs.iter().map(|(_, place)| place), error);
+            self.lose(parts.iter().flat_map(|part| &part.blobs).map(|(_, place)| place), error);
             return Ok(());
         }
-        for single in read.into_singles() {
+        for single in parts.into_iter().flat_map(PackRead::into_singles) {
             self.cancellation.check()?;
+            let share = self.share(&single).await?;
             match self.repository.read_pack_range(&single.pack, single.range.clone()).await {
                 Ok(bytes) => {
-                    add(&self.totals.fetched, bytes.len() as u64);
-                    let all = 0..single.blobs.len();
-                    Arc::clone(self).work(Arc::new(Fetched { bytes, read: single }), all).await?;
+                    let fetched = Fetched { bytes: bytes.into(), read: single, share };
+                    ended(self.work(fetched).await?.await)?;
                 }
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
                     self.lose(single.blobs.iter().map(|(_, place)| place), &error);
@@ -82,20 +119,32 @@ impl Restore {
         Ok(())
     }
 
-    async fn work(self: Arc<Self>, fetched: Arc<Fetched>, part: Range<usize>) -> Result<()> {
+    /// Gives a part to a worker, as soon as one is free.
+    async fn work(self: &Arc<Self>, fetched: Fetched) -> Result<JoinHandle<Result<()>>> {
+        add(&self.totals.fetched, fetched.bytes.len() as u64);
         let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(Error::cancelled)?;
-        let write = move || {
-            let written = self.write_segment(&fetched, part);
+        let this = Arc::clone(self);
+        Ok(tokio::task::spawn_blocking(move || {
+            let written = this.write_part(&fetched);
+            this.keep(fetched);
             // The restore is let go before the permit: who holds all permits is its only holder.
-            drop((self, fetched));
+            drop(this);
             drop(worker);
             written
-        };
-        tokio::task::spawn_blocking(write).await.map_err(Error::cancelled)?
+        }))
     }
 
-    fn write_segment(&self, fetched: &Fetched, part: Range<usize>) -> Result<()> {
-        let blobs = fetched.read.blobs.get(part).unwrap_or_default();
+    /// Keeps the buffer of a part for another. There are never more than parts under way.
+    fn keep(&self, fetched: Fetched) {
+        let Fetched { bytes, share, .. } = fetched;
+        if bytes.capacity() <= KEPT_BYTES {
+            self.buffers.lock().unwrap_or_else(PoisonError::into_inner).push(bytes);
+        }
+        drop(share);
+    }
+
+    fn write_part(&self, fetched: &Fetched) -> Result<()> {
+        let blobs = &fetched.read.blobs;
         let mut folder = OpenFolder::default();
         self.decoders.with(|decoder| {
             for same in blobs.chunk_by(|(at, one), (next, other)| at == next && one.id == other.id) {
@@ -141,4 +190,8 @@ impl Restore {
             }
         }
     }
+}
+
+fn ended(work: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    work.map_err(Error::cancelled)?
 }

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::attributes::attributes;
-use super::fetch::MEMORY_MIB;
+use super::fetch::MEMORY_KIB;
 use super::include::Include;
 use super::links::Links;
 use super::repetition::Repetition;
@@ -27,7 +27,7 @@ use crate::index::Index;
 use crate::issue::fatal;
 use crate::lock::{Lock, LockMode};
 use crate::progress::Progress;
-use crate::repository::Repository;
+use crate::repository::{Listing, Repository};
 
 /// Threads that decode and write at once, at most.
 const WORKERS_MAX: usize = 8;
@@ -43,8 +43,10 @@ pub(super) struct Restore {
     pub(super) cancellation: Cancellation,
     pub(super) totals: Totals,
     pub(super) decoders: Decoders,
-    /// Shares of the memory for what is fetched, in MiB.
-    pub(super) memory: Semaphore,
+    /// Shares of the memory for what is fetched, in KiB.
+    pub(super) memory: Arc<Semaphore>,
+    /// Buffers for parts of packs that nobody uses right now.
+    pub(super) buffers: Mutex<Vec<Vec<u8>>>,
     /// One permit for each thread that may decode and write.
     pub(super) workers: Arc<Semaphore>,
     pub(super) worker_count: usize,
@@ -74,8 +76,8 @@ impl Repository {
         let cancellation = cancellation.child();
         let _stop_tasks = cancellation.on_drop();
         cancellation.check()?;
-        let lock = lock_if_possible(self).await?;
-        let run = Box::pin(run(self, snapshot, target, options, progress, &cancellation));
+        let (lock, listing) = lock_if_possible(self).await?.unzip();
+        let run = Box::pin(run(self, (snapshot, listing), target, options, progress, &cancellation));
         let outcome = match &lock {
             Some(lock) => tokio::select! {
                 outcome = run => outcome,
@@ -92,9 +94,9 @@ impl Repository {
 }
 
 /// A restore must be possible from a store that may only be read; then nothing keeps a prune from running meanwhile.
-async fn lock_if_possible(repository: &Repository) -> Result<Option<Lock>> {
-    match repository.lock(LockMode::Shared).await {
-        Ok(lock) => Ok(Some(lock)),
+async fn lock_if_possible(repository: &Repository) -> Result<Option<(Lock, Listing)>> {
+    match repository.lock_and_list(LockMode::Shared).await {
+        Ok(locked) => Ok(Some(locked)),
         Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied) => {
             tracing::warn!(%error, "restoring without a lock");
             Ok(None)
@@ -105,14 +107,22 @@ async fn lock_if_possible(repository: &Repository) -> Result<Option<Lock>> {
 
 async fn run(
     repository: &Repository,
-    snapshot: &Id,
+    (snapshot, listing): (&Id, Option<Listing>),
     target: &Path,
     options: RestoreOptions,
     progress: Arc<dyn Progress>,
     cancellation: &Cancellation,
 ) -> Result<RestoreSummary> {
     let include = Include::new(&options.include)?;
-    let snapshot = repository.load_snapshot(snapshot).await?;
+    let snapshot = match &listing {
+        Some(listing) if listing.snapshots.contains(snapshot) => {
+            repository.load_known_snapshot(snapshot).await
+        }
+        Some(_) | None => repository.load_snapshot(snapshot).await,
+    }?;
+    if let Some(listing) = listing {
+        repository.load_index(listing.indexes).await?;
+    }
     let index = repository.index().await?;
     let mut trees = TreeCache::in_bulk(repository.clone());
     let root = locate(&mut trees, &snapshot).await?;
@@ -131,7 +141,8 @@ async fn run(
         cancellation: cancellation.clone(),
         totals: Totals::default(),
         decoders: Decoders::default(),
-        memory: Semaphore::new(MEMORY_MIB),
+        memory: Arc::new(Semaphore::new(MEMORY_KIB)),
+        buffers: Mutex::default(),
         workers: Arc::new(Semaphore::new(worker_count)),
         worker_count,
         linked: Mutex::default(),

@@ -1,6 +1,6 @@
 //! File content that is wanted together.
 
-use std::ops::Range;
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::pending::PendingFile;
@@ -61,18 +61,21 @@ impl Window {
     }
 }
 
-/// Cuts a read into parts for the workers. The places of one blob stay together, so that it is decoded once.
-pub(super) fn segments<T>(read: &PackRead<T>) -> Vec<Range<usize>> {
-    let mut segments = Vec::new();
-    let (mut first, mut from) = (0, read.range.start);
-    for (at, (location, _)) in read.blobs.iter().enumerate() {
-        let begins = at > first && read.blobs.get(at - 1).is_some_and(|(before, _)| before != location);
-        if begins && u64::from(location.offset).saturating_sub(from) >= SEGMENT_BYTES {
-            segments.push(first..at);
-            (first, from) = (at, u64::from(location.offset));
+/// Cuts a read into parts for the workers, which follow each other and do not overlap. The places of one blob stay
+/// together, so that it is decoded once.
+pub(super) fn segments<T>(read: PackRead<T>) -> VecDeque<PackRead<T>> {
+    let pack = read.pack;
+    let mut segments: VecDeque<PackRead<T>> = VecDeque::new();
+    for (location, attached) in read.blobs {
+        let (start, end) = (u64::from(location.offset), location.end());
+        match segments.back_mut() {
+            Some(last) if start < last.range.end.max(last.range.start + SEGMENT_BYTES) => {
+                last.range.end = last.range.end.max(end);
+                last.blobs.push((location, attached));
+            }
+            _ => segments.push_back(PackRead { pack, range: start..end, blobs: vec![(location, attached)] }),
         }
     }
-    segments.push(first..read.blobs.len());
     segments
 }
 
@@ -85,13 +88,24 @@ mod tests {
         BlobLocation { pack: Id::of(b"p"), offset, length, uncompressed_length: None }
     }
 
+    fn shape(read: PackRead<u32>) -> Vec<(std::ops::Range<u64>, usize)> {
+        segments(read).into_iter().map(|part| (part.range, part.blobs.len())).collect()
+    }
+
     #[test]
     fn segments_cover_a_read_and_part_no_blob_from_itself() {
         let mib = 1 << 20;
         let blobs = [at(0, mib), at(mib, mib), at(2 * mib, mib), at(2 * mib, mib), at(3 * mib, 9 * mib)];
         let read = plan_reads(blobs.into_iter().zip(0..), 64 << 20).pop().unwrap();
-        assert_eq!(segments(&read), [0..2, 2..5]);
+        assert_eq!(shape(read), [(0..2 << 20, 2), (2 << 20..12 << 20, 3)]);
         let many = (0..10).map(|number| (at(0, 4 * mib), number));
-        assert_eq!(segments(&plan_reads(many, 64 << 20)[0]), vec![0..10]);
+        assert_eq!(shape(plan_reads(many, 64 << 20).pop().unwrap()), [(0..4 << 20, 10)]);
+    }
+
+    #[test]
+    fn segments_do_not_overlap_even_if_the_index_says_that_blobs_do() {
+        let mib = 1 << 20;
+        let blobs = (0..8).map(|number| (at(number * mib, mib + 1), number));
+        assert_eq!(shape(plan_reads(blobs, 64 << 20).pop().unwrap()), [(0..(8 << 20) + 1, 8)]);
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::BoxStream;
 
 use super::plain::PlainBackend;
 use crate::error::Result;
@@ -56,6 +57,8 @@ pub(super) trait Backend: Debug + Send + Sync {
     /// Refuses an object longer than `limit` as corrupt.
     async fn get(&self, key: &str, limit: u64) -> Result<Bytes>;
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
+    /// The same in parts, as they arrive.
+    async fn stream_range(&self, key: &str, range: Range<u64>) -> Result<BoxStream<'static, Result<Bytes>>>;
     /// Objects at any depth below `folder`; an absent folder is empty; more than `limit` is an error.
     async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>>;
     /// Whether a listing can begin behind a name, in one request.

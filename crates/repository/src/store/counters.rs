@@ -41,6 +41,11 @@ impl Counters {
         add(&self.bytes_read, to_u64(bytes));
     }
 
+    /// Payload bytes of a read that was counted before.
+    pub(super) fn received(&self, bytes: usize) {
+        add(&self.bytes_read, to_u64(bytes));
+    }
+
     pub(super) fn put(&self, bytes: usize) {
         add(&self.puts, 1);
         add(&self.bytes_written, to_u64(bytes));

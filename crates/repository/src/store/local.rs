@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::{self, BoxStream, StreamExt};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
@@ -26,9 +27,33 @@ pub(super) const TEMPORARY: &str = "stillpoint/tmp";
 /// Deepest folder below which objects lie: `data/xx/<id>` and `stillpoint/<kind>/<name>`.
 const MAX_DEPTH: usize = 3;
 
+/// Bytes of a file read at a time when it is read as a stream.
+const PART_BYTES: u64 = 256 << 10;
+
 #[derive(Debug, Clone)]
 pub(super) struct LocalBackend {
     root: Arc<Path>,
+}
+
+/// A range of a file, some of which may have been read already.
+struct Opened {
+    file: File,
+    left: u64,
+    path: PathBuf,
+}
+
+impl Opened {
+    /// The bytes that come next, at most `limit`.
+    fn read(&mut self, limit: u64) -> Result<Bytes> {
+        let wanted = self.left.min(limit);
+        let mut data = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
+        (&self.file)
+            .take(wanted)
+            .read_to_end(&mut data)
+            .map_err(|source| Error::from_io(source, format!("cannot read {}", self.path.display())))?;
+        self.left -= to_u64(data.len());
+        Ok(data.into())
+    }
 }
 
 impl LocalBackend {
@@ -86,7 +111,7 @@ impl LocalBackend {
         Ok(data.into())
     }
 
-    fn read_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
+    fn open_range(&self, key: &str, range: &Range<u64>) -> Result<Opened> {
         let path = self.root.join(key);
         let failed = |source| Error::from_io(source, format!("cannot read {}", path.display()));
         let mut file = File::open(&path).map_err(failed)?;
@@ -94,10 +119,7 @@ impl LocalBackend {
             return Err(Error::corrupt(key, format!("it ends before byte {}", range.end)));
         }
         file.seek(SeekFrom::Start(range.start)).map_err(failed)?;
-        let wanted = range.end.saturating_sub(range.start);
-        let mut data = Vec::with_capacity(usize::try_from(wanted).unwrap_or_default());
-        file.take(wanted).read_to_end(&mut data).map_err(failed)?;
-        Ok(data.into())
+        Ok(Opened { file, left: range.end.saturating_sub(range.start), path })
     }
 
     fn list_folder(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>> {
@@ -226,7 +248,18 @@ impl Backend for LocalBackend {
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         let key = key.to_owned();
-        self.run(move |this| this.read_range(&key, range)).await
+        self.run(move |this| this.open_range(&key, &range)?.read(u64::MAX)).await
+    }
+
+    async fn stream_range(&self, key: &str, range: Range<u64>) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let key = key.to_owned();
+        let opened = self.run(move |this| this.open_range(&key, &range)).await?;
+        let parts = stream::try_unfold((self.clone(), opened), async |(this, mut opened)| {
+            let read = move |_: &Self| Ok((opened.read(PART_BYTES)?, opened));
+            let (part, opened) = this.run(read).await?;
+            Ok((!part.is_empty()).then_some((part, (this, opened))))
+        });
+        Ok(parts.boxed())
     }
 
     async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>> {

@@ -14,6 +14,7 @@ mod plain;
 mod remote;
 mod remote_plain;
 mod settings;
+mod stream;
 mod url;
 
 use std::fmt;
@@ -32,6 +33,7 @@ use counters::Counters;
 pub use counters::TransferCounters;
 pub use plain::{PlainObject, Upload};
 pub use settings::StoreSettings;
+pub(crate) use stream::RangeStream;
 
 /// Most objects one listing may return; more means a store that is not ours or not sane.
 const MAX_LISTED: usize = 16 << 20;
@@ -160,6 +162,13 @@ impl Store {
             ));
         }
         Ok(data)
+    }
+
+    /// The bytes of `range` as they arrive.
+    pub(crate) async fn stream_range(&self, key: &str, range: Range<u64>) -> Result<RangeStream> {
+        let start = range.start;
+        let parts = self.backend.stream_range(key, range).await?;
+        Ok(RangeStream::new(key, start, parts, Arc::clone(&self.counters)))
     }
 
     /// All objects below `folder`, in no particular order. An absent folder is empty.

@@ -6,12 +6,12 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::TryStreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::Error as E;
 use object_store::list::PaginatedListStore;
 use object_store::path::Path;
-use object_store::{GetOptions, GetRange, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
+use object_store::{GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
 
 use super::backend::{Backend, ListedObject, PutMode, Stat};
 use super::plain::PlainBackend;
@@ -93,6 +93,20 @@ impl RemoteBackend {
 }
 
 impl RemoteBackend {
+    /// The answer to a request for a range, before its body.
+    async fn open_range(&self, key: &str, range: Range<u64>) -> Result<GetResult> {
+        let wanted = GetRange::Bounded(range.clone());
+        let options = GetOptions { range: Some(wanted), ..GetOptions::default() };
+        let found = match self.store.get_opts(&self.path(key)?, options).await {
+            Ok(found) => found,
+            Err(error) => return Err(self.no_range(error, key, &range).await),
+        };
+        if found.range != range {
+            return Err(Error::corrupt(key, format!("it ends before byte {}", range.end)));
+        }
+        Ok(found)
+    }
+
     /// Why a range was not given. A store that is asked for bytes behind the end of an object refuses in words of its
     /// own; the object's length tells that from a store that fails.
     async fn no_range(&self, error: E, key: &str, range: &Range<u64>) -> Error {
@@ -147,16 +161,14 @@ impl Backend for RemoteBackend {
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
-        let wanted = GetRange::Bounded(range.clone());
-        let options = GetOptions { range: Some(wanted), ..GetOptions::default() };
-        let found = match self.store.get_opts(&self.path(key)?, options).await {
-            Ok(found) => found,
-            Err(error) => return Err(self.no_range(error, key, &range).await),
-        };
-        if found.range != range {
-            return Err(Error::corrupt(key, format!("it ends before byte {}", range.end)));
-        }
+        let found = self.open_range(key, range).await?;
         found.bytes().await.map_err(|error| failed(error, "read", key))
+    }
+
+    async fn stream_range(&self, key: &str, range: Range<u64>) -> Result<BoxStream<'static, Result<Bytes>>> {
+        let found = self.open_range(key, range).await?;
+        let key = key.to_owned();
+        Ok(found.into_stream().map_err(move |error| failed(error, "read", &key)).boxed())
     }
 
     async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>> {

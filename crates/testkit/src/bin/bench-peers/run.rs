@@ -1,6 +1,8 @@
 //! One corpus, round by round: every tool does a case before any tool does the next.
 
+use std::collections::HashSet;
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use stillpoint_testkit::compare::Comparison;
@@ -11,6 +13,17 @@ use crate::corpus::{Corpus, files};
 use crate::measure::{self, MIB, Sample};
 use crate::tool::{Site, Tool, restored_tree};
 use crate::{Flags, Outcome};
+
+/// Inode, time of change and length of a file: what a renamed file keeps and a changed one does not.
+type Stamp = (u64, (i64, i64), u64);
+
+fn stamps(dir: &Path) -> Outcome<Vec<Stamp>> {
+    let stamp = |(path, _): (PathBuf, u64)| {
+        let found = fs::metadata(path)?;
+        Ok((found.ino(), (found.mtime(), found.mtime_nsec()), found.len()))
+    };
+    files(dir)?.into_iter().map(stamp).collect()
+}
 
 /// One corpus under way.
 pub(crate) struct Run<'a> {
@@ -135,11 +148,15 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// The first copy of a mirror is not measured: what counts is the next one, under a prefix of its own.
+    /// The first copy of a mirror is not measured: what counts is the next one, under a prefix of its own. What is really
+    /// new are the files whose content has changed, since a plain object can only be sent as a whole.
     fn mirror(&mut self, tool: &dyn Tool, site: &Site<'_>) -> Outcome {
         let Some(mut before) = tool.mirror(site, 0) else { return Ok(()) };
         measure::succeed(&mut before)?;
-        self.fresh = self.corpus.change(&self.source, self.flags.seed + 77 + self.round as u64)?;
+        let known: HashSet<Stamp> = stamps(&self.source)?.into_iter().collect();
+        self.corpus.change(&self.source, self.flags.seed + 77 + self.round as u64)?;
+        let changed = stamps(&self.source)?.into_iter().filter(|stamp| !known.contains(stamp));
+        self.fresh = changed.map(|(_, _, length)| length).sum();
         let Some(mut command) = tool.mirror(site, 1) else { return Ok(()) };
         self.sample(Case::Mirror, tool, site, "-mirror", &mut command)
     }

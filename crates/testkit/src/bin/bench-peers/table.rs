@@ -131,7 +131,12 @@ pub(crate) fn verdicts(corpus: Corpus, case: Case, rows: &[Row]) -> Vec<Verdict>
     };
     limit("peak RSS MiB", ours.peak_rss_mib, "limit", target.rss_mib);
     if let Some(most) = target.fresh {
-        limit("stored MiB of new", ours.stored_mib, "new bytes x 1.5", ours.fresh_mib * most);
+        // Plain objects that have not changed are copied inside the store: they are stored anew and do not travel.
+        let (what, spent) = match case {
+            Case::Mirror => ("sent MiB of new", ours.sent_mib),
+            _ => ("stored MiB of new", ours.stored_mib),
+        };
+        limit(what, spent, "new bytes x 1.5", ours.fresh_mib * most);
     }
     if let Some(allowed) = target.requests {
         limit("requests", ours.requests, "limit", allowed(ours.stored_mib, ours.packs).floor());
