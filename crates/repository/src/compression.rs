@@ -157,7 +157,7 @@ impl Codec {
             return Ok(Effort::None);
         }
         let by_frequency = entropy(&self.sample);
-        Ok(if left >= by_frequency - by_frequency / 8 { Effort::Light } else { Effort::Dense })
+        Ok(if left >= by_frequency - by_frequency / 16 { Effort::Light } else { Effort::Dense })
     }
 
     /// Whether [`Self::frame`] decompresses to exactly `data`.
