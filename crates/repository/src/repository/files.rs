@@ -92,14 +92,6 @@ impl Repository {
             })
             .await?;
         self.store().put_new(&kind.key(&id), stored.clone()).await?;
-        if let Some(cache) = self.store().cache().filter(|_| kind == FileKind::Index).cloned() {
-            let stored = stored.clone();
-            self.blocking(move |_| {
-                cache.write(&format!("{CACHED_INDEX}{id}"), &stored);
-                Ok(())
-            })
-            .await?;
-        }
         Ok((id, stored))
     }
 

@@ -180,9 +180,7 @@ async fn a_damaged_or_foreign_cache_is_rebuilt_and_changes_nothing() {
             }),
         ];
         for (number, damage) in damages.iter().enumerate() {
-            // An index file that nobody needed to read stays as the damage before left it, which may be empty.
-            let left = fs::read(&file).ok().filter(|data| !data.is_empty());
-            let mut data = left.unwrap_or_else(|| whole.clone());
+            let mut data = fs::read(&file).unwrap_or_else(|_| whole.clone());
             damage(&mut data);
             fs::write(&file, data).unwrap();
             let again = den.backup().await;
