@@ -3,6 +3,7 @@
 //! Fuzzing engines call them, and the tests replay their corpora. A target panics when it finds a fault; what it is
 //! given may be anything.
 
+use crate::cache::targets;
 use crate::compression::decompress_up_to;
 use crate::config::Config;
 use crate::id::Id;
@@ -20,7 +21,11 @@ use crate::tree::{self, Tree};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets of this crate.
-pub const TARGETS: [Target; 12] = [
+pub const TARGETS: [Target; 16] = [
+    ("cache-bound", targets::bound),
+    ("cache-head", targets::head),
+    ("cache-objects", targets::objects),
+    ("cache-record", targets::record),
     ("config", config),
     ("index", index),
     ("key", key),

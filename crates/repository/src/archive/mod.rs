@@ -14,6 +14,8 @@ mod options;
 mod plan;
 mod publish;
 mod run;
+#[cfg(test)]
+mod simulated;
 mod sink;
 mod summary;
 mod walk;

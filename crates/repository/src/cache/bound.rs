@@ -32,7 +32,7 @@ impl Bound {
         self.snapshots.drain(..surplus);
     }
 
-    fn encode(&self) -> Vec<u8> {
+    pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = MAGIC.to_vec();
         out.extend_from_slice(&self.generation);
         codec::number(&mut out, self.snapshots.len() as u64);
@@ -41,7 +41,7 @@ impl Bound {
         out
     }
 
-    fn decode(data: &[u8]) -> Option<Self> {
+    pub(super) fn decode(data: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(codec::unseal(data)?.strip_prefix(MAGIC)?);
         let generation = reader.array()?;
         let ids = reader.ids()?.chunks_exact(32).filter_map(|id| id.try_into().ok());

@@ -12,6 +12,8 @@ mod objects;
 mod record;
 mod recorder;
 mod stat;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod targets;
 mod walk;
 
 pub use folder::CacheFolder;

@@ -81,7 +81,7 @@ impl ObjectCache {
     }
 }
 
-fn encode(objects: &HashMap<String, Bytes>) -> Vec<u8> {
+pub(super) fn encode(objects: &HashMap<String, Bytes>) -> Vec<u8> {
     let mut sorted: Vec<_> = objects.iter().collect();
     sorted.sort_unstable_by_key(|(key, _)| *key);
     let mut out = MAGIC.to_vec();
@@ -93,7 +93,7 @@ fn encode(objects: &HashMap<String, Bytes>) -> Vec<u8> {
     out
 }
 
-fn decode(data: &[u8]) -> Option<HashMap<String, Bytes>> {
+pub(super) fn decode(data: &[u8]) -> Option<HashMap<String, Bytes>> {
     let mut reader = Reader::new(codec::unseal(data)?.strip_prefix(MAGIC)?);
     let mut objects = HashMap::new();
     while reader.remaining() > 0 {

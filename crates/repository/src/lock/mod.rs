@@ -114,12 +114,12 @@ async fn refuse_conflicts(
     others: Vec<Id>,
     conflicts: impl Fn(&LockRecord) -> bool + Send,
 ) -> Result<usize> {
-    let mut records =
-        stream::iter(others.into_iter().map(|id| read(repository, id))).buffer_unordered(AT_ONCE);
-    let mut met = 0;
-    while let Some(found) = records.try_next().await? {
-        let Some((id, record)) = found else { continue };
-        met += 1;
+    let reads = stream::iter(others.into_iter().map(|id| read(repository, id))).buffer_unordered(AT_ONCE);
+    let mut records: Vec<_> = reads.try_filter_map(|found| async { Ok(found) }).try_collect().await?;
+    // The oldest is named, and removed, first.
+    records.sort_unstable_by_key(|(id, record)| (record.time, *id));
+    let met = records.len();
+    for (id, record) in records {
         if record.is_stale(repository.origin()) {
             tracing::info!(lock = %id, holder = %record.holder(), "removing a stale lock");
             // Whoever may only add to a store leaves it to others.

@@ -21,7 +21,7 @@ pub(super) async fn ask(repository: &Repository, options: &PruneOptions) -> Resu
     let key = format!("stillpoint/{KIND}/clock");
     let before = options.now();
     repository.replace_record(KIND, "clock", b"asked").await?;
-    let stat = repository.store().stat(&key).await?;
+    let stat = stat(repository, "clock").await?;
     let after = options.now();
     repository.store().delete(&key).await?;
     let off = before.since(stat.written).max(stat.written.since(after));
@@ -37,7 +37,22 @@ pub(super) async fn ask(repository: &Repository, options: &PruneOptions) -> Resu
 
 /// Time since a record was written, both by the store's clock.
 pub(super) async fn written(repository: &Repository, name: &str) -> Result<Timestamp> {
-    Ok(repository.store().stat(&format!("stillpoint/{KIND}/{name}")).await?.written)
+    Ok(stat(repository, name).await?.written)
+}
+
+/// What the store says of a record of a prune.
+///
+/// # Errors
+/// `Unavailable` if another prune has removed it meanwhile.
+async fn stat(repository: &Repository, name: &str) -> Result<Stat> {
+    let stat = repository.store().stat(&format!("stillpoint/{KIND}/{name}")).await;
+    stat.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => {
+            let message = "another prune went on meanwhile; run the same command again";
+            Error::new(ErrorKind::Unavailable, message).with_source(error)
+        }
+        _ => error,
+    })
 }
 
 /// `time` and a span.

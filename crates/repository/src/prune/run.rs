@@ -38,8 +38,9 @@ impl Repository {
         let mode = run.lock_mode(&clock).await?;
         let lock = self.lock(mode).await?;
         let outcome = tokio::select! {
-            outcome = run.with_lock(&lock, mode, &clock) => outcome,
+            biased;
             lost = lock.lost() => Err(lost),
+            outcome = run.with_lock(&lock, mode, &clock) => outcome,
         };
         if let Err(error) = lock.release().await {
             tracing::warn!(%error, "the repository lock stays until it is stale");

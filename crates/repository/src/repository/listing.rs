@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 const MARKS: &str = "stillpoint/gc";
 /// How the mark of a deletion under way begins.
 const SWEEP: &str = "sweep-";
+/// Objects that every store lists in one page, and so as they are at one moment.
+const PAGE: usize = 1000;
 /// How old, in seconds, a listing may be to stand for another one.
 const FRESH: u64 = 10;
 
@@ -33,7 +35,9 @@ pub(crate) struct Listing {
 }
 
 impl Repository {
-    /// Lists index files, keys, locks, snapshots and marks.
+    /// Lists index files, keys, locks, snapshots and marks. The marks are not newer than the rest: a sweep that ends
+    /// meanwhile may have taken what the index files and snapshots of this listing rely on, and must be met as one that
+    /// is not done yet.
     pub(crate) async fn list_all(&self) -> Result<Listing> {
         Listing::of_all(self.store()).await
     }
@@ -62,12 +66,27 @@ impl Repository {
 }
 
 impl Listing {
-    /// Index files, keys, locks, snapshots and marks of a store.
+    /// Index files, keys, locks, snapshots and marks of a store. The marks are not newer than the rest: a sweep that ends
+    /// meanwhile may have taken what the index files and snapshots of this listing rely on, and must be met as one that
+    /// is not done yet.
     pub(super) async fn of_all(store: &Store) -> Result<Self> {
         let folders =
             [FileKind::Index, FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
+        if !store.lists_from() {
+            let mut objects = store.list(MARKS).await?;
+            objects.extend(store.list_all_in(&folders).await?);
+            return Ok(Self::of(objects));
+        }
         let [index, keys, locks, snapshots] = folders;
-        Ok(Self::of(store.list_all_in(&[index, keys, locks, snapshots, MARKS]).await?))
+        let all = [index, keys, locks, snapshots, MARKS];
+        let list = || store.list_all_in(&all);
+        let objects = list().await?;
+        let pages = objects.len() >= PAGE;
+        let first = Self::of(objects);
+        if !pages {
+            return Ok(first);
+        }
+        Ok(Self { marks: first.marks, ..Self::of(list().await?) })
     }
 
     /// Keys, locks, snapshots and marks of a store that is not open yet.

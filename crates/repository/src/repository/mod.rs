@@ -76,10 +76,20 @@ impl Repository {
     /// derived again, and the index is loaded anew.
     #[must_use]
     pub fn on_copy(&self, store: Store) -> Self {
-        let Inner { key, config, origin, .. } = &*self.inner;
+        self.on_copy_with(store, Arc::clone(&self.inner.key))
+    }
+
+    /// As [`Self::on_copy`], with another key, which seals the same text in the same way every time.
+    #[cfg(test)]
+    pub(crate) fn on_salted_copy(&self, store: Store, salt: u64) -> Result<Self> {
+        Ok(self.on_copy_with(store, Arc::new(SealingKey::salted(salt)?)))
+    }
+
+    fn on_copy_with(&self, store: Store, key: Arc<SealingKey>) -> Self {
+        let Inner { config, origin, .. } = &*self.inner;
         let inner = Inner {
             store,
-            key: Arc::clone(key),
+            key,
             config: config.clone(),
             origin: origin.clone(),
             compression: Compression::default(),

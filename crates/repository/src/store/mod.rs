@@ -177,6 +177,11 @@ impl Store {
         self.backend.list(folder, MAX_LISTED).await
     }
 
+    /// Whether [`Self::list_all_in`] is one request, of as many pages as there need be.
+    pub(crate) fn lists_from(&self) -> bool {
+        self.backend.lists_from()
+    }
+
     /// All objects in `folders`, given in the order of their names, in one request where the store can do that, and no
     /// folder before the one ahead of it. Objects in other folders behind the first may be among them.
     pub(crate) async fn list_all_in(&self, folders: &[&str]) -> Result<Vec<ListedObject>> {

@@ -2,18 +2,39 @@
 
 use std::borrow::Cow;
 use std::fmt;
+use std::marker::PhantomData;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
-use serde::de::{self, Deserializer, SeqAccess, Visitor};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::{ExtendedAttribute, MAX_NODES, Mode, Node, NodeKind, name};
 use crate::id::Id;
 use crate::time::Timestamp;
 
 pub(super) fn nodes(json: &[u8]) -> serde_json::Result<Vec<Node>> {
-    serde_json::from_slice::<TreeJson>(json).map(|tree| tree.nodes.0)
+    serde_json::from_slice::<Object<TreeJson>>(json).map(|tree| tree.0.nodes.0)
+}
+
+/// A JSON object and nothing else: a list of values would be taken for the fields in the order of their declaration.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Object<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
+    }
 }
 
 #[derive(Deserialize)]
@@ -39,11 +60,11 @@ impl<'de> Deserialize<'de> for Nodes {
             }
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Nodes, A::Error> {
                 let mut nodes = Vec::new();
-                while let Some(json) = seq.next_element::<NodeJson<'de>>()? {
+                while let Some(json) = seq.next_element::<Object<NodeJson<'de>>>()? {
                     if nodes.len() == MAX_NODES {
                         return Err(de::Error::custom("too many nodes"));
                     }
-                    nodes.push(json.into_node().map_err(de::Error::custom)?);
+                    nodes.push(json.0.into_node().map_err(de::Error::custom)?);
                 }
                 Ok(Nodes(nodes))
             }
@@ -73,7 +94,7 @@ struct NodeJson<'a> {
     links: Option<u64>,
     linktarget: Option<String>,
     linktarget_raw: Option<String>,
-    extended_attributes: Option<Vec<AttributeJson>>,
+    extended_attributes: Option<Vec<Object<AttributeJson>>>,
     device: Option<u64>,
     content: Option<Vec<Id>>,
     subtree: Option<Id>,
@@ -107,7 +128,7 @@ impl NodeJson<'_> {
             Some(raw) => decode_base64(&raw)?,
             None => self.linktarget.unwrap_or_default().into_bytes(),
         };
-        for AttributeJson { name, value } in self.extended_attributes.unwrap_or_default() {
+        for Object(AttributeJson { name, value }) in self.extended_attributes.unwrap_or_default() {
             let value = value.as_deref().map_or_else(|| Ok(Vec::new()), decode_base64)?;
             node.extended_attributes.push(ExtendedAttribute::new(name, value));
         }
@@ -137,6 +158,15 @@ mod tests {
         let sparse = br#"{"nodes":[{"name":"home","type":"dir","mtime":null,"subtree":null}]}"#;
         assert_eq!(super::nodes(sparse).unwrap(), [Node::new(b"home", NodeKind::Dir)]);
         assert_eq!(super::nodes(b"{\"nodes\":null}\n").unwrap(), []);
+    }
+
+    #[test]
+    fn lists_are_no_objects() {
+        let attribute = br#"{"nodes":[{"name":"n","type":"file","extended_attributes":[["user.a",null]]}]}"#;
+        let node = format!("{{\"nodes\":[[\"n\",\"file\"{}]]}}", ",null".repeat(20));
+        for json in [&b"[]"[..], b"[[]]", b"[null]", attribute, node.as_bytes()] {
+            assert!(nodes(json).is_err(), "{}", json.escape_ascii());
+        }
     }
 
     proptest! {

@@ -1,6 +1,7 @@
 //! Prunes: what they free, what they must never free, and what other programs think of the result.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
+mod asleep;
 mod at_once;
 mod interrupted;
 mod mortal;

@@ -27,6 +27,8 @@ pub(crate) struct Mortal {
     refused: Option<&'static str>,
     /// Instead of dying, the process sleeps before that change until it is woken.
     sleep: Option<Arc<Sleep>>,
+    /// Or it sleeps after this many listings.
+    listings_left: Option<AtomicI64>,
 }
 
 /// A process that sleeps before one of its changes.
@@ -42,20 +44,39 @@ impl Mortal {
     /// A process with this many changes to live.
     pub(crate) fn store(objects: &Arc<InMemory>, changes: i64, last_arrives: bool) -> Store {
         let left = AtomicI64::new(changes);
-        Self { objects: Arc::clone(objects), left, last_arrives, refused: None, sleep: None }.into_store()
+        Self { left, last_arrives, ..Self::immortal(objects) }.into_store()
     }
 
     /// A process that sleeps after this many changes.
     pub(crate) fn sleeping(objects: &Arc<InMemory>, changes: i64, sleep: &Arc<Sleep>) -> Store {
-        let (objects, left) = (Arc::clone(objects), AtomicI64::new(changes));
-        Self { objects, left, last_arrives: true, refused: None, sleep: Some(Arc::clone(sleep)) }.into_store()
+        let left = AtomicI64::new(changes);
+        Self { left, sleep: Some(Arc::clone(sleep)), ..Self::immortal(objects) }.into_store()
     }
 
     /// A process that may not delete below `prefix`.
     pub(crate) fn refusing(objects: &Arc<InMemory>, prefix: &'static str) -> Store {
-        let left = AtomicI64::new(i64::MAX);
-        Self { objects: Arc::clone(objects), left, last_arrives: true, refused: Some(prefix), sleep: None }
-            .into_store()
+        Self { refused: Some(prefix), ..Self::immortal(objects) }.into_store()
+    }
+
+    /// A process that sleeps after this many listings, before it asks for the next.
+    pub(crate) fn sleeping_over_listings(
+        objects: &Arc<InMemory>,
+        listings: i64,
+        sleep: &Arc<Sleep>,
+    ) -> Store {
+        let listings_left = Some(AtomicI64::new(listings));
+        Self { listings_left, sleep: Some(Arc::clone(sleep)), ..Self::immortal(objects) }.into_store()
+    }
+
+    fn immortal(objects: &Arc<InMemory>) -> Self {
+        Self {
+            objects: Arc::clone(objects),
+            left: AtomicI64::new(i64::MAX),
+            last_arrives: true,
+            refused: None,
+            sleep: None,
+            listings_left: None,
+        }
     }
 
     fn into_store(self) -> Store {
@@ -149,6 +170,16 @@ impl ObjectStore for Mortal {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let listings_before = self.listings_left.as_ref().map(|left| left.fetch_sub(1, Ordering::SeqCst));
+        if let (Some(0), Some(sleep)) = (listings_before, self.sleep.clone()) {
+            let (objects, prefix) = (Arc::clone(&self.objects), prefix.cloned());
+            sleep.begins.notify_one();
+            let later = async move {
+                sleep.ends.notified().await;
+                objects.list(prefix.as_ref())
+            };
+            return stream::once(later).flatten().boxed();
+        }
         match self.look() {
             Ok(()) => self.objects.list(prefix),
             Err(error) => stream::once(async { Err(error) }).boxed(),

@@ -15,8 +15,6 @@ pub(super) enum Outcome {
     Noticed,
     /// It is legal though odd: nothing needs to be said.
     Harmless,
-    /// It may be refused, or read as far as it makes sense.
-    Either,
 }
 
 /// What is done to the target, and to the folder outside, before a restore.
@@ -52,11 +50,6 @@ impl Case {
 
     pub(super) fn harmless(mut self) -> Self {
         self.outcome = Outcome::Harmless;
-        self
-    }
-
-    pub(super) fn either(mut self) -> Self {
-        self.outcome = Outcome::Either;
         self
     }
 
