@@ -1,5 +1,4 @@
 //! The command with its catalog on a PostgreSQL server.
-#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 mod common;
 

@@ -79,9 +79,9 @@ pub fn next_run(
     }
     let rule = Rule::new(schedule, workspace)?;
     let Some(first) = rule.after(anchor)? else { return Ok(Next::default()) };
-    let Some(at) = rule.begins(first) else { return Ok(Next::default()) };
-    if now <= at.after(schedule.grace) {
-        return Ok(Next { due: rule.settle(first, anchor)?, missed: None });
+    let Some(due) = rule.settle(first, anchor)? else { return Ok(Next::default()) };
+    if now <= due.at.after(schedule.grace) {
+        return Ok(Next { due: Some(due), missed: None });
     }
     let last = rule.last_begun(anchor, now)?.unwrap_or(first);
     let late = rule.begins(last).is_some_and(|at| now > at.after(schedule.grace));
@@ -163,8 +163,7 @@ impl<'a> Rule<'a> {
     fn free(&self, time: Timestamp) -> Option<Timestamp> {
         let mut free = time;
         for _ in 0..WINDOWS_MAX {
-            let ends = self.schedule.blackouts.iter().filter_map(|window| window.covers(free, &self.zone));
-            match ends.max() {
+            match self.covered_until(free) {
                 Some(end) => free = end.after(self.offset),
                 None => return Some(free),
             }
@@ -172,13 +171,30 @@ impl<'a> Rule<'a> {
         None
     }
 
-    /// The run of `nominal`, or, where a blackout postponed it, of the last nominal time that it postponed as well.
+    /// The end of the longest blackout that covers `time`.
+    fn covered_until(&self, time: Timestamp) -> Option<Timestamp> {
+        self.schedule.blackouts.iter().filter_map(|window| window.covers(time, &self.zone)).max()
+    }
+
+    /// The run of `nominal`. Where a blackout postpones it, the next run that begins before it would stands for it, else
+    /// the last one that was postponed as well: otherwise that run would begin first and make this one late.
     fn settle(&self, nominal: Timestamp, anchor: Timestamp) -> Result<Option<Due>> {
         let Some(at) = self.begins(nominal) else { return Ok(None) };
-        let postponed = at > nominal.after(self.offset);
-        let last = if postponed { self.last_until(anchor, before(at, self.offset))? } else { None };
-        let nominal = last.unwrap_or(nominal).max(nominal);
-        Ok(Some(Due { nominal, at, anchor: nominal }))
+        let mut run = nominal;
+        for _ in 0..WINDOWS_MAX {
+            let begins = run.after(self.offset);
+            let Some(end) = self.covered_until(begins) else {
+                return Ok(Some(Due { nominal: run, at: begins, anchor: run }));
+            };
+            let covered = Timestamp::from_millis(before(end, self.offset).as_millis() - 1);
+            let following = self.after(self.last_until(anchor, covered)?.unwrap_or(anchor))?;
+            match following.filter(|following| *following > run && following.after(self.offset) < at) {
+                Some(following) => run = following,
+                None => break,
+            }
+        }
+        let last = self.last_until(anchor, before(at, self.offset))?.unwrap_or(nominal).max(nominal);
+        Ok(Some(Due { nominal: last, at, anchor: last }))
     }
 
     /// The run that stands for all that were missed up to `last`. An interval is counted from when it begins.

@@ -30,7 +30,7 @@ impl JsonCall<'_> {
     ///
     /// # Errors
     /// Whatever the service refuses, as the kind that says what to do; `Unavailable` where no answer came.
-    pub(crate) async fn send<A: DeserializeOwned>(&self, input: &impl Serialize) -> Result<A> {
+    pub(crate) async fn send<A: DeserializeOwned>(&self, input: &(impl Serialize + Sync)) -> Result<A> {
         let body = serde_json::to_vec(input).map_err(|error| {
             Error::new(ErrorKind::Unexpected, format!("the input of {} has no JSON", self.operation))
                 .with_source(error)
