@@ -172,3 +172,36 @@ fn a_killed_agent_goes_on_with_its_restore_and_never_makes_a_second_one() {
     let other: Vec<_> = differences.iter().filter(|found| found.aspect != Aspect::Mode).collect();
     assert!(other.is_empty(), "{other:?}");
 }
+
+#[test]
+fn a_data_directory_inside_the_restored_one_keeps_its_own_name_of_the_volume() {
+    let mut place = Place::with_tree(88);
+    let home = place.source();
+    let data = home.join(".local/share/stillpoint");
+    place.env("STILLPOINT_DATA_DIR", data.to_str().unwrap());
+    place.env("STILLPOINT_STORE", place.path("store").to_str().unwrap());
+    place.env("STILLPOINT_PASSWORD", "a password from elsewhere");
+    // The restore that fails makes the volume's name, so that a backup could take it along.
+    place.json_ending(1, line(&home, &["--once", "--restore", "2001-01-01-00-00-00"]));
+    assert!(data.join("instance").is_file());
+    let point = newest(&place);
+    let listed = place.json(["files", "latest"]).to_string();
+    for name in ["instance", "agent.lock", "catalog.sqlite"] {
+        assert!(!listed.contains(name), "{name} is backed up: {listed}");
+    }
+
+    fs::remove_dir_all(&home).unwrap();
+    fs::create_dir(&home).unwrap();
+    let more =
+        ["--once", "--landing", "replace", "--restore", &point, "--restore-from", home.to_str().unwrap()];
+    let run = place.command(line(&home, &more)).arg("--json").output().unwrap();
+    assert_eq!(Run::of(&run).document()["restore"]["made_now"], true, "{run:?}");
+    let files = || {
+        fs::read_dir(&home).unwrap().map(|entry| entry.unwrap()).find(|e| e.file_type().unwrap().is_file())
+    };
+    let edited = files().unwrap().path();
+    fs::write(&edited, b"edited since").unwrap();
+    let run = place.command(line(&home, &more)).arg("--json").output().unwrap();
+    assert_eq!(Run::of(&run).document()["restore"]["made_now"], false, "{run:?}");
+    assert_eq!(fs::read(&edited).unwrap(), b"edited since");
+}

@@ -287,3 +287,14 @@ fn a_sealed_space_needs_a_password_from_elsewhere() {
     assert_eq!(document["restore"]["made_now"], true, "{document}");
     space.fake.assert_no_violations();
 }
+
+#[test]
+fn the_lifecycle_script_fits_and_never_fails_the_application() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/studio/on-start.sh");
+    let length = fs::metadata(&script).unwrap().len();
+    // The limit of 16,384 characters is on the base64 of it.
+    assert!(length.div_ceil(3) * 4 < 16_384, "{length} bytes");
+    let output = std::process::Command::new("bash").arg(&script).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success() && said.contains("NOT backed up"), "{output:?}");
+}

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{BackupQuery, BackupRecord, Catalog};
+use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog};
 use crate::entropy::Entropy;
 use crate::error::{ErrorKind, ErrorRecord, Result};
 use crate::id::{BackupId, OperationId, WorkspaceId};
@@ -82,6 +82,11 @@ pub async fn forget(
             continue;
         }
         let Some(stored) = catalog.backup(id).await? else { continue };
+        // What a deletion left unfinished is beyond any policy; everything else is judged here, or stays.
+        if stored.backup.state != BackupState::Deleting && !fresh.remove.contains(id) {
+            forgotten.kept.push((id.clone(), "no longer among what the policy lets go".into()));
+            continue;
+        }
         if stored.backup.held {
             forgotten.kept.push((id.clone(), "held".into()));
             continue;

@@ -76,6 +76,39 @@ fn a_mark_whose_answer_was_lost_is_recognised() {
     assert!(matches!(done.effects[..], [Effect::DeleteRecord(_)]), "{:?}", done.effects);
 }
 
+#[test]
+fn a_deletion_that_is_cancelled_after_a_lost_mark_takes_the_mark_away() {
+    for (event, state) in
+        [(Event::CancelRequested, OperationState::Cancelled), (Event::Tick, OperationState::Failed)]
+    {
+        let looked = after_inspection(3);
+        let lost = Error::new(ErrorKind::Unavailable, "no reply").maybe_applied().record();
+        let unsure = decide(&looked.record, &Event::Done(Step::Mark, Err(lost)), time(2));
+        // Cancelled, or past its deadline of twelve hours.
+        let stops = decide(&unsure.record, &event, time(13 * 3600));
+        assert!(matches!(stops.effects[..], [Effect::InspectBackup]), "{:?}", stops.effects);
+        let mut marked = backup();
+        marked.state = BackupState::Deleting;
+        let found = decide(&stops.record, &inspected(marked, 4), time(13 * 3600));
+        let [Effect::MarkBackup(unmarked)] = &found.effects[..] else { panic!("{:?}", found.effects) };
+        assert_eq!((unmarked.revision, unmarked.backup.state), (Revision(4), backup().state));
+        let ended = decide(&found.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(13 * 3600 + 1));
+        assert_eq!(ended.record.state, state);
+    }
+}
+
+#[test]
+fn an_outage_while_the_mark_is_taken_away_is_waited_out() {
+    let looked = after_inspection(3);
+    let lost = Error::new(ErrorKind::Unavailable, "no reply").maybe_applied().record();
+    let unsure = decide(&looked.record, &Event::Done(Step::Mark, Err(lost.clone())), time(2));
+    let stops = decide(&unsure.record, &Event::CancelRequested, time(3));
+    let away = decide(&stops.record, &Event::Done(Step::Inspect, Err(lost)), time(4));
+    assert!(!away.record.state.is_terminal());
+    let again = decide(&away.record, &Event::Tick, time(3600));
+    assert!(matches!(again.effects[..], [Effect::InspectBackup]), "{:?}", again.effects);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_held_backup_survives_a_deletion_through_the_orchestrator() {
     let catalog = Arc::new(MemoryCatalog::new());

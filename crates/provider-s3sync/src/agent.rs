@@ -12,12 +12,12 @@
 //! let policy = AgentPolicy::default();
 //! let noon = Timestamp::from_millis(0);
 //! let mut agent = AgentState::started(noon, None, true);
-//! assert_eq!(next(&policy, &agent, noon), AgentAction::Restore);
+//! assert_eq!(next(&policy, &mut agent, noon), AgentAction::Restore);
 //! agent.restored();
-//! assert_eq!(next(&policy, &agent, noon), AgentAction::BackUp);
+//! assert_eq!(next(&policy, &mut agent, noon), AgentAction::BackUp);
 //! agent.backed_up(noon);
 //! let tomorrow = noon.after(Duration::from_secs(12 * 3600));
-//! assert_eq!(next(&policy, &agent, noon), AgentAction::Wait { until: tomorrow });
+//! assert_eq!(next(&policy, &mut agent, noon), AgentAction::Wait { until: tomorrow });
 //! ```
 
 use std::time::Duration;
@@ -158,6 +158,15 @@ impl AgentState {
         self.backup.fail(now);
     }
 
+    /// Holds every time that is noted to `now` at the latest: one in the future is a clock that was set back, and what
+    /// is counted from it would come too late.
+    fn clock_is(&mut self, now: Timestamp) {
+        self.started_at = self.started_at.min(now);
+        let restore = self.restore.as_mut().and_then(|tries| tries.last.as_mut());
+        let noted = [self.last_good.as_mut(), self.last_run.as_mut(), self.backup.last.as_mut(), restore];
+        noted.into_iter().flatten().for_each(|time| *time = (*time).min(now));
+    }
+
     /// Whether the work at the start is over: no restore is pending, and one backup was made or has failed.
     pub fn is_start_over(&self) -> bool {
         self.restore.is_none() && (self.last_run.is_some() || self.backup.failures > 0)
@@ -179,8 +188,9 @@ pub enum AgentAction {
     },
 }
 
-/// Decides what the agent does at `now`.
-pub fn next(policy: &AgentPolicy, state: &AgentState, now: Timestamp) -> AgentAction {
+/// Decides what the agent does at `now`. What the state notes of the time after it is forgotten: the clock was set back.
+pub fn next(policy: &AgentPolicy, state: &mut AgentState, now: Timestamp) -> AgentAction {
+    state.clock_is(now);
     let at = |due: Option<Timestamp>, action| match due {
         Some(until) if until > now => AgentAction::Wait { until },
         _ => action,
@@ -192,8 +202,7 @@ pub fn next(policy: &AgentPolicy, state: &AgentState, now: Timestamp) -> AgentAc
     if state.backup.failures > 0 {
         return at(state.backup.due(policy), AgentAction::BackUp);
     }
-    // A last backup in the future is a clock that was set back; counting from now on keeps the interval.
-    let regular = state.last_run.map(|last| last.min(now).after(policy.interval + policy.jitter));
+    let regular = state.last_run.map(|last| last.after(policy.interval + policy.jitter));
     at(regular, AgentAction::BackUp)
 }
 
@@ -218,16 +227,16 @@ mod tests {
     fn a_restore_comes_before_any_backup_and_only_once() {
         let policy = AgentPolicy::every(12 * HOUR);
         let mut agent = AgentState::started(at(0), None, true);
-        assert_eq!(next(&policy, &agent, at(0)), AgentAction::Restore);
+        assert_eq!(next(&policy, &mut agent, at(0)), AgentAction::Restore);
         agent.restore_failed(at(0));
-        assert!(matches!(next(&policy, &agent, at(0)), AgentAction::Wait { .. }), "no backup meanwhile");
-        assert_eq!(next(&policy, &agent, at(1)), AgentAction::Restore);
+        assert!(matches!(next(&policy, &mut agent, at(0)), AgentAction::Wait { .. }), "no backup meanwhile");
+        assert_eq!(next(&policy, &mut agent, at(1)), AgentAction::Restore);
         agent.restored();
-        assert_eq!(next(&policy, &agent, at(1)), AgentAction::BackUp);
+        assert_eq!(next(&policy, &mut agent, at(1)), AgentAction::BackUp);
         assert!(!agent.is_start_over());
         agent.backed_up(at(1));
         assert!(agent.is_start_over());
-        assert_eq!(next(&policy, &agent, at(1)), AgentAction::Wait { until: at(13) });
+        assert_eq!(next(&policy, &mut agent, at(1)), AgentAction::Wait { until: at(13) });
     }
 
     #[test]
@@ -235,17 +244,17 @@ mod tests {
         let policy = AgentPolicy::every(12 * HOUR);
         let mut agent = AgentState::started(at(0), None, true);
         for hour in 0..RESTORE_TRIES_MAX {
-            assert_eq!(next(&policy, &agent, at(hour)), AgentAction::Restore, "{hour}");
+            assert_eq!(next(&policy, &mut agent, at(hour)), AgentAction::Restore, "{hour}");
             agent.restore_failed(at(hour));
         }
-        assert_eq!(next(&policy, &agent, at(RESTORE_TRIES_MAX)), AgentAction::BackUp);
+        assert_eq!(next(&policy, &mut agent, at(RESTORE_TRIES_MAX)), AgentAction::BackUp);
     }
 
     #[test]
     fn each_start_makes_a_backup_however_new_the_last_one_is() {
         let policy = AgentPolicy::every(12 * HOUR);
-        let agent = AgentState::started(at(10), Some(at(9)), false);
-        assert_eq!(next(&policy, &agent, at(10)), AgentAction::BackUp);
+        let mut agent = AgentState::started(at(10), Some(at(9)), false);
+        assert_eq!(next(&policy, &mut agent, at(10)), AgentAction::BackUp);
     }
 
     #[test]
@@ -256,14 +265,16 @@ mod tests {
         let mut waits = Vec::new();
         for _ in 0..9 {
             agent.backup_failed(now);
-            let AgentAction::Wait { until } = next(&policy, &agent, now) else { panic!("it should wait") };
+            let AgentAction::Wait { until } = next(&policy, &mut agent, now) else {
+                panic!("it should wait")
+            };
             waits.push(until.since(now).as_secs());
-            assert_eq!(next(&policy, &agent, until), AgentAction::BackUp);
+            assert_eq!(next(&policy, &mut agent, until), AgentAction::BackUp);
             now = until;
         }
         assert_eq!(waits, [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]);
         agent.backed_up(now);
-        assert_eq!(next(&policy, &agent, now), AgentAction::Wait { until: now.after(12 * HOUR) });
+        assert_eq!(next(&policy, &mut agent, now), AgentAction::Wait { until: now.after(12 * HOUR) });
     }
 
     #[test]
@@ -271,7 +282,7 @@ mod tests {
         let policy = AgentPolicy::every(12 * HOUR);
         let mut agent = AgentState::started(at(0), None, false);
         agent.backed_up_partly(at(0));
-        assert_eq!(next(&policy, &agent, at(1)), AgentAction::Wait { until: at(12) });
+        assert_eq!(next(&policy, &mut agent, at(1)), AgentAction::Wait { until: at(12) });
         agent.backed_up_partly(at(12));
         assert_eq!(overdue(&policy, &agent, at(19)), Some(19 * HOUR));
     }
@@ -282,7 +293,7 @@ mod tests {
         let mut agent = AgentState::started(at(0), None, false);
         agent.backup_failed(at(0));
         let until = at(0).after(Duration::from_secs(5));
-        assert_eq!(next(&policy, &agent, at(0)), AgentAction::Wait { until });
+        assert_eq!(next(&policy, &mut agent, at(0)), AgentAction::Wait { until });
     }
 
     #[test]
@@ -291,7 +302,7 @@ mod tests {
             let policy = AgentPolicy::every(hours * HOUR);
             let mut agent = AgentState::started(at(0), None, false);
             agent.backed_up(at(3));
-            assert_eq!(next(&policy, &agent, at(4)), AgentAction::Wait { until: at(3 + hours) });
+            assert_eq!(next(&policy, &mut agent, at(4)), AgentAction::Wait { until: at(3 + hours) });
         }
     }
 
@@ -300,7 +311,17 @@ mod tests {
         let policy = AgentPolicy::every(12 * HOUR);
         let mut agent = AgentState::started(at(100), None, false);
         agent.backed_up(at(100));
-        assert_eq!(next(&policy, &agent, at(10)), AgentAction::Wait { until: at(22) });
+        assert_eq!(next(&policy, &mut agent, at(10)), AgentAction::Wait { until: at(22) });
+        assert_eq!(next(&policy, &mut agent, at(22)), AgentAction::BackUp, "and not another interval later");
+        agent.backed_up(at(22));
+        agent.backup_failed(at(200));
+        assert!(matches!(next(&policy, &mut agent, at(30)), AgentAction::Wait { .. }));
+        assert_eq!(
+            next(&policy, &mut agent, at(31)),
+            AgentAction::BackUp,
+            "nor after a failure in the future"
+        );
+        assert_eq!(overdue(&policy, &agent, at(41)), Some(19 * HOUR));
     }
 
     #[test]

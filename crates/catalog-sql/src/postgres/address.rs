@@ -74,9 +74,10 @@ impl Address {
         let pairs: Vec<(String, String)> = url.query_pairs().into_owned().collect();
         for (name, _) in &pairs {
             if !KNOWN.contains(&name.as_str()) && !name.starts_with("options[") {
-                return Err(wrong(&format!(
-                    "the catalog's address has a setting {name:?} that is not known here"
-                )));
+                // Its name is not repeated: behind an unescaped `?` in a password it is a part of that.
+                return Err(wrong(
+                    "the catalog's address has a setting that is not known here; escape a `?` as %3F",
+                ));
             }
         }
         let schema = pairs.iter().find(|(name, _)| name == "schema").map_or(SCHEMA, |(_, value)| value);

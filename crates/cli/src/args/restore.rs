@@ -58,3 +58,13 @@ pub(crate) enum LandingPolicy {
     /// Bring what is there to the backup's state.
     Replace,
 }
+
+impl LandingPolicy {
+    /// The same, leaving what is there as it is.
+    pub(crate) fn careful(self) -> Self {
+        match self {
+            Self::Side => Self::Side,
+            Self::Merge | Self::Replace => Self::Merge,
+        }
+    }
+}

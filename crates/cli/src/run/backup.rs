@@ -185,8 +185,15 @@ fn exclude_file(path: &Path) -> Result<String> {
 /// Patterns of this program's own files, where they lie below `root`.
 fn own_places(session: &Session, root: &Path) -> Vec<String> {
     let data_dir = &session.settings.data_dir;
-    let places =
-        [data_dir.default_catalog(), data_dir.key_file(), data_dir.default_store(), data_dir.cache()];
+    let mut places =
+        vec![data_dir.default_catalog(), data_dir.key_file(), data_dir.default_store(), data_dir.cache()];
+    // What names this volume, and who works on it, must not come back with another one's backup.
+    places.extend([
+        data_dir.instance(),
+        data_dir.agent_lock(),
+        data_dir.agent_log(),
+        data_dir.untold_results(),
+    ]);
     let catalog = session.settings.catalog.as_str().strip_prefix("sqlite:").map(PathBuf::from);
     let mut patterns = Vec::new();
     for place in places.into_iter().chain(catalog) {

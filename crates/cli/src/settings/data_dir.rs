@@ -56,6 +56,21 @@ impl DataDir {
         self.0.join("store")
     }
 
+    /// The random name of the volume that this directory lies on.
+    pub(crate) fn instance(&self) -> PathBuf {
+        self.0.join("instance")
+    }
+
+    /// What an agent holds while it works.
+    pub(crate) fn agent_lock(&self) -> PathBuf {
+        self.0.join("agent.lock")
+    }
+
+    /// Where an agent in the background writes, unless another file is named.
+    pub(crate) fn agent_log(&self) -> PathBuf {
+        self.0.join("agent.log")
+    }
+
     /// The key that the first backup makes where no password is given.
     pub(crate) fn key_file(&self) -> PathBuf {
         self.0.join("key")

@@ -12,7 +12,7 @@ use super::hold::Hold;
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
 use super::seal;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, note_progress};
+use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, note_progress};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -91,6 +91,10 @@ impl BackupMachine {
                 record.warnings.push("a backup that is being sealed is carried to its end".into());
             }
             Event::CancelRequested => {
+                if self.stopping != Some(Stopping::Cancelled) {
+                    // Jobs get their time to stop from now on, also where a clock ran out long ago.
+                    self.stopping_at = None;
+                }
                 self.stopping = Some(Stopping::Cancelled);
                 self.retry_at = None;
             }
@@ -137,7 +141,13 @@ impl BackupMachine {
             Step::Inspect => match result {
                 Ok(Outcome::Planned(plan)) => self.on_planned(record, request, plan, now),
                 Ok(_) => {}
-                Err(error) => fail(record, error.clone()),
+                Err(error) => {
+                    self.misses += 1;
+                    self.retry_at = Some(now.after(backoff(self.misses)));
+                    if !is_outage(error) || is_spent(self.misses, error) {
+                        fail(record, error.clone());
+                    }
+                }
             },
             Step::Quiesce => self.on_quiesced(record, result, now),
             Step::Resume => self.on_resumed(record, result, now),
@@ -173,6 +183,7 @@ impl BackupMachine {
             fail(record, Error::new(ErrorKind::Conflict, message).record());
             return;
         }
+        self.misses = 0;
         self.waits_for.clone_from(&plan.waits_for);
         if !self.waits_for.is_empty() {
             self.retry_at = Some(now.after(WAIT));
@@ -262,7 +273,8 @@ impl BackupMachine {
                 member.undo();
             }
             // A job inside this process cannot outlive the operation; what it stored so far is kept.
-            if !extend && (stop_all || member.run.in_process) {
+            // What never began, because the workspace did not hold still in time, never will.
+            if member.run.step == JobStep::Pending || !extend && (stop_all || member.run.in_process) {
                 member.run.stop();
             }
             if !member.run.is_captured() && !extend {

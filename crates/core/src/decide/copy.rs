@@ -4,8 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::clocks::FOLLOWED_MAX;
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
-use super::job::{JobEnd, JobRun, JobStep, backoff};
+use super::job::{JobEnd, JobRun, JobStep, STOP_WAIT_MAX, backoff};
 use super::member::{Member, Proof};
 use super::{Turn, backup, cancelled_error, deadline_error, fail, is_spent, note_progress};
 use crate::catalog::{BackupRecord, BackupState};
@@ -25,6 +26,9 @@ pub struct CopyMachine {
     pub members: Vec<Member>,
     /// Why what was copied is being deleted again.
     pub undoing: Option<Undoing>,
+    /// Since when it is being undone.
+    #[serde(default)]
+    pub undoing_at: Option<Timestamp>,
     /// The sealed record while it is written to its places.
     pub record: Option<BackupRecord>,
     /// Failed tries of the step at hand.
@@ -193,6 +197,7 @@ impl CopyMachine {
             self.undoing = failed.or(late).map(Undoing::Failed);
         }
         if self.undoing.is_some() {
+            self.undoing_at.get_or_insert(now);
             for member in &mut self.members {
                 member.undo();
                 member.run.stop();
@@ -201,7 +206,17 @@ impl CopyMachine {
             // The workspace is free for other operations while the provider copies on.
             record.state = OperationState::Detached;
         }
+        if self.gives_up_at(record).is_some_and(|at| at <= now) {
+            self.members.iter_mut().map(|member| &mut member.run).for_each(JobRun::give_up_waiting);
+        }
         note_progress(record, self.members.iter().map(|member| &member.run), now);
+    }
+
+    /// When jobs that do not end are no longer waited for.
+    fn gives_up_at(&self, record: &OperationRecord) -> Option<Timestamp> {
+        let late = record.deadline.after(FOLLOWED_MAX);
+        let at = self.undoing_at.map_or(late, |since| since.after(STOP_WAIT_MAX));
+        self.members.iter().any(|member| !member.run.is_idle()).then_some(at)
     }
 
     /// Seals or ends the copy when all its parts allow it.
@@ -216,6 +231,7 @@ impl CopyMachine {
         };
         let kept = self.members.iter().filter(|member| member.proof == Proof::Kept);
         record.issues.extend(kept.flat_map(|member| member.issues.clone()));
+        record.issues.extend(self.members.iter().filter_map(|member| member.run.not_undone()));
         match undoing {
             Undoing::Cancelled => {
                 fail(record, cancelled_error());
@@ -285,6 +301,9 @@ impl CopyMachine {
         }
         if record.state == OperationState::Running && self.record.is_none() {
             turn.wake(record.deadline);
+        }
+        if let Some(at) = self.gives_up_at(record).filter(|at| self.record.is_none() && *at > now) {
+            turn.wake(at);
         }
         if self.original.is_none() {
             record.step = "inspecting".into();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent};
+use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent};
 use crate::catalog::{BackupRecord, BackupState, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -85,8 +85,7 @@ impl DeleteMachine {
         };
         match event {
             Event::CancelRequested if self.stage == DeleteStage::Inspecting && self.refusal.is_none() => {
-                fail(record, cancelled_error());
-                record.state = OperationState::Cancelled;
+                self.give_up(record, cancelled_error());
             }
             Event::CancelRequested => {
                 record.warnings.push("a deletion that has begun is carried to its end".into());
@@ -99,7 +98,7 @@ impl DeleteMachine {
                         self.prepare_unmark(record, backup, found.revision, refusal);
                     }
                     (None, refusal) => {
-                        fail(record, refusal.unwrap_or_else(|| missing_backup(&request.backup)));
+                        end(record, refusal.unwrap_or_else(|| missing_backup(&request.backup)));
                     }
                     (Some(backup), None) => self.prepare(record, backup, found.revision),
                 }
@@ -108,7 +107,11 @@ impl DeleteMachine {
                 self.on_marked(record, result, now);
             }
             Event::Done(Step::Inspect, Err(error)) => {
-                fail(record, self.refusal.clone().unwrap_or_else(|| error.clone()));
+                self.misses += 1;
+                self.retry_at = Some(now.after(backoff(self.misses)));
+                if !is_outage(error) || is_spent(self.misses, error) {
+                    end(record, self.refusal.clone().unwrap_or_else(|| error.clone()));
+                }
             }
             Event::Done(Step::Delete(id), result) => self.on_deleted(record, id, result, now),
             Event::Done(Step::DeleteRecord, result) => self.on_record_gone(record, result, now, turn),
@@ -117,14 +120,32 @@ impl DeleteMachine {
         if record.state.is_terminal() {
             return;
         }
-        if record.deadline <= now {
-            fail(record, deadline_error("the deadline passed; deleting the backup again goes on from here"));
-            return;
+        if record.deadline <= now && self.refusal.is_none() {
+            let error = deadline_error("the deadline passed; deleting the backup again goes on from here");
+            match self.stage {
+                // Whether the mark was set is not known before its answer.
+                DeleteStage::Marking => {}
+                DeleteStage::Inspecting => self.give_up(record, error),
+                DeleteStage::Deleting | DeleteStage::RemovingRecord => fail(record, error),
+            }
+            if record.state.is_terminal() {
+                return;
+            }
         }
         if self.stage == DeleteStage::Deleting && self.members.iter().all(|member| member.gone) {
             self.stage = DeleteStage::RemovingRecord;
         }
         self.collect_due(record, now, turn);
+    }
+
+    /// Ends it, or first takes away the mark that an earlier try may have left: a backup that lost nothing stays of use.
+    fn give_up(&mut self, record: &mut OperationRecord, error: ErrorRecord) {
+        if self.backup.is_none() {
+            end(record, error);
+            return;
+        }
+        self.refusal = Some(error);
+        (self.stage, self.misses, self.retry_at) = (DeleteStage::Inspecting, 0, None);
     }
 
     fn prepare(&mut self, record: &mut OperationRecord, backup: &BackupRecord, revision: Option<Revision>) {
@@ -166,7 +187,7 @@ impl DeleteMachine {
     ) {
         let before = self.backup.as_ref().map(|backup| backup.state);
         let Some(state) = before.filter(|_| backup.state == BackupState::Deleting) else {
-            fail(record, refusal);
+            end(record, refusal);
             return;
         };
         let mut unmarked = backup.clone();
@@ -183,7 +204,7 @@ impl DeleteMachine {
         now: Timestamp,
     ) {
         match (result, &self.refusal) {
-            (Ok(_), Some(refusal)) => fail(record, refusal.clone()),
+            (Ok(_), Some(refusal)) => end(record, refusal.clone()),
             (Ok(_), None) => {
                 (self.stage, self.misses, self.retry_at) = (DeleteStage::Deleting, 0, None);
             }
@@ -192,7 +213,11 @@ impl DeleteMachine {
                 if is_spent(self.misses, error) && error.kind != ErrorKind::Conflict
                     || self.misses > MARKS_MAX
                 {
-                    fail(record, refusal.clone().unwrap_or_else(|| error.clone()));
+                    match refusal {
+                        Some(refusal) => end(record, refusal.clone()),
+                        None => self.give_up(record, error.clone()),
+                    }
+                    return;
                 }
                 // Whoever changed it may have put a hold on it: look again.
                 self.stage = DeleteStage::Inspecting;
@@ -269,7 +294,9 @@ impl DeleteMachine {
     }
 
     fn collect_due(&self, record: &mut OperationRecord, now: Timestamp, turn: &mut Turn) {
-        turn.wake(record.deadline);
+        if record.deadline > now {
+            turn.wake(record.deadline);
+        }
         match (self.stage, &self.backup) {
             (DeleteStage::Inspecting, _) => {
                 record.step = "inspecting".into();
@@ -309,5 +336,14 @@ impl DeleteMachine {
             }
             (DeleteStage::Marking | DeleteStage::RemovingRecord, None) => {}
         }
+    }
+}
+
+/// Ends a deletion that deleted nothing.
+fn end(record: &mut OperationRecord, error: ErrorRecord) {
+    let cancelled = error.kind == ErrorKind::Cancelled;
+    fail(record, error);
+    if cancelled {
+        record.state = OperationState::Cancelled;
     }
 }

@@ -87,7 +87,13 @@ impl RestoreMachine {
             Event::Begun => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
             Event::Recovered => self.members.iter_mut().for_each(|member| member.run.recover()),
-            Event::CancelRequested => self.stopping = Some(Stopping::Cancelled),
+            Event::CancelRequested => {
+                if self.stopping != Some(Stopping::Cancelled) {
+                    // Jobs get their time to stop from now on, also where a clock ran out long ago.
+                    self.stopping_at = None;
+                }
+                self.stopping = Some(Stopping::Cancelled);
+            }
             Event::Done(step, result) => self.on_done(record, &request, step, result, now),
         }
         if record.state.is_terminal() {

@@ -19,7 +19,7 @@ use crate::clock::{Clock, Timestamp};
 use crate::context::Cancellation;
 use crate::error::{ErrorKind, ErrorRecord, Result};
 use crate::id::{OperationId, ScheduleId};
-use crate::operation::Request;
+use crate::operation::{Request, WhenBusy};
 use crate::orchestrator::Orchestrator;
 
 /// Schedules that others write are seen within this time.
@@ -202,6 +202,8 @@ impl Scheduler {
         let nominal = due.nominal;
         let mut request = record.request.clone();
         request.id = record.operation(nominal);
+        // What happens beside another operation is for the schedule's own policy to say.
+        request.when_busy = WhenBusy::Refuse;
         let operation = request.id.clone();
         let error = match self.orchestrator.submit(Request::Backup(request)).await {
             Ok(status) => {

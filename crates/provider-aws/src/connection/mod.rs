@@ -36,7 +36,8 @@ pub struct Connection {
 }
 
 impl Connection {
-    /// Reads the standard settings of AWS from environment and profile files. `region` is used where they name none.
+    /// Reads the standard settings of AWS from environment and profile files. A `region` that is given counts more than
+    /// theirs, which may be that of a bucket.
     ///
     /// # Errors
     /// `InvalidConfig` where no region is known at all.
@@ -72,7 +73,7 @@ impl Connection {
     }
 
     fn from_config(config: SdkConfig, region: Option<&str>) -> Result<Self> {
-        let region = config.region().map(ToString::to_string).or_else(|| region.map(str::to_owned));
+        let region = region.map(str::to_owned).or_else(|| config.region().map(ToString::to_string));
         let region = region.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidConfig,

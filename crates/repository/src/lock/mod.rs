@@ -82,7 +82,10 @@ impl Repository {
         let (listing, others) = match look_around(self, &record, id).await {
             Ok(seen) => seen,
             Err(conflict) => {
-                self.store().delete(&FileKind::Lock.key(&id)).await?;
+                // Whoever must not delete still learns that somebody else holds the repository; the lock grows stale.
+                if let Err(error) = self.store().delete(&FileKind::Lock.key(&id)).await {
+                    tracing::warn!(lock = %id, %error, "an own lock that lost to another one stays");
+                }
                 return Err(conflict);
             }
         };

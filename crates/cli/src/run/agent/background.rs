@@ -31,7 +31,10 @@ const PANICKED: i32 = 101;
 pub(super) fn detach(session: &Session, args: &AgentArgs) -> Outcome {
     let log = match &args.log_file {
         Some(file) => file.clone(),
-        None => session.settings.data_dir.make()?.join("agent.log"),
+        None => {
+            session.settings.data_dir.make()?;
+            session.settings.data_dir.agent_log()
+        }
     };
     let refused = |error: std::io::Error| {
         let message = format!("the agent cannot write its log {}", log.display());
@@ -63,15 +66,21 @@ pub(super) async fn supervise(output: &Output) -> Outcome {
     let mut wait = WAIT_FIRST;
     loop {
         let began = clock.now();
-        let mut child = start()?;
-        let (status, asked) = follow(&mut child, &mut interrupts, &clock).await?;
-        if asked || !has_crashed(status) {
-            return Ok(status.code().map_or(Exit::Failed, Exit::of_code));
-        }
+        let ended = match start() {
+            Ok(mut child) => {
+                let (status, asked) = follow(&mut child, &mut interrupts, &clock).await?;
+                if asked || !has_crashed(status) {
+                    return Ok(status.code().map_or(Exit::Failed, Exit::of_code));
+                }
+                format!("the agent crashed ({status})")
+            }
+            // Too little memory, or a program that is just being replaced: it passes.
+            Err(error) => error.to_string_chain(),
+        };
         if clock.now().since(began) > WAIT_MAX {
             wait = WAIT_FIRST;
         }
-        output.note(format_args!("the agent crashed ({status}); starting it again in {} s", wait.as_secs()));
+        output.note(format_args!("ALARM: {ended}; starting it again in {} s", wait.as_secs()));
         tokio::select! {
             () = clock.sleep(wait) => {}
             () = interrupts.next() => return Ok(Exit::Interrupted),
@@ -130,7 +139,10 @@ fn line() -> impl Iterator<Item = OsString> {
 }
 
 fn program() -> Result<PathBuf> {
-    std::env::current_exe().map_err(|error| {
+    let program = std::env::current_exe().map_err(|error| {
         Error::new(ErrorKind::Unexpected, "this program's own file cannot be found").with_source(error)
-    })
+    })?;
+    // So the kernel says that the file was replaced; what replaced it has the name.
+    let replaced = program.to_str().and_then(|name| name.strip_suffix(" (deleted)")).map(PathBuf::from);
+    Ok(replaced.unwrap_or(program))
 }

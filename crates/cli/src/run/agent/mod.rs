@@ -15,13 +15,14 @@ use stillpoint_provider_s3sync::agent::{AgentPolicy, INTERVAL_ADVISED_MIN};
 use crate::args::AgentArgs;
 use crate::exit::{Exit, Outcome};
 use crate::logging;
+use crate::output::Output;
 use crate::session::Session;
 use crate::settings::home;
 
 /// The directory, and what else one run of the agent is about.
 #[derive(Debug)]
 struct Agent<'a> {
-    session: &'a Session,
+    session: Session,
     args: &'a AgentArgs,
     home: PathBuf,
     policy: AgentPolicy,
@@ -31,16 +32,29 @@ struct Agent<'a> {
     clock: SystemClock,
 }
 
-pub(super) async fn run(mut session: Session, args: &AgentArgs) -> Outcome {
+pub(super) async fn run(session: Session, args: &AgentArgs) -> Outcome {
     if args.supervise {
         return background::supervise(&session.output).await;
     }
     if args.studio && !args.foreground {
+        // What would end it at once is better said to whoever starts it than in a log.
+        directory(args)?;
+        studio::metadata(args)?;
+        studio::needs_a_key_from_elsewhere(&session.settings)?;
         return background::detach(&session, args);
     }
     if let Some(file) = &args.log_file {
         logging::into_file(file)?;
     }
+    let ended = follow(session, args).await;
+    if let Err(failure) = &ended {
+        Output::new(false).note(format_args!("ALARM: the agent ends: {failure}"));
+    }
+    ended
+}
+
+/// Finds out what this run is about, and works until it ends.
+async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
     let home = directory(args)?;
     let Some(_only_one) = only_one(&session)? else {
         session.output.note("an agent works with this data directory already; this one ends");
@@ -53,9 +67,7 @@ pub(super) async fn run(mut session: Session, args: &AgentArgs) -> Outcome {
         background::yield_to_the_notebook(&session.output);
         let (found, tagged) = studio::Studio::find(&session.output, args).await?;
         let name = (found.identity().user.clone(), found.identity().space.clone());
-        session.settings.space = Some(name.clone());
-        // Another space's points are looked for only where the command line names one.
-        session.settings.only = args.restore_from.is_none().then_some(name);
+        (session.settings.space, session.settings.only) = (Some(name.clone()), Some(name));
         restore = restore.or(tagged);
         studio = Some(found);
     }
@@ -69,8 +81,7 @@ pub(super) async fn run(mut session: Session, args: &AgentArgs) -> Outcome {
         session.output.note("an interval below 6h can be felt by whoever works in the directory");
     }
     let wanted = restore.map(|time| once::Wanted::new(time, args.restore_from.as_deref().unwrap_or(&name)));
-    let agent =
-        Agent { session: &session, args, home, policy, wanted, studio, clock: SystemClock::default() };
+    let agent = Agent { session, args, home, policy, wanted, studio, clock: SystemClock::default() };
     work::run(agent).await
 }
 
@@ -100,7 +111,8 @@ fn directory(args: &AgentArgs) -> Result<PathBuf> {
 /// Holds the place of the one agent of this data directory until it is dropped or the process ends; `None` where
 /// another one has it.
 fn only_one(session: &Session) -> Result<Option<File>> {
-    let path = session.settings.data_dir.make()?.join("agent.lock");
+    session.settings.data_dir.make()?;
+    let path = session.settings.data_dir.agent_lock();
     let refused = |error: std::io::Error| {
         let message = format!("the agent's lock {} cannot be taken", path.display());
         Error::new(ErrorKind::PermissionDenied, message).with_source(error)

@@ -4,8 +4,8 @@
 //! operation twice is one operation, so a tag that stays, a restart, or a crash in the middle never restores a second
 //! time. On a new volume the same request restores again.
 
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Write};
 use std::path::Path;
 
 use stillpoint_core::{
@@ -39,6 +39,16 @@ impl Wanted {
         Self { time, workspace: workspace.to_owned() }
     }
 
+    /// The point in time.
+    pub(super) fn time(&self) -> Timestamp {
+        self.time
+    }
+
+    /// The user and the space, where the workspace is one's.
+    pub(super) fn space(&self) -> Option<(String, String)> {
+        self.workspace.split_once('/').map(|(user, space)| (user.to_owned(), space.to_owned()))
+    }
+
     /// The point as people write it.
     pub(super) fn point(&self) -> String {
         let whole = self.time.as_millis() % 1000 == 0;
@@ -58,7 +68,7 @@ pub(super) async fn settle(
 ) -> Result<RestoreItem, Failure> {
     let catalog = session.catalog().await?;
     let instance = instance(session)?;
-    let (id, ended) = attempt(catalog.as_ref(), wanted, &instance).await?;
+    let (id, earlier, ended) = attempt(catalog.as_ref(), wanted, &instance).await?;
     if let Some(state) = ended {
         return Ok(item(wanted, state, false, id));
     }
@@ -70,7 +80,8 @@ pub(super) async fn settle(
     let words = RestoreArgs {
         backup: backup.id.to_string(),
         into: Some(target),
-        landing: args.landing,
+        // What a failed try restored may have been worked on since: a further one only adds what is missing.
+        landing: args.landing.map(|landing| if earlier > 0 { landing.careful() } else { landing }),
         ..RestoreArgs::default()
     };
     let mut request = restore::request(session, &words, &backup)?;
@@ -85,20 +96,20 @@ fn item(wanted: &Wanted, state: OperationState, made_now: bool, id: OperationId)
     RestoreItem { timestamp: wanted.point(), state, made_now, operation_id: Some(id), message: None }
 }
 
-/// The id under which the restore is made, and how it ended where it did already. A failed try gets a successor.
+/// The id under which the restore is made, the failed tries before it, and how it ended where it did already.
 async fn attempt(
     catalog: &dyn Catalog,
     wanted: &Wanted,
     instance: &str,
-) -> Result<(OperationId, Option<OperationState>)> {
-    for attempt in 1..=TRIES_MAX {
-        let text = format!("restore once\0{}\0{}\0{instance}\0{attempt}", wanted.workspace, wanted.time);
+) -> Result<(OperationId, u32, Option<OperationState>)> {
+    for earlier in 0..TRIES_MAX {
+        let text = format!("restore once\0{}\0{}\0{instance}\0{earlier}", wanted.workspace, wanted.time);
         let id = OperationId::new(&Id::of(text.as_bytes()).to_hex()[..32])?;
         let state = catalog.operation(&id).await?.map(|stored| stored.operation.state);
         match state {
             Some(OperationState::Failed | OperationState::Cancelled) => {}
-            Some(state) if state.is_terminal() => return Ok((id, Some(state))),
-            _ => return Ok((id, None)),
+            Some(state) if state.is_terminal() => return Ok((id, earlier, Some(state))),
+            _ => return Ok((id, earlier, None)),
         }
     }
     let message = format!("the restore of {} failed {TRIES_MAX} times and is given up", wanted.point());
@@ -130,7 +141,8 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
 
 /// A random name of the volume on which the data directory lies, made the first time.
 fn instance(session: &Session) -> Result<String> {
-    let path = session.settings.data_dir.make()?.join("instance");
+    session.settings.data_dir.make()?;
+    let path = session.settings.data_dir.instance();
     let refused = |error: io::Error| {
         Error::new(ErrorKind::PermissionDenied, format!("{} cannot be used", path.display()))
             .with_source(error)
@@ -143,6 +155,10 @@ fn instance(session: &Session) -> Result<String> {
     }
     let name = OperationId::generate(&SystemEntropy::default()).to_string();
     let fresh = path.with_extension("new");
-    fs::write(&fresh, &name).and_then(|()| fs::rename(&fresh, &path)).map_err(refused)?;
+    let stored = File::create(&fresh).and_then(|mut file| {
+        file.write_all(name.as_bytes())?;
+        file.sync_all()
+    });
+    stored.and_then(|()| fs::rename(&fresh, &path)).map_err(refused)?;
     Ok(name)
 }

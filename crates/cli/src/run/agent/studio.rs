@@ -17,6 +17,8 @@ const WAIT_FIRST: Duration = Duration::from_secs(2);
 const WAIT_MAX: Duration = Duration::from_secs(300);
 /// Tries of a run that is to end after the work of the start.
 const TRIES_ONCE: u32 = 4;
+/// Tries to read the tag: about four minutes.
+const TRIES_TAG: u32 = 7;
 
 /// The space this agent runs in.
 #[derive(Debug)]
@@ -34,11 +36,12 @@ impl Studio {
     /// Whatever SageMaker refuses; `Cancelled` where somebody ends the agent meanwhile. A tag that cannot be read is
     /// told and left: it is no reason to leave the space without backups.
     pub(super) async fn find(output: &Output, args: &AgentArgs) -> Result<(Self, Option<Timestamp>)> {
-        let file = args.metadata_file.as_deref().unwrap_or(Path::new(METADATA_FILE));
-        let metadata = SpaceMetadata::read(file)?;
+        let metadata = metadata(args)?;
         let sagemaker = SageMaker::new(Connection::from_environment(metadata.region()).await?);
-        let identity = patiently(output, args, || sagemaker.identify(&metadata)).await?;
-        let tagged = match patiently(output, args, || sagemaker.restore_tag(&identity)).await {
+        let once = args.once.then_some(TRIES_ONCE);
+        let identity = patiently(output, once, || sagemaker.identify(&metadata)).await?;
+        // The name is sure by now, so the backups do not wait for ever.
+        let tagged = match patiently(output, Some(TRIES_TAG), || sagemaker.restore_tag(&identity)).await {
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
             Err(error) => {
                 output.note(format_args!("ALARM: no restore is looked for: {}", error.to_string_chain()));
@@ -54,19 +57,31 @@ impl Studio {
         &self.identity
     }
 
-    /// Removes the tag from the user profile.
+    /// Removes the tag from the user profile, if it still names the point `time`.
     ///
     /// # Errors
     /// Whatever SageMaker refuses.
-    pub(super) async fn remove_tag(&self) -> Result<()> {
-        self.sagemaker.remove_restore_tag(&self.identity).await
+    pub(super) async fn remove_tag(&self, time: Timestamp) -> Result<bool> {
+        if self.sagemaker.restore_tag(&self.identity).await? != Some(time) {
+            return Ok(false);
+        }
+        self.sagemaker.remove_restore_tag(&self.identity).await.map(|()| true)
     }
 }
 
-/// Asks again while the error says that this can help.
+/// What the space's own machine says of it.
+///
+/// # Errors
+/// As [`SpaceMetadata::read`].
+pub(super) fn metadata(args: &AgentArgs) -> Result<SpaceMetadata> {
+    SpaceMetadata::read(args.metadata_file.as_deref().unwrap_or(Path::new(METADATA_FILE)))
+}
+
+/// Asks again, up to `tries_max` times, while this can help. Credentials that are missing or have expired may be there
+/// again in a moment: the container gets its own from outside.
 async fn patiently<T, F: Future<Output = Result<T>>>(
     output: &Output,
-    args: &AgentArgs,
+    tries_max: Option<u32>,
     mut ask: impl FnMut() -> F,
 ) -> Result<T> {
     let (clock, mut interrupts) = (SystemClock::default(), Interrupts::listen()?);
@@ -76,8 +91,12 @@ async fn patiently<T, F: Future<Output = Result<T>>>(
             Ok(answer) => return Ok(answer),
             Err(error) => error,
         };
-        let Retry::After { delay_ms } = error.retry() else { return Err(error) };
-        if args.once && tries >= TRIES_ONCE {
+        let delay_ms = match error.retry() {
+            Retry::After { delay_ms } => delay_ms,
+            _ if error.kind() == ErrorKind::Unauthenticated => 0,
+            _ => return Err(error),
+        };
+        if tries_max.is_some_and(|most| tries >= most) {
             return Err(error.with_retry(Retry::Exhausted));
         }
         wait = wait.max(Duration::from_millis(delay_ms)).min(WAIT_MAX);

@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 
+use futures::FutureExt;
 use stillpoint_core::{CatalogExt, Clock, Error, ErrorKind, OperationState, Result, Retry, WorkspaceId};
 use stillpoint_provider_s3sync::agent::{AgentAction, AgentState, next, overdue};
 
@@ -27,6 +28,8 @@ struct Progress {
 }
 
 pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
+    // Listened to from the start to the end: what is sent between two waits must not be lost.
+    let mut interrupts = Interrupts::listen()?;
     let started = agent.now();
     let mut progress = Progress::default();
     let mut state = AgentState::started(started, last_good(&agent).await, agent.wanted.is_some());
@@ -39,11 +42,10 @@ pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
         if let Some(without) = overdue(&agent.policy, &state, now) {
             agent.tell(format_args!("ALARM: no backup has been good for {} hours", without.as_secs() / 3600));
         }
-        let turn = match next(&agent.policy, &state, now) {
+        let turn = match next(&agent.policy, &mut state, now) {
             AgentAction::Restore => restore(&mut agent, &mut state, &mut progress).await,
             AgentAction::BackUp => back_up(&agent, &mut state, &mut progress).await,
             AgentAction::Wait { until } => {
-                let mut interrupts = Interrupts::listen()?;
                 tokio::select! {
                     () = agent.clock.sleep(until.since(now)) => Turn::GoOn,
                     () = interrupts.next() => Turn::Interrupted,
@@ -51,7 +53,7 @@ pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
             }
             _ => Turn::GoOn,
         };
-        if let Turn::Interrupted = turn {
+        if matches!(turn, Turn::Interrupted) || interrupts.next().now_or_never().is_some() {
             agent.tell("ends on request");
             progress.exit = Some(if agent.args.once { Exit::Interrupted } else { Exit::Done });
             break;
@@ -88,7 +90,14 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
         state.restored();
         return Turn::GoOn;
     };
-    match once::settle(agent.session, &wanted, &agent.home, agent.args).await {
+    // Another space's points are looked for only here, and only where the command line names one.
+    let own = agent.session.settings.only.clone();
+    if agent.args.restore_from.is_some() {
+        agent.session.settings.only = wanted.space();
+    }
+    let settled = once::settle(&agent.session, &wanted, &agent.home, agent.args).await;
+    agent.session.settings.only = own;
+    match settled {
         Ok(item) => {
             let told = if item.made_now { "restored" } else { "was restored before and is left as it is" };
             agent.tell(format_args!("{} {told}", item.timestamp));
@@ -97,8 +106,9 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
             progress.document.restore = Some(item);
             state.restored();
             if let (Some(studio), true) = (&agent.studio, agent.args.remove_tag) {
-                match studio.remove_tag().await {
-                    Ok(()) => agent.tell("the tag was removed from the user profile"),
+                match studio.remove_tag(wanted.time()).await {
+                    Ok(true) => agent.tell("the tag was removed from the user profile"),
+                    Ok(false) => agent.tell("the tag names another point by now and stays"),
                     Err(error) => agent.tell(format_args!("the tag stays: {}", error.to_string_chain())),
                 }
             }
@@ -133,7 +143,7 @@ async fn back_up(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progr
         ..BackupArgs::default()
     };
     let began = agent.now();
-    let driven = match backup::back_up(agent.session, &args).await {
+    let driven = match backup::back_up(&agent.session, &args).await {
         Ok(driven) => driven,
         Err(failure) if failure.exit() == Exit::Interrupted => return Turn::Interrupted,
         Err(failure) => {

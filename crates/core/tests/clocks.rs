@@ -1,0 +1,120 @@
+//! Clocks that run out at the wrong moment leave no operation that cannot end.
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use std::collections::BTreeMap;
+
+use stillpoint_core::decide::{Decision, Effect, Event, Inspection, Outcome, Step, decide};
+use stillpoint_core::*;
+
+const HOUR: i64 = 3600;
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + seconds * 1000)
+}
+
+fn component() -> Component {
+    Component::new("db".parse().unwrap(), "disk", "cloud".parse().unwrap(), "vol-1")
+}
+
+fn job() -> JobRef {
+    JobRef::new("cloud".parse().unwrap(), JobId::new("job-1").unwrap())
+}
+
+/// A backup whose workspace was told to hold still and has not answered.
+fn quiescing(on_deadline: OnDeadline) -> Decision {
+    let mut request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
+    request.timeout = Some(std::time::Duration::from_secs(3600));
+    request.on_deadline = on_deadline;
+    let record = OperationRecord::submitted(Request::Backup(request), time(0));
+    let begun = decide(&record, &Event::Begun, time(0));
+    let plan =
+        Plan::new(Definition::new("ada".parse().unwrap()), vec![PlannedComponent::new(component())], None);
+    let planned = Event::Done(Step::Inspect, Ok(Outcome::Planned(Box::new(plan))));
+    let decision = decide(&begun.record, &planned, time(1));
+    assert!(matches!(decision.effects[..], [Effect::Quiesce { .. }]), "{:?}", decision.effects);
+    decision
+}
+
+fn done(record: &OperationRecord, step: Step, outcome: Outcome, at: Timestamp) -> Decision {
+    decide(record, &Event::Done(step, Ok(outcome)), at)
+}
+
+#[test]
+fn a_workspace_that_holds_still_only_after_the_deadline_ends_its_backup() {
+    for policy in [OnDeadline::Detach, OnDeadline::Cancel, OnDeadline::Extend] {
+        let waiting = quiescing(policy);
+        let expired = decide(&waiting.record, &Event::Tick, time(HOUR));
+        let late = Outcome::Quiesced(Consistency::Application);
+        let late = done(&expired.record, Step::Quiesce, late, time(HOUR + 1));
+        assert!(matches!(late.effects[..], [Effect::Resume { .. }]), "{policy:?} {:?}", late.effects);
+        let ended = done(&late.record, Step::Resume, Outcome::Done, time(HOUR + 2));
+        assert_eq!(ended.record.state, OperationState::Failed, "{policy:?}");
+        assert_eq!(ended.record.error.unwrap().kind, ErrorKind::DeadlineExceeded, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_backup_that_was_detached_long_ago_still_stops_its_jobs_when_it_is_cancelled() {
+    let waiting = quiescing(OnDeadline::Detach);
+    let held = done(&waiting.record, Step::Quiesce, Outcome::Quiesced(Consistency::Application), time(2));
+    assert!(matches!(held.effects[..], [Effect::Start(_)]), "{:?}", held.effects);
+    let started = done(&held.record, Step::Start("db".parse().unwrap()), Outcome::Started(job()), time(3));
+    let expired = decide(&started.record, &Event::Tick, time(HOUR));
+    let detached = done(&expired.record, Step::Resume, Outcome::Done, time(HOUR + 1));
+    assert_eq!(detached.record.state, OperationState::Detached);
+
+    let cancelled = decide(&detached.record, &Event::CancelRequested, time(50 * HOUR));
+    assert!(!cancelled.record.state.is_terminal(), "{:?}", cancelled.record.state);
+    let asks = |effect: &Effect| matches!(effect, Effect::CancelJob { .. });
+    assert!(cancelled.effects.iter().any(asks), "{:?}", cancelled.effects);
+}
+
+#[test]
+fn an_outage_while_the_workspace_is_looked_at_is_waited_out() {
+    let request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
+    let record = OperationRecord::submitted(Request::Backup(request), time(0));
+    let begun = decide(&record, &Event::Begun, time(0));
+    let fails = |kind| Event::Done(Step::Inspect, Err(Error::new(kind, "no").record()));
+    let waits = decide(&begun.record, &fails(ErrorKind::Unavailable), time(1));
+    assert!(waits.effects.is_empty() && waits.wake_at.is_some(), "{waits:?}");
+    let again = decide(&waits.record, &Event::Tick, time(HOUR));
+    assert!(matches!(again.effects[..], [Effect::InspectWorkspace]), "{:?}", again.effects);
+    let refused = decide(&again.record, &fails(ErrorKind::PermissionDenied), time(HOUR));
+    assert_eq!(refused.record.state, OperationState::Failed);
+}
+
+#[test]
+fn a_cancelled_copy_whose_job_never_ends_says_so_and_ends() {
+    let mut original = BackupRecord::new(
+        "b-1".parse().unwrap(),
+        "op-0".parse().unwrap(),
+        Definition::new("ada".parse().unwrap()),
+        time(0),
+    );
+    let snapshot = SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new("snap-1").unwrap());
+    let mut captured = ComponentRecord::new(component(), ComponentState::Completed);
+    captured.snapshot = Some(snapshot);
+    original.components.push(captured);
+    let request = CopyRequest::new(
+        "op-1".parse().unwrap(),
+        "b-1".parse().unwrap(),
+        "ada".parse().unwrap(),
+        Settings::new(),
+    );
+    let record = OperationRecord::submitted(Request::Copy(request), time(0));
+    let begun = decide(&record, &Event::Begun, time(0));
+    let found = Inspection::new(Some(original), Vec::new(), BTreeMap::new());
+    let copying = done(&begun.record, Step::Inspect, Outcome::Inspected(Box::new(found)), time(1));
+    assert!(matches!(copying.effects[..], [Effect::Start(_)]), "{:?}", copying.effects);
+    let db = || "db".parse().unwrap();
+    let runs = done(&copying.record, Step::Start(db()), Outcome::Started(job()), time(2));
+    let cancelled = decide(&runs.record, &Event::CancelRequested, time(3));
+    let asked = Outcome::CancelAsked(CancelOutcome::Requested);
+    let mut last = done(&cancelled.record, Step::CancelJob(db()), asked, time(4));
+    for hour in 1..=26 {
+        let still = Outcome::Polled(Box::new(JobStatus::new(JobState::Running)));
+        last = done(&last.record, Step::Poll(db()), still, time(hour * HOUR));
+    }
+    assert_eq!(last.record.state, OperationState::Cancelled, "{:?}", last.effects);
+    assert!(last.record.issues.iter().any(|issue| issue.kind == "not-undone"), "{:?}", last.record.issues);
+}
