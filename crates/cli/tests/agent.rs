@@ -182,7 +182,8 @@ fn a_data_directory_inside_the_restored_one_keeps_its_own_name_of_the_volume() {
     place.env("STILLPOINT_STORE", place.path("store").to_str().unwrap());
     place.env("STILLPOINT_PASSWORD", "a password from elsewhere");
     // The restore that fails makes the volume's name, so that a backup could take it along.
-    place.json_ending(1, line(&home, &["--once", "--restore", "2001-01-01-00-00-00"]));
+    // There is no repository yet.
+    place.json_ending(10, line(&home, &["--once", "--restore", "2001-01-01-00-00-00"]));
     assert!(data.join("instance").is_file());
     let point = newest(&place);
     let listed = place.json(["files", "latest"]).to_string();
