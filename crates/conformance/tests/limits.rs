@@ -102,6 +102,29 @@ async fn no_more_operations_are_at_work_than_allowed_and_the_others_wait_unheld_
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_detached_operation_keeps_no_place_from_others() {
+    let fleet = Fleet::of(2);
+    let limits = OperationLimits::new(Some(1), None);
+    let orchestrator = fleet.orchestrator("one", limits, CallLimits::default());
+    let mut request = BackupRequest::new(op(0), "ws-0".parse().unwrap());
+    request.timeout = Some(MINUTE);
+    orchestrator.submit(Request::Backup(request)).await.unwrap();
+    fleet.submit(&orchestrator, 1).await;
+    let second = fleet.world.finish(&orchestrator, &op(1)).await.unwrap();
+    assert_eq!(second.operation.state, OperationState::Completed, "{:?}", second.operation);
+    fleet.world.finish(&orchestrator, &op(0)).await.unwrap();
+    let first = loop {
+        let status = orchestrator.status(&op(0)).await.unwrap();
+        match status.operation.finished_at {
+            Some(ended) => break ended,
+            None => fleet.world.pass(MINUTE).await,
+        }
+    };
+    let (began, _) = fleet.holds()[1];
+    assert!(began < first, "the second began at {began}, when the jobs of the first still ran until {first}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_provider_has_a_limit_of_its_own() {
     let fleet = Fleet::of(6);
     let orchestrator = fleet.orchestrator("one", OperationLimits::new(None, Some(1)), CallLimits::default());

@@ -21,7 +21,7 @@ use crate::decide::{Decision, Effect, Event, Hold, Machine, Outcome, Step, decid
 use crate::error::{Error, ErrorKind, ErrorRecord, Result};
 use crate::event::{EventKind, OperationEvent};
 use crate::id::QuiesceId;
-use crate::operation::{LedgerEntry, OperationRecord};
+use crate::operation::{LedgerEntry, OperationRecord, OperationState};
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::call_limit::{call_limit, is_droppable};
 use crate::orchestrator::drives::Drives;
@@ -115,7 +115,7 @@ impl Driver {
     }
 
     async fn run(&mut self, first: Event) -> Result<()> {
-        if matches!(first, Event::Recovered) {
+        if matches!(first, Event::Recovered) && self.record.state != OperationState::Detached {
             let under_way = self.parts.admission.enter_at_once(&self.record);
             *self.places.lock().unwrap_or_else(PoisonError::into_inner) = under_way;
         }
@@ -241,6 +241,10 @@ impl Driver {
             change.remove_backup = decision.remove_backup.as_ref();
             commit(&self.parts, &self.lease, self.confirmed_at, &change).await?;
             self.stored_at = now;
+        }
+        if self.record.state == OperationState::Detached && before.state != OperationState::Detached {
+            // Its jobs may run for days without us: others are not kept waiting for them.
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         self.unstored = !urgent;
         self.tell(&before, decision.put_backup, now);

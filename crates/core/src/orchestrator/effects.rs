@@ -41,7 +41,7 @@ pub(super) struct Runner {
     pub(super) places: Places,
 }
 
-/// The places that an operation has; they are free again when its driver is gone.
+/// The places that an operation has; they are free again when it is detached or its driver is gone.
 pub(super) type Places = Arc<std::sync::Mutex<Vec<Place>>>;
 
 impl Runner {

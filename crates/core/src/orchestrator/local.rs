@@ -96,7 +96,12 @@ impl LocalOrchestrator {
             WhenBusy::Queue => {
                 // Whoever left it behind does not keep the line waiting.
                 self.drives.take_over(running).await?;
-                self.wait(id).await?;
+                if let Err(error) = self.wait(id).await {
+                    // What stopped this process from following it is not the waiting request's failure; the line is as
+                    // long as its own deadline allows.
+                    tracing::warn!(operation = %id, %error, "the operation ahead in the line cannot be followed");
+                    self.parts.clock.sleep(WATCH_EVERY).await;
+                }
                 return Ok(None);
             }
             WhenBusy::Resume if self.drives.take_over(running).await? => {}
