@@ -174,6 +174,35 @@ fn a_killed_agent_goes_on_with_its_restore_and_never_makes_a_second_one() {
 }
 
 #[test]
+fn a_restore_that_was_ended_on_request_is_completed_by_the_next_run() {
+    let place = Place::new();
+    let home = place.source();
+    stillpoint_testkit::tree::TreeSpec::sized(89, 150, 3_000_000).generate(&home).unwrap();
+    place.back_up();
+    let point = newest(&place);
+    let kept = place.path("kept");
+    fs::rename(&home, &kept).unwrap();
+    fs::create_dir(&home).unwrap();
+    let more = ["--once", "--restore", point.as_str()];
+    // Also after the last file was written, when a restore that is being cancelled has nothing left to do.
+    for millis in [150, 300, 450, 600, 750] {
+        let child = place.start(line(&home, &more));
+        std::thread::sleep(Duration::from_millis(millis));
+        send(&child, Signal::TERM);
+        ended(child);
+    }
+    let document = place.json_ending(0, line(&home, &more));
+    assert!(["completed", "partial"].contains(&document["restore"]["state"].as_str().unwrap()), "{document}");
+    let landed: Vec<_> =
+        fs::read_dir(home.join("restored-files")).unwrap().map(|e| e.unwrap().path()).collect();
+    assert_eq!(landed.len(), 1, "{landed:?}");
+    let differences = compare(&kept, &landed[0]).unwrap();
+    let half = |aspect| matches!(aspect, Aspect::Content | Aspect::Size | Aspect::Kind | Aspect::Presence);
+    let wrong: Vec<_> = differences.iter().filter(|found| half(found.aspect)).collect();
+    assert!(wrong.is_empty(), "{wrong:?}");
+}
+
+#[test]
 fn a_data_directory_inside_the_restored_one_keeps_its_own_name_of_the_volume() {
     let mut place = Place::with_tree(88);
     let home = place.source();

@@ -60,11 +60,11 @@ pub(crate) enum LandingPolicy {
 }
 
 impl LandingPolicy {
-    /// The same, leaving what is there as it is.
-    pub(crate) fn careful(self) -> Self {
-        match self {
-            Self::Side => Self::Side,
-            Self::Merge | Self::Replace => Self::Merge,
+    /// A landing like the wanted one that leaves what is there as it is.
+    pub(crate) fn careful(wanted: Option<Self>) -> Self {
+        match wanted {
+            Some(Self::Side) => Self::Side,
+            None | Some(Self::Merge | Self::Replace) => Self::Merge,
         }
     }
 }

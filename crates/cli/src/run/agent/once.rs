@@ -15,7 +15,7 @@ use stillpoint_core::{
 use stillpoint_repository::Id;
 
 use super::document::RestoreItem;
-use crate::args::{Layout, RestoreArgs};
+use crate::args::{LandingPolicy, Layout, RestoreArgs};
 use crate::exit::Failure;
 use crate::run::drive::{Driven, drive};
 use crate::run::restore;
@@ -80,8 +80,8 @@ pub(super) async fn settle(
     let words = RestoreArgs {
         backup: backup.id.to_string(),
         into: Some(target),
-        // What a failed try restored may have been worked on since: a further one only adds what is missing.
-        landing: args.landing.map(|landing| if earlier > 0 { landing.careful() } else { landing }),
+        // What an earlier try restored may be whole, or may have been worked on: a further one adds what is missing.
+        landing: if earlier > 0 { Some(LandingPolicy::careful(args.landing)) } else { args.landing },
         ..RestoreArgs::default()
     };
     let mut request = restore::request(session, &words, &backup)?;
