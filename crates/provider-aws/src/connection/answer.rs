@@ -3,6 +3,8 @@
 //! Codes are those of AWS's common errors and of the service models:
 //! <https://docs.aws.amazon.com/sagemaker/latest/APIReference/CommonErrors.html>.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use stillpoint_core::{Error, ErrorKind};
 
@@ -17,25 +19,39 @@ struct Refusal {
     message: Option<String>,
 }
 
-/// The error of an answer with `status`, whose code stands in a header or in the body.
-pub(super) fn refusal(status: u16, header: Option<&str>, body: &[u8], operation: &str) -> Error {
+/// The error of a JSON answer with `status`, whose code stands in a header or in the body.
+pub(super) fn json_refusal(status: u16, header: Option<&str>, body: &[u8], operation: &str) -> Error {
     let body: Refusal = serde_json::from_slice(body).unwrap_or_default();
     let code = header.map(str::to_owned).or(body.code).unwrap_or_default();
+    refusal(status, &code, &body.message.unwrap_or_default(), operation)
+}
+
+/// The error of an answer with `status`, in which the service said `code` and `message`.
+pub(crate) fn refusal(status: u16, code: &str, message: &str, operation: &str) -> Error {
     // A code may carry its namespace before it and an address after it.
     let code = code.split(':').next().unwrap_or_default();
     let code = code.rsplit('#').next().unwrap_or_default();
-    let message: String = body.message.unwrap_or_default().chars().take(MESSAGE_CHARS_MAX).collect();
+    let message: String = message.chars().take(MESSAGE_CHARS_MAX).collect();
     let kind = kind_of(status, code);
     let advice = match kind {
         ErrorKind::PermissionDenied => format!("; the role needs permission for {operation}"),
         ErrorKind::Unauthenticated => "; renew the credentials, and compare this machine's clock".to_owned(),
         _ => String::new(),
     };
+    let wait = (code == "SnapshotCreationPerVolumeRateExceeded").then_some(SNAPSHOT_RATE_DELAY);
     let code = if code.is_empty() { format!("status {status}") } else { code.to_owned() };
-    Error::new(kind, format!("{operation} was refused with {code}: {message}{advice}"))
+    let error = Error::new(kind, format!("{operation} was refused with {code}: {message}{advice}"))
         .with("action", operation)
-        .with("code", code)
+        .with("code", code);
+    match wait {
+        Some(delay) => error.retry_after(delay),
+        None => error,
+    }
 }
+
+/// How long to stay away from a volume whose snapshots come too fast.
+/// Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
+const SNAPSHOT_RATE_DELAY: Duration = Duration::from_secs(15);
 
 fn kind_of(status: u16, code: &str) -> ErrorKind {
     match code {
@@ -51,22 +67,69 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
         | "IncompleteSignature"
         | "MissingAuthenticationToken"
         | "MissingAuthenticationTokenException"
+        | "AuthFailure"
         | "ExpiredToken"
         | "ExpiredTokenException"
         | "RequestExpired" => ErrorKind::Unauthenticated,
         "ThrottlingException"
         | "Throttling"
+        | "ThrottledException"
+        | "TooManyRequests"
         | "TooManyRequestsException"
         | "RequestLimitExceeded"
+        | "EC2ThrottledException"
+        | "RequestThrottledException"
+        | "SnapshotCreationPerVolumeRateExceeded"
         | "SlowDown"
         | "PriorRequestNotComplete" => ErrorKind::RateLimited,
-        "ResourceNotFound" | "ResourceNotFoundException" => ErrorKind::NotFound,
-        "ResourceInUse" => ErrorKind::Busy,
-        "ConflictException" => ErrorKind::Conflict,
-        "ResourceLimitExceeded" | "LimitExceededException" => ErrorKind::QuotaExceeded,
-        "ValidationException" | "ValidationError" | "InvalidParameterValue" | "SerializationException" => {
-            ErrorKind::InvalidInput
+        "ServiceUnavailableException"
+        | "DependencyFailureException"
+        | "DependencyTimeout"
+        | "InternalServerError"
+        | "InternalServerException"
+        | "InternalServiceException"
+        | "InternalError"
+        | "InternalFailure"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "Unavailable" => ErrorKind::Unavailable,
+        "ResourceInUse"
+        | "InvalidResourceStateException"
+        | "IncorrectFileSystemLifeCycleState"
+        | "FileSystemInUse"
+        | "IncorrectState"
+        | "VolumeInUse"
+        | "ConcurrentModification"
+        | "ConcurrentModificationException"
+        | "ConcurrentSnapshotLimitExceeded" => ErrorKind::Busy,
+        "AlreadyExistsException" | "FileSystemAlreadyExists" | "MountTargetConflict" => {
+            ErrorKind::AlreadyExists
         }
+        "ConflictException" | "IdempotentParameterMismatch" => ErrorKind::Conflict,
+        // To every SDK the first of these is throttling; to AWS Backup it is a quota.
+        // Source: <https://docs.aws.amazon.com/aws-backup/latest/devguide/API_StartBackupJob.html>.
+        "LimitExceededException"
+        | "ResourceLimitExceeded"
+        | "ServiceQuotaExceededException"
+        | "FileSystemLimitExceeded"
+        | "NetworkInterfaceLimitExceeded"
+        | "NoFreeAddressesInSubnet"
+        | "InsufficientThroughputCapacity"
+        | "VolumeLimitExceeded"
+        | "SnapshotLimitExceeded"
+        | "MaxIOPSLimitExceeded" => ErrorKind::QuotaExceeded,
+        "ValidationException"
+        | "ValidationError"
+        | "InvalidParameterValue"
+        | "InvalidParameterValueException"
+        | "InvalidParameterException"
+        | "MissingParameter"
+        | "MissingParameterValueException"
+        | "InvalidRequestException"
+        | "BadRequest"
+        | "SerializationException" => ErrorKind::InvalidInput,
+        // EC2, EFS and the others each have their own name for it: `InvalidVolume.NotFound`, `FileSystemNotFound`.
+        _ if ["NotFound", "NotFoundException"].iter().any(|end| code.ends_with(end)) => ErrorKind::NotFound,
         _ => match status {
             429 => ErrorKind::RateLimited,
             500.. => ErrorKind::Unavailable,
@@ -87,13 +150,22 @@ mod tests {
     #[test]
     fn codes_say_what_to_do_wherever_they_stand() {
         let body = br#"{"__type":"com.amazonaws.sagemaker#ResourceNotFound","Message":"no such space"}"#;
-        let error = refusal(400, None, body, "DescribeSpace");
+        let error = json_refusal(400, None, body, "DescribeSpace");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("no such space"), "{error}");
 
-        let error = refusal(400, Some("AccessDeniedException:http://internal/"), b"", "ListTags");
+        let error = json_refusal(400, Some("AccessDeniedException:http://internal/"), b"", "ListTags");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert_eq!(error.context("action"), Some("ListTags"));
+    }
+
+    #[test]
+    fn each_service_may_call_a_missing_thing_by_its_own_name() {
+        for code in
+            ["InvalidVolume.NotFound", "FileSystemNotFound", "ResourceNotFoundException", "PolicyNotFound"]
+        {
+            assert_eq!(refusal(400, code, "", "any").kind(), ErrorKind::NotFound, "{code}");
+        }
     }
 
     #[test]
@@ -102,11 +174,14 @@ mod tests {
             (400, "ThrottlingException", true),
             (503, "", true),
             (500, "InternalFailure", true),
+            (400, "SnapshotCreationPerVolumeRateExceeded", true),
             (400, "ResourceLimitExceeded", false),
+            (400, "LimitExceededException", false),
+            (409, "IncorrectFileSystemLifeCycleState", false),
             (400, "ExpiredTokenException", false),
             (400, "NobodyKnows", false),
         ] {
-            let error = refusal(status, Some(code), b"not json", "DescribeSpace");
+            let error = json_refusal(status, Some(code), b"not json", "DescribeSpace");
             assert_eq!(matches!(error.retry(), Retry::After { .. }), again, "{status} {code}");
         }
     }

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use super::answer::refusal;
+use super::answer::json_refusal;
 use super::{Connection, Service};
 
 /// The longest answer that is read, in bytes. A page of a hundred tags takes a fraction of it.
@@ -54,7 +54,7 @@ impl JsonCall<'_> {
             }
         }
         if !status.is_success() {
-            let error = refusal(status.as_u16(), said.as_deref(), &answer, self.operation);
+            let error = json_refusal(status.as_u16(), said.as_deref(), &answer, self.operation);
             let open = self.mutates && status.is_server_error();
             return Err(if open { error.maybe_applied() } else { error });
         }

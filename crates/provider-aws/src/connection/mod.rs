@@ -15,12 +15,14 @@ use aws_types::region::Region;
 use stillpoint_core::{Clock, Error, ErrorKind, Result, SystemClock};
 use url::Url;
 
+#[cfg(feature = "managed")]
+pub(crate) use answer::refusal;
 pub(crate) use call::JsonCall;
 
 /// How long a connection may take to stand.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long a call may take from its first byte to its last.
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Region, credentials and endpoints for signed calls.
 ///
@@ -97,12 +99,25 @@ impl Connection {
         &self.region
     }
 
+    /// The same credentials and settings in another region.
+    #[cfg(feature = "managed")]
+    pub(crate) fn in_region(&self, region: &str) -> Self {
+        let config = self.config.to_builder().region(Region::new(region.to_owned())).build();
+        Self { config, region: region.to_owned(), ..self.clone() }
+    }
+
+    /// What the clients of SDK crates are made from.
+    #[cfg(feature = "managed")]
+    pub(crate) fn sdk_config(&self) -> &SdkConfig {
+        &self.config
+    }
+
     /// Where `service` answers: the setting for this service (`AWS_ENDPOINT_URL_SAGEMAKER`), the one for all
     /// (`AWS_ENDPOINT_URL`), else AWS's own address.
     ///
     /// # Errors
     /// `InvalidConfig` where the setting is no address, or plain http to another machine.
-    fn endpoint(&self, service: &Service) -> Result<Url> {
+    pub(crate) fn endpoint(&self, service: &Service) -> Result<Url> {
         let own = self.config.service_config().and_then(|settings| {
             settings.load_config(
                 aws_types::service_config::ServiceConfigKey::builder()

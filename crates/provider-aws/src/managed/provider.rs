@@ -1,0 +1,192 @@
+//! The provider itself: which part answers which call.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stillpoint_core::{
+    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
+    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
+    RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+};
+
+use super::clients::Clients;
+use super::names::{JobKind, JobName, PointName};
+use crate::connection::Connection;
+
+/// The most regions that one provider keeps clients of.
+const REGIONS_MAX: usize = 64;
+
+/// EBS volumes and EFS file systems of one AWS account, in any of its regions, through AWS Backup.
+///
+/// The region of each call follows from the resource's, job's or snapshot's own name. It never retries (the retry layer
+/// does, within the operation's one budget) and keeps nothing between calls but its connections: whatever it must know
+/// again after a crash stands in job names, in tags, and in idempotency tokens that follow from the job's key.
+#[derive(Debug)]
+pub struct AwsProvider {
+    id: ProviderId,
+    connection: Connection,
+    /// Where [`Provider::snapshots`] looks.
+    vaults: Vec<VaultPlace>,
+    clients: Mutex<BTreeMap<String, Clients>>,
+}
+
+/// A vault in its region.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub struct VaultPlace {
+    /// The region.
+    pub region: String,
+    /// The vault's name.
+    pub vault: String,
+}
+
+impl VaultPlace {
+    /// The vault `vault` in `region`.
+    pub fn new(region: impl Into<String>, vault: impl Into<String>) -> Self {
+        Self { region: region.into(), vault: vault.into() }
+    }
+}
+
+impl AwsProvider {
+    /// The provider `id` on `connection`, which looks for snapshots in `vaults`.
+    pub fn new(id: ProviderId, connection: Connection, vaults: impl IntoIterator<Item = VaultPlace>) -> Self {
+        let mut vaults: Vec<_> = vaults.into_iter().collect();
+        vaults.sort();
+        vaults.dedup();
+        Self { id, connection, vaults, clients: Mutex::default() }
+    }
+
+    /// The clients of `region`.
+    pub(super) fn clients(&self, region: &str) -> Result<Clients> {
+        let mut known = self.clients.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(clients) = known.get(region) {
+            return Ok(clients.clone());
+        }
+        let made = Clients::new(&self.connection, region)?;
+        if known.len() < REGIONS_MAX {
+            known.insert(region.to_owned(), made.clone());
+        }
+        Ok(made)
+    }
+
+    pub(super) fn provider_id(&self) -> &ProviderId {
+        &self.id
+    }
+
+    pub(super) fn vaults(&self) -> &[VaultPlace] {
+        &self.vaults
+    }
+}
+
+#[async_trait]
+impl Provider for AwsProvider {
+    fn id(&self) -> &ProviderId {
+        &self.id
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut can = Capabilities::default();
+        can.cancel_backup = true;
+        // A volume's snapshot is one instant, long before its blocks are copied.
+        can.early_capture = true;
+        can.copies = true;
+        can
+    }
+
+    async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
+        self.check(cx, component).await
+    }
+
+    async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
+        self.estimate_capture(cx, component).await
+    }
+
+    async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
+        self.foresee_job(cx, request).await
+    }
+
+    async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
+        let name = match request {
+            JobRequest::Backup(job) => self.start_backup(cx, job).await?,
+            JobRequest::Restore(job) => self.start_restore(cx, job).await?,
+            JobRequest::Copy(job) => self.start_copy(cx, job).await?,
+            _ => return Err(Error::new(ErrorKind::Unsupported, "AWS knows no such job")),
+        };
+        name.of(&self.id)
+    }
+
+    async fn poll(&self, cx: &OpContext, job: &JobRef, _wait: Duration) -> Result<JobStatus> {
+        let name: JobName = job.id.as_str().parse()?;
+        match name.kind {
+            JobKind::Backup => self.poll_backup(cx, &name).await,
+            JobKind::Restore => self.poll_restore(cx, &name).await,
+            JobKind::Volume => self.poll_volume(cx, &name).await,
+            JobKind::Copy => self.poll_copy(cx, &name).await,
+        }
+    }
+
+    async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
+        match request {
+            JobRequest::Backup(job) => self.find_backup(cx, job, since).await,
+            JobRequest::Restore(job) => self.find_restore(cx, job, since).await,
+            JobRequest::Copy(job) => self.find_copy(cx, job, since).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    async fn cancel(&self, cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
+        let Ok(name) = job.id.as_str().parse::<JobName>() else {
+            return Ok(CancelOutcome::AlreadyTerminal);
+        };
+        match name.kind {
+            JobKind::Backup => self.cancel_backup(cx, &name).await,
+            // AWS Backup has no call that stops a restore or a copy.
+            JobKind::Restore | JobKind::Volume | JobKind::Copy => Ok(CancelOutcome::Unsupported),
+        }
+    }
+
+    async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
+        let name: PointName = snapshot.id.as_str().parse()?;
+        self.open_point(cx, name).await
+    }
+
+    async fn snapshots(&self, cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
+        self.find_points(cx, query).await
+    }
+
+    async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        match snapshot.id.as_str().parse::<PointName>() {
+            Ok(name) => self.delete_point(cx, &name).await,
+            Err(_) => Ok(DeleteState::Gone),
+        }
+    }
+
+    async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
+        self.finish(cx, resource).await
+    }
+
+    async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
+        self.discard_resource(cx, resource).await
+    }
+
+    async fn put_record(&self, _cx: &OpContext, _record: &BackupRecord) -> Result<()> {
+        Err(no_records())
+    }
+
+    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
+        Err(no_records())
+    }
+
+    async fn delete_record(&self, _cx: &OpContext, _backup: &BackupId) -> Result<()> {
+        Err(no_records())
+    }
+}
+
+fn no_records() -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        "a vault keeps no records; the catalog is rebuilt from the tags of its recovery points",
+    )
+}
