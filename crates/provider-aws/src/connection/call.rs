@@ -1,23 +1,20 @@
-//! One signed call in AWS's JSON protocol, version 1.1.
+//! One signed call to a service: sent once, its answer bounded, its effect told truthfully.
 
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use super::answer::json_refusal;
 use super::{Connection, Service};
 
-/// The longest answer that is read, in bytes. A page of a hundred tags takes a fraction of it.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
+/// The longest answer that is read, in bytes. A page of a thousand volumes with all their tags takes less.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// One operation of a service.
 #[derive(Debug)]
-pub(crate) struct JsonCall<'a> {
+pub(crate) struct Call<'a> {
     pub(crate) connection: &'a Connection,
     pub(crate) service: &'static Service,
     pub(crate) operation: &'static str,
@@ -25,17 +22,40 @@ pub(crate) struct JsonCall<'a> {
     pub(crate) mutates: bool,
 }
 
-impl JsonCall<'_> {
-    /// Makes the call once; it is for the caller to try again.
-    ///
-    /// # Errors
-    /// Whatever the service refuses, as the kind that says what to do; `Unavailable` where no answer came.
-    pub(crate) async fn send<A: DeserializeOwned>(&self, input: &(impl Serialize + Sync)) -> Result<A> {
-        let body = serde_json::to_vec(input).map_err(|error| {
-            Error::new(ErrorKind::Unexpected, format!("the input of {} has no JSON", self.operation))
-                .with_source(error)
-        })?;
-        let request = self.signed(body).await?;
+/// What came back, of whatever protocol.
+pub(super) struct Answer {
+    status: reqwest::StatusCode,
+    /// The header in which some protocols name the error.
+    error_type: Option<String>,
+    body: Vec<u8>,
+}
+
+impl Call<'_> {
+    /// Sends `body` once with `headers` and answers the body of a success; `refused` reads the error of another answer
+    /// from its status, its error header and its body.
+    pub(super) async fn send(
+        &self,
+        headers: &[(&'static str, String)],
+        body: Vec<u8>,
+        refused: impl FnOnce(u16, Option<&str>, &[u8]) -> Error + Send,
+    ) -> Result<Vec<u8>> {
+        let answer = self.exchange(self.signed(headers, body).await?).await?;
+        if answer.status.is_success() {
+            return Ok(answer.body);
+        }
+        let error = refused(answer.status.as_u16(), answer.error_type.as_deref(), &answer.body);
+        let open = self.mutates && answer.status.is_server_error();
+        Err(if open { error.maybe_applied() } else { error })
+    }
+
+    /// The error of a success that cannot be read; what the call did is done.
+    pub(super) fn unreadable(&self, why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+        let message = format!("the answer of {} cannot be understood", self.operation);
+        let error = Error::new(ErrorKind::Unexpected, message).with_source(why);
+        if self.mutates { error.maybe_applied() } else { error }
+    }
+
+    async fn exchange(&self, request: reqwest::Request) -> Result<Answer> {
         let lost = |error: reqwest::Error| {
             let message = format!("{} of {} got no answer", self.operation, self.service.id);
             let error = Error::new(ErrorKind::Unavailable, message).with_source(error.without_url());
@@ -43,42 +63,30 @@ impl JsonCall<'_> {
         };
         let mut response = self.connection.http.execute(request).await.map_err(lost)?;
         let status = response.status();
-        let said = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
-        let said = said.map(str::to_owned);
-        let mut answer = Vec::new();
+        let error_type = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
+        let error_type = error_type.map(str::to_owned);
+        let mut body = Vec::new();
         while let Some(part) = response.chunk().await.map_err(lost)? {
-            answer.extend_from_slice(&part);
-            if answer.len() > ANSWER_BYTES_MAX {
-                let message = format!("{} answered more than {ANSWER_BYTES_MAX} bytes", self.operation);
-                return Err(Error::new(ErrorKind::Unexpected, message));
+            body.extend_from_slice(&part);
+            if body.len() > ANSWER_BYTES_MAX {
+                return Err(self.unreadable(format!("it is longer than {ANSWER_BYTES_MAX} bytes")));
             }
         }
-        if !status.is_success() {
-            let error = json_refusal(status.as_u16(), said.as_deref(), &answer, self.operation);
-            let open = self.mutates && status.is_server_error();
-            return Err(if open { error.maybe_applied() } else { error });
-        }
-        let answer = if answer.is_empty() { b"{}".as_slice() } else { &answer };
-        serde_json::from_slice(answer).map_err(|error| {
-            let message = format!("the answer of {} cannot be understood", self.operation);
-            Error::new(ErrorKind::Unexpected, message).with_source(error)
-        })
+        Ok(Answer { status, error_type, body })
     }
 
-    async fn signed(&self, body: Vec<u8>) -> Result<reqwest::Request> {
-        let connection = self.connection;
-        let url = connection.endpoint(self.service)?;
-        let request = http::Request::post(url.as_str())
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("{}.{}", self.service.target, self.operation))
-            .body(body)
-            .map_err(|error| {
-                Error::new(ErrorKind::InvalidConfig, format!("{url} cannot be called")).with_source(error)
-            })?;
-        let request = self.sign(request).await?;
-        reqwest::Request::try_from(request).map_err(|error| {
+    async fn signed(&self, headers: &[(&'static str, String)], body: Vec<u8>) -> Result<reqwest::Request> {
+        let url = self.connection.endpoint(self.service)?;
+        let uncallable = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::InvalidConfig, format!("{url} cannot be called")).with_source(error)
-        })
+        };
+        let mut request = http::Request::post(url.as_str());
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        let request = request.body(body).map_err(|error| uncallable(error.into()))?;
+        let request = self.sign(request).await?;
+        reqwest::Request::try_from(request).map_err(|error| uncallable(error.into()))
     }
 
     async fn sign(&self, mut request: http::Request<Vec<u8>>) -> Result<http::Request<Vec<u8>>> {

@@ -2,6 +2,10 @@
 
 mod answer;
 mod call;
+#[cfg(feature = "studio")]
+mod json;
+#[cfg(feature = "managed")]
+mod query;
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,7 +21,9 @@ use url::Url;
 
 #[cfg(feature = "managed")]
 pub(crate) use answer::refusal;
-pub(crate) use call::JsonCall;
+pub(crate) use call::Call;
+#[cfg(feature = "managed")]
+pub(crate) use query::{Form, Items};
 
 /// How long a connection may take to stand.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -164,7 +170,7 @@ pub(crate) struct Service {
     pub(crate) id: &'static str,
     /// The first part of its host name.
     pub(crate) host: &'static str,
-    /// The version prefix of `X-Amz-Target`.
+    /// What names the interface's version: the prefix of `X-Amz-Target`, or the date in the query protocol.
     pub(crate) target: &'static str,
 }
 

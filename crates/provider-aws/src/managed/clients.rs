@@ -6,6 +6,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use stillpoint_core::Result;
 
+use super::ec2::{self, Ec2};
+use super::sts::{self, Caller};
 use crate::connection::{CALL_TIMEOUT, CONNECT_TIMEOUT, Connection, Service};
 
 /// How long one call may take in all, with the search for credentials.
@@ -35,7 +37,7 @@ impl Clients {
     /// `InvalidConfig` where an endpoint of the environment is no address, or plain http to another machine.
     pub(super) fn new(connection: &Connection, region: &str) -> Result<Self> {
         let connection = connection.in_region(region);
-        for service in &SERVICES {
+        for service in SERVICES.iter().chain([&ec2::SERVICE, &sts::SERVICE]) {
             connection.endpoint(service)?;
         }
         let timeouts = TimeoutConfig::builder()
@@ -56,5 +58,18 @@ impl Clients {
             tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
             connection,
         })
+    }
+
+    /// EC2 in this region.
+    pub(super) fn ec2(&self) -> Ec2<'_> {
+        Ec2::new(&self.connection)
+    }
+
+    /// Who the credentials belong to.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where they belong to nobody.
+    pub(super) async fn caller(&self) -> Result<Caller> {
+        sts::caller(&self.connection).await
     }
 }

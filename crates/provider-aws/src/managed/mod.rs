@@ -4,12 +4,14 @@ mod arn;
 mod backup;
 mod clients;
 mod copy;
+mod ec2;
 mod names;
 mod points;
 mod preflight;
 mod provider;
 mod refusal;
 mod restore;
+mod sts;
 mod tags;
 
 pub use provider::{AwsProvider, VaultPlace};

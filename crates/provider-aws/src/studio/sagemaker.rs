@@ -6,7 +6,7 @@ use stillpoint_core::{Error, ErrorKind, Result, Timestamp};
 use super::identity::{Described, SpaceIdentity, owner_of};
 use super::metadata::SpaceMetadata;
 use super::tag::{RESTORE_TAG, parse_restore_tag};
-use crate::connection::{Connection, JsonCall, Service};
+use crate::connection::{Call, Connection, Service};
 
 /// Source: the service model of SageMaker, version 2017-07-24.
 const SERVICE: Service =
@@ -110,13 +110,13 @@ impl SageMaker {
     pub async fn identify(&self, metadata: &SpaceMetadata) -> Result<SpaceIdentity> {
         let SpaceMetadata { domain, space, .. } = metadata;
         let input = SpaceInput { domain_id: domain, space_name: space };
-        let answer: SpaceAnswer = self.call("DescribeSpace", false).send(&input).await?;
+        let answer: SpaceAnswer = self.call("DescribeSpace", false).json(&input).await?;
         let owner = answer.ownership_settings.and_then(|settings| settings.owner_user_profile_name);
         let described = Described { domain: answer.domain_id, space: answer.space_name, owner };
         let user = owner_of(metadata, &described)?;
 
         let input = ProfileInput { domain_id: domain, user_profile_name: &user };
-        let answer: ProfileAnswer = self.call("DescribeUserProfile", false).send(&input).await?;
+        let answer: ProfileAnswer = self.call("DescribeUserProfile", false).json(&input).await?;
         let user_arn = answer.user_profile_arn.filter(|arn| arn.starts_with("arn:")).ok_or_else(|| {
             Error::new(ErrorKind::NeedsAttention, format!("SageMaker names no ARN of user profile {user:?}"))
         })?;
@@ -135,7 +135,7 @@ impl SageMaker {
                 max_results: PAGE_TAGS,
                 next_token: token.as_deref(),
             };
-            let answer: TagsAnswer = self.call("ListTags", false).send(&input).await?;
+            let answer: TagsAnswer = self.call("ListTags", false).json(&input).await?;
             if let Some(tag) = answer.tags.iter().find(|tag| tag.key == RESTORE_TAG) {
                 return parse_restore_tag(&tag.value).map(Some);
             }
@@ -154,11 +154,11 @@ impl SageMaker {
     /// Whatever the call meets; `MaybeApplied` where no answer came, and then a repeat is safe.
     pub async fn remove_restore_tag(&self, identity: &SpaceIdentity) -> Result<()> {
         let input = UntagInput { resource_arn: &identity.user_arn, tag_keys: [RESTORE_TAG] };
-        let UntagAnswer {} = self.call("DeleteTags", true).send(&input).await?;
+        let UntagAnswer {} = self.call("DeleteTags", true).json(&input).await?;
         Ok(())
     }
 
-    fn call(&self, operation: &'static str, mutates: bool) -> JsonCall<'_> {
-        JsonCall { connection: &self.connection, service: &SERVICE, operation, mutates }
+    fn call(&self, operation: &'static str, mutates: bool) -> Call<'_> {
+        Call { connection: &self.connection, service: &SERVICE, operation, mutates }
     }
 }
