@@ -1,4 +1,5 @@
-//! A catalog that is lost while a workspace is held still must not leave the workspace frozen.
+//! A catalog that is lost or slow leaves no workspace frozen, makes no step twice, and misleads nobody about what began.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -15,6 +16,8 @@ enum Fault {
     FullOnceHeld(Arc<MemoryWorkspace>),
     /// The replies of every other call are lost, whether the commit was made (an even half of them) or not.
     LostReplies(AtomicU32),
+    /// Whether an operation was created or claimed is answered only after this time.
+    SlowReplies(Duration),
 }
 
 #[derive(Debug)]
@@ -23,10 +26,20 @@ struct Faulty {
     fault: Fault,
 }
 
+impl Faulty {
+    async fn reply_slowly(&self) {
+        if let Fault::SlowReplies(by) = &self.fault {
+            tokio::time::sleep(*by).await;
+        }
+    }
+}
+
 #[async_trait]
 impl Catalog for Faulty {
     async fn create_operation(&self, r: &OperationRecord, h: &Holder, ttl: Duration) -> Result<Creation> {
-        self.inner.create_operation(r, h, ttl).await
+        let created = self.inner.create_operation(r, h, ttl).await;
+        self.reply_slowly().await;
+        created
     }
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
         self.inner.operation(id).await
@@ -41,7 +54,9 @@ impl Catalog for Faulty {
         ttl: Duration,
         takeover: Option<u64>,
     ) -> Result<Claim> {
-        self.inner.claim_operation(id, holder, ttl, takeover).await
+        let claimed = self.inner.claim_operation(id, holder, ttl, takeover).await;
+        self.reply_slowly().await;
+        claimed
     }
     async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<Renewal> {
         self.inner.renew_lease(lease, ttl).await
@@ -54,7 +69,7 @@ impl Catalog for Faulty {
             Fault::FullOnceHeld(workspace) if workspace.held_by().is_some() => {
                 Err(Error::new(ErrorKind::QuotaExceeded, "the catalog's disk is full"))
             }
-            Fault::FullOnceHeld(_) => self.inner.commit(lease, change).await,
+            Fault::FullOnceHeld(_) | Fault::SlowReplies(_) => self.inner.commit(lease, change).await,
             Fault::LostReplies(calls) => {
                 let call = calls.fetch_add(1, Ordering::Relaxed) % 4;
                 if call != 0 {
@@ -137,4 +152,61 @@ async fn a_step_whose_reply_was_lost_is_read_back_and_made_once() {
     assert_eq!(once.len(), calls.len(), "a line stands in the ledger twice: {calls:#?}");
     let backup = catalog.backup(&ended.backup.unwrap().id).await.unwrap().unwrap();
     assert_eq!(backup.revision, Revision(1), "the backup was written once");
+}
+
+/// An orchestrator whose catalog answers what began only after ten seconds, and that catalog.
+fn slow() -> (Arc<Faulty>, LocalOrchestrator) {
+    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at("2026-03-01T10:00:00Z".parse().unwrap()));
+    let provider = Arc::new(MemoryProvider::new("memory".parse().unwrap()));
+    provider.write("/home/ada", "notes.txt", b"first");
+    let home = Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/ada");
+    let workspace = Arc::new(MemoryWorkspace::new(Definition::new("ada".parse().unwrap()), vec![home]));
+    let fault = Fault::SlowReplies(Duration::from_secs(10));
+    let catalog = Arc::new(Faulty { inner: MemoryCatalog::with_clock(clock.clone()), fault });
+    let builder = LocalOrchestrator::builder(catalog.clone()).clock(clock);
+    (catalog, builder.provider(provider).workspace(workspace).build())
+}
+
+fn queued(id: &OperationId, seconds: u64) -> Request {
+    let mut request = BackupRequest::new(id.clone(), "ada".parse().unwrap());
+    request.when_busy = WhenBusy::Queue;
+    request.timeout = Some(Duration::from_secs(seconds));
+    Request::Backup(request)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queued_submission_is_not_refused_while_its_operation_is_being_stored() {
+    let (catalog, orchestrator) = slow();
+    let id: OperationId = "op-1".parse().unwrap();
+    let answer = orchestrator.submit(queued(&id, 5)).await;
+    let stored = catalog.operation(&id).await.unwrap();
+    assert_eq!(answer.is_ok(), stored.is_some(), "{answer:?}");
+    answer.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queued_submission_that_is_refused_never_begins() {
+    let (catalog, orchestrator) = slow();
+    let (other, id): (OperationId, OperationId) = ("other".parse().unwrap(), "op-1".parse().unwrap());
+    let request = Request::Backup(BackupRequest::new(other, "ada".parse().unwrap()));
+    let record = OperationRecord::submitted(request, "2026-03-01T10:00:00Z".parse().unwrap());
+    let elsewhere = Holder::new("another-host", "1");
+    catalog.inner.create_operation(&record, &elsewhere, Duration::from_secs(3600)).await.unwrap();
+
+    let error = orchestrator.submit(queued(&id, 5)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Busy);
+    tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
+    assert_eq!(catalog.operation(&id).await.unwrap(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_driven_although_nobody_waits_for_the_answer_to_its_submission() {
+    let (catalog, orchestrator) = slow();
+    let id: OperationId = "op-1".parse().unwrap();
+    let submitted = tokio::time::timeout(Duration::from_secs(1), orchestrator.submit(queued(&id, 60))).await;
+    assert!(submitted.is_err(), "the caller went away");
+    // Far less than its lease lasts.
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let state = catalog.operation(&id).await.unwrap().unwrap().operation.state;
+    assert_eq!(state, OperationState::Completed);
 }

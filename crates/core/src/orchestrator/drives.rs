@@ -8,7 +8,7 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
-use crate::catalog::{Claim, Lease, OperationQuery, StoredOperation};
+use crate::catalog::{Claim, Creation, Lease, OperationQuery, StoredOperation};
 use crate::context::Cancellation;
 use crate::decide::Event;
 use crate::error::{Error, ErrorKind, Result};
@@ -42,6 +42,8 @@ struct Driven {
     cancel: Cancellation,
     sight: watch::Receiver<Sight>,
     task: JoinHandle<()>,
+    /// Somebody was told why it is no longer driven.
+    heard: bool,
 }
 
 impl Drives {
@@ -102,15 +104,31 @@ impl Drives {
             return;
         }
         tasks.driven.retain(|_, other| !other.task.is_finished());
-        tasks.driven.insert(id, Driven { cancel, sight, task: tokio::spawn(driving) });
+        tasks.driven.insert(id, Driven { cancel, sight, task: tokio::spawn(driving), heard: false });
     }
 
     pub(super) fn drives(&self, id: &OperationId) -> bool {
         self.lock().driven.get(id).is_some_and(|driven| !driven.task.is_finished())
     }
 
-    pub(super) fn sight(&self, id: &OperationId) -> Option<watch::Receiver<Sight>> {
-        self.lock().driven.get(id).map(|driven| driven.sight.clone())
+    /// What is seen of an operation that this process drives, or that it stopped driving before anybody looked. One that
+    /// another process took over is that one's to tell of.
+    pub(super) fn news(&self, id: &OperationId) -> Option<watch::Receiver<Sight>> {
+        let tasks = self.lock();
+        let driven = tasks.driven.get(id)?;
+        let taken = || {
+            let sight = driven.sight.borrow();
+            sight.stopped.as_ref().is_some_and(|error| error.kind == ErrorKind::Conflict)
+        };
+        let told = driven.task.is_finished() && (driven.heard || taken());
+        (!told).then(|| driven.sight.clone())
+    }
+
+    /// Notes that somebody was told why the operation is no longer driven.
+    pub(super) fn note_heard(&self, id: &OperationId) {
+        if let Some(driven) = self.lock().driven.get_mut(id) {
+            driven.heard = true;
+        }
     }
 
     pub(super) fn cancel(&self, id: &OperationId) {
@@ -119,8 +137,28 @@ impl Drives {
         }
     }
 
+    /// Stores an operation and drives it; an answer other than `Created` says what stands in the way.
+    pub(super) async fn begin(self: &Arc<Self>, request: Request) -> Result<Creation> {
+        let drives = Arc::clone(self);
+        to_its_end(async move {
+            let parts = &drives.parts;
+            let record = OperationRecord::submitted(request, parts.clock.now());
+            let created = parts.catalog.create_operation(&record, &parts.holder, parts.lease_ttl).await?;
+            if let Creation::Created(lease) = &created {
+                drives.drive(lease.clone(), record, Event::Begun);
+            }
+            Ok(created)
+        })
+        .await
+    }
+
     /// Takes an operation over if nobody drives it; answers whether this process drives it now.
     pub(super) async fn take_over(self: &Arc<Self>, stored: &StoredOperation) -> Result<bool> {
+        let (drives, stored) = (Arc::clone(self), stored.clone());
+        to_its_end(async move { drives.claim(&stored).await }).await
+    }
+
+    async fn claim(self: &Arc<Self>, stored: &StoredOperation) -> Result<bool> {
         let id = &stored.operation.id;
         if self.drives(id) {
             return Ok(true);
@@ -162,6 +200,15 @@ impl Drives {
         let backups = backups.filter(|operation| matches!(operation.request, Request::Backup(_)));
         Ok(backups.map(|operation| operation.id).collect())
     }
+}
+
+/// Carries a step to its end, also where whoever waits for it goes away meanwhile: an operation that was stored or
+/// claimed and that nobody drives would keep its workspace from all others for as long as its lease lasts.
+async fn to_its_end<T: Send + 'static>(step: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+    tokio::spawn(step.in_current_span()).await.unwrap_or_else(|gone| {
+        let message = "a step with the catalog ended unexpectedly";
+        Err(Error::new(ErrorKind::Unexpected, message).maybe_applied().with_source(gone))
+    })
 }
 
 pub(super) fn unknown(id: &OperationId) -> Error {

@@ -4,18 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 
 use crate::catalog::{Catalog, Creation, DamagedRow, OperationQuery, StoredOperation};
 use crate::context::OpContext;
-use crate::decide::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKind, OperationEvent};
 use crate::id::OperationId;
 use crate::operation::{
-    BackupRequest, DeleteRequest, OperationRecord, OperationState, OperationStatus, Request, RestoreRequest,
-    WhenBusy,
+    BackupRequest, DeleteRequest, OperationState, OperationStatus, Request, RestoreRequest, WhenBusy,
 };
 use crate::orchestrator::Orchestrator;
 use crate::orchestrator::builder::{Builder, Parts};
@@ -89,14 +88,24 @@ impl LocalOrchestrator {
     }
 
     /// What to do about the operation that has the workspace. `Some` answers the submission.
-    async fn meet(&self, request: &Request, running: &StoredOperation) -> Result<Option<OperationStatus>> {
+    async fn meet(
+        &self,
+        request: &Request,
+        running: &StoredOperation,
+        too_late: &mut BoxFuture<'_, ()>,
+    ) -> Result<Option<OperationStatus>> {
         let id = &running.operation.id;
         match request.when_busy() {
             WhenBusy::Attach => return self.status(id).await.map(Some),
             WhenBusy::Queue => {
                 // Whoever left it behind does not keep the line waiting.
                 self.drives.take_over(running).await?;
-                if let Err(error) = self.wait(id).await {
+                let ended = tokio::select! {
+                    biased;
+                    () = too_late => return Err(not_free(request)),
+                    ended = self.wait(id) => ended,
+                };
+                if let Err(error) = ended {
                     // What stopped this process from following it is not the waiting request's failure; the line is as
                     // long as its own deadline allows.
                     tracing::warn!(operation = %id, %error, "the operation ahead in the line cannot be followed");
@@ -124,23 +133,26 @@ impl LocalOrchestrator {
     }
 
     /// Stores the operation and drives it, after at most `takeovers` others that have the workspace.
-    async fn submit_at_once(&self, request: &Request, takeovers: usize) -> Result<OperationStatus> {
+    ///
+    /// What is `too_late` ends the waiting for others, and nothing else: an answer of the catalog to whether the operation
+    /// exists is always waited for, so that nobody is told of one that began that it did not.
+    async fn submit_in_turn(
+        &self,
+        request: &Request,
+        takeovers: usize,
+        mut too_late: BoxFuture<'_, ()>,
+    ) -> Result<OperationStatus> {
         for _ in 0..takeovers {
-            let record = OperationRecord::submitted(request.clone(), self.parts.clock.now());
-            let catalog = &self.parts.catalog;
-            match catalog.create_operation(&record, &self.parts.holder, self.parts.lease_ttl).await? {
-                Creation::Created(lease) => {
-                    self.drives.drive(lease, record.clone(), Event::Begun);
-                    return self.status(&record.id).await;
-                }
+            match self.drives.begin(request.clone()).await? {
+                Creation::Created(_) => return self.status(request.id()).await,
                 Creation::Exists(stored) => {
                     if !stored.operation.state.is_terminal() {
                         self.drives.take_over(&stored).await?;
                     }
-                    return self.status(&record.id).await;
+                    return self.status(request.id()).await;
                 }
                 Creation::Busy(running) => {
-                    if let Some(status) = self.meet(&record.request, &running).await? {
+                    if let Some(status) = self.meet(request, &running, &mut too_late).await? {
                         return Ok(status);
                     }
                 }
@@ -157,19 +169,26 @@ impl LocalOrchestrator {
                 return self.status(id).await;
             }
             if self.drives.take_over(&stored).await? {
-                return self.watch_own(id).await;
+                let sight = self.drives.news(id).ok_or_else(|| unknown(id))?;
+                return self.watch_own(id, sight).await;
             }
             self.parts.clock.sleep(WATCH_EVERY).await;
         }
     }
 
-    async fn watch_own(&self, id: &OperationId) -> Result<OperationStatus> {
-        let mut sight = self.drives.sight(id).ok_or_else(|| unknown(id))?;
+    async fn watch_own(
+        &self,
+        id: &OperationId,
+        mut sight: watch::Receiver<Sight>,
+    ) -> Result<OperationStatus> {
         let ended = |sight: &Sight| {
             let state = sight.record.state;
             state.is_terminal() || state == OperationState::Detached || sight.stopped.is_some()
         };
         let last = sight.wait_for(ended).await.map(|sight| sight.clone());
+        if !matches!(last, Ok(Sight { stopped: None, .. })) {
+            self.drives.note_heard(id);
+        }
         match last {
             Ok(Sight { stopped: Some(error), .. }) => Err(error.into()),
             Ok(_) => self.status(id).await,
@@ -225,18 +244,17 @@ impl Orchestrator for LocalOrchestrator {
     async fn submit(&self, request: Request) -> Result<OperationStatus> {
         self.drives.watch_holds();
         if request.when_busy() != WhenBusy::Queue {
-            return self.submit_at_once(&request, TAKEOVERS_MAX).await;
+            return self.submit_in_turn(&request, TAKEOVERS_MAX, Box::pin(std::future::pending())).await;
         }
-        let queued = async {
-            let _turn = self.lines.enter(request.workspace()).await?;
-            self.submit_at_once(&request, usize::MAX).await
-        };
-        tokio::select! {
+        let mut too_late = self.parts.clock.sleep(request.timeout());
+        let _turn = tokio::select! {
             biased;
-            answer = queued => answer,
-            () = self.parts.clock.sleep(request.timeout()) => Err(not_free(&request)),
-        }
+            turn = self.lines.enter(request.workspace()) => turn?,
+            () = &mut too_late => return Err(not_free(&request)),
+        };
+        self.submit_in_turn(&request, usize::MAX, too_late).await
     }
+
     async fn status(&self, id: &OperationId) -> Result<OperationStatus> {
         let stored = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
         let backup = match &stored.operation.backup {
@@ -248,7 +266,10 @@ impl Orchestrator for LocalOrchestrator {
     }
 
     async fn wait(&self, id: &OperationId) -> Result<OperationStatus> {
-        if self.drives.drives(id) { self.watch_own(id).await } else { self.watch_others(id).await }
+        match self.drives.news(id) {
+            Some(sight) => self.watch_own(id, sight).await,
+            None => self.watch_others(id).await,
+        }
     }
 
     fn events(&self) -> BoxStream<'static, OperationEvent> {
