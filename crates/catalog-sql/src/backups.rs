@@ -5,7 +5,7 @@ use stillpoint_core::{
 };
 
 use crate::engine::{Engine, Statement};
-use crate::page::{Cursor, cut, prefix_end, rows_wanted};
+use crate::page::{Cursor, after, page, prefix_end, rows_wanted};
 use crate::rows::{self, encode};
 
 /// The columns that a backup is written to, in the order of [`values`].
@@ -33,14 +33,13 @@ pub(crate) async fn find(engine: &Engine, id: &BackupId) -> Result<Option<Stored
 
 pub(crate) async fn list(engine: &Engine, query: &BackupQuery) -> Result<Page<StoredBackup>> {
     let found = engine.read(select(query)?).await?;
-    let items = found.iter().map(rows::backup).collect::<Result<_>>()?;
-    Ok(cut(items, query.limit, |stored| (stored.backup.created_at, stored.backup.id.as_str())))
+    page(&found, query.limit, rows::backup, |row| after(row, "created_ms"))
 }
 
 /// The inner query sorts keys alone, so that no more records are read than the page holds.
 pub(crate) fn select(query: &BackupQuery) -> Result<Statement> {
     let mut sql = Statement::new(
-        "SELECT record, revision FROM backups
+        "SELECT id, created_ms, record, revision FROM backups
          WHERE id IN (SELECT id FROM backups WHERE TRUE",
     );
     if let Some(workspace) = &query.workspace {

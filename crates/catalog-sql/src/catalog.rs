@@ -138,7 +138,7 @@ impl Catalog for SqlCatalog {
         schedules::find(&self.engine, id).await
     }
 
-    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Page<StoredSchedule>> {
         schedules::list(&self.engine, query).await
     }
 

@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use stillpoint_core::{
-    Creation, DamagedRow, Error, ErrorKind, Holder, Lease, LedgerEntry, OperationId, OperationQuery,
-    OperationRecord, Page, Result, StoredOperation, Timestamp,
+    Creation, Error, ErrorKind, Holder, Lease, LedgerEntry, OperationId, OperationQuery, OperationRecord,
+    Page, Result, StoredOperation,
 };
 
 use crate::engine::{Engine, Row, Statement};
 use crate::leases::{absent, millis};
-use crate::page::{Cursor, cut, prefix_end, rows_wanted};
+use crate::page::{Cursor, after, page, prefix_end, rows_wanted};
 use crate::rows::{self, decode, encode, operation_columns};
 
 /// How often a creation is tried again because what stood in its way was gone when it was looked at.
@@ -67,23 +67,7 @@ pub(crate) async fn find(engine: &Engine, id: &OperationId) -> Result<Option<Sto
 
 pub(crate) async fn list(engine: &Engine, query: &OperationQuery) -> Result<Page<StoredOperation>> {
     let found = engine.read(select(query)?).await?;
-    let mut rows = Vec::with_capacity(found.len());
-    for row in &found {
-        let place = (Timestamp::from_millis(row.number("started_ms")?), row.text("id")?);
-        rows.push((place, rows::operation(row)));
-    }
-    let cut = cut(rows, query.limit, |((at, id), _)| (*at, *id));
-    let mut page = Page::new(Vec::with_capacity(cut.items.len()), cut.next);
-    for ((_, id), stored) in cut.items {
-        match stored {
-            Ok(stored) => page.items.push(stored),
-            Err(error) if error.kind() == ErrorKind::Corrupt => {
-                page.damaged.push(DamagedRow::new(id, error.record()));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(page)
+    page(&found, query.limit, rows::operation, |row| after(row, "started_ms"))
 }
 
 /// The inner query sorts keys alone, so that no more records are read than the page holds.

@@ -1,6 +1,8 @@
 //! Pages, newest first. A cursor names the last row of a page by its time and id.
 
-use stillpoint_core::{Error, ErrorKind, PAGE_LIMIT_MAX, Page, Result, Timestamp};
+use stillpoint_core::{DamagedRow, Error, ErrorKind, PAGE_LIMIT_MAX, Page, Result};
+
+use crate::engine::Row;
 
 /// Where a page ends.
 #[derive(Debug, PartialEq, Eq)]
@@ -25,16 +27,32 @@ pub(crate) fn rows_wanted(limit: usize) -> i64 {
     i64::try_from(page_size(limit)).unwrap_or(i64::MAX).saturating_add(1)
 }
 
-/// Makes a page of the rows that [`rows_wanted`] asked for.
-pub(crate) fn cut<T>(mut rows: Vec<T>, limit: usize, key: impl Fn(&T) -> (Timestamp, &str)) -> Page<T> {
+/// Makes a page of the rows that [`rows_wanted`] asked for, each with an `id` and with what `cursor` says of its place.
+/// A row that `read` cannot make sense of is named and hides no other one.
+pub(crate) fn page<T>(
+    rows: &[Row],
+    limit: usize,
+    read: impl Fn(&Row) -> Result<T>,
+    cursor: impl Fn(&Row) -> Result<String>,
+) -> Result<Page<T>> {
     let size = page_size(limit);
-    let more = rows.len() > size;
-    rows.truncate(size);
-    let next = rows.last().filter(|_| more).map(|last| {
-        let (time, id) = key(last);
-        format!("{}:{id}", time.as_millis())
-    });
-    Page::new(rows, next)
+    let last = rows.get(size - 1).filter(|_| rows.len() > size);
+    let mut page = Page::new(Vec::with_capacity(rows.len().min(size)), last.map(cursor).transpose()?);
+    for row in rows.iter().take(size) {
+        match read(row) {
+            Ok(item) => page.items.push(item),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidConfig) => {
+                page.damaged.push(DamagedRow::new(row.text("id")?, error.record()));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(page)
+}
+
+/// The cursor after a row of a list that is ordered by the time in column `time`.
+pub(crate) fn after(row: &Row, time: &str) -> Result<String> {
+    Ok(format!("{}:{}", row.number(time)?, row.text("id")?))
 }
 
 /// The least text that is greater than every text beginning with `prefix`, in the order of code points, which is also

@@ -1,11 +1,12 @@
 //! Schedules.
 
 use stillpoint_core::{
-    Error, ErrorKind, PAGE_LIMIT_MAX, Result, Revision, ScheduleId, ScheduleQuery, ScheduleRecord,
-    StoredSchedule, Timestamp,
+    Error, ErrorKind, Page, Result, Revision, ScheduleId, ScheduleQuery, ScheduleRecord, StoredSchedule,
+    Timestamp,
 };
 
 use crate::engine::{Engine, Row, Statement};
+use crate::page::{page, rows_wanted};
 use crate::rows::{decode, encode};
 
 /// Writes a schedule, if it has the revision `expected`.
@@ -46,8 +47,8 @@ pub(crate) async fn find(engine: &Engine, id: &ScheduleId) -> Result<Option<Stor
     engine.read(statement).await?.first().map(stored).transpose()
 }
 
-pub(crate) async fn list(engine: &Engine, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
-    let mut sql = Statement::new("SELECT record, revision FROM schedules WHERE TRUE");
+pub(crate) async fn list(engine: &Engine, query: &ScheduleQuery) -> Result<Page<StoredSchedule>> {
+    let mut sql = Statement::new("SELECT id, record, revision FROM schedules WHERE TRUE");
     if let Some(workspace) = &query.workspace {
         sql.push(" AND workspace = $", workspace.as_str());
     }
@@ -57,9 +58,9 @@ pub(crate) async fn list(engine: &Engine, query: &ScheduleQuery) -> Result<Vec<S
     if let Some(after) = &query.after {
         sql.push(" AND id > $", after.as_str());
     }
-    let limit = i64::try_from(query.limit.min(PAGE_LIMIT_MAX)).unwrap_or(i64::MAX);
-    sql.push(" ORDER BY id LIMIT $", limit);
-    engine.read(sql).await?.iter().map(stored).collect()
+    sql.push(" ORDER BY id LIMIT $", rows_wanted(query.limit));
+    let found = engine.read(sql).await?;
+    page(&found, query.limit, stored, |row| row.text("id").map(str::to_owned))
 }
 
 pub(crate) async fn remove(engine: &Engine, id: &ScheduleId) -> Result<()> {

@@ -125,6 +125,8 @@ async fn all(catalog: &dyn Catalog, workspace: Option<&WorkspaceId>) -> Result<V
     let mut backups = Vec::new();
     loop {
         let page = catalog.backups(&query).await?;
+        // What cannot be read stays, and takes nobody's place in the policy.
+        page.warn_of_damage("backup");
         backups.extend(page.items.into_iter().map(|stored| stored.backup));
         match page.next {
             Some(next) => query.after = Some(next),

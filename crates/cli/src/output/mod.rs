@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use indicatif::MultiProgress;
 use serde::Serialize;
-use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_core::{DamagedRow, Error, ErrorKind, Result};
 
 /// The word that JSON has for a unit value, for text.
 pub(crate) fn word(value: &impl Serialize) -> String {
@@ -110,6 +110,13 @@ impl Output {
                 Err(Error::new(kind, "standard output cannot be written").with_source(error))
             }
             Ok(()) => Ok(()),
+        }
+    }
+
+    /// Names the rows of the catalog that cannot be read and are missing in what is shown. `what` is what they are of.
+    pub(crate) fn note_damaged(&self, what: &str, rows: &[DamagedRow]) {
+        for row in rows {
+            self.note(format_args!("warning: {what} {} is left out: {}", row.id, row.error));
         }
     }
 

@@ -30,7 +30,7 @@ pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
     }
     let catalog = session.catalog().await?;
     let workspace = args.workspace.as_deref().map(WorkspaceId::new).transpose()?;
-    let backups = all(catalog.as_ref(), workspace).await?;
+    let backups = all(&session.output, catalog.as_ref(), workspace).await?;
     let retention = retain(&backups, &policy);
     if !session.output.is_json() {
         text(&session.output, &backups, &retention, args.dry_run)?;
@@ -71,12 +71,18 @@ fn policy(args: &ForgetArgs) -> RetentionPolicy {
     policy
 }
 
-async fn all(catalog: &dyn Catalog, workspace: Option<WorkspaceId>) -> Result<Vec<BackupRecord>> {
+async fn all(
+    output: &Output,
+    catalog: &dyn Catalog,
+    workspace: Option<WorkspaceId>,
+) -> Result<Vec<BackupRecord>> {
     let mut query = BackupQuery::all();
     query.workspace = workspace;
     let mut backups = Vec::new();
     while backups.len() < BACKUPS_MAX {
         let page = catalog.backups(&query).await?;
+        // What cannot be read stays, and takes nobody's place in the policy.
+        output.note_damaged("backup", &page.damaged);
         backups.extend(page.items.into_iter().map(|stored| stored.backup));
         match page.next {
             Some(next) => query.after = Some(next),

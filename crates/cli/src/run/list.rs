@@ -4,6 +4,7 @@ use stillpoint_core::{BackupQuery, Catalog, PAGE_LIMIT_MAX, WorkspaceId};
 
 use crate::args::{Layout, ListArgs};
 use crate::exit::{Exit, Outcome};
+use crate::output::Output;
 use crate::output::bytes::Bytes;
 use crate::output::document::BackupItem;
 use crate::output::stream::ListDocument;
@@ -22,11 +23,13 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     query.name.clone_from(&args.name);
     if session.output.is_json() {
         let mut document = ListDocument::begin(&session.output, &[], "backups")?;
-        each(catalog.as_ref(), query, args.limit, |item, _| document.push(&item)).await?;
+        each(&session.output, catalog.as_ref(), query, args.limit, |item, _| document.push(&item)).await?;
         document.end(&[])?;
         return Ok(Exit::Done);
     }
-    let count = each(catalog.as_ref(), query, args.limit, |_, line| session.output.line(line)).await?;
+    let count =
+        each(&session.output, catalog.as_ref(), query, args.limit, |_, line| session.output.line(line))
+            .await?;
     if count == 0 {
         session.output.line("there is no backup yet; `stillpoint backup DIR` makes one")?;
     }
@@ -35,6 +38,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
 
 /// Calls `show` with each backup and its line, a page at a time.
 async fn each(
+    output: &Output,
     catalog: &dyn Catalog,
     mut query: BackupQuery,
     limit: Option<usize>,
@@ -45,6 +49,7 @@ async fn each(
     while left > 0 {
         query.limit = left.min(PAGE_LIMIT_MAX);
         let page = catalog.backups(&query).await?;
+        output.note_damaged("backup", &page.damaged);
         for stored in page.items.iter().take(left) {
             let backup = &stored.backup;
             let line = format!(

@@ -17,6 +17,7 @@ pub(super) async fn run(session: &Session, args: &OperationsArgs) -> Outcome {
     let mut count = 0;
     loop {
         let page = catalog.operations(&query).await?;
+        output.note_damaged("operation", &page.damaged);
         for stored in &page.items {
             let item = OperationItem::stored(stored);
             match &mut document {

@@ -11,7 +11,8 @@ pub(super) async fn run(session: &Session) -> Outcome {
     let provider = session.provider().await?;
     let records = provider.records(&OpContext::background()).await?;
     let report = rebuild(catalog.as_ref(), &records, Some(provider.id())).await?;
-    let agree = report.differing.is_empty() && report.missing_in_store.is_empty();
+    let agree =
+        report.differing.is_empty() && report.missing_in_store.is_empty() && report.damaged.is_empty();
     if session.output.is_json() {
         session.output.document(&report)?;
     } else {
@@ -26,6 +27,9 @@ pub(super) async fn run(session: &Session) -> Outcome {
             session
                 .output
                 .line(format_args!("{id}: the catalog knows it but the store has no record of it"))?;
+        }
+        for row in &report.damaged {
+            session.output.line(format_args!("{}: {}", row.id, row.error))?;
         }
     }
     Ok(if agree { Exit::Done } else { Exit::Partial })

@@ -84,11 +84,11 @@ pub async fn schedules_are_found_by_every_condition(harness: &dyn Harness) -> Re
             let (mut found, mut query) = (Vec::<ScheduleId>::new(), query.clone());
             query.limit = size;
             loop {
-                let part = catalog.schedules(&query).await?;
-                assert!(part.len() <= size);
-                let Some(last) = part.last() else { break };
-                query.after = Some(last.record.id.clone());
-                found.extend(part.into_iter().map(|stored| stored.record.id));
+                let page = catalog.schedules(&query).await?;
+                assert!(page.items.len() <= size);
+                found.extend(page.items.into_iter().map(|stored| stored.record.id));
+                let Some(next) = page.next else { break };
+                query.after = Some(next);
             }
             let found: Vec<_> = found.iter().map(ScheduleId::as_str).collect();
             assert_eq!(found, expected, "{size} at a time of {query:?}");

@@ -153,7 +153,7 @@ impl Catalog for PlantedCatalog {
     async fn schedule(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
         self.inner.schedule(id).await
     }
-    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Page<StoredSchedule>> {
         self.inner.schedules(query).await
     }
     async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {

@@ -118,7 +118,7 @@ impl Catalog for FusedCatalog {
     async fn schedule(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
         self.fuse.read(self.inner.schedule(id)).await
     }
-    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Page<StoredSchedule>> {
         self.fuse.read(self.inner.schedules(query)).await
     }
     async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {

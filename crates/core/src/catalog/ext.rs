@@ -2,7 +2,10 @@
 
 use async_trait::async_trait;
 
-use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog, Lease, OperationChange, StoredBackup};
+use crate::catalog::{
+    BackupQuery, BackupRecord, BackupState, Catalog, Lease, OperationChange, PAGE_LIMIT_MAX, Page,
+    StoredBackup,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::WorkspaceId;
@@ -14,18 +17,26 @@ const SAME_TIME_MAX: usize = 16;
 #[async_trait]
 pub trait CatalogExt: Catalog {
     /// The newest completed backup of `workspace`, or of all workspaces. Never a partial or damaged one, and a copy only
-    /// where its original is gone.
+    /// where its original is gone. One whose row cannot be read is logged and passed over.
     ///
     /// # Errors
     /// Whatever reading can meet; none is `None`.
     async fn latest_good(&self, workspace: Option<&WorkspaceId>) -> Result<Option<BackupRecord>> {
-        let query = BackupQuery {
+        let mut query = BackupQuery {
             workspace: workspace.cloned(),
             state: Some(BackupState::Completed),
             limit: SAME_TIME_MAX,
             ..BackupQuery::all()
         };
-        let mut found: Vec<_> = self.backups(&query).await?.items.into_iter().map(|s| s.backup).collect();
+        let mut page = self.backups(&query).await?;
+        page.warn_of_damage("backup");
+        // Where none of the newest can be read, an older one is the best there is.
+        while let (true, Some(next)) = (page.items.is_empty(), page.next.take()) {
+            (query.after, query.limit) = (Some(next), PAGE_LIMIT_MAX);
+            page = self.backups(&query).await?;
+            page.warn_of_damage("backup");
+        }
+        let mut found: Vec<_> = page.items.into_iter().map(|stored| stored.backup).collect();
         let newest = found.first().map(|backup| backup.created_at);
         found.retain(|backup| Some(backup.created_at) == newest);
         let original = found.iter().position(|backup| backup.copy_of.is_none()).unwrap_or_default();
@@ -51,7 +62,8 @@ pub trait CatalogExt: Catalog {
     /// `WORKSPACE@TIMESTAMP`, or a timestamp that only one backup has.
     ///
     /// # Errors
-    /// `NotFound` where nothing fits, `InvalidInput` where several do; the message lists them.
+    /// `NotFound` where nothing fits, `InvalidInput` where several do; the message lists them. `Corrupt` where what fits
+    /// cannot be read.
     async fn resolve(&self, text: &str) -> Result<BackupRecord> {
         if text == "latest" {
             let found = self.latest_good(None).await?;
@@ -66,18 +78,17 @@ pub trait CatalogExt: Catalog {
                 });
             }
             let query = at(point.parse()?, BackupQuery::of_workspace(workspace));
-            return one(text, of_time(self.backups(&query).await?.items));
+            return one(text, of_time(self.backups(&query).await?));
         }
         if let Ok(time) = text.parse::<Timestamp>() {
             let query = at(time, BackupQuery::all());
-            return one(text, of_time(self.backups(&query).await?.items));
+            return one(text, of_time(self.backups(&query).await?));
         }
         if let Some(exact) = self.backup(&text.parse()?).await? {
             return Ok(exact.backup);
         }
         let query = BackupQuery { id_prefix: Some(text.to_owned()), limit: 20, ..BackupQuery::all() };
-        let found = self.backups(&query).await?.items;
-        one(text, found.into_iter().map(|stored| stored.backup).collect())
+        one(text, self.backups(&query).await?)
     }
 }
 
@@ -91,25 +102,30 @@ fn at(time: Timestamp, query: BackupQuery) -> BackupQuery {
 }
 
 /// What a time fits; a copy has its original's and gives way to it.
-fn of_time(found: Vec<StoredBackup>) -> Vec<BackupRecord> {
-    let mut found: Vec<_> = found.into_iter().map(|stored| stored.backup).collect();
-    if found.iter().any(|backup| backup.copy_of.is_none()) {
-        found.retain(|backup| backup.copy_of.is_none());
+fn of_time(mut found: Page<StoredBackup>) -> Page<StoredBackup> {
+    if found.items.iter().any(|stored| stored.backup.copy_of.is_none()) {
+        found.items.retain(|stored| stored.backup.copy_of.is_none());
     }
     found
 }
 
-fn one(text: &str, mut found: Vec<BackupRecord>) -> Result<BackupRecord> {
-    match (found.pop(), found.is_empty()) {
-        (Some(only), true) => Ok(only),
-        (None, _) => Err(Error::new(
+/// The only one that fits. One that cannot be read may be the one that is meant, so it counts.
+fn one(text: &str, mut found: Page<StoredBackup>) -> Result<BackupRecord> {
+    match (found.items.pop(), found.items.is_empty(), found.damaged.first()) {
+        (Some(only), true, None) => Ok(only.backup),
+        (None, _, None) => Err(Error::new(
             ErrorKind::NotFound,
             format!("no backup fits {text:?}; the catalog's list shows what there is"),
         )),
-        (Some(last), false) => {
-            found.push(last);
-            let list: Vec<_> =
-                found.iter().map(|backup| format!("{} ({})", backup.id, backup.created_at)).collect();
+        (None, _, Some(row)) if found.damaged.len() == 1 => {
+            Err(Error::new(row.error.kind, format!("backup {}: {}", row.id, row.error)))
+        }
+        (last, ..) => {
+            let damaged = &found.damaged;
+            let found = found.items.iter().chain(&last).map(|stored| &stored.backup);
+            let mut list: Vec<_> =
+                found.map(|backup| format!("{} ({})", backup.id, backup.created_at)).collect();
+            list.extend(damaged.iter().map(|row| format!("{} (cannot be read)", row.id)));
             Err(Error::new(
                 ErrorKind::InvalidInput,
                 format!("{text:?} is ambiguous: it fits {}", list.join(", ")),

@@ -168,7 +168,7 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Whatever reading can meet; absent is `None`.
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>>;
 
-    /// Backups, newest first.
+    /// Backups, newest first. One that cannot be read is named in [`Page::damaged`] and hides no other one.
     ///
     /// # Errors
     /// `InvalidInput` for a cursor that is none.
@@ -199,11 +199,11 @@ pub trait Catalog: Debug + Send + Sync + 'static {
         Err(without_schedules())
     }
 
-    /// Schedules by id, at most [`ScheduleQuery::limit`] of them.
+    /// Schedules by id. One that cannot be read is named in [`Page::damaged`] and hides no other one.
     ///
     /// # Errors
     /// Whatever reading can meet.
-    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Page<StoredSchedule>> {
         let _unused = query;
         Err(without_schedules())
     }

@@ -1,5 +1,7 @@
 //! Queries and pages. A page is bounded, and its cursor is opaque.
 
+use serde::{Deserialize, Serialize};
+
 use crate::catalog::BackupState;
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
@@ -26,10 +28,17 @@ impl<T> Page<T> {
     pub fn new(items: Vec<T>, next: Option<String>) -> Self {
         Self { items, next, damaged: Vec::new() }
     }
+
+    /// Logs what cannot be read, where the reader has no other place to tell of it. `what` is what the list is of.
+    pub(crate) fn warn_of_damage(&self, what: &str) {
+        for row in &self.damaged {
+            tracing::error!(what, id = %row.id, error = %row.error, "a row of the catalog cannot be read; it is passed over");
+        }
+    }
 }
 
-/// A row of the catalog that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// A row of the catalog that cannot be read: it is damaged, or a newer version wrote it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DamagedRow {
     /// Its id, as stored.

@@ -262,15 +262,19 @@ impl Catalog for MemoryCatalog {
         Ok(self.lock().schedules.get(id).cloned())
     }
 
-    async fn schedules(&self, query: &ScheduleQuery) -> Result<Vec<StoredSchedule>> {
+    async fn schedules(&self, query: &ScheduleQuery) -> Result<Page<StoredSchedule>> {
         let state = self.lock();
         let wanted = state.schedules.values().filter(|stored| {
             let record = &stored.record;
             query.workspace.as_ref().is_none_or(|workspace| record.workspace() == workspace)
                 && query.look_by.is_none_or(|by| record.look_at.is_some_and(|at| at <= by))
-                && query.after.as_ref().is_none_or(|after| record.id > *after)
+                && query.after.as_ref().is_none_or(|after| record.id.as_str() > after.as_str())
         });
-        Ok(wanted.take(query.limit.min(PAGE_LIMIT_MAX)).cloned().collect())
+        let mut wanted = wanted.peekable();
+        let limit = query.limit.clamp(1, PAGE_LIMIT_MAX);
+        let items: Vec<_> = wanted.by_ref().take(limit).cloned().collect();
+        let next = items.last().filter(|_| wanted.peek().is_some()).map(|last| last.record.id.to_string());
+        Ok(Page::new(items, next))
     }
 
     async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {

@@ -15,6 +15,7 @@ const LOOKED_AT: usize = 8;
 pub(super) async fn parents(parts: &Parts, workspace: &WorkspaceId) -> Result<Vec<BackupRecord>> {
     let query = BackupQuery { limit: LOOKED_AT, ..BackupQuery::of_workspace(workspace.clone()) };
     let newest = parts.catalog.backups(&query).await?;
+    newest.warn_of_damage("backup");
     let more = newest.next.is_some();
     let mut found: Vec<_> = newest.items.into_iter().map(|stored| stored.backup).collect();
     if more && !found.iter().any(|backup| backup.state == BackupState::Completed) {

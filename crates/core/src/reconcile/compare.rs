@@ -25,7 +25,8 @@ struct Outside {
 ///
 /// - A snapshot is an orphan where no backup names it and its operation is not under way.
 /// - A snapshot is lost where a backup names it, its provider does not list it, and cannot open it either.
-/// - An operation whose row cannot be read counts as under way.
+/// - An operation whose row cannot be read counts as under way, and the snapshots of a backup whose row cannot be read
+///   are no orphans.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -61,7 +62,7 @@ pub async fn reconcile(
     let under_way = under_way(catalog).await?;
     let mut named = BTreeSet::new();
     let mut query = BackupQuery::all();
-    let mut known = BTreeSet::new();
+    let (mut known, mut unreadable) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let page = catalog.backups(&query).await?;
         for stored in page.items {
@@ -69,18 +70,24 @@ pub async fn reconcile(
             let snapshots =
                 stored.backup.components.iter().filter_map(|component| component.snapshot.clone());
             named.extend(snapshots);
-            known.insert(stored.backup.id);
+            known.insert(stored.backup.id.to_string());
+        }
+        for row in page.damaged {
+            known.insert(row.id.clone());
+            unreadable.insert(row.id.clone());
+            note(&mut report.damaged, row, &mut report.left_out);
         }
         match page.next {
             Some(next) => query.after = Some(next),
             None => break,
         }
     }
-    for id in outside.records.keys().filter(|id| !known.contains(*id)) {
+    for id in outside.records.keys().filter(|id| !known.contains(id.as_str())) {
         note(&mut report.unknown, id.clone(), &mut report.left_out);
     }
     for (reference, info) in outside.snapshots {
-        if named.contains(&reference) {
+        let of_unreadable = info.backup.as_ref().is_some_and(|backup| unreadable.contains(backup.as_str()));
+        if named.contains(&reference) || of_unreadable {
             continue;
         }
         let Some(operation) = &info.operation else {

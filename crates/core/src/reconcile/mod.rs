@@ -13,6 +13,7 @@ pub use compare::reconcile;
 pub use rebuild::{Rebuilt, from_snapshots, rebuild};
 pub use settle::{Settled, Settlement, settle};
 
+use crate::catalog::DamagedRow;
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::id::{BackupId, ComponentId, OperationId, ProviderId};
@@ -43,6 +44,9 @@ pub struct Reconciliation {
     pub in_use: u64,
     /// Findings beyond [`FINDINGS_MAX`].
     pub left_out: u64,
+    /// Backups whose row in the catalog cannot be read. Nothing is said of their snapshots, which are no orphans.
+    #[serde(default)]
+    pub damaged: Vec<DamagedRow>,
 }
 
 impl Reconciliation {
@@ -58,12 +62,13 @@ impl Reconciliation {
             unreachable: Vec::new(),
             in_use: 0,
             left_out: 0,
+            damaged: Vec::new(),
         }
     }
 
     /// Whether all agree, as far as all could be asked.
     pub fn agrees(&self) -> bool {
-        let Self { orphans, lost, unknown, unrecorded, differing, unreachable, left_out, .. } = self;
+        let Self { orphans, lost, unknown, unrecorded, differing, unreachable, left_out, damaged, .. } = self;
         orphans.is_empty()
             && lost.is_empty()
             && unknown.is_empty()
@@ -71,6 +76,7 @@ impl Reconciliation {
             && differing.is_empty()
             && unreachable.is_empty()
             && *left_out == 0
+            && damaged.is_empty()
     }
 }
 

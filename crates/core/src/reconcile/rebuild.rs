@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{
-    BackupQuery, BackupRecord, BackupState, Catalog, ComponentRecord, ComponentState, WorkspaceRecord,
+    BackupQuery, BackupRecord, BackupState, Catalog, ComponentRecord, ComponentState, DamagedRow,
+    WorkspaceRecord,
 };
 use crate::error::{ErrorKind, Result};
 use crate::id::{BackupId, ProviderId};
@@ -25,6 +26,9 @@ pub struct Rebuilt {
     pub differing: Vec<BackupId>,
     /// Backups that only the catalog knows.
     pub missing_in_store: Vec<BackupId>,
+    /// Backups whose row in the catalog cannot be read. They are left as they are.
+    #[serde(default)]
+    pub damaged: Vec<DamagedRow>,
 }
 
 /// Catalogues each of the `records` that the catalog lacks, and compares the others. Nothing is removed. What is missing
@@ -52,13 +56,17 @@ pub async fn rebuild(
 ) -> Result<Rebuilt> {
     let mut rebuilt = Rebuilt::default();
     for record in records {
-        match catalog.backup(&record.id).await? {
-            Some(stored) if stored.backup == *record => rebuilt.same += 1,
-            Some(_) => rebuilt.differing.push(record.id.clone()),
-            None => {
+        match catalog.backup(&record.id).await {
+            Ok(Some(stored)) if stored.backup == *record => rebuilt.same += 1,
+            Ok(Some(_)) => rebuilt.differing.push(record.id.clone()),
+            Ok(None) => {
                 catalogue(catalog, record).await?;
                 rebuilt.added.push(record.id.clone());
             }
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidConfig) => {
+                rebuilt.damaged.push(DamagedRow::new(record.id.as_str(), error.record()));
+            }
+            Err(error) => return Err(error),
         }
     }
     let Some(provider) = kept_by else { return Ok(rebuilt) };
@@ -69,6 +77,8 @@ pub async fn rebuild(
         let missing = page.items.into_iter().map(|stored| stored.backup);
         let missing = missing.filter(|backup| !in_store.contains(&backup.id) && is_kept_by(backup, provider));
         rebuilt.missing_in_store.extend(missing.map(|backup| backup.id));
+        let told: BTreeSet<_> = rebuilt.damaged.iter().map(|row| row.id.clone()).collect();
+        rebuilt.damaged.extend(page.damaged.into_iter().filter(|row| !told.contains(&row.id)));
         match page.next {
             Some(next) => query.after = Some(next),
             None => return Ok(rebuilt),

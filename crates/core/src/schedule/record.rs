@@ -130,8 +130,8 @@ pub struct ScheduleQuery {
     pub look_by: Option<Timestamp>,
     /// At most so many, and never more than [`PAGE_LIMIT_MAX`].
     pub limit: usize,
-    /// Only those after this one.
-    pub after: Option<ScheduleId>,
+    /// The cursor of the page before.
+    pub after: Option<String>,
 }
 
 impl ScheduleQuery {

@@ -14,7 +14,7 @@ use super::{
     Alarm, Due, Next, Overlap, ScheduleEvent, ScheduleEventKind, ScheduleQuery, ScheduleRecord, ScheduledRun,
     StoredSchedule, next_run,
 };
-use crate::catalog::{Catalog, CatalogExt};
+use crate::catalog::{Catalog, CatalogExt, DamagedRow};
 use crate::clock::{Clock, Timestamp};
 use crate::context::Cancellation;
 use crate::error::{ErrorKind, ErrorRecord, Result};
@@ -85,6 +85,9 @@ pub struct Tick {
     pub failed: Vec<(ScheduleId, ErrorRecord)>,
     /// Schedules that somebody else dealt with at the same time.
     pub taken: usize,
+    /// Schedules that cannot be read. They begin no runs until a person mends or replaces them, and keep no other one from
+    /// its own.
+    pub damaged: Vec<DamagedRow>,
 }
 
 impl Scheduler {
@@ -134,7 +137,8 @@ impl Scheduler {
     async fn pause(&self) -> Duration {
         let now = self.clock.now();
         let soon = self.catalog.schedules(&ScheduleQuery::look_by(now.after(LOOK_EVERY))).await;
-        let next = soon.ok().and_then(|soon| soon.iter().filter_map(|stored| stored.record.look_at).min());
+        let next =
+            soon.ok().and_then(|soon| soon.items.iter().filter_map(|stored| stored.record.look_at).min());
         next.map_or(LOOK_EVERY, |next| next.since(now)).max(Duration::from_millis(100))
     }
 
@@ -148,15 +152,21 @@ impl Scheduler {
         let mut query = ScheduleQuery::look_by(now);
         loop {
             let page = self.catalog.schedules(&query).await?;
-            let Some(last) = page.last().map(|stored| stored.record.id.clone()) else { return Ok(tick) };
-            for stored in page {
+            for row in page.damaged {
+                tracing::error!(schedule = %row.id, error = %row.error, "a schedule cannot be read; it begins no runs");
+                tick.damaged.push(row);
+            }
+            for stored in page.items {
                 let id = stored.record.id.clone();
                 if let Err(error) = self.look(stored, now, &mut tick).await {
                     tracing::warn!(schedule = %id, %error, "a schedule could not be looked at");
                     tick.failed.push((id, error.record()));
                 }
             }
-            query.after = Some(last);
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(tick),
+            }
         }
     }
 
