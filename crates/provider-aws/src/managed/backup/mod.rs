@@ -1,40 +1,14 @@
 //! Backup jobs: started once, found again, followed, stopped.
 
-use stillpoint_core::{
-    BackupJob, CancelOutcome, Candidate, Component, Error, ErrorKind, Estimate, Foreseen, JobRequest,
-    JobStatus, OpContext, Result, Timestamp,
-};
+mod cancel;
+mod find;
+mod foresee;
+mod job;
+mod poll;
+mod start;
+mod state;
 
-use super::AwsProvider;
-use super::names::JobName;
+pub(super) use start::retention_days;
 
-impl AwsProvider {
-    pub(super) async fn estimate_capture(&self, _cx: &OpContext, _c: &Component) -> Result<Option<Estimate>> {
-        Ok(None)
-    }
-
-    pub(super) async fn foresee_job(&self, _cx: &OpContext, _request: &JobRequest) -> Result<Foreseen> {
-        Ok(Foreseen::default())
-    }
-
-    pub(super) async fn start_backup(&self, _cx: &OpContext, _job: &BackupJob) -> Result<JobName> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
-    }
-
-    pub(super) async fn poll_backup(&self, _cx: &OpContext, _name: &JobName) -> Result<JobStatus> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
-    }
-
-    pub(super) async fn find_backup(
-        &self,
-        _cx: &OpContext,
-        _job: &BackupJob,
-        _since: Timestamp,
-    ) -> Result<Vec<Candidate>> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
-    }
-
-    pub(super) async fn cancel_backup(&self, _cx: &OpContext, _name: &JobName) -> Result<CancelOutcome> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
-    }
-}
+/// The note of a job's name that says by which key it was started.
+const KEY: &str = "key";

@@ -1,28 +1,39 @@
 //! Recovery points: opened, found by their tags, deleted and read back.
 
-use std::sync::Arc;
+mod delete;
+mod find;
+mod locks;
+mod open;
+mod state;
 
-use stillpoint_core::{
-    DeleteState, Error, ErrorKind, OpContext, Result, Snapshot, SnapshotInfo, SnapshotQuery,
-};
+use stillpoint_core::{Result, Tags};
 
-use super::AwsProvider;
+pub(super) use state::{PointState, Usable};
+
+use super::clients::Clients;
 use super::names::PointName;
+use super::pages::pages;
+use super::refusal::unread;
 
-impl AwsProvider {
-    pub(super) async fn open_point(&self, _cx: &OpContext, _name: PointName) -> Result<Arc<dyn Snapshot>> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
+impl PointName {
+    /// Whether it is a snapshot of a volume, which EC2 keeps, tags and shows by itself.
+    pub(super) fn is_snapshot(&self) -> bool {
+        self.arn.service == "ec2"
     }
 
-    pub(super) async fn find_points(
-        &self,
-        _cx: &OpContext,
-        _query: &SnapshotQuery,
-    ) -> Result<Vec<SnapshotInfo>> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
-    }
-
-    pub(super) async fn delete_point(&self, _cx: &OpContext, _name: &PointName) -> Result<DeleteState> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
+    /// What is written on it, read where it is kept.
+    ///
+    /// # Errors
+    /// `NotFound` where it does not exist, or not yet.
+    pub(super) async fn tags(&self, clients: &Clients) -> Result<Tags> {
+        if self.is_snapshot() {
+            return Ok(clients.ec2().snapshot(self.arn.resource_id()).await?.tags);
+        }
+        let listed = pages("ListTags", async |token| {
+            let call = clients.backup.list_tags().resource_arn(self.arn.to_string()).set_next_token(token);
+            let answer = call.send().await.map_err(unread("ListTags"))?;
+            Ok((answer.tags.unwrap_or_default().into_iter().collect(), answer.next_token))
+        });
+        Ok(listed.await?.into_iter().collect())
     }
 }

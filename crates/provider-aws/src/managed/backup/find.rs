@@ -1,0 +1,190 @@
+//! Jobs on a resource: which one is ours, which may be, which is somebody else's.
+
+use std::time::Duration;
+
+use stillpoint_core::{
+    BackupJob, Candidate, Error, ErrorKind, Evidence, JobKey, OpContext, Result, Tags, Timestamp,
+};
+
+use super::super::AwsProvider;
+use super::super::clients::Clients;
+use super::super::names::{JobKind, JobName};
+use super::super::settings::{BackupSettings, Source};
+use super::super::tags;
+use super::KEY;
+use super::job::Job;
+
+/// Lists of jobs reach back so far. Source: the model of `ListBackupJobs`.
+const HORIZON: Duration = Duration::from_secs(30 * 24 * 3600);
+/// AWS's clock and ours may differ by this much.
+const CLOCKS_DIFFER: Duration = Duration::from_secs(5 * 60);
+/// A call and its repeats are over after this time; what was created later is not theirs.
+const CALL_SPAN: Duration = Duration::from_secs(3600);
+/// A new job may be missing from lists for this long.
+const LIST_LAG: Duration = Duration::from_secs(120);
+
+/// A job on the resource, and how sure it is that it is ours.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) job: Job,
+    pub(super) evidence: Evidence,
+}
+
+/// What is asked for, as far as a job can be told by it.
+#[derive(Debug)]
+struct Wanted<'a> {
+    key: &'a JobKey,
+    settings: &'a BackupSettings,
+    since: Timestamp,
+}
+
+impl Wanted<'_> {
+    /// Whether a job can be ours by what AWS says of it.
+    fn fits(&self, job: &Job) -> bool {
+        let earliest = before(self.since, CLOCKS_DIFFER);
+        let latest = self.since.after(CALL_SPAN);
+        job.plan.is_none()
+            && job.vault == self.settings.vault
+            && job.role == self.settings.role_arn
+            && job.created.is_some_and(|created| earliest <= created && created <= latest)
+    }
+
+    /// How sure it is that `job` is ours, by the tags of its recovery point where those could be read; `None` where it
+    /// does not matter whose it is.
+    fn evidence(&self, job: &Job, tags: Option<&Tags>) -> Option<Evidence> {
+        let foreign = job.is_active().then_some(Evidence::Foreign);
+        if !self.fits(job) {
+            return foreign;
+        }
+        match tags.map(|tags| tags.get(tags::JOB)) {
+            Some(Some(mark)) if *mark == self.key.token() => Some(Evidence::Proven),
+            Some(Some(_)) => foreign,
+            // The mark may come only with the end.
+            Some(None) | None => job.is_active().then_some(Evidence::Likely),
+        }
+    }
+}
+
+impl AwsProvider {
+    pub(in super::super) async fn find_backup(
+        &self,
+        cx: &OpContext,
+        job: &BackupJob,
+        since: Timestamp,
+    ) -> Result<Vec<Candidate>> {
+        let source = Source::of(&job.component)?;
+        let settings = BackupSettings::of(&job.component)?;
+        let clients = self.clients(&source.arn.region)?;
+        let now = cx.clock().now();
+        if now.since(since) > HORIZON {
+            let message = format!(
+                "whether a backup job was started on {} can no longer be told: AWS lists jobs of the last 30 days only",
+                source.arn
+            );
+            return Err(Error::new(ErrorKind::NeedsAttention, message).with("resource", &source.arn));
+        }
+        let found = found(&clients, cx, &source, &settings, &job.key, since).await?;
+        let age = now.since(since);
+        if found.is_empty() && age < LIST_LAG {
+            let message = format!("a job on {} may be too new to be listed; look again", source.arn);
+            return Err(Error::new(ErrorKind::Unavailable, message).retry_after(LIST_LAG.saturating_sub(age)));
+        }
+        let candidate = |found: Found| {
+            Ok(Candidate::new(
+                name(&clients, &found.job.id, &job.key).of(self.provider_id())?,
+                found.evidence,
+            ))
+        };
+        found.into_iter().map(candidate).collect()
+    }
+}
+
+/// What we call the backup job `id` that was started with `key`.
+pub(super) fn name(clients: &Clients, id: &str, key: &JobKey) -> JobName {
+    JobName::new(JobKind::Backup, &clients.region, id).with(KEY, key.token())
+}
+
+/// The jobs on `source` that are or may be the one of `key`, and those of others that run.
+///
+/// # Errors
+/// Whatever listing can meet; a mark that may not be read, because nothing can be told without it.
+pub(super) async fn found(
+    clients: &Clients,
+    cx: &OpContext,
+    source: &Source,
+    settings: &BackupSettings,
+    key: &JobKey,
+    since: Timestamp,
+) -> Result<Vec<Found>> {
+    let wanted = Wanted { key, settings, since };
+    let jobs = Job::list(clients, &source.arn, before(cx.clock().now(), HORIZON)).await?;
+    let mut found = Vec::new();
+    for job in jobs {
+        cx.check()?;
+        let tags = match job.point() {
+            Some(point) if wanted.fits(&job) => match point.tags(clients).await {
+                Ok(tags) => Some(tags),
+                Err(error) if error.kind() == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            },
+            _ => None,
+        };
+        if let Some(evidence) = wanted.evidence(&job, tags.as_ref()) {
+            found.push(Found { job, evidence });
+        }
+    }
+    Ok(found)
+}
+
+fn before(time: Timestamp, span: Duration) -> Timestamp {
+    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(time.as_millis().saturating_sub(millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROLE: &str = "arn:aws:iam::123456789012:role/R";
+
+    fn job(state: &str) -> Job {
+        Job {
+            vault: "vault".into(),
+            role: ROLE.into(),
+            state: state.into(),
+            created: Some(Timestamp::from_millis(10_000_000)),
+            ..Job::default()
+        }
+    }
+
+    #[test]
+    fn a_job_is_proven_by_its_mark_likely_by_everything_else_and_foreign_by_any_difference() {
+        let key = JobKey::new("op".parse().unwrap(), "db".parse().unwrap(), 1);
+        let settings = BackupSettings::new("vault", ROLE);
+        let wanted = Wanted { key: &key, settings: &settings, since: Timestamp::from_millis(10_000_000) };
+        let marked = |token: &str| Tags::from([(tags::JOB.to_owned(), token.to_owned())]);
+        let (ours, other, none) = (marked(&key.token()), marked("other"), Tags::new());
+
+        for state in ["RUNNING", "COMPLETED", "FAILED"] {
+            assert_eq!(wanted.evidence(&job(state), Some(&ours)), Some(Evidence::Proven), "{state}");
+        }
+        for tags in [None, Some(&none)] {
+            assert_eq!(wanted.evidence(&job("CREATED"), tags), Some(Evidence::Likely));
+            assert_eq!(wanted.evidence(&job("COMPLETED"), tags), None);
+        }
+        assert_eq!(wanted.evidence(&job("RUNNING"), Some(&other)), Some(Evidence::Foreign));
+        assert_eq!(wanted.evidence(&job("COMPLETED"), Some(&other)), None);
+        let earlier = Timestamp::from_millis(10_000_000 - 301_000);
+        let later = Timestamp::from_millis(10_000_000 + 3_601_000);
+        for foreign in [
+            Job { plan: Some("nightly".into()), ..job("RUNNING") },
+            Job { vault: "other".into(), ..job("RUNNING") },
+            Job { role: "other".into(), ..job("RUNNING") },
+            Job { created: Some(earlier), ..job("RUNNING") },
+            Job { created: Some(later), ..job("RUNNING") },
+            Job { created: None, ..job("HIBERNATING") },
+        ] {
+            assert_eq!(wanted.evidence(&foreign, Some(&ours)), Some(Evidence::Foreign), "{foreign:?}");
+        }
+    }
+}

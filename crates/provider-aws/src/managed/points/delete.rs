@@ -1,0 +1,81 @@
+//! Deleting a recovery point, and reading back what became of it.
+
+use stillpoint_core::{DeleteState, Error, ErrorKind, OpContext, Result};
+
+use super::super::AwsProvider;
+use super::super::clients::Clients;
+use super::super::names::PointName;
+use super::super::refusal::undone;
+use super::super::tags;
+use super::PointState;
+use super::locks::explain;
+
+impl AwsProvider {
+    pub(in super::super) async fn delete_point(
+        &self,
+        _cx: &OpContext,
+        name: &PointName,
+    ) -> Result<DeleteState> {
+        let clients = self.clients(&name.arn.region)?;
+        let Some(state) = known(&clients, name).await? else { return Ok(DeleteState::Gone) };
+        if state.status == "DELETING" {
+            return Ok(DeleteState::Pending);
+        }
+        if !marked(&clients, name).await? {
+            let message = format!("{} carries no mark of ours and is not deleted", name.arn);
+            return Err(Error::new(ErrorKind::PermissionDenied, message).with("snapshot", &name.arn));
+        }
+        let call = clients.backup.delete_recovery_point().backup_vault_name(&name.vault);
+        let asked = call.recovery_point_arn(name.arn.to_string()).send().await;
+        match asked.map_err(undone("DeleteRecoveryPoint")) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // Something else is done with the point: a copy, a restore.
+            Err(error) if error.kind() == ErrorKind::Busy => return Ok(DeleteState::Pending),
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::PermissionDenied) => {
+                return explain(&clients, name, &state, error).await;
+            }
+            Err(error) => return Err(error),
+        }
+        read_back(&clients, name).await
+    }
+}
+
+async fn known(clients: &Clients, name: &PointName) -> Result<Option<PointState>> {
+    match PointState::describe(clients, name).await {
+        Ok(state) => Ok(Some(state)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn marked(clients: &Clients, name: &PointName) -> Result<bool> {
+    match name.tags(clients).await {
+        Ok(tags) => Ok(tags::is_point_of_ours(&tags)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// AWS answers success although it will not delete the point: where the role that made it is gone, or the snapshot is
+/// locked, the point turns `EXPIRED` after a while and stays.
+/// Source: the model of `DeleteRecoveryPoint`.
+async fn read_back(clients: &Clients, name: &PointName) -> Result<DeleteState> {
+    let Some(state) = known(clients, name).await? else { return Ok(DeleteState::Gone) };
+    if state.status != "EXPIRED" {
+        return Ok(DeleteState::Pending);
+    }
+    let role = state.role.as_deref().unwrap_or("that made it");
+    let lock = if name.is_snapshot() {
+        let id = name.arn.resource_id();
+        format!(", or release the lock of snapshot {id} if it has one")
+    } else {
+        String::new()
+    };
+    let said = state.message.as_deref().unwrap_or("nothing more");
+    let reason = format!(
+        "AWS answered success and kept it as EXPIRED; bring back the role {role} with the right to delete{lock}, then \
+         delete it again (AWS says: {said})"
+    );
+    Ok(DeleteState::Stuck { reason })
+}
