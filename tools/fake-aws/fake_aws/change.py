@@ -47,6 +47,13 @@ def write(world: World, body: dict[str, Any]) -> dict[str, Any]:
     return {"bytes": system.bytes}
 
 
+def digests(world: World, body: dict[str, Any]) -> dict[str, str]:
+    """What a volume holds: the SHA-256 of each of its blocks."""
+    volume = _where(world, body).volumes.get(body["volume"])
+    content = volume.content if volume is not None else {}
+    return {str(number): block.digest.hex() for number, block in sorted(content.items())}
+
+
 def foreign_job(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Starts a backup job of somebody else: of a backup plan unless `created_by` is null."""
     region = _where(world, body)

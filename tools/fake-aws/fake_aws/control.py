@@ -31,6 +31,7 @@ class Control:
             "write": lambda body: change.write(self.world, body),
             "foreign-job": lambda body: change.foreign_job(self.world, body),
             "set": lambda body: change.settle(self.world, body),
+            "digests": lambda body: change.digests(self.world, body),
         }
         self._gets: dict[str, Callable[[dict[str, str]], Any]] = {
             "now": lambda _: {"now": self.world.now, "next": self.world.clock.next_due},
