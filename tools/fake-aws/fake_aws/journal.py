@@ -25,7 +25,7 @@ class Journal:
         self.events.append({"time": now, "what": what, **more})
 
     def violate(self, entry: dict[str, Any], side: str, errors: list[str]) -> None:
-        """A request, answer or error that AWS's model does not allow."""
+        """A request, answer or error that the cloud's model does not allow."""
         self.violations.append({"n": entry["n"], "operation": entry.get("operation"), "side": side, "errors": errors})
         entry.setdefault("violations", []).extend(errors)
 

@@ -1,0 +1,252 @@
+"""The way of a request: token, contract, rights, faults, handler, contract again."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from typing import Any
+from urllib.parse import unquote
+
+from fake_aws.errors import Cut
+from fake_aws.journal import readable
+from fake_aws.request import Answer, Request
+
+from . import access, arm, contract, models, paging, polling, responses, services, tokens
+from .errors import Fault
+from .models import Operation
+from .registry import HANDLERS
+from .world import Call, Principal, Reply, Work, World
+
+services.load()
+
+
+class Dispatcher:
+    """Answers the requests of Azure's clients from one world."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self._heard = time.monotonic()
+
+    def _pass_time(self) -> None:
+        world, heard = self.world, time.monotonic()
+        seconds = world.per_request + world.speed * (heard - self._heard)
+        self._heard = heard
+        world.clock.advance(seconds)
+
+    def answer(self, request: Request) -> Answer:
+        """Answers one request.
+
+        Raises Cut when a fault wants the connection to end.
+        """
+        self._pass_time()
+        entry = self.world.journal.begin(
+            time=self.world.now, method=request.method, path=request.path, query=request.query,
+            request_id=self.world.ids.uuid("request"), agent=request.header("user-agent"), outcome="unanswered",
+        )  # fmt: skip
+        base = f"http://{request.header('host')}"
+        try:
+            token = tokens.takes(request)
+            poll = polling.takes(request.path)
+            if token:
+                entry["operation"] = token
+                answer = self._special(entry, {token, "token"}, lambda: tokens.answer(
+                    self.world, request, token, entry, base))  # fmt: skip
+            elif poll:
+                entry["operation"], entry["actions"] = "poll", [polling.action(poll)]
+                answer = self._special(entry, {"poll"}, lambda: self._poll(request, poll, entry))
+            else:
+                answer = self._operation(request, entry, base)
+        except Cut:
+            entry["cut"] = True
+            raise
+        answer.headers.setdefault("x-ms-request-id", entry["request_id"])
+        entry["status"] = answer.status
+        if entry.pop("_cut_after", False):
+            entry["cut"] = True
+            raise Cut
+        return entry.pop("_instead", None) or answer
+
+    def _special(self, entry: dict[str, Any], names: set[str], run: Any) -> Answer:
+        """A request that is none of the models' operations, faults included."""
+        faults = self.world.faults.take(names, {})
+        try:
+            self._before(faults, entry)
+            answer = run()
+        except Fault as fault:
+            entry["outcome"] = fault.code
+            return _error(fault)
+        for fault in faults:
+            if answer.body:
+                answer.body = json.dumps(responses.changed(json.loads(answer.body), fault)).encode()
+        return answer
+
+    def _poll(self, request: Request, match: Any, entry: dict[str, Any]) -> Answer:
+        principal = tokens.bearer(self.world, request, entry)
+        scope = f"/subscriptions/{match[1]}"
+        left = access.throttle(self.world, principal, scope, "GET")
+        if self.world.rules["rights.polling"]:
+            access.check(principal, [(polling.action(match), scope)])
+        try:
+            answer = polling.answer(self.world, request, match)
+        except Fault as fault:
+            if fault.code == "InvalidPollUrl":
+                self.world.journal.violate(entry, "request", [fault.message])
+            raise
+        answer.headers.update(left)
+        entry["outcome"] = "ok"
+        return answer
+
+    def _operation(self, request: Request, entry: dict[str, Any], base: str) -> Answer:
+        found = None
+        for service in models.of_path(request.path):
+            match = service.find(request.method, request.path)
+            if match:
+                found = (service.name, *match)
+        if found is None:
+            what = f"{request.method} {request.path} is no operation of Azure's that the models know"
+            self.world.journal.violate(entry, "request", [what])
+            entry["outcome"] = "UnknownOperation"
+            return _error(Fault("UnknownOperation", what))
+        name, builder, raw = found
+        handled = {key.replace(".", "_"): key for service, key in HANDLERS if service == name}
+        if builder not in handled:
+            self.world.journal.violate(entry, "fake", [f"{name}:{builder} is not modelled"])
+            entry["operation"], entry["outcome"] = builder, "NotImplemented"
+            return _error(Fault("NotImplemented", f"the fake has no {name}:{builder}"))
+        operation = models.service(name).operation(handled[builder])
+        entry["operation"], entry["service"] = operation.name, name
+        try:
+            answer = self._handle(operation, raw, request, entry, base)
+        except Fault as fault:
+            entry["outcome"] = fault.code
+            answer = self._refuse(operation, fault, entry)
+        except Cut:
+            raise
+        except Exception:
+            # A mistake of the fake must fail the test that met it, not look like a mood of Azure.
+            self.world.journal.violate(entry, "fake", [traceback.format_exc()])
+            entry["outcome"] = "fake failed"
+            answer = _error(Fault("InternalServerError", "the fake failed"))
+        return answer
+
+    def _handle(
+        self, operation: Operation, raw: dict[str, str], request: Request, entry: dict[str, Any], base: str
+    ) -> Answer:
+        world = self.world
+        principal = tokens.bearer(world, request, entry)
+        body, query, errors = contract.decode(operation, raw, request)
+        path = {name: unquote(value) for name, value in raw.items()}
+        entry["params"] = readable({**path, **query, **({"body": body} if body is not None else {})})
+        at = _resource_id(request.path, operation)
+        call = Call(world, operation, path, query, body, principal, base, at, request.headers, entry)
+        if errors:
+            world.journal.violate(entry, "request", errors)
+            raise Fault("InvalidRequestContent", "; ".join(errors))
+        needed = access.needs(call)
+        entry["actions"], entry["resources"] = [need[0] for need in needed], [need[1] for need in needed]
+        faults = world.faults.take({operation.name, operation.full_name}, entry["params"])
+        self._before(faults, entry)
+        left = access.throttle(world, principal, call.resource_id, operation.method)
+        _exist(world, principal, call)
+        access.check(principal, needed)
+        _unlocked(call)
+        empty = [fault for fault in faults if fault["kind"] == "empty_page"]
+        reply = paging.empty(call) if empty else HANDLERS[operation.service, operation.name](call)
+        return self._encode(call, reply, faults, left)
+
+    def _encode(
+        self, call: Call, reply: Reply | Work, faults: list[dict[str, Any]], headers: dict[str, str]
+    ) -> Answer:
+        told = call.operation.outcome.statuses
+        if isinstance(reply, Work):
+            status, more, body = polling.begin(call, reply, faults)
+        else:
+            status = reply.status or (200 if 200 in told else told[0])
+            body, more = reply.body, reply.headers
+        errors = contract.answer_faults(call.operation, status, body)
+        if errors:
+            self.world.journal.violate(call.entry, "response", errors)
+        for fault in faults:
+            body = responses.changed(body, fault)
+        call.entry["outcome"] = "ok"
+        raw = b"" if body is None else json.dumps(body).encode()
+        return Answer(status, {"Content-Type": "application/json; charset=utf-8", **headers, **more}, raw)
+
+    def _before(self, faults: list[dict[str, Any]], entry: dict[str, Any]) -> None:
+        """Faults that strike ahead of the handler, and those to be remembered for after it."""
+        for fault in faults:
+            entry.setdefault("faults", []).append(fault)
+            kind = fault["kind"]
+            if kind == "advance":
+                self.world.clock.advance(fault["seconds"])
+            elif kind == "cut" and fault.get("when", "before") == "before":
+                raise Cut
+            elif kind == "cut":
+                entry["_cut_after"] = True
+            elif kind == "http":
+                headers = {"Content-Type": "text/html"}
+                if "retry_after" in fault:
+                    headers["Retry-After"] = str(fault["retry_after"])
+                entry["_instead"] = Answer(fault["status"], headers, b"<html>out of order</html>")
+                if not fault.get("committed"):
+                    raise Fault("InternalServerError", "out of order", fault["status"])
+            elif kind == "error":
+                raise Fault(fault["code"], fault.get("message", "injected"), fault.get("status"),
+                            target=fault.get("target"), details=fault.get("details"),
+                            retry_after=fault.get("retry_after"))  # fmt: skip
+
+    def _refuse(self, operation: Operation, fault: Fault, entry: dict[str, Any]) -> Answer:
+        errors = contract.error_faults(operation, {"error": fault.body()})
+        if errors:
+            self.world.journal.violate(entry, "error", errors)
+        return _error(fault)
+
+
+def _error(fault: Fault) -> Answer:
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    if fault.retry_after is not None:
+        headers["Retry-After"] = str(fault.retry_after)
+    if fault.status == 401:
+        told = f'error="invalid_token", error_description="{fault.message}"'
+        headers["WWW-Authenticate"] = f'Bearer authorization_uri="https://login.windows.net/", {told}'
+    return Answer(fault.status, headers, json.dumps({"error": fault.body()}).encode())
+
+
+def _resource_id(path: str, operation: Operation) -> str:
+    """The id of what a request is about: for a list what the list is below, for an action what is acted on."""
+    whole = unquote(path).rstrip("/")
+    _, found, rest = operation.builder.template.rpartition("/providers/")
+    if not found or len(rest.split("/")) % 2:
+        return whole
+    above = whole.rpartition("/")[0]
+    head, provider, last = above.rpartition("/providers/")
+    return head if provider and "/" not in last else above
+
+
+def _exist(world: World, principal: Principal, call: Call) -> None:
+    """Raises Fault when the subscription or the resource group does not exist, or is another tenant's."""
+    named = arm.subscription(call.resource_id)
+    subscription = world.subscriptions.get(named)
+    if named and (subscription is None or subscription.tenant != principal.tenant):
+        raise Fault("SubscriptionNotFound", f"The subscription '{named}' could not be found.")
+    group = arm.group(call.resource_id)
+    alone = call.operation.service == "resources"
+    if group and not alone and world.find(f"/subscriptions/{named}/resourceGroups/{group}") is None:
+        raise Fault("ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
+    if subscription and subscription.state != "Enabled" and call.operation.method not in {"GET", "HEAD"}:
+        raise Fault("ReadOnlyDisabledSubscription", f"The subscription '{named}' is disabled and read only.", 409)
+
+
+def _unlocked(call: Call) -> None:
+    """Raises Fault when a lock at or above the resource forbids the call."""
+    method, target = call.operation.method, arm.key(call.resource_id)
+    if method not in {"PUT", "PATCH", "POST", "DELETE"}:
+        return
+    for lock in call.world.resources.values():
+        scope = lock.key.partition("/providers/microsoft.authorization/locks/")[0]
+        if lock.kind != "Microsoft.Authorization/locks" or not (target == scope or target.startswith(f"{scope}/")):
+            continue
+        if method == "DELETE" or lock.properties["level"] == "ReadOnly":
+            raise Fault("ScopeLocked", f"The scope '{call.resource_id}' cannot perform {method.lower()} operation because "
+                        f"following scope(s) are locked: '{scope}'. Please remove the lock and try again.")  # fmt: skip
