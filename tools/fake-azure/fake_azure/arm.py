@@ -66,6 +66,10 @@ class Resource:
         """The properties, which most resources have."""
         return self.body.setdefault("properties", {})
 
+    @properties.setter
+    def properties(self, value: dict[str, Any]) -> None:
+        self.body["properties"] = value
+
     @property
     def tags(self) -> dict[str, str]:
         """The tags; empty when there are none."""

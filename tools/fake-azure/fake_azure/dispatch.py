@@ -39,33 +39,41 @@ class Dispatcher:
 
         Raises Cut when a fault wants the connection to end.
         """
-        self._pass_time()
         entry = self.world.journal.begin(
             time=self.world.now, method=request.method, path=request.path, query=request.query,
             request_id=self.world.ids.uuid("request"), agent=request.header("user-agent"), outcome="unanswered",
         )  # fmt: skip
-        base = f"http://{request.header('host')}"
         try:
-            token = tokens.takes(request)
-            poll = polling.takes(request.path)
-            if token:
-                entry["operation"] = token
-                answer = self._special(entry, {token, "token"}, lambda: tokens.answer(
-                    self.world, request, token, entry, base))  # fmt: skip
-            elif poll:
-                entry["operation"], entry["actions"] = "poll", [polling.action(poll)]
-                answer = self._special(entry, {"poll"}, lambda: self._poll(request, poll, entry))
-            else:
-                answer = self._operation(request, entry, base)
+            self._pass_time()
+            entry["time"] = self.world.now
+            answer = self._choose(request, entry)
         except Cut:
             entry["cut"] = True
             raise
+        except Exception:
+            # A mistake of the fake must fail the test that met it, not look like a mood of Azure.
+            self.world.journal.violate(entry, "fake", [traceback.format_exc()])
+            entry["outcome"] = "fake failed"
+            answer = _error(Fault("InternalServerError", "the fake failed"))
         answer.headers.setdefault("x-ms-request-id", entry["request_id"])
         entry["status"] = answer.status
         if entry.pop("_cut_after", False):
             entry["cut"] = True
             raise Cut
         return entry.pop("_instead", None) or answer
+
+    def _choose(self, request: Request, entry: dict[str, Any]) -> Answer:
+        base = f"http://{request.header('host')}"
+        token, poll = tokens.takes(request), polling.takes(request.path)
+        if token:
+            entry["operation"] = token
+            return self._special(
+                entry, {token, "token"}, lambda: tokens.answer(self.world, request, token, entry, base)
+            )
+        if poll:
+            entry["operation"], entry["actions"] = "poll", [polling.action(poll)]
+            return self._special(entry, {"poll"}, lambda: self._poll(request, poll, entry))
+        return self._operation(request, entry, base)
 
     def _special(self, entry: dict[str, Any], names: set[str], run: Any) -> Answer:
         """A request that is none of the models' operations, faults included."""
@@ -117,18 +125,10 @@ class Dispatcher:
         operation = models.service(name).operation(handled[builder])
         entry["operation"], entry["service"] = operation.name, name
         try:
-            answer = self._handle(operation, raw, request, entry, base)
+            return self._handle(operation, raw, request, entry, base)
         except Fault as fault:
             entry["outcome"] = fault.code
-            answer = self._refuse(operation, fault, entry)
-        except Cut:
-            raise
-        except Exception:
-            # A mistake of the fake must fail the test that met it, not look like a mood of Azure.
-            self.world.journal.violate(entry, "fake", [traceback.format_exc()])
-            entry["outcome"] = "fake failed"
-            answer = _error(Fault("InternalServerError", "the fake failed"))
-        return answer
+            return self._refuse(operation, fault, entry)
 
     def _handle(
         self, operation: Operation, raw: dict[str, str], request: Request, entry: dict[str, Any], base: str

@@ -1,0 +1,251 @@
+"""Backup jobs of both kinds of vaults."""
+
+from __future__ import annotations
+
+import pytest
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
+from conftest import ACCOUNT, CONTAINER, DISK, GROUP, INSTANCE, ITEM, SHARE, SUBSCRIPTION, VAULT, code, workspace
+
+RULE = {"backupRuleOptions": {"ruleName": "BackupDaily", "triggerOption": {}}}
+AT = ("rg", "vault", "db")
+ITEM_AT = ("recovery", "rg", "Azure", CONTAINER, "AzureFileShare;projects")
+NEW = f"{GROUP}/providers/Microsoft.Compute/disks/restored"
+BACKUP = {"properties": {"objectType": "AzureFileShareBackupRequest"}}
+
+
+@pytest.fixture
+def protection(fake):
+    return fake.client("dataprotection")
+
+
+@pytest.fixture
+def backup(fake):
+    return fake.client("backup")
+
+
+def adhoc(protection):
+    return protection.backup_instances.begin_adhoc_backup(*AT, RULE).result().job_id.rpartition("/")[2]
+
+
+def job(protection, name):
+    return protection.jobs.get("rg", "vault", name).properties
+
+
+def request(point, target=NEW, option="FailIfExists"):
+    return {"objectType": "AzureBackupRecoveryPointBasedRestoreRequest", "recoveryPointId": point,
+            "sourceDataStoreType": "OperationalStore", "restoreTargetInfo": {
+                "objectType": "RestoreTargetInfo", "recoveryOption": option, "restoreLocation": "westeurope",
+                "datasourceInfo": {"resourceID": target}}}  # fmt: skip
+
+
+def test_a_disk_is_backed_up_by_a_rule_of_its_policy(fake, protection):
+    name = adhoc(protection)
+    shown = job(protection, name)
+    assert (shown.status, shown.operation_category, shown.is_user_triggered) == ("InProgress", "Backup", True)
+    assert shown.data_source_id == DISK
+    assert [each.name for each in protection.jobs.list("rg", "vault")] == [name]
+    fake.call("write", {"resource": DISK})
+    fake.advance(300)
+    assert job(protection, name).status == "Completed"
+    [point] = protection.recovery_points.list(*AT)
+    assert point.properties.object_type == "AzureBackupDiscreteRecoveryPoint"
+    assert protection.recovery_points.get(*AT, point.name).name == point.name
+    assert fake.resource(f"{INSTANCE}/recoveryPoints/{point.name}")["hidden"]["content"] == "db@0"
+
+
+def test_a_job_is_listed_after_a_while(fake, protection):
+    fake.reset(workspace(rules={"job.start_delay_seconds": 60, "lro.variant": "immediate"}))
+    adhoc(protection)
+    assert list(protection.jobs.list("rg", "vault")) == []
+    fake.advance(60)
+    assert len(list(protection.jobs.list("rg", "vault"))) == 1
+
+
+@pytest.mark.parametrize("state", ["Failed", "CompletedWithWarnings", "Cancelled", "Paused"])
+def test_a_job_ends_in_every_state(fake, protection, state):
+    fake.inject("BackupJob", {"kind": "outcome", "state": state, "code": "UserErrorX", "message": "why"})
+    name = adhoc(protection)
+    fake.advance(300)
+    shown = job(protection, name)
+    assert shown.status == state
+    points = len(list(protection.recovery_points.list(*AT)))
+    assert points == (1 if state == "CompletedWithWarnings" else 0)
+    if state == "Failed":
+        assert (shown.error_details[0].code, shown.error_details[0].is_retryable) == ("UserErrorX", False)
+    if state == "CompletedWithWarnings":
+        assert shown.extended_info.warning_details[0].warning.message == "why"
+
+
+def test_the_second_job_of_two_has_another_outcome(fake, protection):
+    fake.inject("BackupJob", {"kind": "outcome", "state": "Failed"}, nth=2)
+    first = adhoc(protection)
+    fake.advance(300)
+    second = adhoc(protection)
+    fake.advance(300)
+    assert [job(protection, name).status for name in (first, second)] == ["Completed", "Failed"]
+
+
+def test_a_second_backup_is_refused_or_waits(fake, protection):
+    adhoc(protection)
+    with pytest.raises(HttpResponseError) as error:
+        adhoc(protection)
+    assert code(error) == "UserErrorJobAlreadyInProgress"
+    fake.reset(workspace(rules={"job.second_backup": "wait", "lro.variant": "immediate"}, clock={}))
+    adhoc(protection)
+    second = adhoc(protection)
+    fake.advance(400)
+    assert job(protection, second).status == "InProgress"
+    fake.advance(200)
+    assert job(protection, second).status == "Completed"
+
+
+def test_a_job_of_a_policy_is_told_from_ours(fake, protection):
+    fake.call("foreign-job", {"item": INSTANCE})
+    fake.advance(10)
+    [shown] = protection.jobs.list("rg", "vault")
+    assert shown.properties.is_user_triggered is False
+    with pytest.raises(HttpResponseError):
+        adhoc(protection)
+
+
+def test_a_disk_is_restored_into_a_new_one(fake, protection, compute):
+    adhoc(protection)
+    fake.advance(300)
+    [point] = protection.recovery_points.list(*AT)
+    fake.call("write", {"resource": DISK})
+    protection.backup_instances.begin_validate_for_restore(*AT, {"restoreRequestObject": request(point.name)}).result()
+    started = protection.backup_instances.begin_trigger_restore(*AT, request(point.name)).result()
+    name = started.job_id.rpartition("/")[2]
+    with pytest.raises(ResourceNotFoundError):
+        compute.disks.get("rg", "restored")
+    fake.advance(600)
+    assert job(protection, name).status == "Completed"
+    assert compute.disks.get("rg", "restored").provisioning_state == "Succeeded"
+    assert fake.resource(NEW)["hidden"]["content"] == "db@0"
+    with pytest.raises(HttpResponseError) as error:
+        protection.backup_instances.begin_trigger_restore(*AT, request(point.name))
+    assert code(error) == "UserErrorTargetResourceExists"
+    with pytest.raises(HttpResponseError) as error:
+        protection.backup_instances.begin_validate_for_restore(*AT, {"restoreRequestObject": request(point.name, DISK)})
+    assert code(error) == "UserErrorTargetResourceExists"
+
+
+def test_what_a_backup_needs_is_validated(fake, protection):
+    policy = f"{VAULT}/backupPolicies/daily"
+
+    def asked(source, at=policy):
+        return {"backupInstance": {"objectType": "BackupInstance", "dataSourceInfo": {"resourceID": source},
+                                   "policyInfo": {"policyId": at}}}  # fmt: skip
+
+    protection.backup_instances.begin_validate_for_backup("rg", "vault", asked(DISK)).result()
+    for wrong in (asked(NEW), asked(DISK, f"{VAULT}/backupPolicies/none")):
+        with pytest.raises(ResourceNotFoundError):
+            protection.backup_instances.begin_validate_for_backup("rg", "vault", wrong)
+    with pytest.raises(HttpResponseError, match="no rule"):
+        protection.backup_instances.begin_adhoc_backup(
+            *AT, {"backupRuleOptions": {"ruleName": "None", "triggerOption": {}}})  # fmt: skip
+    fake.call("set", {"resource": INSTANCE, "set": {"properties.currentProtectionState": "ProtectionStopped"}})
+    with pytest.raises(HttpResponseError, match="ProtectionStopped"):
+        adhoc(protection)
+
+
+def test_vaults_tell_what_a_preflight_asks(fake, protection, backup):
+    vaults = [{"name": "vault", "soft_delete": "AlwaysOn", "soft_delete_days": 30, "immutability": "Locked",
+               "instances": [{"name": "db", "disk": "db"}]}]  # fmt: skip
+    recovery = [{"name": "recovery", "soft_delete": "Disabled", "immutability": "Unlocked"}]
+    fake.reset(workspace(group={"backup_vaults": vaults, "recovery_vaults": recovery}))
+    [vault] = protection.backup_vaults.get_in_resource_group("rg")
+    security = protection.backup_vaults.get("rg", "vault").properties.security_settings
+    assert (vault.name, security.soft_delete_settings.state) == ("vault", "AlwaysOn")
+    assert security.immutability_settings.state == "Locked"
+    assert [each.name for each in protection.backup_instances.list("rg", "vault")] == ["db"]
+    assert protection.backup_instances.get(*AT).properties.current_protection_state == "ProtectionConfigured"
+    [policy] = protection.backup_policies.list("rg", "vault")
+    assert protection.backup_policies.get("rg", "vault", policy.name).properties.policy_rules[0].name == "BackupDaily"
+    client = fake.client("recovery")
+    assert [each.name for each in client.vaults.list_by_resource_group("rg")] == ["recovery"]
+    assert client.vaults.get("rg", "recovery").properties.security_settings.immutability_settings.state == "Unlocked"
+    config = backup.backup_resource_vault_configs.get("recovery", "rg")
+    assert config.properties.soft_delete_feature_state == "Disabled"
+
+
+def start(fake, backup):
+    backup.backups.trigger(*ITEM_AT, BACKUP)
+    fake.advance(10)
+    return next(iter(backup.backup_jobs.list("recovery", "rg"))).name
+
+
+def status(backup, name):
+    return backup.job_details.get("recovery", "rg", name).properties.status
+
+
+def test_a_share_is_backed_up_and_the_operation_names_its_job(fake, backup):
+    got, told, _ = fake.send("POST", f"{ITEM}/backup?api-version=2026-10-01", BACKUP)
+    assert got == 202
+    fake.advance(10)
+    body = fake.send("GET", told["Azure-AsyncOperation"])[2]
+    [shown] = backup.backup_jobs.list("recovery", "rg", filter="operation eq 'Backup' and status eq 'InProgress'")
+    assert body["properties"]["jobId"] == shown.name
+    assert list(backup.backup_jobs.list("recovery", "rg", filter="operation eq 'Restore'")) == []
+    fake.advance(300)
+    assert status(backup, shown.name) == "Completed"
+    [point] = backup.recovery_points.list(*ITEM_AT)
+    assert backup.recovery_points.get(*ITEM_AT, point.name).properties.object_type == "AzureFileShareRecoveryPoint"
+    item = backup.protected_items.get(*ITEM_AT).properties
+    assert (item.last_backup_status, item.friendly_name) == ("Completed", "projects")
+    assert [each.properties.friendly_name for each in backup.backup_protected_items.list("recovery", "rg")] == ["projects"]
+
+
+def test_a_share_is_restored_into_another(fake, backup, storage):
+    start(fake, backup)
+    fake.advance(300)
+    [point] = backup.recovery_points.list(*ITEM_AT)
+    fake.call("write", {"resource": SHARE})
+    storage.file_shares.create("rg", "files", "new", {"properties": {}})
+    body = {"properties": {"objectType": "AzureFileShareRestoreRequest", "recoveryType": "AlternateLocation",
+                           "sourceResourceId": ACCOUNT, "copyOptions": "FailOnConflict",
+                           "restoreRequestType": "FullShareRestore",
+                           "targetDetails": {"name": "new", "targetResourceId": ACCOUNT}}}  # fmt: skip
+    backup.restores.begin_trigger(*ITEM_AT, point.name, body).result()
+    fake.advance(600)
+    [done] = backup.backup_jobs.list("recovery", "rg", filter="operation eq 'Restore'")
+    assert done.properties.status == "Completed"
+    assert fake.resource(f"{ACCOUNT}/fileServices/default/shares/new")["hidden"]["content"] == "projects@0"
+    body["properties"]["targetDetails"]["name"] = "nothing"
+    with pytest.raises(ResourceNotFoundError):
+        backup.restores.begin_trigger(*ITEM_AT, point.name, body)
+    del body["properties"]["copyOptions"]
+    with pytest.raises(HttpResponseError, match="copyOptions"):
+        backup.restores.begin_trigger(*ITEM_AT, point.name, body)
+
+
+def test_a_job_is_cancelled(fake, backup):
+    name = start(fake, backup)
+    backup.job_cancellations.trigger("recovery", "rg", name)
+    assert status(backup, name) == "Cancelling"
+    fake.advance(60)
+    assert status(backup, name) == "Cancelled"
+    with pytest.raises(HttpResponseError) as error:
+        backup.job_cancellations.trigger("recovery", "rg", name)
+    assert code(error) == "BMSUserErrorJobNotInCancellableState"
+    assert list(backup.recovery_points.list(*ITEM_AT)) == []
+
+
+@pytest.mark.parametrize(("wins", "end"), [(True, "Completed"), (False, "Cancelled")])
+def test_a_job_may_finish_while_it_is_cancelled(fake, backup, wins, end):
+    fake.reset(workspace(clock={}, rules={"job.late_completion_wins": wins, "job.cancel_seconds": 600}))
+    name = start(fake, backup)
+    backup.job_cancellations.trigger("recovery", "rg", name)
+    fake.advance(1000)
+    assert status(backup, name) == end
+
+
+def test_an_nfs_share_cannot_be_protected(fake):
+    with pytest.raises(ValueError, match="NFS share"):
+        fake.reset(workspace(group={"recovery_vaults": [{"name": "r", "items": [{"account": "files", "share": "exports"}]}]}))
+
+
+def test_a_filter_that_is_none_is_refused(fake, backup):
+    with pytest.raises(HttpResponseError, match="no filter"):
+        list(backup.backup_jobs.list("recovery", "rg", filter="colour eq 'red'"))
+    assert SUBSCRIPTION in backup.protected_items.get(*ITEM_AT).id
