@@ -12,12 +12,13 @@ const WORKSPACE: [&str; 2] = ["--workspace", "--locked"];
 
 type Stage = (&'static str, fn() -> Outcome);
 
-const STAGES: [Stage; 9] = [
+const STAGES: [Stage; 10] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
     ("oracles", oracles),
     ("fake AWS", fake_aws),
+    ("fake Azure", fake_azure),
     ("build", build),
     ("examples", examples),
     ("doc tests", doc_tests),
@@ -83,13 +84,21 @@ fn oracles() -> Outcome {
 
 /// The tests of the simulated AWS; the crates that talk to it are tested with everything else.
 fn fake_aws() -> Outcome {
-    let Some(python) = tools::python() else {
+    fake("AWS", &tools::AWS, "tools/fake-aws")
+}
+
+/// The same of the simulated Azure.
+fn fake_azure() -> Outcome {
+    fake("Azure", &tools::AZURE, "tools/fake-azure")
+}
+
+fn fake(cloud: &str, environment: &tools::Environment, place: &str) -> Outcome {
+    let Some(python) = environment.python() else {
         let needed = ["CI", "STILLPOINT_REQUIRE_ORACLES"].into_iter().any(|name| variable(name).is_some());
         println!("SKIPPED, because the Python environment of `cargo xtask tools` is not there");
-        return if needed { Err("the fake AWS cannot be tested".into()) } else { Ok(()) };
+        return if needed { Err(format!("the fake {cloud} cannot be tested").into()) } else { Ok(()) };
     };
-    let tests = xtask::root().join("tools/fake-aws");
-    command::run(Command::new(python).args(["-m", "pytest"]).current_dir(tests))
+    command::run(Command::new(python).args(["-m", "pytest"]).current_dir(xtask::root().join(place)))
 }
 
 fn nextest() -> bool {

@@ -8,8 +8,15 @@ use crate::command::{Cargo, Outcome, answer, as_root, run, tools_dir};
 
 /// A workspace of its own, see there.
 pub(crate) const RUSTIC_MANIFEST: &str = "tools/oracle-rustic/Cargo.toml";
-/// Moto, and on top of it the project's own fake of AWS; the second file names the first.
-const PYTHON_REQUIREMENTS: [&str; 2] = ["tools/moto/requirements.txt", "tools/fake-aws/requirements.txt"];
+/// Moto, and on top of it the project's own fake of AWS; the last file names the first.
+pub(crate) const AWS: Environment = Environment {
+    name: "moto",
+    requirements: &["tools/moto/requirements.txt", "tools/fake-aws/requirements.txt"],
+    needs: Some("bin/moto_server"),
+};
+/// The project's own fake of Azure.
+pub(crate) const AZURE: Environment =
+    Environment { name: "azure", requirements: &["tools/fake-azure/requirements.txt"], needs: None };
 /// The version that Debian 12 ships, and the oldest that reads and writes format version 2 by default.
 const RESTIC: [u32; 2] = [0, 14];
 
@@ -17,7 +24,8 @@ pub(crate) fn install() -> Outcome {
     fs::create_dir_all(tools_dir())?;
     restic()?;
     rustic()?;
-    moto()?;
+    AWS.install()?;
+    AZURE.install()?;
     postgres()
 }
 
@@ -56,38 +64,54 @@ fn fetch_postgres(unpacked: &Path) -> Outcome {
     unpack(&dir, unpacked)
 }
 
-/// The interpreter of the Python environment that moto and the fake AWS share, when its pins are the present ones.
-pub(crate) fn python() -> Option<PathBuf> {
-    let python = tools_dir().join("moto/bin/python");
-    let current =
-        fs::read_to_string(python_stamp()).is_ok_and(|known| pins().is_ok_and(|pins| known == pins));
-    (current && python.is_file()).then_some(python)
+/// A Python environment of its own with pinned versions, in which a simulated cloud runs.
+pub(crate) struct Environment {
+    name: &'static str,
+    /// The files with the pins; the last one names the others.
+    requirements: &'static [&'static str],
+    /// A program that the environment must hold besides the interpreter.
+    needs: Option<&'static str>,
 }
 
-fn python_stamp() -> PathBuf {
-    tools_dir().join("moto/installed.txt")
-}
-
-fn pins() -> Outcome<String> {
-    let read = |name: &str| fs::read_to_string(xtask::root().join(name));
-    Ok(PYTHON_REQUIREMENTS.into_iter().map(read).collect::<Result<Vec<_>, _>>()?.concat())
-}
-
-/// Simulated clouds in a Python environment of its own, with pinned versions; installed again when a pin changes.
-fn moto() -> Outcome {
-    let place = tools_dir().join("moto");
-    let pip = place.join("bin/pip");
-    let server = place.join("bin/moto_server");
-    if python().is_none() || !server.is_file() {
-        if !pip.is_file() {
-            environment(&place)?;
-        }
-        let requirements = xtask::root().join(PYTHON_REQUIREMENTS[1]);
-        run(Command::new(&pip).args(["install", "--quiet", "--requirement"]).arg(requirements))?;
-        fs::write(python_stamp(), pins()?)?;
+impl Environment {
+    fn place(&self) -> PathBuf {
+        tools_dir().join(self.name)
     }
-    println!("moto at {}", server.display());
-    Ok(())
+
+    fn stamp(&self) -> PathBuf {
+        self.place().join("installed.txt")
+    }
+
+    fn pins(&self) -> Outcome<String> {
+        let read = |name: &&str| fs::read_to_string(xtask::root().join(name));
+        Ok(self.requirements.iter().map(read).collect::<Result<Vec<_>, _>>()?.concat())
+    }
+
+    /// The interpreter, when the pins of what is installed are the present ones.
+    pub(crate) fn python(&self) -> Option<PathBuf> {
+        let python = self.place().join("bin/python");
+        let known = fs::read_to_string(self.stamp());
+        let current = known.is_ok_and(|known| self.pins().is_ok_and(|pins| known == pins));
+        (current && python.is_file()).then_some(python)
+    }
+
+    /// Installs again when a pin has changed.
+    fn install(&self) -> Outcome {
+        let place = self.place();
+        let pip = place.join("bin/pip");
+        let whole = self.needs.is_none_or(|program| place.join(program).is_file());
+        if self.python().is_none() || !whole {
+            if !pip.is_file() {
+                environment(&place)?;
+            }
+            let last = self.requirements.last().ok_or("an environment without requirements")?;
+            let requirements = xtask::root().join(last);
+            run(Command::new(&pip).args(["install", "--quiet", "--requirement"]).arg(requirements))?;
+            fs::write(self.stamp(), self.pins()?)?;
+        }
+        println!("{} at {}", self.name, place.display());
+        Ok(())
+    }
 }
 
 fn environment(place: &Path) -> Outcome {

@@ -119,8 +119,8 @@ class Dispatcher:
         name, builder, raw = found
         handled = {key.replace(".", "_"): key for service, key in HANDLERS if service == name}
         if builder not in handled:
-            self.world.journal.violate(entry, "fake", [f"{name}:{builder} is not modelled"])
             entry["operation"], entry["outcome"] = builder, "NotImplemented"
+            self.world.journal.violate(entry, "fake", [f"{name}:{builder} is not modelled"])
             return _error(Fault("NotImplemented", f"the fake has no {name}:{builder}"))
         operation = models.service(name).operation(handled[builder])
         entry["operation"], entry["service"] = operation.name, name

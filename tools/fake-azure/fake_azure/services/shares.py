@@ -19,7 +19,7 @@ KIND = f"{storage.KIND}/fileServices/shares"
 def make(world: World, resource_id: str, given: dict[str, Any]) -> Resource:
     """A share: `properties` as the service shows them are made of what was asked for."""
     properties = {
-        "lastModifiedTime": world.time(), "leaseStatus": "unlocked", "leaseState": "available",
+        "lastModifiedTime": world.time(), "leaseStatus": "Unlocked", "leaseState": "Available",
         "metadata": given.get("metadata") or {}, "shareQuota": given.get("shareQuota") or 100,
         "enabledProtocols": given.get("enabledProtocols") or "SMB",
     }  # fmt: skip

@@ -67,7 +67,7 @@ def list_keys(call: Call) -> Reply:
     if not known.properties["allowSharedKeyAccess"]:
         raise Fault("KeyBasedAuthenticationNotPermitted", "Key based authentication is not permitted.", 403)
     keys = known.hidden.setdefault("keys", [call.world.ids.uuid("key") for _ in range(2)])
-    return Reply({"keys": [{"keyName": f"key{index}", "value": value, "permissions": "FULL"}
+    return Reply({"keys": [{"keyName": f"key{index}", "value": value, "permissions": "Full"}
                            for index, value in enumerate(keys, 1)]})  # fmt: skip
 
 
