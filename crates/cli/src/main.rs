@@ -1,6 +1,7 @@
 //! The command `stillpoint`: backs workspaces up and restores them, and never abandons an operation half-way.
 
 mod args;
+mod cpus;
 mod engine;
 mod exit;
 mod logging;
@@ -32,7 +33,9 @@ fn main() -> ExitCode {
     logging::start(cli.global.verbose);
     let output = Output::new(cli.global.json);
     let json = Output::new(cli.global.json);
-    let outcome = runtime().and_then(|runtime| {
+    // Before any other thread is there: those that are started later follow.
+    let limited = cli.global.cpus.map_or(Ok(()), cpus::limit).map_err(Failure::from);
+    let outcome = limited.and_then(|()| runtime()).and_then(|runtime| {
         let outcome = runtime.block_on(run::run(cli, output));
         // Blocking work that nobody waits for any more must not hold the process up.
         runtime.shutdown_background();

@@ -78,7 +78,7 @@ impl Session {
         if self.settings.layout == Layout::Mirror {
             return self.mirror();
         }
-        let credentials = match self.settings.password.read()? {
+        let credentials = match self.settings.read_password()? {
             Some(credentials) => credentials,
             None => self.make_key().await?,
         };
@@ -93,7 +93,7 @@ impl Session {
         if self.settings.layout == Layout::Mirror {
             return self.mirror();
         }
-        let credentials = match self.settings.password.read()? {
+        let credentials = match self.settings.read_password()? {
             Some(credentials) => credentials,
             None => Credentials::generate().map_err(engine::error)?.0,
         };
@@ -122,7 +122,7 @@ impl Session {
     /// As [`Session::provider_or_new`].
     pub(crate) async fn repository_to_fill(&self) -> Result<RepositorySource> {
         self.needs_repository()?;
-        let credentials = match self.settings.password.read()? {
+        let credentials = match self.settings.read_password()? {
             Some(credentials) => credentials,
             None => self.make_key().await?,
         };
@@ -184,14 +184,14 @@ impl Session {
         while let Some(next) = cause.source() {
             cause = next;
         }
-        let store = &self.settings.store;
+        let store = self.settings.store_url().unwrap_or_else(|_| self.settings.store.clone());
         let message =
             format!("the store {store} cannot be reached; check endpoint, credentials and network ({cause})");
         Error::new(ErrorKind::Unavailable, message).with(REPOSITORY, "unreachable")
     }
 
     async fn source(&self) -> Result<RepositorySource> {
-        match self.settings.password.read()? {
+        match self.settings.read_password()? {
             Some(credentials) => Ok(RepositorySource::from_store(self.store()?, credentials)),
             None => Err(self.without_key(self.store()?).await),
         }
@@ -279,7 +279,8 @@ impl Session {
 
     fn store(&self) -> Result<Store> {
         let settings = StoreSettings::from_environment();
-        let store = Store::from_url(&self.settings.store, &settings).map_err(engine::error)?;
+        let store = Store::from_url(&self.settings.store_url()?, &settings).map_err(engine::error)?;
+        let store = store.with_limits(self.settings.limits);
         Ok(match &self.settings.cache {
             Some(folder) => store.with_cache(folder),
             None => store,
@@ -303,7 +304,7 @@ impl Session {
                 path.display()
             ));
         }
-        let read = self.settings.password.read()?;
+        let read = self.settings.read_password()?;
         read.ok_or_else(|| {
             Error::new(ErrorKind::NotFound, format!("the key file {} is gone again", path.display()))
         })

@@ -8,8 +8,9 @@ use std::time::Duration;
 use stillpoint_core::decide::{Decision, Effect, Event, Inspection, Outcome, Step, decide};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupRecord, BackupState, Catalog, Definition, DeleteRequest, Error, ErrorKind, LocalOrchestrator,
-    OperationRecord, OperationState, Orchestrator, Request, Revision, Timestamp,
+    BackupRecord, BackupState, Catalog, Component, ComponentRecord, ComponentState, Definition,
+    DeleteRequest, Error, ErrorKind, LocalOrchestrator, OperationRecord, OperationState, Orchestrator,
+    Request, Revision, SnapshotRef, Timestamp,
 };
 
 fn time(seconds: i64) -> Timestamp {
@@ -107,6 +108,59 @@ fn an_outage_while_the_mark_is_taken_away_is_waited_out() {
     assert!(!away.record.state.is_terminal());
     let again = decide(&away.record, &Event::Tick, time(3600));
     assert!(matches!(again.effects[..], [Effect::InspectBackup]), "{:?}", again.effects);
+}
+
+/// A deletion whose only snapshot answers with each of `answers` in turn, and then with the last of them.
+fn answered_with(answers: &[stillpoint_core::ErrorRecord]) -> Decision {
+    let mut captured = backup();
+    let component =
+        Component::new("home".parse().unwrap(), "directory", "s3sync".parse().unwrap(), "/home/ada");
+    let mut home = ComponentRecord::new(component, ComponentState::Completed);
+    home.snapshot = Some(SnapshotRef::new("s3sync".parse().unwrap(), "s-1".parse().unwrap()));
+    captured.components.push(home);
+    let begun = decide(&OperationRecord::submitted(request(), time(0)), &Event::Begun, time(0));
+    let looked = decide(&begun.record, &inspected(captured, 3), time(1));
+    let mut now = decide(&looked.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(2));
+    for round in 0..40 {
+        let index = usize::try_from(round).unwrap().min(answers.len() - 1);
+        let at = time(100 + round * 100);
+        now = decide(&now.record, &Event::Tick, at);
+        if !matches!(now.effects[..], [Effect::DeleteSnapshot { .. }]) {
+            break;
+        }
+        let answer = Event::Done(Step::Delete("home".parse().unwrap()), Err(answers[index].clone()));
+        now = decide(&now.record, &answer, at);
+        if now.record.state.is_terminal() || matches!(now.effects[..], [Effect::InspectBackup]) {
+            break;
+        }
+    }
+    now
+}
+
+#[test]
+fn a_deletion_that_was_only_ever_denied_gives_the_backup_back() {
+    let denied = Error::new(ErrorKind::PermissionDenied, "this role may not delete").record();
+    let refused = answered_with(&[denied]);
+    let [Effect::InspectBackup] = refused.effects[..] else { panic!("{:?}", refused.effects) };
+    let mut marked = backup();
+    marked.state = BackupState::Deleting;
+    let found = decide(&refused.record, &inspected(marked, 4), time(9000));
+    let [Effect::MarkBackup(unmarked)] = &found.effects[..] else { panic!("{:?}", found.effects) };
+    assert_eq!(unmarked.backup.state, backup().state);
+    let ended = decide(&found.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(9001));
+    assert_eq!(ended.record.state, OperationState::Failed);
+    assert_eq!(ended.record.error.unwrap().kind, ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn a_deletion_that_may_have_begun_keeps_the_mark() {
+    let lost = Error::new(ErrorKind::Unavailable, "no reply").record();
+    let half = Error::new(ErrorKind::PermissionDenied, "not all of it").maybe_applied().record();
+    let denied = Error::new(ErrorKind::PermissionDenied, "this role may not delete").record();
+    for answers in [&[lost, denied.clone()][..], &[half, denied]] {
+        let ended = answered_with(answers);
+        assert_eq!(ended.record.state, OperationState::Failed, "{:?}", ended.effects);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,6 +66,6 @@ pub use repair::{RepairOptions, RepairReport};
 pub use repository::{DamagedSnapshot, PackRead, Repository, SnapshotList, StoredSnapshot, plan_reads};
 pub use restore::{RestoreOptions, RestoreSummary};
 pub use snapshot::{Snapshot, SnapshotSummary};
-pub use store::{PlainObject, Store, StoreSettings, TransferCounters, Upload};
+pub use store::{PlainObject, Store, StoreSettings, TransferCounters, TransferLimits, Upload};
 pub use time::Timestamp;
 pub use writer::{AddOutcome, BlobWriter, PreparedBlob, WriteSummary, WriterOptions};

@@ -11,6 +11,7 @@ mod operations;
 mod restore;
 mod value;
 
+use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +28,7 @@ pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
 pub(crate) use value::Subset;
+use value::rate;
 
 /// Protects whole workspaces: backs them up, restores them, and never abandons an operation half-way.
 #[derive(Debug, Parser)]
@@ -77,6 +79,17 @@ pub(crate) struct GlobalArgs {
     /// Neither use nor write what this machine remembers of earlier backups
     #[arg(long, global = true)]
     pub(crate) no_cache: bool,
+    /// Send at most so many bytes per second to the store: 500K, 2M
+    #[arg(long, global = true, value_name = "RATE", value_parser = rate, env = "STILLPOINT_LIMIT_UPLOAD",
+          hide_env_values = true)]
+    pub(crate) limit_upload: Option<NonZeroU64>,
+    /// Fetch at most so many bytes per second from the store
+    #[arg(long, global = true, value_name = "RATE", value_parser = rate, env = "STILLPOINT_LIMIT_DOWNLOAD",
+          hide_env_values = true)]
+    pub(crate) limit_download: Option<NonZeroU64>,
+    /// Use at most so many processors
+    #[arg(long, global = true, value_name = "NUMBER", env = "STILLPOINT_CPUS", hide_env_values = true)]
+    pub(crate) cpus: Option<NonZeroUsize>,
     /// Settings and workspaces in a TOML file
     #[arg(long, global = true, value_name = "FILE", env = "STILLPOINT_CONFIG", hide_env_values = true)]
     pub(crate) config: Option<PathBuf>,

@@ -1,5 +1,6 @@
 //! Values that people write: spans of time and parts of a whole.
 
+use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -33,6 +34,22 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
 /// As [`duration`], or `0s` for at once.
 pub(crate) fn duration_or_zero(text: &str) -> Result<Duration, String> {
     if matches!(text, "0" | "0s" | "0m" | "0h" | "0d") { Ok(Duration::ZERO) } else { duration(text) }
+}
+
+/// Reads bytes per second: `500K`, `2M`, `1G` or a plain number, in powers of 1,024.
+pub(crate) fn rate(text: &str) -> Result<NonZeroU64, String> {
+    let refused = || format!("`{text}` is not a rate; write bytes per second as 500K, 2M or 1G");
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    let unit_bytes = match unit {
+        "" => 1_u64,
+        "K" | "KiB" => 1 << 10,
+        "M" | "MiB" => 1 << 20,
+        "G" | "GiB" => 1 << 30,
+        _ => return Err(refused()),
+    };
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_bytes));
+    bytes.and_then(NonZeroU64::new).ok_or_else(refused)
 }
 
 /// A part of the stored data.
@@ -81,6 +98,18 @@ mod tests {
         for bad in ["", "12", "h", "-3h", "0s", "3 h", "5y", "99999999999999999999d", "18446744073709551615w"]
         {
             assert!(duration(bad).is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn rates_are_read_in_powers_of_1024() {
+        for (text, bytes) in [("1", 1), ("500K", 500 << 10), ("2M", 2 << 20), ("3GiB", 3 << 30)] {
+            assert_eq!(rate(text).map(NonZeroU64::get), Ok(bytes), "{text}");
+        }
+        for bad in
+            ["", "0", "0M", "K", "-1", "1.5M", "1T", "1 M", "99999999999999999999", "18446744073709551615K"]
+        {
+            assert!(rate(bad).is_err(), "{bad:?} must be refused");
         }
     }
 

@@ -27,6 +27,7 @@ struct Tally {
 /// Imports every whole timestamp and catalogues each as soon as it is a snapshot.
 pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
     let store = Store::from_url(&args.from, &StoreSettings::from_environment()).map_err(engine::error)?;
+    let store = store.with_limits(session.settings.limits);
     let from = session.narrowed(MirrorSource::from_store(store))?;
     let catalog = session.catalog().await?;
     let into = session.repository_to_fill().await?;

@@ -8,8 +8,9 @@ mod password;
 
 use std::path::Path;
 
-use stillpoint_core::Result;
-use stillpoint_repository::CacheFolder;
+use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_provider_s3sync::Space;
+use stillpoint_repository::{CacheFolder, Credentials, TransferLimits};
 
 use crate::args::{GlobalArgs, Layout};
 pub(crate) use catalog_url::CatalogUrl;
@@ -18,12 +19,17 @@ pub(crate) use data_dir::DataDir;
 pub(crate) use environment::home;
 pub(crate) use password::{PasswordSource, write_new_key};
 
+/// Stands for the user in a store of each user.
+const USER: &str = "{user}";
+/// Stands for the space in a store of each space.
+const SPACE: &str = "{space}";
+
 /// Everything that flags, environment and configuration decide.
 #[derive(Debug)]
 pub(crate) struct Settings {
     /// Where the catalog, the key and the default store live.
     pub(crate) data_dir: DataDir,
-    /// Where file snapshots live: a URL or a path.
+    /// Where file snapshots live: a URL or a path, in which `{user}` and `{space}` stand for those of the space.
     pub(crate) store: String,
     /// The catalog's URL.
     pub(crate) catalog: CatalogUrl,
@@ -37,6 +43,8 @@ pub(crate) struct Settings {
     pub(crate) only: Option<(String, String)>,
     /// Where this machine remembers what it backed up; nowhere if it shall not.
     pub(crate) cache: Option<CacheFolder>,
+    /// How fast bytes may travel.
+    pub(crate) limits: TransferLimits,
     /// The configuration file.
     pub(crate) config: ConfigFile,
 }
@@ -64,7 +72,38 @@ impl Settings {
         let catalog = catalog.unwrap_or_else(|| default_catalog(&data_dir));
         let password = PasswordSource::find(global, &config, &data_dir);
         let cache = (!global.no_cache).then(|| CacheFolder::new(data_dir.cache()));
-        Ok(Self { data_dir, store, catalog, password, layout, space, only, cache, config })
+        let mut limits = TransferLimits::default();
+        (limits.upload, limits.download) = (global.limit_upload, global.limit_download);
+        Ok(Self { data_dir, store, catalog, password, layout, space, only, cache, limits, config })
+    }
+
+    /// Where the file snapshots of this run's space live.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where the store is one for each space and the run is about none; `InvalidInput` where the names
+    /// cannot be those of folders.
+    pub(crate) fn store_url(&self) -> Result<String> {
+        if !self.store.contains(USER) && !self.store.contains(SPACE) {
+            return Ok(self.store.clone());
+        }
+        let Some((user, space)) = &self.space else {
+            let message = format!(
+                "the store {} is another one for each {USER} or {SPACE}; say whose with --user and --space",
+                self.store
+            );
+            return Err(Error::new(ErrorKind::InvalidConfig, message));
+        };
+        Space::new(user, space)?;
+        Ok(self.store.replace(USER, user).replace(SPACE, space))
+    }
+
+    /// The repository's password, of this run's space where each has its own; `None` where the key file is not made
+    /// yet.
+    ///
+    /// # Errors
+    /// As [`PasswordSource::read`].
+    pub(crate) fn read_password(&self) -> Result<Option<Credentials>> {
+        self.password.read(self.space.as_ref())
     }
 
     /// The defaults with everything inside `data_dir`, whatever flags and environment say.
@@ -78,6 +117,7 @@ impl Settings {
             space: None,
             only: None,
             cache: Some(CacheFolder::new(data_dir.cache())),
+            limits: TransferLimits::default(),
             config: ConfigFile::default(),
             data_dir,
         }
@@ -86,4 +126,23 @@ impl Settings {
 
 fn default_catalog(data_dir: &DataDir) -> CatalogUrl {
     CatalogUrl::new(format!("sqlite:{}", data_dir.default_catalog().display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_of_each_space_has_the_names_in_its_place_and_only_plain_ones() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut settings = Settings::contained(dir.path());
+        settings.store = "s3://backups/{user}/x-{space}".to_owned();
+        assert_eq!(settings.store_url().unwrap_err().kind(), ErrorKind::InvalidConfig);
+        settings.space = Some(("ada".to_owned(), "lab".to_owned()));
+        assert_eq!(settings.store_url().unwrap(), "s3://backups/ada/x-lab");
+        settings.space = Some(("ada/../bob".to_owned(), "lab".to_owned()));
+        assert_eq!(settings.store_url().unwrap_err().kind(), ErrorKind::InvalidInput);
+        settings.store = "s3://backups".to_owned();
+        assert_eq!(settings.store_url().unwrap(), "s3://backups");
+    }
 }

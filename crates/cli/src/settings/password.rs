@@ -60,14 +60,15 @@ impl PasswordSource {
             .unwrap_or_else(|| Self::KeyFile(data_dir.key_file()))
     }
 
-    /// Reads the password; `None` where the key file is not made yet.
+    /// Reads the password; `None` where the key file is not made yet. A command learns from its environment whose
+    /// `space` this run is about, so that one command line serves users who each have a password of their own.
     ///
     /// # Errors
     /// `InvalidConfig` where the source gives no password.
-    pub(crate) fn read(&self) -> Result<Option<Credentials>> {
+    pub(crate) fn read(&self, space: Option<&(String, String)>) -> Result<Option<Credentials>> {
         let credentials = match self {
             Self::File(path) => Credentials::password(first_line(&read_bounded(path)?)),
-            Self::Command(command) => Credentials::password(first_line(&run(command)?)),
+            Self::Command(command) => Credentials::password(first_line(&run(command, space)?)),
             Self::Variable(value) => Credentials::password(value.clone()),
             Self::KeyFile(path) => match read_bounded(path) {
                 Ok(bytes) => Credentials::machine_key(first_line(&bytes)),
@@ -150,9 +151,13 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>> {
     })
 }
 
-fn run(command: &str) -> Result<Vec<u8>> {
+fn run(command: &str, space: Option<&(String, String)>) -> Result<Vec<u8>> {
     let failed = |message: String| Error::new(ErrorKind::InvalidConfig, message);
-    let output = Command::new("/bin/sh")
+    let mut shell = Command::new("/bin/sh");
+    if let Some((user, name)) = space {
+        shell.env("STILLPOINT_USER", user).env("STILLPOINT_SPACE", name);
+    }
+    let output = shell
         .args(["-c", command])
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
@@ -184,21 +189,21 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap().trim(), key.as_str());
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no draft is left");
-        assert!(PasswordSource::KeyFile(path).read().unwrap().is_some());
+        assert!(PasswordSource::KeyFile(path).read(None).unwrap().is_some());
     }
 
     #[test]
     fn a_missing_key_file_is_no_error_but_a_missing_password_file_is() {
-        assert!(PasswordSource::KeyFile("/nonexistent/key".into()).read().unwrap().is_none());
-        let error = PasswordSource::File("/nonexistent/password".into()).read().unwrap_err();
+        assert!(PasswordSource::KeyFile("/nonexistent/key".into()).read(None).unwrap().is_none());
+        let error = PasswordSource::File("/nonexistent/password".into()).read(None).unwrap_err();
         assert!(error.to_string().contains("/nonexistent/password"));
     }
 
     #[test]
     fn a_command_gives_its_first_line() {
-        assert!(PasswordSource::Command("printf 'secret\\nmore'".into()).read().unwrap().is_some());
-        assert!(PasswordSource::Command("exit 3".into()).read().is_err());
-        assert!(PasswordSource::Command("true".into()).read().is_err(), "an empty password is none");
+        assert!(PasswordSource::Command("printf 'secret\\nmore'".into()).read(None).unwrap().is_some());
+        assert!(PasswordSource::Command("exit 3".into()).read(None).is_err());
+        assert!(PasswordSource::Command("true".into()).read(None).is_err(), "an empty password is none");
         assert_eq!(first_line(b"pass word\r\nrest"), "pass word");
     }
 
@@ -206,5 +211,14 @@ mod tests {
     fn no_source_shows_its_secret() {
         let shown = format!("{:?}", PasswordSource::Variable("canary".into()));
         assert!(!shown.contains("canary"));
+    }
+
+    #[test]
+    fn a_command_learns_whose_space_it_is() {
+        let command = PasswordSource::Command(
+            "printf %s \"$STILLPOINT_USER/$STILLPOINT_SPACE\" | grep -x ada/lab".into(),
+        );
+        assert!(command.read(Some(&("ada".to_owned(), "lab".to_owned()))).unwrap().is_some());
+        assert!(command.read(Some(&("bob".to_owned(), "lab".to_owned()))).is_err());
     }
 }

@@ -9,7 +9,7 @@ use super::job::backoff;
 use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent};
 use crate::catalog::{BackupRecord, BackupState, Revision, StoredBackup};
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind, ErrorRecord};
+use crate::error::{Effect as EffectOf, Error, ErrorKind, ErrorRecord};
 use crate::id::ComponentId;
 use crate::operation::{OperationRecord, OperationState, Request};
 use crate::provider::DeleteState;
@@ -68,8 +68,16 @@ pub struct DeleteMember {
     pub gone: bool,
     /// Answers in a row that were neither gone nor a refusal.
     pub misses: u32,
+    /// Whether any answer so far leaves open that something of it is gone. Records of older versions do not say.
+    #[serde(default = "unknown")]
+    pub touched: bool,
     /// Do not ask again before this time.
     pub retry_at: Option<Timestamp>,
+}
+
+/// What a record that does not say whether a snapshot was touched has to be taken for.
+fn unknown() -> bool {
+    true
 }
 
 impl DeleteMachine {
@@ -170,6 +178,7 @@ impl DeleteMachine {
                     snapshot: snapshot.clone(),
                     gone: false,
                     misses: 0,
+                    touched: false,
                     retry_at: None,
                 });
             }
@@ -236,7 +245,10 @@ impl DeleteMachine {
         let Some(member) = self.members.iter_mut().find(|member| member.component == *id) else {
             return;
         };
-        let locked = matches!(result, Ok(Outcome::Deleted(DeleteState::Locked { .. })));
+        let untouched = match result {
+            Ok(outcome) => matches!(outcome, Outcome::Deleted(DeleteState::Locked { .. })),
+            Err(error) => is_denied(error) && error.effect == EffectOf::NotApplied,
+        };
         let refused = match result {
             Ok(Outcome::Deleted(DeleteState::Gone)) => {
                 member.gone = true;
@@ -259,10 +271,11 @@ impl DeleteMachine {
             Err(error) => is_spent(member.misses + 1, error).then(|| error.clone()),
         };
         member.misses += 1;
+        member.touched |= !untouched;
         member.retry_at = Some(now.after(backoff(member.misses)));
         let Some(error) = refused else { return };
-        // Where a lock forbids the very first deletion, the backup is as good as it was.
-        if locked && self.members.iter().all(|member| !member.gone && member.misses <= 1) {
+        // Where every answer was a refusal, the backup is as good as it was.
+        if self.members.iter().all(|member| !member.gone && !member.touched) {
             self.refusal = Some(error);
             (self.stage, self.misses, self.retry_at) = (DeleteStage::Inspecting, 0, None);
         } else {
@@ -337,6 +350,11 @@ impl DeleteMachine {
             (DeleteStage::Marking | DeleteStage::RemovingRecord, None) => {}
         }
     }
+}
+
+/// Whether the other side refused before it did anything.
+fn is_denied(error: &ErrorRecord) -> bool {
+    matches!(error.kind, ErrorKind::PermissionDenied | ErrorKind::Unauthenticated)
 }
 
 /// Ends a deletion that deleted nothing.

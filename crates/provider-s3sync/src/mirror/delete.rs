@@ -59,9 +59,15 @@ async fn is_ours_to_delete(source: &MirrorSource, place: &Place) -> Result<bool>
 
 /// Removes everything of a timestamp; `false` if something is still there.
 pub(super) async fn clear(source: &MirrorSource, place: &Place) -> Result<bool> {
+    source.store().delete_objects(&[place.completion()]).await.map_err(from_repository)?;
+    // From here on it may be no whole timestamp any more, whatever the answers are.
+    remove_all(source, place).await.map_err(Error::maybe_applied)
+}
+
+/// Removes the files of a timestamp, then its records, last the claim.
+async fn remove_all(source: &MirrorSource, place: &Place) -> Result<bool> {
     let store = source.store();
-    let marks = [place.completion(), place.script_mark()];
-    store.delete_objects(&marks).await.map_err(from_repository)?;
+    store.delete_objects(&[place.script_mark()]).await.map_err(from_repository)?;
     let kept = [place.claim(), place.deletion()];
     for _ in 0..ROUNDS_MAX {
         let files = remove(source, &place.folder(), &[]).await?;

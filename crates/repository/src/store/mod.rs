@@ -9,6 +9,7 @@ mod digest;
 mod local;
 mod local_plain;
 pub mod object_store;
+mod pace;
 mod pages;
 mod plain;
 mod remote;
@@ -31,6 +32,8 @@ pub(crate) use backend::Stat;
 use backend::{Backend, PutMode};
 use counters::Counters;
 pub use counters::TransferCounters;
+use pace::Pace;
+pub use pace::TransferLimits;
 pub use plain::{PlainObject, Upload};
 pub use settings::StoreSettings;
 pub(crate) use stream::RangeStream;
@@ -49,6 +52,8 @@ pub struct Store {
     description: Arc<str>,
     /// Whether the store is told the digest of what it is given, and refuses bytes of another.
     checks_digests: bool,
+    uploads: Option<Arc<Pace>>,
+    downloads: Option<Arc<Pace>>,
     cache: Option<StoreCache>,
 }
 
@@ -71,7 +76,15 @@ impl Store {
 
     fn new(backend: Arc<dyn Backend>, description: impl Into<Arc<str>>) -> Self {
         let (counters, description) = (Arc::default(), description.into());
-        Self { backend, counters, description, checks_digests: false, cache: None }
+        Self {
+            backend,
+            counters,
+            description,
+            checks_digests: false,
+            uploads: None,
+            downloads: None,
+            cache: None,
+        }
     }
 
     fn that_checks_digests(mut self) -> Self {
@@ -86,6 +99,30 @@ impl Store {
     pub fn with_cache(mut self, folder: &CacheFolder) -> Self {
         self.cache = Some(folder.of_store(&self.description));
         self
+    }
+
+    /// The same store, whose transfers keep to `limits`. Clones share them.
+    #[must_use]
+    pub fn with_limits(mut self, limits: TransferLimits) -> Self {
+        self.uploads = limits.upload.map(Pace::new);
+        self.downloads = limits.download.map(Pace::new);
+        self
+    }
+
+    /// Waits for the turn of a write of so many bytes, and counts it.
+    async fn sending(&self, bytes: usize) {
+        self.counters.put(bytes);
+        if let Some(pace) = &self.uploads {
+            pace.pass(bytes).await;
+        }
+    }
+
+    /// Counts a read of so many bytes, and holds it back until the next may begin.
+    async fn received(&self, bytes: usize) {
+        self.counters.get(bytes);
+        if let Some(pace) = &self.downloads {
+            pace.pass(bytes).await;
+        }
     }
 
     pub(crate) fn cache(&self) -> Option<&StoreCache> {
@@ -108,7 +145,7 @@ impl Store {
     pub(crate) async fn put_new(&self, key: &str, data: Bytes) -> Result<()> {
         let mut attempt = 1;
         loop {
-            self.counters.put(data.len());
+            self.sending(data.len()).await;
             let taken = match self.backend.put(key, data.clone(), PutMode::Create).await {
                 Err(error) if *error.kind() == ErrorKind::AlreadyExists => error,
                 result => return result,
@@ -139,14 +176,14 @@ impl Store {
 
     /// Stores an object, replacing what was there.
     pub(crate) async fn put(&self, key: &str, data: Bytes) -> Result<()> {
-        self.counters.put(data.len());
+        self.sending(data.len()).await;
         self.backend.put(key, data, PutMode::Overwrite).await
     }
 
     /// The whole object; refuses one of more than `limit` bytes before reading it.
     pub(crate) async fn get(&self, key: &str, limit: u64) -> Result<Bytes> {
         let data = self.backend.get(key, limit).await?;
-        self.counters.get(data.len());
+        self.received(data.len()).await;
         Ok(data)
     }
 
@@ -154,7 +191,7 @@ impl Store {
     pub(crate) async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
         let wanted = range.end.saturating_sub(range.start);
         let data = self.backend.get_range(key, range).await?;
-        self.counters.get(data.len());
+        self.received(data.len()).await;
         if to_u64(data.len()) != wanted {
             return Err(Error::corrupt(
                 key,
@@ -168,7 +205,8 @@ impl Store {
     pub(crate) async fn stream_range(&self, key: &str, range: Range<u64>) -> Result<RangeStream> {
         let start = range.start;
         let parts = self.backend.stream_range(key, range).await?;
-        Ok(RangeStream::new(key, start, parts, Arc::clone(&self.counters)))
+        let stream = RangeStream::new(key, start, parts, Arc::clone(&self.counters));
+        Ok(stream.at(self.downloads.clone()))
     }
 
     /// All objects below `folder`, in no particular order. An absent folder is empty.

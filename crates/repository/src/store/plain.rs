@@ -97,7 +97,7 @@ impl Upload {
     /// # Errors
     /// The store's failure, also that of an earlier part.
     pub async fn part(&mut self, data: Bytes) -> Result<()> {
-        self.store.counters.put(data.len());
+        self.store.sending(data.len()).await;
         self.sink.part(data).await
     }
 
@@ -137,7 +137,7 @@ impl Store {
     /// # Errors
     /// The store's failure.
     pub async fn put_object(&self, key: &str, data: Bytes) -> Result<()> {
-        self.counters.put(data.len());
+        self.sending(data.len()).await;
         self.backend.plain().put(key, data).await
     }
 

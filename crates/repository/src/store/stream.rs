@@ -8,6 +8,7 @@ use futures::TryStreamExt;
 use futures::stream::BoxStream;
 
 use super::counters::Counters;
+use super::pace::Pace;
 use super::to_u64;
 use crate::error::{Error, Result};
 
@@ -19,6 +20,7 @@ pub(crate) struct RangeStream {
     held: Bytes,
     position: u64,
     counters: Arc<Counters>,
+    pace: Option<Arc<Pace>>,
 }
 
 impl RangeStream {
@@ -29,7 +31,12 @@ impl RangeStream {
         counters: Arc<Counters>,
     ) -> Self {
         counters.get(0);
-        Self { key: key.to_owned(), parts, held: Bytes::new(), position: start, counters }
+        Self { key: key.to_owned(), parts, held: Bytes::new(), position: start, counters, pace: None }
+    }
+
+    /// The same, at this pace.
+    pub(super) fn at(self, pace: Option<Arc<Pace>>) -> Self {
+        Self { pace, ..self }
     }
 
     /// Makes `buffer`, whatever it held before, the bytes of `range`. What lies between them and the last ones taken is
@@ -63,6 +70,9 @@ impl RangeStream {
                 Error::corrupt(&self.key, format!("it gave no bytes from byte {} on", self.position))
             })?;
             self.counters.received(self.held.len());
+            if let Some(pace) = &self.pace {
+                pace.pass(self.held.len()).await;
+            }
         }
         let length = usize::try_from(limit).unwrap_or(usize::MAX).min(self.held.len());
         self.position += to_u64(length);

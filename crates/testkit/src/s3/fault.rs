@@ -27,6 +27,7 @@ pub struct FaultRule {
     pub(super) fault: Fault,
     pub(super) method: Option<String>,
     pub(super) key_part: Option<String>,
+    pub(super) spared: Option<String>,
     pub(super) every: u64,
     pub(super) skip: u64,
     pub(super) times: u64,
@@ -36,7 +37,16 @@ pub struct FaultRule {
 impl FaultRule {
     /// Every request meets `fault`, until narrowed by the methods below.
     pub fn new(fault: Fault) -> Self {
-        Self { fault, method: None, key_part: None, every: 1, skip: 0, times: u64::MAX, seen: 0 }
+        Self {
+            fault,
+            method: None,
+            key_part: None,
+            spared: None,
+            every: 1,
+            skip: 0,
+            times: u64::MAX,
+            seen: 0,
+        }
     }
 
     /// Only requests with this HTTP method.
@@ -50,6 +60,13 @@ impl FaultRule {
     #[must_use]
     pub fn key(mut self, part: &str) -> Self {
         self.key_part = Some(part.to_owned());
+        self
+    }
+
+    /// Not requests whose path and query contain `part`.
+    #[must_use]
+    pub fn except(mut self, part: &str) -> Self {
+        self.spared = Some(part.to_owned());
         self
     }
 
@@ -78,6 +95,7 @@ impl FaultRule {
     pub(super) fn meets(&mut self, method: &str, target: &str) -> Option<Fault> {
         if self.method.as_deref().is_some_and(|wanted| wanted != method)
             || self.key_part.as_deref().is_some_and(|part| !target.contains(part))
+            || self.spared.as_deref().is_some_and(|part| target.contains(part))
         {
             return None;
         }
