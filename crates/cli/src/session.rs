@@ -277,7 +277,11 @@ impl Session {
         format!("{user}@{}", origin.hostname)
     }
 
-    fn store(&self) -> Result<Store> {
+    /// The store of this run's file snapshots. Nothing is contacted yet.
+    ///
+    /// # Errors
+    /// `InvalidInput` or `InvalidConfig` where its URL or a setting cannot be used.
+    pub(crate) fn store(&self) -> Result<Store> {
         let settings = StoreSettings::from_environment();
         let store = Store::from_url(&self.settings.store_url()?, &settings).map_err(engine::error)?;
         let store = store.with_limits(self.settings.limits);

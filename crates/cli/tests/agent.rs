@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use common::{Place, Run, send};
 use rustix::process::Signal;
+use serde_json::json;
 use stillpoint_testkit::compare::{Aspect, compare};
 use stillpoint_testkit::eventually;
+use stillpoint_testkit::s3::Server;
 
 fn line<'a>(home: &'a Path, more: &[&'a str]) -> Vec<&'a OsStr> {
     let start = [OsStr::new("agent"), home.as_os_str()];
@@ -234,4 +236,35 @@ fn a_data_directory_inside_the_restored_one_keeps_its_own_name_of_the_volume() {
     let run = place.command(line(&home, &more)).arg("--json").output().unwrap();
     assert_eq!(Run::of(&run).document()["restore"]["made_now"], false, "{run:?}");
     assert_eq!(fs::read(&edited).unwrap(), b"edited since");
+}
+
+#[test]
+fn an_agent_waits_for_another_one_of_its_workspace_and_goes_on_after_it() {
+    let mut place = Place::with_tree(87);
+    let server = Server::start().unwrap();
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    place.env("STILLPOINT_STORE", server.url("studio"));
+    place.env("STILLPOINT_LAYOUT", "mirror");
+    let claim = |beat: u64, held: bool| {
+        let claim = json!({ "format": 1, "holder": "somebody else", "beat": beat, "held": held });
+        server.put_object("studio/ada/lab/.stillpoint/agent/000000000007", claim.to_string().into()).unwrap();
+    };
+    claim(1, true);
+    let source = place.source();
+    let log = place.path("agent.log");
+    let words = ["--once", "--user", "ada", "--space", "lab", "--log-file", log.to_str().unwrap()];
+    let mut child = place.start(line(&source, &words));
+    let said = || fs::read_to_string(&log).unwrap_or_default();
+    assert!(eventually(Duration::from_secs(30), || said().contains("somebody else")), "{}", said());
+    claim(2, true);
+    std::thread::sleep(Duration::from_secs(6));
+    assert!(child.try_wait().unwrap().is_none(), "it waits while the other one is at work: {}", said());
+    claim(3, false);
+    let run = ended(child);
+    assert_eq!(run.code, Some(0), "{run:?} {}", said());
+    assert_eq!(backups(&place), 1);
+    let left = server.objects("studio/ada/lab/.stillpoint/agent/").unwrap();
+    assert_eq!(left.keys().collect::<Vec<_>>(), ["studio/ada/lab/.stillpoint/agent/000000000008"]);
 }

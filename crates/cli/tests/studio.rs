@@ -298,3 +298,31 @@ fn the_lifecycle_script_fits_and_never_fails_the_application() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("NOT backed up"), "{output:?}");
 }
+
+#[test]
+fn each_user_has_a_store_and_a_password_of_their_own() {
+    let Some(mut space) = Space::new(98) else { return };
+    let store = format!("{}/{{user}}", space.server.url("studio"));
+    space.place.env("STILLPOINT_STORE", store);
+    space.place.env("STILLPOINT_LAYOUT", "repository");
+    let command = "printf 'secret of %s' \"$STILLPOINT_USER\"";
+    space.starts(0, &["--password-command", command]);
+    space.is_called("evil");
+    space.starts(0, &["--password-command", command]);
+    let stored: BTreeSet<String> = space.server.objects("studio/").unwrap().into_keys().collect();
+    for user in ["ada", "eve"] {
+        assert!(stored.contains(&format!("studio/{user}/config")), "{stored:?}");
+    }
+    // Neither reads what the other wrote.
+    let run = space.place.run([
+        "check",
+        "--user",
+        "eve",
+        "--space",
+        "evil",
+        "--password-command",
+        "printf 'secret of ada'",
+    ]);
+    assert_eq!(run.code, Some(12), "{run:?}");
+    space.fake.assert_no_violations();
+}

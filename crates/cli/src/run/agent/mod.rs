@@ -2,6 +2,7 @@
 
 mod background;
 mod document;
+mod lease;
 mod once;
 mod studio;
 mod work;
@@ -86,6 +87,14 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
 }
 
 impl Agent<'_> {
+    /// The workspace's id.
+    fn workspace(&self) -> String {
+        match &self.session.settings.space {
+            Some((user, space)) => format!("{user}/{space}"),
+            None => self.home.display().to_string(),
+        }
+    }
+
     fn now(&self) -> Timestamp {
         self.clock.now()
     }

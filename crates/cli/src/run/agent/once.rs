@@ -140,7 +140,7 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
 }
 
 /// A random name of the volume on which the data directory lies, made the first time.
-fn instance(session: &Session) -> Result<String> {
+pub(super) fn instance(session: &Session) -> Result<String> {
     session.settings.data_dir.make()?;
     let path = session.settings.data_dir.instance();
     let refused = |error: io::Error| {

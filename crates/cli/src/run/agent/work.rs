@@ -7,7 +7,7 @@ use stillpoint_core::{CatalogExt, Clock, Error, ErrorKind, OperationState, Resul
 use stillpoint_provider_s3sync::agent::{AgentAction, AgentState, next, overdue};
 
 use super::document::{AgentDocument, RestoreItem};
-use super::{Agent, once};
+use super::{Agent, lease, once};
 use crate::args::BackupArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::run::backup;
@@ -43,15 +43,13 @@ pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
             agent.tell(format_args!("ALARM: no backup has been good for {} hours", without.as_secs() / 3600));
         }
         let turn = match next(&agent.policy, &mut state, now) {
-            AgentAction::Restore => restore(&mut agent, &mut state, &mut progress).await,
-            AgentAction::BackUp => back_up(&agent, &mut state, &mut progress).await,
             AgentAction::Wait { until } => {
                 tokio::select! {
                     () = agent.clock.sleep(until.since(now)) => Turn::GoOn,
                     () = interrupts.next() => Turn::Interrupted,
                 }
             }
-            _ => Turn::GoOn,
+            action => alone(&mut agent, action, &mut state, &mut progress, &mut interrupts).await,
         };
         if matches!(turn, Turn::Interrupted) || interrupts.next().now_or_never().is_some() {
             agent.tell("ends on request");
@@ -65,15 +63,47 @@ pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
     Ok(progress.exit.unwrap_or(Exit::Done))
 }
 
+/// Does one thing while no other agent works on the same workspace.
+async fn alone(
+    agent: &mut Agent<'_>,
+    action: AgentAction,
+    state: &mut AgentState,
+    progress: &mut Progress,
+    interrupts: &mut Interrupts,
+) -> Turn {
+    let kept = match lease::hold(agent, interrupts).await {
+        Ok(Some(kept)) => kept,
+        Ok(None) => return Turn::Interrupted,
+        Err(error) => {
+            let exit = Failure::from(error);
+            agent.tell(format_args!("ALARM: the lease cannot be taken: {exit}"));
+            return match action {
+                AgentAction::Restore if !agent.args.once => {
+                    state.restore_failed(agent.now());
+                    Turn::GoOn
+                }
+                AgentAction::Restore => {
+                    state.restored();
+                    failed(agent, state, progress, exit.exit())
+                }
+                _ => failed(agent, state, progress, exit.exit()),
+            };
+        }
+    };
+    let turn = match action {
+        AgentAction::Restore => restore(agent, state, progress).await,
+        AgentAction::BackUp => back_up(agent, state, progress).await,
+        _ => Turn::GoOn,
+    };
+    kept.release(agent).await;
+    turn
+}
+
 /// When the newest good backup of this space was begun; unknown while the catalog cannot say.
 async fn last_good(agent: &Agent<'_>) -> Option<stillpoint_core::Timestamp> {
     let read = async {
-        let id = match &agent.session.settings.space {
-            Some((user, space)) => format!("{user}/{space}"),
-            None => agent.home.display().to_string(),
-        };
         let catalog = agent.session.catalog().await?;
-        let found = catalog.latest_good(Some(&WorkspaceId::new(id)?)).await?;
+        let found = catalog.latest_good(Some(&WorkspaceId::new(agent.workspace())?)).await?;
         Result::Ok(found.map(|backup| backup.created_at))
     };
     read.await.unwrap_or_else(|error: Error| {

@@ -20,8 +20,11 @@
 //! assert_eq!(next(&policy, &mut agent, noon), AgentAction::Wait { until: tomorrow });
 //! ```
 
+mod lease;
+
 use std::time::Duration;
 
+pub use lease::{AgentLease, HeldLease, LEASE_BEAT, LEASE_TTL, Taken};
 use stillpoint_core::Timestamp;
 
 /// The time between two backups unless told otherwise: 12 hours, as in the sample script.
