@@ -84,9 +84,13 @@ class Control:
             name: {field.name: getattr(job, field.name) for field in dataclasses.fields(job) if field.name != "timer"}
             for name, job in world.jobs.items()
         }
-        resources = {each.id: {**each.view(), "hidden": each.hidden} for each in world.resources.values()}
-        return {"now": world.now, "resources": resources, "principals": principals, "jobs": jobs,
-                "subscriptions": {name: dataclasses.asdict(each) for name, each in world.subscriptions.items()}}  # fmt: skip
+        return {
+            "now": world.now,
+            "resources": {each.id: {**each.view(), "hidden": each.hidden} for each in world.resources.values()},
+            "principals": principals,
+            "jobs": jobs,
+            "subscriptions": {name: dataclasses.asdict(each) for name, each in world.subscriptions.items()},
+        }
 
 
 def _json(status: int, value: Any) -> Answer:

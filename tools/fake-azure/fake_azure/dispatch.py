@@ -15,7 +15,7 @@ from fake_aws.request import Answer, Request
 from . import access, arm, contract, models, paging, polling, responses, services, tokens
 from .errors import Fault
 from .models import Operation
-from .registry import HANDLERS
+from .registry import HANDLERS, NAMES
 from .world import Call, Principal, Reply, Work, World
 
 services.load()
@@ -72,12 +72,13 @@ class Dispatcher:
             )
         if poll:
             entry["operation"], entry["actions"] = "poll", [polling.action(poll)]
+            entry["params"] = polling.params(self.world, poll)
             return self._special(entry, {"poll"}, lambda: self._poll(request, poll, entry))
         return self._operation(request, entry, base)
 
     def _special(self, entry: dict[str, Any], names: set[str], run: Any) -> Answer:
         """A request that is none of the models' operations, faults included."""
-        faults = self.world.faults.take(names, {})
+        faults = self.world.faults.take(names, entry.get("params", {}))
         try:
             self._before(faults, entry)
             answer = run()
@@ -117,12 +118,12 @@ class Dispatcher:
             entry["outcome"] = "UnknownOperation"
             return _error(Fault("UnknownOperation", what))
         name, builder, raw = found
-        handled = {key.replace(".", "_"): key for service, key in HANDLERS if service == name}
-        if builder not in handled:
+        handled = NAMES.get((name, builder))
+        if handled is None:
             entry["operation"], entry["outcome"] = builder, "NotImplemented"
             self.world.journal.violate(entry, "fake", [f"{name}:{builder} is not modelled"])
             return _error(Fault("NotImplemented", f"the fake has no {name}:{builder}"))
-        operation = models.service(name).operation(handled[builder])
+        operation = models.service(name).operation(handled)
         entry["operation"], entry["service"] = operation.name, name
         try:
             return self._handle(operation, raw, request, entry, base)
@@ -155,9 +156,7 @@ class Dispatcher:
         reply = paging.empty(call) if empty else HANDLERS[operation.service, operation.name](call)
         return self._encode(call, reply, faults, left)
 
-    def _encode(
-        self, call: Call, reply: Reply | Work, faults: list[dict[str, Any]], headers: dict[str, str]
-    ) -> Answer:
+    def _encode(self, call: Call, reply: Reply | Work, faults: list[dict[str, Any]], headers: dict[str, str]) -> Answer:
         told = call.operation.outcome.statuses
         if isinstance(reply, Work):
             status, more, body = polling.begin(call, reply, faults)
@@ -248,5 +247,8 @@ def _unlocked(call: Call) -> None:
         if lock.kind != "Microsoft.Authorization/locks" or not (target == scope or target.startswith(f"{scope}/")):
             continue
         if method == "DELETE" or lock.properties["level"] == "ReadOnly":
-            raise Fault("ScopeLocked", f"The scope '{call.resource_id}' cannot perform {method.lower()} operation because "
-                        f"following scope(s) are locked: '{scope}'. Please remove the lock and try again.")  # fmt: skip
+            raise Fault(
+                "ScopeLocked",
+                f"The scope '{call.resource_id}' cannot perform {method.lower()} operation because following scope(s) "
+                f"are locked: '{scope}'. Please remove the lock and try again.",
+            )

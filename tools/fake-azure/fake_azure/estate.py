@@ -53,9 +53,10 @@ def lock(world: World, scope: str, name: str, level: str, notes: str = "") -> st
 
 def _disk(world: World, at: str, location: str, given: dict[str, Any]) -> None:
     only(given, {"name", "size_gib", "sku", "zones", "tags", "managed_by", "location"}, "disks")
+    properties = {"diskSizeGB": given.get("size_gib", 32), "creationData": {"createOption": "Empty"}}
     body = {"location": given.get("location", location), "tags": given.get("tags", {}), "zones": given.get("zones"),
             "managedBy": given.get("managed_by"), "sku": {"name": given.get("sku", "Premium_LRS")},
-            "properties": {"diskSizeGB": given.get("size_gib", 32), "creationData": {"createOption": "Empty"}}}  # fmt: skip
+            "properties": properties}  # fmt: skip
     made = disks.make(world, f"{at}/providers/{disks.KIND}/{given['name']}", body, f"{given['name']}@0")
     made.state = "Succeeded"
 
@@ -70,8 +71,8 @@ def _snapshot(world: World, at: str, location: str, given: dict[str, Any]) -> No
 
 
 def _account(world: World, at: str, location: str, given: dict[str, Any]) -> None:
-    only(given, {"name", "kind", "sku", "tags", "location", "soft_delete_days", "immutability", "endpoints", "shared_key",
-                 "https_only", "versioning", "shares", "containers"}, "storage_accounts")  # fmt: skip
+    only(given, {"name", "kind", "sku", "tags", "location", "soft_delete_days", "immutability", "endpoints",
+                 "shared_key", "https_only", "versioning", "shares", "containers"}, "storage_accounts")  # fmt: skip
     made = storage.make(world, f"{at}/providers/{storage.KIND}/{given['name']}", {"location": location, **given})
     for each in given.get("shares", []):
         only(each, {"name", "protocol", "quota", "metadata", "bytes"}, "shares")
@@ -103,8 +104,10 @@ def _volume(world: World, account: str, pool: str, given: dict[str, Any]) -> Non
     only(given, {"name", "location", "tags", "zones", "size_gib", "used_bytes", "token", "subnet", "protocols",
                  "backup_vault", "snapshots"}, "volumes")  # fmt: skip
     network = f"{account.partition('/providers/')[0]}/providers/Microsoft.Network/virtualNetworks/net/subnets/anf"
-    properties = {"creationToken": given.get("token", given["name"]), "usageThreshold": given.get("size_gib", 100) * 2**30,
-                  "subnetId": given.get("subnet", network), "protocolTypes": given.get("protocols", ["NFSv4.1"])}  # fmt: skip
+    properties = {
+        "creationToken": given.get("token", given["name"]), "usageThreshold": given.get("size_gib", 100) * 2**30,
+        "subnetId": given.get("subnet", network), "protocolTypes": given.get("protocols", ["NFSv4.1"]),
+    }  # fmt: skip
     if given.get("backup_vault"):
         properties["dataProtection"] = {"backup": {"backupVaultId": f"{account}/backupVaults/{given['backup_vault']}"}}
     body = {"location": given["location"], "tags": given.get("tags", {}), "zones": given.get("zones"),
@@ -118,8 +121,8 @@ def _volume(world: World, account: str, pool: str, given: dict[str, Any]) -> Non
 
 
 def _backup_vault(world: World, at: str, location: str, given: dict[str, Any]) -> None:
-    only(given, {"name", "tags", "location", "soft_delete", "soft_delete_days", "immutability", "policies", "instances"},
-         "backup_vaults")  # fmt: skip
+    only(given, {"name", "tags", "location", "soft_delete", "soft_delete_days", "immutability", "policies",
+                 "instances"}, "backup_vaults")  # fmt: skip
     tenant = world.subscriptions[arm.subscription(at)].tenant
     where = {"location": location, "tenant": tenant, **given}
     vault = dataprotection.make_vault(world, f"{at}/providers/{dataprotection.VAULT}/{given['name']}", where)
@@ -137,8 +140,10 @@ def _backup_vault(world: World, at: str, location: str, given: dict[str, Any]) -
 
 
 def _recovery_vault(world: World, at: str, location: str, given: dict[str, Any]) -> None:
-    only(given, {"name", "tags", "location", "soft_delete", "soft_delete_days", "immutability", "items"}, "recovery_vaults")
-    vault = recovery.make_vault(world, f"{at}/providers/{recovery.VAULT}/{given['name']}", {"location": location, **given})
+    only(given, {"name", "tags", "location", "soft_delete", "soft_delete_days", "immutability", "items"},
+         "recovery_vaults")  # fmt: skip
+    where = {"location": location, **given}
+    vault = recovery.make_vault(world, f"{at}/providers/{recovery.VAULT}/{given['name']}", where)
     for each in given.get("items", []):
         only(each, {"account", "share", "state"}, "items")
         share = f"{at}/providers/{storage.KIND}/{each['account']}/fileServices/default/shares/{each['share']}"

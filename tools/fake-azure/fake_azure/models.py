@@ -6,6 +6,7 @@ import functools
 import importlib
 import re
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,7 @@ SERVICES: dict[str, tuple[str, str]] = {
     "subscriptions": ("azure.mgmt.resource.subscriptions", ""),
 }
 
+_PART = re.compile(r"\{(\w+)\}")
 _PROVIDER = re.compile(r"/providers/([^/]+)", re.IGNORECASE)
 
 
@@ -73,9 +75,11 @@ class Service:
         self.name = name
         self._models = importlib.import_module(f"{SERVICES[name][0]}.models")
         self._source = Source(Path(str(package.__file__)).parent / "operations")
-        self._routes = [(each, _pattern(each)) for each in self._source.builders.values()]
+        self._routes: dict[tuple[str, int | None], list[tuple[Builder, re.Pattern[str]]]] = {}
         # More fixed words first, so that a word wins over a placeholder.
-        self._routes.sort(key=lambda route: -len(re.sub(r"\{\w+\}", "", route[0].template)))
+        for each in sorted(self._source.builders.values(), key=lambda each: -len(_PART.sub("", each.template))):
+            parts = None if each.free else each.template.rstrip("/").count("/")
+            self._routes.setdefault((each.method, parts), []).append((each, _pattern(each)))
 
     @functools.cache  # noqa: B019
     def operation(self, name: str) -> Operation:
@@ -88,10 +92,11 @@ class Service:
 
     def find(self, method: str, path: str) -> tuple[str, dict[str, str]] | None:
         """The builder's name of a request, and the raw values of its path."""
-        for builder, pattern in self._routes:
-            found = pattern.match(path) if builder.method == method else None
-            if found:
-                return builder.name, found.groupdict()
+        for parts in (path.rstrip("/").count("/"), None):
+            for builder, pattern in self._routes.get((method, parts), []):
+                found = pattern.match(path)
+                if found:
+                    return builder.name, found.groupdict()
         return None
 
 
@@ -100,8 +105,7 @@ def _pattern(builder: Builder) -> re.Pattern[str]:
         return f"(?P<{match[1]}>{'.*?' if match[1] in builder.free else '[^/]+'})"
 
     escaped = re.sub(r"\\([{}])", r"\1", re.escape(builder.template.rstrip("/")))
-    named = re.sub(r"{(\w+)}", part, escaped)
-    return re.compile(f"^{named}/?$", re.IGNORECASE)
+    return re.compile(f"^{_PART.sub(part, escaped)}/?$", re.IGNORECASE)
 
 
 @functools.cache
@@ -119,6 +123,4 @@ def of_path(path: str) -> list[Service]:
 
 def versions() -> dict[str, Any]:
     """The versions of the packages that the contract is read from."""
-    from importlib.metadata import distributions
-
     return {dist.name: dist.version for dist in distributions() if dist.name.startswith("azure-mgmt-")}

@@ -85,7 +85,7 @@ def variants(operation: Operation) -> dict[str, int]:
 
 def _has_state(model: type) -> bool:
     properties = validation.members(model).get("properties")
-    kinds = [each for each in getattr(properties.kind, "__args__", [properties.kind])] if properties else []
+    kinds = getattr(properties.kind, "__args__", [properties.kind]) if properties else []
     return any(
         validation.is_model(kind) and "provisioningState" in validation.members(kind) for kind in kinds
     )  # fmt: skip
@@ -159,6 +159,12 @@ def takes(path: str) -> re.Match[str] | None:
 def action(match: re.Match[str]) -> str:
     """The right that a poll needs."""
     return f"{match[2]}/locations/{match[4]}/read"
+
+
+def params(world: World, match: re.Match[str]) -> dict[str, str]:
+    """What is polled, as faults and the journal tell it: the URL's word, and the operation that gave it."""
+    running: Running | None = world.running.get(match[5])
+    return {"url": match[4], "id": match[5]} | ({"operation": running.operation.full_name} if running else {})
 
 
 def answer(world: World, request: Request, match: re.Match[str]) -> Answer:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 Handler = Callable[["Call"], "Reply | Work"]
 
 HANDLERS: dict[tuple[str, str], Handler] = {}
+# The names of operations by service and by the name of what builds their requests, where no dot parts the group.
+NAMES: dict[tuple[str, str], str] = {}
 
 
 def operation(service: str, *names: str) -> Callable[[Handler], Handler]:
@@ -21,6 +23,7 @@ def operation(service: str, *names: str) -> Callable[[Handler], Handler]:
             if (service, name) in HANDLERS:
                 raise ValueError(f"{service}:{name} is answered twice")
             HANDLERS[service, name] = handler
+            NAMES[service, name.replace(".", "_")] = name
         return handler
 
     return register

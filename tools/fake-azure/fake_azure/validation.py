@@ -82,24 +82,20 @@ def faults(value: Any, kind: Any, *, answer: bool = False, required: bool = True
 def _faults(value: Any, kind: Any, at: str, answer: bool, required: bool, form: str | None) -> typing.Iterator[str]:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     where = at or "the body"
-    if kind is Any or kind is None or value is None and type(None) in args:
+    if kind is Any or kind is None or (value is None and type(None) in args):
         return
-    if isinstance(kind, dict) or (isinstance(kind, type) and is_model(kind)):
+    if isinstance(kind, dict) or is_model(kind):
         yield from _structure(value, kind, at, answer, required)
     elif origin is typing.Union or origin is types.UnionType:
         yield from _union(value, [each for each in args if each is not type(None)], at, answer, required, form)
-    elif origin is list:
-        if not isinstance(value, list):
-            yield f"{where} is no list"
+    elif origin in {list, dict}:
+        if not isinstance(value, origin):
+            yield f"{where} is no {'list' if origin is list else 'object'}"
             return
-        for index, item in enumerate(value):
-            yield from _faults(item, args[0], f"{at}[{index}]", answer, required, form)
-    elif origin is dict:
-        if not isinstance(value, dict):
-            yield f"{where} is no object"
-            return
-        for key, item in value.items():
-            yield from _faults(item, args[1], f"{at}.{key}", answer, required, form)
+        places = [(f"{at}[{index}]", item) for index, item in enumerate(value)] if origin is list else [
+            (f"{at}.{key}", item) for key, item in value.items()]  # fmt: skip
+        for place, item in places:
+            yield from _faults(item, args[-1], place, answer, required, form)
     elif origin is typing.Literal:
         words = [each.value if isinstance(each, enum.Enum) else each for each in args]
         if value not in words:
@@ -113,15 +109,19 @@ def is_model(kind: Any) -> bool:
     return hasattr(kind, "_attribute_map") or hasattr(kind, "_calculated")
 
 
+def _words(value: Any, enums: list[Any], where: str) -> typing.Iterator[str]:
+    """Azure does not always mind the case of a word, but what is written here should be Azure's own."""
+    words = [each.value for kind in enums for each in kind]
+    if value not in words:
+        yield f"{where} is {value!r}, which is none of {', '.join(map(str, words))}"
+
+
 def _union(
     value: Any, kinds: list[Any], at: str, answer: bool, required: bool, form: str | None
 ) -> typing.Iterator[str]:
     enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, enum.Enum)]
     if enums:
-        words = [each.value for kind in enums for each in kind]
-        # Azure does not always mind the case of a word, but what is written here should be Azure's own.
-        if value not in words:
-            yield f"{at} is {value!r}, which is none of {', '.join(map(str, words))}"
+        yield from _words(value, enums, at)
         return
     found = [list(_faults(value, kind, at, answer, required, form)) for kind in kinds]
     if found and all(found):
@@ -174,9 +174,7 @@ def _dispatch(value: dict[str, Any], model: Any) -> tuple[type, str | None]:
 
 def _plain(value: Any, kind: type, where: str, form: str | None) -> typing.Iterator[str]:
     if issubclass(kind, enum.Enum):
-        words = [str(each.value) for each in kind]
-        if value not in words:
-            yield f"{where} is {value!r}, which is none of {', '.join(words)}"
+        yield from _words(value, [kind], where)
     elif kind in {datetime.datetime, datetime.date, datetime.time}:
         if not _is_time(value):
             yield f"{where} is {value!r}, which is no time"

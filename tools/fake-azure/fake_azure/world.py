@@ -195,6 +195,14 @@ class Call:
         """
         return self.need(self.resource_id)
 
+    def survivor(self) -> Resource | None:
+        """The resource that the path names, unless its creation failed and a PUT begins anew."""
+        found = self.world.find(self.resource_id)
+        if found is not None and found.state == "Failed" and self.rule("put.failed") == "anew":
+            self.world.remove(found.id)
+            return None
+        return found
+
     def need(self, resource_id: str, code: str = "ResourceNotFound") -> Resource:
         """The resource with an id.
 

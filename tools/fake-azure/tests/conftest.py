@@ -114,7 +114,8 @@ class Fake:
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         sent = {"Authorization": f"Bearer {self.bearer.token}", "Content-Type": "application/json", **(headers or {})}
         url = path if path.startswith("http") else self.url + path
-        request = urllib.request.Request(url, raw, {name: value for name, value in sent.items() if value}, method=method)
+        sent = {name: value for name, value in sent.items() if value}
+        request = urllib.request.Request(url, raw, sent, method=method)
         try:
             with urllib.request.urlopen(request) as answer:
                 return answer.status, answer.headers, json.loads(answer.read() or b"null")
@@ -200,7 +201,9 @@ def netapp(fake: Fake) -> Any:
     return fake.client("netapp")
 
 
-def copy_of(source: str, *, incremental: bool | None = None, location: str = "westeurope", **more: Any) -> dict[str, Any]:
+def copy_of(
+    source: str, *, incremental: bool | None = None, location: str = "westeurope", **more: Any
+) -> dict[str, Any]:
     """The body that makes a snapshot of a disk, or a disk of a snapshot."""
     properties: dict[str, Any] = {"creationData": {"createOption": "Copy", "sourceResourceId": source}}
     if incremental is not None:

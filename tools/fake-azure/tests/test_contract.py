@@ -156,7 +156,8 @@ def test_groups_and_subscriptions_exist_or_not(fake, compute):
     assert resources.resource_groups.check_existence("nothing") is False
     assert [each.name for each in resources.resource_groups.list()] == ["rg"]
     assert subscriptions.subscriptions.get(SUBSCRIPTION).state == "Enabled"
-    assert [each.name for each in subscriptions.subscriptions.list_locations(SUBSCRIPTION)] == ["westeurope", "northeurope"]
+    regions = [each.name for each in subscriptions.subscriptions.list_locations(SUBSCRIPTION)]
+    assert regions == ["westeurope", "northeurope"]
     with pytest.raises(ResourceNotFoundError) as error:
         compute.disks.get("nothing", "db")
     assert error.value.error.code == "ResourceGroupNotFound"

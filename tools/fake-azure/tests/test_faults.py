@@ -23,13 +23,14 @@ def test_an_answer_may_be_none_of_azures(fake, storage, committed):
     with pytest.raises(HttpResponseError) as error:
         storage.file_shares.create("rg", "files", "projects", {"properties": {}}, expand="snapshots")
     assert (error.value.status_code, error.value.response.headers["Retry-After"]) == (503, "3")
-    taken = [each for each in storage.file_shares.list("rg", "files", expand="snapshots") if each.properties.snapshot_time]
-    assert len(taken) == int(committed)
+    listed = storage.file_shares.list("rg", "files", expand="snapshots")
+    assert len([each for each in listed if each.properties.snapshot_time]) == int(committed)
 
 
 def test_an_error_has_code_status_patience_and_details(fake, compute):
-    fake.inject("disks.get", {"kind": "error", "code": "TooManyRequests", "message": "slow down", "retry_after": 17,
-                              "target": "GetDisk30Min", "details": [{"code": "inner", "message": "m"}]}, count=2)  # fmt: skip
+    fault = {"kind": "error", "code": "TooManyRequests", "message": "slow down", "retry_after": 17,
+             "target": "GetDisk30Min", "details": [{"code": "inner", "message": "m"}]}  # fmt: skip
+    fake.inject("disks.get", fault, count=2)
     for _ in range(2):
         with pytest.raises(HttpResponseError) as error:
             compute.disks.get("rg", "db")
@@ -53,7 +54,8 @@ def test_the_nth_call_fails_and_no_other(fake, compute):
 
 
 def test_a_fault_may_be_for_some_parameters_only(fake, compute, snap):
-    fake.inject("compute:snapshots.create_or_update", {"kind": "error", "code": "Conflict"}, match={"snapshotName": "s2"})
+    fault = {"kind": "error", "code": "Conflict"}
+    fake.inject("compute:snapshots.create_or_update", fault, match={"snapshotName": "s2"})
     snap("s1")
     with pytest.raises(HttpResponseError) as error:
         snap("s2")
@@ -115,7 +117,8 @@ def test_a_fault_that_makes_no_sense_is_refused(fake, plan):
 
 
 def test_reads_and_writes_of_an_hour_are_counted(fake, compute, snap):
-    fake.reset(workspace(rules={"throttle.reads_per_hour": 3, "throttle.writes_per_hour": 2, "lro.variant": "immediate"}))
+    rules = {"throttle.reads_per_hour": 3, "throttle.writes_per_hour": 2, "lro.variant": "immediate"}
+    fake.reset(workspace(rules=rules))
     headers = fake.send("GET", f"{DISK}?api-version=2026-03-02")[1]
     assert headers["x-ms-ratelimit-remaining-subscription-reads"] == "2"
     compute.disks.get("rg", "db")
@@ -137,8 +140,8 @@ def test_reads_and_writes_of_an_hour_are_counted(fake, compute, snap):
 
 def test_each_subscription_is_counted_for_itself(fake, compute):
     other = "88888888-8888-4888-8888-888888888888"
-    fake.reset({"rules": {"throttle.reads_per_hour": 1}, "subscriptions": {
-        SUBSCRIPTION: {"groups": {"rg": {"disks": [{"name": "db"}]}}}, other: {"groups": {"rg": {"disks": [{"name": "db"}]}}}}})
+    its = {"groups": {"rg": {"disks": [{"name": "db"}]}}}
+    fake.reset({"rules": {"throttle.reads_per_hour": 1}, "subscriptions": {SUBSCRIPTION: its, other: its}})
     compute.disks.get("rg", "db")
     with pytest.raises(HttpResponseError):
         compute.disks.get("rg", "db")

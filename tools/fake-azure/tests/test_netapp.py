@@ -114,7 +114,8 @@ def test_a_backup_of_a_snapshot_that_exists(fake, netapp):
 
 
 def test_a_volume_needs_a_vault_for_its_backups(fake, netapp):
-    anf = {"name": "anf", "backup_vaults": [{"name": "keep"}], "pools": [{"name": "pool", "volumes": [{"name": "home"}]}]}
+    pools = [{"name": "pool", "volumes": [{"name": "home"}]}]
+    anf = {"name": "anf", "backup_vaults": [{"name": "keep"}], "pools": pools}
     fake.reset(workspace(group={"netapp_accounts": [anf]}, rules=QUIET))
     with pytest.raises(HttpResponseError) as error:
         netapp.backups.begin_create("rg", "anf", "keep", "b1", OWN)
@@ -161,7 +162,8 @@ def test_volumes_are_directories_when_the_scenario_wants_them(fake, netapp, tmp_
     snapshot(netapp)
     (tmp_path / "home" / "d" / "a.txt").write_text("after")
     assert (tmp_path / "home" / ".snapshot" / "s1" / "d" / "a.txt").read_text() == "before"
-    netapp.volumes.begin_create_or_update("rg", "anf", "pool", "copy", body(snapshotId=f"{VOLUME}/snapshots/s1")).result()
+    made = body(snapshotId=f"{VOLUME}/snapshots/s1")
+    netapp.volumes.begin_create_or_update("rg", "anf", "pool", "copy", made).result()
     assert (tmp_path / "copy" / "d" / "a.txt").read_text() == "before"
     netapp.volumes.begin_delete("rg", "anf", "pool", "copy").result()
     assert not (tmp_path / "copy").exists()

@@ -126,7 +126,10 @@ def test_a_failure_is_told_with_its_details(fake, compute, variant):
     if variant != "state":
         assert error.value.error.code == "OperationNotAllowed"
         assert error.value.error.details[0].code == "DiskBusy"
-    assert fake.resource(SNAPSHOT)["properties"]["provisioningState"] == "Failed"
+    failed = fake.resource(SNAPSHOT)["properties"]
+    assert failed["provisioningState"] == "Failed"
+    again = compute.snapshots.begin_create_or_update("rg", "s1", BODY).result()
+    assert (again.provisioning_state, again.unique_id != failed["uniqueId"]) == ("Succeeded", True)
 
 
 def test_an_operation_may_be_cancelled(fake, compute):
@@ -177,6 +180,9 @@ def test_a_poll_may_fail_or_tell_words_nobody_knows(fake):
     assert (status, headers["Retry-After"]) == (503, "7")
     body = fake.send("GET", url)[2]
     assert (body["status"], "startTime" in body) == ("Hibernating", False)
-    fake.inject("poll", {"kind": "cut"})
+    fake.inject("poll", {"kind": "cut"}, match={"operation": "compute:snapshots.delete"})
+    fake.inject("poll", {"kind": "cut"}, match={"operation": PUT}, nth=2)
+    assert fake.send("GET", url)[0] == 200
+    assert fake.call("journal")[-1]["params"]["operation"] == PUT
     with pytest.raises(ConnectionError):
         fake.send("GET", url)

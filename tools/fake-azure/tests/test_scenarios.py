@@ -61,7 +61,8 @@ def test_busy_resources_have_foreign_jobs(fake):
 
 def test_locks_and_immutability_are_seen_beforehand(fake, compute, storage):
     begin(fake, "locked")
-    assert [each.level for each in fake.client("locks").management_locks.list_at_resource_group_level("rg")] == ["CanNotDelete"]
+    locks = fake.client("locks").management_locks.list_at_resource_group_level("rg")
+    assert [each.level for each in locks] == ["CanNotDelete"]
     security = fake.client("dataprotection").backup_vaults.get("rg", "vault").properties.security_settings
     assert (security.immutability_settings.state, security.soft_delete_settings.state) == ("Locked", "AlwaysOn")
     assert storage.blob_containers.get("rg", "store", "backups").has_immutability_policy is True

@@ -47,7 +47,8 @@ def test_a_snapshot_is_read_and_deleted_by_its_time(fake, storage):
 
 def test_two_hundred_snapshots_are_the_most_of_a_share(fake, storage):
     for _ in range(200):
-        take(storage)
+        at = f"{SHARE}?api-version=2026-09-01&$expand=snapshots"
+        assert fake.send("PUT", at, OWN)[0] == 201
     with pytest.raises(HttpResponseError) as error:
         take(storage)
     assert code(error) == "SnapshotCountExceeded"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from conftest import ACCOUNT, CONTAINER, DISK, GROUP, INSTANCE, ITEM, SHARE, SUBSCRIPTION, VAULT, code, workspace
@@ -11,6 +13,10 @@ AT = ("rg", "vault", "db")
 ITEM_AT = ("recovery", "rg", "Azure", CONTAINER, "AzureFileShare;projects")
 NEW = f"{GROUP}/providers/Microsoft.Compute/disks/restored"
 BACKUP = {"properties": {"objectType": "AzureFileShareBackupRequest"}}
+INTO_NEW = {"properties": {
+    "objectType": "AzureFileShareRestoreRequest", "recoveryType": "AlternateLocation", "sourceResourceId": ACCOUNT,
+    "copyOptions": "FailOnConflict", "restoreRequestType": "FullShareRestore",
+    "targetDetails": {"name": "new", "targetResourceId": ACCOUNT}}}  # fmt: skip
 
 
 @pytest.fixture
@@ -193,7 +199,8 @@ def test_a_share_is_backed_up_and_the_operation_names_its_job(fake, backup):
     assert backup.recovery_points.get(*ITEM_AT, point.name).properties.object_type == "AzureFileShareRecoveryPoint"
     item = backup.protected_items.get(*ITEM_AT).properties
     assert (item.last_backup_status, item.friendly_name) == ("Completed", "projects")
-    assert [each.properties.friendly_name for each in backup.backup_protected_items.list("recovery", "rg")] == ["projects"]
+    listed = backup.backup_protected_items.list("recovery", "rg")
+    assert [each.properties.friendly_name for each in listed] == ["projects"]
 
 
 def test_a_share_is_restored_into_another(fake, backup, storage):
@@ -202,10 +209,7 @@ def test_a_share_is_restored_into_another(fake, backup, storage):
     [point] = backup.recovery_points.list(*ITEM_AT)
     fake.call("write", {"resource": SHARE})
     storage.file_shares.create("rg", "files", "new", {"properties": {}})
-    body = {"properties": {"objectType": "AzureFileShareRestoreRequest", "recoveryType": "AlternateLocation",
-                           "sourceResourceId": ACCOUNT, "copyOptions": "FailOnConflict",
-                           "restoreRequestType": "FullShareRestore",
-                           "targetDetails": {"name": "new", "targetResourceId": ACCOUNT}}}  # fmt: skip
+    body = copy.deepcopy(INTO_NEW)
     backup.restores.begin_trigger(*ITEM_AT, point.name, body).result()
     fake.advance(600)
     [done] = backup.backup_jobs.list("recovery", "rg", filter="operation eq 'Restore'")
@@ -217,6 +221,22 @@ def test_a_share_is_restored_into_another(fake, backup, storage):
     del body["properties"]["copyOptions"]
     with pytest.raises(HttpResponseError, match="copyOptions"):
         backup.restores.begin_trigger(*ITEM_AT, point.name, body)
+
+
+def test_a_vault_keeps_its_points_as_snapshots_of_the_share(fake, backup, storage, tmp_path):
+    fake.reset(workspace(trees=str(tmp_path)))
+    (tmp_path / "projects" / "a.txt").write_text("before")
+    start(fake, backup)
+    fake.advance(300)
+    (tmp_path / "projects" / "a.txt").write_text("after")
+    taken = [each.properties.metadata for each in storage.file_shares.list("rg", "files", expand="snapshots")
+             if each.properties.snapshot_time]  # fmt: skip
+    assert taken == [{"Initiator": "AzureBackup"}]
+    [point] = backup.recovery_points.list(*ITEM_AT)
+    storage.file_shares.create("rg", "files", "new", {"properties": {}})
+    backup.restores.begin_trigger(*ITEM_AT, point.name, INTO_NEW).result()
+    fake.advance(600)
+    assert (tmp_path / "new" / "a.txt").read_text() == "before"
 
 
 def test_a_job_is_cancelled(fake, backup):
@@ -242,7 +262,8 @@ def test_a_job_may_finish_while_it_is_cancelled(fake, backup, wins, end):
 
 def test_an_nfs_share_cannot_be_protected(fake):
     with pytest.raises(ValueError, match="NFS share"):
-        fake.reset(workspace(group={"recovery_vaults": [{"name": "r", "items": [{"account": "files", "share": "exports"}]}]}))
+        items = [{"account": "files", "share": "exports"}]
+        fake.reset(workspace(group={"recovery_vaults": [{"name": "r", "items": items}]}))
 
 
 def test_a_filter_that_is_none_is_refused(fake, backup):

@@ -96,8 +96,9 @@ def make_point(world: World, instance: Resource, job: Job, content: str) -> Reso
         "recoveryPointTime": world.time(job.started), "friendlyName": name, "retentionTagName": "Default",
         "policyName": arm.name(instance.properties["policyInfo"]["policyId"]),
         "recoveryPointState": "Partial" if job.error else "Completed",
-        "recoveryPointDataStoresDetails": [{"id": world.ids.uuid("store"), "type": "OperationalStore", "state": "COMMITTED",
-                                            "visible": True, "creationTime": world.time(job.started)}],
+        "recoveryPointDataStoresDetails": [{
+            "id": world.ids.uuid("store"), "type": "OperationalStore", "state": "COMMITTED", "visible": True,
+            "creationTime": world.time(job.started)}],
     }}  # fmt: skip
     job.point = name
     delay = world.rules["vault.point_delay_seconds"]
@@ -108,8 +109,12 @@ def start_backup(world: World, instance: Resource, *, user: bool = True) -> Job:
     """Begins a backup job; what it holds is what the resource holds now."""
     source = world.find(instance.properties["dataSourceInfo"]["resourceID"])
     content = source.hidden.get("content", "") if source else ""
-    return vault_jobs.begin(world, arm.parent(instance.id), "Backup", instance.id,
-                            lambda job: None if make_point(world, instance, job, content) else None, user=user)  # fmt: skip
+    vault = arm.parent(instance.id)
+
+    def done(job: Job) -> None:
+        make_point(world, instance, job, content)
+
+    return vault_jobs.begin(world, vault, "Backup", instance.id, done, user=user)
 
 
 @operation("dataprotection", "backup_instances.adhoc_backup")
@@ -200,7 +205,8 @@ def view_job(world: World, job: Job) -> dict[str, Any]:
     instance = world.find(job.item)
     source = instance.properties["dataSourceInfo"] if instance else {"resourceID": "", "datasourceType": ""}
     properties: dict[str, Any] = {
-        "activityID": job.id, "backupInstanceFriendlyName": arm.name(source["resourceID"]), "backupInstanceId": job.item,
+        "activityID": job.id, "backupInstanceFriendlyName": arm.name(source["resourceID"]),
+        "backupInstanceId": job.item,
         "dataSourceId": source["resourceID"], "dataSourceLocation": source.get("resourceLocation", ""),
         "dataSourceName": arm.name(source["resourceID"]), "dataSourceType": source["datasourceType"],
         "duration": vault_jobs.duration(world, job), "isUserTriggered": job.user, "operation": job.kind,

@@ -34,7 +34,7 @@ def make(world: World, resource_id: str, body: dict[str, Any], content: str, **h
 @operation("compute", "disks.create_or_update")
 def put(call: Call) -> Work:
     """Creates a disk, empty or as a copy; an existing one is changed."""
-    known, properties = call.world.find(call.resource_id), call.body.get("properties")
+    known, properties = call.survivor(), call.body.get("properties")
     if not properties:
         raise Fault("InvalidParameter", "Required parameter 'properties' is missing (null).", target="properties")
     if known is not None:
@@ -42,7 +42,7 @@ def put(call: Call) -> Work:
     compute.check_name(call.path["diskName"])
     zones = call.body.get("zones") or []
     if not set(zones) <= compute.ZONES or len(zones) > 1:
-        raise Fault("InvalidAvailabilityZone", f"The zone(s) {zones} for resource '{call.resource_id}' is not supported.")
+        raise Fault("InvalidAvailabilityZone", f"The zone(s) {zones} for '{call.resource_id}' is not supported.")
     sku = (call.body.get("sku") or {}).get("name", "")
     if sku in compute.BACKGROUND and not zones:
         raise Fault("InvalidParameter", f"A disk of SKU {sku} needs a zone.", target="zones")

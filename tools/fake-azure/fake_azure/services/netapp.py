@@ -38,7 +38,7 @@ def make(world: World, resource_id: str, body: dict[str, Any], content: str, **h
         "mountTargets": [{"fileSystemId": file_system, "mountTargetId": world.ids.uuid("mount-target"),
                           "ipAddress": f"10.1.{number // 250}.{number % 250 + 4}"}],
     }  # fmt: skip
-    return world.new(resource_id, shown, content=content, generation=0, used_bytes=hidden.pop("used_bytes", 0), **hidden)
+    return world.new(resource_id, shown, **{"content": content, "generation": 0, "used_bytes": 0, **hidden})
 
 
 @operation("netapp", "accounts.get", "pools.get", "volumes.get", "snapshots.get", "backup_vaults.get", "backups.get")
@@ -85,7 +85,7 @@ def _source(call: Call, properties: dict[str, Any]) -> Resource | None:
 def put(call: Call) -> Work:
     """Creates a volume, empty or from a snapshot or backup; an existing one is changed."""
     world, properties = call.world, call.body["properties"]
-    known = world.find(call.resource_id)
+    known = call.survivor()
     pool = call.need(arm.parent(call.resource_id), "ParentResourceNotFound")
     if known is not None:
         for member in ("creationToken", "subnetId", "snapshotId", "backupId"):

@@ -29,7 +29,7 @@ def make_snapshot(world: World, volume: Resource, name: str, location: str) -> R
 @operation("netapp", "snapshots.create")
 def put_snapshot(call: Call) -> Work:
     """Takes a snapshot. The name is the key: the same PUT again finds what is there."""
-    known = call.world.find(call.resource_id)
+    known = call.survivor()
     volume = call.need(arm.parent(call.resource_id), "ParentResourceNotFound")
     if known is None:
         known = make_snapshot(call.world, volume, call.path["snapshotName"], call.body["location"])
@@ -60,7 +60,7 @@ def _transfer(volume: Resource) -> dict[str, Any] | None:
 def put_backup(call: Call) -> Work:
     """Begins a backup of a volume into a vault. The name is the key."""
     world, properties = call.world, call.body["properties"]
-    known = world.find(call.resource_id)
+    known = call.survivor()
     if known is not None:
         same = arm.key(known.properties["volumeResourceId"]) == arm.key(properties["volumeResourceId"])
         if not same and call.rule("netapp.changed_put") == "refuse":
@@ -101,7 +101,8 @@ def _begin(call: Call, vault: Resource, volume: Resource, source: Resource) -> W
         "provisioningState": "Creating",
     }  # fmt: skip
     made = world.new(call.resource_id, {"properties": properties}, content=source.hidden["content"],
-                     bytes=source.hidden["bytes"], tree=source.hidden.get("tree"), ends=world.now + seconds)  # fmt: skip
+                     bytes=source.hidden["bytes"], tree=source.hidden.get("tree"),
+                     ends=world.now + seconds)  # fmt: skip
     volume.hidden["transfer"] = {"started": world.now, "seconds": seconds, "bytes": new, "snapshot": source.name}
 
     def done() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .. import arm, paging
+from .. import arm, paging, trees
 from ..arm import Resource
 from ..errors import Fault
 from ..registry import operation
@@ -119,8 +119,11 @@ def _reached(call: Call, job: Job) -> Work:
 def start_backup(world: World, item: Resource, *, user: bool = True) -> Job:
     """Begins a backup job of a share."""
     vault = item.id.partition("/backupFabrics/")[0]
-    share = world.find(item.hidden["share"])
-    content = share.hidden["content"] if share else ""
+    share = world.resources[arm.key(item.hidden["share"])]
+    # The vault keeps its points as snapshots of the share, which count among the share's own.
+    taken = shares.snapshot(world, share, {"Initiator": "AzureBackup"})
+    where = trees.place(world, share)
+    tree = where / trees.share_snapshot(taken["time"]) if where else None
 
     def done(job: Job) -> None:
         name = world.ids.uuid("recovery-point")
@@ -129,8 +132,8 @@ def start_backup(world: World, item: Resource, *, user: bool = True) -> Job:
         world.new(f"{item.id}/recoveryPoints/{name}", {"properties": {
             "objectType": "AzureFileShareRecoveryPoint", "recoveryPointType": "FileSystemConsistent",
             "recoveryPointTime": world.time(job.started), "recoveryPointSizeInGB": 1,
-            "fileShareSnapshotUri": f"{item.hidden['share']}?sharesnapshot={world.time(job.started)}",
-        }}, content=content, visible_at=world.now + delay)  # fmt: skip
+            "fileShareSnapshotUri": f"{item.hidden['share']}?sharesnapshot={taken['time']}",
+        }}, content=taken["content"], tree=tree, visible_at=world.now + delay)  # fmt: skip
         item.properties |= {"lastBackupStatus": "Completed", "lastBackupTime": world.time(job.started),
                             "lastRecoveryPoint": world.time(job.started)}  # fmt: skip
 
@@ -179,6 +182,7 @@ def trigger_restore(call: Call) -> Work:
 
     def done(job: Job) -> None:
         share.hidden["content"] = point.hidden["content"]
+        trees.make(world, share, point.hidden["tree"])
 
     vault = item.id.partition("/backupFabrics/")[0]
     job = vault_jobs.begin(world, vault, "Restore", item.id, done, target=share.id)
@@ -192,7 +196,8 @@ def view_job(world: World, job: Job) -> dict[str, Any]:
     properties: dict[str, Any] = {
         "jobType": "AzureStorageJob", "operation": job.kind, "status": job.status, "activityId": job.id,
         "startTime": world.time(job.started), "backupManagementType": "AzureStorage", "isUserTriggered": job.user,
-        "entityFriendlyName": item.properties["friendlyName"] if item else "", "duration": vault_jobs.duration(world, job),
+        "entityFriendlyName": item.properties["friendlyName"] if item else "",
+        "duration": vault_jobs.duration(world, job),
         "actionsInfo": ["Cancellable"] if job.status == "InProgress" else [],
         "extendedInfo": {"propertyBag": {"Point": job.point or ""}},
     }  # fmt: skip

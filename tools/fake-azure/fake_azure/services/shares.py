@@ -37,13 +37,13 @@ def _snapshots(share: Resource) -> list[dict[str, Any]]:
     return share.hidden["snapshots"]
 
 
-def snapshot(call: Call, share: Resource, metadata: dict[str, str]) -> dict[str, Any]:
+def snapshot(world: World, share: Resource, metadata: dict[str, str]) -> dict[str, Any]:
     """Takes a snapshot, whose time the service stamps; the same request again takes another.
 
     Raises Fault when there are too many, or the share takes none.
     """
-    world, taken = call.world, _snapshots(share)
-    known = call.need(arm.parent(arm.parent(share.id)))
+    taken = _snapshots(share)
+    known = world.resources[arm.key(arm.parent(arm.parent(share.id)))]
     if share.properties["enabledProtocols"] == "NFS" and not world.rules["share.nfs_snapshots"]:
         raise Fault("UnsupportedOperation", "Snapshots are not supported for NFS file shares.", 400)
     if share.properties["enabledProtocols"] == "NFS" and known.body["kind"] != "FileStorage":
@@ -91,7 +91,7 @@ def put(call: Call) -> Reply:
     account = storage.account(call)
     asked = call.body.get("properties") or {}
     if _words(call.query.get("$expand"), {"snapshots"}):
-        return Reply(_shown(_live(call), snapshot(call, _live(call), asked.get("metadata") or {})), 201)
+        return Reply(_shown(_live(call), snapshot(call.world, _live(call), asked.get("metadata") or {})), 201)
     known = call.world.find(call.resource_id)
     if known is not None and known.properties.get("deleted"):
         raise Fault("ShareBeingDeleted", "The specified share is being deleted. Try operation later.")
@@ -143,7 +143,8 @@ def delete(call: Call) -> Reply:
         trees.forget(call.world, share, trees.share_snapshot(wanted))
         return Reply(status=200)
     include = _words(call.query.get("$include"), {"snapshots", "leased-snapshots", "none"})
-    if taken and not include & {"snapshots", "leased-snapshots"} and call.rule("share.delete_with_snapshots") == "refuse":
+    refuse = call.rule("share.delete_with_snapshots") == "refuse"
+    if taken and not include & {"snapshots", "leased-snapshots"} and refuse:
         raise Fault("ShareHasSnapshots", "The share has snapshots and the operation requires no snapshots.")
     days = storage.account(call).hidden["soft_delete_days"]
     if not days:

@@ -41,7 +41,7 @@ def make(world: World, resource_id: str, body: dict[str, Any], source: Resource)
 @operation("compute", "snapshots.create_or_update")
 def put(call: Call) -> Work:
     """Takes a snapshot. The name is the key: the same PUT again finds what is there."""
-    known, properties = call.world.find(call.resource_id), call.body.get("properties")
+    known, properties = call.survivor(), call.body.get("properties")
     if not properties:
         raise Fault("InvalidParameter", "Required parameter 'properties' is missing (null).", target="properties")
     if known is not None:
@@ -84,8 +84,8 @@ def _limits(call: Call, source: Resource) -> None:
            if each.kind == KIND and each.properties["creationData"].get("sourceUniqueId") == unique
            and each.properties.get("incremental")]  # fmt: skip
     if len(own) >= call.rule("snapshot.maximum"):
-        raise Fault(call.rule("snapshot.maximum_error"), f"The disk {source.name} has {len(own)} incremental snapshots, "
-                    "which is the maximum.")  # fmt: skip
+        raise Fault(call.rule("snapshot.maximum_error"), f"The disk {source.name} has {len(own)} incremental "
+                    "snapshots, which is the maximum.")  # fmt: skip
     recent = sorted(each.created for each in own if each.created > call.now - _WINDOW)
     if len(recent) >= call.rule("snapshot.rate"):
         wait = max(1, int(recent[0] + _WINDOW - call.now))

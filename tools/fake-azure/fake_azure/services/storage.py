@@ -80,16 +80,18 @@ def _retention(known: Resource) -> dict[str, Any]:
 def file_service(call: Call) -> Reply:
     """The soft deletion of shares."""
     known = account(call)
+    properties = {"shareDeleteRetentionPolicy": _retention(known)}
     return Reply({"id": f"{known.id}/fileServices/default", "name": "default", "type": f"{KIND}/fileServices",
-                  "sku": known.body["sku"], "properties": {"shareDeleteRetentionPolicy": _retention(known)}})  # fmt: skip
+                  "sku": known.body["sku"], "properties": properties})  # fmt: skip
 
 
 @operation("storage", "blob_services.get_service_properties")
 def blob_service(call: Call) -> Reply:
     """The soft deletion and the versions of blobs."""
     known = account(call)
-    properties = {"isVersioningEnabled": known.hidden["versioning"], "deleteRetentionPolicy": _retention(known),
-                  "containerDeleteRetentionPolicy": _retention(known)}  # fmt: skip
+    retention = _retention(known)
+    properties = {"isVersioningEnabled": known.hidden["versioning"], "deleteRetentionPolicy": retention,
+                  "containerDeleteRetentionPolicy": retention}  # fmt: skip
     return Reply({"id": f"{known.id}/blobServices/default", "name": "default", "type": f"{KIND}/blobServices",
                   "sku": known.body["sku"], "properties": properties})  # fmt: skip
 
@@ -103,8 +105,13 @@ def make_container(world: World, resource_id: str, given: dict[str, Any]) -> Res
         "hasImmutabilityPolicy": days is not None,
     }  # fmt: skip
     if days is not None:
-        properties["immutabilityPolicy"] = {"etag": '"1"', "properties": {
-            "immutabilityPeriodSinceCreationInDays": days, "state": given.get("immutability_state", "Unlocked")}}
+        properties["immutabilityPolicy"] = {
+            "etag": '"1"',
+            "properties": {
+                "immutabilityPeriodSinceCreationInDays": days,
+                "state": given.get("immutability_state", "Unlocked"),
+            },
+        }
     return world.new(resource_id, {"etag": '"1"', "properties": properties})
 
 
