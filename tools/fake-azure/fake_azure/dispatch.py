@@ -216,7 +216,7 @@ def _resource_id(path: str, operation: Operation) -> str:
     """The id of what a request is about: for a list what the list is below, for an action what is acted on."""
     whole = unquote(path).rstrip("/")
     _, found, rest = operation.builder.template.rpartition("/providers/")
-    if not found or len(rest.split("/")) % 2:
+    if not found or rest.startswith("{") or len(rest.split("/")) % 2:
         return whole
     above = whole.rpartition("/")[0]
     head, provider, last = above.rpartition("/providers/")
@@ -233,6 +233,10 @@ def _exist(world: World, principal: Principal, call: Call) -> None:
     alone = call.operation.service == "resources"
     if group and not alone and world.find(f"/subscriptions/{named}/resourceGroups/{group}") is None:
         raise Fault("ResourceGroupNotFound", f"Resource group '{group}' could not be found.")
+    namespace = "" if alone else arm.kind(call.resource_id).partition("/")[0]
+    if subscription and namespace.lower() in {each.lower() for each in subscription.unregistered}:
+        told = f"The subscription is not registered to use namespace '{namespace}'."
+        raise Fault("MissingSubscriptionRegistration", told, 409)
     if subscription and subscription.state != "Enabled" and call.operation.method not in {"GET", "HEAD"}:
         raise Fault("ReadOnlyDisabledSubscription", f"The subscription '{named}' is disabled and read only.", 409)
 

@@ -27,6 +27,8 @@ SERVICES: dict[str, tuple[str, str]] = {
     "subscriptions": ("azure.mgmt.resource.subscriptions", ""),
 }
 
+_VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
+_OF_SUBSCRIPTION = re.compile(r"^/subscriptions/[^/]+/providers/[^/]+/?$", re.IGNORECASE)
 _PART = re.compile(r"\{(\w+)\}")
 _PROVIDER = re.compile(r"/providers/([^/]+)", re.IGNORECASE)
 
@@ -58,13 +60,12 @@ class Operation:
     @property
     def action(self) -> str:
         """The Azure action that the call needs, by the rule that the names of actions follow."""
-        _, _, rest = self.builder.template.rpartition("/providers/")
-        if "/providers/" not in self.builder.template:
-            kind = "Microsoft.Resources/subscriptions"
-            return f"{kind}/resourceGroups/read" if "esource" in self.builder.template else f"{kind}/read"
+        _, found, rest = self.builder.template.rpartition("/providers/")
         namespace, *parts = rest.split("/")
-        kinds, verb = parts[::2], {"GET": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}.get(self.method)
-        return "/".join([namespace, *kinds, verb or "action"])
+        if not found or rest.startswith("{"):
+            template = self.builder.template.replace("resourcegroups", "resourceGroups")
+            namespace, parts = "Microsoft.Resources", template.strip("/").split("/")
+        return "/".join([namespace, *parts[::2], _VERBS.get(self.method, "action")])
 
 
 class Service:
@@ -116,7 +117,7 @@ def service(name: str) -> Service:
 
 def of_path(path: str) -> list[Service]:
     """The services whose provider a path names."""
-    found = _PROVIDER.findall(path)
+    found = [] if _OF_SUBSCRIPTION.match(path) else _PROVIDER.findall(path)
     namespace = found[-1].lower() if found else ""
     return [service(name) for name, (_, provider) in SERVICES.items() if provider == namespace]
 

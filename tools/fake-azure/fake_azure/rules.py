@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     Rule("lro.running_word", "InProgress", "D", "the status of an operation that runs; any non-terminal word may come"),
     Rule("lro.lost_code", "NotFound", "A", "the error of a poll URL that is gone"),
     Rule("put.failed", "anew", "A", "a PUT over what failed to be created: begins anew, or is kept as it is"),
+    Rule("list.lag_seconds", 0, "P", "new resources are missing from the list of all resources this long"),
     Rule("page.size", 100, "A", "items on a page of a list"),
     Rule("disk.seconds", 5, "A", "a disk is created or copied in this time"),
     Rule("disk.delete_seconds", 5, "A", "a disk is deleted in this time"),

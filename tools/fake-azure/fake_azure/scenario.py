@@ -77,10 +77,11 @@ def _principal(client: str, tenant: str, given: dict[str, Any]) -> Principal:
 
 
 def _subscription(world: World, name: str, tenant: str, given: dict[str, Any]) -> None:
-    only(given, {"name", "state", "tenant", "locations", "groups"}, f"subscription {name}")
+    known = {"name", "state", "tenant", "locations", "unregistered", "restricted", "groups"}
+    only(given, known, f"subscription {name}")
     world.subscriptions[name.lower()] = Subscription(
         name, given.get("tenant", tenant), given.get("name", "test"), given.get("state", "Enabled"),
-        given.get("locations", list(LOCATIONS)),
+        given.get("locations", list(LOCATIONS)), given.get("unregistered", []), given.get("restricted", []),
     )  # fmt: skip
     for group, its in (given.get("groups") or {"rg": {}}).items():
         estate.group(world, f"/subscriptions/{name}/resourceGroups/{group}", its)

@@ -54,6 +54,8 @@ class Subscription:
     name: str
     state: str = "Enabled"
     locations: list[str] = field(default_factory=list)
+    unregistered: list[str] = field(default_factory=list)
+    restricted: list[str] = field(default_factory=list)
 
 
 @dataclass

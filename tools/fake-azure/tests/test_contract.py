@@ -190,3 +190,19 @@ def test_the_outline_of_a_contract_has_its_models():
     body = drift.contract()["compute:snapshots.create_or_update"]["body"]
     assert "createOption*" in body["properties"]["creationData*"]
     assert "uniqueId (read)" in body["properties"]
+
+
+@pytest.mark.parametrize(("status", "body", "word"), [
+    (201, {"location": "westeurope"}, "status 201, where the client takes (200, 202)"),
+    (200, None, "a body is missing"),
+    (200, {"location": "westeurope", "colour": "red"}, "colour is unknown"),
+    (200, {}, "location is missing"),
+])  # fmt: skip
+def test_an_answer_is_held_to_what_the_client_takes(status, body, word):
+    from fake_azure import contract, models
+
+    operation = models.service("compute").operation("snapshots.create_or_update")
+    assert contract.answer_faults(operation, status, body) == [word]
+    assert contract.answer_faults(operation, 200, {"location": "westeurope"}) == []
+    listing = models.service("compute").operation("snapshots.list")
+    assert contract.answer_faults(listing, 200, {"value": [], "next": ""}) == ["next is unknown in a list"]
