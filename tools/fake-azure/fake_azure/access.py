@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -92,18 +93,47 @@ def check(principal: Principal, needed: list[Need]) -> None:
         )
 
 
+_HOURLY = {"reads": "throttle.reads_per_hour", "writes": "throttle.writes_per_hour",
+           "deletes": "throttle.deletes_per_hour"}  # fmt: skip
+_STORAGE = {"reads": ("throttle.storage_reads", 300), "lists": ("throttle.storage_lists", 300),
+            "writes": ("throttle.storage_writes", 3600)}  # fmt: skip
+
+
 def throttle(world: World, principal: Principal, scope: str, method: str) -> dict[str, str]:
     """Counts a call against its principal's hour, and says what is left of it.
 
     Raises Fault when nothing is.
     """
     word = "reads" if method in {"GET", "HEAD"} else ("deletes" if method == "DELETE" else "writes")
-    limit = world.rules[f"throttle.{word}_per_hour"]
-    spent = world.requests.setdefault((principal.client_id, arm.subscription(scope), word), [])
-    spent[:] = [at for at in spent if at > world.now - 3600]
-    if len(spent) >= limit:
-        wait = max(1, int(spent[0] + 3600 - world.now))
+    limit = world.rules[_HOURLY[word]]
+    spent, wait = _spend(world, (principal.client_id, arm.subscription(scope), word), limit, 3600)
+    if wait:
         raise Fault("SubscriptionRequestsThrottled", f"Number of {word} exceeded the limit of {limit} per hour. Please "
                     f"try again after {wait} seconds.", retry_after=wait)  # fmt: skip
+    return {f"x-ms-ratelimit-remaining-subscription-{word}": str(limit - spent)}
+
+
+def throttle_storage(call: Call) -> None:
+    """Counts a call against what the provider of storage accounts bears, whoever calls.
+
+    Raises Fault when nothing is left.
+    """
+    if call.operation.service != "storage":
+        return
+    word = "writes" if call.operation.method != "GET" else ("lists" if call.operation.outcome.listed else "reads")
+    rule, window = _STORAGE[word]
+    key = ("storage", arm.subscription(call.resource_id), word)
+    _, wait = _spend(call.world, key, call.rule(rule), window)
+    if wait:
+        told = f"The request is being throttled as the limit has been reached for operation type - {word}."
+        raise Fault("TooManyRequests", told, retry_after=wait)
+
+
+def _spend(world: World, key: tuple[str, str, str], limit: int, window: float) -> tuple[int, int]:
+    """Counts a call in a window of time; gives the count, and the seconds to wait when it is one too many."""
+    spent = world.requests.setdefault(key, [])
+    spent[:] = [at for at in spent if at > world.now - window]
+    if len(spent) >= limit:
+        return len(spent), max(1, math.ceil(spent[0] + window - world.now))
     spent.append(world.now)
-    return {f"x-ms-ratelimit-remaining-subscription-{word}": str(limit - len(spent))}
+    return len(spent), 0

@@ -150,6 +150,7 @@ class Dispatcher:
         self._before(faults, entry)
         left = access.throttle(world, principal, call.resource_id, operation.method)
         _exist(world, principal, call)
+        access.throttle_storage(call)
         access.check(principal, needed)
         _unlocked(call)
         empty = [fault for fault in faults if fault["kind"] == "empty_page"]

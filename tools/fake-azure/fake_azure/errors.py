@@ -12,7 +12,7 @@ STATUSES: dict[str, int] = {
     "SubscriptionNotFound": 404, "ParentResourceNotFound": 404, "UnknownOperation": 404, "ShareNotFound": 404,
     "ShareSnapshotNotFound": 404, "BMSUserErrorObjectLocked": 409, "Conflict": 409, "ScopeLocked": 409,
     "AnotherOperationInProgress": 409, "OperationNotAllowed": 409, "ShareSnapshotInProgress": 409,
-    "ShareHasSnapshots": 409, "ShareBeingDeleted": 409, "ShareAlreadyExists": 409, "SnapshotCountExceeded": 409,
+    "ShareHasSnapshots": 409, "ShareBeingDeleted": 409, "ShareAlreadyExists": 409, "ShareSnapshotCountExceeded": 409,
     "ResourceInUse": 409, "ImmutabilityPolicyViolation": 409, "UserErrorJobAlreadyInProgress": 409,
     "CloudInternalError": 500, "InternalServerError": 500, "ServerTimeout": 503, "ServerBusy": 503,
     "ServiceUnavailable": 503, "TooManyRequests": 429, "SubscriptionRequestsThrottled": 429, "NotImplemented": 501,

@@ -206,3 +206,38 @@ def test_an_answer_is_held_to_what_the_client_takes(status, body, word):
     assert contract.answer_faults(operation, 200, {"location": "westeurope"}) == []
     listing = models.service("compute").operation("snapshots.list")
     assert contract.answer_faults(listing, 200, {"value": [], "next": ""}) == ["next is unknown in a list"]
+
+
+@pytest.mark.parametrize(("model", "value", "told"), [
+    ("Usage", {"unit": "Bytes", "currentValue": 1, "limit": 2, "name": {}},
+     ["unit is 'Bytes', which is none of Count"]),
+    ("Usage", {"unit": "Count", "currentValue": 1.5, "limit": 2, "name": {}},
+     ["currentValue is 1.5, which is no int"]),
+    ("Disk", {"location": "x", "zones": "1"}, ["zones is no list"]),
+    ("Disk", {"location": "x", "zones": [1]}, ["zones[0] is 1, which is no str"]),
+    ("Disk", {"location": "x", "tags": []}, ["tags is no object"]),
+    ("Disk", {"location": "x", "tags": None}, []),
+    ("Disk", {"location": None}, ["location is None, which is no str"]),
+    ("ImmutabilityPolicy", {"policyStartTime": "2026-01-05T00:00:00.0000000Z"}, []),
+    ("ImmutabilityPolicy", {"policyStartTime": "yesterday"}, ["policyStartTime is 'yesterday', which is no time"]),
+])  # fmt: skip
+def test_a_value_fits_its_model_or_says_why_not(model, value, told):
+    from fake_azure import models, validation
+
+    operation = models.service("compute").operation("snapshots.get")
+    assert validation.faults(value, operation.model(model), answer=True) == told
+
+
+@pytest.mark.parametrize(("value", "told"), [
+    ({"jobType": "AzureStorageJob", "duration": "PT1H2M3S"}, []),
+    ({"jobType": "AzureStorageJob", "duration": "an hour"}, ["duration is 'an hour', which is no duration"]),
+    ({"jobType": "AzureStorageJob", "actionsInfo": ["Fly"]}, ["actionsInfo[0] is 'Fly', which is none of"]),
+    ({"jobType": "DpmJob", "storageAccountName": "x"}, ["storageAccountName is unknown"]),
+])  # fmt: skip
+def test_a_value_is_held_to_the_model_that_it_says_it_is(value, told):
+    from fake_azure import models, validation
+
+    operation = models.service("recoveryservicesbackup").operation("job_details.get")
+    found = validation.faults(value, operation.model("Job"), answer=True)
+    assert len(found) == len(told)
+    assert all(one.startswith(other) for one, other in zip(found, told, strict=True))

@@ -146,3 +146,23 @@ def test_each_subscription_is_counted_for_itself(fake, compute):
     with pytest.raises(HttpResponseError):
         compute.disks.get("rg", "db")
     fake.client("compute", other).disks.get("rg", "db")
+
+
+@pytest.mark.parametrize(("rule", "seconds"), [("reads", 300), ("lists", 300), ("writes", 3600)])
+def test_the_provider_of_storage_has_limits_of_its_own(fake, storage, rule, seconds):
+    fake.reset(workspace(rules={f"throttle.storage_{rule}": 2}))
+    call = {
+        "reads": lambda: storage.file_shares.get("rg", "files", "projects"),
+        "lists": lambda: list(storage.file_shares.list("rg", "files")),
+        "writes": lambda: storage.file_shares.create("rg", "files", "projects", {"properties": {}}, expand="snapshots"),
+    }[rule]
+    call()
+    call()
+    with pytest.raises(HttpResponseError) as error:
+        call()
+    assert (error.value.status_code, code(error)) == (429, "TooManyRequests")
+    wait = int(error.value.response.headers["Retry-After"])
+    assert seconds - 10 < wait <= seconds
+    fake.advance(wait)
+    fake.bearer.token = fake.token()
+    call()

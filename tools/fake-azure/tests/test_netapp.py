@@ -95,7 +95,7 @@ def test_one_backup_of_a_volume_at_a_time(fake, netapp):
     netapp.backups.begin_create("rg", "anf", "keep", "b1", OWN, polling=False)
     with pytest.raises(HttpResponseError) as error:
         netapp.backups.begin_create("rg", "anf", "keep", "b2", OWN, polling=False)
-    assert code(error) == "AnotherOperationInProgress"
+    assert code(error) == "Conflict"
     with pytest.raises(HttpResponseError):
         netapp.volumes.begin_delete("rg", "anf", "pool", "home")
     with pytest.raises(HttpResponseError):

@@ -27,9 +27,11 @@ def test_the_same_request_takes_another_snapshot(fake, storage):
     assert fake.operations().count("file_shares.create") == 2
 
 
-def test_two_snapshots_of_one_moment_have_two_names(fake, storage):
+def test_two_snapshots_of_one_moment_have_two_names_in_whole_seconds(fake, storage):
     fake.reset(workspace(clock={}))
-    assert take(storage).snapshot_time != take(storage).snapshot_time
+    fake.advance(0.7)
+    first, second = take(storage).snapshot_time, take(storage).snapshot_time
+    assert ((second - first).total_seconds(), first.microsecond) == (1, 0)
 
 
 def test_a_snapshot_is_read_and_deleted_by_its_time(fake, storage):
@@ -51,7 +53,7 @@ def test_two_hundred_snapshots_are_the_most_of_a_share(fake, storage):
         assert fake.send("PUT", at, OWN)[0] == 201
     with pytest.raises(HttpResponseError) as error:
         take(storage)
-    assert code(error) == "SnapshotCountExceeded"
+    assert code(error) == "ShareSnapshotCountExceeded"
 
 
 def test_an_nfs_share_takes_snapshots_on_ssd_only(fake, storage):

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from fake_aws.clock import stamp
-
 from .. import arm, paging, trees
 from ..arm import Resource
 from ..errors import Fault
@@ -51,11 +49,12 @@ def snapshot(world: World, share: Resource, metadata: dict[str, str]) -> dict[st
     if len(taken) >= world.rules["share.snapshot_maximum"]:
         raise Fault(world.rules["share.snapshot_maximum_error"], f"The share {share.name} has {len(taken)} snapshots, "
                     "which is the maximum.")  # fmt: skip
-    # Two in one virtual moment still have two names.
-    at, known_times = world.now, {each["time"] for each in taken}
-    while stamp(at).strftime("%Y-%m-%dT%H:%M:%S.%f0Z") in known_times:
-        at += 0.000001
-    made = {"time": stamp(at).strftime("%Y-%m-%dT%H:%M:%S.%f0Z"), "metadata": dict(metadata),
+    # Two in one moment still have two names.
+    step = world.rules["share.snapshot_seconds"]
+    at, known_times = world.now // step * step, {each["time"] for each in taken}
+    while world.time(at) in known_times:
+        at += step
+    made = {"time": world.time(at), "metadata": dict(metadata),
             "content": share.hidden["content"], "quota": share.properties["shareQuota"]}  # fmt: skip
     taken.append(made)
     trees.snapshot(world, share, trees.share_snapshot(made["time"]))
