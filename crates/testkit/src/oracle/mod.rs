@@ -14,7 +14,7 @@
 //! # }
 //! ```
 
-mod fake_aws;
+mod fake_cloud;
 mod moto;
 mod restic;
 mod rustic;
@@ -22,7 +22,7 @@ mod rustic;
 use std::env;
 use std::path::{Path, PathBuf};
 
-pub use fake_aws::{FakeAws, fake_aws};
+pub use fake_cloud::{FakeCloud, FakeCloud as FakeAws, fake_aws, fake_azure};
 pub use moto::{Moto, moto};
 pub use restic::{Repository, Restic, restic};
 pub use rustic::{Rustic, rustic};
