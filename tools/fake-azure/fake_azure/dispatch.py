@@ -197,6 +197,8 @@ class Dispatcher:
                             retry_after=fault.get("retry_after"))  # fmt: skip
 
     def _refuse(self, operation: Operation, fault: Fault, entry: dict[str, Any]) -> Answer:
+        if fault.code == "NotImplemented":
+            self.world.journal.violate(entry, "fake", [fault.message])
         errors = contract.error_faults(operation, {"error": fault.body()})
         if errors:
             self.world.journal.violate(entry, "error", errors)

@@ -19,7 +19,7 @@ KINDS: dict[str, set[str]] = {
     "outcome": {"state", "code", "message", "details", "warnings"},
 }
 JOBS = {"BackupJob", "RestoreJob"}
-POLLS = {"poll", "token"}
+SPECIAL = {"poll", "token", "token.imds", "token.app_service", "token.oauth", "token.openid"}
 STATES = {"Failed", "Canceled"}
 JOB_STATES = {"Failed", "Cancelled", "CompletedWithWarnings", "Paused"}
 
@@ -68,7 +68,7 @@ class Faults:
                 raise ValueError(f"a job's fault is an outcome with one of {', '.join(sorted(JOB_STATES))}")
         elif kind == "outcome" and fault.get("state") not in STATES:
             raise ValueError(f"an operation ends {' or '.join(sorted(STATES))}")
-        elif operation != "*" and operation not in POLLS:
+        elif operation != "*" and operation not in SPECIAL:
             known(operation)
         self.plans.append(Plan(operation, plan.get("nth", 1), plan.get("count", 1), fault, plan.get("match", {})))
 

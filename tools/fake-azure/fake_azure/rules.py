@@ -44,6 +44,7 @@ RULES: tuple[Rule, ...] = (
     Rule("disk.seconds", 5, "A", "a disk is created or copied in this time"),
     Rule("disk.delete_seconds", 5, "A", "a disk is deleted in this time"),
     Rule("disk.quota", 50000, "D", "managed disks of one kind in a subscription and region"),
+    Rule("disk.quota_error", "OperationNotAllowed", "A", "the error of one more, whose message speaks of the quota"),
     Rule("disk.attached_delete_error", "OperationNotAllowed", "P", "the error of deleting an attached disk"),
     Rule("snapshot.seconds", 5, "A", "a snapshot is created in this time"),
     Rule("snapshot.delete_seconds", 5, "A", "a snapshot is deleted in this time"),

@@ -219,3 +219,21 @@ def test_the_group_in_ids_may_be_in_capitals(fake, compute, snap):
 def test_usage_counts_disks(fake, compute):
     usages = {each.name.value: each for each in compute.usage.list("westeurope")}
     assert (usages["StandardDiskCount"].current_value, usages["StandardDiskCount"].limit) == (1, 50000)
+
+
+def test_more_disks_than_the_quota_are_refused(fake, compute):
+    fake.reset(workspace(rules={"disk.quota": 1}))
+    body = {"location": "westeurope", "properties": {"diskSizeGB": 8, "creationData": {"createOption": "Empty"}}}
+    with pytest.raises(HttpResponseError, match="exceeding approved StandardDiskCount quota") as error:
+        compute.disks.begin_create_or_update("rg", "new", body)
+    assert code(error) == "OperationNotAllowed"
+    body["location"] = "northeurope"
+    compute.disks.begin_create_or_update("rg", "new", body).result()
+
+
+def test_what_the_fake_cannot_do_is_its_violation(fake, compute):
+    body = {"location": "westeurope", "properties": {"diskSizeGB": 8, "creationData": {"createOption": "FromImage"}}}
+    with pytest.raises(HttpResponseError):
+        compute.disks.begin_create_or_update("rg", "new", body)
+    fake.expected.add("disks.create_or_update")
+    assert fake.call("violations")[0]["side"] == "fake"

@@ -53,6 +53,9 @@ def test_a_volume_is_made_of_a_snapshot_and_restoring_for_a_while(fake, netapp, 
     assert (made.properties.is_restoring, made.tags) == (True, {"wsb:op": "o1"})
     status = netapp.backups.get_volume_latest_restore_status("rg", "anf", "pool", "copy")
     assert (status.relationship_status, status.healthy) == ("Transferring", True)
+    with pytest.raises(HttpResponseError) as error:
+        netapp.snapshots.begin_delete(*AT, "s1")
+    assert code(error) == "ResourceInUse"
     fake.advance(300)
     assert netapp.volumes.get("rg", "anf", "pool", "copy").properties.is_restoring is False
     assert netapp.backups.get_volume_latest_restore_status("rg", "anf", "pool", "copy").relationship_status == "Idle"

@@ -110,8 +110,12 @@ def test_a_token_may_be_short(fake):
 
 def test_a_token_endpoint_may_be_down(fake):
     fake.inject("token", {"kind": "http", "status": 503})
+    fake.inject("token.imds", {"kind": "error", "code": "busy", "status": 429})
     assert fake.login()[0] == 503
     assert fake.login()[0] == 200
+    assert (
+        fake.send("GET", f"{IMDS}?api-version=2018-02-01&resource={RESOURCE}", headers={"Metadata": "true"})[0] == 429
+    )
 
 
 def test_no_token_and_no_secret_is_kept_in_the_journal(fake, compute):

@@ -266,6 +266,18 @@ def test_an_nfs_share_cannot_be_protected(fake):
         fake.reset(workspace(group={"recovery_vaults": [{"name": "r", "items": items}]}))
 
 
+def test_jobs_and_points_are_found_by_their_time(fake, backup):
+    start(fake, backup)
+    fake.advance(300)
+    day = "startTime eq '2026-01-05 12:00:00 AM' and endTime eq '2026-01-05 11:00:00 AM'"
+    assert len(list(backup.backup_jobs.list("recovery", "rg", filter=day))) == 1
+    assert list(backup.backup_jobs.list("recovery", "rg", filter=day.replace("05", "06"))) == []
+    assert len(list(backup.recovery_points.list(*ITEM_AT, filter="startDate eq '2026-01-05 12:00:00 AM'"))) == 1
+    assert list(backup.recovery_points.list(*ITEM_AT, filter="startDate eq '2026-01-06 12:00:00 AM'")) == []
+    with pytest.raises(HttpResponseError, match="startTime"):
+        list(backup.backup_jobs.list("recovery", "rg", filter="startTime eq '2026-01-05T00:00:00Z'"))
+
+
 def test_a_filter_that_is_none_is_refused(fake, backup):
     with pytest.raises(HttpResponseError, match="no filter"):
         list(backup.backup_jobs.list("recovery", "rg", filter="colour eq 'red'"))

@@ -40,6 +40,7 @@ def put(call: Call) -> Work:
     if known is not None:
         return _again(call, known, properties)
     compute.check_name(call.path["diskName"])
+    _within_quota(call)
     zones = call.body.get("zones") or []
     if not set(zones) <= compute.ZONES or len(zones) > 1:
         raise Fault("InvalidAvailabilityZone", f"The zone(s) {zones} for '{call.resource_id}' is not supported.")
@@ -64,6 +65,18 @@ def put(call: Call) -> Work:
         raise Fault("NotImplemented", f"the fake makes no disks by {option}")
     made = make(call.world, call.resource_id, call.body, content)
     return compute.born(call, made, call.rule("disk.seconds"))
+
+
+def _within_quota(call: Call) -> None:
+    """Raises Fault when the subscription has as many disks in the region as it may."""
+    whole, location = f"/subscriptions/{call.path['subscriptionId']}", call.body["location"].lower()
+    count = len([each for each in call.world.below(whole, KIND) if each.location.lower() == location])
+    if count >= call.rule("disk.quota"):
+        raise Fault(
+            call.rule("disk.quota_error"),
+            "Operation could not be completed as it results in exceeding approved StandardDiskCount quota. Location: "
+            f"{location}, Current Limit: {call.rule('disk.quota')}, Current Usage: {count}, Additional Required: 1.",
+        )
 
 
 def _again(call: Call, known: Resource, properties: dict[str, Any]) -> Work:

@@ -46,6 +46,10 @@ def delete_snapshot(call: Call) -> Reply | Work:
     running = _transfer(volume)
     if running and running["snapshot"] == known.name:
         raise Fault("ResourceInUse", f"The snapshot {known.name} is being backed up.")
+    names = {known.key, known.properties["snapshotId"].lower()}
+    for each in call.world.below(arm.parent(arm.parent(volume.id)), netapp.VOLUME):
+        if each.properties.get("isRestoring") and (each.properties.get("snapshotId") or "").lower() in names:
+            raise Fault("ResourceInUse", f"The volume {each.name} is being restored from {known.name}.")
     trees.forget(call.world, volume, trees.volume_snapshot(known.name))
     return netapp.gone(call, known, call.rule("netapp.snapshot_seconds"))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 from .. import arm, paging, trees
@@ -16,6 +17,7 @@ VAULT = "Microsoft.RecoveryServices/vaults"
 ITEM = f"{VAULT}/backupFabrics/protectionContainers/protectedItems"
 POINT = f"{ITEM}/recoveryPoints"
 _FILTER = re.compile(r"\s*(\w+) (eq|ge|le) '([^']*)'\s*")
+_TIME = "%Y-%m-%d %I:%M:%S %p"
 _JOB_FILTERS = {"status", "operation", "backupManagementType", "jobId", "startTime", "endTime"}
 
 
@@ -75,6 +77,21 @@ def get(call: Call) -> Reply:
     return Reply(call.here().view())
 
 
+def between(call: Call, wanted: dict[str, str], names: tuple[str, str]) -> tuple[float, float]:
+    """The span of time that a filter asks for.
+
+    Raises Fault for a time that is not written as this service wants it.
+    """
+    ends = [0.0, float("inf")]
+    for index, name in enumerate(names):
+        if name in wanted:
+            try:
+                ends[index] = datetime.strptime(wanted[name], _TIME).replace(tzinfo=UTC).timestamp()
+            except ValueError:
+                raise Fault("BMSUserErrorInvalidInput", f"{name} is {wanted[name]!r}, not {_TIME}") from None
+    return ends[0], ends[1]
+
+
 def filters(call: Call, known: set[str]) -> dict[str, str]:
     """The `X eq 'Y' and …` of a list.
 
@@ -105,8 +122,9 @@ def list_items(call: Call) -> Reply:
 def list_points(call: Call) -> Reply:
     """The recovery points of an item, newest first."""
     item = call.here()
-    filters(call, {"startDate", "endDate"})
-    found = [each for each in call.world.below(item.id, POINT) if call.now >= each.hidden["visible_at"]]
+    since, until = between(call, filters(call, {"startDate", "endDate"}), ("startDate", "endDate"))
+    found = [each for each in call.world.below(item.id, POINT)
+             if call.now >= each.hidden["visible_at"] and since <= each.created <= until]  # fmt: skip
     return paging.page(call, [each.view() for each in reversed(found)])
 
 
@@ -216,8 +234,11 @@ def view_job(world: World, job: Job) -> dict[str, Any]:
 def list_jobs(call: Call) -> Reply:
     """The jobs of a vault, newest first."""
     wanted, vault = filters(call, _JOB_FILTERS), call.here()
+    since, until = between(call, wanted, ("startTime", "endTime"))
     found = []
     for job in vault_jobs.listed(call, vault.id):
+        if not since <= job.started <= until:
+            continue
         if wanted.get("status", job.status) != job.status or wanted.get("operation", job.kind) != job.kind:
             continue
         if wanted.get("jobId", job.id) == job.id:
