@@ -198,8 +198,13 @@ class Call:
         return self.need(self.resource_id)
 
     def survivor(self) -> Resource | None:
-        """The resource that the path names, unless its creation failed and a PUT begins anew."""
+        """The resource that a PUT finds, unless its creation failed and the PUT begins anew.
+
+        Raises Fault for one that is being deleted.
+        """
         found = self.world.find(self.resource_id)
+        if found is not None and found.state == "Deleting":
+            raise Fault("Conflict", f"{found.name} is being deleted.")
         if found is not None and found.state == "Failed" and self.rule("put.failed") == "anew":
             self.world.remove(found.id)
             return None

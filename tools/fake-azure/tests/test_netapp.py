@@ -128,6 +128,18 @@ def test_a_volume_needs_a_vault_for_its_backups(fake, netapp):
     netapp.backups.begin_create("rg", "anf", "keep", "b1", OWN).result()
 
 
+def test_what_is_being_deleted_is_not_made_again_meanwhile(fake, netapp):
+    fake.reset(workspace(clock={}))
+    snapshot_of = f"{VOLUME}/snapshots/s1?api-version=2026-08-01"
+    assert fake.send("PUT", snapshot_of, SNAP)[0] == 202
+    fake.advance(10)
+    assert fake.send("DELETE", snapshot_of)[0] == 202
+    status, _, told = fake.send("PUT", snapshot_of, SNAP)
+    assert (status, told["error"]["code"]) == (409, "Conflict")
+    fake.advance(10)
+    assert fake.send("PUT", snapshot_of, SNAP)[0] == 202
+
+
 def test_a_failed_backup_says_why(fake, netapp):
     fake.inject("backups.create", {"kind": "outcome", "state": "Failed", "message": "no space"})
     fake.inject("backups.create", {"kind": "lro", "variant": "async", "seconds": 2})

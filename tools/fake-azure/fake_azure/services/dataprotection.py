@@ -84,8 +84,7 @@ def listed(call: Call) -> Reply:
 def _reached(call: Call, job: Job) -> Work:
     """An operation that ends when its job is in the list, and names it."""
     info = {"objectType": "OperationJobExtendedInfo", "jobId": f"{job.vault}/backupJobs/{job.id}"}
-    return Work(call.rule("job.start_delay_seconds"), lambda: None, result=lambda: info, info=lambda: info,
-                resource=job.vault)  # fmt: skip
+    return vault_jobs.reached(call, job, info, result=True)
 
 
 def make_point(world: World, instance: Resource, job: Job, content: str) -> Resource:

@@ -85,8 +85,6 @@ def _again(call: Call, known: Resource, properties: dict[str, Any]) -> Work:
         if (asked.get(name) or "").lower() != (has.get(name) or "").lower():
             raise Fault("PropertyChangeNotAllowed", f"Changing property 'creationData.{name}' is not allowed.", 409,
                         target=f"creationData.{name}")  # fmt: skip
-    if known.state == "Deleting":
-        raise Fault("Conflict", f"The disk {known.name} is being deleted.")
     if call.body.get("tags") is not None:
         known.body["tags"] = call.body["tags"]
     return compute.born(call, known, call.rule("disk.seconds"))

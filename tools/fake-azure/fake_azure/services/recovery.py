@@ -131,7 +131,7 @@ def list_points(call: Call) -> Reply:
 def _reached(call: Call, job: Job) -> Work:
     """An operation that ends when its job is in the list, and names it."""
     info = {"objectType": "OperationStatusJobExtendedInfo", "jobId": job.id}
-    return Work(call.rule("job.start_delay_seconds"), lambda: None, info=lambda: info, resource=job.vault)
+    return vault_jobs.reached(call, job, info, result=False)
 
 
 def start_backup(world: World, item: Resource, *, user: bool = True) -> Job:
@@ -166,7 +166,7 @@ def trigger_backup(call: Call) -> Work:
         raise Fault("BMSUserErrorInvalidInput", "an Azure file share is backed up by AzureFileShareBackupRequest.")
     if item.properties["protectionState"] not in {"Protected", "IRPending"}:
         raise Fault("UserErrorProtectionNotConfigured", f"The item is {item.properties['protectionState']}.")
-    if call.world.find(item.hidden["share"]) is None:
+    if shares.live(call.world, item.hidden["share"]) is None:
         raise Fault("UserErrorFileShareNotFound", "The file share does not exist.", 404)
     vault_jobs.free(call, item.id)
     return _reached(call, start_backup(call.world, item))
@@ -194,8 +194,8 @@ def trigger_restore(call: Call) -> Work:
     target = request.get("targetDetails") or {}
     account = target.get("targetResourceId") or item.properties["sourceResourceId"]
     name = target.get("name") or item.properties["friendlyName"]
-    share = world.find(f"{account}/fileServices/default/shares/{name}")
-    if share is None or share.kind.lower() != shares.KIND.lower():
+    share = shares.live(world, f"{account}/fileServices/default/shares/{name}")
+    if share is None:
         raise Fault("UserErrorTargetFileShareNotFound", f"The target share {name} does not exist.", 404)
 
     def done(job: Job) -> None:

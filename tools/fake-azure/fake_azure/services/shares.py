@@ -70,9 +70,15 @@ def _shown(share: Resource, made: dict[str, Any] | None = None) -> dict[str, Any
     return {**body, "properties": properties}
 
 
+def live(world: World, resource_id: str) -> Resource | None:
+    """A share that exists and is not softly deleted."""
+    share = world.find(resource_id)
+    return None if share is None or share.properties.get("deleted") else share
+
+
 def _live(call: Call) -> Resource:
-    share = call.world.find(call.resource_id)
-    if share is None or share.properties.get("deleted"):
+    share = live(call.world, call.resource_id)
+    if share is None:
         raise Fault("ShareNotFound", "The specified share does not exist.")
     return share
 

@@ -65,8 +65,6 @@ def put(call: Call) -> Work:
 
 def _again(call: Call, known: Resource, properties: dict[str, Any]) -> Work:
     asked, has = properties["creationData"], known.properties["creationData"]
-    if known.state == "Deleting":
-        raise Fault("Conflict", f"The snapshot {known.name} is being deleted.")
     same = all((asked.get(name) or "").lower() == (has.get(name) or "").lower()
                for name in ("createOption", "sourceResourceId"))  # fmt: skip
     if not same and call.rule("snapshot.changed_put") == "refuse":

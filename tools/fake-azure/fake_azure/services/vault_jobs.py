@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import Fault
-from ..world import Call, Job, World
+from ..world import Call, Job, Work, World
 
 RUNNING = {"InProgress", "Cancelling"}
 
@@ -57,6 +57,17 @@ def end(world: World, job: Job, status: str) -> None:
     job.status, job.ended = status, world.now
     job.timer.cancel()
     world.event(f"{job.kind} job {status}", job=job.id)
+
+
+def reached(call: Call, job: Job, info: dict[str, Any], *, result: bool) -> Work:
+    """An operation that ends when its job is in the list; a job whose operation fails goes no further."""
+
+    def failed(error: dict[str, Any]) -> None:
+        job.error = {"code": error["code"], "message": error["message"], "warnings": []}
+        end(call.world, job, "Failed")
+
+    return Work(call.rule("job.start_delay_seconds"), lambda: None, failed, result=lambda: info if result else None,
+                info=lambda: info, resource=job.vault)  # fmt: skip
 
 
 def cancel(world: World, job: Job) -> None:
