@@ -190,6 +190,14 @@ class Call:
         """The value of a rule in force."""
         return self.world.rules[name]
 
+    def shows(self, resource: Resource) -> bool:
+        """Whether a reading call sees a resource yet."""
+        return self.operation.method != "GET" or resource.created <= self.now - self.rule("read.lag_seconds")
+
+    def below(self, scope: str, kind: str) -> list[Resource]:
+        """The resources of a type below a scope, as this call sees them."""
+        return [each for each in self.world.below(scope, kind) if self.shows(each)]
+
     def here(self) -> Resource:
         """The resource that the path names.
 
@@ -216,7 +224,7 @@ class Call:
         Raises Fault when there is none.
         """
         found = self.world.find(resource_id)
-        if found is None:
+        if found is None or not self.shows(found):
             kind, group = arm.kind(resource_id), arm.group(resource_id)
             what = f"{kind}/{arm.name(resource_id)}"
             raise Fault(code, f"The Resource '{what}' under resource group '{group}' was not found.")

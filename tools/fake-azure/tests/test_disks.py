@@ -237,3 +237,15 @@ def test_what_the_fake_cannot_do_is_its_violation(fake, compute):
         compute.disks.begin_create_or_update("rg", "new", body)
     fake.expected.add("disks.create_or_update")
     assert fake.call("violations")[0]["side"] == "fake"
+
+
+def test_a_new_snapshot_may_not_be_found_for_a_while(fake, compute, snap):
+    fake.reset(workspace(rules={"read.lag_seconds": 60, "lro.variant": "immediate"}))
+    snap()
+    with pytest.raises(ResourceNotFoundError):
+        compute.snapshots.get("rg", "s1")
+    assert list(compute.snapshots.list()) == []
+    assert snap().provisioning_state == "Succeeded"
+    fake.advance(60)
+    assert compute.snapshots.get("rg", "s1").name == "s1"
+    assert len(list(compute.snapshots.list())) == 1

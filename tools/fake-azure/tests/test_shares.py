@@ -152,3 +152,11 @@ def test_accounts_tell_what_a_preflight_asks(fake, storage):
     assert code(error) == "KeyBasedAuthenticationNotPermitted"
     fake.reset(workspace())
     assert len(storage.storage_accounts.list_keys("rg", "files").keys_property) == 2
+
+
+def test_a_new_snapshot_may_not_be_listed_for_a_while(fake, storage):
+    fake.reset(workspace(rules={"share.list_lag_seconds": 60}))
+    take(storage)
+    assert [at for _, at, _ in shares(storage, "snapshots") if at] == []
+    fake.advance(60)
+    assert len([at for _, at, _ in shares(storage, "snapshots") if at]) == 1

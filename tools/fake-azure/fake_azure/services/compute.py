@@ -142,7 +142,7 @@ def revoke(call: Call) -> Work:
 
 def listed(call: Call, kind: str) -> list[dict[str, Any]]:
     """All of a type below the scope."""
-    return [view(call.world, each) for each in call.world.below(call.resource_id, kind)]
+    return [view(call.world, each) for each in call.below(call.resource_id, kind)]
 
 
 def updated(call: Call, resource: Resource, seconds: float, check: Callable[[], None]) -> Work:

@@ -54,7 +54,7 @@ def listed(call: Call) -> Reply:
     kind = _ACCOUNT_OF[call.operation.name.partition(".")[0]]
     if kind != ACCOUNT:
         call.here()
-    found = call.world.below(call.resource_id, kind)
+    found = call.below(call.resource_id, kind)
     wanted = call.query.get("$filter")
     if wanted:
         name, _, value = wanted.partition(" eq ")

@@ -54,8 +54,13 @@ def snapshot(world: World, share: Resource, metadata: dict[str, str]) -> dict[st
     at, known_times = world.now // step * step, {each["time"] for each in taken}
     while world.time(at) in known_times:
         at += step
-    made = {"time": world.time(at), "metadata": dict(metadata),
-            "content": share.hidden["content"], "quota": share.properties["shareQuota"]}  # fmt: skip
+    made = {
+        "time": world.time(at),
+        "created": world.now,
+        "metadata": dict(metadata),
+        "content": share.hidden["content"],
+        "quota": share.properties["shareQuota"],
+    }
     taken.append(made)
     trees.snapshot(world, share, trees.share_snapshot(made["time"]))
     return made
@@ -193,7 +198,8 @@ def listed(call: Call) -> Reply:
             continue
         found.append(_item(call, share, None))
         if "snapshots" in expand:
-            found += [_item(call, share, each) for each in _snapshots(share)]
+            ready = call.now - call.rule("share.list_lag_seconds")
+            found += [_item(call, share, each) for each in _snapshots(share) if each["created"] <= ready]
     size = int(call.query["$maxpagesize"]) if "$maxpagesize" in call.query else None
     return paging.page(call, found, size)
 
