@@ -16,6 +16,8 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
+#[cfg(feature = "managed")]
+use stillpoint_core::Timestamp;
 use stillpoint_core::{Clock, Error, ErrorKind, Result, SystemClock};
 use url::Url;
 
@@ -112,6 +114,12 @@ impl Connection {
         Self { config, region: region.to_owned(), ..self.clone() }
     }
 
+    /// The time by which calls are signed.
+    #[cfg(feature = "managed")]
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
     /// What the clients of SDK crates are made from.
     #[cfg(feature = "managed")]
     pub(crate) fn sdk_config(&self) -> &SdkConfig {
@@ -135,8 +143,10 @@ impl Connection {
             )
         });
         let text = own.or_else(|| self.config.endpoint_url().map(str::to_owned));
-        let text = text.unwrap_or_else(|| {
-            format!("https://{}.{}.{}", service.host, self.region, dns_suffix(&self.region))
+        let text = text.unwrap_or_else(|| match service.host {
+            // A service that is the same in all regions has one address.
+            host if host.contains(DNS_SUFFIX) => format!("https://{host}"),
+            host => format!("https://{host}.{}.{}", self.region, dns_suffix(&self.region)),
         });
         let refused =
             |why: &str| Error::new(ErrorKind::InvalidConfig, format!("the endpoint {text:?} {why}"));
@@ -168,16 +178,19 @@ pub(crate) struct Service {
     pub(crate) signing_name: &'static str,
     /// In environment and profile settings.
     pub(crate) id: &'static str,
-    /// The first part of its host name.
+    /// The first part of its host name; all of it where the service is the same in all regions.
     pub(crate) host: &'static str,
     /// What names the interface's version: the prefix of `X-Amz-Target`, or the date in the query protocol.
     pub(crate) target: &'static str,
 }
 
+/// The domain of all of AWS, or its beginning.
+const DNS_SUFFIX: &str = "amazonaws.com";
+
 /// The domain under which a region's services stand.
 /// Source: <https://docs.aws.amazon.com/general/latest/gr/rande.html>.
 fn dns_suffix(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" }
+    if region.starts_with("cn-") { "amazonaws.com.cn" } else { DNS_SUFFIX }
 }
 
 #[cfg(test)]

@@ -71,6 +71,11 @@ impl AwsProvider {
         Ok(made)
     }
 
+    /// The region of the connection itself.
+    pub(super) fn home_region(&self) -> &str {
+        self.connection.region()
+    }
+
     pub(super) fn provider_id(&self) -> &ProviderId {
         &self.id
     }

@@ -35,6 +35,8 @@ pub(super) const TAGS_MAX: usize = 50;
 /// The most tags that a job may bring along, ours and the request's.
 /// Source: the same page.
 pub(super) const JOB_TAGS_MAX: usize = 10;
+/// How many of them are ours: the marks below.
+pub(super) const MARKS: usize = 6;
 /// What AWS allows beside letters, digits and spaces.
 const ALLOWED: &str = "+-=._:/@";
 /// What begins an escaped byte; two of them begin a digest.
@@ -75,7 +77,7 @@ pub(super) fn with_own(mut ours: Tags, own: &Tags) -> Result<Tags> {
             && text.chars().all(|c| c.is_alphanumeric() || c == ' ' || ALLOWED.contains(c))
     };
     for (key, value) in own {
-        if key.starts_with(PREFIX) || key.to_ascii_lowercase().starts_with("aws:") {
+        if is_own_key(key) || key.to_ascii_lowercase().starts_with("aws:") {
             return refused(format!("the tag {key:?} begins with a word that is reserved; rename it"));
         }
         if key.is_empty() || !fits(key, KEY_CHARS_MAX) || !fits(value, VALUE_CHARS_MAX) {
@@ -133,6 +135,11 @@ fn text(value: &str) -> Option<String> {
         }
     }
     String::from_utf8(bytes).ok()
+}
+
+/// Whether a tag of this key is one of ours, which a new one replaces.
+pub(super) fn is_own_key(key: &str) -> bool {
+    key.starts_with(PREFIX)
 }
 
 /// Whether a recovery point with these tags is one that we made.

@@ -7,6 +7,7 @@ use stillpoint_core::{
 };
 
 use super::super::AwsProvider;
+use super::super::arn::Arn;
 use super::super::clients::Clients;
 use super::super::names::{JobKind, JobName};
 use super::super::settings::{BackupSettings, Source};
@@ -134,6 +135,20 @@ pub(super) async fn found(
         }
     }
     Ok(found)
+}
+
+/// The jobs on `resource` that run or wait, whoever's they are, each in words.
+///
+/// # Errors
+/// Whatever listing can meet.
+pub(in super::super) async fn active_jobs(
+    clients: &Clients,
+    resource: &Arn,
+    now: Timestamp,
+) -> Result<Vec<String>> {
+    let jobs = Job::list(clients, resource, before(now, HORIZON)).await?;
+    let words = |job: &Job| format!("backup job {} {} ({})", job.id, job.whose(), job.state);
+    Ok(jobs.iter().filter(|job| job.is_active()).map(words).collect())
 }
 
 fn before(time: Timestamp, span: Duration) -> Timestamp {

@@ -8,6 +8,7 @@ mod poll;
 mod start;
 mod state;
 
+pub(super) use find::active_jobs;
 pub(super) use start::retention_days;
 
 /// The note of a job's name that says by which key it was started.

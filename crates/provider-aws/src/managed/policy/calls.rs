@@ -53,7 +53,7 @@ pub(in super::super) const CALLS: &[Call] = &[
         tasks: &[Task::Discover],
         kind: None,
     },
-    Call { name: "GetCallerIdentity", needs: &[], tasks: &[Task::Preflight], kind: None },
+    Call { name: "GetCallerIdentity", needs: &[], tasks: &[Task::Discover, Task::Preflight], kind: None },
     Call {
         name: "DescribeVolumes",
         needs: &[("ec2:DescribeVolumes", On::Anything)],

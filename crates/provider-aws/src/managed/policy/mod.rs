@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::settings::SourceKind;
 use calls::{CALLS, On};
+pub(super) use document::BACKUP_SERVICE;
 pub use document::{PolicyDocument, PolicyDocuments, ServiceRole, Statement};
 pub use scope::PolicyScope;
 

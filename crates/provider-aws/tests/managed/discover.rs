@@ -1,0 +1,62 @@
+//! Components found by tags on the fake AWS.
+
+use std::sync::Arc;
+
+use crate::fake::{FILE_SYSTEM, REGION, VOLUME, VOLUME_TWO, World, scenario};
+use serde_json::json;
+use stillpoint_core::{ErrorKind, Tags};
+
+fn tags(pairs: &[(&str, &str)]) -> Tags {
+    pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+async fn found(world: &Arc<World>, wanted: &Tags) -> Vec<String> {
+    let components = world.provider().discover(&world.cx(), REGION, wanted).await.unwrap();
+    components.into_iter().map(|component| component.resource).collect()
+}
+
+#[tokio::test]
+async fn volumes_and_file_systems_are_found_by_all_of_their_tags() {
+    let Some(world) = World::named("workspace") else { return };
+    let wanted = tags(&[("workspace", "w1")]);
+    assert_eq!(found(&world, &wanted).await, [VOLUME, VOLUME_TWO, FILE_SYSTEM]);
+    let components = world.provider().discover(&world.cx(), REGION, &wanted).await.unwrap();
+    assert_eq!((components[0].id.as_str(), components[0].kind.as_str()), ("vol-00000000000000001", "ebs"));
+    assert_eq!((components[2].id.as_str(), components[2].kind.as_str()), ("fs-00000000000000001", "efs"));
+    assert_eq!(found(&world, &tags(&[("workspace", "w1"), ("team", "ml")])).await, [""; 0]);
+    assert_eq!(found(&world, &tags(&[("workspace", "*")])).await, [""; 0], "a value is no pattern");
+}
+
+#[tokio::test]
+async fn neither_a_new_tag_nor_a_removed_one_deceives_by_the_index() {
+    let mut body = scenario("workspace");
+    body["rules"] = json!({"tagging.lag_seconds": 3600});
+    let Some(world) = World::of(&body) else { return };
+    let wanted = tags(&[("workspace", "w1")]);
+    world.fake().post("set", &json!({"volume": "vol-00000000000000001", "set": {"tags": {}}}));
+    assert_eq!(found(&world, &wanted).await, [VOLUME_TWO, FILE_SYSTEM], "it lost its tag");
+    let fresh = tags(&[("team", "ml")]);
+    world.fake().post("set", &json!({"volume": "vol-00000000000000001", "set": {"tags": {"team": "ml"}}}));
+    assert_eq!(found(&world, &fresh).await, [VOLUME], "the new tag counts at once");
+    world.fake().post("set", &json!({"volume": "vol-00000000000000001", "set": {"state": "deleting"}}));
+    assert_eq!(found(&world, &fresh).await, [""; 0], "what is on its way out is no component");
+}
+
+#[tokio::test]
+async fn a_list_is_followed_to_its_end_or_is_an_error() {
+    let mut body = scenario("workspace");
+    let region = &mut body["accounts"]["111122223333"]["regions"][REGION];
+    region["file_systems"] =
+        (0..250).map(|at| json!({"id": format!("fs-{at:017}"), "tags": {"workspace": "w1"}})).collect();
+    let Some(world) = World::of(&body) else { return };
+    let wanted = tags(&[("workspace", "w1")]);
+    world.inject(&json!({"op": "GetResources", "fault": {"kind": "empty_page"}}));
+    assert_eq!(found(&world, &wanted).await.len(), 252);
+    for operation in ["DescribeVolumes", "DescribeFileSystems", "GetResources"] {
+        world.inject(&json!({"op": operation, "fault": {"kind": "http", "status": 503}}));
+        let error = world.provider().discover(&world.cx(), REGION, &wanted).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable, "{operation}: {error}");
+    }
+    let error = world.provider().discover(&world.cx(), REGION, &Tags::new()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+}

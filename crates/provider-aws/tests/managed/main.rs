@@ -1,0 +1,10 @@
+//! The provider for managed workspaces against the fake AWS.
+
+#[path = "../fake/mod.rs"]
+mod fake;
+
+mod backups;
+mod discover;
+mod points;
+mod policy;
+mod preflight;

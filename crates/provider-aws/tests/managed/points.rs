@@ -1,0 +1,220 @@
+//! Recovery points on the fake AWS: found, deleted, and kept by locks, holds and missing roles.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fake::{FILE_SYSTEM, REGION, ROLE, VOLUME, World, component};
+use serde_json::json;
+use stillpoint_core::{DeleteState, Depth, ErrorKind, Provider, SnapshotQuery, SnapshotRef, Timestamp};
+use stillpoint_provider_aws::managed::{AwsProvider, Task, VaultPlace};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
+
+/// A recovery point of each kind, kept for ten days.
+async fn points(world: &Arc<World>) -> Vec<SnapshotRef> {
+    let mut made = Vec::new();
+    for (id, kind, resource) in [("db", "ebs", VOLUME), ("projects", "efs", FILE_SYSTEM)] {
+        let mut job = world.backup("op-1", &component(id, kind, resource));
+        job.retain = Some(DAY * 10);
+        made.push(world.run(&world.provider(), job).await.snapshot.unwrap());
+    }
+    made
+}
+
+async fn deleted(world: &Arc<World>, point: &SnapshotRef) -> DeleteState {
+    let provider = world.provider();
+    for _ in 0..20 {
+        match provider.delete(&world.cx(), point).await.unwrap() {
+            DeleteState::Pending => world.advance(30.0),
+            other => return other,
+        }
+    }
+    panic!("{point:?} stays on its way out");
+}
+
+#[tokio::test]
+async fn a_deletion_whose_answer_was_lost_is_read_back() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    for point in &made {
+        world.inject(&json!({"op": "DeleteRecoveryPoint", "fault": {"kind": "cut", "when": "after"}}));
+        let error = world.provider().delete(&world.cx(), point).await.unwrap_err();
+        assert_eq!(error.effect(), stillpoint_core::Effect::MaybeApplied, "{error}");
+        assert_eq!(deleted(&world, point).await, DeleteState::Gone);
+    }
+    assert_eq!(world.calls("DeleteRecoveryPoint"), 2, "what is on its way is not asked for again");
+    assert_eq!(world.provider().snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_locked_vault_keeps_a_point_until_its_own_retention_ends() {
+    let Some(world) = World::named("locked-vault") else { return };
+    for point in points(&world).await {
+        let info =
+            world.provider().open(&world.cx(), &point).await.unwrap().describe(&world.cx()).await.unwrap();
+        let DeleteState::Locked { until: Some(until), reason } = deleted(&world, &point).await else {
+            panic!("it is locked");
+        };
+        let kept = until.since(info.created_at);
+        assert!(DAY * 10 <= kept && kept < DAY * 10 + Duration::from_secs(3600), "{kept:?}");
+        assert!(reason.contains("compliance") && reason.contains("Default"), "{reason}");
+    }
+}
+
+#[tokio::test]
+async fn a_legal_hold_is_named_and_told_from_a_lock() {
+    let Some(world) = World::named("legal-hold") else { return };
+    let made = points(&world).await;
+    for point in &made {
+        let DeleteState::Locked { until: None, reason } = deleted(&world, point).await else {
+            panic!("it is held");
+        };
+        assert!(reason.contains("legal hold") && reason.contains("case 1"), "{reason}");
+    }
+    let holds = world.region()["holds"].clone();
+    let id = holds.as_object().unwrap().keys().next().unwrap().clone();
+    world.fake().post("set", &json!({"hold": id, "set": {"status": "CANCELED"}}));
+    assert_eq!(deleted(&world, &made[0]).await, DeleteState::Gone);
+}
+
+#[tokio::test]
+async fn a_vaults_own_policy_locks_and_a_missing_right_is_an_error() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    world.fake().post("set", &json!({"vault": "Default", "set": {"deny_delete": true}}));
+    let DeleteState::Locked { until: None, reason } = deleted(&world, &made[1]).await else {
+        panic!("the vault's policy forbids it");
+    };
+    assert!(reason.contains("access policy of vault Default"), "{reason}");
+    world.fake().post("set", &json!({"vault": "Default", "set": {"deny_delete": false}}));
+    world.fake().post("set", &json!({"key": "test", "set": {"deny": ["backup:DeleteRecoveryPoint"]}}));
+    let error = world.provider().delete(&world.cx(), &made[1]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    assert_eq!(error.context("action"), Some("DeleteRecoveryPoint"));
+}
+
+#[tokio::test]
+async fn a_deletion_that_aws_only_claims_is_stuck_until_its_role_is_back() {
+    let Some(world) = World::named("roleless-deletion") else { return };
+    let made = points(&world).await;
+    let DeleteState::Stuck { reason } = deleted(&world, &made[0]).await else { panic!("AWS kept it") };
+    assert!(reason.contains(ROLE) && reason.contains("lock of snapshot"), "{reason}");
+    world.fake().post("set", &json!({"role": ROLE, "set": {"delete": true}}));
+    assert_eq!(deleted(&world, &made[0]).await, DeleteState::Gone);
+    assert_eq!(deleted(&world, &made[1]).await, DeleteState::Gone, "a file system's point needs no role");
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_on_its_way_and_what_is_not_ours_is_not_deleted() {
+    let Some(world) = World::named("workspace") else { return };
+    world.fake().post("foreign-job", &json!({"resource": VOLUME}));
+    world.fake().post("foreign-job", &json!({"resource": FILE_SYSTEM}));
+    world.advance(1000.0);
+    let state = world.region()["vaults"]["Default"]["points"].clone();
+    for arn in state.as_object().unwrap().keys() {
+        let point = SnapshotRef::new("aws".parse().unwrap(), format!("Default/{arn}").parse().unwrap());
+        let error = world.provider().delete(&world.cx(), &point).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
+    assert_eq!(world.calls("DeleteRecoveryPoint"), 0);
+    assert_eq!(world.provider().snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap(), []);
+    let running = world.backup("op-2", &component("db", "ebs", VOLUME));
+    let job =
+        world.provider().start(&world.cx(), &stillpoint_core::JobRequest::Backup(running)).await.unwrap();
+    world.advance(70.0);
+    let status = world.provider().poll(&world.cx(), &job, Duration::ZERO).await.unwrap();
+    let early = world.provider().delete(&world.cx(), status.snapshot.as_ref().unwrap()).await.unwrap();
+    assert_eq!(early, DeleteState::Pending, "AWS is still making it");
+}
+
+#[tokio::test]
+async fn a_plans_point_of_a_restored_resource_is_not_taken_for_ours() {
+    let Some(world) = World::named("workspace") else { return };
+    // A restore marks what it makes, and AWS copies a resource's tags to each of its recovery points.
+    let tags =
+        json!({"stillpoint:operation": "op-0", "stillpoint:workspace": "w", "stillpoint:component": "db"});
+    world.fake().post("set", &json!({"volume": "vol-00000000000000001", "set": {"tags": tags}}));
+    world.fake().post("foreign-job", &json!({"resource": VOLUME}));
+    world.advance(1000.0);
+    assert_eq!(world.provider().snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn points_are_found_page_by_page_and_each_once() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    world.advance(10.0);
+    let empty = json!({"op": "ListRecoveryPointsByBackupVault", "fault": {"kind": "empty_page"}});
+    let twice =
+        json!({"op": "ListRecoveryPointsByBackupVault", "count": 9, "fault": {"kind": "duplicate_item"}});
+    for fault in [empty, twice] {
+        world.inject(&fault);
+    }
+    let query = SnapshotQuery::of_workspace("team/ml-1".parse().unwrap());
+    let found = world.provider().snapshots(&world.cx(), &query).await.unwrap();
+    let mut names: Vec<_> = found.iter().map(|info| info.snapshot.clone()).collect();
+    let mut expected = made.clone();
+    names.sort();
+    expected.sort();
+    assert_eq!(names, expected);
+    assert!(found.iter().all(|info| info.usable && info.created_at > Timestamp::from_millis(0)));
+}
+
+#[tokio::test]
+async fn an_id_that_is_too_long_for_a_tag_is_found_by_its_digest() {
+    let Some(world) = World::named("workspace") else { return };
+    let mut job = world.backup("op-1", &component("db", "ebs", VOLUME));
+    job.workspace = "w".repeat(1000).parse().unwrap();
+    world.run(&world.provider(), job.clone()).await;
+    world.advance(10.0);
+    let found =
+        world.provider().snapshots(&world.cx(), &SnapshotQuery::of_workspace(job.workspace)).await.unwrap();
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].workspace, None, "a digest cannot be read back");
+    let other = SnapshotQuery::of_workspace("w".repeat(999).parse().unwrap());
+    assert_eq!(world.provider().snapshots(&world.cx(), &other).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_search_without_a_place_or_in_a_missing_one_is_an_error_and_no_empty_list() {
+    let Some(world) = World::named("workspace") else { return };
+    let nowhere = AwsProvider::new("aws".parse().unwrap(), world.connection(), []);
+    let error = nowhere.snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidConfig, "{error}");
+    let place = VaultPlace::new(REGION, "missing");
+    let missing = AwsProvider::new("aws".parse().unwrap(), world.connection(), [place]);
+    let error = missing.snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied), "{error}");
+}
+
+#[tokio::test]
+async fn verification_sees_what_aws_can_tell() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    let deepest = [Depth::Sized, Depth::Listed];
+    for (point, deepest) in made.iter().zip(deepest) {
+        let opened = world.provider().open(&world.cx(), point).await.unwrap();
+        let verified = opened.verify(&world.cx(), Depth::Restored).await.unwrap();
+        assert!(verified.is_good() && verified.depth == deepest, "{verified:?}");
+    }
+    let id = made[0].id.as_str().rsplit('/').next().unwrap().to_owned();
+    world.fake().post("set", &json!({"snapshot": id, "set": {"size_gib": 99}}));
+    let opened = world.provider().open(&world.cx(), &made[0]).await.unwrap();
+    let verified = opened.verify(&world.cx(), Depth::Sized).await.unwrap();
+    assert_eq!(verified.problems[0].kind, "size", "{verified:?}");
+    assert!(opened.verify(&world.cx(), Depth::Listed).await.unwrap().is_good());
+    world.fake().post("set", &json!({"snapshot": id, "set": {"state": "error"}}));
+    let verified = opened.verify(&world.cx(), Depth::Listed).await.unwrap();
+    assert_eq!(verified.problems[0].kind, "incomplete", "{verified:?}");
+}
+
+#[tokio::test]
+async fn looking_needs_less_than_deleting() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    world.allow(&[Task::List]);
+    let found = world.provider().snapshots(&world.cx(), &SnapshotQuery::all()).await;
+    assert_eq!(found.map(|found| found.len()).map_err(|error| error.to_string()), Ok(2));
+    let error = world.provider().delete(&world.cx(), &made[0]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+}

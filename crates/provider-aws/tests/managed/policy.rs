@@ -1,0 +1,150 @@
+//! The policy against the fake AWS's own judgement of every call.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use crate::fake::{FILE_SYSTEM, REGION, VOLUME, World, component, scenario};
+use serde_json::{Value, json};
+use stillpoint_core::{DeleteState, JobRequest, Provider, SnapshotQuery, Tags};
+use stillpoint_provider_aws::managed::{PolicyScope, Task, policy};
+
+/// The tasks of this half of the provider.
+const TASKS: [Task; 5] = [Task::Discover, Task::Preflight, Task::Backup, Task::List, Task::Delete];
+/// No policy can deny it.
+const ALWAYS_ALLOWED: &str = "sts:GetCallerIdentity";
+
+fn actions(document: &Value) -> BTreeSet<String> {
+    let statements = document["Statement"].as_array().unwrap().iter();
+    let actions = statements.flat_map(|statement| statement["Action"].as_array().unwrap());
+    actions.map(|action| action.as_str().unwrap().to_owned()).collect()
+}
+
+/// Everything that this half can do, on a volume and a file system.
+async fn whole_story(world: &std::sync::Arc<World>) {
+    let provider = world.provider();
+    let tags = Tags::from([("workspace".to_owned(), "w1".to_owned())]);
+    provider.discover(&world.cx(), REGION, &tags).await.unwrap();
+    for (id, kind, resource) in [("db", "ebs", VOLUME), ("projects", "efs", FILE_SYSTEM)] {
+        let source = component(id, kind, resource);
+        provider.preflight(&world.cx(), &source).await.unwrap();
+        provider.estimate(&world.cx(), &source).await.unwrap();
+        let stopped = world.backup("op-1", &source);
+        let stopped = provider.start(&world.cx(), &JobRequest::Backup(stopped)).await.unwrap();
+        world.advance(90.0);
+        provider.cancel(&world.cx(), &stopped).await.unwrap();
+        world.settle(&provider, &stopped).await;
+        let job = world.backup("op-2", &source);
+        let status = world.run(&provider, job.clone()).await;
+        provider.find(&world.cx(), &JobRequest::Backup(job.clone()), job.created_at).await.unwrap();
+        let point = status.snapshot.unwrap();
+        let found = provider.snapshots(&world.cx(), &SnapshotQuery::of_backup(job.backup)).await.unwrap();
+        assert!(found.iter().any(|info| info.snapshot == point), "{found:?}");
+        let hold =
+            world.fake().post("set", &json!({"hold": {"title": "h", "vaults": ["Default"]}}))["id"].clone();
+        let held = provider.delete(&world.cx(), &point).await.unwrap();
+        assert!(matches!(held, DeleteState::Locked { .. }), "{held:?}");
+        world.fake().post("set", &json!({"hold": hold, "set": {"status": "CANCELED"}}));
+        world.fake().post("set", &json!({"vault": "Default", "set": {"deny_delete": true}}));
+        let denied = provider.delete(&world.cx(), &point).await.unwrap();
+        assert!(matches!(denied, DeleteState::Locked { .. }), "{denied:?}");
+        world.fake().post("set", &json!({"vault": "Default", "set": {"deny_delete": false}}));
+        while provider.delete(&world.cx(), &point).await.unwrap() != DeleteState::Gone {
+            world.advance(30.0);
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_in_the_policy_and_nothing_else_is() {
+    let mut body = scenario("workspace");
+    let volume = &mut body["accounts"]["111122223333"]["regions"][REGION]["volumes"][0];
+    volume["encrypted"] = true.into();
+    volume["kms_key"] = "00000000-0000-4000-8000-00000000000a".into();
+    let Some(world) = World::of(&body) else { return };
+    let document = world.allow(&TASKS);
+    whole_story(&world).await;
+    let mut used = world.actions();
+    used.remove(ALWAYS_ALLOWED);
+    assert_eq!(used, actions(&document));
+    let journal = world.fake().get("journal");
+    let refused: Vec<_> = journal
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|entry| entry["outcome"].as_str().is_some_and(|outcome| outcome.contains("Unauthorized")))
+        .collect();
+    assert_eq!(refused, Vec::<&Value>::new());
+}
+
+#[tokio::test]
+async fn a_policy_for_one_vault_opens_no_other() {
+    let mut body = scenario("workspace");
+    body["accounts"]["111122223333"]["regions"][REGION]["vaults"] = json!({"Default": {}, "other": {}});
+    let Some(world) = World::of(&body) else { return };
+    world.allow(&[Task::Backup]);
+    let mut source = component("db", "ebs", VOLUME);
+    source.settings.insert("vault".into(), "other".into());
+    let job = world.backup("op-1", &source);
+    let error = world.provider().start(&world.cx(), &JobRequest::Backup(job)).await.unwrap_err();
+    assert_eq!(error.kind(), stillpoint_core::ErrorKind::PermissionDenied, "{error}");
+    let job = world.backup("op-1", &component("db", "ebs", VOLUME));
+    let job = world.provider().start(&world.cx(), &JobRequest::Backup(job)).await.unwrap();
+    world.provider().poll(&world.cx(), &job, Duration::ZERO).await.unwrap();
+}
+
+#[test]
+fn a_document_is_what_iam_takes_and_names_no_more_than_the_tasks_need() {
+    let volume = [component("db", "ebs", VOLUME)];
+    let document = |tasks: &[Task]| {
+        let scope = PolicyScope::of(&volume, tasks.iter().copied()).unwrap();
+        serde_json::to_value(policy(&scope)).unwrap()
+    };
+    let backup = document(&[Task::Backup]);
+    assert_eq!(backup["caller"]["Version"], "2012-10-17");
+    let statements = backup["caller"]["Statement"].as_array().unwrap();
+    let of = |action: &str| {
+        let has = |statement: &&Value| statement["Action"].as_array().unwrap().contains(&action.into());
+        statements.iter().find(has).unwrap()
+    };
+    let passed = of("iam:PassRole");
+    assert_eq!(passed["Condition"]["StringEquals"]["iam:PassedToService"], "backup.amazonaws.com");
+    assert_eq!(passed["Resource"], json!([crate::fake::ROLE]));
+    let vault = format!("arn:aws:backup:{REGION}:111122223333:backup-vault:Default");
+    assert_eq!(of("backup:StartBackupJob")["Resource"], json!([vault]));
+    assert_eq!(of("backup:DescribeRecoveryPoint")["Resource"], json!(["arn:aws:ec2:us-east-1::snapshot/*"]));
+    let anything = statements.iter().filter(|statement| statement["Resource"] == json!(["*"]));
+    let unscoped: Vec<_> =
+        anything.flat_map(|statement| statement["Action"].as_array().unwrap().clone()).collect();
+    let cannot_be_scoped =
+        ["ec2:Describe", "backup:ListBackupJobs", "backup:DescribeBackupJob", "backup:StopBackupJob"];
+    for action in &unscoped {
+        assert!(cannot_be_scoped.iter().any(|known| action.as_str().unwrap().starts_with(known)), "{action}");
+    }
+    for tasks in [&[Task::Backup][..], &[Task::List], &[Task::Delete], &[Task::Preflight], &[Task::Discover]]
+    {
+        let these = actions(&document(tasks)["caller"]);
+        assert!(these.iter().all(|action| !action.contains('*')), "{these:?}");
+        assert_eq!(these.contains("backup:DeleteRecoveryPoint"), tasks == [Task::Delete]);
+        assert!(
+            !these.iter().any(|action| action.starts_with("elasticfilesystem:")),
+            "no file system: {these:?}"
+        );
+    }
+    let role = &backup["role"];
+    assert_eq!(role["trust"]["Statement"][0]["Principal"]["Service"], "backup.amazonaws.com");
+    assert_eq!(role["trust"]["Statement"][0].get("Resource"), None);
+    assert_eq!(
+        role["managed_policies"],
+        json!(["arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"])
+    );
+}
+
+#[test]
+fn a_scope_over_two_accounts_or_over_nothing_is_refused() {
+    let other = component("x", "ebs", "arn:aws:ec2:us-east-1:444455556666:volume/vol-1");
+    let nfs = component("x", "nfs", "nfs.example.com:/export");
+    for components in [vec![component("db", "ebs", VOLUME), other], vec![nfs], Vec::new()] {
+        let error = PolicyScope::of(&components, [Task::Backup]).unwrap_err();
+        assert_eq!(error.kind(), stillpoint_core::ErrorKind::InvalidConfig, "{error}");
+    }
+}
