@@ -54,6 +54,7 @@ class Snapshot:
     parent: str | None = None
     direct: bool = False
     locked: bool = False
+    locked_until: float | None = None
     changed: Content = field(default_factory=dict)
     write_until: float | None = None
     timeout: float = 3600.0

@@ -235,3 +235,19 @@ def test_zones_and_subnets(ec2):
     with pytest.raises(ClientError) as error:
         ec2.describe_subnets(SubnetIds=["subnet-0"])
     assert code(error) == "InvalidSubnetID.NotFound"
+
+
+def test_a_locked_snapshot_says_until_when(fake, ec2):
+    open_one, locked = snapshot(ec2), snapshot(ec2)
+    fake.call("set", {"snapshot": locked, "set": {"locked": True, "locked_until": 1_800_000_000.0}})
+    both = ec2.describe_locked_snapshots(SnapshotIds=[open_one, locked])["Snapshots"]
+    assert [each["SnapshotId"] for each in both] == [locked]
+    assert both[0]["LockExpiresOn"].timestamp() == 1_800_000_000
+
+
+def test_what_a_volume_holds_is_told_block_by_block(fake):
+    before = fake.call("digests", {"volume": VOLUME})
+    fake.call("write", {"volume": VOLUME, "blocks": [3]})
+    after = fake.call("digests", {"volume": VOLUME})
+    assert {block for block in after if before.get(block) != after[block]} == {"3"}
+    assert fake.call("digests", {"volume": "vol-00000000000000000"}) == {}

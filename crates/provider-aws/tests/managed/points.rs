@@ -98,10 +98,32 @@ async fn a_deletion_that_aws_only_claims_is_stuck_until_its_role_is_back() {
     let Some(world) = World::named("roleless-deletion") else { return };
     let made = points(&world).await;
     let DeleteState::Stuck { reason } = deleted(&world, &made[0]).await else { panic!("AWS kept it") };
-    assert!(reason.contains(ROLE) && reason.contains("lock of snapshot"), "{reason}");
+    assert!(reason.contains(ROLE) && reason.contains("EXPIRED"), "{reason}");
     world.fake().post("set", &json!({"role": ROLE, "set": {"delete": true}}));
     assert_eq!(deleted(&world, &made[0]).await, DeleteState::Gone);
     assert_eq!(deleted(&world, &made[1]).await, DeleteState::Gone, "a file system's point needs no role");
+}
+
+#[tokio::test]
+async fn a_locked_snapshot_is_not_spoilt_by_asking_for_its_deletion() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    let id = made[0].id.as_str().rsplit('/').next().unwrap().to_owned();
+    let until = world.now().after(DAY);
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century")]
+    let seconds = until.as_millis() as f64 / 1000.0;
+    world.fake().post("set", &json!({"snapshot": id, "set": {"locked": true, "locked_until": seconds}}));
+    let DeleteState::Locked { until: told, reason } = deleted(&world, &made[0]).await else {
+        panic!("it is locked")
+    };
+    assert_eq!(told, Some(until));
+    assert!(reason.contains("governance") && reason.contains(&id), "{reason}");
+    assert_eq!(world.calls("DeleteRecoveryPoint"), 0);
+    let info =
+        world.provider().open(&world.cx(), &made[0]).await.unwrap().describe(&world.cx()).await.unwrap();
+    assert!(info.usable);
+    world.fake().post("set", &json!({"snapshot": id, "set": {"locked": false}}));
+    assert_eq!(deleted(&world, &made[0]).await, DeleteState::Gone);
 }
 
 #[tokio::test]

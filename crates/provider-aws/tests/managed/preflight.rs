@@ -138,7 +138,7 @@ async fn credentials_of_another_account_are_a_blocker() {
 }
 
 #[tokio::test]
-async fn a_region_that_does_not_know_the_caller_is_told_from_bad_credentials() {
+async fn credentials_that_aws_does_not_know_are_a_blocker() {
     let Some(world) = World::named("expiring-session") else { return };
     // Its credentials have a session that this connection lacks.
     let found = findings(&world, &db()).await;

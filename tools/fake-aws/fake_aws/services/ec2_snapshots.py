@@ -74,6 +74,17 @@ def describe_snapshots(call: Call, params: dict[str, Any]) -> dict[str, Any]:
     return {"Snapshots": [_view(call, snapshot) for snapshot in shown], "NextToken": following}
 
 
+@operation("ec2", "DescribeLockedSnapshots")
+def describe_locked_snapshots(call: Call, params: dict[str, Any]) -> dict[str, Any]:
+    """Snapshots that are locked."""
+    wanted = params.get("SnapshotIds")
+    snapshots = [each for each in call.region.snapshots.values() if each.locked and (not wanted or each.id in wanted)]
+    shown, following = paged(snapshots, params)
+    locks = [{"OwnerId": call.account, "SnapshotId": each.id, "LockState": "governance",
+              "LockExpiresOn": each.locked_until} for each in shown]  # fmt: skip
+    return {"Snapshots": locks, "NextToken": following}
+
+
 def _take(world: World, region: Region, volume: Volume, description: str, tags: dict[str, str]) -> Snapshot:
     pending = [each for each in region.snapshots.values() if each.volume_id == volume.id and each.state == "pending"]
     hdd = volume.type in {"st1", "sc1"}

@@ -2,6 +2,7 @@
 //!
 //! Source: the service model of EC2, version 2016-11-15. Each call is made once and follows its pages itself.
 
+mod locks;
 mod places;
 mod snapshots;
 mod tags;

@@ -25,6 +25,9 @@ impl AwsProvider {
             let message = format!("{} carries no mark of ours and is not deleted", name.arn);
             return Err(Error::new(ErrorKind::PermissionDenied, message).with("snapshot", &name.arn));
         }
+        if let Some(locked) = snapshot_lock(&clients, name).await? {
+            return Ok(locked);
+        }
         let call = clients.backup.delete_recovery_point().backup_vault_name(&name.vault);
         let asked = call.recovery_point_arn(name.arn.to_string()).send().await;
         match asked.map_err(undone("DeleteRecoveryPoint")) {
@@ -57,8 +60,21 @@ async fn marked(clients: &Clients, name: &PointName) -> Result<bool> {
     }
 }
 
-/// AWS answers success although it will not delete the point: where the role that made it is gone, or the snapshot is
-/// locked, the point turns `EXPIRED` after a while and stays.
+/// A lock of the snapshot itself. AWS Backup does not know it: it would answer success, and spoil the point.
+async fn snapshot_lock(clients: &Clients, name: &PointName) -> Result<Option<DeleteState>> {
+    if !name.is_snapshot() {
+        return Ok(None);
+    }
+    let id = name.arn.resource_id();
+    Ok(clients.ec2().snapshot_lock(id).await?.map(|lock| {
+        let reason =
+            format!("the snapshot {id} is locked ({}); whoever locked it must unlock it", lock.state);
+        DeleteState::Locked { until: lock.until, reason }
+    }))
+}
+
+/// AWS answers success although it will not delete the point: where the role that made it is gone, the point turns
+/// `EXPIRED` after a while and stays.
 /// Source: the model of `DeleteRecoveryPoint`.
 async fn read_back(clients: &Clients, name: &PointName) -> Result<DeleteState> {
     let Some(state) = known(clients, name).await? else { return Ok(DeleteState::Gone) };
@@ -66,16 +82,10 @@ async fn read_back(clients: &Clients, name: &PointName) -> Result<DeleteState> {
         return Ok(DeleteState::Pending);
     }
     let role = state.role.as_deref().unwrap_or("that made it");
-    let lock = if name.is_snapshot() {
-        let id = name.arn.resource_id();
-        format!(", or release the lock of snapshot {id} if it has one")
-    } else {
-        String::new()
-    };
     let said = state.message.as_deref().unwrap_or("nothing more");
     let reason = format!(
-        "AWS answered success and kept it as EXPIRED; bring back the role {role} with the right to delete{lock}, then \
-         delete it again (AWS says: {said})"
+        "AWS answered success and kept it as EXPIRED; bring back the role {role} with the right to delete \
+         snapshots, then delete it again (AWS says: {said})"
     );
     Ok(DeleteState::Stuck { reason })
 }

@@ -150,6 +150,12 @@ pub(in super::super) const CALLS: &[Call] = &[
         kind: FILE_SYSTEM,
     },
     Call {
+        name: "DescribeLockedSnapshots",
+        needs: &[("ec2:DescribeLockedSnapshots", On::Anything)],
+        tasks: &[Task::Delete],
+        kind: VOLUME,
+    },
+    Call {
         name: "DeleteRecoveryPoint",
         needs: &[("backup:DeleteRecoveryPoint", On::Points)],
         tasks: &[Task::Delete],
