@@ -53,91 +53,125 @@ pub(crate) fn refusal(status: u16, code: &str, message: &str, operation: &str) -
 /// Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>.
 const SNAPSHOT_RATE_DELAY: Duration = Duration::from_secs(15);
 
+/// What each code asks of the caller.
+const KINDS: &[(ErrorKind, &[&str])] = &[
+    (
+        ErrorKind::PermissionDenied,
+        &["AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized", "OptInRequired"],
+    ),
+    (
+        ErrorKind::Unauthenticated,
+        &[
+            "UnrecognizedClientException",
+            "InvalidClientTokenId",
+            "InvalidSignatureException",
+            "SignatureDoesNotMatch",
+            "IncompleteSignature",
+            "MissingAuthenticationToken",
+            "MissingAuthenticationTokenException",
+            "AuthFailure",
+            "ExpiredToken",
+            "ExpiredTokenException",
+            "RequestExpired",
+        ],
+    ),
+    (
+        ErrorKind::RateLimited,
+        &[
+            "ThrottlingException",
+            "Throttling",
+            "ThrottledException",
+            "TooManyRequests",
+            "TooManyRequestsException",
+            "RequestLimitExceeded",
+            "EC2ThrottledException",
+            "RequestThrottledException",
+            "SnapshotCreationPerVolumeRateExceeded",
+            "SlowDown",
+            "PriorRequestNotComplete",
+        ],
+    ),
+    (
+        ErrorKind::Unavailable,
+        &[
+            "ServiceUnavailableException",
+            "DependencyFailureException",
+            "DependencyTimeout",
+            "InternalServerError",
+            "InternalServerException",
+            "InternalServiceException",
+            "InternalError",
+            "InternalFailure",
+            "RequestTimeout",
+            "RequestTimeoutException",
+            "Unavailable",
+        ],
+    ),
+    (
+        ErrorKind::Busy,
+        &[
+            "ResourceInUse",
+            "InvalidResourceStateException",
+            "IncorrectFileSystemLifeCycleState",
+            "FileSystemInUse",
+            "IncorrectState",
+            "VolumeInUse",
+            "ConcurrentModification",
+            "ConcurrentModificationException",
+            "ConcurrentSnapshotLimitExceeded",
+        ],
+    ),
+    (ErrorKind::AlreadyExists, &["AlreadyExistsException", "FileSystemAlreadyExists", "MountTargetConflict"]),
+    (ErrorKind::Conflict, &["ConflictException", "IdempotentParameterMismatch"]),
+    // To every SDK the first of these is throttling; to AWS Backup it is a quota.
+    // Source: <https://docs.aws.amazon.com/aws-backup/latest/devguide/API_StartBackupJob.html>.
+    (
+        ErrorKind::QuotaExceeded,
+        &[
+            "LimitExceededException",
+            "ResourceLimitExceeded",
+            "ServiceQuotaExceededException",
+            "FileSystemLimitExceeded",
+            "NetworkInterfaceLimitExceeded",
+            "NoFreeAddressesInSubnet",
+            "InsufficientThroughputCapacity",
+            "VolumeLimitExceeded",
+            "SnapshotLimitExceeded",
+            "MaxIOPSLimitExceeded",
+        ],
+    ),
+    (
+        ErrorKind::InvalidInput,
+        &[
+            "ValidationException",
+            "ValidationError",
+            "InvalidParameterValue",
+            "InvalidParameterValueException",
+            "InvalidParameterException",
+            "MissingParameter",
+            "MissingParameterValueException",
+            "InvalidRequestException",
+            "BadRequest",
+            "SerializationException",
+        ],
+    ),
+];
+
 fn kind_of(status: u16, code: &str) -> ErrorKind {
-    match code {
-        "AccessDeniedException"
-        | "AccessDenied"
-        | "UnauthorizedOperation"
-        | "NotAuthorized"
-        | "OptInRequired" => ErrorKind::PermissionDenied,
-        "UnrecognizedClientException"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "SignatureDoesNotMatch"
-        | "IncompleteSignature"
-        | "MissingAuthenticationToken"
-        | "MissingAuthenticationTokenException"
-        | "AuthFailure"
-        | "ExpiredToken"
-        | "ExpiredTokenException"
-        | "RequestExpired" => ErrorKind::Unauthenticated,
-        "ThrottlingException"
-        | "Throttling"
-        | "ThrottledException"
-        | "TooManyRequests"
-        | "TooManyRequestsException"
-        | "RequestLimitExceeded"
-        | "EC2ThrottledException"
-        | "RequestThrottledException"
-        | "SnapshotCreationPerVolumeRateExceeded"
-        | "SlowDown"
-        | "PriorRequestNotComplete" => ErrorKind::RateLimited,
-        "ServiceUnavailableException"
-        | "DependencyFailureException"
-        | "DependencyTimeout"
-        | "InternalServerError"
-        | "InternalServerException"
-        | "InternalServiceException"
-        | "InternalError"
-        | "InternalFailure"
-        | "RequestTimeout"
-        | "RequestTimeoutException"
-        | "Unavailable" => ErrorKind::Unavailable,
-        "ResourceInUse"
-        | "InvalidResourceStateException"
-        | "IncorrectFileSystemLifeCycleState"
-        | "FileSystemInUse"
-        | "IncorrectState"
-        | "VolumeInUse"
-        | "ConcurrentModification"
-        | "ConcurrentModificationException"
-        | "ConcurrentSnapshotLimitExceeded" => ErrorKind::Busy,
-        "AlreadyExistsException" | "FileSystemAlreadyExists" | "MountTargetConflict" => {
-            ErrorKind::AlreadyExists
-        }
-        "ConflictException" | "IdempotentParameterMismatch" => ErrorKind::Conflict,
-        // To every SDK the first of these is throttling; to AWS Backup it is a quota.
-        // Source: <https://docs.aws.amazon.com/aws-backup/latest/devguide/API_StartBackupJob.html>.
-        "LimitExceededException"
-        | "ResourceLimitExceeded"
-        | "ServiceQuotaExceededException"
-        | "FileSystemLimitExceeded"
-        | "NetworkInterfaceLimitExceeded"
-        | "NoFreeAddressesInSubnet"
-        | "InsufficientThroughputCapacity"
-        | "VolumeLimitExceeded"
-        | "SnapshotLimitExceeded"
-        | "MaxIOPSLimitExceeded" => ErrorKind::QuotaExceeded,
-        "ValidationException"
-        | "ValidationError"
-        | "InvalidParameterValue"
-        | "InvalidParameterValueException"
-        | "InvalidParameterException"
-        | "MissingParameter"
-        | "MissingParameterValueException"
-        | "InvalidRequestException"
-        | "BadRequest"
-        | "SerializationException" => ErrorKind::InvalidInput,
-        // EC2, EFS and the others each have their own name for it: `InvalidVolume.NotFound`, `FileSystemNotFound`.
-        _ if ["NotFound", "NotFoundException"].iter().any(|end| code.ends_with(end)) => ErrorKind::NotFound,
-        _ => match status {
-            429 => ErrorKind::RateLimited,
-            500.. => ErrorKind::Unavailable,
-            401 => ErrorKind::Unauthenticated,
-            403 => ErrorKind::PermissionDenied,
-            404 => ErrorKind::NotFound,
-            _ => ErrorKind::Unexpected,
-        },
+    if let Some((kind, _)) = KINDS.iter().find(|(_, codes)| codes.contains(&code)) {
+        return *kind;
+    }
+    // EC2, EFS and the others each have their own name for it: `InvalidVolume.NotFound`, `FileSystemNotFound`.
+    if ["NotFound", "NotFoundException"].iter().any(|end| code.ends_with(end)) {
+        return ErrorKind::NotFound;
+    }
+    match status {
+        429 => ErrorKind::RateLimited,
+        500.. => ErrorKind::Unavailable,
+        401 => ErrorKind::Unauthenticated,
+        403 => ErrorKind::PermissionDenied,
+        404 => ErrorKind::NotFound,
+        _ => ErrorKind::Unexpected,
     }
 }
 

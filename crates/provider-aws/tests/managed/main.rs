@@ -5,6 +5,8 @@ mod fake;
 
 mod backups;
 mod discover;
+mod pace;
 mod points;
 mod policy;
 mod preflight;
+mod stories;

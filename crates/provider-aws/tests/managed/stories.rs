@@ -1,0 +1,209 @@
+//! Whole operations: the orchestrator, the provider and the fake AWS together.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use stillpoint_core::memory::{MemoryCatalog, MemoryWorkspace};
+use stillpoint_core::{
+    BackupRecord, BackupRequest, Catalog, Clock, Component, ComponentState, Consistency, Definition,
+    DeleteRequest, Holder, LocalOrchestrator, OperationId, OperationState, OperationStatus, Orchestrator,
+    Request,
+};
+
+use crate::fake::{FILE_SYSTEM, VOLUME, VOLUME_TWO, World, component, scenario};
+use crate::pace::PacedClock;
+
+const HOUR: Duration = Duration::from_secs(3600);
+const WORKSPACE: &str = "team/ml-1";
+
+/// A workspace of two volumes, a file system and a share of somebody else's, with everything that backs it up.
+struct Scene {
+    world: Arc<World>,
+    clock: Arc<PacedClock>,
+    catalog: Arc<MemoryCatalog>,
+    workspace: Arc<MemoryWorkspace>,
+}
+
+impl Scene {
+    fn of(world: Arc<World>) -> Self {
+        let share =
+            Component::new("datasets".parse().unwrap(), "nfs", "aws".parse().unwrap(), "nfs.example.com:/x");
+        let components = vec![
+            component("db", "ebs", VOLUME),
+            component("logs", "ebs", VOLUME_TWO),
+            component("projects", "efs", FILE_SYSTEM),
+            share.excluded("it belongs to somebody else"),
+        ];
+        let clock = PacedClock::of(&world);
+        let catalog = Arc::new(MemoryCatalog::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
+        let definition = Definition::new(WORKSPACE.parse().unwrap());
+        Self { world, clock, catalog, workspace: Arc::new(MemoryWorkspace::new(definition, components)) }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Some(Self::of(World::named(name)?))
+    }
+
+    fn orchestrator(&self, holder: &str) -> LocalOrchestrator {
+        LocalOrchestrator::builder(Arc::clone(&self.catalog) as Arc<dyn Catalog>)
+            .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
+            .holder(Holder::new(holder, "process"))
+            .lease_ttl(Duration::from_secs(600))
+            .provider(Arc::new(self.world.provider()))
+            .workspace(Arc::clone(&self.workspace) as Arc<_>)
+            .build()
+    }
+
+    fn backup(&self, id: &str) -> BackupRequest {
+        BackupRequest::new(operation(id), WORKSPACE.parse().unwrap())
+    }
+
+    async fn run(&self, request: BackupRequest) -> (OperationStatus, BackupRecord) {
+        let id = request.id.clone();
+        let orchestrator = self.orchestrator("one");
+        orchestrator.submit(Request::Backup(request)).await.unwrap();
+        let status = orchestrator.wait(&id).await.unwrap();
+        let backup = status.backup.clone().unwrap_or_else(|| panic!("no backup: {status:?}"));
+        (status, backup)
+    }
+
+    fn jobs(&self) -> usize {
+        self.world.region()["backups"].as_object().unwrap().len()
+    }
+}
+
+fn operation(id: &str) -> OperationId {
+    id.parse().unwrap()
+}
+
+fn states(backup: &BackupRecord) -> Vec<(&str, ComponentState)> {
+    backup.components.iter().map(|record| (record.component.id.as_str(), record.state)).collect()
+}
+
+#[tokio::test]
+async fn a_workspace_is_captured_as_one_and_what_is_left_out_is_shown() {
+    let Some(scene) = Scene::named("workspace") else { return };
+    let (status, backup) = scene.run(scene.backup("op-1")).await;
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(
+        states(&backup),
+        [
+            ("db", ComponentState::Completed),
+            ("logs", ComponentState::Completed),
+            ("projects", ComponentState::Completed),
+            ("datasets", ComponentState::Excluded),
+        ]
+    );
+    assert_eq!(backup.consistency, Consistency::Application, "all of it lies inside the hold");
+    assert_eq!(scene.workspace.held_by(), None);
+    let orchestrator = scene.orchestrator("one");
+    let request = DeleteRequest::new(operation("op-2"), backup.id.clone(), WORKSPACE.parse().unwrap());
+    orchestrator.submit(Request::Delete(request)).await.unwrap();
+    let status = orchestrator.wait(&operation("op-2")).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(scene.world.region()["vaults"]["Default"]["points"], json!({}));
+}
+
+#[tokio::test]
+async fn a_deadline_lets_the_workspace_go_and_the_job_run_on_and_the_next_backup_is_short() {
+    let Some(scene) = Scene::named("slow-file-system") else { return };
+    let mut request = scene.backup("op-1");
+    request.timeout = Some(2 * HOUR);
+    let orchestrator = scene.orchestrator("one");
+    orchestrator.submit(Request::Backup(request)).await.unwrap();
+    let status = orchestrator.wait(&operation("op-1")).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Detached, "{:?}", status.operation);
+    assert_eq!(scene.workspace.held_by(), None);
+    assert_eq!(scene.world.calls("StopBackupJob"), 0, "the job is not ours to stop");
+    let late = loop {
+        scene.clock.sleep(HOUR).await;
+        let stored = scene.catalog.operation(&operation("op-1")).await.unwrap().unwrap().operation;
+        if stored.state != OperationState::Detached {
+            break stored;
+        }
+    };
+    assert_eq!(late.state, OperationState::Partial);
+    let first = scene.catalog.backup(&late.backup.unwrap()).await.unwrap().unwrap().backup;
+    assert!(states(&first).contains(&("projects", ComponentState::Late)), "{:?}", states(&first));
+    let before = scene.clock.now();
+    let (status, second) = scene.run(scene.backup("op-2")).await;
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert!(scene.clock.now().since(before) < HOUR, "only what changed is copied");
+    assert_eq!(second.consistency, Consistency::Application);
+}
+
+#[tokio::test]
+async fn lost_answers_neither_double_a_job_nor_lose_one() {
+    let Some(scene) = Scene::named("lost-replies") else { return };
+    let (status, _) = scene.run(scene.backup("op-1")).await;
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(scene.jobs(), 3, "one for each component");
+}
+
+#[tokio::test]
+async fn a_storm_of_throttling_is_waited_out_in_one_place() {
+    let Some(scene) = Scene::named("throttle-storm") else { return };
+    let (status, backup) = scene.run(scene.backup("op-1")).await;
+    // A quota is no throttling: whoever meets it fails, and says so.
+    assert_eq!(status.operation.state, OperationState::Partial, "{:?}", status.operation);
+    let failed = backup.components.iter().filter(|record| record.state == ComponentState::Failed);
+    let failed: Vec<_> =
+        failed.flat_map(|record| &record.issues).map(|issue| issue.message.clone()).collect();
+    assert!(
+        !failed.is_empty() && failed.iter().all(|message| message.contains("LimitExceeded")),
+        "{failed:?}"
+    );
+    assert_eq!(scene.jobs() + failed.len(), 3);
+}
+
+#[tokio::test]
+async fn somebody_elses_job_is_waited_for() {
+    let mut body = scenario("busy");
+    body["rules"]["backup.efs_seconds"] = 1800.into();
+    let Some(world) = World::of(&body) else { return };
+    world.advance(60.0);
+    let scene = Scene::of(world);
+    let mut request = scene.backup("op-1");
+    request.timeout = Some(24 * HOUR);
+    let (status, backup) = scene.run(request).await;
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(states(&backup).iter().filter(|(_, state)| *state == ComponentState::Completed).count(), 3);
+    assert_eq!(scene.world.calls("StopBackupJob"), 0);
+    assert_eq!(scene.jobs(), 5, "two of somebody else's, three of ours");
+}
+
+#[tokio::test]
+async fn what_aws_completes_with_a_remark_is_partial_and_never_the_latest_good_one() {
+    let Some(scene) = Scene::named("odd-answers") else { return };
+    let (status, backup) = scene.run(scene.backup("op-1")).await;
+    assert_eq!(status.operation.state, OperationState::Partial, "{:?}", status.operation);
+    let partial: Vec<_> =
+        backup.components.iter().filter(|record| record.state == ComponentState::Partial).collect();
+    assert_eq!(partial.len(), 1, "{:?}", states(&backup));
+    assert!(partial[0].issues.iter().any(|issue| issue.message.contains("Some files were skipped.")));
+    assert_eq!(scene.catalog.latest_good(None).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn whoever_takes_over_adopts_the_jobs_of_who_is_gone() {
+    let Some(scene) = Scene::named("workspace") else { return };
+    let first = scene.orchestrator("one");
+    first.submit(Request::Backup(scene.backup("op-1"))).await.unwrap();
+    while scene.jobs() < 3 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(first);
+    let second = scene.orchestrator("two");
+    let status = loop {
+        second.recover().await.unwrap();
+        let status = second.status(&operation("op-1")).await.unwrap();
+        if status.operation.state.is_terminal() {
+            break status;
+        }
+        scene.clock.sleep(Duration::from_secs(30)).await;
+    };
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(scene.jobs(), 3, "nobody starts a second job");
+    assert_eq!(scene.workspace.held_by(), None);
+}
