@@ -1,6 +1,7 @@
 //! The provider against the fake AWS of `tools/fake-aws`, over HTTP, by the fake's own clock.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
+#![expect(dead_code, reason = "each test program uses another part of this module")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -21,25 +22,25 @@ use stillpoint_provider_aws::Connection;
 use stillpoint_provider_aws::managed::{AwsProvider, BackupSettings, PolicyScope, Task, VaultPlace, policy};
 use stillpoint_testkit::oracle::{FakeAws, fake_aws};
 
-pub const ACCOUNT: &str = "111122223333";
-pub const REGION: &str = "us-east-1";
-pub const VAULT: &str = "Default";
-pub const ROLE: &str = "arn:aws:iam::111122223333:role/AWSBackupDefaultServiceRole";
+pub(crate) const ACCOUNT: &str = "111122223333";
+pub(crate) const REGION: &str = "us-east-1";
+pub(crate) const VAULT: &str = "Default";
+pub(crate) const ROLE: &str = "arn:aws:iam::111122223333:role/AWSBackupDefaultServiceRole";
 /// The first file system and the first two volumes of each scenario.
-pub const FILE_SYSTEM: &str =
+pub(crate) const FILE_SYSTEM: &str =
     "arn:aws:elasticfilesystem:us-east-1:111122223333:file-system/fs-00000000000000001";
-pub const VOLUME: &str = "arn:aws:ec2:us-east-1:111122223333:volume/vol-00000000000000001";
-pub const VOLUME_TWO: &str = "arn:aws:ec2:us-east-1:111122223333:volume/vol-00000000000000002";
+pub(crate) const VOLUME: &str = "arn:aws:ec2:us-east-1:111122223333:volume/vol-00000000000000001";
+pub(crate) const VOLUME_TWO: &str = "arn:aws:ec2:us-east-1:111122223333:volume/vol-00000000000000002";
 
 /// A fake AWS with a scenario in it.
 #[derive(Debug)]
-pub struct World {
+pub(crate) struct World {
     fake: FakeAws,
 }
 
 /// The fake's clock: sleeping moves it.
 #[derive(Clone, Debug)]
-pub struct FakeClock(Arc<World>);
+pub(crate) struct FakeClock(Arc<World>);
 
 #[async_trait]
 impl Clock for FakeClock {
@@ -54,12 +55,12 @@ impl Clock for FakeClock {
 
 impl World {
     /// The scenario of this name, from the fake's own folder; `None` where the fake's Python is not installed.
-    pub fn named(name: &str) -> Option<Arc<Self>> {
+    pub(crate) fn named(name: &str) -> Option<Arc<Self>> {
         Self::of(&scenario(name))
     }
 
     /// A scenario of one's own.
-    pub fn of(scenario: &Value) -> Option<Arc<Self>> {
+    pub(crate) fn of(scenario: &Value) -> Option<Arc<Self>> {
         let world = Arc::new(Self { fake: fake_aws(scenario)? });
         // Whatever is done here, is done with no more rights than the policy gives.
         world.allow(&Task::ALL);
@@ -67,7 +68,7 @@ impl World {
     }
 
     /// Gives the caller the policy for `tasks`, and nothing more.
-    pub fn allow(&self, tasks: &[Task]) -> Value {
+    pub(crate) fn allow(&self, tasks: &[Task]) -> Value {
         let components = [component("efs", "efs", FILE_SYSTEM), component("ebs", "ebs", VOLUME)];
         let scope = PolicyScope::of(&components, tasks.iter().copied()).unwrap();
         let document = serde_json::to_value(policy(&scope).caller).unwrap();
@@ -75,49 +76,49 @@ impl World {
         document
     }
 
-    pub fn fake(&self) -> &FakeAws {
+    pub(crate) fn fake(&self) -> &FakeAws {
         &self.fake
     }
 
-    pub fn clock(self: &Arc<Self>) -> Arc<dyn Clock> {
+    pub(crate) fn clock(self: &Arc<Self>) -> Arc<dyn Clock> {
         Arc::new(FakeClock(Arc::clone(self)))
     }
 
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         let now = self.fake.get("now")["now"].as_f64().unwrap();
         #[expect(clippy::cast_possible_truncation, reason = "milliseconds of this century")]
         Timestamp::from_millis((now * 1000.0).round() as i64)
     }
 
-    pub fn advance(&self, seconds: f64) {
+    pub(crate) fn advance(&self, seconds: f64) {
         self.fake.post("advance", &json!({"seconds": seconds}));
     }
 
     /// Plans a failure.
-    pub fn inject(&self, fault: &Value) {
+    pub(crate) fn inject(&self, fault: &Value) {
         self.fake.post("inject", fault);
     }
 
     /// A connection as a process with the scenario's credentials has it.
-    pub fn connection(&self) -> Connection {
+    pub(crate) fn connection(&self) -> Connection {
         Connection::with_credentials(REGION, "test", "test", None, Some(&self.fake.endpoint())).unwrap()
     }
 
     /// The provider as a newly started process builds it.
-    pub fn provider(&self) -> AwsProvider {
+    pub(crate) fn provider(&self) -> AwsProvider {
         AwsProvider::new("aws".parse().unwrap(), self.connection(), [VaultPlace::new(REGION, VAULT)])
     }
 
-    pub fn cx(self: &Arc<Self>) -> OpContext {
+    pub(crate) fn cx(self: &Arc<Self>) -> OpContext {
         OpContext::new(self.clock())
     }
 
-    pub fn cx_of(self: &Arc<Self>, operation: &str) -> OpContext {
+    pub(crate) fn cx_of(self: &Arc<Self>, operation: &str) -> OpContext {
         self.cx().for_operation(operation.parse().unwrap(), 1)
     }
 
     /// A backup of `component` as a part of `operation`.
-    pub fn backup(self: &Arc<Self>, operation: &str, component: &Component) -> BackupJob {
+    pub(crate) fn backup(self: &Arc<Self>, operation: &str, component: &Component) -> BackupJob {
         let operation: OperationId = operation.parse().unwrap();
         let key = JobKey::new(operation.clone(), component.id.clone(), 1);
         let backup = BackupId::of(&operation);
@@ -125,7 +126,7 @@ impl World {
     }
 
     /// Polls until the job ended, by the fake's clock.
-    pub async fn settle(self: &Arc<Self>, provider: &AwsProvider, job: &JobRef) -> JobStatus {
+    pub(crate) async fn settle(self: &Arc<Self>, provider: &AwsProvider, job: &JobRef) -> JobStatus {
         for _ in 0..2000 {
             let status = provider.poll(&self.cx(), job, Duration::ZERO).await.unwrap();
             if status.state.is_terminal() {
@@ -137,19 +138,19 @@ impl World {
     }
 
     /// Starts a backup and polls it to its end.
-    pub async fn run(self: &Arc<Self>, provider: &AwsProvider, job: BackupJob) -> JobStatus {
+    pub(crate) async fn run(self: &Arc<Self>, provider: &AwsProvider, job: BackupJob) -> JobStatus {
         let job = provider.start(&self.cx(), &JobRequest::Backup(job)).await.unwrap();
         self.settle(provider, &job).await
     }
 
     /// How often an operation was called so far.
-    pub fn calls(&self, operation: &str) -> usize {
+    pub(crate) fn calls(&self, operation: &str) -> usize {
         let journal = self.fake.get("journal");
         journal.as_array().unwrap().iter().filter(|entry| entry["operation"] == operation).count()
     }
 
     /// The actions that were needed so far.
-    pub fn actions(&self) -> BTreeSet<String> {
+    pub(crate) fn actions(&self) -> BTreeSet<String> {
         let journal = self.fake.get("journal");
         let entries = journal.as_array().unwrap().iter();
         let actions = entries.filter_map(|entry| entry["actions"].as_array()).flatten();
@@ -157,7 +158,7 @@ impl World {
     }
 
     /// The state of the scenario's only region.
-    pub fn region(&self) -> Value {
+    pub(crate) fn region(&self) -> Value {
         self.fake.get("state")["regions"][format!("{ACCOUNT}/{REGION}")].clone()
     }
 }
@@ -172,21 +173,21 @@ impl Drop for World {
 }
 
 /// The scenario file `name` of the fake.
-pub fn scenario(name: &str) -> Value {
+pub(crate) fn scenario(name: &str) -> Value {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tools/fake-aws/scenarios");
     let text = std::fs::read_to_string(folder.join(format!("{name}.json"))).unwrap();
     serde_json::from_str(&text).unwrap()
 }
 
 /// A component of the scenarios, with vault and role.
-pub fn component(id: &str, kind: &str, resource: &str) -> Component {
+pub(crate) fn component(id: &str, kind: &str, resource: &str) -> Component {
     let component = Component::new(id.parse().unwrap(), kind, "aws".parse().unwrap(), resource);
     BackupSettings::new(VAULT, ROLE).on(component)
 }
 
 /// What the sources of the conformance suite are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sources {
+pub(crate) enum Sources {
     Volumes,
     FileSystems,
 }
@@ -197,8 +198,8 @@ const SOURCES: usize = 8;
 const BLOCK: usize = 524_288;
 
 /// The provider suite's view of a fake AWS.
-pub struct AwsHarness {
-    pub world: Arc<World>,
+pub(crate) struct AwsHarness {
+    pub(crate) world: Arc<World>,
     sources: Sources,
     used: AtomicUsize,
     trees: tempfile::TempDir,
@@ -206,7 +207,7 @@ pub struct AwsHarness {
 
 impl AwsHarness {
     /// A fake with sources of one kind; `None` where its Python is not installed.
-    pub fn new(sources: Sources) -> Option<Self> {
+    pub(crate) fn new(sources: Sources) -> Option<Self> {
         let trees = tempfile::tempdir().unwrap();
         let volumes: Vec<_> = (0..SOURCES)
             .map(|at| json!({"id": format!("vol-{at:017}"), "size_gib": 8, "blocks": 0}))
@@ -222,7 +223,7 @@ impl AwsHarness {
     }
 
     /// The directory behind the file system `id`.
-    pub fn tree(&self, id: &str) -> PathBuf {
+    pub(crate) fn tree(&self, id: &str) -> PathBuf {
         self.trees.path().join("trees").join(id)
     }
 
@@ -249,7 +250,7 @@ impl AwsHarness {
     }
 
     /// What a volume or a file system holds.
-    pub fn content(&self, resource: &str) -> Content {
+    pub(crate) fn content(&self, resource: &str) -> Content {
         let id = resource.rsplit('/').next().unwrap();
         match self.sources {
             Sources::Volumes => {
@@ -263,7 +264,7 @@ impl AwsHarness {
 }
 
 /// The files below `root`, by their paths.
-pub fn files(root: &Path) -> Content {
+pub(crate) fn files(root: &Path) -> Content {
     let mut content = Content::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {

@@ -1,4 +1,5 @@
 //! The fake's clock for code that sleeps in several places at once: time moves to the next sleeper when nothing happens.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -18,14 +19,14 @@ type Sleepers = Arc<Mutex<BTreeMap<(i64, u64), oneshot::Sender<()>>>>;
 
 /// Moves the fake's time from sleeper to sleeper, for as long as it lives.
 #[derive(Debug)]
-pub struct PacedClock {
+pub(crate) struct PacedClock {
     now: Arc<AtomicI64>,
     sleepers: Sleepers,
     count: AtomicU64,
 }
 
 impl PacedClock {
-    pub fn of(world: &Arc<World>) -> Arc<Self> {
+    pub(crate) fn of(world: &Arc<World>) -> Arc<Self> {
         let now = Arc::new(AtomicI64::new(world.now().as_millis()));
         let sleepers = Sleepers::default();
         let (world, time, waiting) = (Arc::clone(world), Arc::clone(&now), Arc::downgrade(&sleepers));
