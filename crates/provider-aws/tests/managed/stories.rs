@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::json;
 use stillpoint_core::memory::{MemoryCatalog, MemoryWorkspace};
 use stillpoint_core::{
-    BackupRecord, BackupRequest, Catalog, Clock, Component, ComponentState, Consistency, Definition,
-    DeleteRequest, Holder, LocalOrchestrator, OperationId, OperationState, OperationStatus, Orchestrator,
-    Request,
+    BackupRecord, BackupRequest, Catalog, CatalogExt, Clock, Component, ComponentState, Consistency,
+    Definition, DeleteRequest, Holder, LocalOrchestrator, OperationId, OperationState, OperationStatus,
+    Orchestrator, Request,
 };
 
 use crate::fake::{FILE_SYSTEM, VOLUME, VOLUME_TWO, World, component, scenario};
