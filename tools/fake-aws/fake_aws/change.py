@@ -48,9 +48,10 @@ def write(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def digests(world: World, body: dict[str, Any]) -> dict[str, str]:
-    """What a volume holds: the SHA-256 of each of its blocks."""
-    volume = _where(world, body).volumes.get(body["volume"])
-    content = volume.content if volume is not None else {}
+    """What a volume or a snapshot holds: the SHA-256 of each of its blocks."""
+    region = _where(world, body)
+    named = region.volumes.get(body["volume"]) if "volume" in body else region.snapshots.get(body["snapshot"])
+    content = named.content if named is not None else {}
     return {str(number): block.digest.hex() for number, block in sorted(content.items())}
 
 

@@ -2,6 +2,8 @@
 
 mod arn;
 mod backup;
+#[cfg(feature = "blocks")]
+pub mod blocks;
 mod clients;
 mod copy;
 mod discover;

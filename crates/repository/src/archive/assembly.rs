@@ -145,6 +145,17 @@ impl Assembly {
 }
 
 impl ContentWriter {
+    /// Stores one piece of content that is cut already, and names it. A piece that the repository has is not stored again.
+    ///
+    /// # Errors
+    /// The store's failure.
+    pub async fn piece(&self, content: Vec<u8>) -> Result<Id> {
+        let hash = tokio::task::spawn_blocking(move || (Id::of(&content), content));
+        let (id, content) = hash.await.map_err(Error::cancelled)?;
+        self.writer.add(BlobKind::Data, id, content).await?;
+        Ok(id)
+    }
+
     /// Stores what `content` gives, cut as a backup would cut it, and names the pieces in order. `size` is how much is
     /// expected. The reader runs on a thread that may block.
     ///

@@ -14,6 +14,8 @@ pub(in super::super) enum On {
     Vaults,
     /// Recovery points, whatever keeps them.
     Points,
+    /// Snapshots of volumes: those that imports make have no name before.
+    Snapshots,
     /// Legal holds.
     Holds,
     /// The components themselves.
@@ -140,7 +142,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "DescribeSnapshots",
         needs: &[("ec2:DescribeSnapshots", On::Anything)],
-        tasks: &[Task::Backup, Task::List, Task::Delete],
+        tasks: &[Task::Backup, Task::List, Task::Delete, Task::Export, Task::Import],
         kind: VOLUME,
     },
     Call {
@@ -172,6 +174,42 @@ pub(in super::super) const CALLS: &[Call] = &[
         needs: &[("backup:GetLegalHold", On::Holds)],
         tasks: &[Task::Delete],
         kind: None,
+    },
+    Call {
+        name: "ListSnapshotBlocks",
+        needs: &[("ebs:ListSnapshotBlocks", On::Snapshots)],
+        tasks: &[Task::Export],
+        kind: VOLUME,
+    },
+    Call {
+        name: "ListChangedBlocks",
+        needs: &[("ebs:ListChangedBlocks", On::Snapshots)],
+        tasks: &[Task::Export],
+        kind: VOLUME,
+    },
+    Call {
+        name: "GetSnapshotBlock",
+        needs: &[("ebs:GetSnapshotBlock", On::Snapshots)],
+        tasks: &[Task::Export],
+        kind: VOLUME,
+    },
+    Call {
+        name: "StartSnapshot",
+        needs: &[("ebs:StartSnapshot", On::Snapshots), ("ec2:CreateTags", On::Snapshots)],
+        tasks: &[Task::Import],
+        kind: VOLUME,
+    },
+    Call {
+        name: "PutSnapshotBlock",
+        needs: &[("ebs:PutSnapshotBlock", On::Snapshots)],
+        tasks: &[Task::Import],
+        kind: VOLUME,
+    },
+    Call {
+        name: "CompleteSnapshot",
+        needs: &[("ebs:CompleteSnapshot", On::Snapshots)],
+        tasks: &[Task::Import],
+        kind: VOLUME,
     },
 ];
 

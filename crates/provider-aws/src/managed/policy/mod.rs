@@ -31,10 +31,14 @@ pub enum Task {
     Restore,
     /// Copy recovery points to another vault, region or account.
     Copy,
+    /// Read the blocks of volumes' snapshots into a repository.
+    Export,
+    /// Make snapshots of volumes from a repository.
+    Import,
 }
 
 impl Task {
-    /// All of them.
+    /// All that goes through AWS Backup.
     pub const ALL: [Self; 7] =
         [Self::Discover, Self::Preflight, Self::Backup, Self::List, Self::Delete, Self::Restore, Self::Copy];
 }

@@ -102,6 +102,7 @@ impl PolicyScope {
                 let kept = [(SourceKind::Volume, snapshots), (SourceKind::FileSystem, points)];
                 kept.into_iter().filter(|(kind, _)| self.has(*kind)).map(|(_, arn)| arn).collect()
             }),
+            On::Snapshots => self.in_regions(|region| vec![self.arn("ec2", region, "", "snapshot/*")]),
             On::Holds => self.everything("backup", "legal-hold:*"),
             On::Keys => self.everything("kms", "key/*"),
             On::Volumes => self.everything("ec2", "volume/*"),
