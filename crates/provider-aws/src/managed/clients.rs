@@ -7,6 +7,7 @@ use aws_config::timeout::TimeoutConfig;
 use stillpoint_core::Result;
 
 use super::ec2::{self, Ec2};
+use super::efs::Efs;
 use super::sts::{self, Caller};
 use crate::connection::{CALL_TIMEOUT, CONNECT_TIMEOUT, Connection, Service};
 
@@ -63,6 +64,11 @@ impl Clients {
     /// EC2 in this region.
     pub(super) fn ec2(&self) -> Ec2<'_> {
         Ec2::new(&self.connection)
+    }
+
+    /// EFS in this region.
+    pub(super) fn efs(&self) -> Efs<'_> {
+        Efs::new(self)
     }
 
     /// Who the credentials belong to.

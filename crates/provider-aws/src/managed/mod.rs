@@ -17,6 +17,7 @@ mod points;
 mod policy;
 mod preflight;
 mod provider;
+mod recorded;
 mod refusal;
 mod restore;
 mod settings;
@@ -24,6 +25,7 @@ mod sts;
 mod tags;
 mod time;
 mod vault;
+mod wanted;
 
 pub use policy::{PolicyDocument, PolicyDocuments, PolicyScope, ServiceRole, Statement, Task, policy};
 pub use provider::{AwsProvider, VaultPlace};

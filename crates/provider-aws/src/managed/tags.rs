@@ -63,14 +63,14 @@ pub(super) fn mark(key: &JobKey, backup: &BackupId, workspace: Option<&Workspace
 /// `InvalidInput` where the request's own tags are too many or cannot be written.
 pub(super) fn of_backup(job: &BackupJob) -> Result<Tags> {
     let ours = mark(&job.key, &job.backup, Some(&job.workspace), job.created_at);
-    with_own(ours, &job.tags)
+    with_own(ours, &job.tags, JOB_TAGS_MAX)
 }
 
-/// `ours` with the tags that a request brings along.
+/// `ours` with the tags that a request brings along, `most` in all.
 ///
 /// # Errors
 /// `InvalidInput` where those are too many or cannot be written.
-pub(super) fn with_own(mut ours: Tags, own: &Tags) -> Result<Tags> {
+pub(super) fn with_own(mut ours: Tags, own: &Tags, most: usize) -> Result<Tags> {
     let refused = |message: String| Err(Error::new(ErrorKind::InvalidInput, message));
     let fits = |text: &str, most: usize| {
         text.chars().count() <= most
@@ -88,8 +88,8 @@ pub(super) fn with_own(mut ours: Tags, own: &Tags) -> Result<Tags> {
         }
         ours.insert(key.clone(), value.clone());
     }
-    if ours.len() > JOB_TAGS_MAX {
-        return refused(format!("{} tags are too many for a job; AWS takes {JOB_TAGS_MAX}", ours.len()));
+    if ours.len() > most {
+        return refused(format!("{} tags are too many; there may be {most}", ours.len()));
     }
     Ok(ours)
 }
@@ -195,11 +195,15 @@ mod tests {
     #[test]
     fn tags_of_a_request_are_kept_or_refused_and_never_changed() {
         let own = |key: &str, value: &str| Tags::from([(key.to_owned(), value.to_owned())]);
-        let kept = with_own(Tags::new(), &own("do-not-collect", "a=b größe")).unwrap();
+        let kept = with_own(Tags::new(), &own("do-not-collect", "a=b größe"), JOB_TAGS_MAX).unwrap();
         assert_eq!(kept["do-not-collect"], "a=b größe");
         let many: Tags = (0..11).map(|at| (format!("t{at}"), String::new())).collect();
         for bad in [own("aws:x", ""), own("stillpoint:job", ""), own("k", "50%"), own("", "v"), many] {
-            assert_eq!(with_own(Tags::new(), &bad).unwrap_err().kind(), ErrorKind::InvalidInput, "{bad:?}");
+            assert_eq!(
+                with_own(Tags::new(), &bad, JOB_TAGS_MAX).unwrap_err().kind(),
+                ErrorKind::InvalidInput,
+                "{bad:?}"
+            );
         }
     }
 }

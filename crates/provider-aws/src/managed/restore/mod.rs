@@ -1,40 +1,111 @@
 //! Restores into new resources: volumes from snapshots, file systems through AWS Backup.
+//!
+//! A job's name carries what its polls must know, since AWS keeps nothing of ours with a restore job; what comes after
+//! the job is written on the resource itself (`finish`).
+
+mod discard;
+mod finish;
+mod follow;
+mod job;
+mod marks;
+mod metadata;
+mod place;
+mod point;
+mod volume;
 
 use stillpoint_core::{
-    Candidate, Error, ErrorKind, JobStatus, OpContext, Readiness, RestoreJob, RestoredResource, Result,
-    Timestamp,
+    Candidate, Error, ErrorKind, Evidence, Landing, OpContext, RestoreJob, Result, Timestamp,
 };
 
 use super::AwsProvider;
-use super::names::JobName;
+use super::clients::Clients;
+use super::names::{JobKind, JobName, PointName};
+use super::wanted::Wanted;
+use marks::Marks;
+
+/// The note of a job's name that says for which component it makes a resource.
+const COMPONENT: &str = "component";
+/// The note of a job's name that says what finishes its resource.
+const PLAN: &str = "plan";
+
+/// A restore with everything that its start and the search for it need.
+struct Restore<'a> {
+    job: &'a RestoreJob,
+    point: PointName,
+    clients: Clients,
+    wanted: Wanted,
+    marks: Marks,
+}
 
 impl AwsProvider {
-    pub(super) async fn start_restore(&self, _cx: &OpContext, _job: &RestoreJob) -> Result<JobName> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
+    fn restore<'a>(&self, job: &'a RestoreJob) -> Result<Restore<'a>> {
+        let point: PointName = job.snapshot.id.as_str().parse()?;
+        let clients = self.clients(&point.arn.region)?;
+        let wanted = Wanted::new(&job.destination, Some(&job.component.settings));
+        Ok(Restore { job, point, clients, wanted, marks: Marks::of(job)? })
     }
 
-    pub(super) async fn poll_restore(&self, _cx: &OpContext, _name: &JobName) -> Result<JobStatus> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
-    }
-
-    pub(super) async fn poll_volume(&self, _cx: &OpContext, _name: &JobName) -> Result<JobStatus> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
+    pub(super) async fn start_restore(&self, cx: &OpContext, job: &RestoreJob) -> Result<JobName> {
+        if !matches!(job.landing, Landing::Empty | Landing::Side) {
+            let message =
+                "a volume or file system is restored into a new one; merge with or replace files afterwards";
+            return Err(Error::new(ErrorKind::Unsupported, message));
+        }
+        let restore = self.restore(job)?;
+        // So that a name that will not fit is refused before anything is made.
+        restore.name(JobKind::Restore, &"0".repeat(64)).of(self.provider_id())?;
+        cx.check()?;
+        if restore.makes_volume_itself()? {
+            restore.start_volume().await
+        } else {
+            restore.start_job(cx).await
+        }
     }
 
     pub(super) async fn find_restore(
         &self,
-        _cx: &OpContext,
-        _job: &RestoreJob,
-        _since: Timestamp,
+        cx: &OpContext,
+        job: &RestoreJob,
+        since: Timestamp,
     ) -> Result<Vec<Candidate>> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
+        let restore = self.restore(job)?;
+        let found = if restore.makes_volume_itself()? {
+            restore.find_volume().await?.map(|name| (name, Evidence::Proven)).into_iter().collect()
+        } else {
+            restore.find_jobs(cx, since).await?
+        };
+        let candidate = |(name, evidence): (JobName, Evidence)| {
+            Ok(Candidate::new(name.of(self.provider_id())?, evidence))
+        };
+        found.into_iter().map(candidate).collect()
+    }
+}
+
+impl Restore<'_> {
+    /// Whether the volume is made from the snapshot directly, without a restore job.
+    fn makes_volume_itself(&self) -> Result<bool> {
+        if !self.point.is_snapshot() {
+            return Ok(false);
+        }
+        match self.wanted.text("restore_with")?.as_deref() {
+            None | Some("ec2") => Ok(true),
+            Some("backup") => Ok(false),
+            Some(other) => {
+                let message = format!("restore_with is \"ec2\" or \"backup\", not {other:?}");
+                Err(Error::new(ErrorKind::InvalidConfig, message))
+            }
+        }
     }
 
-    pub(super) async fn finish(&self, _cx: &OpContext, _resource: &RestoredResource) -> Result<Readiness> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
+    /// The name of the job `id` of this restore.
+    fn name(&self, kind: JobKind, id: &str) -> JobName {
+        let name = JobName::new(kind, &self.point.arn.region, id);
+        self.marks.note(name.with(COMPONENT, self.job.key.component().as_str()))
     }
+}
 
-    pub(super) async fn discard_resource(&self, _cx: &OpContext, _resource: &RestoredResource) -> Result<()> {
-        Err(Error::new(ErrorKind::Unsupported, "not yet"))
-    }
+/// The component that a job's name notes.
+fn component(name: &JobName) -> Result<stillpoint_core::ComponentId> {
+    let missing = || Error::new(ErrorKind::NotFound, format!("job {name} does not say what it restores"));
+    name.note(COMPONENT).ok_or_else(missing)?.parse()
 }

@@ -3,16 +3,16 @@
 use aws_sdk_efs::types::FileSystemDescription;
 use stillpoint_core::{Error, ErrorKind, Result};
 
-use super::clients::Clients;
-use super::pages::pages;
-use super::refusal::unread;
+use super::super::clients::Clients;
+use super::super::pages::pages;
+use super::super::refusal::unread;
 
 impl Clients {
     /// The file system `id`.
     ///
     /// # Errors
     /// `NotFound` where there is none.
-    pub(super) async fn file_system(&self, id: &str) -> Result<FileSystemDescription> {
+    pub(in super::super) async fn file_system(&self, id: &str) -> Result<FileSystemDescription> {
         let answer = self.efs.describe_file_systems().file_system_id(id).send().await;
         let found = answer.map_err(unread("DescribeFileSystems"))?.file_systems.unwrap_or_default();
         found.into_iter().find(|system| system.file_system_id() == id).ok_or_else(|| {
@@ -24,7 +24,7 @@ impl Clients {
     ///
     /// # Errors
     /// Whatever a page meets.
-    pub(super) async fn file_systems(&self) -> Result<Vec<FileSystemDescription>> {
+    pub(in super::super) async fn file_systems(&self) -> Result<Vec<FileSystemDescription>> {
         pages("DescribeFileSystems", async |marker| {
             let answer = self.efs.describe_file_systems().set_marker(marker).send().await;
             let answer = answer.map_err(unread("DescribeFileSystems"))?;

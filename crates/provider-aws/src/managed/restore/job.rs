@@ -1,0 +1,181 @@
+//! Restore jobs of AWS Backup: started once, and found again by what their metadata says.
+
+use std::time::Duration;
+
+use aws_sdk_backup::types::RestoreJobsListMember;
+use stillpoint_core::{Error, ErrorKind, Evidence, OpContext, Result, Timestamp};
+
+use super::finish::Plan;
+use super::metadata::{self, CREATION_TOKEN, Metadata, REQUEST_ID};
+use super::{PLAN, Restore, place};
+use crate::managed::arn::Arn;
+use crate::managed::names::{JobKind, JobName};
+use crate::managed::pages::pages;
+use crate::managed::recorded::{FILE_SYSTEM_SETTINGS, file_system_settings};
+use crate::managed::refusal::{undone, unread};
+use crate::managed::time::timestamp;
+
+/// Jobs of one recovery point whose metadata is asked for.
+const JOBS_MAX: usize = 100;
+/// How far AWS's clock may be behind ours.
+const CLOCKS_APART: Duration = Duration::from_secs(300);
+/// How long AWS lists jobs.
+/// Source: the service model of AWS Backup, `ListBackupJobs`.
+const LISTED_FOR: Duration = Duration::from_secs(30 * 86_400);
+
+/// The note that carries a file system's creation token.
+pub(super) const TOKEN: &str = "token";
+
+impl Restore<'_> {
+    /// Starts the restore job, or answers the one that this key started.
+    pub(super) async fn start_job(&self, cx: &OpContext) -> Result<JobName> {
+        let now = cx.clock().now();
+        let since =
+            Timestamp::from_millis(now.as_millis() - i64::try_from(LISTED_FOR.as_millis()).unwrap_or(0));
+        self.prove().await?;
+        let origin = self.usable_origin().await?;
+        let role = self.wanted.needed("role_arn", "a restore job of AWS Backup")?;
+        // AWS forgets its idempotency tokens within the hour; what a job was started with it keeps.
+        let known = self.jobs_of(&origin, since).await?;
+        if let Some((name, _)) = known.into_iter().find(|(_, evidence)| *evidence == Evidence::Proven) {
+            return Ok(name);
+        }
+        let metadata = self.metadata(&origin).await?;
+        let call = self.clients.backup.start_restore_job().recovery_point_arn(self.point.arn.to_string());
+        let call = call.resource_type(self.kind()).iam_role_arn(role).idempotency_token(self.job.key.token());
+        // The source's tags say whose workspace it is, by which inventories would take the copy for the original.
+        let copied = self.wanted.get("copy_source_tags")?.unwrap_or(false);
+        let call = call.copy_source_tags_to_restored_resource(copied);
+        let call = call.set_metadata(Some(metadata.into_iter().collect()));
+        let answer = call.send().await.map_err(undone("StartRestoreJob"))?;
+        match answer.restore_job_id {
+            Some(id) => self.job_name(&origin, &id).await,
+            None => Err(Error::new(ErrorKind::Unexpected, "StartRestoreJob answered no job").maybe_applied()),
+        }
+    }
+
+    /// The restore jobs begun after `since` that are, or may be, this one.
+    pub(super) async fn find_jobs(
+        &self,
+        _cx: &OpContext,
+        since: Timestamp,
+    ) -> Result<Vec<(JobName, Evidence)>> {
+        match self.point().await {
+            // What is gone has no job that could still be found by it.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+            Ok(point) => self.jobs_of(&origin, since).await,
+        }
+    }
+
+    /// What AWS Backup calls the thing that is restored.
+    fn kind(&self) -> &'static str {
+        if self.point.is_snapshot() { "EBS" } else { "EFS" }
+    }
+
+    async fn prove(&self) -> Result<()> {
+        // The name of a volume's point, which is a snapshot, has no account in it.
+        let owner = if self.point.is_snapshot() {
+            self.clients.ec2().snapshot(self.point.arn.resource_id()).await?.owner
+        } else {
+            self.point.arn.account.clone()
+        };
+        place::prove(&self.clients, &self.point.arn, &owner, &self.wanted).await.map(drop)
+    }
+
+    async fn metadata(&self, origin: &Arn) -> Result<Metadata> {
+        match (self.point.is_snapshot(), origin.service.as_str()) {
+            (true, _) => {
+                let wanted = self.with_source(&["availability_zone"]).await?;
+                metadata::of_volume(self.job, &wanted, origin, self.zone(&wanted).await?)
+            }
+            (false, "elasticfilesystem") => {
+                let wanted = self.with_source(&["performance_mode"]).await?;
+                metadata::of_file_system(self.job, &wanted, origin)
+            }
+            (false, _) => {
+                let message = format!("a recovery point of {origin} is none that this provider restores");
+                Err(Error::new(ErrorKind::Unsupported, message))
+            }
+        }
+    }
+
+    async fn jobs_of(&self, origin: &Arn, since: Timestamp) -> Result<Vec<(JobName, Evidence)>> {
+        let mut found = Vec::new();
+        for job in self.listed(origin, since).await?.iter().take(JOBS_MAX) {
+            let Some(id) = job.restore_job_id() else { continue };
+            let call = self.clients.backup.get_restore_job_metadata().restore_job_id(id);
+            let sent = match call.send().await.map_err(unread("GetRestoreJobMetadata")) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                other => other?.metadata.unwrap_or_default(),
+            };
+            if let Some(evidence) = evidence(&sent.into_iter().collect(), &self.job.key.token()) {
+                found.push((self.job_name(origin, id).await?, evidence));
+            }
+        }
+        Ok(found)
+    }
+
+    /// The restore jobs of this recovery point, newest first.
+    async fn listed(&self, resource: &Arn, since: Timestamp) -> Result<Vec<RestoreJobsListMember>> {
+        let since = since.as_millis() - i64::try_from(CLOCKS_APART.as_millis()).unwrap_or(0);
+        let point = self.point.arn.to_string();
+        let listed = pages("ListRestoreJobsByProtectedResource", async |token| {
+            let call = self.clients.backup.list_restore_jobs_by_protected_resource();
+            let call = call.resource_arn(resource.to_string()).set_next_token(token);
+            let answer = call.send().await.map_err(unread("ListRestoreJobsByProtectedResource"))?;
+            Ok((answer.restore_jobs.unwrap_or_default(), answer.next_token))
+        });
+        let mut found = match listed.await {
+            // AWS does not know the resource, so nothing of it was ever restored here.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        found.retain(|job| {
+            let begun = job.creation_date().and_then(timestamp);
+            job.recovery_point_arn() == Some(&point) && begun.is_none_or(|begun| begun.as_millis() >= since)
+        });
+        Ok(found)
+    }
+
+    async fn job_name(&self, origin: &Arn, id: &str) -> Result<JobName> {
+        let name = self.name(JobKind::Restore, id);
+        if self.point.is_snapshot() {
+            return Ok(name);
+        }
+        let name = name.with(TOKEN, self.job.key.token());
+        let wanted = self.with_source(&FILE_SYSTEM_SETTINGS).await?;
+        let plan = Plan::new(&wanted, file_system_settings(&wanted)?, origin)?;
+        let room = stillpoint_core::ID_BYTES_MAX.saturating_sub(name.to_string().len() + PLAN.len() + 2);
+        Ok(name.with(PLAN, plan.fitting(room)?.encoded()?))
+    }
+}
+
+/// What a job's metadata says of whose it is; `None` where it is somebody else's.
+fn evidence(sent: &Metadata, token: &str) -> Option<Evidence> {
+    let said = [CREATION_TOKEN, REQUEST_ID].map(|name| metadata::value(sent, name));
+    match said {
+        [Some(creation), _] => (creation == token).then_some(Evidence::Proven),
+        [None, Some(request)] => (request == token).then_some(Evidence::Proven),
+        // AWS may not give the request's name back.
+        [None, None] => Some(Evidence::Likely),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(pairs: &[(&str, &str)]) -> Option<Evidence> {
+        let sent = pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        evidence(&sent, "mine")
+    }
+
+    #[test]
+    fn a_job_is_ours_by_its_token_alone() {
+        assert_eq!(said(&[("creationtoken", "mine")]), Some(Evidence::Proven));
+        assert_eq!(said(&[("CreationToken", "theirs"), ("aws:backup:request-id", "mine")]), None);
+        assert_eq!(said(&[("aws:backup:request-id", "mine")]), Some(Evidence::Proven));
+        assert_eq!(said(&[("availabilityZone", "us-east-1a")]), Some(Evidence::Likely));
+    }
+}

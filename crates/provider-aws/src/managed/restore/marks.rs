@@ -1,0 +1,109 @@
+//! What is written on a restored resource: the host's protective tags and our own.
+
+use stillpoint_core::{RestoreJob, Result, Tags};
+
+use crate::managed::names::JobName;
+use crate::managed::tags::{self, COMPONENT, JOB, OPERATION, WORKSPACE};
+
+/// The most tags of what a restore makes: a resource may have 50, and ten are for what finishes it.
+/// Source: <https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html>.
+const TAGS_MAX: usize = 40;
+/// How a tag is called among the notes of a job's name.
+const NOTE: &str = "tag:";
+
+/// The tags that a restored resource carries from its birth, or from the first sight of it, to its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Marks(Tags);
+
+impl Marks {
+    /// The tags of what `job` makes.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a tag does not fit, or there are too many.
+    pub(super) fn of(job: &RestoreJob) -> Result<Self> {
+        let own = [
+            (OPERATION, tags::value(job.key.operation().as_str())),
+            (WORKSPACE, tags::value(job.target.as_str())),
+            (COMPONENT, tags::value(job.key.component().as_str())),
+            (JOB, job.key.token()),
+        ];
+        let own = own.map(|(key, value)| (key.to_owned(), value));
+        tags::with_own(own.into(), &job.tags, TAGS_MAX).map(Self)
+    }
+
+    /// The tags.
+    pub(super) fn tags(&self) -> &Tags {
+        &self.0
+    }
+
+    /// `name` with the tags among its notes, for polls, which know nothing else of the job.
+    pub(super) fn note(&self, name: JobName) -> JobName {
+        self.0.iter().fold(name, |name, (key, value)| name.with(&format!("{NOTE}{key}"), value))
+    }
+
+    /// The tags that a job's name notes.
+    pub(super) fn noted(name: &JobName) -> Self {
+        let tag =
+            |(key, value): (&String, &String)| Some((key.strip_prefix(NOTE)?.to_owned(), value.clone()));
+        Self(name.notes.iter().filter_map(tag).collect())
+    }
+
+    /// Those that a resource with the tags `found` lacks, or has with another value.
+    pub(super) fn missing(&self, found: &Tags) -> Tags {
+        let lacks = |(key, value): &(&String, &String)| found.get(*key) != Some(*value);
+        self.0.iter().filter(lacks).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
+}
+
+/// What a person is told whose resource had lost some of its tags on the way.
+pub(super) fn lost(resource: &str, tags: &Tags) -> String {
+    let keys: Vec<&str> = tags.keys().map(String::as_str).collect();
+    format!(
+        "somebody took the tags {} off {resource} while it was restored; they are back on it",
+        keys.join(", ")
+    )
+}
+
+#[cfg(test)]
+pub(in crate::managed) mod tests {
+    use stillpoint_core::{Component, ErrorKind, JobKey, Settings, SnapshotId, SnapshotRef};
+
+    use super::*;
+    use crate::managed::names::JobKind;
+
+    pub(in crate::managed) fn job(destination: Settings) -> RestoreJob {
+        let key = JobKey::new("op-1".parse().unwrap(), "projects".parse().unwrap(), 1);
+        let provider: stillpoint_core::ProviderId = "aws".parse().unwrap();
+        let snapshot = SnapshotRef::new(provider.clone(), SnapshotId::new("vault/arn").unwrap());
+        let component = Component::new("projects".parse().unwrap(), "efs", provider, "arn");
+        RestoreJob::new(key, snapshot, component, "ml-new".parse().unwrap(), destination)
+    }
+
+    #[test]
+    fn marks_survive_in_a_jobs_name() {
+        let mut job = job(Settings::new());
+        job.tags = [("keep".to_owned(), "yes = no".to_owned())].into();
+        let marks = Marks::of(&job).unwrap();
+        assert_eq!(marks.tags()[OPERATION], "op-1");
+        let name = marks.note(JobName::new(JobKind::Restore, "us-east-1", "1").with("component", "projects"));
+        assert_eq!(Marks::noted(&name.to_string().parse().unwrap()), marks);
+
+        let mut found = marks.tags().clone();
+        assert!(marks.missing(&found).is_empty());
+        found.insert("keep".to_owned(), "no".to_owned());
+        assert_eq!(marks.missing(&found).keys().collect::<Vec<_>>(), ["keep"]);
+    }
+
+    #[test]
+    fn tags_that_do_not_fit_are_refused_before_anything_is_made() {
+        let mut long = job(Settings::new());
+        long.tags.insert("keep".to_owned(), "x".repeat(257));
+        assert_eq!(Marks::of(&long).unwrap_err().kind(), ErrorKind::InvalidInput);
+        let mut ours = job(Settings::new());
+        ours.tags.insert(OPERATION.to_owned(), "other".to_owned());
+        assert_eq!(Marks::of(&ours).unwrap_err().kind(), ErrorKind::InvalidInput);
+        let mut many = job(Settings::new());
+        many.tags = (0..37).map(|at| (format!("t{at}"), String::new())).collect();
+        assert_eq!(Marks::of(&many).unwrap_err().kind(), ErrorKind::InvalidInput);
+    }
+}
