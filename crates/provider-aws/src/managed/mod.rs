@@ -11,6 +11,8 @@ mod ec2;
 mod efs;
 mod iam;
 mod kms;
+mod listing;
+mod marks;
 mod names;
 mod pages;
 mod points;

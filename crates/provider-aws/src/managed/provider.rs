@@ -97,6 +97,8 @@ impl Provider for AwsProvider {
         // A volume's snapshot is one instant, long before its blocks are copied.
         can.early_capture = true;
         can.copies = true;
+        // Of file systems; a volume comes back as a whole.
+        can.restores_items = true;
         can
     }
 

@@ -22,7 +22,9 @@ impl AwsProvider {
         let arn: Arn = component.resource.parse()?;
         let mut settings = read(&self.clients(&arn.region)?, &arn).await?;
         settings.extend(component.settings.clone());
-        Ok(Component { settings, ..component.clone() })
+        let mut recorded = component.clone();
+        recorded.settings = settings;
+        Ok(recorded)
     }
 }
 

@@ -3,26 +3,21 @@
 use std::time::Duration;
 
 use stillpoint_core::{
-    BackupJob, Candidate, Error, ErrorKind, Evidence, JobKey, OpContext, Result, Tags, Timestamp,
+    BackupJob, Candidate, ErrorKind, Evidence, JobKey, OpContext, Result, Tags, Timestamp,
 };
 
 use super::super::AwsProvider;
 use super::super::arn::Arn;
 use super::super::clients::Clients;
+use super::super::listing::{self, CLOCKS_DIFFER, HORIZON, before};
 use super::super::names::{JobKind, JobName};
 use super::super::settings::{BackupSettings, Source};
 use super::super::tags;
 use super::KEY;
 use super::job::Job;
 
-/// Lists of jobs reach back so far. Source: the model of `ListBackupJobs`.
-const HORIZON: Duration = Duration::from_secs(30 * 24 * 3600);
-/// AWS's clock and ours may differ by this much.
-const CLOCKS_DIFFER: Duration = Duration::from_secs(5 * 60);
 /// A call and its repeats are over after this time; what was created later is not theirs.
 const CALL_SPAN: Duration = Duration::from_secs(3600);
-/// A new job may be missing from lists for this long.
-const LIST_LAG: Duration = Duration::from_secs(120);
 
 /// A job on the resource, and how sure it is that it is ours.
 #[derive(Debug)]
@@ -77,19 +72,9 @@ impl AwsProvider {
         let settings = BackupSettings::of(&job.component)?;
         let clients = self.clients(&source.arn.region)?;
         let now = cx.clock().now();
-        if now.since(since) > HORIZON {
-            let message = format!(
-                "whether a backup job was started on {} can no longer be told: AWS lists jobs of the last 30 days only",
-                source.arn
-            );
-            return Err(Error::new(ErrorKind::NeedsAttention, message).with("resource", &source.arn));
-        }
+        listing::reaches(now, since, &source.arn)?;
         let found = found(&clients, cx, &source, &settings, &job.key, since).await?;
-        let age = now.since(since);
-        if found.is_empty() && age < LIST_LAG {
-            let message = format!("a job on {} may be too new to be listed; look again", source.arn);
-            return Err(Error::new(ErrorKind::Unavailable, message).retry_after(LIST_LAG.saturating_sub(age)));
-        }
+        listing::settled(now, since, found.is_empty(), &source.arn)?;
         let candidate = |found: Found| {
             Ok(Candidate::new(
                 name(&clients, &found.job.id, &job.key).of(self.provider_id())?,
@@ -149,11 +134,6 @@ pub(in super::super) async fn active_jobs(
     let jobs = Job::list(clients, resource, before(now, HORIZON)).await?;
     let words = |job: &Job| format!("backup job {} {} ({})", job.id, job.whose(), job.state);
     Ok(jobs.iter().filter(|job| job.is_active()).map(words).collect())
-}
-
-fn before(time: Timestamp, span: Duration) -> Timestamp {
-    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
-    Timestamp::from_millis(time.as_millis().saturating_sub(millis))
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use stillpoint_core::{Component, Error, ErrorKind, Estimate, Foreseen, JobRequest, OpContext, Result, Tags};
 
 use super::super::AwsProvider;
+use super::super::marks::Marks;
 use super::super::names::PointName;
 use super::super::policy::{Task, calls};
 use super::super::settings::{Source, SourceKind};
@@ -60,12 +61,11 @@ impl AwsProvider {
             }
             JobRequest::Restore(job) => {
                 let point: PointName = job.snapshot.id.as_str().parse()?;
-                Ok(foreseen(Task::Restore, kind_of(&point), job.tags.clone()))
+                Ok(foreseen(Task::Restore, kind_of(&point), Marks::of_restore(job)?.tags().clone()))
             }
             JobRequest::Copy(job) => {
                 let point: PointName = job.snapshot.id.as_str().parse()?;
-                let ours = tags::mark(&job.key, &job.backup, job.workspace.as_ref(), job.created_at);
-                Ok(foreseen(Task::Copy, kind_of(&point), tags::with_own(ours, &job.tags)?))
+                Ok(foreseen(Task::Copy, kind_of(&point), Marks::of_copy(job)?.tags().clone()))
             }
             _ => Err(Error::new(ErrorKind::Unsupported, "AWS knows no such job")),
         }

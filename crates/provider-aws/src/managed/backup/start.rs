@@ -8,6 +8,7 @@ use stillpoint_core::{BackupJob, Error, ErrorKind, Evidence, OpContext, Result};
 
 use super::super::AwsProvider;
 use super::super::clients::Clients;
+use super::super::listing::TOKEN_LIFE;
 use super::super::names::JobName;
 use super::super::refusal::undone;
 use super::super::settings::{BackupSettings, Source};
@@ -15,8 +16,6 @@ use super::super::tags;
 use super::super::vault::Vault;
 use super::find::{Found, found, name};
 
-/// A repeated call is recognised by its token for at least this long. Older texts of AWS say an hour.
-const TOKEN_LIFE: Duration = Duration::from_secs(50 * 60);
 const DAY_SECONDS: u64 = 24 * 3600;
 
 impl AwsProvider {
@@ -101,7 +100,7 @@ async fn call(
 }
 
 /// Keep for `retain`, in the whole days that AWS counts in.
-fn lifecycle(retain: Duration) -> Lifecycle {
+pub(in super::super) fn lifecycle(retain: Duration) -> Lifecycle {
     Lifecycle::builder().delete_after_days(retention_days(retain)).build()
 }
 

@@ -8,7 +8,7 @@ use aws_sdk_efs::types::{FileSystemDescription, LifeCycleState, Tag};
 use stillpoint_core::{Error, ErrorKind, Result, Tags};
 
 pub(super) use mount_targets::MountTarget;
-pub(super) use settings::{AccessPoint, FileSystemSettings, Owner, Transition, User};
+pub(super) use settings::{AccessPoint, FileSystemSettings};
 
 use super::clients::Clients;
 use super::refusal::{undone, unread};

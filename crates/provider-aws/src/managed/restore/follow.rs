@@ -10,11 +10,11 @@ use stillpoint_core::{
 
 use super::finish::Plan;
 use super::job::TOKEN;
-use super::marks::{Marks, lost};
 use super::{PLAN, component};
 use crate::managed::AwsProvider;
 use crate::managed::arn::Arn;
 use crate::managed::clients::Clients;
+use crate::managed::marks::{Marks, lost};
 use crate::managed::names::JobName;
 use crate::managed::refusal::unread;
 

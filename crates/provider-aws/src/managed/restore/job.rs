@@ -1,7 +1,5 @@
 //! Restore jobs of AWS Backup: started once, and found again by what their metadata says.
 
-use std::time::Duration;
-
 use aws_sdk_backup::types::RestoreJobsListMember;
 use stillpoint_core::{Error, ErrorKind, Evidence, OpContext, Result, Timestamp};
 
@@ -9,6 +7,7 @@ use super::finish::Plan;
 use super::metadata::{self, CREATION_TOKEN, Metadata, REQUEST_ID};
 use super::{PLAN, Restore, place};
 use crate::managed::arn::Arn;
+use crate::managed::listing::{self, CLOCKS_DIFFER, HORIZON, TOKEN_LIFE, before};
 use crate::managed::names::{JobKind, JobName};
 use crate::managed::pages::pages;
 use crate::managed::recorded::{FILE_SYSTEM_SETTINGS, file_system_settings};
@@ -17,11 +16,6 @@ use crate::managed::time::timestamp;
 
 /// Jobs of one recovery point whose metadata is asked for.
 const JOBS_MAX: usize = 100;
-/// How far AWS's clock may be behind ours.
-const CLOCKS_APART: Duration = Duration::from_secs(300);
-/// How long AWS lists jobs.
-/// Source: the service model of AWS Backup, `ListBackupJobs`.
-const LISTED_FOR: Duration = Duration::from_secs(30 * 86_400);
 
 /// The note that carries a file system's creation token.
 pub(super) const TOKEN: &str = "token";
@@ -29,18 +23,21 @@ pub(super) const TOKEN: &str = "token";
 impl Restore<'_> {
     /// Starts the restore job, or answers the one that this key started.
     pub(super) async fn start_job(&self, cx: &OpContext) -> Result<JobName> {
-        let now = cx.clock().now();
-        let since =
-            Timestamp::from_millis(now.as_millis() - i64::try_from(LISTED_FOR.as_millis()).unwrap_or(0));
+        let since = before(cx.clock().now(), HORIZON);
         self.prove().await?;
         let origin = self.usable_origin().await?;
-        let role = self.wanted.needed("role_arn", "a restore job of AWS Backup")?;
         // AWS forgets its idempotency tokens within the hour; what a job was started with it keeps.
         let known = self.jobs_of(&origin, since).await?;
         if let Some((name, _)) = known.into_iter().find(|(_, evidence)| *evidence == Evidence::Proven) {
             return Ok(name);
         }
-        let metadata = self.metadata(&origin).await?;
+        self.call(&origin).await
+    }
+
+    /// Makes the call, which answers the same job as often as it is made within the life of its token.
+    async fn call(&self, origin: &Arn) -> Result<JobName> {
+        let role = self.wanted.needed("role_arn", "a restore job of AWS Backup")?;
+        let metadata = self.metadata(origin).await?;
         let call = self.clients.backup.start_restore_job().recovery_point_arn(self.point.arn.to_string());
         let call = call.resource_type(self.kind()).iam_role_arn(role).idempotency_token(self.job.key.token());
         // The source's tags say whose workspace it is, by which inventories would take the copy for the original.
@@ -49,7 +46,7 @@ impl Restore<'_> {
         let call = call.set_metadata(Some(metadata.into_iter().collect()));
         let answer = call.send().await.map_err(undone("StartRestoreJob"))?;
         match answer.restore_job_id {
-            Some(id) => self.job_name(&origin, &id).await,
+            Some(id) => self.job_name(origin, &id).await,
             None => Err(Error::new(ErrorKind::Unexpected, "StartRestoreJob answered no job").maybe_applied()),
         }
     }
@@ -57,15 +54,24 @@ impl Restore<'_> {
     /// The restore jobs begun after `since` that are, or may be, this one.
     pub(super) async fn find_jobs(
         &self,
-        _cx: &OpContext,
+        cx: &OpContext,
         since: Timestamp,
     ) -> Result<Vec<(JobName, Evidence)>> {
-        match self.point().await {
+        let now = cx.clock().now();
+        listing::reaches(now, since, &self.point.arn)?;
+        let origin = match self.origin().await {
             // What is gone has no job that could still be found by it.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(error),
-            Ok(point) => self.jobs_of(&origin, since).await,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other?,
+        };
+        let found = self.jobs_of(&origin, since).await?;
+        listing::settled(now, since, found.is_empty(), &self.point.arn)?;
+        let proven = found.iter().any(|(_, evidence)| *evidence == Evidence::Proven);
+        if !proven && !found.is_empty() && now.since(since) < TOKEN_LIFE {
+            // One of them is ours in all likelihood, and the token says which.
+            return Ok(vec![(self.call(&origin).await?, Evidence::Proven)]);
         }
+        Ok(found)
     }
 
     /// What AWS Backup calls the thing that is restored.
@@ -118,7 +124,7 @@ impl Restore<'_> {
 
     /// The restore jobs of this recovery point, newest first.
     async fn listed(&self, resource: &Arn, since: Timestamp) -> Result<Vec<RestoreJobsListMember>> {
-        let since = since.as_millis() - i64::try_from(CLOCKS_APART.as_millis()).unwrap_or(0);
+        let since = before(since, CLOCKS_DIFFER);
         let point = self.point.arn.to_string();
         let listed = pages("ListRestoreJobsByProtectedResource", async |token| {
             let call = self.clients.backup.list_restore_jobs_by_protected_resource();
@@ -133,7 +139,7 @@ impl Restore<'_> {
         };
         found.retain(|job| {
             let begun = job.creation_date().and_then(timestamp);
-            job.recovery_point_arn() == Some(&point) && begun.is_none_or(|begun| begun.as_millis() >= since)
+            job.recovery_point_arn() == Some(&point) && begun.is_none_or(|begun| begun >= since)
         });
         Ok(found)
     }

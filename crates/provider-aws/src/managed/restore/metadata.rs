@@ -119,8 +119,8 @@ mod tests {
     use serde_json::json;
     use stillpoint_core::Settings;
 
-    use super::super::marks::tests::job;
     use super::*;
+    use crate::managed::marks::tests::job;
 
     fn source() -> Arn {
         "arn:aws:elasticfilesystem:us-east-1:111122223333:file-system/fs-1".parse().unwrap()

@@ -7,7 +7,6 @@ mod discard;
 mod finish;
 mod follow;
 mod job;
-mod marks;
 mod metadata;
 mod place;
 mod point;
@@ -19,9 +18,9 @@ use stillpoint_core::{
 
 use super::AwsProvider;
 use super::clients::Clients;
+use super::marks::Marks;
 use super::names::{JobKind, JobName, PointName};
 use super::wanted::Wanted;
-use marks::Marks;
 
 /// The note of a job's name that says for which component it makes a resource.
 const COMPONENT: &str = "component";
@@ -42,7 +41,7 @@ impl AwsProvider {
         let point: PointName = job.snapshot.id.as_str().parse()?;
         let clients = self.clients(&point.arn.region)?;
         let wanted = Wanted::new(&job.destination, Some(&job.component.settings));
-        Ok(Restore { job, point, clients, wanted, marks: Marks::of(job)? })
+        Ok(Restore { job, point, clients, wanted, marks: Marks::of_restore(job)? })
     }
 
     pub(super) async fn start_restore(&self, cx: &OpContext, job: &RestoreJob) -> Result<JobName> {

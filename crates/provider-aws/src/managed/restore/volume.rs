@@ -6,11 +6,11 @@ use stillpoint_core::{
     Error, ErrorKind, JobState, JobStatus, OpContext, Progress, RestoredResource, Result, Timestamp,
 };
 
-use super::marks::{Marks, lost};
 use super::{Restore, component, place};
 use crate::managed::AwsProvider;
 use crate::managed::arn::Arn;
 use crate::managed::ec2::{Ec2Snapshot, Filters, NewVolume, Volume};
+use crate::managed::marks::{Marks, lost};
 use crate::managed::names::{JobKind, JobName};
 use crate::managed::tags::JOB;
 

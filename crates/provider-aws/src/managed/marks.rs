@@ -1,9 +1,9 @@
-//! What is written on a restored resource: the host's protective tags and our own.
+//! What is written on what a job makes: the host's tags and our own, carried in the job's name to whoever polls it.
 
-use stillpoint_core::{RestoreJob, Result, Tags};
+use stillpoint_core::{CopyJob, RestoreJob, Result, Tags};
 
-use crate::managed::names::JobName;
-use crate::managed::tags::{self, COMPONENT, JOB, OPERATION, WORKSPACE};
+use super::names::JobName;
+use super::tags::{self, COMPONENT, JOB, JOB_TAGS_MAX, OPERATION, WORKSPACE};
 
 /// The most tags of what a restore makes: a resource may have 50, and ten are for what finishes it.
 /// Source: <https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html>.
@@ -11,16 +11,16 @@ const TAGS_MAX: usize = 40;
 /// How a tag is called among the notes of a job's name.
 const NOTE: &str = "tag:";
 
-/// The tags that a restored resource carries from its birth, or from the first sight of it, to its end.
+/// The tags that a new resource carries from its birth, or from the first sight of it, to its end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Marks(Tags);
 
 impl Marks {
-    /// The tags of what `job` makes.
+    /// The tags of the resource that `job` makes.
     ///
     /// # Errors
     /// `InvalidInput` where a tag does not fit, or there are too many.
-    pub(super) fn of(job: &RestoreJob) -> Result<Self> {
+    pub(super) fn of_restore(job: &RestoreJob) -> Result<Self> {
         let own = [
             (OPERATION, tags::value(job.key.operation().as_str())),
             (WORKSPACE, tags::value(job.target.as_str())),
@@ -29,6 +29,15 @@ impl Marks {
         ];
         let own = own.map(|(key, value)| (key.to_owned(), value));
         tags::with_own(own.into(), &job.tags, TAGS_MAX).map(Self)
+    }
+
+    /// The tags of the recovery point that `job` makes, in place of those of the original.
+    ///
+    /// # Errors
+    /// `InvalidInput` where a tag does not fit, or there are too many.
+    pub(super) fn of_copy(job: &CopyJob) -> Result<Self> {
+        let own = tags::mark(&job.key, &job.backup, job.workspace.as_ref(), job.created_at);
+        tags::with_own(own, &job.tags, JOB_TAGS_MAX).map(Self)
     }
 
     /// The tags.
@@ -65,13 +74,13 @@ pub(super) fn lost(resource: &str, tags: &Tags) -> String {
 }
 
 #[cfg(test)]
-pub(in crate::managed) mod tests {
+pub(super) mod tests {
     use stillpoint_core::{Component, ErrorKind, JobKey, Settings, SnapshotId, SnapshotRef};
 
+    use super::super::names::JobKind;
     use super::*;
-    use crate::managed::names::JobKind;
 
-    pub(in crate::managed) fn job(destination: Settings) -> RestoreJob {
+    pub(in super::super) fn job(destination: Settings) -> RestoreJob {
         let key = JobKey::new("op-1".parse().unwrap(), "projects".parse().unwrap(), 1);
         let provider: stillpoint_core::ProviderId = "aws".parse().unwrap();
         let snapshot = SnapshotRef::new(provider.clone(), SnapshotId::new("vault/arn").unwrap());
@@ -83,7 +92,7 @@ pub(in crate::managed) mod tests {
     fn marks_survive_in_a_jobs_name() {
         let mut job = job(Settings::new());
         job.tags = [("keep".to_owned(), "yes = no".to_owned())].into();
-        let marks = Marks::of(&job).unwrap();
+        let marks = Marks::of_restore(&job).unwrap();
         assert_eq!(marks.tags()[OPERATION], "op-1");
         let name = marks.note(JobName::new(JobKind::Restore, "us-east-1", "1").with("component", "projects"));
         assert_eq!(Marks::noted(&name.to_string().parse().unwrap()), marks);
@@ -98,12 +107,12 @@ pub(in crate::managed) mod tests {
     fn tags_that_do_not_fit_are_refused_before_anything_is_made() {
         let mut long = job(Settings::new());
         long.tags.insert("keep".to_owned(), "x".repeat(257));
-        assert_eq!(Marks::of(&long).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(Marks::of_restore(&long).unwrap_err().kind(), ErrorKind::InvalidInput);
         let mut ours = job(Settings::new());
         ours.tags.insert(OPERATION.to_owned(), "other".to_owned());
-        assert_eq!(Marks::of(&ours).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(Marks::of_restore(&ours).unwrap_err().kind(), ErrorKind::InvalidInput);
         let mut many = job(Settings::new());
         many.tags = (0..37).map(|at| (format!("t{at}"), String::new())).collect();
-        assert_eq!(Marks::of(&many).unwrap_err().kind(), ErrorKind::InvalidInput);
+        assert_eq!(Marks::of_restore(&many).unwrap_err().kind(), ErrorKind::InvalidInput);
     }
 }

@@ -1,0 +1,77 @@
+//! Starting a copy job, once for each key.
+
+use stillpoint_core::{CopyJob, Error, ErrorKind, Evidence, OpContext, Result};
+
+use super::super::AwsProvider;
+use super::super::backup::lifecycle;
+use super::super::listing::{HORIZON, TOKEN_LIFE, before};
+use super::super::marks::Marks;
+use super::super::names::{JobName, PointName};
+use super::super::points::{PointState, Usable};
+use super::super::refusal::undone;
+use super::super::wanted::Wanted;
+use super::{Copy, Destination};
+
+impl AwsProvider {
+    /// Everything that follows from the request.
+    pub(super) async fn copy(&self, job: &CopyJob) -> Result<Copy> {
+        let point: PointName = job.snapshot.id.as_str().parse()?;
+        let clients = self.clients(&point.arn.region)?;
+        let recorded = job.component.as_ref().map(|component| &component.settings);
+        let role = Wanted::new(&job.destination, recorded).needed("role_arn", "a copy job of AWS Backup")?;
+        let destination = Destination::of(&job.destination, &clients, &point).await?;
+        Ok(Copy { token: job.key.token(), point, clients, destination, role, marks: Marks::of_copy(job)? })
+    }
+
+    pub(in super::super) async fn start_copy(&self, cx: &OpContext, job: &CopyJob) -> Result<JobName> {
+        let copy = self.copy(job).await?;
+        // So that a name that will not fit is refused before anything is made.
+        copy.name(&"0".repeat(64)).of(self.provider_id())?;
+        let state = PointState::describe(&copy.clients, &copy.point).await?;
+        for (found, evidence, created) in
+            copy.found(&state.resource, before(cx.clock().now(), HORIZON)).await?
+        {
+            let age = created.map(|created| cx.clock().now().since(created)).unwrap_or_default();
+            match evidence {
+                Evidence::Proven => return Ok(found),
+                // If it is ours, the token says so.
+                _ if age < TOKEN_LIFE => {}
+                _ => {
+                    let message = format!(
+                        "copy job {} already takes {} to {}, and nothing proves whose it is; wait for its end",
+                        found.id, copy.point.arn, copy.destination.0
+                    );
+                    return Err(Error::new(ErrorKind::Busy, message));
+                }
+            }
+        }
+        let refused = |kind, what: &str| {
+            Err(Error::new(kind, format!("the recovery point is {}; {what}", state.in_words())))
+        };
+        match state.usable() {
+            Usable::Now => copy.call(job).await,
+            Usable::NotYet | Usable::Unknown => refused(ErrorKind::Busy, "it cannot be copied yet"),
+            Usable::Never => refused(ErrorKind::InvalidInput, "it cannot be copied; choose another backup"),
+        }
+    }
+}
+
+impl Copy {
+    /// Makes the call, which answers the same job as often as it is made within the life of its token.
+    pub(super) async fn call(&self, job: &CopyJob) -> Result<JobName> {
+        let call = self.clients.backup.start_copy_job().recovery_point_arn(self.point.arn.to_string());
+        let answer = call
+            .source_backup_vault_name(&self.point.vault)
+            .destination_backup_vault_arn(self.destination.0.to_string())
+            .iam_role_arn(&self.role)
+            .idempotency_token(&self.token)
+            .set_lifecycle(job.retain.map(lifecycle))
+            .send()
+            .await
+            .map_err(undone("StartCopyJob"))?;
+        match answer.copy_job_id {
+            Some(id) => Ok(self.name(&id)),
+            None => Err(Error::new(ErrorKind::Unexpected, "StartCopyJob answered no job").maybe_applied()),
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! What AWS remembers of jobs: how far back its lists reach, how new a job may be missing from them, and for how long a
+//! repeated call is recognised.
+
+use std::time::Duration;
+
+use stillpoint_core::{Error, ErrorKind, Result, Timestamp};
+
+use super::arn::Arn;
+
+/// Lists of jobs reach back so far. Source: the model of `ListBackupJobs`.
+pub(super) const HORIZON: Duration = Duration::from_secs(30 * 24 * 3600);
+/// AWS's clock and ours may differ by this much.
+pub(super) const CLOCKS_DIFFER: Duration = Duration::from_secs(5 * 60);
+/// A repeated call is recognised by its token for at least this long. Older texts of AWS say an hour.
+pub(super) const TOKEN_LIFE: Duration = Duration::from_secs(50 * 60);
+/// A new job may be missing from lists for this long.
+const LAG: Duration = Duration::from_secs(120);
+
+/// Proves that a job begun at `since` on `resource` would be listed at all.
+///
+/// # Errors
+/// `NeedsAttention` where lists do not reach back so far.
+pub(super) fn reaches(now: Timestamp, since: Timestamp, resource: &Arn) -> Result<()> {
+    if now.since(since) <= HORIZON {
+        return Ok(());
+    }
+    let message = format!(
+        "whether a job was started on {resource} can no longer be told: AWS lists jobs of the last 30 days only"
+    );
+    Err(Error::new(ErrorKind::NeedsAttention, message).with("resource", resource))
+}
+
+/// Proves that a list which shows nothing means that there is nothing.
+///
+/// # Errors
+/// `Unavailable`, to look again, where a job begun at `since` may be too new to be listed.
+pub(super) fn settled(now: Timestamp, since: Timestamp, nothing: bool, resource: &Arn) -> Result<()> {
+    let age = now.since(since);
+    if !nothing || age >= LAG {
+        return Ok(());
+    }
+    let message = format!("a job on {resource} may be too new to be listed; look again");
+    Err(Error::new(ErrorKind::Unavailable, message).retry_after(LAG.saturating_sub(age)))
+}
+
+/// The time `span` before `time`.
+pub(super) fn before(time: Timestamp, span: Duration) -> Timestamp {
+    let millis = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(time.as_millis().saturating_sub(millis))
+}
