@@ -30,5 +30,12 @@ checks! {
     an_unknown_snapshot_is_not_found
     verification_never_claims_more_than_was_asked
     entries_come_whole_and_in_order
+    a_restore_brings_back_what_was_captured
+    the_same_restore_twice_is_one_resource
+    a_restore_never_writes_over_what_is_there
+    a_restore_of_an_unknown_snapshot_fails
+    a_single_path_is_restored_as_the_capability_says
+    a_resource_of_another_operation_is_not_discarded
+    a_copy_is_made_as_the_capability_says
     records_are_kept_as_the_capability_says
 }

@@ -103,8 +103,10 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Date", formatdate(time.time() + self.server.control.world.skew, usegmt=True))
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        if answer.status not in {204, 304} and "Content-Length" not in answer.headers:
+        # An answer of these has no body, and what stood there would be read as the next answer's beginning.
+        bare = answer.status in {204, 304}
+        if not bare and "Content-Length" not in answer.headers:
             self.send_header("Content-Length", str(len(answer.body)))
         self.end_headers()
-        if self.command != "HEAD" and answer.body:
+        if self.command != "HEAD" and answer.body and not bare:
             self.wfile.write(answer.body)

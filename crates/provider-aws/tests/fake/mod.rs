@@ -3,6 +3,8 @@
 #![expect(dead_code, reason = "each test program uses another part of this module")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
+pub mod restores;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -214,7 +216,8 @@ impl AwsHarness {
             .collect();
         let systems: Vec<_> =
             (0..SOURCES).map(|at| json!({"id": format!("fs-{at:017}"), "bytes": 6_000_000})).collect();
-        let region = json!({"volumes": volumes, "file_systems": systems});
+        let vaults = json!({VAULT: {}, "elsewhere": {}});
+        let region = json!({"volumes": volumes, "file_systems": systems, "vaults": vaults});
         let scenario = json!({
             "accounts": {ACCOUNT: {"regions": {REGION: region}}},
             "trees": trees.path().join("trees"),
@@ -260,6 +263,20 @@ impl AwsHarness {
             }
             Sources::FileSystems => files(&self.tree(id)),
         }
+    }
+
+    /// What a restored resource holds: of a file system, what lies in AWS's folder.
+    pub fn restored(&self, resource: &str) -> Content {
+        let id = resource.rsplit('/').next().unwrap();
+        let system = &self.world.region()["file_systems"][id];
+        if self.sources == Sources::FileSystems && system["state"] != "available" {
+            return Content::new();
+        }
+        let inside = |path: String| match path.split_once('/') {
+            Some((folder, rest)) if folder.starts_with("aws-backup-restore_") => rest.to_owned(),
+            _ => path,
+        };
+        self.content(resource).into_iter().map(|(path, content)| (inside(path), content)).collect()
     }
 }
 
@@ -327,11 +344,15 @@ impl Harness for AwsHarness {
     }
 
     async fn restored_content(&self, resource: &RestoredResource) -> Result<Content> {
-        Ok(self.content(&resource.resource))
+        Ok(self.restored(&resource.resource))
     }
 
     async fn destination(&self, _name: &str) -> Result<Settings> {
-        Ok(Settings::from([("zone".to_owned(), format!("{REGION}a").into())]))
+        let zone = format!("{REGION}a").into();
+        Ok(match self.sources {
+            Sources::Volumes => Settings::from([("availability_zone".to_owned(), zone)]),
+            Sources::FileSystems => Settings::new(),
+        })
     }
 
     async fn occupied(&self, _name: &str) -> Result<Option<Occupied>> {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use stillpoint_core::{Error, ErrorKind, Result, Tags};
 
+pub(super) use places::Subnet;
 pub(super) use snapshots::Ec2Snapshot;
 pub(super) use volumes::{NewVolume, Volume};
 

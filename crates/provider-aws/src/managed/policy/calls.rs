@@ -1,6 +1,7 @@
 //! Every call that this provider makes, and what IAM calls it: the one table behind plans and policies.
 //!
-//! Source of actions and resource types: <https://docs.aws.amazon.com/service-authorization/latest/reference/>.
+//! Source of actions and resource types: <https://docs.aws.amazon.com/service-authorization/latest/reference/>; of what
+//! mount targets need of EC2: <https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html>.
 
 use super::super::settings::SourceKind;
 use super::Task;
@@ -30,6 +31,8 @@ pub(in super::super) enum On {
     Volumes,
     /// File systems of the account, likewise.
     FileSystems,
+    /// Access points of file systems.
+    AccessPoints,
 }
 
 /// One call.
@@ -55,23 +58,28 @@ pub(in super::super) const CALLS: &[Call] = &[
         tasks: &[Task::Discover],
         kind: None,
     },
-    Call { name: "GetCallerIdentity", needs: &[], tasks: &[Task::Discover, Task::Preflight], kind: None },
+    Call {
+        name: "GetCallerIdentity",
+        needs: &[],
+        tasks: &[Task::Discover, Task::Preflight, Task::Restore, Task::Copy],
+        kind: None,
+    },
     Call {
         name: "DescribeVolumes",
         needs: &[("ec2:DescribeVolumes", On::Anything)],
-        tasks: &[Task::Discover, Task::Preflight, Task::Backup],
+        tasks: &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore],
         kind: VOLUME,
     },
     Call {
         name: "DescribeFileSystems",
         needs: &[("elasticfilesystem:DescribeFileSystems", On::FileSystems)],
-        tasks: &[Task::Discover, Task::Preflight, Task::Backup],
+        tasks: &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore],
         kind: FILE_SYSTEM,
     },
     Call {
         name: "DescribeBackupPolicy",
-        needs: &[("elasticfilesystem:DescribeBackupPolicy", On::Sources)],
-        tasks: &[Task::Preflight],
+        needs: &[("elasticfilesystem:DescribeBackupPolicy", On::FileSystems)],
+        tasks: &[Task::Preflight, Task::Restore],
         kind: FILE_SYSTEM,
     },
     Call {
@@ -136,19 +144,19 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "DescribeRecoveryPoint",
         needs: &[("backup:DescribeRecoveryPoint", On::Points)],
-        tasks: &[Task::Backup, Task::List, Task::Delete],
+        tasks: &[Task::Backup, Task::List, Task::Delete, Task::Restore, Task::Copy],
         kind: None,
     },
     Call {
         name: "DescribeSnapshots",
         needs: &[("ec2:DescribeSnapshots", On::Anything)],
-        tasks: &[Task::Backup, Task::List, Task::Delete, Task::Export, Task::Import],
+        tasks: &[Task::Backup, Task::List, Task::Delete, Task::Restore, Task::Copy, Task::Export, Task::Import],
         kind: VOLUME,
     },
     Call {
         name: "ListTags",
         needs: &[("backup:ListTags", On::Points)],
-        tasks: &[Task::Backup, Task::List, Task::Delete],
+        tasks: &[Task::Backup, Task::List, Task::Delete, Task::Copy],
         kind: FILE_SYSTEM,
     },
     Call {
@@ -210,6 +218,197 @@ pub(in super::super) const CALLS: &[Call] = &[
         needs: &[("ebs:CompleteSnapshot", On::Snapshots)],
         tasks: &[Task::Import],
         kind: VOLUME,
+    },
+    Call {
+        name: "DescribeAvailabilityZones",
+        needs: &[("ec2:DescribeAvailabilityZones", On::Anything)],
+        tasks: &[Task::Restore],
+        kind: VOLUME,
+    },
+    Call {
+        name: "CreateVolume",
+        needs: &[
+            ("ec2:CreateVolume", On::Volumes),
+            ("ec2:CreateVolume", On::Points),
+            ("ec2:CreateTags", On::Volumes),
+        ],
+        tasks: &[Task::Restore],
+        kind: VOLUME,
+    },
+    Call {
+        name: "DescribeVolumeStatus",
+        needs: &[("ec2:DescribeVolumeStatus", On::Anything)],
+        tasks: &[Task::Restore],
+        kind: VOLUME,
+    },
+    Call {
+        name: "DeleteVolume",
+        needs: &[("ec2:DeleteVolume", On::Volumes)],
+        tasks: &[Task::Restore],
+        kind: VOLUME,
+    },
+    Call {
+        name: "StartRestoreJob",
+        needs: &[("backup:StartRestoreJob", On::Points), ("iam:PassRole", On::PassedRoles)],
+        tasks: &[Task::Restore],
+        kind: None,
+    },
+    Call {
+        name: "DescribeRestoreJob",
+        needs: &[("backup:DescribeRestoreJob", On::Anything)],
+        tasks: &[Task::Restore],
+        kind: None,
+    },
+    Call {
+        name: "GetRestoreJobMetadata",
+        needs: &[("backup:GetRestoreJobMetadata", On::Anything)],
+        tasks: &[Task::Restore],
+        kind: None,
+    },
+    Call {
+        name: "ListRestoreJobsByProtectedResource",
+        needs: &[("backup:ListRestoreJobsByProtectedResource", On::Anything)],
+        tasks: &[Task::Restore],
+        kind: None,
+    },
+    Call {
+        name: "DescribeSubnets",
+        needs: &[("ec2:DescribeSubnets", On::Anything)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "CreateMountTarget",
+        needs: &[
+            ("elasticfilesystem:CreateMountTarget", On::FileSystems),
+            ("ec2:DescribeSubnets", On::Anything),
+            ("ec2:DescribeNetworkInterfaces", On::Anything),
+            ("ec2:CreateNetworkInterface", On::Anything),
+        ],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "DeleteMountTarget",
+        needs: &[
+            ("elasticfilesystem:DeleteMountTarget", On::FileSystems),
+            ("ec2:DeleteNetworkInterface", On::Anything),
+        ],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "DescribeMountTargets",
+        needs: &[("elasticfilesystem:DescribeMountTargets", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "DescribeMountTargetSecurityGroups",
+        needs: &[("elasticfilesystem:DescribeMountTargetSecurityGroups", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "DescribeLifecycleConfiguration",
+        needs: &[("elasticfilesystem:DescribeLifecycleConfiguration", On::FileSystems)],
+        tasks: &[Task::Discover, Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "PutLifecycleConfiguration",
+        needs: &[("elasticfilesystem:PutLifecycleConfiguration", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "PutBackupPolicy",
+        needs: &[("elasticfilesystem:PutBackupPolicy", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "DescribeFileSystemPolicy",
+        needs: &[("elasticfilesystem:DescribeFileSystemPolicy", On::FileSystems)],
+        tasks: &[Task::Discover, Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "PutFileSystemPolicy",
+        needs: &[("elasticfilesystem:PutFileSystemPolicy", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "UpdateFileSystem",
+        needs: &[("elasticfilesystem:UpdateFileSystem", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "DescribeAccessPoints",
+        needs: &[("elasticfilesystem:DescribeAccessPoints", On::FileSystems)],
+        tasks: &[Task::Discover, Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "CreateAccessPoint",
+        needs: &[
+            ("elasticfilesystem:CreateAccessPoint", On::FileSystems),
+            ("elasticfilesystem:TagResource", On::FileSystems),
+            ("elasticfilesystem:TagResource", On::AccessPoints),
+        ],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "TagResource",
+        needs: &[("elasticfilesystem:TagResource", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "UntagResource",
+        needs: &[("elasticfilesystem:UntagResource", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "DeleteFileSystem",
+        needs: &[("elasticfilesystem:DeleteFileSystem", On::FileSystems)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "CreateTags",
+        needs: &[("ec2:CreateTags", On::Volumes)],
+        tasks: &[Task::Restore],
+        kind: VOLUME,
+    },
+    Call {
+        name: "ListCopyJobs",
+        needs: &[("backup:ListCopyJobs", On::Anything)],
+        tasks: &[Task::Copy],
+        kind: None,
+    },
+    Call {
+        name: "StartCopyJob",
+        needs: &[("backup:StartCopyJob", On::Points), ("iam:PassRole", On::PassedRoles)],
+        tasks: &[Task::Copy],
+        kind: None,
+    },
+    Call {
+        name: "DescribeCopyJob",
+        needs: &[("backup:DescribeCopyJob", On::Anything)],
+        tasks: &[Task::Copy],
+        kind: None,
+    },
+    Call { name: "CreateTags", needs: &[("ec2:CreateTags", On::Points)], tasks: &[Task::Copy], kind: VOLUME },
+    Call {
+        name: "TagResource",
+        needs: &[("backup:TagResource", On::Points)],
+        tasks: &[Task::Copy],
+        kind: FILE_SYSTEM,
     },
 ];
 

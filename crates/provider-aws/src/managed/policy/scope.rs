@@ -106,6 +106,7 @@ impl PolicyScope {
             On::Holds => self.everything("backup", "legal-hold:*"),
             On::Keys => self.everything("kms", "key/*"),
             On::Volumes => self.everything("ec2", "volume/*"),
+            On::AccessPoints => self.everything("elasticfilesystem", "access-point/*"),
             On::FileSystems => self.everything("elasticfilesystem", "file-system/*"),
         };
         resources.into_iter().collect()

@@ -25,6 +25,7 @@ impl Restore<'_> {
     pub(super) async fn start_job(&self, cx: &OpContext) -> Result<JobName> {
         let since = before(cx.clock().now(), HORIZON);
         self.prove().await?;
+        place::prove_subnets(&self.clients, &self.wanted).await?;
         let origin = self.usable_origin().await?;
         // AWS forgets its idempotency tokens within the hour; what a job was started with it keeps.
         let known = self.jobs_of(&origin, since).await?;

@@ -4,6 +4,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 
 use crate::managed::arn::Arn;
 use crate::managed::clients::Clients;
+use crate::managed::ec2::{Filters, Subnet};
 use crate::managed::wanted::Wanted;
 
 /// Proves that the point at `arn`, owned by `owner`, can be restored where it is wanted; answers the account.
@@ -20,6 +21,51 @@ pub(super) async fn prove(clients: &Clients, arn: &Arn, owner: &str, wanted: &Wa
         check("region", &arn.region, &region)?;
     }
     Ok(caller)
+}
+
+/// Proves that a new file system can have a mount target in each subnet that is wanted: hours before they are made.
+///
+/// # Errors
+/// `InvalidInput` where a subnet does not exist, two share a zone, they are of two networks, or of a zone that the file
+/// system is not in.
+pub(super) async fn prove_subnets(clients: &Clients, wanted: &Wanted) -> Result<()> {
+    let subnets: Vec<String> = wanted.get("subnets")?.unwrap_or_default();
+    if subnets.is_empty() {
+        return Ok(());
+    }
+    let found = clients.ec2().subnets(&Filters::new().with("subnet-id", &subnets)).await?;
+    let one_zone = wanted.text("availability_zone")?;
+    match conflict(&subnets, &found, one_zone.as_deref()) {
+        Some(why) => Err(Error::new(ErrorKind::InvalidInput, why).with("setting", "subnets")),
+        None => Ok(()),
+    }
+}
+
+fn conflict(wanted: &[String], found: &[Subnet], one_zone: Option<&str>) -> Option<String> {
+    if let Some(missing) = wanted.iter().find(|id| found.iter().all(|subnet| subnet.id != **id)) {
+        return Some(format!("there is no subnet {missing}"));
+    }
+    for (at, subnet) in found.iter().enumerate() {
+        let Subnet { id, vpc, zone } = subnet;
+        if let Some(only) = one_zone.filter(|only| *only != zone.as_str()) {
+            return Some(format!("subnet {id} is in {zone}, and the file system is to be in {only} alone"));
+        }
+        for other in found.iter().take(at) {
+            if other.zone == *zone {
+                return Some(format!(
+                    "the subnets {} and {id} are both in {zone}; a zone takes one",
+                    other.id
+                ));
+            }
+            if other.vpc != *vpc {
+                return Some(format!(
+                    "the subnets {} and {id} are of two networks, {} and {vpc}",
+                    other.id, other.vpc
+                ));
+            }
+        }
+    }
+    None
 }
 
 fn check(what: &str, point: &str, target: &str) -> Result<()> {
@@ -45,5 +91,21 @@ mod tests {
         for part in ["us-east-1", "eu-west-1", "copy the backup"] {
             assert!(error.to_string().contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn subnets_that_cannot_work_together_are_named() {
+        let subnet = |id: &str, vpc: &str, zone: &str| Subnet {
+            id: id.to_owned(),
+            vpc: vpc.to_owned(),
+            zone: zone.to_owned(),
+        };
+        let both = ["s-1".to_owned(), "s-2".to_owned()];
+        let with = |vpc: &str, zone: &str| [subnet("s-1", "v-1", "a"), subnet("s-2", vpc, zone)];
+        assert_eq!(conflict(&both, &with("v-1", "b"), None), None);
+        assert!(conflict(&both, &with("v-1", "b")[..1], None).unwrap().contains("s-2"));
+        assert!(conflict(&both, &with("v-1", "a"), None).unwrap().contains("both in a"));
+        assert!(conflict(&both, &with("v-2", "b"), None).unwrap().contains("v-2"));
+        assert!(conflict(&both[..1], &with("v-1", "b")[..1], Some("b")).unwrap().contains("alone"));
     }
 }
