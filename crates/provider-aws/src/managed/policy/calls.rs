@@ -78,8 +78,14 @@ pub(in super::super) const CALLS: &[Call] = &[
     },
     Call {
         name: "DescribeBackupPolicy",
+        needs: &[("elasticfilesystem:DescribeBackupPolicy", On::Sources)],
+        tasks: &[Task::Preflight],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "DescribeBackupPolicy",
         needs: &[("elasticfilesystem:DescribeBackupPolicy", On::FileSystems)],
-        tasks: &[Task::Preflight, Task::Restore],
+        tasks: &[Task::Restore],
         kind: FILE_SYSTEM,
     },
     Call {
