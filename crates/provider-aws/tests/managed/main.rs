@@ -4,9 +4,13 @@
 mod fake;
 
 mod backups;
+mod copies;
 mod discover;
+mod file_systems;
 mod pace;
 mod points;
 mod policy;
 mod preflight;
+mod restore_policy;
+mod restores;
 mod stories;

@@ -27,6 +27,7 @@ async fn whole_story(world: &std::sync::Arc<World>) {
     provider.discover(&world.cx(), REGION, &tags).await.unwrap();
     for (id, kind, resource) in [("db", "ebs", VOLUME), ("projects", "efs", FILE_SYSTEM)] {
         let source = component(id, kind, resource);
+        provider.record(&world.cx(), &source).await.unwrap();
         provider.preflight(&world.cx(), &source).await.unwrap();
         provider.estimate(&world.cx(), &source).await.unwrap();
         let stopped = world.backup("op-1", &source);

@@ -85,7 +85,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "DescribeBackupPolicy",
         needs: &[("elasticfilesystem:DescribeBackupPolicy", On::FileSystems)],
-        tasks: &[Task::Restore],
+        tasks: &[Task::Discover, Task::Restore],
         kind: FILE_SYSTEM,
     },
     Call {

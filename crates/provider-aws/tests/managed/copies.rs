@@ -1,12 +1,11 @@
 //! Copies on the fake AWS: into another vault, region or account, marked as what they are, started once.
-
-mod fake;
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::restores::RESTORE;
-use fake::{FILE_SYSTEM, VOLUME, World, component, scenario};
+use crate::fake::restores::RESTORE;
+use crate::fake::{FILE_SYSTEM, VOLUME, World, component, scenario};
 use serde_json::{Value, json};
 use stillpoint_core::{
     BackupId, Component, CopyJob, Effect, ErrorKind, Evidence, JobKey, JobRequest, JobState, Provider,

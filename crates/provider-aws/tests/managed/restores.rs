@@ -1,11 +1,10 @@
 //! Restores on the fake AWS: new resources only, tagged before anybody can see them, started once.
-
-mod fake;
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
 use std::time::Duration;
 
-use fake::restores::RESTORE;
-use fake::{FILE_SYSTEM, REGION, VOLUME, World, component, scenario};
+use crate::fake::restores::RESTORE;
+use crate::fake::{FILE_SYSTEM, REGION, VOLUME, World, component, scenario};
 use serde_json::{Value, json};
 use stillpoint_core::{
     Candidate, Effect, ErrorKind, Evidence, JobRequest, JobState, Landing, OpContext, Provider, Readiness,

@@ -1,11 +1,10 @@
 //! File systems after their restore: mount targets, settings, access points, files at the root.
-
-mod fake;
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
 use std::sync::Arc;
 
-use fake::restores::RESTORE;
-use fake::{ACCOUNT, FILE_SYSTEM, REGION, World, component, files};
+use crate::fake::restores::RESTORE;
+use crate::fake::{ACCOUNT, FILE_SYSTEM, REGION, World, component, files};
 use serde_json::{Value, json};
 use stillpoint_core::{Component, ErrorKind, JobState, Provider, Readiness, RestoredResource, SnapshotRef};
 use stillpoint_provider_aws::managed::AwsProvider;
