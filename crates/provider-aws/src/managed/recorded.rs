@@ -15,6 +15,21 @@ impl AwsProvider {
     /// A workspace whose inventory passes its components through this keeps everything in each backup's record; without
     /// it a restore asks the source, which may be gone by then. It only reads.
     ///
+    /// ```no_run
+    /// use stillpoint_core::{Component, OpContext, Result};
+    /// use stillpoint_provider_aws::Connection;
+    /// use stillpoint_provider_aws::managed::AwsProvider;
+    ///
+    /// # async fn inventory() -> Result<()> {
+    /// let connection = Connection::from_environment(Some("us-west-2")).await?;
+    /// let provider = AwsProvider::new("aws".parse()?, connection, []);
+    /// let volume = "arn:aws:ec2:us-west-2:123456789012:volume/vol-0a1";
+    /// let component = Component::new("db".parse()?, "ebs", "aws".parse()?, volume);
+    /// let recorded = provider.record(&OpContext::background(), &component).await?;
+    /// println!("it stands in {}", recorded.settings["availability_zone"]);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     /// `NotFound` where the source does not exist; `Unsupported` where it is neither volume nor file system.
     pub async fn record(&self, cx: &OpContext, component: &Component) -> Result<Component> {
@@ -56,7 +71,7 @@ async fn volume(clients: &Clients, id: &str) -> Result<Settings> {
 async fn file_system(clients: &Clients, id: &str) -> Result<Settings> {
     let system = clients.efs().file_system(id).await?;
     let mut settings = known([
-        ("availability_zone", json!(system.zone)),
+        ("one_zone", json!(system.zone)),
         ("performance_mode", json!(system.performance_mode)),
         ("encrypted", json!(system.encrypted)),
         ("kms_key_id", json!(system.key)),

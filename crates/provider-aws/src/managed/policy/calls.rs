@@ -156,7 +156,15 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "DescribeSnapshots",
         needs: &[("ec2:DescribeSnapshots", On::Anything)],
-        tasks: &[Task::Backup, Task::List, Task::Delete, Task::Restore, Task::Copy, Task::Export, Task::Import],
+        tasks: &[
+            Task::Backup,
+            Task::List,
+            Task::Delete,
+            Task::Restore,
+            Task::Copy,
+            Task::Export,
+            Task::Import,
+        ],
         kind: VOLUME,
     },
     Call {

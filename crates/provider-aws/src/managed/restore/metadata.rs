@@ -45,7 +45,7 @@ pub(super) fn of_file_system(job: &RestoreJob, wanted: &Wanted, source: &Arn) ->
     if let Some(key) = key {
         metadata.insert("KmsKeyId".to_owned(), key_name(&key, source));
     }
-    if let Some(zone) = wanted.text("availability_zone")? {
+    if let Some(zone) = wanted.text("one_zone")? {
         metadata.insert("singleAzFilesystem".to_owned(), "true".to_owned());
         metadata.insert("availabilityZoneName".to_owned(), zone);
     }
@@ -145,8 +145,9 @@ mod tests {
 
     #[test]
     fn a_key_means_encryption_and_goes_by_its_full_name() {
-        let metadata =
-            made(json!({"kms_key_id": "1234", "encrypted": false, "availability_zone": "us-east-1a"}));
+        let metadata = made(
+            json!({"kms_key_id": "1234", "encrypted": false, "one_zone": "us-east-1a", "availability_zone": "us-east-1b"}),
+        );
         assert_eq!(metadata["Encrypted"], "true");
         assert_eq!(metadata["KmsKeyId"], "arn:aws:kms:us-east-1:111122223333:key/1234");
         assert_eq!(metadata["singleAzFilesystem"], "true");

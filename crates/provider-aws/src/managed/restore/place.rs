@@ -34,7 +34,7 @@ pub(super) async fn prove_subnets(clients: &Clients, wanted: &Wanted) -> Result<
         return Ok(());
     }
     let found = clients.ec2().subnets(&Filters::new().with("subnet-id", &subnets)).await?;
-    let one_zone = wanted.text("availability_zone")?;
+    let one_zone = wanted.text("one_zone")?;
     match conflict(&subnets, &found, one_zone.as_deref()) {
         Some(why) => Err(Error::new(ErrorKind::InvalidInput, why).with("setting", "subnets")),
         None => Ok(()),
