@@ -137,6 +137,22 @@ mod tests {
     }
 
     #[test]
+    fn a_list_may_be_empty_or_absent() {
+        #[derive(Deserialize)]
+        struct Answer {
+            #[serde(default)]
+            set: Items<u32>,
+        }
+        for (text, items) in [
+            ("<A/>", vec![]),
+            ("<A><set/></A>", vec![]),
+            ("<A><set><item>1</item><item>2</item></set><more>x</more></A>", vec![1, 2]),
+        ] {
+            assert_eq!(parse::<Answer>(text.as_bytes()).unwrap().set.items, items, "{text}");
+        }
+    }
+
+    #[test]
     fn both_error_documents_say_what_to_do() {
         let ec2 = b"<?xml version=\"1.0\"?><Response><Errors><Error><Code>InvalidVolume.NotFound</Code>\
             <Message>The volume &apos;vol-1&apos; does not exist.</Message></Error></Errors></Response>";

@@ -89,9 +89,8 @@ fn known<const N: usize>(settings: [(&str, Value); N]) -> Settings {
     settings.map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
-/// The names of [`FileSystemSettings`] among a component's settings.
-pub(super) const FILE_SYSTEM_SETTINGS: [&str; 6] =
-    ["throughput_mode", "provisioned_mibps", "lifecycle", "backup_policy", "policy", "access_points"];
+/// What every record of a file system has: where these are, the others are absent because they were not set.
+pub(super) const ALWAYS_RECORDED: [&str; 2] = ["throughput_mode", "backup_policy"];
 
 /// [`FileSystemSettings`] as a component's settings say them.
 ///

@@ -10,7 +10,7 @@ use crate::managed::arn::Arn;
 use crate::managed::listing::{self, CLOCKS_DIFFER, HORIZON, TOKEN_LIFE, before};
 use crate::managed::names::{JobKind, JobName};
 use crate::managed::pages::pages;
-use crate::managed::recorded::{FILE_SYSTEM_SETTINGS, file_system_settings};
+use crate::managed::recorded::{ALWAYS_RECORDED, file_system_settings};
 use crate::managed::refusal::{undone, unread};
 use crate::managed::time::timestamp;
 
@@ -151,7 +151,7 @@ impl Restore<'_> {
             return Ok(name);
         }
         let name = name.with(TOKEN, self.job.key.token());
-        let wanted = self.with_source(&FILE_SYSTEM_SETTINGS).await?;
+        let wanted = self.with_source(&ALWAYS_RECORDED).await?;
         let plan = Plan::new(&wanted, file_system_settings(&wanted)?, origin)?;
         let room = stillpoint_core::ID_BYTES_MAX.saturating_sub(name.to_string().len() + PLAN.len() + 2);
         Ok(name.with(PLAN, plan.fitting(room)?.encoded()?))
