@@ -3,7 +3,7 @@
 #![expect(dead_code, reason = "each test program uses another part of this module")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
-pub mod restores;
+pub(crate) mod restores;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -266,7 +266,7 @@ impl AwsHarness {
     }
 
     /// What a restored resource holds: of a file system, what lies in AWS's folder.
-    pub fn restored(&self, resource: &str) -> Content {
+    pub(crate) fn restored(&self, resource: &str) -> Content {
         let id = resource.rsplit('/').next().unwrap();
         let system = &self.world.region()["file_systems"][id];
         if self.sources == Sources::FileSystems && system["state"] != "available" {

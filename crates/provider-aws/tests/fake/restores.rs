@@ -15,11 +15,11 @@ use stillpoint_provider_aws::managed::AwsProvider;
 use super::World;
 
 /// The operation of every restore here.
-pub const RESTORE: &str = "restore-1";
+pub(crate) const RESTORE: &str = "restore-1";
 
 impl World {
     /// Captures `component` and answers its snapshot.
-    pub async fn captured(self: &Arc<Self>, component: &Component) -> SnapshotRef {
+    pub(crate) async fn captured(self: &Arc<Self>, component: &Component) -> SnapshotRef {
         let job = self.backup("backup-1", component);
         let status = self.run(&self.provider(), job).await;
         assert_eq!(status.state, JobState::Succeeded, "{status:?}");
@@ -27,7 +27,7 @@ impl World {
     }
 
     /// The restore `attempt` of `snapshot` by [`RESTORE`].
-    pub fn restore(
+    pub(crate) fn restore(
         &self,
         snapshot: &SnapshotRef,
         component: &Component,
@@ -43,18 +43,18 @@ impl World {
     }
 
     /// Starts a restore.
-    pub async fn started(self: &Arc<Self>, provider: &AwsProvider, job: &RestoreJob) -> JobRef {
+    pub(crate) async fn started(self: &Arc<Self>, provider: &AwsProvider, job: &RestoreJob) -> JobRef {
         provider.start(&self.cx_of(RESTORE), &JobRequest::Restore(job.clone())).await.unwrap()
     }
 
     /// Starts a restore and polls it to its end.
-    pub async fn restored(self: &Arc<Self>, provider: &AwsProvider, job: &RestoreJob) -> JobStatus {
+    pub(crate) async fn restored(self: &Arc<Self>, provider: &AwsProvider, job: &RestoreJob) -> JobStatus {
         let started = self.started(provider, job).await;
         self.settle(provider, &started).await
     }
 
     /// Finishes a restored resource, by the fake's clock.
-    pub async fn finished(
+    pub(crate) async fn finished(
         self: &Arc<Self>,
         provider: &AwsProvider,
         resource: &RestoredResource,
@@ -69,17 +69,17 @@ impl World {
     }
 
     /// The state of a volume, by its id or full name.
-    pub fn volume(&self, name: &str) -> Value {
+    pub(crate) fn volume(&self, name: &str) -> Value {
         self.region()["volumes"][name.rsplit('/').next().unwrap()].clone()
     }
 
     /// The state of a file system, by its id or full name.
-    pub fn file_system(&self, name: &str) -> Value {
+    pub(crate) fn file_system(&self, name: &str) -> Value {
         self.region()["file_systems"][name.rsplit('/').next().unwrap()].clone()
     }
 
     /// How many volumes, or file systems, there are.
-    pub fn count(&self, kind: &str) -> usize {
+    pub(crate) fn count(&self, kind: &str) -> usize {
         self.region()[kind].as_object().unwrap().len()
     }
 }
