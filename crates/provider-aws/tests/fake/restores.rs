@@ -1,7 +1,5 @@
 //! Restores on the fake: captured first, then started, followed and finished.
 
-#![allow(dead_code, reason = "each test program uses a part of it")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
 use std::sync::Arc;
 
