@@ -1,6 +1,5 @@
 //! Restores on the fake: captured first, then started, followed and finished.
 
-
 use std::sync::Arc;
 
 use serde_json::Value;

@@ -46,8 +46,10 @@ async fn restore_of_everything(world: &Arc<World>, disk: &SnapshotRef, files: &S
         (2, disk, &volume, json!({"restore_with": "backup"})),
         (1, files, &system, destination),
     ] {
-        let job = world.restore(snapshot, source, destination, attempt);
+        let (job, since) = (world.restore(snapshot, source, destination, attempt), world.now());
         let status = world.restored(&provider, &job).await;
+        let found = provider.find(&world.cx(), &JobRequest::Restore(job), since).await;
+        assert!(found.is_ok(), "{found:?}");
         assert_eq!(status.state, JobState::Succeeded, "{status:?}");
         let resource = status.restored.unwrap();
         world.finished(&provider, &resource).await;

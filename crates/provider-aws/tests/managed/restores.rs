@@ -1,5 +1,5 @@
 //! Restores on the fake AWS: new resources only, tagged before anybody can see them, started once.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
 use std::time::Duration;
 
