@@ -21,6 +21,10 @@ const POLL_REFUSALS_MAX: u32 = 720;
 pub(super) const STOP_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How often a start may be answered "busy" before the job fails.
 const BUSY_WAITS_MAX: u32 = 1000;
+/// How often a job that was ours may turn out not to be there before no further one is started in its place.
+const LOSSES_MAX: u32 = 3;
+/// What turned out not to be ours is searched for anew after as long as after so many failures: four seconds.
+const MISSES_OF_A_LOSS: u32 = 4;
 
 /// Where a job stands in its operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -77,7 +81,7 @@ pub struct JobRun {
     pub in_process: bool,
     /// Where it stands.
     pub step: JobStep,
-    /// When the intent of the current attempt was written.
+    /// When the intent of the newest start was written.
     pub since: Option<Timestamp>,
     /// The newest answer to a poll.
     pub status: Option<JobStatus>,
@@ -88,6 +92,9 @@ pub struct JobRun {
     /// The job followed was found outside and nothing proves yet that it is ours: it is polled, but neither stopped
     /// nor relied upon.
     pub unproven: bool,
+    /// How often a job that was ours was not there any more.
+    #[serde(default)]
+    pub losses: u32,
     /// Somebody else took over since the attempt began, so that nobody knows when exactly it ended.
     #[serde(default)]
     pub unwatched: bool,
@@ -114,6 +121,7 @@ impl JobRun {
             misses: 0,
             unstoppable: false,
             unproven: false,
+            losses: 0,
             unwatched: false,
             ended_at: None,
             reached: Progress::default(),
@@ -231,6 +239,8 @@ impl JobRun {
             && until <= now
         {
             self.step = JobStep::Starting;
+            // What is looked for later was started from now on.
+            self.since = Some(now);
         }
     }
 
@@ -308,6 +318,11 @@ impl JobRun {
         } else if let Some(foreign) = with(Evidence::Foreign) {
             let message = format!("job {} of somebody else holds the resource", foreign.job.id);
             self.wait(now, Error::new(ErrorKind::Busy, message).record());
+        } else if self.losses >= LOSSES_MAX {
+            let message = format!(
+                "{LOSSES_MAX} jobs were started and none of them is to be found; look at the jobs of the resource"
+            );
+            self.fail(Error::new(ErrorKind::NeedsAttention, message).record());
         } else {
             // It was never started. A wait that is over at once still lets a stop come first.
             self.step = JobStep::Waiting { until: now };
@@ -317,17 +332,25 @@ impl JobRun {
     /// The job followed turned out to be somebody else's: ours is looked for once more.
     pub(super) fn disown(&mut self) {
         if self.unproven {
-            self.unproven = false;
-            self.status = None;
-            self.misses = 0;
-            self.step = JobStep::Reconciling;
+            self.search_anew();
         } else {
             self.fail(unexpected("the job made a snapshot that does not carry this operation's mark"));
         }
     }
 
+    /// Nothing that was told of the job followed counts for ours.
+    fn search_anew(&mut self) {
+        self.unproven = false;
+        self.status = None;
+        self.ended_at = None;
+        self.misses = MISSES_OF_A_LOSS;
+        self.step = JobStep::Reconciling;
+    }
+
+    /// Follows a job that is ours.
     fn run(&mut self, job: JobRef) {
         self.step = JobStep::Running { job };
+        self.unproven = false;
         self.misses = 0;
     }
 
@@ -359,8 +382,8 @@ impl JobRun {
             Ok(Outcome::Polled(status)) => self.on_status(status, stopping, now),
             Ok(_) => self.misses += 1,
             Err(error) if error.kind == ErrorKind::NotFound => {
-                self.step = JobStep::Reconciling;
-                self.misses = 0;
+                self.losses += u32::from(!self.unproven);
+                self.search_anew();
             }
             Err(error) => {
                 self.misses += 1;
@@ -382,6 +405,12 @@ impl JobRun {
     }
 
     fn on_status(&mut self, status: &JobStatus, stopping: bool, now: Timestamp) {
+        let without_result = status.state.is_terminal()
+            && !matches!(status.state, JobState::Succeeded | JobState::SucceededWithIssues);
+        if self.unproven && without_result {
+            // How somebody else's job ends says nothing about ours, and nothing is left that could prove whose it was.
+            return self.search_anew();
+        }
         self.misses = 0;
         let mut status = status.clone();
         self.reach(status.progress, now);
@@ -399,10 +428,7 @@ impl JobRun {
             JobState::Cancelled => self.step = JobStep::Ended(JobEnd::Cancelled),
             JobState::Lost | JobState::Expired if stopping => self.step = JobStep::Ended(JobEnd::Cancelled),
             // A wait that is over at once still lets a stop come first.
-            JobState::Lost => {
-                self.step = JobStep::Waiting { until: now };
-                self.since = Some(now);
-            }
+            JobState::Lost => self.step = JobStep::Waiting { until: now },
             JobState::Expired => self.try_anew(now),
             // It was asked and runs on as if it had not been: ask again.
             JobState::Queued | JobState::Running if stopping => self.ask_again(),
@@ -425,8 +451,7 @@ impl JobRun {
         }
         let next = JobKey::new(key.operation().clone(), key.component().clone(), key.attempt() + 1);
         self.request.set_key(next);
-        self.step = JobStep::Starting;
-        self.since = Some(now);
+        self.step = JobStep::Waiting { until: now };
         self.status = None;
         self.ended_at = None;
         self.unwatched = false;

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
-use crate::error::{Error, Result, Retry};
+use crate::error::{Effect, Error, Result, Retry};
 use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId};
 use crate::outlook::Foreseen;
@@ -60,7 +60,7 @@ impl RetryPolicy {
 ///
 /// Every call of the contract is idempotent on its key, so a repeat is safe also where the first reply was lost.
 /// Waiting ends at the operation's deadline and when it is cancelled. An error that was retried in vain says
-/// [`Retry::Exhausted`].
+/// [`Retry::Exhausted`]; one of whose tries any may have been carried out says [`Effect::MaybeApplied`].
 #[derive(Debug)]
 pub struct Retrying {
     inner: Arc<dyn Provider>,
@@ -79,11 +79,15 @@ impl Retrying {
         F: Future<Output = Result<T>>,
     {
         let mut tries = 1;
+        let mut open = false;
         loop {
             let error = match attempt().await {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
+            // That a later try changed nothing says nothing about an earlier one.
+            open |= error.effect() == Effect::MaybeApplied;
+            let error = if open { error.maybe_applied() } else { error };
             let Retry::After { delay_ms } = error.retry() else {
                 return Err(error);
             };
@@ -230,6 +234,21 @@ mod tests {
             retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 9, ErrorKind::QuotaExceeded)).await;
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::QuotaExceeded);
         assert_eq!(calls.load(Ordering::Relaxed), 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_later_try_that_changed_nothing_does_not_undo_an_earlier_one_whose_answer_was_lost() {
+        let cx = OpContext::background();
+        for last in [ErrorKind::Unauthenticated, ErrorKind::Busy, ErrorKind::RateLimited] {
+            let calls = AtomicU32::new(0);
+            let start = async || {
+                let first = calls.fetch_add(1, Ordering::Relaxed) == 0;
+                let lost = || Error::new(ErrorKind::Unavailable, "no answer").maybe_applied();
+                Err::<(), _>(if first { lost() } else { Error::new(last, "refused") })
+            };
+            let error = retrying(RetryPolicy::default()).call(&cx, start).await.unwrap_err();
+            assert_eq!((error.kind(), error.effect()), (last, Effect::MaybeApplied));
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,0 +1,145 @@
+//! The life of one job: which one is ours, since when, and what its end says.
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+
+use stillpoint_core::decide::{
+    Decision, Effect, Event, JobEnd, JobRun, JobStep, Machine, Outcome, Step, decide,
+};
+use stillpoint_core::*;
+
+fn time(seconds: i64) -> Timestamp {
+    Timestamp::from_millis(1_700_000_000_000 + seconds * 1000)
+}
+
+fn db() -> ComponentId {
+    "db".parse().unwrap()
+}
+
+fn job(id: &str) -> JobRef {
+    JobRef::new("cloud".parse().unwrap(), JobId::new(id).unwrap())
+}
+
+/// A backup of one volume whose one job is to be started.
+fn starting() -> Decision {
+    let request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
+    let record = OperationRecord::submitted(Request::Backup(request), time(0));
+    let begun = decide(&record, &Event::Begun, time(0));
+    let component = Component::new(db(), "disk", "cloud".parse().unwrap(), "vol-1");
+    let plan =
+        Plan::new(Definition::new("ada".parse().unwrap()), vec![PlannedComponent::new(component)], None);
+    let planned = done(&begun, Step::Inspect, Ok(Outcome::Planned(Box::new(plan))), time(1));
+    let held = done(&planned, Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)), time(2));
+    assert!(matches!(held.effects[..], [Effect::Start(_)]), "{:?}", held.effects);
+    held
+}
+
+fn done(last: &Decision, step: Step, result: Result<Outcome, ErrorRecord>, at: Timestamp) -> Decision {
+    decide(&last.record, &Event::Done(step, result), at)
+}
+
+fn answer_start(last: &Decision, result: Result<Outcome, Error>, at: i64) -> Decision {
+    done(last, Step::Start(db()), result.map_err(|error| error.record()), time(at))
+}
+
+fn poll(last: &Decision, result: Result<JobState, ErrorKind>, at: i64) -> Decision {
+    let status = |state| Outcome::Polled(Box::new(JobStatus::new(state)));
+    let result = result.map(status).map_err(|kind| Error::new(kind, "no").record());
+    done(last, Step::Poll(db()), result, time(at))
+}
+
+fn run(decision: &Decision) -> &JobRun {
+    match &decision.record.machine {
+        Machine::Backup(backup) => &backup.members[0].run,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn found(id: &str, evidence: Evidence) -> Result<Outcome, Error> {
+    Ok(Outcome::Found(vec![Candidate::new(job(id), evidence)]))
+}
+
+fn lost_answer() -> Result<Outcome, Error> {
+    Err(Error::new(ErrorKind::Unavailable, "no answer").maybe_applied())
+}
+
+/// A backup that follows a job of which nothing proves that it is its own.
+fn following_a_likely_job() -> Decision {
+    let lost = answer_start(&starting(), lost_answer(), 3);
+    let likely = answer_start(&lost, found("job-1", Evidence::Likely), 4);
+    assert!(run(&likely).unproven);
+    likely
+}
+
+#[test]
+fn what_is_started_after_a_wait_is_looked_for_since_the_end_of_that_wait() {
+    let busy = answer_start(&starting(), Err(Error::new(ErrorKind::Busy, "a job runs")), 3);
+    let again = decide(&busy.record, &Event::Tick, time(4 * 3600));
+    assert!(matches!(again.effects[..], [Effect::Start(_)]), "{:?}", again.effects);
+    let lost = answer_start(&again, lost_answer(), 4 * 3600 + 5);
+    let [Effect::Find { since, .. }] = &lost.effects[..] else { panic!("{:?}", lost.effects) };
+    assert_eq!(*since, time(4 * 3600));
+}
+
+#[test]
+fn a_job_that_is_proven_at_last_can_be_stopped() {
+    let likely = following_a_likely_job();
+    let gone = poll(&likely, Err(ErrorKind::NotFound), 5);
+    let proven = answer_start(&gone, found("job-2", Evidence::Proven), 6);
+    let cancelled = decide(&proven.record, &Event::CancelRequested, time(7));
+    let asks =
+        |effect: &Effect| matches!(effect, Effect::CancelJob { job: asked, .. } if *asked == job("job-2"));
+    assert!(cancelled.effects.iter().any(asks), "{:?}", cancelled.effects);
+}
+
+#[test]
+fn how_somebody_elses_job_ends_says_nothing_about_ours() {
+    let failed = JobState::Failed(Error::new(ErrorKind::PermissionDenied, "not allowed").record());
+    for end in [failed, JobState::Cancelled, JobState::Expired, JobState::Lost] {
+        let ended = poll(&following_a_likely_job(), Ok(end.clone()), 5);
+        let looks = matches!(ended.effects[..], [Effect::Find { .. }]);
+        assert!(looks && run(&ended).status.is_none(), "{end:?}: {:?}", ended.effects);
+        assert_eq!(run(&ended).request.key().attempt(), 1, "{end:?}");
+    }
+}
+
+#[test]
+fn a_job_that_expires_after_the_cancel_has_no_successor() {
+    let started = answer_start(&starting(), Ok(Outcome::Started(job("job-1"))), 3);
+    let expired = poll(&started, Ok(JobState::Expired), 4);
+    assert!(matches!(run(&expired).step, JobStep::Waiting { .. }), "{:?}", run(&expired).step);
+    let cancelled = decide(&expired.record, &Event::CancelRequested, time(4));
+    assert_eq!(run(&cancelled).step, JobStep::Ended(JobEnd::Cancelled));
+}
+
+#[test]
+fn what_was_told_of_a_job_that_is_not_there_does_not_let_the_workspace_go() {
+    let started = answer_start(&starting(), Ok(Outcome::Started(job("job-1"))), 3);
+    let gone = poll(&started, Err(ErrorKind::NotFound), 4);
+    assert!(run(&gone).status.is_none());
+    let likely = following_a_likely_job();
+    let mut captured = JobStatus::new(JobState::Running);
+    captured.issues.push(Issue::new("message", "db", "somebody else's"));
+    let seen = done(&likely, Step::Poll(db()), Ok(Outcome::Polled(Box::new(captured))), time(5));
+    assert!(run(&seen).status.is_some());
+    let gone = poll(&seen, Err(ErrorKind::NotFound), 6);
+    assert!(run(&gone).status.is_none(), "its issues are not ours");
+}
+
+#[test]
+fn jobs_that_are_never_found_again_are_not_started_for_ever() {
+    let mut last = starting();
+    let mut starts = 0;
+    for round in 0..20 {
+        let at = 10 * (round + 1);
+        if !matches!(last.effects[..], [Effect::Start(_)]) {
+            break;
+        }
+        starts += 1;
+        let started = answer_start(&last, Ok(Outcome::Started(job("job-1"))), at);
+        let gone = poll(&started, Err(ErrorKind::NotFound), at + 1);
+        let none = answer_start(&gone, Ok(Outcome::Found(Vec::new())), at + 2);
+        last = decide(&none.record, &Event::Tick, time(at + 3));
+    }
+    assert_eq!(starts, 3);
+    let JobStep::Ended(JobEnd::Failed(error)) = &run(&last).step else { panic!("{:?}", run(&last).step) };
+    assert_eq!(error.kind, ErrorKind::NeedsAttention);
+}
