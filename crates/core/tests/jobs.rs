@@ -1,5 +1,5 @@
 //! The life of one job: which one is ours, since when, and what its end says.
-#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step fails the test")]
 
 use stillpoint_core::decide::{
     Decision, Effect, Event, JobEnd, JobRun, JobStep, Machine, Outcome, Step, decide,
@@ -72,11 +72,11 @@ fn following_a_likely_job() -> Decision {
 #[test]
 fn what_is_started_after_a_wait_is_looked_for_since_the_end_of_that_wait() {
     let busy = answer_start(&starting(), Err(Error::new(ErrorKind::Busy, "a job runs")), 3);
-    let again = decide(&busy.record, &Event::Tick, time(4 * 3600));
+    let again = decide(&busy.record, &Event::Tick, time(240));
     assert!(matches!(again.effects[..], [Effect::Start(_)]), "{:?}", again.effects);
-    let lost = answer_start(&again, lost_answer(), 4 * 3600 + 5);
+    let lost = answer_start(&again, lost_answer(), 245);
     let [Effect::Find { since, .. }] = &lost.effects[..] else { panic!("{:?}", lost.effects) };
-    assert_eq!(*since, time(4 * 3600));
+    assert_eq!(*since, time(240));
 }
 
 #[test]
@@ -142,4 +142,49 @@ fn jobs_that_are_never_found_again_are_not_started_for_ever() {
     assert_eq!(starts, 3);
     let JobStep::Ended(JobEnd::Failed(error)) = &run(&last).step else { panic!("{:?}", run(&last).step) };
     assert_eq!(error.kind, ErrorKind::NeedsAttention);
+}
+
+#[test]
+fn a_workspace_is_not_held_still_behind_somebody_elses_job() {
+    let busy = || Err(Error::new(ErrorKind::Busy, "a job of a plan runs"));
+    let mut last = starting();
+    let mut at = 3;
+    let let_go = loop {
+        let waits = answer_start(&last, busy(), at);
+        if waits.effects.iter().any(|effect| matches!(effect, Effect::Resume { .. })) {
+            break waits;
+        }
+        at += 60;
+        assert!(at < 1000, "it is still held");
+        last = decide(&waits.record, &Event::Tick, time(at));
+    };
+    assert!((300..=370).contains(&at), "{at}");
+    let resumed = done(&let_go, Step::Resume, Ok(Outcome::Done), time(at + 1));
+    let again = decide(&resumed.record, &Event::Tick, time(4000));
+    assert!(matches!(again.effects[..], [Effect::Start(_)]), "{:?}", again.effects);
+    let Machine::Backup(backup) = &again.record.machine else { panic!("it is a backup") };
+    assert!(backup.members[0].late, "it is captured all the same, and says when");
+    let started = answer_start(&again, Ok(Outcome::Started(job("job-1"))), 4001);
+    assert!(!started.record.state.is_terminal());
+}
+
+#[test]
+fn what_a_stopped_job_left_is_deleted_and_named_where_it_stays() {
+    let left = SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new("snap-1").unwrap());
+    let mut status = JobStatus::new(JobState::Cancelled);
+    status.snapshot = Some(left.clone());
+    let started = answer_start(&starting(), Ok(Outcome::Started(job("job-1"))), 3);
+    let cancelled = decide(&started.record, &Event::CancelRequested, time(4));
+    let asked =
+        done(&cancelled, Step::CancelJob(db()), Ok(Outcome::CancelAsked(CancelOutcome::Requested)), time(5));
+    let stopped = done(&asked, Step::Poll(db()), Ok(Outcome::Polled(Box::new(status))), time(6));
+    let resumed = done(&stopped, Step::Resume, Ok(Outcome::Done), time(7));
+    let deletes =
+        |effect: &Effect| matches!(effect, Effect::DeleteSnapshot { snapshot, .. } if *snapshot == left);
+    assert!(resumed.effects.iter().any(deletes), "{:?}", resumed.effects);
+    let deleted = |state| done(&resumed, Step::Delete(db()), Ok(Outcome::Deleted(state)), time(8)).record;
+    let gone = deleted(DeleteState::Gone);
+    assert!(gone.state == OperationState::Cancelled && gone.issues.is_empty(), "{gone:?}");
+    let kept = deleted(DeleteState::Stuck { reason: "no role".into() });
+    assert_eq!((kept.state, kept.issues[0].kind.as_str()), (OperationState::Cancelled, "not-undone"));
 }

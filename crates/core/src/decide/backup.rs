@@ -297,7 +297,8 @@ impl BackupMachine {
             }
             return;
         }
-        if !self.members.iter().all(Member::is_settled) {
+        let undone = self.stopping == Some(Stopping::Cancelled);
+        if !self.members.iter().all(|member| member.is_settled(undone)) {
             let detaches =
                 self.stopping == Some(Stopping::Expired) && request.on_deadline == OnDeadline::Detach;
             if detaches && self.members.iter().any(|member| !member.run.has_ended() && !member.run.in_process)

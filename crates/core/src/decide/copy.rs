@@ -202,7 +202,7 @@ impl CopyMachine {
                 member.undo();
                 member.run.stop();
             }
-        } else if expired && !self.members.iter().all(Member::is_settled) {
+        } else if expired && !self.members.iter().all(|member| member.is_settled(false)) {
             // The workspace is free for other operations while the provider copies on.
             record.state = OperationState::Detached;
         }
@@ -221,7 +221,8 @@ impl CopyMachine {
 
     /// Seals or ends the copy when all its parts allow it.
     fn settle(&mut self, record: &mut OperationRecord, request: &CopyRequest, now: Timestamp) {
-        if !self.members.iter().all(Member::is_settled) {
+        let undone = self.undoing.is_some();
+        if !self.members.iter().all(|member| member.is_settled(undone)) {
             return;
         }
         let Some(undoing) = &self.undoing else {

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::backup::BackupMachine;
 use super::effect::Outcome;
 use super::job::backoff;
+use super::member::Member;
 use super::{TRIES_MAX, fail};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -98,10 +99,15 @@ impl BackupMachine {
 
     /// Lets the workspace go as soon as nothing needs it held still.
     pub(super) fn release(&mut self, now: Timestamp) {
-        let captured = self.members.iter().all(|member| member.run.is_captured());
-        let due = captured || self.stopping.is_some();
+        // Services do not stay down because somebody else's job holds a resource: what waits is captured late.
+        let done = |member: &Member| member.run.is_captured() || member.run.waits_in_vain(now);
+        let due = self.members.iter().all(done) || self.stopping.is_some();
         match self.hold {
-            Hold::Held(level) if due => self.hold = Hold::Resuming(Some(level)),
+            Hold::Held(level) if due => {
+                self.hold = Hold::Resuming(Some(level));
+                let waiting = self.members.iter_mut().filter(|member| !member.run.is_captured());
+                waiting.for_each(|member| member.late |= member.run.waits_in_vain(now));
+            }
             Hold::Quiescing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
             Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),
             _ => {}

@@ -9,9 +9,7 @@ use crate::decide::effect::{Effect, Outcome};
 use crate::decide::is_outage;
 use crate::error::{Effect as Applied, Error, ErrorKind, ErrorRecord};
 use crate::id::ComponentId;
-use crate::provider::{
-    CancelOutcome, Candidate, Evidence, Issue, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress,
-};
+use crate::provider::{CancelOutcome, Issue, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress};
 
 /// How many attempts a job gets when the provider lets it expire unstarted.
 const ATTEMPTS_MAX: u32 = 3;
@@ -20,11 +18,9 @@ const POLL_REFUSALS_MAX: u32 = 720;
 /// How long a job that was asked to stop is waited for: a day.
 pub(super) const STOP_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// How often a start may be answered "busy" before the job fails.
-const BUSY_WAITS_MAX: u32 = 1000;
-/// How often a job that was ours may turn out not to be there before no further one is started in its place.
-const LOSSES_MAX: u32 = 3;
-/// What turned out not to be ours is searched for anew after as long as after so many failures: four seconds.
-const MISSES_OF_A_LOSS: u32 = 4;
+pub(super) const BUSY_WAITS_MAX: u32 = 1000;
+/// How long a workspace is held still for a job that waits behind somebody else's.
+const HELD_BEHIND_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Where a job stands in its operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -95,6 +91,9 @@ pub struct JobRun {
     /// How often a job that was ours was not there any more.
     #[serde(default)]
     pub losses: u32,
+    /// Since when somebody else's job has held the resource.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind_since: Option<Timestamp>,
     /// Somebody else took over since the attempt began, so that nobody knows when exactly it ended.
     #[serde(default)]
     pub unwatched: bool,
@@ -122,6 +121,7 @@ impl JobRun {
             unstoppable: false,
             unproven: false,
             losses: 0,
+            behind_since: None,
             unwatched: false,
             ended_at: None,
             reached: Progress::default(),
@@ -164,6 +164,11 @@ impl JobRun {
     /// Whether the whole content is captured, so that the workspace need not hold still for it.
     pub fn is_captured(&self) -> bool {
         self.has_ended() || self.status.as_ref().is_some_and(|status| status.captured.is_some())
+    }
+
+    /// Whether it has waited behind somebody else's job for longer than a workspace is held still for that.
+    pub(super) fn waits_in_vain(&self, now: Timestamp) -> bool {
+        self.behind_since.is_some_and(|since| now.since(since) >= HELD_BEHIND_MAX)
     }
 
     /// How long it took: the span of its capture, or of its whole run where somebody watched it.
@@ -300,74 +305,23 @@ impl JobRun {
         }
     }
 
-    fn on_found(&mut self, candidates: &[Candidate], now: Timestamp) {
-        let with = |evidence| candidates.iter().find(|candidate| candidate.evidence == evidence);
-        let likely = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Likely).count();
-        if let Some(proven) = with(Evidence::Proven) {
-            self.run(proven.job.clone());
-        } else if likely == 1
-            && let Some(candidate) = with(Evidence::Likely)
-            && matches!(self.request, JobRequest::Backup(_))
-        {
-            // It is followed now and joins only if its snapshot proves to carry our mark.
-            self.run(candidate.job.clone());
-            self.unproven = true;
-        } else if likely > 0 {
-            let message = "a job was found that may be ours, but nothing on it proves it";
-            self.look_again(Error::new(ErrorKind::Busy, message).record());
-        } else if let Some(foreign) = with(Evidence::Foreign) {
-            let message = format!("job {} of somebody else holds the resource", foreign.job.id);
-            self.wait(now, Error::new(ErrorKind::Busy, message).record());
-        } else if self.losses >= LOSSES_MAX {
-            let message = format!(
-                "{LOSSES_MAX} jobs were started and none of them is to be found; look at the jobs of the resource"
-            );
-            self.fail(Error::new(ErrorKind::NeedsAttention, message).record());
-        } else {
-            // It was never started. A wait that is over at once still lets a stop come first.
-            self.step = JobStep::Waiting { until: now };
-        }
-    }
-
-    /// The job followed turned out to be somebody else's: ours is looked for once more.
-    pub(super) fn disown(&mut self) {
-        if self.unproven {
-            self.search_anew();
-        } else {
-            self.fail(unexpected("the job made a snapshot that does not carry this operation's mark"));
-        }
-    }
-
-    /// Nothing that was told of the job followed counts for ours.
-    fn search_anew(&mut self) {
-        self.unproven = false;
-        self.status = None;
-        self.ended_at = None;
-        self.misses = MISSES_OF_A_LOSS;
-        self.step = JobStep::Reconciling;
-    }
-
     /// Follows a job that is ours.
-    fn run(&mut self, job: JobRef) {
+    pub(super) fn run(&mut self, job: JobRef) {
         self.step = JobStep::Running { job };
+        self.behind_since = None;
         self.unproven = false;
         self.misses = 0;
     }
 
-    fn wait(&mut self, now: Timestamp, error: ErrorRecord) {
+    pub(super) fn wait(&mut self, now: Timestamp, error: ErrorRecord) {
         self.misses += 1;
+        if error.kind == ErrorKind::Busy {
+            self.behind_since.get_or_insert(now);
+        }
         if self.misses > BUSY_WAITS_MAX {
             self.fail(error);
         } else {
             self.step = JobStep::Waiting { until: now.after(backoff(self.misses + 3)) };
-        }
-    }
-
-    /// A search that failed says nothing about the job, so it is repeated; the operation's deadline bounds it.
-    fn look_again(&mut self, error: ErrorRecord) {
-        self.misses += 1;
-        if self.misses > BUSY_WAITS_MAX {
-            self.fail(error);
         }
     }
 
@@ -477,12 +431,12 @@ impl JobRun {
         }
     }
 
-    fn fail(&mut self, error: ErrorRecord) {
+    pub(super) fn fail(&mut self, error: ErrorRecord) {
         self.step = JobStep::Ended(JobEnd::Failed(error));
     }
 }
 
-fn unexpected(message: &str) -> ErrorRecord {
+pub(super) fn unexpected(message: &str) -> ErrorRecord {
     Error::new(ErrorKind::Unexpected, message).record()
 }
 

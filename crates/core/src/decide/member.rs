@@ -58,8 +58,23 @@ impl Member {
         }
     }
 
-    pub(super) fn is_settled(&self) -> bool {
-        self.run.has_ended() && (self.proof != Proof::Open || self.snapshot().is_none())
+    /// What our job left although it has no result.
+    fn remains(&self) -> Option<&SnapshotRef> {
+        match self.run.step {
+            JobStep::Ended(JobEnd::Cancelled | JobEnd::Failed(_)) if !self.run.unproven => {
+                self.run.status.as_ref()?.snapshot.as_ref()
+            }
+            _ => None,
+        }
+    }
+
+    /// The snapshot that something is still to be done with once the job ended; `undone` where the operation is.
+    fn left(&self, undone: bool) -> Option<&SnapshotRef> {
+        self.snapshot().or_else(|| self.remains().filter(|_| undone))
+    }
+
+    pub(super) fn is_settled(&self, undone: bool) -> bool {
+        self.run.has_ended() && (self.proof != Proof::Open || self.left(undone).is_none())
     }
 
     /// The operation was cancelled: a snapshot that was already judged is to be deleted as well.
@@ -76,7 +91,7 @@ impl Member {
             turn.wake(at);
         }
         turn.effects.extend(self.run.due());
-        let Some(snapshot) = self.snapshot().filter(|_| self.proof == Proof::Open) else {
+        let Some(snapshot) = self.left(cancelled).filter(|_| self.proof == Proof::Open) else {
             return;
         };
         if let Some(at) = self.retry_at.filter(|at| *at > now) {

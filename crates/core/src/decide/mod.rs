@@ -16,6 +16,7 @@ mod restore;
 mod restore_clocks;
 mod restore_member;
 mod seal;
+mod search;
 mod verify;
 
 use serde::{Deserialize, Serialize};
