@@ -1,7 +1,6 @@
 //! Breadth-first search over all states of a model.
 
-use std::collections::HashSet;
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::{BuildHasher, BuildHasherDefault, Hash, Hasher};
 
 /// Something with states, steps between them, and a property that must hold in each.
@@ -19,6 +18,12 @@ pub trait Model {
     fn violation(&self, state: &Self::State) -> Option<&'static str>;
 }
 
+/// A model that comes to an end.
+pub trait Ending: Model {
+    /// Whether everything is done. Steps may go on from there.
+    fn has_ended(&self, state: &Self::State) -> bool;
+}
+
 /// What a search found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
@@ -34,6 +39,13 @@ pub enum Found {
         what: &'static str,
         /// Steps that lead there.
         depth: usize,
+    },
+    /// A state from which no steps lead to an end.
+    Endless {
+        /// Different states.
+        states: usize,
+        /// How many of them lead to no end.
+        endless: usize,
     },
     /// The search was given up at its bound.
     TooManyStates,
@@ -64,6 +76,90 @@ pub fn search<M: Model>(model: &M, limit: usize) -> Found {
         }
     }
     Found::Nothing { states: seen.len() }
+}
+
+/// A shortest way to a state in which the property does not hold, from the start; empty where none is found.
+pub fn way<M: Model>(model: &M, limit: usize) -> Vec<M::State> {
+    let mut seen = HashSet::from([model.start()]);
+    // Each state with the place of the one before it.
+    let mut found = vec![(model.start(), 0)];
+    let (mut at, mut next) = (0, Vec::new());
+    while let Some((state, _)) = found.get(at).copied() {
+        if model.violation(&state).is_some() {
+            let mut way = vec![state];
+            while at != 0 {
+                at = found[at].1;
+                way.push(found[at].0);
+            }
+            way.reverse();
+            return way;
+        }
+        model.steps(&state, &mut next);
+        found.extend(next.drain(..).filter(|state| seen.insert(*state)).map(|state| (state, at)));
+        at += 1;
+        if found.len() > limit {
+            break;
+        }
+    }
+    Vec::new()
+}
+
+/// Visits all states of `model` as [`search`] does, and looks whether an end can be reached from each of them.
+///
+/// Where it can, every run ends in which no step stays possible again and again without ever being taken (strong
+/// fairness), because the states are finitely many.
+pub fn ends<M: Ending>(model: &M, limit: usize) -> Found {
+    let hasher = BuildHasherDefault::<Mix>::default();
+    let mut numbers: HashMap<u64, u32, BuildHasherDefault<Fingerprint>> = HashMap::default();
+    let mut waiting = VecDeque::from([(model.start(), 0)]);
+    numbers.insert(hasher.hash_one(model.start()), 0);
+    // Steps as pairs of states, in the order of the first.
+    let (mut steps, mut from, mut ended) = (Vec::new(), 0, Vec::new());
+    let limit = limit.min(u32::MAX as usize - 1);
+    let mut next = Vec::new();
+    while let Some((state, depth)) = waiting.pop_front() {
+        if let Some(what) = model.violation(&state) {
+            return Found::Violation { what, depth };
+        }
+        ended.push(model.has_ended(&state));
+        model.steps(&state, &mut next);
+        for state in next.drain(..) {
+            let new = u32::try_from(numbers.len()).unwrap_or(u32::MAX);
+            let number = *numbers.entry(hasher.hash_one(state)).or_insert(new);
+            if number == new {
+                waiting.push_back((state, depth + 1));
+            }
+            steps.push((from, number));
+        }
+        from += 1;
+        if numbers.len() > limit {
+            return Found::TooManyStates;
+        }
+    }
+    let states = numbers.len();
+    drop(numbers);
+    match states - leading_to(&mut ended, steps) {
+        0 => Found::Nothing { states },
+        endless => Found::Endless { states, endless },
+    }
+}
+
+/// How many states lead to one that is marked.
+fn leading_to(marked: &mut [bool], mut steps: Vec<(u32, u32)>) -> usize {
+    steps.sort_unstable_by_key(|(_, to)| *to);
+    let mut waiting: Vec<_> = (0..marked.len()).filter(|state| marked[*state]).collect();
+    let mut leading = 0;
+    while let Some(state) = waiting.pop() {
+        leading += 1;
+        let first = steps.partition_point(|(_, to)| (*to as usize) < state);
+        for (before, _) in steps[first..].iter().take_while(|(_, to)| *to as usize == state) {
+            let before = *before as usize;
+            if !std::mem::replace(&mut marked[before], true) {
+                waiting.push(before);
+            }
+        }
+    }
+    leading
 }
 
 /// Multiplies and rotates eight bytes at a time; fast, and far from any state that was made to collide.
@@ -157,6 +253,46 @@ mod tests {
         }
     }
 
+    impl Ending for Counters {
+        fn has_ended(&self, state: &(u8, u8)) -> bool {
+            *state == (9, 9) || (self.forbidden && state.0 == 3)
+        }
+    }
+
+    #[test]
+    fn states_from_which_no_end_can_be_reached_are_counted() {
+        assert_eq!(ends(&Counters { forbidden: false }, 1000), Found::Nothing { states: 100 });
+        let violation = Found::Violation { what: "both are seven", depth: 14 };
+        assert_eq!(ends(&Counters { forbidden: true }, 1000), violation);
+        assert_eq!(ends(&Counters { forbidden: false }, 50), Found::TooManyStates);
+        assert_eq!(ends(&Corner, 1000), Found::Endless { states: 100, endless: 90 });
+    }
+
+    /// The same counters, which end only while the first one is still zero.
+    struct Corner;
+
+    impl Model for Corner {
+        type State = (u8, u8);
+
+        fn start(&self) -> (u8, u8) {
+            (0, 0)
+        }
+
+        fn steps(&self, state: &(u8, u8), next: &mut Vec<(u8, u8)>) {
+            Counters { forbidden: false }.steps(state, next);
+        }
+
+        fn violation(&self, _state: &(u8, u8)) -> Option<&'static str> {
+            None
+        }
+    }
+
+    impl Ending for Corner {
+        fn has_ended(&self, state: &(u8, u8)) -> bool {
+            *state == (0, 9)
+        }
+    }
+
     #[test]
     fn every_state_is_visited_once_and_the_nearest_violation_is_named() {
         assert_eq!(search(&Counters { forbidden: false }, 1000), Found::Nothing { states: 100 });
@@ -165,5 +301,7 @@ mod tests {
             Found::Violation { what: "both are seven", depth: 14 }
         );
         assert_eq!(search(&Counters { forbidden: false }, 50), Found::TooManyStates);
+        let way = way(&Counters { forbidden: true }, 1000);
+        assert_eq!((way.len(), way.first(), way.last()), (15, Some(&(0, 0)), Some(&(7, 7))));
     }
 }
