@@ -110,7 +110,8 @@ async fn a_locked_snapshot_is_not_spoilt_by_asking_for_its_deletion() {
     let Some(world) = World::named("workspace") else { return };
     let made = points(&world).await;
     let id = made[0].id.as_str().rsplit('/').next().unwrap().to_owned();
-    let until = world.now().after(DAY);
+    // EC2 tells whole seconds.
+    let until = Timestamp::from_millis(world.now().after(DAY).as_millis() / 1000 * 1000);
     #[expect(clippy::cast_precision_loss, reason = "milliseconds of this century")]
     let seconds = until.as_millis() as f64 / 1000.0;
     world.fake().post("set", &json!({"snapshot": id, "set": {"locked": true, "locked_until": seconds}}));
