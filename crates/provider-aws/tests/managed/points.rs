@@ -155,12 +155,22 @@ async fn what_is_in_use_is_on_its_way_and_what_is_not_ours_is_not_deleted() {
 async fn a_plans_point_of_a_restored_resource_is_not_taken_for_ours() {
     let Some(world) = World::named("workspace") else { return };
     // A restore marks what it makes, and AWS copies a resource's tags to each of its recovery points.
-    let tags =
-        json!({"stillpoint:operation": "op-0", "stillpoint:workspace": "w", "stillpoint:component": "db"});
+    let tags = json!({
+        "stillpoint:job": "0", "stillpoint:operation": "op-0", "stillpoint:workspace": "w", "stillpoint:component": "db",
+    });
     world.fake().post("set", &json!({"volume": "vol-00000000000000001", "set": {"tags": tags}}));
+    world.fake().post("set", &json!({"file_system": "fs-00000000000000001", "set": {"tags": tags}}));
     world.fake().post("foreign-job", &json!({"resource": VOLUME}));
+    world.fake().post("foreign-job", &json!({"resource": FILE_SYSTEM}));
     world.advance(1000.0);
     assert_eq!(world.provider().snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap(), []);
+    let state = world.region()["vaults"]["Default"]["points"].clone();
+    assert_eq!(state.as_object().unwrap().len(), 2);
+    for arn in state.as_object().unwrap().keys() {
+        let point = SnapshotRef::new("aws".parse().unwrap(), format!("Default/{arn}").parse().unwrap());
+        let error = world.provider().delete(&world.cx(), &point).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
 }
 
 #[tokio::test]
