@@ -28,6 +28,11 @@ pub(crate) fn provider_id(layout: Layout) -> Result<ProviderId> {
     })
 }
 
+/// Whether the provider of this name keeps files, in one layout or the other.
+pub(crate) fn keeps_files(provider: &ProviderId) -> bool {
+    [REPOSITORY, MIRROR].contains(&provider.as_str())
+}
+
 /// The provider on mirrored timestamps.
 pub(crate) fn mirror(source: MirrorSource) -> Result<Arc<S3SyncProvider>> {
     Ok(Arc::new(S3SyncProvider::mirrored(source).with_id(provider_id(Layout::Mirror)?)))

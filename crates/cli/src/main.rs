@@ -5,6 +5,7 @@ mod cpus;
 mod engine;
 mod exit;
 mod logging;
+mod managed;
 mod output;
 mod run;
 mod session;

@@ -259,7 +259,7 @@ fn unknown_and_ambiguous_ids_are_told_apart() {
     let target = place.path("restored");
     place.run(os(&["restore", "zzzz", "--into"], &target)).assert_refused(1, &["zzzz"]);
     let named = place.run(["restore", "latest", "--as", "ml-new"]);
-    named.assert_refused(1, &["ml-new", "no provider"]);
+    named.assert_refused(1, &["ml-new", "not configured", "--into"]);
 }
 
 #[test]

@@ -10,6 +10,7 @@ mod maintenance;
 mod operations;
 mod restore;
 mod value;
+mod workspace;
 
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
@@ -29,6 +30,7 @@ pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
 pub(crate) use value::Subset;
 use value::rate;
+pub(crate) use workspace::{PolicyArgs, PreflightArgs};
 
 /// Protects whole workspaces: backs them up, restores them, and never abandons an operation half-way.
 #[derive(Debug, Parser)]
@@ -154,6 +156,10 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// Follow an operation to its end, whoever drives it
     Watch(WatchArgs),
+    /// Look for whatever would make a backup of a workspace fail, without changing anything
+    Preflight(PreflightArgs),
+    /// Print the least permissions that a managed workspace needs
+    Policy(PolicyArgs),
     /// Keep a directory backed up in every interval; in a Studio space by its own name
     Agent(Box<AgentArgs>),
 }

@@ -101,12 +101,19 @@ impl fmt::Display for BackupDocument<'_> {
                 writeln!(f, "operation {} on {} {}", self.operation_id, self.workspace, self.state.as_str())?
             }
         }
+        // A workspace of volumes has no files to be counted, and more than one component to be named.
+        let several = self.components.len() > 1;
+        for component in self.components.iter().filter(|component| several && component.reason().is_none()) {
+            writeln!(f, "  {}", component.line())?;
+        }
         let files = self.files;
-        writeln!(
-            f,
-            "  files   {} new, {} changed, {} unmodified",
-            files.new, files.changed, files.unmodified
-        )?;
+        if !several || files.new + files.changed + files.unmodified > 0 {
+            writeln!(
+                f,
+                "  files   {} new, {} changed, {} unmodified",
+                files.new, files.changed, files.unmodified
+            )?;
+        }
         if files.skipped + files.torn > 0 {
             writeln!(f, "          {} skipped, {} torn", files.skipped, files.torn)?;
         }

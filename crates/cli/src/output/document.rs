@@ -6,6 +6,8 @@ use stillpoint_core::{
     Issue, Outlook, Plan, Protection, Timestamp, WorkspaceId,
 };
 
+use super::word;
+
 /// One backup in the list.
 #[derive(Debug, Serialize)]
 pub(crate) struct BackupItem<'a> {
@@ -104,6 +106,12 @@ impl<'a> ComponentItem<'a> {
             verified: record.verified,
             excluded_reason: excluded_reason(&record.component),
         }
+    }
+
+    /// The component as one line for people.
+    pub(super) fn line(&self) -> String {
+        let snapshot = self.snapshot_id.map(|id| format!("  {id}")).unwrap_or_default();
+        format!("{:<7} {}  {}{snapshot}", self.id, self.kind, word(&self.state))
     }
 
     /// The component's id.

@@ -13,10 +13,12 @@ use super::drive::{Driven, drive};
 use crate::args::{BackupArgs, DeadlinePolicy};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::managed::complete;
 use crate::output::Output;
 use crate::output::backup::BackupDocument;
 use crate::output::document::{PlanDocument, excluded_reason};
-use crate::session::Session;
+use crate::session::{Files, Needs, Session};
+use crate::settings::{ConfiguredWorkspace, ManagedConfig};
 
 pub(super) async fn run(session: &Session, args: &BackupArgs) -> Outcome {
     if args.dry_run {
@@ -42,19 +44,64 @@ pub(super) async fn back_up(session: &Session, args: &BackupArgs) -> Result<Driv
 
 /// The orchestrator that knows the workspace, and what is asked of it. A repository is made where there is none,
 /// except for a plan.
-async fn prepare(session: &Session, args: &BackupArgs) -> Result<(LocalOrchestrator, BackupRequest)> {
+pub(super) async fn prepare(
+    session: &Session,
+    args: &BackupArgs,
+) -> Result<(LocalOrchestrator, BackupRequest)> {
+    if let Some(config) = managed(session, args)? {
+        return prepare_managed(session, args, config).await;
+    }
     let directory = args.directory.as_deref().map(checked_directory).transpose()?;
     let catalog = session.catalog().await?;
     let workspace: Arc<dyn Workspace> =
         Arc::new(workspace(session, catalog.as_ref(), args, directory).await?);
     let request = request(session, args, workspace.id().clone());
-    let provider = if args.dry_run {
-        session.provider_for_plan().await?
-    } else {
+    if !args.dry_run {
         remember(catalog.as_ref(), workspace.as_ref()).await?;
-        session.provider_or_new().await?
+    }
+    let (needs, files) = (Needs::files(), files(args));
+    let orchestrator = Box::pin(session.orchestrator(&catalog, &needs, files, Some(workspace))).await?;
+    Ok((orchestrator, request))
+}
+
+/// What becomes of a repository that is not there yet.
+fn files(args: &BackupArgs) -> Files {
+    if args.dry_run { Files::LookedAt } else { Files::MadeWhenMissing }
+}
+
+/// The managed workspace that the command line names, where it names one.
+fn managed<'a>(session: &'a Session, args: &BackupArgs) -> Result<Option<&'a ManagedConfig>> {
+    let Some(config) = args.workspace.as_deref().and_then(|id| session.settings.config.managed(id)) else {
+        return Ok(None);
     };
-    Ok((session.orchestrator(catalog, provider, Some(workspace)), request))
+    let given = [
+        (args.directory.is_some(), "a directory"),
+        (!args.exclude.is_empty(), "--exclude"),
+        (args.exclude_file.is_some(), "--exclude-file"),
+        (!args.preset.is_empty(), "--preset"),
+        (args.one_file_system, "--one-file-system"),
+        (args.no_one_file_system, "--no-one-file-system"),
+    ];
+    if let Some((_, flag)) = given.into_iter().find(|(given, _)| *given) {
+        let message =
+            format!("workspace {} is managed by {}; {flag} is for directories", config.id, config.provider);
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    Ok(Some(config))
+}
+
+async fn prepare_managed(
+    session: &Session,
+    args: &BackupArgs,
+    config: &ManagedConfig,
+) -> Result<(LocalOrchestrator, BackupRequest)> {
+    let needs = Needs::of_managed(config);
+    if needs.aws {
+        complete(config)?;
+    }
+    let catalog = session.catalog().await?;
+    let orchestrator = session.orchestrator(&catalog, &needs, files(args), None).await?;
+    Ok((orchestrator, request(session, args, config.id.clone())))
 }
 
 /// Notes the workspace before its operation exists, so that any process can resume it from its first moment on.
@@ -117,15 +164,15 @@ async fn workspace(
             }
         }
         (None, Some(id)) => match session.settings.config.workspace(id) {
-            Some(configured) => {
-                let path = configured.path.as_deref().filter(|_| configured.provider == "directory");
-                let path = path.ok_or_else(|| unconfigured(id, &configured.provider))?;
+            Some(ConfiguredWorkspace::Directory(configured)) => {
+                let path = &configured.path;
                 rules.excludes.splice(0..0, configured.exclude.iter().cloned());
                 rules.presets.splice(0..0, configured.presets.iter().cloned());
                 let crosses = configured.one_file_system == Some(false) && !args.one_file_system;
                 rules.one_file_system = rules.one_file_system && !crosses;
                 DirectoryWorkspace::new(checked_directory(path)?)?.with_id(WorkspaceId::new(id)?)
             }
+            Some(other) => return Err(unconfigured(id, other.provider())),
             None => return remembered(session, catalog, id, args).await,
         },
         (None, None) => return Err(Error::new(ErrorKind::InvalidInput, "name a directory or a workspace")),
@@ -193,6 +240,8 @@ fn own_places(session: &Session, root: &Path) -> Vec<String> {
         data_dir.agent_lock(),
         data_dir.agent_log(),
         data_dir.untold_results(),
+        data_dir.holds(),
+        data_dir.hooks(),
     ]);
     let catalog = session.settings.catalog.as_str().strip_prefix("sqlite:").map(PathBuf::from);
     let mut patterns = Vec::new();

@@ -1,14 +1,13 @@
 //! `stillpoint cancel`.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use stillpoint_core::{Error, ErrorKind, OperationState, Orchestrator};
 
+use super::drive::to_its_end;
 use crate::args::CancelArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::operation::OperationItem;
-use crate::session::Session;
+use crate::session::{Files, Needs, Session};
 use crate::signals::Interrupts;
 
 /// Asks an operation to stop and waits until it has. The process that drives it sees the request when it renews its
@@ -24,14 +23,15 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
         );
         return Err(Failure::of_operation(Error::new(ErrorKind::InvalidInput, message).record(), id));
     }
-    let orchestrator = session.orchestrator_to_resume(Arc::clone(&catalog)).await?;
+    let needs = Needs::of_operation(&session.settings.config, catalog.as_ref(), &stored.operation).await?;
+    let orchestrator = session.orchestrator(&catalog, &needs, Files::MadeWhenMissing, None).await?;
     let mut interrupts = Interrupts::listen()?;
     let ended = async {
         orchestrator.cancel(&id).await?;
         // Submitting it again takes it over where nobody drives it; the second request then reaches it at once.
         orchestrator.submit(stored.operation.request).await?;
         orchestrator.cancel(&id).await?;
-        orchestrator.wait(&id).await
+        to_its_end(&orchestrator, &id).await
     };
     let status = tokio::select! {
         ended = ended => ended?,

@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use stillpoint_core::{Catalog, Error, ErrorKind, OperationId, OperationState, RestoreRequest, Result};
 use stillpoint_repository::Id;
 
+use crate::engine;
 use crate::settings::DataDir;
 
 /// The note about one restore.
@@ -65,7 +66,10 @@ impl Claim {
 /// Whether an operation in `state` is still the answer to `request`: it goes on, or what it made still stands.
 fn is_told_again(state: OperationState, request: &RestoreRequest) -> bool {
     let ended_well = matches!(state, OperationState::Completed | OperationState::Partial);
-    !state.is_terminal() || (ended_well && PathBuf::from(request.target.as_str()).is_dir())
+    // Whether a managed workspace still stands is nothing that this host sees.
+    let stands =
+        request.provisioner != engine::PROVISIONER || PathBuf::from(request.target.as_str()).is_dir();
+    !state.is_terminal() || (ended_well && stands)
 }
 
 /// A name that follows from what is asked for and nothing else.

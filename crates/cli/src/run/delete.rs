@@ -6,7 +6,7 @@ use stillpoint_core::{DeleteRequest, Request};
 use super::drive::drive;
 use crate::args::DeleteArgs;
 use crate::exit::Outcome;
-use crate::session::Session;
+use crate::session::{Files, Needs, Session};
 
 pub(super) async fn run(session: &Session, args: &DeleteArgs) -> Outcome {
     let catalog = session.catalog().await?;
@@ -14,7 +14,8 @@ pub(super) async fn run(session: &Session, args: &DeleteArgs) -> Outcome {
     let mut request =
         DeleteRequest::new(session.new_operation(), backup.id.clone(), backup.workspace.clone());
     request.creator = Some(session.creator());
-    let orchestrator = session.orchestrator_on_repository(catalog).await?;
+    let orchestrator =
+        session.orchestrator(&catalog, &Needs::of_backup(&backup), Files::Stored, None).await?;
     let driven = drive(&session.output, &orchestrator, Request::Delete(request)).await?.with_result()?;
     let operation = &driven.status.operation;
     if session.output.is_json() {

@@ -1,5 +1,7 @@
 //! Submitting an operation and following it to its end, with progress and with an orderly way to be interrupted.
 
+use std::time::Duration;
+
 use futures::future::FutureExt;
 use stillpoint_core::{
     LocalOrchestrator, OperationId, OperationState, OperationStatus, Orchestrator, Request,
@@ -9,6 +11,9 @@ use tokio::sync::watch;
 use crate::exit::{Exit, Failure};
 use crate::output::{Output, progress};
 use crate::signals::Interrupts;
+
+/// How often an operation is looked at whose jobs run on without us.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// How an operation ended, and whether the person asked for it.
 #[derive(Debug)]
@@ -38,6 +43,23 @@ impl Driven {
             }
             _ => Ok(self),
         }
+    }
+}
+
+/// Follows an operation to its end, also where it is past its deadline and its jobs still run.
+///
+/// # Errors
+/// Whatever following it can meet.
+pub(super) async fn to_its_end(
+    orchestrator: &LocalOrchestrator,
+    id: &OperationId,
+) -> stillpoint_core::Result<OperationStatus> {
+    loop {
+        let status = orchestrator.wait(id).await?;
+        if status.operation.state.is_terminal() {
+            return Ok(status);
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
     }
 }
 

@@ -10,7 +10,7 @@ use super::drive::drive;
 use crate::args::ForgetArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::session::Session;
+use crate::session::{Files, Needs, Session};
 
 /// Backups that one run of the command weighs at most.
 const BACKUPS_MAX: usize = 1_000_000;
@@ -100,7 +100,10 @@ async fn delete(
     backups: &[BackupRecord],
     remove: &[BackupId],
 ) -> std::result::Result<Deletions, Failure> {
-    let orchestrator = session.orchestrator_on_repository(session.catalog().await?).await?;
+    let leaving = backups.iter().filter(|backup| remove.contains(&backup.id));
+    let needs = leaving.map(Needs::of_backup).fold(Needs::default(), Needs::and);
+    let catalog = session.catalog().await?;
+    let orchestrator = session.orchestrator(&catalog, &needs, Files::Stored, None).await?;
     let mut deletions = Deletions::default();
     for id in remove.iter().rev() {
         let Some(backup) = backups.iter().find(|backup| backup.id == *id) else { continue };

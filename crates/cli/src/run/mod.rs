@@ -14,6 +14,8 @@ mod forget;
 mod import;
 mod list;
 mod operations;
+mod policy;
+mod preflight;
 mod prune;
 mod rebuild;
 mod repair;
@@ -58,6 +60,8 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Operations(args) => operations::run(&session, args).await,
         Command::Resume(args) => resume::run(&session, args).await,
         Command::Cancel(args) => cancel::run(&session, args).await,
+        Command::Preflight(args) => preflight::run(&session, args).await,
+        Command::Policy(args) => policy::run(&session, args).await,
         Command::Watch(args) => watch::run(&session, args).await,
     }
 }

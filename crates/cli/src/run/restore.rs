@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use stillpoint_core::{
-    BackupRecord, Error, ErrorKind, Finding, Landing, OnFailure, OpContext, ProvisionRequest, Request,
-    RestoreRequest, Result, Settings, Severity, WorkspaceId,
+    BackupRecord, Catalog, ComponentRecord, Error, ErrorKind, Finding, Landing, OnFailure, OpContext,
+    Orchestrator, ProvisionRequest, Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
 };
 
 use super::claim::Claim;
@@ -14,17 +14,19 @@ use super::drive::{Driven, drive};
 use crate::args::{LandingPolicy, RestoreArgs};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::managed::{self, ENVIRONMENT};
 use crate::output::bytes::Bytes;
 use crate::output::document::ComponentItem;
 use crate::output::restore::RestoreDocument;
-use crate::session::Session;
+use crate::session::{Files, Needs, Session};
+use crate::settings::ConfiguredWorkspace;
 
 pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Outcome {
     if args.dry_run {
         let catalog = session.catalog().await?;
         let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
         let request = request(session, args, &backup)?;
-        return plan(session, request, backup).await;
+        return plan(session, &catalog, request, backup).await;
     }
     let (driven, claim) = restore(session, args).await?;
     let document = RestoreDocument::new(&driven.status.operation)
@@ -43,7 +45,8 @@ pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<(Dr
     let catalog = session.catalog().await?;
     let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
     let mut request = request(session, args, &backup)?;
-    let orchestrator = session.orchestrator_on_repository(Arc::clone(&catalog)).await?;
+    let orchestrator =
+        session.orchestrator(&catalog, &Needs::of_backup(&backup), Files::Stored, None).await?;
     let claim = Claim::take(&session.settings.data_dir, catalog.as_ref(), &mut request).await?;
     match drive(&session.output, &orchestrator, Request::Restore(request)).await.and_then(Driven::with_result)
     {
@@ -60,13 +63,20 @@ pub(super) fn request(
     args: &RestoreArgs,
     backup: &BackupRecord,
 ) -> Result<RestoreRequest> {
-    let Some(into) = &args.into else {
-        let name = args.target_workspace.as_deref().unwrap_or_default();
-        let message = format!(
-            "workspace {name:?} cannot be made: no provider for managed workspaces is configured yet"
-        );
-        return Err(Error::new(ErrorKind::Unsupported, message));
+    let into = match (&args.into, args.target_workspace.as_deref()) {
+        (Some(into), _) => into,
+        (None, name) => {
+            let name = WorkspaceId::new(name.unwrap_or_default())?;
+            match session.settings.config.workspace(name.as_str()) {
+                Some(ConfiguredWorkspace::Directory(directory)) => &directory.path,
+                _ => return managed_request(session, args, backup, name),
+            }
+        }
     };
+    if let Some(held) = kept_by_a_cloud(backup) {
+        let message = format!("backup {} holds {held}, which no directory can take; give --as", backup.id);
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
     let target = target(into)?;
     let mut settings = Settings::from([("path".to_owned(), target.as_str().into())]);
     for name in ["privileged", "special_files"] {
@@ -75,9 +85,14 @@ pub(super) fn request(
     let target = WorkspaceId::new(target)?;
     let id = session.new_operation();
     let mut request = RestoreRequest::new(id, backup.id.clone(), target, engine::PROVISIONER, settings);
-    request.creator = Some(session.creator());
     // What is restored stays where it is: the same restore again goes on from there.
     request.on_failure = OnFailure::Keep;
+    finished(session, args, request)
+}
+
+/// What every restore may be told.
+fn finished(session: &Session, args: &RestoreArgs, mut request: RestoreRequest) -> Result<RestoreRequest> {
+    request.creator = Some(session.creator());
     request.include = args.include.iter().map(|path| inside(path)).collect::<Result<_>>()?;
     request.landing = match args.landing {
         None => Landing::Empty,
@@ -88,6 +103,38 @@ pub(super) fn request(
     request.software_version.clone_from(&args.software_version);
     request.timeout = args.timeout;
     Ok(request)
+}
+
+/// A restore into a new managed workspace. What a failed one has made is removed again.
+fn managed_request(
+    session: &Session,
+    args: &RestoreArgs,
+    backup: &BackupRecord,
+    target: WorkspaceId,
+) -> Result<RestoreRequest> {
+    let config = &session.settings.config;
+    let known = [backup.workspace.as_str(), target.as_str()].iter().any(|id| config.managed(id).is_some());
+    if !known && kept_by_a_cloud(backup).is_none() {
+        let message = format!(
+            "backup {} is of a directory and workspace {target} is not configured; give --into DIR",
+            backup.id
+        );
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    let environment = args.environment.as_deref();
+    let settings = environment.map(|name| (ENVIRONMENT.to_owned(), name.into())).into_iter().collect();
+    let id = session.new_operation();
+    let request = RestoreRequest::new(id, backup.id.clone(), target, managed::PROVISIONER, settings);
+    finished(session, args, request)
+}
+
+/// A component of the backup whose snapshot no file data plane keeps.
+fn kept_by_a_cloud(backup: &BackupRecord) -> Option<String> {
+    let others = |record: &&ComponentRecord| {
+        record.snapshot.as_ref().is_some_and(|snapshot| !engine::keeps_files(&snapshot.provider))
+    };
+    let found = backup.components.iter().find(others)?;
+    Some(format!("{} ({} of {})", found.component.id, found.component.kind, found.component.provider))
 }
 
 /// The absolute path of the target, which need not exist; its parent's links are resolved, so that one target has one
@@ -118,9 +165,21 @@ fn inside(path: &str) -> Result<String> {
 }
 
 /// Shows what a restore would do and what stands against it.
-async fn plan(session: &Session, request: RestoreRequest, backup: BackupRecord) -> Outcome {
+async fn plan(
+    session: &Session,
+    catalog: &Arc<dyn Catalog>,
+    request: RestoreRequest,
+    backup: BackupRecord,
+) -> Outcome {
+    let findings = if request.provisioner == engine::PROVISIONER {
+        let request = ProvisionRequest::new(request.clone(), backup.clone());
+        engine::provisioner().preflight(&OpContext::background(), &request).await?
+    } else {
+        let needs = Needs::of_backup(&backup);
+        let orchestrator = session.orchestrator(catalog, &needs, Files::LookedAt, None).await?;
+        orchestrator.plan_restore(&request).await?.findings
+    };
     let request = ProvisionRequest::new(request, backup);
-    let findings = engine::provisioner().preflight(&OpContext::background(), &request).await?;
     let blocked = findings.iter().any(|finding| finding.severity == Severity::Blocker);
     let (restore, backup) = (&request.restore, &request.backup);
     if session.output.is_json() {

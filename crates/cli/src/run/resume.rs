@@ -1,20 +1,20 @@
 //! `stillpoint resume`.
 
-use std::sync::Arc;
-
 use serde_json::json;
-use stillpoint_core::{OperationId, OperationQuery, OperationStatus, Orchestrator};
+use stillpoint_core::{Catalog, OperationId, OperationQuery, OperationStatus, Orchestrator};
 
+use super::drive::to_its_end;
 use crate::args::ResumeArgs;
 use crate::exit::{Exit, Outcome};
 use crate::output::operation::OperationItem;
 use crate::output::progress;
-use crate::session::Session;
+use crate::session::{Files, Needs, Session};
 use crate::signals::Interrupts;
 
 /// Takes interrupted operations over and follows them to their end. An interrupt leaves them as they are.
 pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     let catalog = session.catalog().await?;
+    session.let_go_of_what_is_left(catalog.as_ref()).await?;
     let wanted = match &args.operation {
         Some(text) => Some(session.operation(catalog.as_ref(), text).await?),
         None => None,
@@ -22,7 +22,13 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     if wanted.is_none() && catalog.operations(&OperationQuery::unfinished()).await?.items.is_empty() {
         return report(session, &[]);
     }
-    let orchestrator = session.orchestrator_to_resume(Arc::clone(&catalog)).await?;
+    let needs = match &wanted {
+        Some(stored) => {
+            Needs::of_operation(&session.settings.config, catalog.as_ref(), &stored.operation).await?
+        }
+        None => all_needs(session, catalog.as_ref()).await?,
+    };
+    let orchestrator = session.orchestrator(&catalog, &needs, Files::MadeWhenMissing, None).await?;
     let mut interrupts = Interrupts::listen()?;
     let ended = async {
         let ids: Vec<OperationId> = match wanted {
@@ -31,7 +37,7 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         };
         let mut ended = Vec::with_capacity(ids.len());
         for id in ids {
-            ended.push(orchestrator.wait(&id).await?);
+            ended.push(to_its_end(&orchestrator, &id).await?);
         }
         Ok::<Vec<OperationStatus>, stillpoint_core::Error>(ended)
     };
@@ -45,6 +51,22 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         () = interrupts.next() => interrupts.end_at_once(&session.output),
     };
     report(session, &statuses)
+}
+
+/// What all unfinished operations need together.
+async fn all_needs(session: &Session, catalog: &dyn Catalog) -> stillpoint_core::Result<Needs> {
+    let (mut needs, mut query) = (Needs::default(), OperationQuery::unfinished());
+    loop {
+        let page = catalog.operations(&query).await?;
+        for stored in &page.items {
+            let config = &session.settings.config;
+            needs = needs.and(Needs::of_operation(config, catalog, &stored.operation).await?);
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(needs),
+        }
+    }
 }
 
 fn report(session: &Session, statuses: &[OperationStatus]) -> Outcome {

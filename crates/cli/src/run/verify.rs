@@ -1,18 +1,18 @@
 //! `stillpoint verify`.
 
 use serde_json::json;
-use stillpoint_core::{Depth, OpContext, Provider};
+use stillpoint_core::{Depth, OpContext};
 
 use crate::args::{VerifyArgs, VerifyDepth};
 use crate::exit::{Exit, Outcome};
 use crate::output::word;
-use crate::session::Session;
+use crate::session::{Files, Needs, Session};
 use crate::signals::Interrupts;
 
 pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
-    let provider = session.provider().await?;
+    let providers = session.providers(&Needs::of_backup(&backup), Files::Stored).await?;
     let wanted = match args.depth {
         VerifyDepth::Listed => Depth::Listed,
         VerifyDepth::Sized => Depth::Sized,
@@ -25,13 +25,13 @@ pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
     let mut snapshots = 0_u64;
     for component in &backup.components {
         let Some(reference) = &component.snapshot else { continue };
-        if reference.provider != *provider.id() {
+        let Some(provider) = providers.get(&reference.provider) else {
             session.output.note(format_args!(
                 "{} is kept by {}, which is not configured",
                 reference.id, reference.provider
             ));
             continue;
-        }
+        };
         let verified = async { provider.open(&cx, reference).await?.verify(&cx, wanted).await };
         let verification = tokio::select! {
             verified = verified => verified?,

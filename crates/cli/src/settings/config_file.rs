@@ -1,12 +1,15 @@
 //! The configuration file.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 use stillpoint_core::{Error, ErrorKind, Result};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
 use super::catalog_url::CatalogUrl;
+use super::workspace::{ConfiguredDirectory, ConfiguredWorkspace, ManagedConfig};
 use crate::args::Layout;
 
 /// What the TOML file may hold. A key that nobody knows is refused, because it is most likely misspelt.
@@ -21,75 +24,120 @@ pub(crate) struct ConfigFile {
     pub(crate) password_command: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) space: Option<String>,
-    #[serde(default, rename = "workspace")]
-    pub(crate) workspaces: Vec<ConfiguredWorkspace>,
+    /// Read table by table, each as its provider has it.
+    #[serde(skip)]
+    workspaces: Vec<ConfiguredWorkspace>,
 }
 
-/// One `[[workspace]]`.
-#[derive(Debug, Deserialize)]
-pub(crate) struct ConfiguredWorkspace {
-    /// Its id.
-    pub(crate) id: String,
-    /// `directory`, `aws`, `azure` or `studio`.
-    pub(crate) provider: String,
-    /// The directory, where it is one.
-    pub(crate) path: Option<PathBuf>,
-    /// Patterns of what backups leave out.
-    #[serde(default)]
-    pub(crate) exclude: Vec<String>,
-    /// Presets of what backups leave out.
-    #[serde(default)]
-    pub(crate) presets: Vec<String>,
-    /// Whether backups stay on the file system of `path`; they do unless told otherwise.
-    pub(crate) one_file_system: Option<bool>,
-    /// Keys of providers that this program does not read itself.
-    #[serde(flatten)]
-    pub(crate) other: BTreeMap<String, toml::Value>,
+/// What is wrong with a configuration, and where in its text.
+#[derive(Debug)]
+pub(super) struct Wrong {
+    pub(super) at: Range<usize>,
+    pub(super) message: String,
+}
+
+impl Wrong {
+    pub(super) fn new(at: Range<usize>, message: impl Into<String>) -> Self {
+        Self { at, message: message.into() }
+    }
+}
+
+impl From<toml::de::Error> for Wrong {
+    fn from(error: toml::de::Error) -> Self {
+        Self::new(error.span().unwrap_or(0..0), error.message())
+    }
 }
 
 impl ConfigFile {
     /// Reads the file at `path`.
     ///
     /// # Errors
-    /// `InvalidConfig` where it cannot be read or understood; the message names the line.
+    /// `InvalidConfig` where it cannot be read or understood; the message names the line, and the workspace where it is
+    /// about one.
     pub(crate) fn read(path: &Path) -> Result<Self> {
         let refused = |message: String| Error::new(ErrorKind::InvalidConfig, message);
         let text = std::fs::read_to_string(path).map_err(|error| {
             refused(format!("the configuration {} cannot be read", path.display())).with_source(error)
         })?;
-        let config: Self = toml::from_str(&text).map_err(|error| {
-            let start = error.span().map_or(0, |span| span.start);
-            let line = text.get(..start).map_or(1, |before| before.matches('\n').count() + 1);
+        Self::parse(&text).map_err(|wrong| {
+            let line = text.get(..wrong.at.start).map_or(1, |before| before.matches('\n').count() + 1);
             refused(format!(
                 "line {line} of the configuration {} is wrong: {}",
                 path.display(),
-                error.message()
+                wrong.message
             ))
-        })?;
-        for workspace in &config.workspaces {
-            workspace
-                .check()
-                .map_err(|message| refused(format!("workspace {:?}: {message}", workspace.id)))?;
+        })
+    }
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let root = DeTable::parse(text)?;
+        let (at, mut table) = (root.span(), root.into_inner());
+        let tables = table.remove("workspace");
+        let mut config = Self::deserialize(Deserializer::from(Spanned::new(at, table)))?;
+        let Some(tables) = tables else { return Ok(config) };
+        let at = tables.span();
+        let DeValue::Array(tables) = tables.into_inner() else {
+            return Err(Wrong::new(at, "workspaces are written as [[workspace]]"));
+        };
+        for table in tables {
+            let at = table.span();
+            let id =
+                text_of(&table, "id").ok_or_else(|| Wrong::new(at.clone(), "a workspace needs an id"))?;
+            let named = |wrong: Wrong| Wrong::new(wrong.at, format!("workspace {id:?}: {}", wrong.message));
+            if config.workspace(&id).is_some() {
+                return Err(Wrong::new(at, format!("workspace {id:?} is there twice")));
+            }
+            let workspace = workspace(table, &id).map_err(named)?;
+            config.workspaces.push(workspace);
         }
         Ok(config)
     }
 
     /// The workspace of this id.
     pub(crate) fn workspace(&self, id: &str) -> Option<&ConfiguredWorkspace> {
-        self.workspaces.iter().find(|workspace| workspace.id == id)
+        self.workspaces.iter().find(|workspace| workspace.id() == id)
+    }
+
+    /// The managed workspace of this id.
+    pub(crate) fn managed(&self, id: &str) -> Option<&ManagedConfig> {
+        match self.workspace(id) {
+            Some(ConfiguredWorkspace::Managed(managed)) => Some(managed),
+            _ => None,
+        }
+    }
+
+    /// All managed workspaces.
+    pub(crate) fn all_managed(&self) -> impl Iterator<Item = &ManagedConfig> {
+        self.workspaces.iter().filter_map(|workspace| match workspace {
+            ConfiguredWorkspace::Managed(managed) => Some(managed.as_ref()),
+            _ => None,
+        })
     }
 }
 
-impl ConfiguredWorkspace {
-    fn check(&self) -> Result<(), String> {
-        match (self.provider.as_str(), &self.path) {
-            ("directory", None) => Err("a directory needs a path".to_owned()),
-            ("directory", Some(_)) => match self.other.keys().next() {
-                Some(key) => Err(format!("`{key}` is not a key of a directory")),
-                None => Ok(()),
-            },
-            ("aws" | "azure" | "studio", _) => Ok(()),
-            (other, _) => Err(format!("there is no provider `{other}`; use directory, aws, azure or studio")),
+fn text_of(table: &Spanned<DeValue<'_>>, key: &str) -> Option<String> {
+    Some(table.as_ref().as_table()?.get(key)?.as_ref().as_str()?.to_owned())
+}
+
+/// One `[[workspace]]`, read as its provider has it.
+fn workspace(table: Spanned<DeValue<'_>>, id: &str) -> Result<ConfiguredWorkspace, Wrong> {
+    let at = table.span();
+    let provider = text_of(&table, "provider")
+        .ok_or_else(|| Wrong::new(at.clone(), "it needs a provider: directory, aws, azure or studio"))?;
+    match provider.as_str() {
+        "directory" => {
+            let directory = ConfiguredDirectory::deserialize(ValueDeserializer::from(table))?;
+            Ok(ConfiguredWorkspace::Directory(directory))
+        }
+        "aws" => {
+            let managed = ManagedConfig::deserialize(ValueDeserializer::from(table))?;
+            managed.check(&at)?;
+            Ok(ConfiguredWorkspace::Managed(Box::new(managed)))
+        }
+        "azure" | "studio" => Ok(ConfiguredWorkspace::Unread { id: id.to_owned(), provider }),
+        other => {
+            let message = format!("there is no provider `{other}`; use directory, aws, azure or studio");
+            Err(Wrong::new(at, message))
         }
     }
 }
@@ -106,18 +154,14 @@ mod tests {
     }
 
     #[test]
-    fn a_managed_workspace_is_understood() {
+    fn a_directory_and_a_workspace_of_another_kind_stand_beside_each_other() {
         let config = read(
             r#"
             store = "s3://backups/team"
             [[workspace]]
-            id = "ml-prod"
-            provider = "aws"
-            account = "123456789012"
-            protect_tags = { "do-not-collect" = "true" }
-            components = [{ id = "db", kind = "ebs", resource = "arn:aws:ec2:us-west-2:123456789012:volume/vol-0a1" }]
-            [workspace.hooks]
-            quiesce = "true"
+            id = "later"
+            provider = "azure"
+            subscription = "1"
             [[workspace]]
             id = "notes"
             provider = "directory"
@@ -128,22 +172,42 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.store.as_deref(), Some("s3://backups/team"));
-        assert_eq!(config.workspace("ml-prod").unwrap().provider, "aws");
-        assert_eq!(config.workspace("notes").unwrap().exclude, ["*.tmp"]);
-        assert_eq!(config.workspace("notes").unwrap().presets, ["caches"]);
+        assert_eq!(config.workspace("later").unwrap().provider(), "azure");
+        let Some(ConfiguredWorkspace::Directory(notes)) = config.workspace("notes") else {
+            panic!("{config:?}")
+        };
+        assert_eq!(
+            (&notes.exclude[..], &notes.presets[..]),
+            (&["*.tmp".to_owned()][..], &["caches".to_owned()][..])
+        );
     }
 
     #[test]
-    fn what_nobody_can_have_meant_is_refused_by_name() {
-        for (text, word) in [
-            ("stor = \"x\"", "stor"),
-            ("[[workspace]]\nid = \"a\"\nprovider = \"directory\"", "path"),
-            ("[[workspace]]\nid = \"a\"\nprovider = \"gcp\"", "gcp"),
-            ("[[workspace]]\nid = \"a\"\nprovider = \"directory\"\npath = \"/a\"\nexcludes = []", "excludes"),
+    fn what_nobody_can_have_meant_is_refused_by_name_and_line() {
+        for (text, line, word) in [
+            ("stor = \"x\"", 1, "stor"),
+            ("[[workspace]]\nid = \"a\"\nprovider = \"directory\"", 1, "path"),
+            ("[[workspace]]\nid = \"a\"\nprovider = \"gcp\"", 1, "gcp"),
+            (
+                "[[workspace]]\nid = \"a\"\nprovider = \"directory\"\npath = \"/a\"\nexcludes = []",
+                5,
+                "excludes",
+            ),
+            ("\n[[workspace]]\nprovider = \"aws\"", 2, "id"),
+            (
+                "[[workspace]]\nid = \"a\"\nprovider = \"studio\"\n[[workspace]]\nid = \"a\"\nprovider = \"studio\"",
+                4,
+                "twice",
+            ),
+            ("[workspace]\nid = \"a\"", 1, "[[workspace]]"),
         ] {
             let error = read(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::InvalidConfig);
             assert!(error.to_string().contains(word), "{error} should name {word}");
+            assert!(
+                error.to_string().starts_with(&format!("line {line} ")),
+                "{error} should name line {line}"
+            );
         }
     }
 }

@@ -81,6 +81,16 @@ impl DataDir {
         self.0.join("cache")
     }
 
+    /// Who holds which managed workspace still.
+    pub(crate) fn holds(&self) -> PathBuf {
+        self.0.join("holds")
+    }
+
+    /// Locks of hooks, and the plans that they are given.
+    pub(crate) fn hooks(&self) -> PathBuf {
+        self.0.join("hooks")
+    }
+
     /// Notes about restores whose results were not told yet.
     pub(crate) fn untold_results(&self) -> PathBuf {
         self.0.join("untold")

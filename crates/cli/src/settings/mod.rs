@@ -5,6 +5,7 @@ mod config_file;
 mod data_dir;
 mod environment;
 mod password;
+mod workspace;
 
 use std::path::Path;
 
@@ -18,6 +19,7 @@ pub(crate) use config_file::ConfigFile;
 pub(crate) use data_dir::DataDir;
 pub(crate) use environment::home;
 pub(crate) use password::{PasswordSource, write_new_key};
+pub(crate) use workspace::{ConfiguredComponent, ConfiguredWorkspace, HookLines, Kind, ManagedConfig};
 
 /// Stands for the user in a store of each user.
 const USER: &str = "{user}";

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::decide::effect::{Effect, Outcome};
 use crate::decide::is_outage;
+use crate::decide::witness::witnessed;
 use crate::error::{Effect as Applied, Error, ErrorKind, ErrorRecord};
 use crate::id::ComponentId;
 use crate::provider::{CancelOutcome, Issue, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress};
@@ -369,6 +370,11 @@ impl JobRun {
         let mut status = status.clone();
         self.reach(status.progress, now);
         status.progress = self.reached;
+        // A job in this process tells our own clock's time, and one that may be somebody else's began whenever it did.
+        if let Some(since) = self.since.filter(|_| !self.in_process && !self.unproven) {
+            let before = self.status.as_ref().and_then(|before| before.captured);
+            status.captured = status.captured.map(|told| witnessed(told, since, now, before));
+        }
         if status.state.is_terminal() {
             self.ended_at = Some(now);
         }

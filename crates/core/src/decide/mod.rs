@@ -18,6 +18,7 @@ mod restore_member;
 mod seal;
 mod search;
 mod verify;
+mod witness;
 
 use serde::{Deserialize, Serialize};
 

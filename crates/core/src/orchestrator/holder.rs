@@ -34,9 +34,23 @@ impl Liveness for ProcessLiveness {
 
 /// This process as a holder: host name, boot and process namespace; pid and start time.
 pub(super) fn this_process() -> Holder {
-    let pid = std::process::id().to_string();
-    let started = start_time(&pid).unwrap_or_else(|| "unknown".to_owned());
-    Holder::new(this_host().unwrap_or_else(|| "unknown".to_owned()), format!("pid {pid} started {started}"))
+    let pid = std::process::id();
+    process_holder(pid).unwrap_or_else(|| Holder::new("unknown", format!("pid {pid} started unknown")))
+}
+
+/// A process of this machine as a [`Holder`], by which [`ProcessLiveness`] knows it again; `None` where there is no such
+/// process, or where this system cannot tell (it needs Linux's `/proc`).
+///
+/// ```
+/// use stillpoint_core::{Liveness, ProcessLiveness, process_holder};
+///
+/// if let Some(me) = process_holder(std::process::id()) {
+///     assert!(!ProcessLiveness::default().is_dead(&me));
+/// }
+/// ```
+pub fn process_holder(pid: u32) -> Option<Holder> {
+    let started = start_time(&pid.to_string())?;
+    Some(Holder::new(this_host()?, format!("pid {pid} started {started}")))
 }
 
 fn this_host() -> Option<String> {

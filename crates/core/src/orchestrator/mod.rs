@@ -16,7 +16,7 @@ use std::fmt::Debug;
 
 pub use admission::OperationLimits;
 pub use builder::{Builder, LEASE_TTL_DEFAULT, WorkspaceResolver};
-pub use holder::{Liveness, ProcessLiveness};
+pub use holder::{Liveness, ProcessLiveness, process_holder};
 pub use local::LocalOrchestrator;
 
 use async_trait::async_trait;

@@ -5,19 +5,20 @@ use std::path::Path;
 use rustix::fs::Access;
 use stillpoint_core::{Component, Finding, Severity};
 
-use crate::workspace::{CaptureRules, DIRECTORY};
+use crate::workspace::{CaptureRules, DIRECTORY, mount_of, root_of};
 
 /// Looks at the directory and at the rules of what is left out.
 pub(super) fn look(component: &Component) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut block =
         |check: &str, message: String| findings.push(Finding::new(check, Severity::Blocker, message));
-    let path = Path::new(&component.resource);
-    if component.kind != DIRECTORY {
-        block(
-            "source-kind",
-            format!("{} is of kind {:?}; only directories are backed up here", component.id, component.kind),
+    let path = Path::new(root_of(component));
+    if component.kind != DIRECTORY && mount_of(component).is_none() {
+        let message = format!(
+            "{} is of kind {:?} and has no mount; only directories are backed up here",
+            component.id, component.kind
         );
+        block("source-kind", message);
     }
     match std::fs::metadata(path) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -62,7 +63,11 @@ mod tests {
         let bad = component(dir.path()).with_setting("excludes", vec!["[z-a]"]);
         assert_eq!(checks(&bad), ["exclude-rules"]);
         let mut other = component(dir.path());
-        other.kind = "ebs".into();
+        other.kind = "nfs".into();
         assert_eq!(checks(&other), ["source-kind"]);
+        let mut mounted = component(Path::new("nfs.example.com:/export"));
+        mounted.kind = "nfs".into();
+        let mounted = mounted.with_setting("mount", dir.path().to_str().unwrap());
+        assert_eq!(checks(&mounted), Vec::<String>::new());
     }
 }

@@ -18,7 +18,7 @@ use super::{RepositorySource, tags};
 use crate::error::{blocking, from_repository};
 use crate::jobs::{Issues, Reporter};
 use crate::path_text;
-use crate::workspace::{CaptureRules, compile_around, inside, left_out};
+use crate::workspace::{CaptureRules, compile_around, inside, left_out, root_of};
 
 /// Runs a backup job to its end.
 pub(crate) async fn run(
@@ -69,7 +69,7 @@ async fn capture(
         tracing::warn!(snapshot = %stored.id, "the snapshot of an interrupted attempt is not whole; it is made anew");
         repository.delete_snapshot(&stored.id).await.map_err(from_repository)?;
     }
-    let root = PathBuf::from(&job.component.resource);
+    let root = PathBuf::from(root_of(&job.component));
     let inside = source.local_directory().and_then(|store| inside(&root, &store));
     let mut options = BackupOptions::default();
     options.one_file_system = rules.one_file_system;

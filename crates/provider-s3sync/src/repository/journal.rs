@@ -5,6 +5,7 @@ use stillpoint_repository::{Repository, StoredSnapshot};
 
 use super::tags;
 use crate::error::from_repository;
+use crate::workspace::root_of;
 
 /// All snapshots of a repository as they were when it was read, oldest first.
 #[derive(Debug)]
@@ -38,7 +39,7 @@ impl Journal {
         let base = self.stored.iter().find(|stored| base == Some(stored.id.to_hex().as_str()));
         base.or_else(|| self.newest(&tags::of_line(job))).or_else(|| {
             let same_path =
-                |stored: &&StoredSnapshot| stored.snapshot.paths.iter().eq([job.component.resource.as_str()]);
+                |stored: &&StoredSnapshot| stored.snapshot.paths.iter().eq([root_of(&job.component)]);
             self.stored.iter().rev().find(same_path)
         })
     }

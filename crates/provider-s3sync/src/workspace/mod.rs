@@ -24,6 +24,19 @@ use crate::error::from_io;
 pub(crate) const DIRECTORY: &str = "directory";
 const COMPONENT: &str = "files";
 const PROVIDER: &str = "s3sync";
+/// The setting of a component of another kind that says where this machine sees its files.
+const MOUNT: &str = "mount";
+
+/// Where the files of a component are: its mount where it has one, because its resource is then a server's name of it
+/// (`nfs.example.com:/export`); else its resource.
+pub(crate) fn root_of(component: &Component) -> &str {
+    mount_of(component).unwrap_or(&component.resource)
+}
+
+/// Where a component of another kind than a directory is mounted.
+pub(crate) fn mount_of(component: &Component) -> Option<&str> {
+    component.settings.get(MOUNT).filter(|_| component.kind != DIRECTORY)?.as_str()
+}
 
 /// A directory as a workspace.
 ///

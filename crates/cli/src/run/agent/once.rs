@@ -19,7 +19,7 @@ use crate::args::{LandingPolicy, Layout, RestoreArgs};
 use crate::exit::Failure;
 use crate::run::drive::{Driven, drive};
 use crate::run::restore;
-use crate::session::Session;
+use crate::session::{Files, Needs, Session};
 
 /// Where restores land, below the directory.
 const LANDING_FOLDER: &str = "restored-files";
@@ -86,7 +86,7 @@ pub(super) async fn settle(
     };
     let mut request = restore::request(session, &words, &backup)?;
     request.id = id.clone();
-    let orchestrator = session.orchestrator_on_repository(catalog).await?;
+    let orchestrator = session.orchestrator(&catalog, &Needs::files(), Files::Stored, None).await?;
     let driven = drive(&session.output, &orchestrator, Request::Restore(request)).await;
     let driven = driven.and_then(Driven::with_result)?;
     Ok(item(wanted, driven.status.operation.state, true, id))

@@ -12,6 +12,9 @@ const SUCCESS: &str = "SUCCESS";
 const POLL_QUEUED: Duration = Duration::from_secs(15);
 /// The bounds between which a running job is asked.
 const POLL_RUNNING: [Duration; 2] = [Duration::from_secs(15), Duration::from_secs(300)];
+/// The first look at a job comes so soon, and the next ones each after this part of its age.
+const POLL_FIRST: Duration = Duration::from_secs(1);
+const POLLS_OF_AN_AGE: u32 = 4;
 /// A running job is asked so many times before the end that AWS expects.
 const POLLS_TO_THE_END: u32 = 20;
 
@@ -101,11 +104,14 @@ impl Job {
             return None;
         }
         let [least, most] = POLL_RUNNING;
+        // A young job is asked soon: its workspace may stand still until it has begun.
+        let age = self.created.map_or(POLL_QUEUED, |created| now.since(created));
+        let soon = (age / POLLS_OF_AN_AGE).clamp(POLL_FIRST, POLL_QUEUED);
         match self.expected {
             Some(expected) if self.state == "RUNNING" => {
-                Some((expected.since(now) / POLLS_TO_THE_END).clamp(least, most))
+                Some((expected.since(now) / POLLS_TO_THE_END).clamp(least.min(soon), most))
             }
-            _ => Some(POLL_QUEUED),
+            _ => Some(soon),
         }
     }
 }
@@ -210,5 +216,13 @@ mod tests {
         assert_eq!(ending(60), Some(Duration::from_secs(15)));
         assert_eq!(ending(36_000), Some(Duration::from_secs(300)));
         assert_eq!(job("COMPLETED", None, None).poll_after(now), None);
+        let aged = |seconds| {
+            let at = now.after(Duration::from_secs(seconds));
+            Job { created: Some(now), ..job("CREATED", None, None) }.poll_after(at)
+        };
+        assert_eq!(
+            [aged(0), aged(8), aged(900)],
+            [1, 2, 15].map(|seconds| Some(Duration::from_secs(seconds)))
+        );
     }
 }

@@ -32,7 +32,7 @@ use super::record::Part;
 use super::{MirrorSource, Space};
 use crate::error::{blocking, from_join};
 use crate::jobs::Reporter;
-use crate::workspace::{CaptureRules, compile_around, inside};
+use crate::workspace::{CaptureRules, compile_around, inside, root_of};
 
 /// Entries between the walk and the transfers.
 const FOUND_AHEAD: usize = 1024;
@@ -93,7 +93,7 @@ struct Opened {
 
 async fn open(source: &MirrorSource, job: &BackupJob) -> Result<Opened> {
     let rules = CaptureRules::from_settings(&job.component.settings)?;
-    let root = PathBuf::from(&job.component.resource);
+    let root = PathBuf::from(root_of(&job.component));
     let store = source.local_directory().and_then(|store| inside(&root, &store));
     blocking(move || {
         let patterns = compile_around(&rules, store.as_deref())?;

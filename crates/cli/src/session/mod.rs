@@ -1,13 +1,15 @@
-//! One run's settings and output, and what is made from them: catalog, repository, provider, orchestrator.
+//! One run's settings and output, and what is made from them: catalog, repository, providers, orchestrator.
+
+mod needs;
+mod orchestrator;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, LocalOrchestrator, OpContext, OperationId,
-    OperationQuery, Provider, Result, StoredOperation, SystemEntropy, Timestamp, Workspace,
+    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, OpContext, OperationId, OperationQuery, Provider,
+    Result, StoredOperation, SystemEntropy, Timestamp,
 };
 use stillpoint_provider_s3sync::{MirrorSource, RepositorySource, S3SyncProvider, Space};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
@@ -18,8 +20,9 @@ use crate::exit::REPOSITORY;
 use crate::output::Output;
 use crate::settings::{PasswordSource, Settings, write_new_key};
 
-/// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
-const LEASE_TTL: Duration = Duration::from_secs(15);
+pub(crate) use needs::Needs;
+pub(crate) use orchestrator::Files;
+
 /// Operations that an ambiguous prefix names in its error.
 const CANDIDATES_MAX: usize = 20;
 
@@ -194,47 +197,6 @@ impl Session {
         match self.settings.read_password()? {
             Some(credentials) => Ok(RepositorySource::from_store(self.store()?, credentials)),
             None => Err(self.without_key(self.store()?).await),
-        }
-    }
-
-    /// An orchestrator that can go on with any operation on directories, also with a first backup that was cut short
-    /// before it had made the repository.
-    ///
-    /// # Errors
-    /// As [`Session::provider_or_new`].
-    pub(crate) async fn orchestrator_to_resume(
-        &self,
-        catalog: Arc<dyn Catalog>,
-    ) -> Result<LocalOrchestrator> {
-        Ok(self.orchestrator(catalog, self.provider_or_new().await?, None))
-    }
-
-    /// An orchestrator for what needs a repository.
-    ///
-    /// # Errors
-    /// As [`Session::repository`].
-    pub(crate) async fn orchestrator_on_repository(
-        &self,
-        catalog: Arc<dyn Catalog>,
-    ) -> Result<LocalOrchestrator> {
-        Ok(self.orchestrator(catalog, self.provider().await?, None))
-    }
-
-    /// An orchestrator on this provider, which knows `workspace` as it is given here.
-    pub(crate) fn orchestrator(
-        &self,
-        catalog: Arc<dyn Catalog>,
-        provider: Arc<S3SyncProvider>,
-        workspace: Option<Arc<dyn Workspace>>,
-    ) -> LocalOrchestrator {
-        let builder = LocalOrchestrator::builder(catalog)
-            .lease_ttl(LEASE_TTL)
-            .provisioner(engine::PROVISIONER, engine::provisioner())
-            .provider(provider)
-            .workspaces(engine::resolver());
-        match workspace {
-            Some(workspace) => builder.workspace(workspace).build(),
-            None => builder.build(),
         }
     }
 

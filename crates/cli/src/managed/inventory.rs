@@ -1,0 +1,132 @@
+//! The components of a managed workspace: those of the configuration, then those that were found by their tags.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+use stillpoint_core::{Component, Error, ErrorKind, OpContext, ProviderId, Result, Tags};
+use stillpoint_provider_aws::managed::{ROLE_ARN, VAULT};
+
+use crate::settings::{ConfiguredComponent, Kind, ManagedConfig};
+
+/// The setting of a component that says where this host sees its files.
+pub(super) const MOUNT: &str = "mount";
+
+/// What a cloud knows of a workspace's storage.
+#[async_trait]
+pub(crate) trait Cloud: Debug + Send + Sync + 'static {
+    /// The components that carry all of `tags`.
+    ///
+    /// # Errors
+    /// Whatever looking can meet; a list that may be incomplete is an error.
+    async fn discover(&self, cx: &OpContext, tags: &Tags) -> Result<Vec<Component>>;
+
+    /// The component with everything that a restore of it will need, read now.
+    ///
+    /// # Errors
+    /// `NotFound` where the resource is gone; whatever looking can meet.
+    async fn describe(&self, cx: &OpContext, component: &Component) -> Result<Component>;
+}
+
+/// The inventory of `config`; with `cloud` also what is found by tags, each component as the cloud describes it.
+pub(super) async fn read(
+    cx: &OpContext,
+    config: &ManagedConfig,
+    files: &ProviderId,
+    cloud: Option<&dyn Cloud>,
+) -> Result<Vec<Component>> {
+    let Some(cloud) = cloud else { return of(config, files, Vec::new()) };
+    let found = match &config.discover_tags {
+        tags if tags.is_empty() => Vec::new(),
+        tags => cloud.discover(cx, tags).await?,
+    };
+    let mut described = Vec::new();
+    for component in of(config, files, found)? {
+        if component.provider.as_str() != config.provider {
+            described.push(component);
+            continue;
+        }
+        match cloud.describe(cx, &component).await {
+            Ok(known) => described.push(known),
+            // That it is gone is for the preflight to say, by name. What is only listed still was nobody's wish.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                let wanted = config.component(&component.id).is_some();
+                described.extend(wanted.then_some(component));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(described)
+}
+
+/// The inventory of `config`, with `found` at its end, each resource once.
+pub(super) fn of(
+    config: &ManagedConfig,
+    files: &ProviderId,
+    found: Vec<Component>,
+) -> Result<Vec<Component>> {
+    let mut components = Vec::with_capacity(config.components.len() + found.len());
+    for configured in &config.components {
+        components.push(component(config, configured, files)?);
+    }
+    let mut ids: BTreeSet<_> = components.iter().map(|component| component.id.clone()).collect();
+    let resources: BTreeSet<_> = components.iter().map(|component| component.resource.clone()).collect();
+    let mut new: Vec<_> =
+        found.into_iter().filter(|component| !resources.contains(&component.resource)).collect();
+    // The order of an answer is nothing to rely on.
+    new.sort_by(|one, other| one.resource.cmp(&other.resource));
+    new.dedup_by(|one, other| one.resource == other.resource);
+    for mut component in new {
+        if !ids.insert(component.id.clone()) {
+            // Somebody gave another component the name that this one would have.
+            component.id = component.resource.parse()?;
+            ids.insert(component.id.clone());
+        }
+        components.push(in_vault(config, component));
+    }
+    Ok(components)
+}
+
+/// A component of the cloud with the vault and the role that back it up, unless it names its own.
+fn in_vault(config: &ManagedConfig, mut component: Component) -> Component {
+    let role = config.role_arn.as_ref().map(|role| role.get_ref());
+    for (name, value) in [(VAULT, config.vault.as_ref()), (ROLE_ARN, role)] {
+        if let Some(value) = value {
+            component.settings.entry(name.to_owned()).or_insert_with(|| value.as_str().into());
+        }
+    }
+    component
+}
+
+fn component(
+    config: &ManagedConfig,
+    configured: &ConfiguredComponent,
+    files: &ProviderId,
+) -> Result<Component> {
+    let Some(resource) = configured.resource() else {
+        let message = format!(
+            "component {} of workspace {} names no resource, so it can be restored but not backed up",
+            configured.id, config.id
+        );
+        return Err(Error::new(ErrorKind::InvalidConfig, message));
+    };
+    let mount = configured.mount.as_ref().and_then(|mount| mount.to_str());
+    let provider = match configured.kind {
+        Kind::Ebs | Kind::Efs => ProviderId::new(config.provider.clone())?,
+        Kind::Nfs => files.clone(),
+    };
+    let mut component = Component::new(configured.id.clone(), configured.kind.as_str(), provider, resource);
+    component.settings.clone_from(&configured.settings);
+    match (configured.kind, mount) {
+        (Kind::Nfs, None) => {
+            let reason = format!(
+                "external NFS ({resource}) is outside the cloud's backup; give the component a mount to have its files \
+                 protected from this host"
+            );
+            Ok(component.excluded(reason))
+        }
+        (Kind::Nfs, Some(mount)) => Ok(component.with_setting(MOUNT, mount)),
+        // Where this host sees a file system of the cloud matters for a restore into it, and says nothing of its backup.
+        (Kind::Ebs | Kind::Efs, _) => Ok(in_vault(config, component)),
+    }
+}

@@ -1,0 +1,71 @@
+//! The provider of each cloud, made only when something needs it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stillpoint_core::{Component, Error, ErrorKind, OpContext, ProviderId, Result, Tags};
+use stillpoint_provider_aws::Connection;
+use stillpoint_provider_aws::managed::{AwsProvider, VaultPlace};
+
+use super::inventory::Cloud;
+use crate::settings::ManagedConfig;
+
+/// The name of the provider of AWS.
+pub(crate) const AWS: &str = "aws";
+
+/// The provider of everything on AWS, with the credentials and endpoints of the environment.
+///
+/// # Errors
+/// `InvalidConfig` where the environment names no usable endpoint, or nothing names a region.
+pub(crate) async fn aws<'a>(
+    configured: impl Iterator<Item = &'a ManagedConfig>,
+    region: Option<&str>,
+) -> Result<Arc<AwsProvider>> {
+    let (mut vaults, mut regions) = (Vec::new(), BTreeSet::new());
+    for config in configured.filter(|config| config.provider == AWS) {
+        regions.insert(config.region.as_str());
+        vaults.extend(config.vault.as_ref().map(|vault| VaultPlace::new(config.region.as_str(), vault)));
+    }
+    let region = region.or_else(|| regions.first().copied());
+    let connection = Connection::from_environment(region).await?;
+    Ok(Arc::new(AwsProvider::new(ProviderId::new(AWS)?, connection, vaults)))
+}
+
+/// What AWS knows of the storage of `config`.
+pub(crate) fn cloud(aws: &Arc<AwsProvider>, config: &ManagedConfig) -> Arc<dyn Cloud> {
+    Arc::new(Region { aws: Arc::clone(aws), region: config.region.to_string() })
+}
+
+/// One region of the account.
+#[derive(Debug)]
+struct Region {
+    aws: Arc<AwsProvider>,
+    region: String,
+}
+
+#[async_trait]
+impl Cloud for Region {
+    async fn discover(&self, cx: &OpContext, tags: &Tags) -> Result<Vec<Component>> {
+        self.aws.discover(cx, &self.region, tags).await
+    }
+
+    async fn describe(&self, cx: &OpContext, component: &Component) -> Result<Component> {
+        self.aws.record(cx, component).await
+    }
+}
+
+/// What a workspace must name before its components can be backed up into a vault.
+///
+/// # Errors
+/// `InvalidConfig` that names the workspace and the key.
+pub(crate) fn complete(config: &ManagedConfig) -> Result<()> {
+    let missing = match (&config.vault, &config.role_arn) {
+        (None, _) => "vault",
+        (_, None) => "role_arn",
+        _ => return Ok(()),
+    };
+    let message =
+        format!("workspace {} names no {missing}, which its volumes and file systems need", config.id);
+    Err(Error::new(ErrorKind::InvalidConfig, message))
+}

@@ -1,0 +1,364 @@
+//! New workspaces for restores, made and started by hooks.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Deserialize;
+use stillpoint_core::decide::Machine;
+use stillpoint_core::{
+    BackupRecord, Catalog, ComponentId, Error, ErrorKind, Finding, OpContext, ProvisionRequest, Provisioned,
+    Provisioner, Request, RestoredResource, Result, Settings, Severity, Tags, WorkspaceId,
+};
+use stillpoint_provider_s3sync::DirectoryProvisioner;
+
+use super::Places;
+use super::hook::{Hook, HookCall, Hooks};
+use super::inventory::MOUNT;
+use super::plan_file::{HookPlan, RestoredItem};
+use crate::engine;
+use crate::settings::{HookLines, Kind, ManagedConfig};
+
+/// The setting of a restore that names the new workspace's environment.
+pub(crate) const ENVIRONMENT: &str = "environment";
+/// Where a restore of files goes, for their provider.
+const PATH: &str = "path";
+
+/// Makes, starts and discards new workspaces by the hooks of the configuration.
+///
+/// The target's own hooks and settings count where it stands in the configuration, else those of the workspace that was
+/// backed up. Without a `provision` hook the new workspace is a name, and its storage is all that is made.
+#[derive(Debug)]
+pub(crate) struct HookProvisioner {
+    configured: Vec<ManagedConfig>,
+    catalog: Arc<dyn Catalog>,
+    hooks: Hooks,
+    places: Places,
+}
+
+/// What `provision` prints.
+#[derive(Debug, Deserialize)]
+struct Answer {
+    workspace: WorkspaceId,
+    #[serde(default)]
+    software_version: Option<String>,
+    #[serde(default)]
+    destinations: BTreeMap<ComponentId, Settings>,
+    #[serde(default)]
+    tags: Tags,
+}
+
+/// What is known of a restore that has begun.
+#[derive(Debug, Default)]
+struct Known {
+    /// The target's name in the configuration, which need not be the one that it got.
+    target: Option<WorkspaceId>,
+    source: Option<WorkspaceId>,
+    backup: Option<BackupRecord>,
+    environment: Option<String>,
+    resources: Vec<RestoredResource>,
+}
+
+impl Known {
+    /// What the component of this id was when it was backed up.
+    fn kind(&self, id: &ComponentId) -> Option<&str> {
+        let components = self.backup.iter().flat_map(|backup| &backup.components);
+        let mut components = components.map(|record| &record.component);
+        Some(components.find(|component| component.id == *id)?.kind.as_str())
+    }
+}
+
+impl HookProvisioner {
+    /// A provisioner for these workspaces; what an interrupted restore has made is read from `catalog`.
+    pub(crate) fn new(configured: Vec<ManagedConfig>, catalog: Arc<dyn Catalog>, places: &Places) -> Self {
+        Self { configured, catalog, hooks: Hooks::new(places.hooks.clone()), places: places.clone() }
+    }
+
+    fn configured(&self, id: &WorkspaceId) -> Option<&ManagedConfig> {
+        self.configured.iter().find(|config| config.id == *id)
+    }
+
+    /// The target's hooks, or the source's where it has none of its own.
+    fn lines(&self, target: &WorkspaceId, source: Option<&WorkspaceId>) -> HookLines {
+        let own = self.configured(target).map(|config| &config.hooks);
+        let own = own.filter(|hooks| hooks.provision.is_some() || hooks.activate.is_some());
+        let inherited = || source.and_then(|source| self.configured(source)).map(|config| &config.hooks);
+        own.or_else(inherited).cloned().unwrap_or_default()
+    }
+
+    /// Where and how each component's new resource is made: what was recorded, then what the source's configuration says
+    /// now, then the target's; the more special counts more.
+    fn destinations(&self, request: &ProvisionRequest) -> BTreeMap<ComponentId, Settings> {
+        let backup = &request.backup;
+        let configs = [self.configured(&backup.workspace), self.configured(&request.restore.target)];
+        let mut destinations = BTreeMap::new();
+        for record in backup.components.iter().filter(|record| record.snapshot.is_some()) {
+            let id = &record.component.id;
+            let mut destination = record.component.settings.clone();
+            // Where the old workspace's files are seen is not where the new one's will be.
+            destination.remove(MOUNT);
+            for config in configs.into_iter().flatten() {
+                destination.extend(config.destination.clone());
+            }
+            for component in configs.into_iter().flatten().filter_map(|config| config.component(id)) {
+                destination.extend(component.settings.clone());
+            }
+            let target = configs[1].and_then(|config| config.component(id));
+            let mount = target.and_then(|component| component.mount.as_ref()?.to_str());
+            if let Some(mount) = mount {
+                let name = if record.component.kind == Kind::Nfs.as_str() { PATH } else { MOUNT };
+                destination.insert(name.to_owned(), mount.into());
+            }
+            destinations.insert(id.clone(), destination);
+        }
+        destinations
+    }
+
+    fn tags(&self, request: &ProvisionRequest) -> Tags {
+        let recorded = request.backup.definition.settings.get("protect_tags");
+        let recorded = recorded.and_then(|tags| serde_json::from_value::<Tags>(tags.clone()).ok());
+        let now = self.configured(&request.backup.workspace).map(|config| config.protect_tags.clone());
+        let mut tags = now.or(recorded).unwrap_or_default();
+        tags.extend(
+            self.configured(&request.restore.target).into_iter().flat_map(|c| c.protect_tags.clone()),
+        );
+        tags
+    }
+
+    /// The newest version that the configuration knows, unless the restore names one.
+    fn software_version(&self, request: &ProvisionRequest) -> Option<String> {
+        let of = |id: &WorkspaceId| self.configured(id)?.software_version.clone();
+        let pinned = request.restore.software_version.clone();
+        pinned.or_else(|| of(&request.restore.target)).or_else(|| of(&request.backup.workspace))
+    }
+
+    /// The environment that was asked for, the target's own, or that of the backup.
+    fn environment(
+        &self,
+        settings: &Settings,
+        target: &WorkspaceId,
+        backup: &BackupRecord,
+    ) -> Option<String> {
+        let asked = settings.get(ENVIRONMENT).and_then(|name| name.as_str()).map(str::to_owned);
+        let own = || self.configured(target)?.environment.clone();
+        asked.or_else(own).or_else(|| backup.definition.environment.clone())
+    }
+
+    /// What the catalog knows of the restore that `cx` serves.
+    async fn known(&self, cx: &OpContext) -> Result<Known> {
+        let Some(id) = cx.operation() else { return Ok(Known::default()) };
+        let Some(stored) = self.catalog.operation(id).await? else { return Ok(Known::default()) };
+        let (Request::Restore(restore), Machine::Restore(machine)) =
+            (&stored.operation.request, &stored.operation.machine)
+        else {
+            return Ok(Known::default());
+        };
+        let statuses = machine.members.iter().filter_map(|member| member.run.status.as_ref());
+        let resources = statuses.filter_map(|status| status.restored.clone()).collect();
+        let backup = match &machine.backup {
+            Some(backup) => Some(backup.clone()),
+            None => self.catalog.backup(&restore.backup).await?.map(|stored| stored.backup),
+        };
+        let environment =
+            backup.as_ref().and_then(|backup| self.environment(&restore.settings, &restore.target, backup));
+        let source = backup.as_ref().map(|backup| backup.workspace.clone());
+        Ok(Known { target: Some(restore.target.clone()), source, backup, environment, resources })
+    }
+
+    /// The hooks of a restore whose workspace was made.
+    fn lines_of(&self, made: &Provisioned, known: &Known) -> HookLines {
+        self.lines(known.target.as_ref().unwrap_or(&made.workspace), known.source.as_ref())
+    }
+
+    /// Runs a hook of a restore whose workspace was made.
+    async fn call(
+        &self,
+        cx: &OpContext,
+        hook: Hook,
+        line: &str,
+        made: &Provisioned,
+        known: &Known,
+    ) -> Result<()> {
+        let mut plan = HookPlan {
+            operation_id: cx.operation().cloned(),
+            target: Some(made.workspace.clone()),
+            environment: known.environment.clone(),
+            software_version: made.software_version.clone(),
+            destinations: made.destinations.clone(),
+            tags: made.tags.clone(),
+            ..HookPlan::default()
+        };
+        if let Some(backup) = &known.backup {
+            plan = plan.of_backup(backup);
+        }
+        plan.resources = known
+            .resources
+            .iter()
+            .map(|resource| RestoredItem {
+                component: resource.component.clone(),
+                kind: known.kind(&resource.component).map(str::to_owned),
+                provider: resource.provider.to_string(),
+                resource: resource.resource.clone(),
+            })
+            .collect();
+        self.run(cx, hook, line, &plan).await.map(drop)
+    }
+
+    async fn run(&self, cx: &OpContext, hook: Hook, line: &str, plan: &HookPlan) -> Result<Vec<u8>> {
+        let target =
+            plan.target.as_ref().ok_or_else(|| Error::new(ErrorKind::Unexpected, "a plan has no target"))?;
+        let file = plan.write(&self.places.hooks)?;
+        let left = cx.deadline().map(|deadline| deadline.since(cx.clock().now()));
+        let call = HookCall::new(hook, line, plan.workspace.as_ref().unwrap_or(target))
+            .for_operation(plan.operation_id.as_ref())
+            .about(plan.backup_id.as_ref())
+            .with("STILLPOINT_TARGET_WORKSPACE_ID", target.as_str())
+            .with("STILLPOINT_PLAN", file.path())
+            // What undoes has its own time: the deadline may be what it undoes for.
+            .within(left.filter(|left| !left.is_zero() && hook != Hook::Discard));
+        let turn = self.hooks.turn(cx, target).await?;
+        turn.run(cx, call).await
+    }
+}
+
+/// What stands against a target of the configuration: restores stay in the backup's account and region.
+fn place_findings(target: &ManagedConfig, backup: &BackupRecord) -> Vec<Finding> {
+    let definition = &backup.definition;
+    let pairs = [
+        ("account", "target-account", definition.account.as_deref(), target.account.as_str()),
+        ("region", "target-region", definition.region.as_deref(), target.region.as_str()),
+    ];
+    let different =
+        pairs.into_iter().filter(|(_, _, source, target)| source.is_some_and(|source| source != *target));
+    different.map(|(what, check, source, there)| {
+        let message = format!(
+            "workspace {} is in {what} {there} and the backup is of {what} {}; a backup is restored where it was made, \
+             and gets elsewhere by a copy",
+            target.id,
+            source.unwrap_or_default()
+        );
+        Finding::new(check, Severity::Blocker, message)
+    }).collect()
+}
+
+#[async_trait]
+impl Provisioner for HookProvisioner {
+    async fn preflight(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Finding>> {
+        let (target, backup) = (&request.restore.target, &request.backup);
+        let mut findings = Vec::new();
+        if *target == backup.workspace {
+            let message = format!("{target} is the workspace that was backed up; a restore makes a new one");
+            findings.push(Finding::new("target-new", Severity::Blocker, message));
+        }
+        findings
+            .extend(self.configured(target).into_iter().flat_map(|config| place_findings(config, backup)));
+        let lines = self.lines(target, Some(&backup.workspace));
+        if lines.provision.is_none() {
+            let message = "no provision hook is configured; only the storage of the new workspace is made";
+            findings.push(Finding::new("provision-hook", Severity::Warning, message));
+        }
+        let destinations = self.destinations(request);
+        for record in &backup.components {
+            let (id, destination) = (&record.component.id, destinations.get(&record.component.id));
+            let Some(destination) = destination else { continue };
+            let files =
+                record.snapshot.as_ref().is_some_and(|snapshot| engine::keeps_files(&snapshot.provider));
+            // The hook may answer where they go.
+            if files && !destination.contains_key(PATH) && lines.provision.is_none() {
+                let message = format!(
+                    "component {id} is restored as files; configure workspace {target} with a mount for it"
+                );
+                findings.push(Finding::new("target-mount", Severity::Blocker, message));
+            }
+        }
+        Ok(findings)
+    }
+
+    async fn provision(&self, cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {
+        let (restore, backup) = (&request.restore, &request.backup);
+        let blocked =
+            self.configured(&restore.target).and_then(|config| place_findings(config, backup).pop());
+        if let Some(finding) = blocked {
+            return Err(Error::new(ErrorKind::InvalidInput, finding.message).with("check", finding.check));
+        }
+        let mut made = Provisioned::new(restore.target.clone());
+        made.software_version = self.software_version(request);
+        made.destinations = self.destinations(request);
+        made.tags = self.tags(request);
+        let lines = self.lines(&restore.target, Some(&backup.workspace));
+        let Some(line) = &lines.provision else { return Ok(made) };
+        let plan = HookPlan {
+            operation_id: Some(restore.id.clone()),
+            target: Some(restore.target.clone()),
+            environment: self.environment(&restore.settings, &restore.target, backup),
+            software_version: made.software_version.clone(),
+            destinations: made.destinations.clone(),
+            tags: made.tags.clone(),
+            ..HookPlan::default()
+        };
+        let printed = self.run(cx, Hook::Provision, line, &plan.of_backup(backup)).await?;
+        let answer = answer(&printed)?;
+        made.workspace = answer.workspace;
+        made.software_version = answer.software_version.or(made.software_version);
+        made.tags.extend(answer.tags);
+        for (id, settings) in answer.destinations {
+            made.destinations.entry(id).or_default().extend(settings);
+        }
+        Ok(made)
+    }
+
+    async fn attach(&self, cx: &OpContext, made: &Provisioned, resources: &[RestoredResource]) -> Result<()> {
+        let (files, others): (Vec<_>, Vec<_>) =
+            resources.iter().cloned().partition(|resource| engine::keeps_files(&resource.provider));
+        if !files.is_empty() {
+            DirectoryProvisioner::default().attach(cx, made, &files).await?;
+        }
+        let mut known = self.known(cx).await?;
+        let lines = self.lines_of(made, &known);
+        // Where this host sees the new file system, its provider has moved the files already.
+        let mounted = |id: &ComponentId| made.destinations.get(id).is_some_and(|to| to.contains_key(MOUNT));
+        let to_move = |resource: &RestoredResource| {
+            known.kind(&resource.component).is_none_or(|kind| kind == Kind::Efs.as_str())
+                && !mounted(&resource.component)
+        };
+        let Some(line) = lines.reroot.filter(|_| others.iter().any(to_move)) else { return Ok(()) };
+        known.resources = resources.to_vec();
+        self.call(cx, Hook::Reroot, &line, made, &known).await
+    }
+
+    async fn activate(&self, cx: &OpContext, made: &Provisioned) -> Result<()> {
+        let known = self.known(cx).await?;
+        match self.lines_of(made, &known).activate {
+            Some(line) => self.call(cx, Hook::Activate, &line, made, &known).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn discard(&self, cx: &OpContext, made: &Provisioned) -> Result<()> {
+        let known = self.known(cx).await?;
+        let lines = self.lines_of(made, &known);
+        match (&lines.provision, &lines.discard) {
+            (None, _) => Ok(()),
+            (Some(_), Some(line)) => self.call(cx, Hook::Discard, line, made, &known).await,
+            (Some(_), None) => {
+                let operation = cx.operation().map(|id| format!(" for restore {id}")).unwrap_or_default();
+                let message = format!(
+                    "the provision hook may have made workspace {}{operation}; remove it by hand, or configure a \
+                     discard hook",
+                    made.workspace
+                );
+                Err(Error::new(ErrorKind::NeedsAttention, message))
+            }
+        }
+    }
+}
+
+/// Reads what `provision` printed: one JSON document, or one in its last line.
+fn answer(printed: &[u8]) -> Result<Answer> {
+    let whole = serde_json::from_slice(printed);
+    let last = || printed.split(|byte| *byte == b'\n').rfind(|line| !line.trim_ascii().is_empty());
+    whole.or_else(|error| last().map_or(Err(error), serde_json::from_slice)).map_err(|error| {
+        let message = "the hook provision did not print the new workspace as {\"workspace\": ID}";
+        Error::new(ErrorKind::InvalidConfig, message).with_source(error).maybe_applied()
+    })
+}

@@ -1,0 +1,108 @@
+//! Which providers a run needs: none is made for the others, so that nobody has to configure what he does not use.
+
+use std::collections::BTreeSet;
+
+use stillpoint_core::decide::Machine;
+use stillpoint_core::{
+    BackupRecord, Catalog, Component, OperationRecord, Protection, ProviderId, Request, Result,
+};
+
+use crate::engine;
+use crate::managed::AWS;
+use crate::settings::{ConfigFile, ConfiguredWorkspace, ManagedConfig};
+
+/// The providers that a run needs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Needs {
+    /// The file data plane.
+    pub(crate) files: bool,
+    /// AWS.
+    pub(crate) aws: bool,
+    /// A region where AWS is needed, for when nothing else names one.
+    pub(crate) region: Option<String>,
+}
+
+impl Needs {
+    /// What works on directories.
+    pub(crate) fn files() -> Self {
+        Self { files: true, ..Self::default() }
+    }
+
+    /// What backs up a managed workspace.
+    pub(crate) fn of_managed(config: &ManagedConfig) -> Self {
+        let region = Some(config.region.to_string());
+        Self { files: config.uses_files(), aws: config.uses_the_cloud() && config.provider == AWS, region }
+    }
+
+    /// What opens, restores and deletes the snapshots of `backup`.
+    pub(crate) fn of_backup(backup: &BackupRecord) -> Self {
+        let snapshots = backup.components.iter().filter_map(|record| record.snapshot.as_ref());
+        let mut needs = Self::of_providers(snapshots.map(|snapshot| &snapshot.provider));
+        needs.region.clone_from(&backup.definition.region);
+        needs
+    }
+
+    /// What goes on with an operation that some process began.
+    ///
+    /// # Errors
+    /// Whatever reading the catalog can meet.
+    pub(crate) async fn of_operation(
+        config: &ConfigFile,
+        catalog: &dyn Catalog,
+        operation: &OperationRecord,
+    ) -> Result<Self> {
+        let backup = match (&operation.request, &operation.machine) {
+            (Request::Backup(request), machine) => {
+                let mut needs = match config.workspace(request.workspace.as_str()) {
+                    Some(ConfiguredWorkspace::Managed(managed)) => Self::of_managed(managed),
+                    Some(_) => Self::files(),
+                    None => Self::default(),
+                };
+                if let Machine::Backup(machine) = machine {
+                    let planned = machine.plan.iter().flat_map(|plan| &plan.components);
+                    needs = needs.and(Self::of_components(planned.map(|planned| &planned.component)));
+                }
+                if needs == Self::default() {
+                    let known = catalog.workspace(&request.workspace).await?;
+                    needs =
+                        known.map_or_else(Self::files, |known| Self::of_components(known.components.iter()));
+                }
+                return Ok(needs);
+            }
+            (Request::Restore(request), Machine::Restore(machine)) => match &machine.backup {
+                Some(backup) => return Ok(Self::of_backup(backup)),
+                None => &request.backup,
+            },
+            (Request::Restore(request), _) => &request.backup,
+            (Request::Delete(request), _) => &request.backup,
+            (Request::Verify(request), _) => &request.backup,
+            (Request::Copy(request), _) => &request.backup,
+            _ => return Ok(Self::files()),
+        };
+        Ok(catalog.backup(backup).await?.map(|stored| Self::of_backup(&stored.backup)).unwrap_or_default())
+    }
+
+    /// Both together.
+    #[must_use]
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            files: self.files || other.files,
+            aws: self.aws || other.aws,
+            region: self.region.or(other.region),
+        }
+    }
+
+    fn of_components<'a>(components: impl Iterator<Item = &'a Component>) -> Self {
+        let protected = components.filter(|component| component.protection == Protection::Protected);
+        Self::of_providers(protected.map(|component| &component.provider))
+    }
+
+    fn of_providers<'a>(providers: impl Iterator<Item = &'a ProviderId>) -> Self {
+        let ids: BTreeSet<_> = providers.collect();
+        Self {
+            files: ids.iter().any(|id| engine::keeps_files(id)),
+            aws: ids.iter().any(|id| id.as_str() == AWS),
+            region: None,
+        }
+    }
+}

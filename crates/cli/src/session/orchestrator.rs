@@ -1,0 +1,143 @@
+//! The orchestrator of a run, with the providers that the run needs and the workspaces of the configuration.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stillpoint_core::{
+    Builder, Catalog, LocalOrchestrator, OpContext, Provider, ProviderId, Result, Workspace,
+};
+use stillpoint_provider_aws::managed::AwsProvider;
+use stillpoint_provider_s3sync::S3SyncProvider;
+
+use super::{Needs, Session};
+use crate::engine;
+use crate::managed::{self, HookProvisioner, ManagedWorkspace, Places};
+use crate::settings::ManagedConfig;
+
+/// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
+const LEASE_TTL: Duration = Duration::from_secs(15);
+
+/// Whether the store of files must hold a repository already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Files {
+    /// It must.
+    Stored,
+    /// The first backup makes it, and its key.
+    MadeWhenMissing,
+    /// Nothing is made, whether it is there or not.
+    LookedAt,
+}
+
+impl Session {
+    /// The providers that a run needs, by their ids.
+    ///
+    /// # Errors
+    /// As [`Session::repository`] for the file data plane; `InvalidConfig` for a cloud that the environment lets nobody
+    /// reach.
+    pub(crate) async fn providers(
+        &self,
+        needs: &Needs,
+        files: Files,
+    ) -> Result<BTreeMap<ProviderId, Arc<dyn Provider>>> {
+        let files = Box::pin(self.files(needs, files)).await?.map(|provider| provider as Arc<dyn Provider>);
+        let aws = Box::pin(self.aws(needs)).await?.map(|provider| provider as Arc<dyn Provider>);
+        Ok(files.into_iter().chain(aws).map(|provider| (provider.id().clone(), provider)).collect())
+    }
+
+    /// An orchestrator with the providers of `needs`, the configured managed workspaces, and `workspace`.
+    ///
+    /// # Errors
+    /// As [`Session::providers`].
+    pub(crate) async fn orchestrator(
+        &self,
+        catalog: &Arc<dyn Catalog>,
+        needs: &Needs,
+        files: Files,
+        workspace: Option<Arc<dyn Workspace>>,
+    ) -> Result<LocalOrchestrator> {
+        let files = Box::pin(self.files(needs, files)).await?;
+        let aws = Box::pin(self.aws(needs)).await?;
+        let configured: Vec<_> = self.settings.config.all_managed().cloned().collect();
+        let mut builder = LocalOrchestrator::builder(Arc::clone(catalog))
+            .lease_ttl(LEASE_TTL)
+            .provisioner(engine::PROVISIONER, engine::provisioner())
+            .workspaces(engine::resolver());
+        for config in &configured {
+            builder = builder.workspace(self.managed_workspace(config, aws.as_ref())?);
+        }
+        if !configured.is_empty() || needs.aws {
+            let provisioner = HookProvisioner::new(configured, Arc::clone(catalog), &self.places());
+            builder = builder.provisioner(managed::PROVISIONER, Arc::new(provisioner));
+        }
+        if let Some(files) = files {
+            builder = builder.provider(files);
+        }
+        if let Some(aws) = aws {
+            builder = builder.provider(aws);
+        }
+        Ok(workspace.into_iter().fold(builder, Builder::workspace).build())
+    }
+
+    async fn files(&self, needs: &Needs, files: Files) -> Result<Option<Arc<S3SyncProvider>>> {
+        Ok(match files {
+            _ if !needs.files => None,
+            Files::Stored => Some(self.provider().await?),
+            Files::MadeWhenMissing => Some(self.provider_or_new().await?),
+            Files::LookedAt => Some(self.provider_for_plan().await?),
+        })
+    }
+
+    /// The provider of AWS, where it is needed.
+    ///
+    /// # Errors
+    /// As [`Session::providers`].
+    pub(crate) async fn aws(&self, needs: &Needs) -> Result<Option<Arc<AwsProvider>>> {
+        if !needs.aws {
+            return Ok(None);
+        }
+        managed::aws(self.settings.config.all_managed(), needs.region.as_deref()).await.map(Some)
+    }
+
+    /// A configured managed workspace; with `aws` it also finds components by their tags.
+    ///
+    /// # Errors
+    /// None that a checked configuration can cause.
+    pub(crate) fn managed_workspace(
+        &self,
+        config: &ManagedConfig,
+        aws: Option<&Arc<AwsProvider>>,
+    ) -> Result<Arc<dyn Workspace>> {
+        let files = engine::provider_id(self.settings.layout)?;
+        let workspace = ManagedWorkspace::new(config.clone(), files, &self.places());
+        Ok(match aws {
+            Some(aws) => Arc::new(workspace.with_cloud(managed::cloud(aws, config))),
+            None => Arc::new(workspace),
+        })
+    }
+
+    /// Lets the configured workspaces go that nothing under way holds still any more.
+    ///
+    /// # Errors
+    /// The first failure; the others were tried all the same.
+    pub(crate) async fn let_go_of_what_is_left(&self, catalog: &dyn Catalog) -> Result<()> {
+        let (cx, files) = (OpContext::background(), engine::provider_id(self.settings.layout)?);
+        let mut failed = None;
+        for config in self.settings.config.all_managed() {
+            let workspace = ManagedWorkspace::new(config.clone(), files.clone(), &self.places());
+            match workspace.let_go_if_left(&cx, catalog).await {
+                Ok(true) => {
+                    self.output.note(format_args!("workspace {} was held still and is let go", config.id))
+                }
+                Ok(false) => {}
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    /// What this host keeps of managed workspaces.
+    fn places(&self) -> Places {
+        Places { holds: self.settings.data_dir.holds(), hooks: self.settings.data_dir.hooks() }
+    }
+}

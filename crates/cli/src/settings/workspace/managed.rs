@@ -1,0 +1,385 @@
+//! A managed workspace: storage in a cloud account, and commands that hold it still and make new ones.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::path::PathBuf;
+
+use serde::Deserialize;
+use stillpoint_core::{ComponentId, Consistency, RoleGrant, Settings, WorkspaceId};
+use toml::Spanned;
+
+use super::arn::Arn;
+use super::value::{Account, Region};
+use crate::settings::config_file::Wrong;
+
+/// The longest key and the longest value of a tag, in characters.
+/// Source: <https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html>.
+const TAG_KEY_MAX: usize = 128;
+const TAG_VALUE_MAX: usize = 256;
+/// Tags of one resource that may be the administrator's; the cloud allows 50, and some are ours.
+const TAGS_MAX: usize = 30;
+
+/// One `[[workspace]]` with `provider = "aws"`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ManagedConfig {
+    /// Its id.
+    pub(crate) id: WorkspaceId,
+    /// The cloud.
+    pub(crate) provider: String,
+    /// The account that owns it.
+    pub(crate) account: Account,
+    /// The region it stands in.
+    pub(crate) region: Region,
+    /// The environment it belongs to.
+    pub(crate) environment: Option<String>,
+    /// The software version it runs, and that its restores run.
+    pub(crate) software_version: Option<String>,
+    /// The backup vault.
+    pub(crate) vault: Option<String>,
+    /// The role that the cloud's backup service works under.
+    pub(crate) role_arn: Option<Spanned<String>>,
+    /// Written on every restored resource at its birth.
+    #[serde(default)]
+    pub(crate) protect_tags: BTreeMap<String, String>,
+    /// Who may do what in it: recorded with each backup, never applied.
+    #[serde(default)]
+    pub(crate) roles: Vec<RoleGrant>,
+    /// What else is needed to recreate it: recorded with each backup and given to the hooks.
+    #[serde(default)]
+    pub(crate) settings: Settings,
+    /// Where and how restores make new resources, for all components.
+    #[serde(default)]
+    pub(crate) destination: Settings,
+    /// Its storage.
+    #[serde(default)]
+    pub(crate) components: Vec<ConfiguredComponent>,
+    /// What carries all these tags belongs to it, too.
+    #[serde(default)]
+    pub(crate) discover_tags: BTreeMap<String, String>,
+    /// Commands.
+    #[serde(default)]
+    pub(crate) hooks: HookLines,
+}
+
+/// One component of a managed workspace.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConfiguredComponent {
+    /// Names it inside the workspace.
+    pub(crate) id: ComponentId,
+    /// What it is.
+    pub(crate) kind: Kind,
+    /// The cloud's name of it. One that only says how restores make it has none yet.
+    pub(crate) resource: Option<Spanned<String>>,
+    /// Where this host sees its files.
+    pub(crate) mount: Option<PathBuf>,
+    /// What its provider is to know, at a backup and at a restore.
+    #[serde(default)]
+    pub(crate) settings: Settings,
+}
+
+/// What a component is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    /// A block volume.
+    Ebs,
+    /// A file system of the cloud.
+    Efs,
+    /// Files on a server that the cloud's backup does not reach.
+    Nfs,
+}
+
+impl Kind {
+    /// The word of the configuration.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Ebs => "ebs",
+            Self::Efs => "efs",
+            Self::Nfs => "nfs",
+        }
+    }
+
+    /// The service and the beginning of the resource in its ARN.
+    fn in_arn(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Ebs => Some(("ec2", "volume/vol-")),
+            Self::Efs => Some(("elasticfilesystem", "file-system/fs-")),
+            Self::Nfs => None,
+        }
+    }
+}
+
+/// The commands of `[workspace.hooks]`, each a line for `/bin/sh`.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HookLines {
+    /// Stops or flushes what writes.
+    pub(crate) quiesce: Option<String>,
+    /// Lets it go again.
+    pub(crate) resume: Option<String>,
+    /// Makes a new workspace.
+    pub(crate) provision: Option<String>,
+    /// Starts it.
+    pub(crate) activate: Option<String>,
+    /// Moves what a restore put into a folder to the root of its file system.
+    pub(crate) reroot: Option<String>,
+    /// Removes what `provision` made for a restore that failed.
+    pub(crate) discard: Option<String>,
+    /// What consistency `quiesce` gives: `application` unless it says `filesystem` or `crash`.
+    pub(crate) consistency: Option<Consistency>,
+}
+
+impl ManagedConfig {
+    /// The component of this id.
+    pub(crate) fn component(&self, id: &ComponentId) -> Option<&ConfiguredComponent> {
+        self.components.iter().find(|component| component.id == *id)
+    }
+
+    /// Whether a cloud's own backup protects any of it.
+    pub(crate) fn uses_the_cloud(&self) -> bool {
+        !self.discover_tags.is_empty() || self.components.iter().any(|component| component.kind != Kind::Nfs)
+    }
+
+    /// Whether files of it are read through a mount.
+    pub(crate) fn uses_files(&self) -> bool {
+        self.components.iter().any(|component| component.kind == Kind::Nfs && component.mount.is_some())
+    }
+
+    /// Holds the parts against each other. `at` is where the workspace begins.
+    pub(in crate::settings) fn check(&self, at: &Range<usize>) -> Result<(), Wrong> {
+        let here = |message: String| Err(Wrong::new(at.clone(), message));
+        if self.hooks.quiesce.is_some() != self.hooks.resume.is_some() {
+            return here("hooks quiesce and resume belong together; give both or none".to_owned());
+        }
+        if self.hooks.consistency == Some(Consistency::Fuzzy) {
+            return here("hooks.consistency is application, filesystem or crash".to_owned());
+        }
+        if let Some(role) = &self.role_arn {
+            self.check_role(role)?;
+        }
+        for (name, tags) in [("protect_tags", &self.protect_tags), ("discover_tags", &self.discover_tags)] {
+            check_tags(tags).or_else(|message| here(format!("{name}: {message}")))?;
+        }
+        let found = &self.discover_tags;
+        if !found.is_empty() && found.iter().all(|(key, value)| self.protect_tags.get(key) == Some(value)) {
+            let message = "protect_tags hold all of discover_tags, so what a restore makes would be taken for a part of \
+                           this workspace; leave them out";
+            return here(message.to_owned());
+        }
+        let mut ids = BTreeSet::new();
+        for component in &self.components {
+            let id = &component.id;
+            if !ids.insert(id) {
+                return here(format!("component {id} is there twice"));
+            }
+            component.check(self, at)?;
+        }
+        Ok(())
+    }
+
+    fn check_role(&self, role: &Spanned<String>) -> Result<(), Wrong> {
+        let wrong = |message: String| Err(Wrong::new(role.span(), format!("role_arn: {message}")));
+        let text = role.get_ref();
+        match Arn::parse(text) {
+            Some(arn) if arn.service == "iam" && arn.resource.starts_with("role/") => {
+                if arn.account == self.account.as_str() {
+                    return Ok(());
+                }
+                wrong(format!(
+                    "{text:?} is a role of account {}, the workspace is in {}",
+                    arn.account, self.account
+                ))
+            }
+            _ => wrong(format!("{text:?} is not the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)")),
+        }
+    }
+}
+
+impl ConfiguredComponent {
+    /// The cloud's name of it.
+    pub(crate) fn resource(&self) -> Option<&str> {
+        self.resource.as_ref().map(|resource| resource.get_ref().as_str())
+    }
+
+    fn check(&self, workspace: &ManagedConfig, at: &Range<usize>) -> Result<(), Wrong> {
+        let id = &self.id;
+        if let Some(mount) = &self.mount {
+            if self.kind == Kind::Ebs {
+                return Err(Wrong::new(at.clone(), format!("component {id}: a volume has no mount")));
+            }
+            if !mount.is_absolute() || mount.to_str().is_none() {
+                let message =
+                    format!("component {id}: mount {} is not an absolute path in UTF-8", mount.display());
+                return Err(Wrong::new(at.clone(), message));
+            }
+        }
+        let (Some(resource), Some((service, beginning))) = (&self.resource, self.kind.in_arn()) else {
+            return Ok(());
+        };
+        let text = resource.get_ref();
+        let wrong = |message: String| {
+            Err(Wrong::new(resource.span(), format!("component {id}: resource: {message}")))
+        };
+        let Some(arn) = Arn::parse(text).filter(|arn| arn.service == service) else {
+            return wrong(format!(
+                "{text:?} is not the ARN of {} (arn:aws:{service}:REGION:ACCOUNT:{beginning}…)",
+                self.kind.as_str()
+            ));
+        };
+        if !arn.resource.strip_prefix(beginning).is_some_and(|rest| !rest.is_empty() && !rest.contains('/')) {
+            return wrong(format!("{text:?} names no {beginning}…"));
+        }
+        if arn.account != workspace.account.as_str() {
+            return wrong(format!(
+                "{text:?} is in account {}, the workspace is in {}",
+                arn.account, workspace.account
+            ));
+        }
+        if arn.region != workspace.region.as_str() {
+            return wrong(format!(
+                "{text:?} is in region {}, the workspace is in {}",
+                arn.region, workspace.region
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), String> {
+    if tags.len() > TAGS_MAX {
+        return Err(format!(
+            "{} tags are more than the {TAGS_MAX} that fit beside Stillpoint's own",
+            tags.len()
+        ));
+    }
+    for (key, value) in tags {
+        if key.is_empty() || key.chars().count() > TAG_KEY_MAX || value.chars().count() > TAG_VALUE_MAX {
+            return Err(format!(
+                "tag {key:?} does not fit; a key has 1 to {TAG_KEY_MAX} characters, a value up to {TAG_VALUE_MAX}"
+            ));
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(format!("tag {key:?} cannot be set; keys that begin with aws: are Amazon's"));
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use serde_json::json;
+    use stillpoint_core::ErrorKind;
+
+    use crate::settings::ConfigFile;
+
+    const WHOLE: &str = r#"[[workspace]]
+id = "ml-prod"
+provider = "aws"
+account = "123456789012"
+region = "us-west-2"
+environment = "prod-env"
+software_version = "2.0.47"
+vault = "ml-backups"
+role_arn = "arn:aws:iam::123456789012:role/AWSBackupRole"
+protect_tags = { "do-not-collect" = "true" }
+roles = [{ principal = "ada", role = "MLAdmin" }]
+components = [
+  { id = "db", kind = "ebs", resource = "arn:aws:ec2:us-west-2:123456789012:volume/vol-0a1", settings = { availability_zone = "us-west-2a" } },
+  { id = "projects", kind = "efs", resource = "arn:aws:elasticfilesystem:us-west-2:123456789012:file-system/fs-0b2", mount = "/mnt/projects" },
+  { id = "datasets", kind = "nfs", resource = "nfs.example.com:/export" },
+]
+discover_tags = { "ml-workspace" = "ml-prod" }
+destination = { subnets = ["subnet-1"] }
+[workspace.settings]
+instance_groups = 3
+[workspace.hooks]
+quiesce = "stop it"
+resume = "start it"
+"#;
+
+    fn read(text: &str) -> stillpoint_core::Result<ConfigFile> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        ConfigFile::read(&path)
+    }
+
+    #[test]
+    fn a_managed_workspace_is_understood_to_its_last_key() {
+        let config = read(WHOLE).unwrap();
+        let managed = config.managed("ml-prod").unwrap();
+        assert_eq!(managed.account.as_str(), "123456789012");
+        assert_eq!(managed.protect_tags["do-not-collect"], "true");
+        assert_eq!(managed.components.len(), 3);
+        assert_eq!(managed.components[0].settings["availability_zone"], json!("us-west-2a"));
+        assert_eq!(managed.components[1].mount.as_deref(), Some("/mnt/projects".as_ref()));
+        assert_eq!(managed.settings["instance_groups"], json!(3));
+        assert_eq!(managed.destination["subnets"], json!(["subnet-1"]));
+        assert_eq!(managed.hooks.quiesce.as_deref(), Some("stop it"));
+        assert_eq!(managed.roles[0].principal, "ada");
+        assert!(managed.uses_the_cloud() && !managed.uses_files());
+    }
+
+    #[test]
+    fn a_mistake_is_refused_with_workspace_key_and_line() {
+        for (right, wrong, line, words) in [
+            ("vault = ", "vualt = ", 8, &["vualt"][..]),
+            ("\"123456789012\"\n", "\"1234\"\n", 4, &["1234", "twelve"]),
+            ("\"123456789012\"\n", "123456789012\n", 4, &["string"]),
+            ("\"us-west-2\"\n", "\"US West\"\n", 5, &["US West"]),
+            ("iam::123456789012:role", "iam::999999999999:role", 9, &["role_arn", "999999999999"]),
+            ("role/AWSBackupRole", "user/ada", 9, &["role_arn", "user/ada"]),
+            ("us-west-2:123456789012:volume", "us-east-1:123456789012:volume", 13, &["db", "us-east-1"]),
+            (
+                "us-west-2:123456789012:file-system",
+                "us-west-2:999999999999:file-system",
+                14,
+                &["projects", "999999999999"],
+            ),
+            ("volume/vol-0a1", "instance/i-0a1", 13, &["db", "volume/vol-"]),
+            ("kind = \"nfs\"", "kind = \"smb\"", 15, &["smb", "nfs"]),
+            ("mount = \"/mnt", "mount = \"mnt", 1, &["projects", "absolute"]),
+            ("mount = ", "mnt = ", 14, &["mnt"]),
+            ("id = \"projects\"", "id = \"db\"", 1, &["db", "twice"]),
+            ("resume = \"start it\"\n", "", 1, &["quiesce", "resume"]),
+            ("quiesce = ", "stop = ", 22, &["stop", "quiesce"]),
+            ("\"do-not-collect\"", "\"aws:keep\"", 1, &["protect_tags", "aws:keep"]),
+            (
+                "{ \"ml-workspace\" = \"ml-prod\" }",
+                "{ \"do-not-collect\" = \"true\" }",
+                1,
+                &["protect_tags", "discover_tags"],
+            ),
+        ] {
+            assert!(WHOLE.contains(right), "{right}");
+            let error = read(&WHOLE.replacen(right, wrong, 1)).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+            let text = error.to_string();
+            assert!(text.contains("\"ml-prod\""), "{text}");
+            assert!(text.starts_with(&format!("line {line} ")), "line {line}: {text}");
+            assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text}");
+        }
+    }
+
+    #[test]
+    fn the_example_is_understood() {
+        let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/managed/stillpoint.toml");
+        let config = ConfigFile::read(&example).unwrap();
+        assert!(config.managed("ml-prod").unwrap().hooks.provision.is_some());
+        assert!(config.managed("ml-stage").is_some());
+    }
+
+    #[test]
+    fn a_workspace_that_is_only_a_target_needs_no_storage() {
+        let target = read(
+            "[[workspace]]\nid = \"new\"\nprovider = \"aws\"\naccount = \"123456789012\"\nregion = \"us-west-2\"\n\
+             components = [{ id = \"db\", kind = \"ebs\", settings = { availability_zone = \"us-west-2b\" } }]",
+        );
+        let target = target.unwrap();
+        assert!(target.managed("new").unwrap().components[0].resource().is_none());
+    }
+}

@@ -1,0 +1,133 @@
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::{Value, json};
+use stillpoint_testkit::eventually;
+
+use super::common::send;
+use super::world::{World, component};
+
+/// Slow enough to be interrupted.
+const SLOW: [(&str, u64); 2] = [("backup.ebs_seconds", 12), ("backup.efs_seconds", 14)];
+
+#[track_caller]
+fn only(document: &Value) -> &Value {
+    let operations = document["operations"].as_array().unwrap();
+    assert_eq!(operations.len(), 1, "{document:#}");
+    &operations[0]
+}
+
+#[test]
+fn a_backup_whose_process_is_killed_is_resumed_and_nothing_is_made_twice() {
+    let Some(world) = World::with_rules(&SLOW) else { return };
+    let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+    assert!(eventually(Duration::from_secs(60), || world.calls("StartBackupJob") == 2));
+    assert!(eventually(Duration::from_secs(20), || world.calls("DescribeBackupJob") >= 2));
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    assert!(world.is_stopped(), "nobody could let go");
+    let shown = world.place.json(["operations"]);
+    assert_eq!(
+        (&only(&shown)["state"], &only(&shown)["holder"]),
+        (&json!("running"), &Value::Null),
+        "{shown:#}"
+    );
+
+    let resumed = world.place.json(["resume"]);
+    assert_eq!(only(&resumed)["state"], "completed", "{resumed:#}");
+    assert!(!world.is_stopped());
+    let show = world.place.json(["show", "latest"]);
+    assert_ne!(show["consistency"], "application", "nobody watched meanwhile");
+    assert_eq!(component(&show, "projects")["state"], "completed");
+    assert_eq!(world.region()["backups"].as_object().unwrap().len(), 2, "one job for each component");
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn a_quiesce_hook_that_outlives_its_process_is_stopped_before_the_services_start_again() {
+    let Some(world) = World::new() else { return };
+    let slow = "quiesce = '''sleep 3; ";
+    world.configure("", &world.hooks().replacen("quiesce = '''", slow, 1));
+    let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+    assert!(eventually(Duration::from_secs(60), || {
+        let shown = world.place.json(["operations"]);
+        shown["operations"][0]["step"] == "quiescing"
+    }));
+    std::thread::sleep(Duration::from_millis(300));
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    let id = only(&world.place.json(["operations"]))["id"].as_str().unwrap().to_owned();
+    world.place.json(["cancel", &id]);
+    std::thread::sleep(Duration::from_secs(4));
+    assert!(
+        !world.is_stopped(),
+        "a late quiesce would have stopped the services for good: {:?}",
+        world.called()
+    );
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn a_hold_that_its_operation_left_behind_is_let_go_by_a_resume() {
+    let Some(world) = World::new() else { return };
+    let broken = world.hooks().replacen("resume = '''", "resume = '''exit 1; ", 1);
+    world.configure("", &broken);
+    let run = world.place.run(["backup", "--workspace", "ml-prod"]);
+    run.assert_refused(1, &["still held still", "exit code 1"]);
+    assert!(world.is_stopped());
+    let preflight = world.place.json(["preflight", "--workspace", "ml-prod"]);
+    assert!(preflight["findings"].to_string().contains("workspace-held"), "{preflight:#}");
+
+    world.configure("", &world.hooks());
+    let run = world.place.run(["resume"]);
+    assert!(run.code == Some(0) && run.stderr.contains("ml-prod was held still"), "{run:?}");
+    assert!(!world.is_stopped());
+    assert_eq!(world.back_up()["state"], "completed");
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn jobs_that_outlast_the_deadline_run_on_and_are_finished_later() {
+    let Some(world) = World::with_rules(&SLOW) else { return };
+    let line = ["backup", "--workspace", "ml-prod", "--timeout", "4s", "--on-deadline", "detach"];
+    let detached = world.place.json_ending(4, line);
+    assert_eq!(detached["state"], "detached", "{detached:#}");
+    assert!(!world.is_stopped(), "the services run again");
+    assert_eq!(world.called(), ["quiesce", "resume"]);
+
+    let id = detached["operation_id"].as_str().unwrap();
+    let resumed = world.place.json_ending(3, ["resume", id]);
+    assert_eq!(only(&resumed)["state"], "partial", "{resumed:#}");
+    let backup = only(&resumed)["backup_id"].as_str().unwrap();
+    let show = world.place.json(["show", backup]);
+    assert_eq!(component(&show, "projects")["state"], "late", "{show:#}");
+    assert_eq!(world.calls("StopBackupJob"), 0);
+    world.place.run(["show", "ml-prod@latest"]).assert_refused(1, &["ml-prod"]);
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn jobs_are_stopped_at_the_deadline_where_that_is_asked_for() {
+    let Some(world) = World::with_rules(&SLOW) else { return };
+    let line = ["backup", "--workspace", "ml-prod", "--timeout", "4s", "--on-deadline", "cancel"];
+    let output = world.place.command(line).arg("--json").output().unwrap();
+    assert_ne!(output.status.code(), Some(0));
+    assert!(world.calls("StopBackupJob") >= 1);
+    assert!(!world.is_stopped());
+    assert_eq!(world.place.json(["operations"])["operations"], json!([]), "it has ended");
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn a_backup_is_cancelled_from_another_process() {
+    let Some(world) = World::with_rules(&SLOW) else { return };
+    let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+    assert!(eventually(Duration::from_secs(60), || world.calls("StartBackupJob") == 2));
+    let id = only(&world.place.json(["operations"]))["id"].as_str().unwrap().to_owned();
+    let cancelled = world.place.json(["cancel", &id]);
+    assert_eq!(only(&cancelled)["state"], "cancelled", "{cancelled:#}");
+    assert_eq!(child.wait().unwrap().code(), Some(5));
+    assert!(!world.is_stopped());
+    assert_eq!(world.place.json(["list"])["backups"], json!([]));
+    world.fake.assert_no_violations();
+}
