@@ -1,3 +1,5 @@
+//! Backups from preflight to deletion, and what a catalog that is lost gets back.
+
 use std::fs;
 
 use serde_json::{Value, json};

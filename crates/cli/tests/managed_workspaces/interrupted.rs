@@ -1,3 +1,5 @@
+//! Killed processes, deadlines, cancellations: nobody stays frozen, nothing is made twice.
+
 use std::time::Duration;
 
 use rustix::process::Signal;

@@ -1,3 +1,5 @@
+//! What stands against a backup or a deletion is found, named, and left alone.
+
 use serde_json::json;
 
 use super::world::{FILE_SYSTEM, World, scenario};

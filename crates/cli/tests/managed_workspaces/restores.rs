@@ -1,3 +1,5 @@
+//! Restores into new workspaces, and what is left of those that fail.
+
 use std::fs;
 
 use serde_json::{Value, json};

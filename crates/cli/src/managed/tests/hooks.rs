@@ -1,3 +1,5 @@
+//! Hooks as processes: what they are told, how they end, who stops them.
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

@@ -1,3 +1,5 @@
+//! Managed workspaces with real shells and files, and no cloud.
+
 mod hooks;
 mod provisioner;
 mod workspace;

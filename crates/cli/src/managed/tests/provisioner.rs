@@ -1,3 +1,5 @@
+//! The provisioner against a control plane of files, and the suite of the contract.
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;

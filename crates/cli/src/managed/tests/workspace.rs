@@ -1,3 +1,5 @@
+//! The workspace against services that are a file, and the suite of the contract.
+
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
