@@ -10,6 +10,7 @@ mod error;
 mod event;
 mod forecast;
 mod forget;
+mod holding;
 mod id;
 mod job;
 pub mod layer;
@@ -38,6 +39,7 @@ pub use error::{Effect, Error, ErrorKind, ErrorRecord, Result, Retry};
 pub use event::{EventKind, OperationEvent};
 pub use forecast::{Basis, Estimate, Forecast, forecast};
 pub use forget::{Forgotten, forget, preview};
+pub use holding::hold;
 pub use id::{
     BackupId, ComponentId, ID_BYTES_MAX, JobId, OperationId, ProviderId, QuiesceId, ScheduleId, SnapshotId,
     WorkspaceId,

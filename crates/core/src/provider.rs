@@ -259,6 +259,18 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// Whatever asking can meet; being refused by a lock is not an error but [`DeleteState::Locked`].
     async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState>;
 
+    /// Lets a snapshot end by itself at `until`, or never. The same again changes nothing.
+    ///
+    /// Only a provider that gave its snapshots a retention of their own has anything to do.
+    ///
+    /// # Errors
+    /// `NotFound` where it does not exist; whatever refuses the change, and the snapshot ends then as it would have.
+    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
+        // What never ends by itself is kept already.
+        let _unused = (cx, snapshot, until);
+        Ok(())
+    }
+
     /// Does what is left to do after a restore job before the resource can be used; called until it is ready.
     ///
     /// # Errors

@@ -7,7 +7,7 @@ import dataclasses
 from typing import Any
 
 from .content import BLOCK, Block
-from .entities import LegalHold
+from .entities import LegalHold, RecoveryPoint
 from .services import backup_jobs
 from .world import Region, World
 
@@ -76,7 +76,8 @@ def settle(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Sets fields: `{"role": ARN, "set": {...}}`, likewise key, vault, snapshot; `"remove": true` takes a role away.
 
     `{"hold": {...}}` places a legal hold, `{"hold": ID, "set": {"status": "CANCELED"}}` lifts it;
-    `{"opt_in": {...}}` opts resource types in or out.
+    `{"opt_in": {...}}` opts resource types in or out; `{"point": {...}}` places a recovery point of another service,
+    `{"point": ARN, "set": {...}}` changes one; `{"snapshot": ID, "remove": true}` takes a snapshot from its point.
     """
     if "role" in body:
         if body.get("remove"):
@@ -97,6 +98,8 @@ def settle(world: World, body: dict[str, Any]) -> dict[str, Any]:
                          body["hold"].get("vaults", []), body["hold"].get("resources", []))  # fmt: skip
         region.holds[hold.id] = hold
         return {"id": hold.id}
+    if "point" in body or body.get("remove"):
+        return _points(world, region, body)
     things: dict[str, dict[str, Any]] = {
         "hold": region.holds, "vault": region.vaults, "snapshot": region.snapshots, "volume": region.volumes,
         "file_system": region.file_systems,
@@ -105,6 +108,20 @@ def settle(world: World, body: dict[str, Any]) -> dict[str, Any]:
         if kind in body:
             return _set(known[body[kind]], body["set"])
     raise ValueError("say what to set")
+
+
+def _points(world: World, region: Region, body: dict[str, Any]) -> dict[str, Any]:
+    if isinstance(body.get("point"), dict):
+        made = RecoveryPoint(**{"created": world.now, "status": "COMPLETED", **body["point"]})
+        region.vaults[made.vault].points[made.arn] = made
+        return {"arn": made.arn}
+    if "point" in body:
+        point = region.point(body["point"])
+        if point is None:
+            raise ValueError(f"no recovery point {body['point']}")
+        return _set(point, body["set"])
+    del region.snapshots[body["snapshot"]]
+    return {}
 
 
 def _set(thing: Any, given: dict[str, Any]) -> dict[str, Any]:

@@ -287,6 +287,9 @@ impl Provider for PlantedProvider {
         }
         self.inner.delete(cx, snapshot).await
     }
+    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
+        self.inner.keep(cx, snapshot, until).await
+    }
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
         self.inner.finish_restore(cx, resource).await
     }

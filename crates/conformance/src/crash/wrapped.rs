@@ -165,6 +165,9 @@ impl Provider for FusedProvider {
     async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
         self.fuse.cross(self.inner.delete(cx, snapshot)).await
     }
+    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
+        self.fuse.cross(self.inner.keep(cx, snapshot, until)).await
+    }
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
         self.fuse.cross(self.inner.finish_restore(cx, resource)).await
     }

@@ -174,7 +174,7 @@ pub struct BackupRecord {
     pub added_bytes: u64,
     /// Preflight checks that were waived by name.
     pub waivers: Vec<String>,
-    /// Kept whatever the retention says.
+    /// Kept whatever the retention says. [`hold`](crate::hold()) sets it, so that the providers learn of it too.
     pub held: bool,
     /// When its retention ends; `None` for never.
     pub expires_at: Option<Timestamp>,

@@ -160,6 +160,11 @@ impl Provider for Limited {
         self.inner.delete(cx, snapshot).await
     }
 
+    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
+        let _place = self.enter(cx).await?;
+        self.inner.keep(cx, snapshot, until).await
+    }
+
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
         let _place = self.enter(cx).await?;
         self.inner.finish_restore(cx, resource).await

@@ -176,6 +176,10 @@ impl Provider for Retrying {
         self.call(cx, || self.inner.delete(cx, snapshot)).await
     }
 
+    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
+        self.call(cx, || self.inner.keep(cx, snapshot, until)).await
+    }
+
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
         self.call(cx, || self.inner.finish_restore(cx, resource)).await
     }

@@ -165,6 +165,10 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
     if ["NotFound", "NotFoundException"].iter().any(|end| code.ends_with(end)) {
         return ErrorKind::NotFound;
     }
+    // Of EC2 each kind of thing and each rule has its own: `InvalidVolumeID.Malformed`, `InvalidParameterCombination`.
+    if code.starts_with("InvalidParameter") || code.ends_with(".Malformed") || code == "InvalidAction" {
+        return ErrorKind::InvalidInput;
+    }
     match status {
         429 => ErrorKind::RateLimited,
         500.. => ErrorKind::Unavailable,
@@ -191,6 +195,14 @@ mod tests {
         let error = json_refusal(400, Some("AccessDeniedException:http://internal/"), b"", "ListTags");
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);
         assert_eq!(error.context("action"), Some("ListTags"));
+    }
+
+    #[test]
+    fn a_request_that_is_wrong_is_told_from_an_answer_nobody_foresaw() {
+        for code in ["InvalidVolumeID.Malformed", "InvalidParameterCombination", "InvalidAction"] {
+            assert_eq!(refusal(400, code, "", "any").kind(), ErrorKind::InvalidInput, "{code}");
+        }
+        assert_eq!(refusal(400, "NobodyKnows", "", "any").kind(), ErrorKind::Unexpected);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, si
 use aws_sigv4::sign::v4;
 use stillpoint_core::{Error, ErrorKind, Result};
 
+use super::credentials::unsigned;
 use super::{Connection, Service};
 
 /// The longest answer that is read, in bytes. A page of a thousand volumes with all their tags takes less.
@@ -95,8 +96,8 @@ impl Call<'_> {
         let provider = connection.config.credentials_provider();
         let provider = provider.ok_or_else(|| denied("no AWS credentials are configured"))?;
         let credentials = provider.provide_credentials().await.map_err(|error| {
-            denied("no AWS credentials were found; a Studio space has those of its execution role")
-                .with_source(error)
+            let refused = unsigned(self.operation, &error);
+            refused.unwrap_or_else(|| denied("no AWS credentials were found")).with_source(error)
         })?;
         let millis = u64::try_from(connection.clock.now().as_millis()).unwrap_or(0);
         let identity = credentials.into();

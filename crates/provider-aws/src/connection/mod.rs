@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod credentials;
 #[cfg(feature = "studio")]
 mod json;
 #[cfg(feature = "managed")]
@@ -24,6 +25,7 @@ use url::Url;
 #[cfg(feature = "managed")]
 pub(crate) use answer::refusal;
 pub(crate) use call::Call;
+pub(crate) use credentials::unsigned;
 #[cfg(feature = "managed")]
 pub(crate) use query::{Form, Items};
 
@@ -82,7 +84,7 @@ impl Connection {
         Self::from_config(config.build(), None)
     }
 
-    fn from_config(config: SdkConfig, region: Option<&str>) -> Result<Self> {
+    pub(crate) fn from_config(config: SdkConfig, region: Option<&str>) -> Result<Self> {
         let region = region.map(str::to_owned).or_else(|| config.region().map(ToString::to_string));
         let region = region.ok_or_else(|| {
             Error::new(
@@ -90,6 +92,7 @@ impl Connection {
                 "no AWS region is known; set AWS_REGION or the profile's region",
             )
         })?;
+        check_region(&region)?;
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(CALL_TIMEOUT)
@@ -130,8 +133,9 @@ impl Connection {
     /// (`AWS_ENDPOINT_URL`), else AWS's own address.
     ///
     /// # Errors
-    /// `InvalidConfig` where the setting is no address, or plain http to another machine.
+    /// `InvalidConfig` where the setting is no address, or plain http to another machine; where the region cannot be one.
     pub(crate) fn endpoint(&self, service: &Service) -> Result<Url> {
+        check_region(&self.region)?;
         let own = self.config.service_config().and_then(|settings| {
             settings.load_config(
                 aws_types::service_config::ServiceConfigKey::builder()
@@ -190,7 +194,24 @@ const DNS_SUFFIX: &str = "amazonaws.com";
 /// The domain under which a region's services stand.
 /// Source: <https://docs.aws.amazon.com/general/latest/gr/rande.html>.
 fn dns_suffix(region: &str) -> &'static str {
-    if region.starts_with("cn-") { "amazonaws.com.cn" } else { DNS_SUFFIX }
+    match region.split('-').take(2).collect::<Vec<_>>().as_slice() {
+        ["cn", ..] => "amazonaws.com.cn",
+        ["us", "iso"] => "c2s.ic.gov",
+        ["us", "isob"] => "sc2s.sgov.gov",
+        ["us", "isof"] => "csp.hci.ic.gov",
+        ["eu", "isoe"] => "cloud.adc-e.uk",
+        ["eusc", ..] => "amazonaws.eu",
+        _ => DNS_SUFFIX,
+    }
+}
+
+/// A region becomes a part of host names, and may come from a resource's name.
+fn check_region(region: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if !region.is_empty() && region.len() <= 63 && region.chars().all(fits) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::InvalidConfig, format!("{region:?} is no region of AWS")))
 }
 
 #[cfg(test)]
@@ -208,7 +229,28 @@ mod tests {
     fn without_a_setting_the_regions_own_address_is_called() {
         let endpoint = |region| connection(region, None).endpoint(&SERVICE).unwrap().to_string();
         assert_eq!(endpoint("eu-west-1"), "https://api.sagemaker.eu-west-1.amazonaws.com/");
-        assert_eq!(endpoint("cn-north-1"), "https://api.sagemaker.cn-north-1.amazonaws.com.cn/");
+        for (region, suffix) in [
+            ("cn-north-1", "amazonaws.com.cn"),
+            ("us-gov-west-1", "amazonaws.com"),
+            ("us-iso-east-1", "c2s.ic.gov"),
+            ("us-isob-east-1", "sc2s.sgov.gov"),
+            ("eusc-de-east-1", "amazonaws.eu"),
+        ] {
+            assert_eq!(endpoint(region), format!("https://api.sagemaker.{region}.{suffix}/"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_region_becomes_no_host() {
+        for region in ["", "evil.example.com/", "us-east-1.evil", "us east", "US-EAST-1", "u@v"] {
+            let made = Connection::with_credentials(region, "AKIDEXAMPLE", "sesame", None, None);
+            assert_eq!(made.unwrap_err().kind(), ErrorKind::InvalidConfig, "{region}");
+        }
+        #[cfg(feature = "managed")]
+        {
+            let other = connection("eu-west-1", None).in_region("evil.example.com/");
+            assert_eq!(other.endpoint(&SERVICE).unwrap_err().kind(), ErrorKind::InvalidConfig);
+        }
     }
 
     #[test]

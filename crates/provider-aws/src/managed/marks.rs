@@ -2,6 +2,7 @@
 
 use stillpoint_core::{CopyJob, RestoreJob, Result, Tags};
 
+use super::arn::Arn;
 use super::names::JobName;
 use super::tags::{self, COMPONENT, JOB, JOB_TAGS_MAX, OPERATION, WORKSPACE};
 
@@ -38,6 +39,12 @@ impl Marks {
     pub(super) fn of_copy(job: &CopyJob) -> Result<Self> {
         let own = tags::mark(&job.key, &job.backup, job.workspace.as_ref(), job.created_at);
         tags::with_own(own, &job.tags, JOB_TAGS_MAX).map(Self)
+    }
+
+    /// The same, of a recovery point of `resource` in the vault `vault`.
+    pub(super) fn at(mut self, vault: &Arn, resource: &str) -> Self {
+        self.0.insert(tags::PLACE.to_owned(), tags::place(vault, resource));
+        self
     }
 
     /// The tags.

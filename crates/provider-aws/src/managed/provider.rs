@@ -170,6 +170,10 @@ impl Provider for AwsProvider {
         }
     }
 
+    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
+        self.keep_point(cx, &snapshot.id.as_str().parse()?, until).await
+    }
+
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
         self.finish(cx, resource).await
     }

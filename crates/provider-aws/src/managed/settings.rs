@@ -57,6 +57,11 @@ pub struct BackupSettings {
 }
 
 impl BackupSettings {
+    /// The vault's full name: it is where the resource `source` is.
+    pub(super) fn vault_arn(&self, source: &Arn) -> Arn {
+        source.sibling("backup", format!("backup-vault:{}", self.vault))
+    }
+
     /// Backups into `vault` by `role_arn`, with windows that AWS never closes before we do.
     pub fn new(vault: impl Into<String>, role_arn: impl Into<String>) -> Self {
         Self {

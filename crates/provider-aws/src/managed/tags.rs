@@ -9,6 +9,8 @@ use stillpoint_core::{
     Timestamp, WorkspaceId,
 };
 
+use super::arn::Arn;
+
 /// The key of the job that made it, by its token: what proves a job to be ours.
 pub(super) const JOB: &str = "stillpoint:job";
 /// The operation that made it.
@@ -21,6 +23,10 @@ pub(super) const WORKSPACE: &str = "stillpoint:workspace";
 pub(super) const COMPONENT: &str = "stillpoint:component";
 /// When its backup was begun, in RFC 3339.
 pub(super) const CREATED: &str = "stillpoint:created-at";
+
+/// What was captured, and in which vault it is: a digest of both names. AWS hands tags on (to copies, and with a restore to the
+/// new resource and all its points), so that a mark of ours alone proves nothing.
+pub(super) const PLACE: &str = "stillpoint:place";
 
 /// What all of our own tags begin with.
 const PREFIX: &str = "stillpoint:";
@@ -36,7 +42,7 @@ pub(super) const TAGS_MAX: usize = 50;
 /// Source: the same page.
 pub(super) const JOB_TAGS_MAX: usize = 10;
 /// How many of them are ours: the marks below.
-pub(super) const MARKS: usize = 6;
+pub(super) const MARKS: usize = 7;
 /// What AWS allows beside letters, digits and spaces.
 const ALLOWED: &str = "+-=._:/@";
 /// What begins an escaped byte; two of them begin a digest.
@@ -57,12 +63,24 @@ pub(super) fn mark(key: &JobKey, backup: &BackupId, workspace: Option<&Workspace
     tags
 }
 
+/// What [`PLACE`] says of a recovery point of `resource` in the vault `vault`, both by their full names.
+pub(super) fn place(vault: &Arn, resource: &str) -> String {
+    digest(&format!("{vault} {resource}")).split_off(2)
+}
+
 /// The tags of a recovery point: ours, and those of the request.
 ///
 /// # Errors
-/// `InvalidInput` where the request's own tags are too many or cannot be written.
-pub(super) fn of_backup(job: &BackupJob) -> Result<Tags> {
-    let ours = mark(&job.key, &job.backup, Some(&job.workspace), job.created_at);
+/// `InvalidInput` where the request's own tags are too many or cannot be written, or the operation's id could not be read
+/// back, by which a backup is proven to be its operation's.
+pub(super) fn of_backup(job: &BackupJob, vault: &Arn) -> Result<Tags> {
+    let operation = job.key.operation().as_str();
+    if !is_readable(operation) {
+        let message = format!("the operation's id {operation:?} does not fit into a tag of AWS; shorten it");
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
+    let mut ours = mark(&job.key, &job.backup, Some(&job.workspace), job.created_at);
+    ours.insert(PLACE.to_owned(), place(vault, &job.component.resource));
     with_own(ours, &job.tags, JOB_TAGS_MAX)
 }
 
@@ -142,12 +160,12 @@ pub(super) fn is_own_key(key: &str) -> bool {
     key.starts_with(PREFIX)
 }
 
-/// Whether a recovery point with these tags is one that we made.
+/// Whether a recovery point with these tags, of `resource` in the vault `vault`, is one that we made.
 ///
 /// AWS copies a resource's tags to its recovery points, whoever makes them. A resource that a restore of ours made
-/// carries our operation's mark, but never a backup's.
-pub(super) fn is_point_of_ours(tags: &Tags) -> bool {
-    tags.contains_key(JOB) && tags.contains_key(BACKUP)
+/// carries our operation's mark, but never a backup's; one that somebody else restored may carry all of them.
+pub(super) fn is_point_of_ours(tags: &Tags, vault: &Arn, resource: &str) -> bool {
+    tags.contains_key(JOB) && tags.contains_key(BACKUP) && tags.get(PLACE) == Some(&place(vault, resource))
 }
 
 /// Reads back what [`OPERATION`] and the others say.
@@ -190,6 +208,37 @@ mod tests {
         assert_ne!(written, value(&"w".repeat(258)));
         assert_eq!(text(&written), None);
         assert!(!is_readable(&long) && is_readable(&"w".repeat(256)));
+    }
+
+    #[test]
+    fn a_mark_that_was_handed_on_proves_nothing() {
+        let vault: Arn = "arn:aws:backup:us-east-1:1:backup-vault:Default".parse().unwrap();
+        let other: Arn = "arn:aws:backup:us-east-1:1:backup-vault:Other".parse().unwrap();
+        let mut tags: Tags = [JOB, BACKUP].into_iter().map(|tag| (tag.to_owned(), "x".to_owned())).collect();
+        assert!(!is_point_of_ours(&tags, &vault, "arn:volume"), "it says not of what");
+        tags.insert(PLACE.to_owned(), place(&vault, "arn:volume"));
+        assert!(is_point_of_ours(&tags, &vault, "arn:volume"));
+        assert!(!is_point_of_ours(&tags, &other, "arn:volume"), "somebody copied it");
+        assert!(!is_point_of_ours(&tags, &vault, "arn:restored"), "somebody restored it and backs that up");
+    }
+
+    #[test]
+    fn an_operation_whose_id_could_not_be_read_back_makes_no_backup() {
+        let vault: Arn = "arn:aws:backup:us-east-1:1:backup-vault:Default".parse().unwrap();
+        let job = |operation: &str| {
+            let component = stillpoint_core::Component::new(
+                "db".parse().unwrap(),
+                "ebs",
+                "aws".parse().unwrap(),
+                "arn:volume",
+            );
+            let key = JobKey::new(operation.parse().unwrap(), component.id.clone(), 1);
+            let at = Timestamp::from_millis(0);
+            BackupJob::new(key, "ada".parse().unwrap(), "b-1".parse().unwrap(), component, at)
+        };
+        assert!(of_backup(&job("op-1"), &vault).unwrap().contains_key(OPERATION));
+        let error = of_backup(&job(&"ö".repeat(60)), &vault).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
     }
 
     #[test]

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fake::{FILE_SYSTEM, REGION, ROLE, VOLUME, World, component};
+use crate::fake::{FILE_SYSTEM, REGION, ROLE, VOLUME, VOLUME_TWO, World, component};
 use serde_json::json;
 use stillpoint_core::{DeleteState, Depth, ErrorKind, Provider, SnapshotQuery, SnapshotRef, Timestamp};
 use stillpoint_provider_aws::managed::{AwsProvider, Task, VaultPlace};
@@ -118,7 +118,8 @@ async fn a_locked_snapshot_is_not_spoilt_by_asking_for_its_deletion() {
     let DeleteState::Locked { until: told, reason } = deleted(&world, &made[0]).await else {
         panic!("it is locked")
     };
-    assert_eq!(told, Some(until));
+    let seconds = |at: Timestamp| at.as_millis() / 1000;
+    assert_eq!(told.map(seconds), Some(seconds(until)), "EC2 tells whole seconds");
     assert!(reason.contains("governance") && reason.contains(&id), "{reason}");
     assert_eq!(world.calls("DeleteRecoveryPoint"), 0);
     let info =
@@ -235,8 +236,10 @@ async fn verification_sees_what_aws_can_tell() {
     world.fake().post("set", &json!({"snapshot": id, "set": {"size_gib": 99}}));
     let opened = world.provider().open(&world.cx(), &made[0]).await.unwrap();
     let verified = opened.verify(&world.cx(), Depth::Sized).await.unwrap();
-    assert_eq!(verified.problems[0].kind, "size", "{verified:?}");
-    assert!(opened.verify(&world.cx(), Depth::Listed).await.unwrap().is_good());
+    assert!(
+        verified.is_good() && verified.depth == Depth::Listed,
+        "another size proves nothing: {verified:?}"
+    );
     world.fake().post("set", &json!({"snapshot": id, "set": {"state": "error"}}));
     let verified = opened.verify(&world.cx(), Depth::Listed).await.unwrap();
     assert_eq!(verified.problems[0].kind, "incomplete", "{verified:?}");
@@ -251,4 +254,73 @@ async fn looking_needs_less_than_deleting() {
     assert_eq!(found.map(|found| found.len()).map_err(|error| error.to_string()), Ok(2));
     let error = world.provider().delete(&world.cx(), &made[0]).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+}
+
+#[tokio::test]
+async fn points_that_inherited_our_marks_are_neither_listed_nor_deleted() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    // Somebody restores from the console and lets AWS copy all tags to the new volume; that is backed up by others then.
+    let snapshot = made[0].id.as_str().rsplit('/').next().unwrap();
+    let tags = world.region()["snapshots"][snapshot]["tags"].clone();
+    assert!(tags["stillpoint:job"].is_string(), "{tags}");
+    world.fake().post("set", &json!({"volume": "vol-00000000000000002", "set": {"tags": tags}}));
+    world.fake().post("foreign-job", &json!({"resource": VOLUME_TWO}));
+    world.advance(1000.0);
+    world.fake().post("foreign-job", &json!({"resource": VOLUME_TWO, "created_by": null}));
+    world.advance(1000.0);
+    let known = world.region()["vaults"]["Default"]["points"].clone();
+    let found = world.provider().snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap();
+    assert_eq!((known.as_object().unwrap().len(), found.len()), (4, 2), "{found:?}");
+    for arn in known.as_object().unwrap().keys().filter(|arn| known[*arn]["resource_arn"] == VOLUME_TWO) {
+        let point = SnapshotRef::new("aws".parse().unwrap(), format!("Default/{arn}").parse().unwrap());
+        let error = world.provider().delete(&world.cx(), &point).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied, "{error}");
+    }
+    assert_eq!(world.calls("DeleteRecoveryPoint"), 0);
+}
+
+#[tokio::test]
+async fn a_point_of_another_service_in_the_vault_does_not_stop_a_search() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    for (arn, kind) in [
+        ("arn:aws:rds:us-east-1:111122223333:snapshot:awsbackup:job-1", "RDS"),
+        ("arn:aws:backup:us-east-1:111122223333:recovery-point:d1", "DynamoDB"),
+        ("arn:aws:ec2:us-east-1::image/ami-1", "EC2"),
+    ] {
+        let resource = "arn:aws:rds:us-east-1:111122223333:db:one";
+        let point =
+            json!({"arn": arn, "vault": "Default", "resource_arn": resource, "type": kind, "role": ROLE});
+        world.fake().post("set", &json!({"point": point}));
+    }
+    world.advance(10.0);
+    let found = world.provider().snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap();
+    assert_eq!(found.len(), made.len());
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_point_whose_snapshot_somebody_deleted_can_be_deleted() {
+    let Some(world) = World::named("workspace") else { return };
+    let made = points(&world).await;
+    let id = made[0].id.as_str().rsplit('/').next().unwrap();
+    world.fake().post("set", &json!({"snapshot": id, "remove": true}));
+    assert_eq!(deleted(&world, &made[0]).await, DeleteState::Gone);
+}
+
+#[tokio::test]
+async fn a_missing_right_is_told_whatever_else_keeps_the_point() {
+    let Some(world) = World::named("legal-hold") else { return };
+    let made = points(&world).await;
+    world.fake().post("set", &json!({"key": "test", "set": {"deny": ["backup:DeleteRecoveryPoint"]}}));
+    let error = world.provider().delete(&world.cx(), &made[1]).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied, "whatever else keeps it: {error}");
+    let deny = json!(["backup:ListLegalHolds"]);
+    world.fake().post("set", &json!({"key": "test", "set": {"deny": deny}}));
+    let error = world.provider().delete(&world.cx(), &made[1]).await.unwrap_err();
+    assert_eq!(
+        error.context("action"),
+        Some("DeleteRecoveryPoint"),
+        "the refusal, not that of the look: {error}"
+    );
 }

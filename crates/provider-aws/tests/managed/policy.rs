@@ -41,6 +41,8 @@ async fn whole_story(world: &std::sync::Arc<World>) {
         let point = status.snapshot.unwrap();
         let found = provider.snapshots(&world.cx(), &SnapshotQuery::of_backup(job.backup)).await.unwrap();
         assert!(found.iter().any(|info| info.snapshot == point), "{found:?}");
+        let later = world.now().after(Duration::from_secs(30 * 24 * 3600));
+        provider.keep(&world.cx(), &point, Some(later)).await.unwrap();
         let hold =
             world.fake().post("set", &json!({"hold": {"title": "h", "vaults": ["Default"]}}))["id"].clone();
         let held = provider.delete(&world.cx(), &point).await.unwrap();

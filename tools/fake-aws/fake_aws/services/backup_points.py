@@ -172,7 +172,8 @@ def _tags(call: Call, arn: str) -> dict[str, str]:
         point = vault.points.get(arn)
         if point is None:
             continue
-        if point.type == "EBS" and call.rule("ebs_point.backup_tags") == "refuse":
+        elsewhere = point.type == "EBS" and call.rule("ebs_point.backup_tags") == "refuse"
+        if elsewhere or point.type not in {"EBS", "EFS"}:
             raise Fault(_INVALID, "This resource type keeps its tags in its own service.")
         return point.tags
     raise Fault("ResourceNotFoundException", f"{arn} not found")

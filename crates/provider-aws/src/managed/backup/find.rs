@@ -1,5 +1,6 @@
 //! Jobs on a resource: which one is ours, which may be, which is somebody else's.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use stillpoint_core::{
@@ -9,12 +10,13 @@ use stillpoint_core::{
 use super::super::AwsProvider;
 use super::super::arn::Arn;
 use super::super::clients::Clients;
-use super::super::listing::{self, CLOCKS_DIFFER, HORIZON, before};
+use super::super::listing::{self, CLOCKS_DIFFER, HORIZON, TOKEN_LIFE, before};
 use super::super::names::{JobKind, JobName};
 use super::super::settings::{BackupSettings, Source};
 use super::super::tags;
-use super::KEY;
 use super::job::Job;
+use super::start::call;
+use super::{KEY, OURS};
 
 /// A call and its repeats are over after this time; what was created later is not theirs.
 const CALL_SPAN: Duration = Duration::from_secs(3600);
@@ -26,27 +28,36 @@ pub(super) struct Found {
     pub(super) evidence: Evidence,
 }
 
+impl Found {
+    /// Whether a call with our token still says whether it is ours, which nothing on it does.
+    pub(super) fn is_told_by_token(&self, now: Timestamp) -> bool {
+        let age = self.job.created.map(|created| now.since(created)).unwrap_or_default();
+        self.evidence == Evidence::Likely && age < TOKEN_LIFE
+    }
+}
+
 /// What is asked for, as far as a job can be told by it.
 #[derive(Debug)]
 struct Wanted<'a> {
     key: &'a JobKey,
     settings: &'a BackupSettings,
-    since: Timestamp,
+    /// When the backup was begun; nothing that is older is ours.
+    begun: Timestamp,
+    /// When a job was created that may be ours although nothing proves it.
+    likely: RangeInclusive<Timestamp>,
 }
 
 impl Wanted<'_> {
     /// Whether a job can be ours by what AWS says of it.
     fn fits(&self, job: &Job) -> bool {
-        let earliest = before(self.since, CLOCKS_DIFFER);
-        let latest = self.since.after(CALL_SPAN);
         job.plan.is_none()
             && job.vault == self.settings.vault
             && job.role == self.settings.role_arn
-            && job.created.is_some_and(|created| earliest <= created && created <= latest)
+            && job.created.is_some_and(|created| before(self.begun, CLOCKS_DIFFER) <= created)
     }
 
     /// How sure it is that `job` is ours, by the tags of its recovery point where those could be read; `None` where it
-    /// does not matter whose it is.
+    /// does not matter whose it is. Our mark proves it whenever it began: a start may come hours after the backup was begun.
     fn evidence(&self, job: &Job, tags: Option<&Tags>) -> Option<Evidence> {
         let foreign = job.is_active().then_some(Evidence::Foreign);
         if !self.fits(job) {
@@ -56,7 +67,10 @@ impl Wanted<'_> {
             Some(Some(mark)) if *mark == self.key.token() => Some(Evidence::Proven),
             Some(Some(_)) => foreign,
             // The mark may come only with the end.
-            Some(None) | None => job.is_active().then_some(Evidence::Likely),
+            Some(None) | None if job.created.is_some_and(|created| self.likely.contains(&created)) => {
+                job.is_active().then_some(Evidence::Likely)
+            }
+            Some(None) | None => foreign,
         }
     }
 }
@@ -73,24 +87,33 @@ impl AwsProvider {
         let clients = self.clients(&source.arn.region)?;
         let now = cx.clock().now();
         listing::reaches(now, since, &source.arn)?;
-        let found = found(&clients, cx, &source, &settings, &job.key, since).await?;
+        let likely = before(since, CLOCKS_DIFFER)..=since.after(CALL_SPAN);
+        let found = found(&clients, cx, &source, &settings, job, likely).await?;
         listing::settled(now, since, found.is_empty(), &source.arn)?;
-        let candidate = |found: Found| {
-            Ok(Candidate::new(
-                name(&clients, &found.job.id, &job.key).of(self.provider_id())?,
-                found.evidence,
-            ))
+        if !found.is_empty() && found.iter().all(|found| found.is_told_by_token(now)) {
+            let id = call(&clients, &source, &settings, job).await?;
+            return Ok(vec![Candidate::new(
+                ours(&clients, &id, &job.key).of(self.provider_id())?,
+                Evidence::Proven,
+            )]);
+        }
+        let candidate = |Found { job: found, evidence }: Found| {
+            let name = match evidence {
+                Evidence::Proven => ours(&clients, &found.id, &job.key),
+                _ => JobName::new(JobKind::Backup, &clients.region, &found.id).with(KEY, job.key.token()),
+            };
+            Ok(Candidate::new(name.of(self.provider_id())?, evidence))
         };
         found.into_iter().map(candidate).collect()
     }
 }
 
-/// What we call the backup job `id` that was started with `key`.
-pub(super) fn name(clients: &Clients, id: &str, key: &JobKey) -> JobName {
-    JobName::new(JobKind::Backup, &clients.region, id).with(KEY, key.token())
+/// What we call the backup job `id` that certainly was started with `key`.
+pub(super) fn ours(clients: &Clients, id: &str, key: &JobKey) -> JobName {
+    JobName::new(JobKind::Backup, &clients.region, id).with(KEY, key.token()).with(OURS, "yes")
 }
 
-/// The jobs on `source` that are or may be the one of `key`, and those of others that run.
+/// The jobs on `source` that are or, created in the span `likely`, may be the one of `job`, and those of others that run.
 ///
 /// # Errors
 /// Whatever listing can meet; a mark that may not be read, because nothing can be told without it.
@@ -99,10 +122,10 @@ pub(super) async fn found(
     cx: &OpContext,
     source: &Source,
     settings: &BackupSettings,
-    key: &JobKey,
-    since: Timestamp,
+    job: &BackupJob,
+    likely: RangeInclusive<Timestamp>,
 ) -> Result<Vec<Found>> {
-    let wanted = Wanted { key, settings, since };
+    let wanted = Wanted { key: &job.key, settings, begun: job.created_at, likely };
     let jobs = Job::list(clients, &source.arn, before(cx.clock().now(), HORIZON)).await?;
     let mut found = Vec::new();
     for job in jobs {
@@ -156,7 +179,9 @@ mod tests {
     fn a_job_is_proven_by_its_mark_likely_by_everything_else_and_foreign_by_any_difference() {
         let key = JobKey::new("op".parse().unwrap(), "db".parse().unwrap(), 1);
         let settings = BackupSettings::new("vault", ROLE);
-        let wanted = Wanted { key: &key, settings: &settings, since: Timestamp::from_millis(10_000_000) };
+        let begun = Timestamp::from_millis(10_000_000);
+        let likely = before(begun, CLOCKS_DIFFER)..=begun.after(CALL_SPAN);
+        let wanted = Wanted { key: &key, settings: &settings, begun, likely };
         let marked = |token: &str| Tags::from([(tags::JOB.to_owned(), token.to_owned())]);
         let (ours, other, none) = (marked(&key.token()), marked("other"), Tags::new());
 
@@ -170,13 +195,14 @@ mod tests {
         assert_eq!(wanted.evidence(&job("RUNNING"), Some(&other)), Some(Evidence::Foreign));
         assert_eq!(wanted.evidence(&job("COMPLETED"), Some(&other)), None);
         let earlier = Timestamp::from_millis(10_000_000 - 301_000);
-        let later = Timestamp::from_millis(10_000_000 + 3_601_000);
+        let later = Job { created: Some(begun.after(Duration::from_secs(3601))), ..job("RUNNING") };
+        assert_eq!(wanted.evidence(&later, Some(&ours)), Some(Evidence::Proven), "it waited for its start");
+        assert_eq!(wanted.evidence(&later, Some(&none)), Some(Evidence::Foreign));
         for foreign in [
             Job { plan: Some("nightly".into()), ..job("RUNNING") },
             Job { vault: "other".into(), ..job("RUNNING") },
             Job { role: "other".into(), ..job("RUNNING") },
             Job { created: Some(earlier), ..job("RUNNING") },
-            Job { created: Some(later), ..job("RUNNING") },
             Job { created: None, ..job("HIBERNATING") },
         ] {
             assert_eq!(wanted.evidence(&foreign, Some(&ours)), Some(Evidence::Foreign), "{foreign:?}");

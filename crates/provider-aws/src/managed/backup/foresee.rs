@@ -6,7 +6,7 @@ use super::super::AwsProvider;
 use super::super::marks::Marks;
 use super::super::names::PointName;
 use super::super::policy::{Task, calls};
-use super::super::settings::{Source, SourceKind};
+use super::super::settings::{BackupSettings, Source, SourceKind};
 use super::super::tags;
 
 /// Bytes a second that AWS Backup reaches with large files of a file system.
@@ -55,7 +55,8 @@ impl AwsProvider {
         match request {
             JobRequest::Backup(job) => {
                 let source = Source::of(&job.component)?;
-                let mut foreseen = foreseen(Task::Backup, source.kind, tags::of_backup(job)?);
+                let vault = BackupSettings::of(&job.component)?.vault_arn(&source.arn);
+                let mut foreseen = foreseen(Task::Backup, source.kind, tags::of_backup(job, &vault)?);
                 foreseen.bytes = self.estimate_capture(cx, &job.component).await?.and_then(|size| size.bytes);
                 Ok(foreseen)
             }

@@ -110,6 +110,11 @@ impl Job {
         !matches!(self.state.as_str(), "COMPLETED" | "PARTIAL" | "FAILED" | "EXPIRED" | "ABORTED")
     }
 
+    /// Whether it captures a volume, all of it at one instant.
+    pub(super) fn is_of_volume(&self) -> bool {
+        self.resource.contains(":volume/")
+    }
+
     /// The recovery point, once it has a name.
     pub(super) fn point(&self) -> Option<PointName> {
         Some(PointName::new(&self.vault, self.point.as_ref()?.parse().ok()?))

@@ -13,3 +13,6 @@ pub(super) use start::{lifecycle, retention_days};
 
 /// The note of a job's name that says by which key it was started.
 const KEY: &str = "key";
+/// The note of the name of a job that is ours beyond doubt, because AWS answered our call with it or because it carries our
+/// mark.
+const OURS: &str = "ours";

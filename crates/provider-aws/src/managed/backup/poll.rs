@@ -2,15 +2,17 @@
 
 use std::time::Duration;
 
-use stillpoint_core::{CaptureWindow, ErrorKind, JobState, JobStatus, OpContext, Result, Tags, Timestamp};
+use stillpoint_core::{
+    CaptureWindow, Error, ErrorKind, JobState, JobStatus, OpContext, Result, Tags, Timestamp,
+};
 
 use super::super::AwsProvider;
 use super::super::clients::Clients;
 use super::super::names::{JobName, PointName};
 use super::super::points::{PointState, Usable};
 use super::super::tags;
-use super::KEY;
 use super::job::Job;
+use super::{KEY, OURS};
 
 /// What a job made must be there, and carry its mark, so long after its end at the latest.
 const SETTLE: Duration = Duration::from_secs(10 * 60);
@@ -34,11 +36,18 @@ impl AwsProvider {
             Some(point) if point.is_snapshot() => volume_point(&clients, point).await?,
             _ => VolumePoint::default(),
         };
+        let key = name.note(KEY);
+        let mark = volume.tags.as_ref().and_then(|tags| tags.get(tags::JOB)).map(String::as_str);
+        if mark.is_some() && mark != key {
+            return Err(other_mark(&job));
+        }
+        let is_ours = name.note(OURS).is_some() || mark.is_some();
         let now = cx.clock().now();
         let mut status = JobStatus::new(job.job_state());
         status.progress = job.progress();
-        status.poll_after = job.poll_after(now);
-        status.captured = captured(&job, point.as_ref(), &volume);
+        // What somebody else captured is no reason to let the workspace go.
+        status.captured = captured(&job, point.as_ref(), &volume).filter(|_| is_ours);
+        status.poll_after = job.poll_after(now, status.captured.is_some());
         status.counts = counts(&job, point.as_ref());
         status.issues.extend(job.remark().filter(|_| !job.is_active()));
         status.snapshot = point.as_ref().map(|point| point.of(self.provider_id())).transpose()?;
@@ -88,6 +97,12 @@ fn counts(job: &Job, point: Option<&PointName>) -> std::collections::BTreeMap<St
     counted.into_iter().filter_map(|(name, count)| Some((name.to_owned(), count?))).collect()
 }
 
+/// The search for our own job begins anew.
+fn other_mark(job: &Job) -> Error {
+    let message = format!("backup job {} makes what carries the mark of another request", job.id);
+    job.error(ErrorKind::NotFound, &message)
+}
+
 /// What a job claims to have made.
 struct Made<'a> {
     clients: &'a Clients,
@@ -101,10 +116,11 @@ impl Made<'_> {
     /// What a completed job is worth: `None` where its success stands, else the state that is true instead.
     ///
     /// # Errors
-    /// `NotFound` where the recovery point carries another job's mark, or none: this job is not the one that was asked
-    /// about, so the search begins anew.
+    /// `NotFound` where the recovery point carries another job's mark, or none although nothing else says that the job is
+    /// ours: it is not the one that was asked about, so the search begins anew.
     async fn judge(self, now: Timestamp) -> Result<Option<JobState>> {
-        let fresh = self.job.completed.is_none_or(|ended| now.since(ended) < SETTLE);
+        let last_seen = self.job.completed.or(self.job.initiated).or(self.job.created);
+        let fresh = last_seen.is_some_and(|at| now.since(at) < SETTLE);
         let missing = |what: &str| {
             let message = format!("backup job {} completed, but {what}", self.job.id);
             let failed = JobState::Failed(self.job.error(ErrorKind::NotFound, &message).record());
@@ -118,17 +134,21 @@ impl Made<'_> {
             }
             Err(error) => return Err(error),
         };
-        let tags = match self.tags {
-            Some(tags) => tags,
-            None => point.tags(self.clients).await?,
+        let tags = match &self.tags {
+            Some(tags) => tags.clone(),
+            None => match point.tags(self.clients).await {
+                Ok(tags) => tags,
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return missing("its recovery point is not shown where its tags are kept");
+                }
+                Err(error) => return Err(error),
+            },
         };
         match tags.get(tags::JOB) {
             Some(mark) if self.name.note(KEY) == Some(mark.as_str()) => {}
+            Some(_) => return Err(other_mark(self.job)),
             None if fresh => return Ok(Some(JobState::Running)),
-            _ => {
-                let message = format!("backup job {} made what carries no mark of this request", self.job.id);
-                return Err(self.job.error(ErrorKind::NotFound, &message));
-            }
+            None => return self.unmarked(point).map(Some),
         }
         Ok(match state.usable() {
             Usable::Now => None,
@@ -143,5 +163,23 @@ impl Made<'_> {
                 Some(JobState::Failed(self.job.error(ErrorKind::Corrupt, &message).record()))
             }
         })
+    }
+
+    /// The marks never came, or somebody took them away.
+    ///
+    /// # Errors
+    /// `NotFound` where nothing else says that the job is ours.
+    fn unmarked(&self, point: &PointName) -> Result<JobState> {
+        if self.name.note(OURS).is_none() {
+            let message = format!("backup job {} made what carries no mark of this request", self.job.id);
+            return Err(self.job.error(ErrorKind::NotFound, &message));
+        }
+        // Another job would end like this one.
+        let message = format!(
+            "backup job {} made {} without the tags it was to carry, or somebody took them away; let nothing remove tags \
+             that begin with stillpoint:, and delete that recovery point by hand",
+            self.job.id, point.arn
+        );
+        Ok(JobState::Failed(self.job.error(ErrorKind::NeedsAttention, &message).record()))
     }
 }

@@ -4,18 +4,24 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use aws_sdk_backup::types::Lifecycle;
-use stillpoint_core::{BackupJob, Error, ErrorKind, Evidence, OpContext, Result};
+use stillpoint_core::{BackupJob, Error, ErrorKind, Evidence, OpContext, Result, Timestamp};
 
 use super::super::AwsProvider;
 use super::super::clients::Clients;
-use super::super::listing::TOKEN_LIFE;
+use super::super::listing::{CLOCKS_DIFFER, before};
 use super::super::names::JobName;
 use super::super::refusal::undone;
 use super::super::settings::{BackupSettings, Source};
 use super::super::tags;
 use super::super::vault::Vault;
-use super::find::{Found, found, name};
+use super::find::{Found, found, ours};
 
+/// What AWS refused as a limit may be the place on the resource, taken by a job too new to be listed: ask again after this
+/// time. A quota is still reached then.
+const LIMIT_PAUSE: Duration = Duration::from_secs(30);
+/// The longest retention that AWS Backup takes, in days.
+/// Source: <https://docs.aws.amazon.com/aws-backup/latest/devguide/API_Lifecycle.html>.
+const RETENTION_DAYS_MAX: i64 = 36_500;
 const DAY_SECONDS: u64 = 24 * 3600;
 
 impl AwsProvider {
@@ -23,16 +29,18 @@ impl AwsProvider {
         let source = Source::of(&job.component)?;
         let settings = BackupSettings::of(&job.component)?;
         let clients = self.clients(&source.arn.region)?;
-        let look = async || found(&clients, cx, &source, &settings, &job.key, job.created_at).await;
+        // Whichever job is new enough for it is told by the token.
+        let likely = before(job.created_at, CLOCKS_DIFFER)..=Timestamp::from_millis(i64::MAX);
+        let look = async || found(&clients, cx, &source, &settings, job, likely.clone()).await;
         if let Some(name) = settle(cx, &clients, job, look().await?)? {
             return Ok(name);
         }
-        check_lock(&clients, &settings, job).await?;
+        check_retention(&clients, &settings, job).await?;
         match call(&clients, &source, &settings, job).await {
-            Ok(id) => Ok(name(&clients, &id, &job.key)),
+            Ok(id) => Ok(ours(&clients, &id, &job.key)),
             // The place on the resource may have been taken meanwhile, which AWS calls a limit.
             Err(error) if error.kind() == ErrorKind::QuotaExceeded => {
-                settle(cx, &clients, job, look().await?)?.ok_or(error)
+                settle(cx, &clients, job, look().await?)?.ok_or_else(|| error.retry_after(LIMIT_PAUSE))
             }
             Err(error) => Err(error),
         }
@@ -41,15 +49,12 @@ impl AwsProvider {
 
 /// What the jobs on a resource say about starting one: that it was started, that it cannot be now, or nothing.
 fn settle(cx: &OpContext, clients: &Clients, job: &BackupJob, found: Vec<Found>) -> Result<Option<JobName>> {
-    if let Some(ours) = found.iter().find(|found| found.evidence == Evidence::Proven) {
-        return Ok(Some(name(clients, &ours.job.id, &job.key)));
+    if let Some(proven) = found.iter().find(|found| found.evidence == Evidence::Proven) {
+        return Ok(Some(ours(clients, &proven.job.id, &job.key)));
     }
-    for Found { job: other, evidence } in found {
-        let age = other.created.map(|created| cx.clock().now().since(created)).unwrap_or_default();
-        if evidence == Evidence::Likely && age < TOKEN_LIFE {
-            // If it is ours, the token says so; if not, AWS lets ours wait behind it.
-            continue;
-        }
+    // If a new one is ours, the token says so; if not, AWS lets ours wait behind it.
+    let now = cx.clock().now();
+    if let Some(Found { job: other, .. }) = found.into_iter().find(|found| !found.is_told_by_token(now)) {
         let message = format!(
             "backup job {} {} holds {}; wait for its end or stop it ({})",
             other.id,
@@ -62,8 +67,15 @@ fn settle(cx: &OpContext, clients: &Clients, job: &BackupJob, found: Vec<Found>)
     Ok(None)
 }
 
-/// A retention that the vault's lock does not allow lets a job fail only when it has begun, hours later maybe.
-async fn check_lock(clients: &Clients, settings: &BackupSettings, job: &BackupJob) -> Result<()> {
+/// A retention that AWS or the vault's lock does not allow is refused here; the lock would let a job fail only when it has
+/// begun, hours later maybe.
+async fn check_retention(clients: &Clients, settings: &BackupSettings, job: &BackupJob) -> Result<()> {
+    if let Some(days) = job.retain.map(retention_days).filter(|days| *days > RETENTION_DAYS_MAX) {
+        let message = format!(
+            "AWS keeps a backup for {RETENTION_DAYS_MAX} days at most, not {days}; ask for less, or for ever"
+        );
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
     let vault = Vault::describe(clients, &settings.vault).await?;
     let Some(why) = vault.refuses(job.retain) else { return Ok(()) };
     let message =
@@ -72,14 +84,15 @@ async fn check_lock(clients: &Clients, settings: &BackupSettings, job: &BackupJo
 }
 
 /// Makes the call. Everything in it follows from the request, so that a repeat is the same to the byte.
-async fn call(
+pub(super) async fn call(
     clients: &Clients,
     source: &Source,
     settings: &BackupSettings,
     job: &BackupJob,
 ) -> Result<String> {
     let minutes = |window: Duration| i64::try_from(window.as_secs() / 60).unwrap_or(i64::MAX);
-    let tags: HashMap<String, String> = tags::of_backup(job)?.into_iter().collect();
+    let tags: HashMap<String, String> =
+        tags::of_backup(job, &settings.vault_arn(&source.arn))?.into_iter().collect();
     let answer = clients
         .backup
         .start_backup_job()

@@ -15,6 +15,8 @@ const POLL_RUNNING: [Duration; 2] = [Duration::from_secs(15), Duration::from_sec
 /// The first look at a job comes so soon, and the next ones each after this part of its age.
 const POLL_FIRST: Duration = Duration::from_secs(1);
 const POLLS_OF_AN_AGE: u32 = 4;
+/// The same while its end is what a workspace may be held still for.
+const POLL_HELD: Duration = Duration::from_secs(60);
 /// A running job is asked so many times before the end that AWS expects.
 const POLLS_TO_THE_END: u32 = 20;
 
@@ -98,16 +100,18 @@ impl Job {
         Progress::new(done, 0).of(total, None)
     }
 
-    /// When to ask again.
-    pub(super) fn poll_after(&self, now: Timestamp) -> Option<Duration> {
+    /// When to ask again. Until a volume is captured that is at any moment, and a file system is when its job ends.
+    pub(super) fn poll_after(&self, now: Timestamp, captured: bool) -> Option<Duration> {
         if !self.is_active() {
             return None;
         }
-        let [least, most] = POLL_RUNNING;
+        let [least, longest] = POLL_RUNNING;
+        let most = if captured { longest } else { POLL_HELD };
         // A young job is asked soon: its workspace may stand still until it has begun.
         let age = self.created.map_or(POLL_QUEUED, |created| now.since(created));
         let soon = (age / POLLS_OF_AN_AGE).clamp(POLL_FIRST, POLL_QUEUED);
         match self.expected {
+            Some(_) if self.state == "RUNNING" && !captured && self.is_of_volume() => Some(soon),
             Some(expected) if self.state == "RUNNING" => {
                 Some((expected.since(now) / POLLS_TO_THE_END).clamp(least.min(soon), most))
             }
@@ -211,14 +215,26 @@ mod tests {
         let now = Timestamp::from_millis(0);
         let ending = |seconds| {
             let expected = Some(now.after(Duration::from_secs(seconds)));
-            Job { expected, ..job("RUNNING", None, None) }.poll_after(now)
+            Job { expected, ..job("RUNNING", None, None) }
         };
-        assert_eq!(ending(60), Some(Duration::from_secs(15)));
-        assert_eq!(ending(36_000), Some(Duration::from_secs(300)));
-        assert_eq!(job("COMPLETED", None, None).poll_after(now), None);
+        let file_system = "arn:aws:elasticfilesystem:us-east-1:1:file-system/fs-1";
+        let volume = "arn:aws:ec2:us-east-1:1:volume/vol-1";
+        for (seconds, resource, captured, expected) in [
+            (60, volume, true, 15),
+            (36_000, volume, true, 300),
+            (36_000, volume, false, 15),
+            (36_000, file_system, false, 60),
+            (60, file_system, false, 15),
+        ] {
+            let created = Some(Timestamp::from_millis(-3_600_000));
+            let job = Job { resource: resource.into(), created, ..ending(seconds) };
+            let expected = Some(Duration::from_secs(expected));
+            assert_eq!(job.poll_after(now, captured), expected, "{seconds} {resource} {captured}");
+        }
+        assert_eq!(job("COMPLETED", None, None).poll_after(now, false), None);
         let aged = |seconds| {
             let at = now.after(Duration::from_secs(seconds));
-            Job { created: Some(now), ..job("CREATED", None, None) }.poll_after(at)
+            Job { created: Some(now), ..job("CREATED", None, None) }.poll_after(at, false)
         };
         assert_eq!(
             [aged(0), aged(8), aged(900)],

@@ -55,9 +55,10 @@ impl AwsProvider {
             return Ok(());
         }
         let there = self.clients(&vault.region)?;
+        let wanted = Marks::noted(name).at(&vault, job.resource_arn().unwrap_or_default());
         let missing = match point.tags(&there).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => Marks::noted(name).tags().clone(),
-            other => Marks::noted(name).missing(&other?),
+            Err(error) if error.kind() == ErrorKind::NotFound => wanted.tags().clone(),
+            other => wanted.missing(&other?),
         };
         if missing.is_empty() {
             return Ok(());

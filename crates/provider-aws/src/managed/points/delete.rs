@@ -6,7 +6,6 @@ use super::super::AwsProvider;
 use super::super::clients::Clients;
 use super::super::names::PointName;
 use super::super::refusal::undone;
-use super::super::tags;
 use super::PointState;
 use super::locks::explain;
 
@@ -21,10 +20,7 @@ impl AwsProvider {
         if state.status == "DELETING" {
             return Ok(DeleteState::Pending);
         }
-        if !marked(&clients, name).await? {
-            let message = format!("{} carries no mark of ours and is not deleted", name.arn);
-            return Err(Error::new(ErrorKind::PermissionDenied, message).with("snapshot", &name.arn));
-        }
+        check_ours(&clients, name, &state).await?;
         if let Some(locked) = snapshot_lock(&clients, name).await? {
             return Ok(locked);
         }
@@ -52,12 +48,19 @@ async fn known(clients: &Clients, name: &PointName) -> Result<Option<PointState>
     }
 }
 
-async fn marked(clients: &Clients, name: &PointName) -> Result<bool> {
-    match name.tags(clients).await {
-        Ok(tags) => Ok(tags::is_point_of_ours(&tags)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error),
+/// Refuses to change what is not proven to be ours.
+pub(super) async fn check_ours(clients: &Clients, name: &PointName, state: &PointState) -> Result<()> {
+    let ours = match name.tags(clients).await {
+        Ok(tags) => state.is_ours(&tags),
+        // Somebody deleted the snapshot, and its mark with it. What remains in the vault holds nothing any more.
+        Err(error) if error.kind() == ErrorKind::NotFound => state.plan.is_none(),
+        Err(error) => return Err(error),
+    };
+    if ours {
+        return Ok(());
     }
+    let message = format!("{} carries no mark of ours and is left alone", name.arn);
+    Err(Error::new(ErrorKind::PermissionDenied, message).with("snapshot", &name.arn))
 }
 
 /// A lock of the snapshot itself. AWS Backup does not know it: it would answer success, and spoil the point.
@@ -85,7 +88,7 @@ async fn read_back(clients: &Clients, name: &PointName) -> Result<DeleteState> {
     let said = state.message.as_deref().unwrap_or("nothing more");
     let reason = format!(
         "AWS answered success and kept it as EXPIRED; bring back the role {role} with the right to delete \
-         snapshots, then delete it again (AWS says: {said})"
+         snapshots, or let whoever deletes use iam:CreateServiceLinkedRole, then delete it again (AWS says: {said})"
     );
     Ok(DeleteState::Stuck { reason })
 }

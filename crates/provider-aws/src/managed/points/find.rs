@@ -51,7 +51,7 @@ impl AwsProvider {
             });
             let tagged: Vec<_> = stream::iter(tagged).buffer_unordered(TAGS_AT_ONCE).try_collect().await?;
             for (name, state, written) in tagged {
-                if let Some(written) = written.filter(|written| fits(written, &wanted)) {
+                if let Some(written) = written.filter(|written| fits(&state, written, &wanted)) {
                     found.push(info(self.provider_id(), &name, &state, &written)?);
                 }
             }
@@ -73,8 +73,8 @@ fn wanted(query: &SnapshotQuery) -> Tags {
     set.collect()
 }
 
-fn fits(written: &Tags, wanted: &Tags) -> bool {
-    tags::is_point_of_ours(written) && wanted.iter().all(|(tag, value)| written.get(tag) == Some(value))
+fn fits(state: &PointState, written: &Tags, wanted: &Tags) -> bool {
+    state.is_ours(written) && wanted.iter().all(|(tag, value)| written.get(tag) == Some(value))
 }
 
 /// The tags of all snapshots of volumes that fit, by their ids: one list instead of a question for each point.
@@ -94,7 +94,17 @@ async fn tags_if_there(clients: &Clients, name: &PointName) -> Result<Option<Tag
     }
 }
 
-/// All recovery points of a vault, whoever made them.
+/// Whether a point is of a service that we back up. Of others not even the tags can be asked for.
+fn can_be_ours(name: &PointName, state: &PointState) -> bool {
+    match state.kind.as_deref() {
+        Some("EBS") => name.is_snapshot(),
+        Some("EFS") => name.is_kept_by_backup(),
+        Some(_) => false,
+        None => name.is_snapshot() || name.is_kept_by_backup(),
+    }
+}
+
+/// All recovery points of a vault that can be ours, whoever made them.
 async fn listed(clients: &Clients, place: &VaultPlace) -> Result<Vec<(PointName, PointState)>> {
     const OPERATION: &str = "ListRecoveryPointsByBackupVault";
     let points = pages(OPERATION, async |token| {
@@ -104,9 +114,32 @@ async fn listed(clients: &Clients, place: &VaultPlace) -> Result<Vec<(PointName,
         Ok((answer.recovery_points.unwrap_or_default(), answer.next_token))
     });
     let named = |state: PointState| {
-        // Other services' points have names of other forms, and none of them is ours.
-        let arn = state.arn.parse().ok()?;
-        Some((PointName::new(&place.vault, arn), state))
+        let name = PointName::new(&place.vault, state.arn.parse().ok()?);
+        can_be_ours(&name, &state).then_some((name, state))
     };
     Ok(points.await?.into_iter().map(PointState::from).filter_map(named).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn points_of_other_services_are_passed_over() {
+        for (arn, kind, expected) in [
+            ("arn:aws:ec2:us-east-1::snapshot/snap-1", Some("EBS"), true),
+            ("arn:aws:backup:us-east-1:1:recovery-point:1B", Some("EFS"), true),
+            ("arn:aws:backup:us-east-1:1:recovery-point:1B", None, true),
+            ("arn:aws:backup:us-east-1:1:recovery-point:1B", Some("DynamoDB"), false),
+            ("arn:aws:ec2:us-east-1::image/ami-1", Some("EC2"), false),
+            ("arn:aws:ec2:us-east-1::image/ami-1", None, false),
+            ("arn:aws:rds:us-east-1:1:snapshot:awsbackup:job-1", Some("RDS"), false),
+            ("arn:aws:rds:us-east-1:1:snapshot:awsbackup:job-1", None, false),
+            ("arn:aws:fsx:us-east-1:1:backup/backup-1", Some("FSx"), false),
+        ] {
+            let name = PointName::new("Default", arn.parse().unwrap());
+            let state = PointState { kind: kind.map(str::to_owned), ..PointState::default() };
+            assert_eq!(can_be_ours(&name, &state), expected, "{arn} {kind:?}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 mod delete;
 mod find;
+mod keep;
 mod locks;
 mod open;
 mod state;
@@ -18,7 +19,12 @@ use super::refusal::unread;
 impl PointName {
     /// Whether it is a snapshot of a volume, which EC2 keeps, tags and shows by itself.
     pub(super) fn is_snapshot(&self) -> bool {
-        self.arn.service == "ec2"
+        self.arn.service == "ec2" && self.arn.resource_type() == "snapshot"
+    }
+
+    /// Whether AWS Backup keeps it itself, together with its tags.
+    fn is_kept_by_backup(&self) -> bool {
+        self.arn.service == "backup" && self.arn.resource_type() == "recovery-point"
     }
 
     /// What is written on it, read where it is kept.

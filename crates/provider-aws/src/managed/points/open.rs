@@ -56,12 +56,13 @@ pub(super) fn info(
 }
 
 impl Point {
-    /// What is wrong with the snapshot of a volume beyond what AWS Backup knows.
-    async fn snapshot_problems(&self, state: &PointState, depth: Depth) -> Result<Vec<Issue>> {
+    /// Whether EC2 and AWS Backup agree on the size of a volume's snapshot, and what is wrong with it beyond what AWS Backup
+    /// knows. What AWS Backup says of sizes is not documented well enough to call another one damage.
+    async fn snapshot_problems(&self, state: &PointState) -> Result<(bool, Vec<Issue>)> {
         let snapshot = match self.clients.ec2().snapshot(self.name.arn.resource_id()).await {
             Ok(snapshot) => snapshot,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                return Ok(vec![self.issue("missing", "EC2 knows no such snapshot")]);
+                return Ok((false, vec![self.issue("missing", "EC2 knows no such snapshot")]));
             }
             Err(error) => return Err(error),
         };
@@ -69,16 +70,9 @@ impl Point {
         if snapshot.state != "completed" {
             problems.push(self.issue("incomplete", &format!("EC2 calls the snapshot {}", snapshot.state)));
         }
-        let size = snapshot.size_gib.checked_shl(GIB_BITS);
-        if depth >= Depth::Sized && state.size_bytes.is_some() && state.size_bytes != size {
-            let message = format!(
-                "the snapshot has {} GiB, the recovery point {} bytes",
-                snapshot.size_gib,
-                state.size_bytes.unwrap_or(0)
-            );
-            problems.push(self.issue("size", &message));
-        }
-        Ok(problems)
+        let agreed =
+            state.size_bytes.is_some() && state.size_bytes == snapshot.size_gib.checked_shl(GIB_BITS);
+        Ok((agreed, problems))
     }
 
     fn issue(&self, kind: &str, message: &str) -> Issue {
@@ -102,9 +96,11 @@ impl Snapshot for Point {
         if state.usable() != Usable::Now {
             problems.push(self.issue("unusable", &format!("AWS Backup calls it {}", state.in_words())));
         }
-        let deepest = if self.name.is_snapshot() { Depth::Sized } else { Depth::Listed };
+        let mut deepest = Depth::Listed;
         if self.name.is_snapshot() {
-            problems.extend(self.snapshot_problems(&state, depth).await?);
+            let (sized, more) = self.snapshot_problems(&state).await?;
+            problems.extend(more);
+            deepest = if sized { Depth::Sized } else { Depth::Listed };
         }
         Ok(Verification::new(depth.min(deepest), problems))
     }

@@ -2,12 +2,13 @@
 
 use aws_sdk_backup::operation::describe_recovery_point::DescribeRecoveryPointOutput;
 use aws_sdk_backup::types::RecoveryPointByBackupVault;
-use stillpoint_core::{Result, Timestamp};
+use stillpoint_core::{Result, Tags, Timestamp};
 
 use super::super::arn::Arn;
 use super::super::clients::Clients;
 use super::super::names::PointName;
 use super::super::refusal::unread;
+use super::super::tags;
 use super::super::time::timestamp;
 
 /// What AWS Backup says of a recovery point.
@@ -19,6 +20,10 @@ pub(in super::super) struct PointState {
     pub(in super::super) message: Option<String>,
     pub(in super::super) vault_arn: Option<Arn>,
     pub(in super::super) resource: String,
+    /// What AWS calls the service that is backed up: `EBS`, `EFS`, `RDS`.
+    pub(in super::super) kind: Option<String>,
+    /// The backup plan that made it; `None` for one on demand.
+    pub(in super::super) plan: Option<String>,
     /// The role that made it.
     pub(in super::super) role: Option<String>,
     pub(in super::super) created: Option<Timestamp>,
@@ -50,6 +55,8 @@ macro_rules! from_answer {
                     message: answer.status_message.filter(|message| !message.is_empty()),
                     vault_arn: answer.backup_vault_arn.and_then(|arn| arn.parse().ok()),
                     resource: answer.resource_arn.unwrap_or_default(),
+                    kind: answer.resource_type,
+                    plan: answer.created_by.and_then(|by| by.backup_plan_id.or(by.backup_plan_arn)),
                     role: answer.iam_role_arn,
                     created: answer.creation_date.as_ref().and_then(timestamp),
                     size_bytes: answer.backup_size_in_bytes.and_then(|size| u64::try_from(size).ok()),
@@ -72,6 +79,12 @@ impl PointState {
         let call = clients.backup.describe_recovery_point().backup_vault_name(&name.vault);
         let answer = call.recovery_point_arn(name.arn.to_string()).send().await;
         Ok(answer.map_err(unread("DescribeRecoveryPoint"))?.into())
+    }
+
+    /// Whether a point with these tags is one that we made.
+    pub(in super::super) fn is_ours(&self, tags: &Tags) -> bool {
+        let vault = self.vault_arn.as_ref().filter(|_| self.plan.is_none());
+        vault.is_some_and(|vault| tags::is_point_of_ours(tags, vault, &self.resource))
     }
 
     pub(in super::super) fn usable(&self) -> Usable {

@@ -180,6 +180,12 @@ pub(in super::super) const CALLS: &[Call] = &[
         kind: VOLUME,
     },
     Call {
+        name: "UpdateRecoveryPointLifecycle",
+        needs: &[("backup:UpdateRecoveryPointLifecycle", On::Points)],
+        tasks: &[Task::Delete],
+        kind: None,
+    },
+    Call {
         name: "DeleteRecoveryPoint",
         needs: &[("backup:DeleteRecoveryPoint", On::Points)],
         tasks: &[Task::Delete],

@@ -1,0 +1,78 @@
+//! Holding a backup: it stays whatever the retention says, also where a provider would let it end by itself.
+
+use std::sync::Arc;
+
+use crate::catalog::{BackupRecord, Catalog};
+use crate::clock::Timestamp;
+use crate::context::OpContext;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::BackupId;
+use crate::provider::Provider;
+
+/// Holds `backup`, or lets it go again, and answers its record.
+///
+/// The providers learn of a hold before the catalog does, and of its end after it. So nothing that the catalog calls held
+/// ends by itself, wherever this is cut off; the same again goes on from there. A backup that is let go ends when its own
+/// retention does, which may be at once.
+///
+/// ```
+/// use stillpoint_core::memory::MemoryCatalog;
+/// use stillpoint_core::*;
+///
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<()> {
+/// let catalog = MemoryCatalog::new();
+/// let definition = Definition::new("ada".parse()?);
+/// let backup = BackupRecord::new("b-1".parse()?, "op".parse()?, definition, Timestamp::from_millis(0));
+/// catalog.put_backup(&backup, None).await?;
+///
+/// assert!(hold(&OpContext::background(), &catalog, &[], &backup.id, true).await?.held);
+/// let stored = catalog.backup(&backup.id).await?.map(|stored| stored.backup.held);
+/// assert_eq!(stored, Some(true));
+/// # Ok(()) }
+/// ```
+///
+/// # Errors
+/// `NotFound` where the catalog has no such backup, or a snapshot of it does not exist; `InvalidConfig` where one of its
+/// providers is not among `providers`; `Conflict` where somebody else changed it meanwhile; whatever a provider refuses.
+pub async fn hold(
+    cx: &OpContext,
+    catalog: &dyn Catalog,
+    providers: &[Arc<dyn Provider>],
+    backup: &BackupId,
+    held: bool,
+) -> Result<BackupRecord> {
+    let stored = catalog
+        .backup(backup)
+        .await?
+        .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("backup {backup} is not in the catalog")))?;
+    let mut record = stored.backup;
+    if held {
+        keep(cx, providers, &record, None).await?;
+    }
+    if record.held != held {
+        record.held = held;
+        catalog.put_backup(&record, Some(stored.revision)).await?;
+    }
+    if !held {
+        keep(cx, providers, &record, record.expires_at).await?;
+    }
+    Ok(record)
+}
+
+/// Lets every snapshot of `record` end at `until`, or never.
+async fn keep(
+    cx: &OpContext,
+    providers: &[Arc<dyn Provider>],
+    record: &BackupRecord,
+    until: Option<Timestamp>,
+) -> Result<()> {
+    for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
+        let provider = providers.iter().find(|provider| *provider.id() == snapshot.provider);
+        let provider = provider.ok_or_else(|| {
+            let message = format!("provider {} of backup {} is not configured", snapshot.provider, record.id);
+            Error::new(ErrorKind::InvalidConfig, message)
+        })?;
+        provider.keep(cx, snapshot, until).await?;
+    }
+    Ok(())
+}
