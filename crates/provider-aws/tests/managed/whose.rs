@@ -1,5 +1,4 @@
 //! Whose a backup job on the fake AWS is, and what becomes of ours when nothing says so.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
 use std::time::Duration;
 
