@@ -1,6 +1,7 @@
 //! The provider itself: which part answers which call.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -15,6 +16,8 @@ use super::clients::Clients;
 use super::names::{JobKind, JobName, PointName};
 use crate::connection::Connection;
 
+/// What the kernel tells each process of what is mounted.
+const MOUNT_TABLE: &str = "/proc/self/mountinfo";
 /// The most regions that one provider keeps clients of.
 const REGIONS_MAX: usize = 64;
 
@@ -29,6 +32,8 @@ pub struct AwsProvider {
     connection: Connection,
     /// Where [`Provider::snapshots`] looks.
     vaults: Vec<VaultPlace>,
+    /// Where the kernel says what is mounted.
+    mount_table: PathBuf,
     clients: Mutex<BTreeMap<String, Clients>>,
 }
 
@@ -55,7 +60,16 @@ impl AwsProvider {
         let mut vaults: Vec<_> = vaults.into_iter().collect();
         vaults.sort();
         vaults.dedup();
-        Self { id, connection, vaults, clients: Mutex::default() }
+        Self { id, connection, vaults, mount_table: MOUNT_TABLE.into(), clients: Mutex::default() }
+    }
+
+    /// The same, which reads from `path` what is mounted on this host, in the form of `/proc/self/mountinfo`: for a
+    /// process that sees the host's mounts somewhere else. A mount named by a restore's destination is written to only where
+    /// this table proves that it shows the new file system.
+    #[must_use]
+    pub fn with_mount_table(mut self, path: impl Into<PathBuf>) -> Self {
+        self.mount_table = path.into();
+        self
     }
 
     /// The clients of `region`.
@@ -78,6 +92,10 @@ impl AwsProvider {
 
     pub(super) fn provider_id(&self) -> &ProviderId {
         &self.id
+    }
+
+    pub(super) fn mount_table(&self) -> &Path {
+        &self.mount_table
     }
 
     pub(super) fn vaults(&self) -> &[VaultPlace] {

@@ -118,7 +118,9 @@ async fn files_move_to_the_root_of_a_mount_byte_by_byte_and_access_points_follow
     std::fs::write(source.join("top"), vec![7; 100_000]).unwrap();
     let before = files(&source);
 
-    let provider = world.provider();
+    let table = place.path().join("mountinfo");
+    std::fs::write(&table, "").unwrap();
+    let provider = world.provider().with_mount_table(&table);
     let (component, snapshot) = captured(&world, &provider).await;
     let destination = json!({"mount": mount, "subnets": [SUBNETS[0]]});
     let resource = restored(&world, &provider, &component, &snapshot, destination).await;
@@ -129,11 +131,21 @@ async fn files_move_to_the_root_of_a_mount_byte_by_byte_and_access_points_follow
     }
     let id = resource.resource.rsplit('/').next().unwrap();
     std::os::unix::fs::symlink(trees.join(id), &mount).unwrap();
+    let shown = std::fs::canonicalize(&mount).unwrap();
+    let mounted = |host: &str| {
+        let line =
+            format!("40 36 0:50 / {} rw - nfs4 {host}.efs.{REGION}.amazonaws.com:/ rw\n", shown.display());
+        std::fs::write(&table, line).unwrap();
+    };
+    mounted(ID);
+    let error = provider.finish_restore(&world.cx_of(RESTORE), &resource).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NeedsAttention, "it is mounted, but it is the source: {error:?}");
+    mounted(id);
     assert_eq!(world.finished(&provider, &resource).await, Readiness::Initialized);
     assert_eq!(files(&mount), before);
     assert_eq!(files(&source), before, "the source is never written to");
     let made = world.file_system(&resource.resource);
-    assert_eq!(made["tags"]["stillpoint:reroot"], "done");
+    assert_eq!(made["tags"]["stillpoint:reroot"], format!("done:{id}"));
     assert_eq!(made["tags"]["stillpoint:left-to-do"], Value::Null);
     let points = made["access_points"].as_array().unwrap();
     let home = points.iter().find(|point| point["RootDirectory"]["Path"] == "/home").unwrap();

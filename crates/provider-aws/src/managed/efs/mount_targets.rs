@@ -13,6 +13,8 @@ pub(crate) struct MountTarget {
     pub(crate) id: String,
     pub(crate) subnet: String,
     pub(crate) zone: Option<String>,
+    /// The IPv4 address under which hosts mount it.
+    pub(crate) address: Option<String>,
     pub(crate) state: LifeCycleState,
 }
 
@@ -31,6 +33,7 @@ impl Efs<'_> {
             id: target.mount_target_id,
             subnet: target.subnet_id,
             zone: target.availability_zone_name,
+            address: target.ip_address,
             state: target.life_cycle_state,
         };
         Ok(listed.await?.into_iter().map(target).collect())

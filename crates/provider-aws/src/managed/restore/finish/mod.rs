@@ -2,9 +2,12 @@
 
 mod access_points;
 mod mount_targets;
+mod mounts;
 mod plan;
 mod reroot;
 mod settings;
+
+use std::path::Path;
 
 use aws_sdk_efs::types::LifeCycleState;
 use stillpoint_core::{Error, ErrorKind, OpContext, Readiness, RestoredResource, Result, Tags};
@@ -38,7 +41,9 @@ impl AwsProvider {
         let clients = self.clients(&arn.region)?;
         match (arn.service.as_str(), arn.resource_type()) {
             ("ec2", "volume") => finish_volume(cx, &clients, arn.resource_id()).await,
-            ("elasticfilesystem", "file-system") => finish_file_system(cx, &clients, &arn).await,
+            ("elasticfilesystem", "file-system") => {
+                finish_file_system(cx, &clients, &arn, self.mount_table()).await
+            }
             _ => Err(Error::new(ErrorKind::NotFound, format!("{arn} is no resource of this provider"))),
         }
     }
@@ -72,7 +77,7 @@ async fn finish_volume(cx: &OpContext, clients: &Clients, id: &str) -> Result<Re
     Ok(if whole { Readiness::Initialized } else { Readiness::Available })
 }
 
-async fn finish_file_system(cx: &OpContext, clients: &Clients, arn: &Arn) -> Result<Readiness> {
+async fn finish_file_system(cx: &OpContext, clients: &Clients, arn: &Arn, table: &Path) -> Result<Readiness> {
     let system = clients.efs().file_system(arn.resource_id()).await?;
     owned(cx, &system.id, &system.tags)?;
     match system.state {
@@ -87,7 +92,7 @@ async fn finish_file_system(cx: &OpContext, clients: &Clients, arn: &Arn) -> Res
     if !reachable {
         return Ok(Readiness::Pending);
     }
-    let files = match reroot::reroot(clients, &system, &plan).await? {
+    let files = match reroot::reroot(clients, &system, &plan, table).await? {
         Reroot::Waiting => return Ok(Readiness::Pending),
         Reroot::Done => Files::AtRoot,
         Reroot::Impossible => Files::InFolder,
