@@ -69,6 +69,13 @@ impl Marks {
         let lacks = |(key, value): &(&String, &String)| found.get(*key) != Some(*value);
         self.0.iter().filter(lacks).map(|(key, value)| (key.clone(), value.clone())).collect()
     }
+
+    /// Those among the tags `found` of a resource that are of our own kind and were never written on it: AWS copied them from
+    /// the source, and they would make its points another backup's.
+    pub(super) fn inherited(&self, found: &Tags) -> Tags {
+        let strange = |(key, _): &(&String, &String)| tags::is_own_key(key) && !self.0.contains_key(*key);
+        found.iter().filter(strange).map(|(key, value)| (key.clone(), value.clone())).collect()
+    }
 }
 
 /// What a person is told whose resource had lost some of its tags on the way.
@@ -108,6 +115,19 @@ pub(super) mod tests {
         assert!(marks.missing(&found).is_empty());
         found.insert("keep".to_owned(), "no".to_owned());
         assert_eq!(marks.missing(&found).keys().collect::<Vec<_>>(), ["keep"]);
+    }
+
+    #[test]
+    fn our_own_tags_that_came_from_the_source_are_told_from_those_of_the_restore() {
+        let marks = Marks::of_restore(&job(Settings::new())).unwrap();
+        let mut found = marks.tags().clone();
+        assert!(marks.inherited(&found).is_empty());
+        found.insert(tags::BACKUP.to_owned(), "another".to_owned());
+        found.insert("team".to_owned(), "ml".to_owned());
+        // Ours with another's value is not taken off but written over.
+        found.insert(JOB.to_owned(), "another".to_owned());
+        assert_eq!(marks.inherited(&found), Tags::from([(tags::BACKUP.to_owned(), "another".to_owned())]));
+        assert_eq!(marks.missing(&found).keys().collect::<Vec<_>>(), [JOB]);
     }
 
     #[test]

@@ -154,6 +154,64 @@ async fn files_move_to_the_root_of_a_mount_byte_by_byte_and_access_points_follow
 }
 
 #[tokio::test]
+async fn what_the_source_says_of_its_own_finish_does_not_finish_the_restored_one() {
+    let mut scenario = scenario(None);
+    let systems = &mut scenario["accounts"][ACCOUNT]["regions"][REGION]["file_systems"];
+    systems[0]["tags"] = json!({"stillpoint:stage": format!("done:{ID}"), "stillpoint:reroot": format!("done:{ID}"),
+        "stillpoint:finish-9": "torn", "stillpoint:left-to-do": "reroot", "stillpoint:backup": "theirs"});
+    let Some(world) = World::of(&scenario) else { return };
+    let provider = world.provider();
+    let (component, snapshot) = captured(&world, &provider).await;
+    let destination = json!({"subnets": SUBNETS, "copy_source_tags": true});
+    let resource = restored(&world, &provider, &component, &snapshot, destination).await;
+    let id = resource.resource.rsplit('/').next().unwrap();
+    let tags = world.file_system(&resource.resource)["tags"].clone();
+    assert_eq!(tags["stillpoint:stage"], format!("planned:{id}"), "{tags}");
+    for key in ["stillpoint:reroot", "stillpoint:finish-9", "stillpoint:left-to-do", "stillpoint:backup"] {
+        assert_eq!(tags[key], Value::Null, "{key}");
+    }
+    assert_eq!(world.finished(&provider, &resource).await, Readiness::Initialized);
+    assert_eq!(world.file_system(&resource.resource)["mount_targets"].as_object().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_file_system_whose_plan_is_gone_is_not_called_ready() {
+    let Some(world) = World::of(&scenario(None)) else { return };
+    let provider = world.provider();
+    let (component, snapshot) = captured(&world, &provider).await;
+    let resource = restored(&world, &provider, &component, &snapshot, json!({})).await;
+    let id = resource.resource.rsplit('/').next().unwrap();
+    let bare = json!({"stillpoint:operation": RESTORE});
+    world.fake().post("set", &json!({"file_system": id, "set": {"tags": bare}}));
+    let error = provider.finish_restore(&world.cx_of(RESTORE), &resource).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NeedsAttention, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_policy_that_went_with_the_source_is_left_to_do_and_said() {
+    let mut scenario = scenario(None);
+    // Too long to be carried in tags, so it is read from the source, which is gone by then.
+    let mut long: Value = serde_json::from_str(&policy(FILE_SYSTEM)).unwrap();
+    long["Statement"][0]["Sid"] = json!("S".repeat(4000));
+    scenario["accounts"][ACCOUNT]["regions"][REGION]["file_systems"][0]["policy"] = json!(long.to_string());
+    let Some(world) = World::of(&scenario) else { return };
+    let provider = world.provider();
+    let (component, snapshot) = captured(&world, &provider).await;
+    let resource = restored(&world, &provider, &component, &snapshot, json!({})).await;
+    let gone = json!({"kind": "error", "code": "FileSystemNotFound", "message": "gone", "status": 404});
+    world.inject(&json!({"op": "DescribeFileSystemPolicy", "nth": 1, "fault": gone}));
+    for _ in 0..2 {
+        assert_eq!(
+            world.finished(&provider, &resource).await,
+            Readiness::Available,
+            "usable, and not as it was"
+        );
+        let left = world.file_system(&resource.resource)["tags"]["stillpoint:left-to-do"].clone();
+        assert!(left.as_str().unwrap().split(' ').any(|part| part == "policy"), "{left}");
+    }
+}
+
+#[tokio::test]
 async fn single_paths_come_back_alone() {
     let place = tempfile::tempdir().unwrap();
     let trees = place.path().join("trees");

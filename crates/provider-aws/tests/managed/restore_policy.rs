@@ -43,7 +43,7 @@ async fn restore_of_everything(world: &Arc<World>, disk: &SnapshotRef, files: &S
     let destination = json!({"subnets": [SUBNET], "security_groups": ["sg-0123456789abcdef0"]});
     for (attempt, snapshot, source, destination) in [
         (1, disk, &volume, json!({})),
-        (2, disk, &volume, json!({"restore_with": "backup"})),
+        (2, disk, &volume, json!({"restore_with": "backup", "copy_source_tags": true})),
         (1, files, &system, destination),
     ] {
         let (job, since) = (world.restore(snapshot, source, destination, attempt), world.now());

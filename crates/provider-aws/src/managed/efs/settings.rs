@@ -4,7 +4,7 @@ use aws_sdk_efs::types::{
     BackupPolicy, CreationInfo, LifecyclePolicy, PosixUser, RootDirectory, Status, ThroughputMode,
 };
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{ErrorKind, Result, Tags};
+use stillpoint_core::{Error, Result, Tags};
 
 use super::{Efs, built, listed};
 use crate::managed::pages::pages;
@@ -116,7 +116,7 @@ impl Efs<'_> {
     pub(crate) async fn backup_policy(&self, id: &str) -> Result<&'static str> {
         let call = self.clients.efs.describe_backup_policy().file_system_id(id);
         let answer = match call.send().await.map_err(unread("DescribeBackupPolicy")) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok("DISABLED"),
+            Err(error) if is_no_policy(&error) => return Ok("DISABLED"),
             other => other?,
         };
         let on = answer
@@ -134,10 +134,13 @@ impl Efs<'_> {
     }
 
     /// The resource policy, where there is one.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no such file system, which says nothing of a policy.
     pub(crate) async fn policy(&self, id: &str) -> Result<Option<String>> {
         let call = self.clients.efs.describe_file_system_policy().file_system_id(id);
         match call.send().await.map_err(unread("DescribeFileSystemPolicy")) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) if is_no_policy(&error) => Ok(None),
             other => Ok(other?.policy),
         }
     }
@@ -201,6 +204,11 @@ impl Efs<'_> {
     }
 }
 
+/// Whether EFS says that a file system has no policy, and not that there is no file system.
+fn is_no_policy(error: &Error) -> bool {
+    error.context("code") == Some("PolicyNotFound")
+}
+
 impl From<&aws_sdk_efs::types::AccessPointDescription> for AccessPoint {
     fn from(described: &aws_sdk_efs::types::AccessPointDescription) -> Self {
         let root = described.root_directory();
@@ -222,5 +230,17 @@ impl From<&aws_sdk_efs::types::AccessPointDescription> for AccessPoint {
             user,
             tags: tags.filter(|(key, _)| !key.starts_with("aws:")).collect(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::connection::refusal;
+
+    #[test]
+    fn a_file_system_that_is_gone_is_not_one_without_a_policy() {
+        assert!(is_no_policy(&refusal(404, "PolicyNotFound", "", "DescribeFileSystemPolicy")));
+        assert!(!is_no_policy(&refusal(404, "FileSystemNotFound", "", "DescribeFileSystemPolicy")));
     }
 }

@@ -406,6 +406,12 @@ pub(in super::super) const CALLS: &[Call] = &[
         kind: VOLUME,
     },
     Call {
+        name: "DeleteTags",
+        needs: &[("ec2:DeleteTags", On::Volumes)],
+        tasks: &[Task::Restore],
+        kind: VOLUME,
+    },
+    Call {
         name: "ListCopyJobs",
         needs: &[("backup:ListCopyJobs", On::Anything)],
         tasks: &[Task::Copy],

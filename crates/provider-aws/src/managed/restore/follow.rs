@@ -8,7 +8,7 @@ use stillpoint_core::{
     Error, ErrorKind, Issue, JobState, JobStatus, OpContext, Progress, RestoredResource, Result, Tags,
 };
 
-use super::finish::Plan;
+use super::finish::{self, Plan, Stage};
 use super::job::TOKEN;
 use super::{PLAN, component};
 use crate::managed::AwsProvider;
@@ -91,8 +91,10 @@ async fn made(clients: &Clients, name: &JobName, created: Option<&str>) -> Resul
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         other => other?,
     };
-    let put_back = Marks::noted(name).missing(&volume.tags);
+    let marks = Marks::noted(name);
+    let put_back = marks.missing(&volume.tags);
     clients.ec2().tag(&volume.id, &put_back).await?;
+    clients.ec2().untag(&volume.id, &marks.inherited(&volume.tags)).await?;
     Ok(Some(Made { arn: created.to_owned(), put_back }))
 }
 
@@ -102,13 +104,23 @@ async fn file_system(clients: &Clients, name: &JobName, token: &str) -> Result<O
     if matches!(system.state, LifeCycleState::Deleting | LifeCycleState::Deleted) {
         return Ok(None);
     }
-    let put_back = Marks::noted(name).missing(&system.tags);
+    let marks = Marks::noted(name);
+    let put_back = marks.missing(&system.tags);
     clients.efs().tag(&system.id, &put_back).await?;
-    if let Some(plan) = name.note(PLAN) {
-        let plan = Plan::tags_of(plan);
+    let stage = Stage::of(&system);
+    if stage != Stage::Done {
+        let plan = name.note(PLAN).map(Plan::tags_of).unwrap_or_default();
+        let strange = marks.inherited(&system.tags).into_iter().filter(|(key, value)| {
+            !plan.contains_key(key) && !finish::says_itself_of(&system.id, key, value)
+        });
+        clients.efs().untag(&system.id, strange.map(|(key, _)| key).collect()).await?;
         let missing: Tags =
             plan.into_iter().filter(|(key, value)| system.tags.get(key) != Some(value)).collect();
         clients.efs().tag(&system.id, &missing).await?;
+        // Last, since it says that the plan is whole and this file system's own.
+        if stage != Stage::Planned && name.note(PLAN).is_some() {
+            clients.efs().tag(&system.id, &Stage::Planned.tag(&system.id)).await?;
+        }
     }
     let arn = system.arn.ok_or_else(|| {
         Error::new(ErrorKind::Unexpected, format!("EFS does not say the full name of {}", system.id))

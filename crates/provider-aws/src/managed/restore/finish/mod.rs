@@ -6,13 +6,16 @@ mod mounts;
 mod plan;
 mod reroot;
 mod settings;
+mod stage;
 
 use std::path::Path;
+use std::time::Duration;
 
 use aws_sdk_efs::types::LifeCycleState;
-use stillpoint_core::{Error, ErrorKind, OpContext, Readiness, RestoredResource, Result, Tags};
+use stillpoint_core::{Error, ErrorKind, OpContext, Readiness, RestoredResource, Result, Tags, Timestamp};
 
 pub(super) use plan::Plan;
+pub(super) use stage::{Stage, says_itself_of};
 
 use crate::managed::AwsProvider;
 use crate::managed::arn::Arn;
@@ -21,6 +24,10 @@ use crate::managed::efs::FileSystem;
 use crate::managed::tags::{self, OPERATION};
 use access_points::PutBack;
 use reroot::Reroot;
+
+/// How long after a volume was made EC2 tells of its blocks at the latest.
+/// Source: <https://docs.aws.amazon.com/ebs/latest/userguide/initalize-volume.html>, with room for clocks that differ.
+const TOLD_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// Where a restored file system's files are, once that is settled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,9 +79,21 @@ async fn finish_volume(cx: &OpContext, clients: &Clients, id: &str) -> Result<Re
         "error" => return Err(broken(id, "error")),
         _ => return Ok(Readiness::Pending),
     }
-    // Its blocks arrive while it is used already; EC2 stops telling once it has been whole for long.
-    let whole = clients.ec2().initialized_percent(id).await?.is_none_or(|percent| percent >= 100);
-    Ok(if whole { Readiness::Initialized } else { Readiness::Available })
+    // Its blocks arrive while it is used already.
+    let percent = clients.ec2().initialized_percent(id).await?;
+    let created = volume.created.as_ref().and_then(|time| time.parse().ok());
+    Ok(if is_whole(percent, created, cx.clock().now()) {
+        Readiness::Initialized
+    } else {
+        Readiness::Available
+    })
+}
+
+/// Whether all of a volume's blocks are there. EC2 stops telling once they have been for long, and has not begun to tell of a
+/// volume that is new.
+fn is_whole(percent: Option<u8>, created: Option<Timestamp>, now: Timestamp) -> bool {
+    let told_of = || created.is_some_and(|created| created.after(TOLD_AFTER) <= now);
+    percent.map_or_else(told_of, |percent| percent >= 100)
 }
 
 async fn finish_file_system(cx: &OpContext, clients: &Clients, arn: &Arn, table: &Path) -> Result<Readiness> {
@@ -85,7 +104,11 @@ async fn finish_file_system(cx: &OpContext, clients: &Clients, arn: &Arn, table:
         LifeCycleState::Error => return Err(broken(&system.id, "error")),
         _ => return Ok(Readiness::Pending),
     }
-    let Some(mut plan) = Plan::of_tags(&system.tags)? else { return Ok(Readiness::Initialized) };
+    if Stage::of(&system) == Stage::Done {
+        clients.efs().untag(&system.id, Plan::keys(&system.tags)).await?;
+        return Ok(readiness(&left_of(&system.tags)));
+    }
+    let mut plan = planned(&system)?;
     refill(clients, arn, &mut plan).await?;
     let reachable = mount_targets::make(clients, &system, &plan).await?;
     settings::put_back(clients, &system, &plan).await?;
@@ -102,8 +125,31 @@ async fn finish_file_system(cx: &OpContext, clients: &Clients, arn: &Arn, table:
     };
     // Last, since it may deny us everything else.
     settings::put_back_policy(clients, &system, arn, &plan).await?;
-    close(clients, &system, &plan, files, left).await?;
-    Ok(Readiness::Initialized)
+    let to_do = to_do(&plan, files, left);
+    close(clients, &system, &to_do).await?;
+    Ok(readiness(&to_do))
+}
+
+/// The plan of `system` itself.
+///
+/// # Errors
+/// `NeedsAttention` where nothing on it says what finishes it: without that it is not known to be whole.
+fn planned(system: &FileSystem) -> Result<Plan> {
+    let plan = if Stage::of(system) == Stage::Planned { Plan::of_tags(&system.tags)? } else { None };
+    plan.ok_or_else(|| {
+        let message = format!(
+            "the tags of {} that say what finishes it are gone; compare its mount targets, policies and access points with \
+             the source's, or restore it again",
+            system.id
+        );
+        Error::new(ErrorKind::NeedsAttention, message)
+    })
+}
+
+/// Whether what is left to do keeps the file system from being what it was: whoever may use it is a part of that, and where
+/// its files lie is told by the job.
+fn readiness(to_do: &[String]) -> Readiness {
+    if to_do.iter().any(|part| part == "policy") { Readiness::Available } else { Readiness::Initialized }
 }
 
 fn broken(id: &str, state: &str) -> Error {
@@ -137,18 +183,59 @@ async fn refill(clients: &Clients, arn: &Arn, plan: &mut Plan) -> Result<()> {
 /// What says on the file system that something is left for a person.
 const LEFT: &str = "stillpoint:left-to-do";
 
-/// The plan is carried out: its tags go, and what it could not do is said in their place.
-async fn close(clients: &Clients, system: &FileSystem, plan: &Plan, files: Files, left: usize) -> Result<()> {
-    let mut to_do: Vec<&str> = plan.left_out.iter().map(String::as_str).collect();
+/// What the tags say that is left to do.
+fn left_of(tags: &Tags) -> Vec<String> {
+    tags.get(LEFT).map(|left| left.split(' ').map(str::to_owned).collect()).unwrap_or_default()
+}
+
+/// What the plan could not do, where `left` access points wait for the files to be moved.
+fn to_do(plan: &Plan, files: Files, left: usize) -> Vec<String> {
+    let mut to_do = plan.left_out.clone();
     if files == Files::InFolder {
-        to_do.push("reroot");
+        to_do.push("reroot".to_owned());
     }
-    if left > 0 && !to_do.contains(&"access_points") {
-        to_do.push("access_points");
+    if left > 0 && !to_do.iter().any(|part| part == "access_points") {
+        to_do.push("access_points".to_owned());
     }
+    to_do
+}
+
+/// The plan is carried out: that and what it could not do is said, and its tags go.
+async fn close(clients: &Clients, system: &FileSystem, to_do: &[String]) -> Result<()> {
+    let mut said = Stage::Done.tag(&system.id);
     if !to_do.is_empty() {
-        let tag = (LEFT.to_owned(), to_do.join(" "));
-        clients.efs().tag(&system.id, &[tag].into()).await?;
+        said.insert(LEFT.to_owned(), to_do.join(" "));
     }
-    clients.efs().untag(&system.id, Plan::keys(&system.tags)).await
+    clients.efs().tag(&system.id, &said).await?;
+    let mut over = Plan::keys(&system.tags);
+    // Another file system's, copied.
+    over.extend((to_do.is_empty() && system.tags.contains_key(LEFT)).then(|| LEFT.to_owned()));
+    clients.efs().untag(&system.id, over).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_volume_of_which_nothing_is_told_is_not_whole() {
+        let now = Timestamp::from_millis(10_000_000_000);
+        let old = Timestamp::from_millis(1_000_000_000);
+        assert!(!is_whole(None, Some(now), now));
+        assert!(!is_whole(None, None, now));
+        assert!(is_whole(None, Some(old), now));
+        assert!(is_whole(Some(100), Some(now), now));
+        assert!(!is_whole(Some(99), Some(old), now));
+    }
+
+    #[test]
+    fn a_lost_policy_is_named_and_not_called_done() {
+        let plan = Plan { left_out: vec!["policy".to_owned()], ..Plan::default() };
+        let left = to_do(&plan, Files::InFolder, 2);
+        assert_eq!(left, ["policy", "reroot", "access_points"]);
+        assert_eq!(readiness(&left), Readiness::Available);
+        let tags = [(LEFT.to_owned(), left.join(" "))].into();
+        assert_eq!(left_of(&tags), left, "a repeat says the same");
+        assert_eq!(readiness(&to_do(&Plan::default(), Files::InFolder, 0)), Readiness::Initialized);
+    }
 }

@@ -101,6 +101,11 @@ pub(super) async fn reroot(
     Ok(Reroot::Done)
 }
 
+/// Whether the tag `key` with `value` was written by the move of the file system `id`.
+pub(super) fn says_itself_of(id: &str, key: &str, value: &str) -> bool {
+    key == TAG && Move::said(Some(value), id) != Move::NotBegun
+}
+
 async fn note(clients: &Clients, system: &FileSystem, said: &Move) -> Result<()> {
     clients.efs().tag(&system.id, &[(TAG.to_owned(), said.word(&system.id))].into()).await
 }
