@@ -11,6 +11,7 @@ mod ec2;
 mod efs;
 mod iam;
 mod kms;
+mod known;
 mod listing;
 mod marks;
 mod names;

@@ -139,7 +139,8 @@ impl Provider for AwsProvider {
             JobRequest::Copy(job) => self.start_copy(cx, job).await?,
             _ => return Err(Error::new(ErrorKind::Unsupported, "AWS knows no such job")),
         };
-        name.of(&self.id)
+        // The job runs, whatever becomes of its name.
+        name.of(&self.id).map_err(Error::maybe_applied)
     }
 
     async fn poll(&self, cx: &OpContext, job: &JobRef, _wait: Duration) -> Result<JobStatus> {

@@ -78,17 +78,34 @@ async fn lost_replies_make_one_copy() {
         assert_eq!(provider.find(&cx, &job, since).await.unwrap_err().kind(), ErrorKind::Unavailable);
         world.advance(130.0);
         let found = provider.find(&cx, &job, since).await.unwrap();
-        assert_eq!(found.len(), usize::from(when == "after"), "{found:?}");
-        assert!(found.iter().all(|found| found.evidence == Evidence::Proven), "by its token");
+        assert_eq!(found, [], "{when}: the token tells, so the start is repeated");
     }
     let started = provider.start(&cx, &job).await.unwrap();
     assert_eq!(world.settle(&provider, &started).await.state, JobState::Succeeded);
+    assert_eq!(world.calls("StartCopyJob"), 3, "a search starts nothing");
     // By the mark on the copy, long after AWS has forgotten the token.
     world.advance(7200.0);
     assert_eq!(provider.start(&cx, &job).await.unwrap(), started);
     let state = world.fake().get("state");
     let far = &state["regions"]["111122223333/eu-west-1"]["vaults"]["far"]["points"];
     assert_eq!(far.as_object().unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn a_lost_copy_that_nobody_marked_is_not_taken_for_anothers() {
+    let Some(world) = world() else { return };
+    let provider = world.provider();
+    let component = component("db", "ebs", VOLUME);
+    let original = world.captured(&component).await;
+    let job = JobRequest::Copy(copy(&original, &component, json!({"vault_arn": FAR})));
+    let (cx, since) = (world.cx_of("copy-1"), world.now());
+    world.inject(&json!({"op": "StartCopyJob", "nth": 1, "fault": {"kind": "cut", "when": "after"}}));
+    provider.start(&cx, &job).await.unwrap_err();
+    // It is completed, and AWS has forgotten the token.
+    world.advance(7200.0);
+    let found = provider.find(&cx, &job, since).await.unwrap();
+    assert_eq!(found.len(), 1, "it may be ours, so no second one is made in its place");
+    assert_eq!(found[0].evidence, Evidence::Likely);
 }
 
 #[tokio::test]

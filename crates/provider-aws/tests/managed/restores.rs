@@ -203,8 +203,8 @@ async fn a_lost_reply_to_the_start_of_a_restore_job_is_found_by_its_creation_tok
 
 #[tokio::test]
 async fn a_volume_comes_back_through_a_restore_job_where_that_is_asked_for() {
-    let rules = json!({"restore.request_id_round_trip": false});
-    for rules in [json!({}), rules] {
+    for round_trip in [true, false] {
+        let rules = json!({"restore.request_id_round_trip": round_trip});
         let Some(world) = World::of(&with_rules("workspace", rules)) else { return };
         let provider = world.provider();
         let snapshot = world.captured(&volume()).await;
@@ -213,15 +213,43 @@ async fn a_volume_comes_back_through_a_restore_job_where_that_is_asked_for() {
         world.inject(&json!({"op": "StartRestoreJob", "nth": 1, "fault": {"kind": "cut", "when": "after"}}));
         provider.start(&cx, &request).await.unwrap_err();
         let candidates = found(&world, &job, &cx).await;
-        assert_eq!(candidates.len(), 1);
-        assert_eq!(candidates[0].evidence, Evidence::Proven, "by its metadata, or by its token");
-        let status = world.settle(&provider, &candidates[0].job).await;
+        assert!(candidates.iter().all(|candidate| candidate.evidence == Evidence::Proven), "{candidates:?}");
+        assert_eq!(candidates.len(), usize::from(round_trip), "by its metadata, else the token tells");
+        assert_eq!(world.calls("StartRestoreJob"), 1, "a search starts nothing");
+        let started = provider.start(&cx, &request).await.unwrap();
+        let status = world.settle(&provider, &started).await;
         assert_eq!(status.state, JobState::Succeeded, "{status:?}");
         let resource = status.restored.unwrap().resource;
         assert_eq!(world.volume(&resource)["tags"]["keep"], "yes");
         assert_eq!(world.calls("CreateVolume"), 0);
         assert_eq!(world.count("volumes"), 3);
     }
+}
+
+#[tokio::test]
+async fn a_job_whose_name_would_not_fit_is_refused_before_it_is_started() {
+    let Some(world) = World::named("workspace") else { return };
+    let provider = world.provider();
+    let snapshot = world.captured(&file_system()).await;
+    let groups: Vec<String> = (0..200).map(|at| format!("sg-{at:017}")).collect();
+    let job = world.restore(&snapshot, &file_system(), json!({"security_groups": groups}), 1);
+    let error = provider.start(&world.cx_of(RESTORE), &JobRequest::Restore(job)).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::InvalidInput, Effect::NotApplied), "{error:?}");
+    assert_eq!(world.calls("StartRestoreJob"), 0, "a job that nobody can name would run without us");
+}
+
+#[tokio::test]
+async fn a_mark_that_the_restored_volume_inherits_is_taken_off() {
+    let Some(world) = World::named("workspace") else { return };
+    let provider = world.provider();
+    let snapshot = world.captured(&volume()).await;
+    let destination = json!({"restore_with": "backup", "copy_source_tags": true});
+    let status = world.restored(&provider, &world.restore(&snapshot, &volume(), destination, 1)).await;
+    let made = world.volume(&status.restored.unwrap().resource);
+    assert_eq!(made["tags"]["stillpoint:operation"], RESTORE);
+    assert_eq!(made["tags"]["stillpoint:backup"], Value::Null, "its points would be the backup's: {made}");
+    assert_eq!(made["tags"]["stillpoint:created-at"], Value::Null);
+    assert!(world.calls("DeleteTags") > 0, "they were there");
 }
 
 #[tokio::test]

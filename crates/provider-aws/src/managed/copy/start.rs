@@ -1,10 +1,11 @@
 //! Starting a copy job, once for each key.
 
-use stillpoint_core::{CopyJob, Error, ErrorKind, Evidence, OpContext, Result};
+use stillpoint_core::{CopyJob, Error, ErrorKind, OpContext, Result};
 
 use super::super::AwsProvider;
 use super::super::backup::lifecycle;
-use super::super::listing::{HORIZON, TOKEN_LIFE, before};
+use super::super::known;
+use super::super::listing::{HORIZON, before};
 use super::super::marks::Marks;
 use super::super::names::{JobName, PointName};
 use super::super::points::{PointState, Usable};
@@ -28,22 +29,10 @@ impl AwsProvider {
         // So that a name that will not fit is refused before anything is made.
         copy.name(&"0".repeat(64)).of(self.provider_id())?;
         let state = PointState::describe(&copy.clients, &copy.point).await?;
-        for (found, evidence, created) in
-            copy.found(&state.resource, before(cx.clock().now(), HORIZON)).await?
-        {
-            let age = created.map(|created| cx.clock().now().since(created)).unwrap_or_default();
-            match evidence {
-                Evidence::Proven => return Ok(found),
-                // If it is ours, the token says so.
-                _ if age < TOKEN_LIFE => {}
-                _ => {
-                    let message = format!(
-                        "copy job {} already takes {} to {}, and nothing proves whose it is; wait for its end",
-                        found.id, copy.point.arn, copy.destination.0
-                    );
-                    return Err(Error::new(ErrorKind::Busy, message));
-                }
-            }
+        let now = cx.clock().now();
+        let found = copy.found(&state.resource, before(now, HORIZON)).await?;
+        if let Some(name) = known::started(found, now)? {
+            return Ok(name);
         }
         let refused = |kind, what: &str| {
             Err(Error::new(kind, format!("the recovery point is {}; {what}", state.in_words())))

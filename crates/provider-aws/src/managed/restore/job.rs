@@ -5,9 +5,10 @@ use stillpoint_core::{Error, ErrorKind, Evidence, OpContext, Result, Timestamp};
 
 use super::finish::Plan;
 use super::metadata::{self, CREATION_TOKEN, Metadata, REQUEST_ID};
-use super::{PLAN, Restore, place};
+use super::{PLAN, Restore, place, unknown_id};
 use crate::managed::arn::Arn;
-use crate::managed::listing::{self, CLOCKS_DIFFER, HORIZON, TOKEN_LIFE, before};
+use crate::managed::known::{self, KnownJob};
+use crate::managed::listing::{self, CLOCKS_DIFFER, HORIZON, before};
 use crate::managed::names::{JobKind, JobName};
 use crate::managed::pages::pages;
 use crate::managed::recorded::{ALWAYS_RECORDED, file_system_settings};
@@ -29,16 +30,18 @@ impl Restore<'_> {
         let origin = self.usable_origin().await?;
         // AWS forgets its idempotency tokens within the hour; what a job was started with it keeps.
         let known = self.jobs_of(&origin, since).await?;
-        if let Some((name, _)) = known.into_iter().find(|(_, evidence)| *evidence == Evidence::Proven) {
-            return Ok(name);
+        match known::started(known, cx.clock().now())? {
+            Some(name) => Ok(name),
+            None => self.call(&origin).await,
         }
-        self.call(&origin).await
     }
 
     /// Makes the call, which answers the same job as often as it is made within the life of its token.
     async fn call(&self, origin: &Arn) -> Result<JobName> {
         let role = self.wanted.needed("role_arn", "a restore job of AWS Backup")?;
         let metadata = self.metadata(origin).await?;
+        // Everything that can fail does so before the call: a job whose name is lost would run without us.
+        let name = self.job_name(origin).await?;
         let call = self.clients.backup.start_restore_job().recovery_point_arn(self.point.arn.to_string());
         let call = call.resource_type(self.kind()).iam_role_arn(role).idempotency_token(self.job.key.token());
         // The source's tags say whose workspace it is, by which inventories would take the copy for the original.
@@ -47,7 +50,7 @@ impl Restore<'_> {
         let call = call.set_metadata(Some(metadata.into_iter().collect()));
         let answer = call.send().await.map_err(undone("StartRestoreJob"))?;
         match answer.restore_job_id {
-            Some(id) => self.job_name(origin, &id).await,
+            Some(id) => Ok(JobName { id, ..name }),
             None => Err(Error::new(ErrorKind::Unexpected, "StartRestoreJob answered no job").maybe_applied()),
         }
     }
@@ -67,12 +70,7 @@ impl Restore<'_> {
         };
         let found = self.jobs_of(&origin, since).await?;
         listing::settled(now, since, found.is_empty(), &self.point.arn)?;
-        let proven = found.iter().any(|(_, evidence)| *evidence == Evidence::Proven);
-        if !proven && !found.is_empty() && now.since(since) < TOKEN_LIFE {
-            // One of them is ours in all likelihood, and the token says which.
-            return Ok(vec![(self.call(&origin).await?, Evidence::Proven)]);
-        }
-        Ok(found)
+        Ok(known::candidates(found, since, now))
     }
 
     /// What AWS Backup calls the thing that is restored.
@@ -90,15 +88,20 @@ impl Restore<'_> {
         place::prove(&self.clients, &self.point.arn, &owner, &self.wanted).await.map(drop)
     }
 
+    /// The region of the point, which the name of a snapshot has, and the account of the caller, which it has not.
+    async fn place(&self) -> Result<Arn> {
+        Ok(Arn { account: self.clients.caller().await?.account, ..self.point.arn.clone() })
+    }
+
     async fn metadata(&self, origin: &Arn) -> Result<Metadata> {
         match (self.point.is_snapshot(), origin.service.as_str()) {
             (true, _) => {
                 let wanted = self.with_source(&["availability_zone"]).await?;
-                metadata::of_volume(self.job, &wanted, origin, self.zone(&wanted).await?)
+                metadata::of_volume(self.job, &wanted, &self.place().await?, self.zone(&wanted).await?)
             }
             (false, "elasticfilesystem") => {
                 let wanted = self.with_source(&["performance_mode"]).await?;
-                metadata::of_file_system(self.job, &wanted, origin)
+                metadata::of_file_system(self.job, &wanted, origin, &self.place().await?)
             }
             (false, _) => {
                 let message = format!("a recovery point of {origin} is none that this provider restores");
@@ -107,9 +110,18 @@ impl Restore<'_> {
         }
     }
 
-    async fn jobs_of(&self, origin: &Arn, since: Timestamp) -> Result<Vec<(JobName, Evidence)>> {
+    async fn jobs_of(&self, origin: &Arn, since: Timestamp) -> Result<Vec<KnownJob>> {
+        let listed = self.listed(origin, since).await?;
+        if listed.len() > JOBS_MAX {
+            let message = format!(
+                "{} was restored more than {JOBS_MAX} times within a month, so which of the jobs is this one cannot be told; \
+                 restore another backup",
+                self.point.arn
+            );
+            return Err(Error::new(ErrorKind::NeedsAttention, message));
+        }
         let mut found = Vec::new();
-        for job in self.listed(origin, since).await?.iter().take(JOBS_MAX) {
+        for job in &listed {
             let Some(id) = job.restore_job_id() else { continue };
             let call = self.clients.backup.get_restore_job_metadata().restore_job_id(id);
             let sent = match call.send().await.map_err(unread("GetRestoreJobMetadata")) {
@@ -117,7 +129,11 @@ impl Restore<'_> {
                 other => other?.metadata.unwrap_or_default(),
             };
             if let Some(evidence) = evidence(&sent.into_iter().collect(), &self.job.key.token()) {
-                found.push((self.job_name(origin, id).await?, evidence));
+                let name = JobName { id: id.to_owned(), ..self.job_name(origin).await? };
+                let created = job.creation_date().and_then(timestamp);
+                let status = job.status().map_or("", |status| status.as_str());
+                let active = !matches!(status, "COMPLETED" | "FAILED" | "ABORTED" | "PARTIAL");
+                found.push(KnownJob { name, evidence, created, active });
             }
         }
         Ok(found)
@@ -145,8 +161,9 @@ impl Restore<'_> {
         Ok(found)
     }
 
-    async fn job_name(&self, origin: &Arn, id: &str) -> Result<JobName> {
-        let name = self.name(JobKind::Restore, id);
+    /// The name of this restore's job, but for its id, for which there is room.
+    async fn job_name(&self, origin: &Arn) -> Result<JobName> {
+        let name = self.name(JobKind::Restore, &unknown_id());
         if self.point.is_snapshot() {
             return Ok(name);
         }

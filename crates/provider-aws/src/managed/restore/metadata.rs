@@ -23,11 +23,16 @@ pub(super) const REQUEST_ID: &str = "aws:backup:request-id";
 /// Names and values; the names are compared without regard to case.
 pub(super) type Metadata = BTreeMap<String, String>;
 
-/// The metadata with which a new file system is made from a point of `source`.
+/// The metadata with which a new file system is made from a point of `source`, in the region and account of `place`.
 ///
 /// # Errors
 /// `InvalidInput` where there are too many paths; `InvalidConfig` where a setting has another form.
-pub(super) fn of_file_system(job: &RestoreJob, wanted: &Wanted, source: &Arn) -> Result<Metadata> {
+pub(super) fn of_file_system(
+    job: &RestoreJob,
+    wanted: &Wanted,
+    source: &Arn,
+    place: &Arn,
+) -> Result<Metadata> {
     let token = job.key.token();
     let key = wanted.text("kms_key_id")?;
     let encrypted = key.is_some() || wanted.get("encrypted")?.unwrap_or(true);
@@ -43,7 +48,7 @@ pub(super) fn of_file_system(job: &RestoreJob, wanted: &Wanted, source: &Arn) ->
     let performance = wanted.text("performance_mode")?.unwrap_or_else(|| "generalPurpose".to_owned());
     metadata.insert("PerformanceMode".to_owned(), performance);
     if let Some(key) = key {
-        metadata.insert("KmsKeyId".to_owned(), key_name(&key, source));
+        metadata.insert("KmsKeyId".to_owned(), key_name(&key, place));
     }
     if let Some(zone) = wanted.text("one_zone")? {
         metadata.insert("singleAzFilesystem".to_owned(), "true".to_owned());
@@ -55,11 +60,11 @@ pub(super) fn of_file_system(job: &RestoreJob, wanted: &Wanted, source: &Arn) ->
     Ok(metadata)
 }
 
-/// The metadata with which AWS Backup makes a volume in `zone`.
+/// The metadata with which AWS Backup makes a volume in `zone`, in the region and account of `place`.
 ///
 /// # Errors
 /// `Unsupported` where single paths were asked for; `InvalidConfig` where a setting has another form.
-pub(super) fn of_volume(job: &RestoreJob, wanted: &Wanted, source: &Arn, zone: String) -> Result<Metadata> {
+pub(super) fn of_volume(job: &RestoreJob, wanted: &Wanted, place: &Arn, zone: String) -> Result<Metadata> {
     if !job.include.is_empty() {
         let message = "a volume is restored as a whole; single files come back from the restored volume";
         return Err(Error::new(ErrorKind::Unsupported, message));
@@ -72,21 +77,44 @@ pub(super) fn of_volume(job: &RestoreJob, wanted: &Wanted, source: &Arn, zone: S
     let key = wanted.text("kms_key_id")?;
     let encrypted = if key.is_some() { Some(true) } else { wanted.get::<bool>("encrypted")? };
     put("encrypted", encrypted.map(|on| on.to_string()));
-    put("kmsKeyId", key.map(|key| key_name(&key, source)));
+    put("kmsKeyId", key.map(|key| key_name(&key, place)));
     put("volumeType", wanted.text("volume_type")?);
     put("volumeSize", wanted.get::<u64>("size_gib")?.map(|size| size.to_string()));
-    put("iops", wanted.get::<u64>("iops")?.map(|rate| rate.to_string()));
-    put("throughput", wanted.get::<u64>("throughput_mibps")?.map(|rate| rate.to_string()));
+    let rates = Rates::of(wanted)?;
+    put("iops", rates.iops.map(|rate| rate.to_string()));
+    put("throughput", rates.throughput_mibps.map(|rate| rate.to_string()));
     Ok(metadata)
 }
 
-/// The full name of a key that may be given by its id or alias.
-fn key_name(key: &str, source: &Arn) -> String {
+/// The rates of a volume that its type takes: what was recorded of another type does not fit every one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rates {
+    pub(super) iops: Option<u64>,
+    pub(super) throughput_mibps: Option<u64>,
+}
+
+impl Rates {
+    /// Those that are wanted and fit.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where a setting has another form.
+    pub(super) fn of(wanted: &Wanted) -> Result<Self> {
+        let volume_type = wanted.text("volume_type")?;
+        let takes = |types: &[&str]| volume_type.as_deref().is_some_and(|kind| types.contains(&kind));
+        Ok(Self {
+            iops: wanted.get("iops")?.filter(|_| takes(&["gp3", "io1", "io2"])),
+            throughput_mibps: wanted.get("throughput_mibps")?.filter(|_| takes(&["gp3"])),
+        })
+    }
+}
+
+/// The full name of a key that may be given by its id or alias, in the region and account of `place`.
+fn key_name(key: &str, place: &Arn) -> String {
     if key.starts_with("arn:") {
         return key.to_owned();
     }
     let resource = if key.starts_with("alias/") { key.to_owned() } else { format!("key/{key}") };
-    source.sibling("kms", resource).to_string()
+    place.sibling("kms", resource).to_string()
 }
 
 /// The paths as a JSON array of absolute ones.
@@ -126,10 +154,15 @@ mod tests {
         "arn:aws:elasticfilesystem:us-east-1:111122223333:file-system/fs-1".parse().unwrap()
     }
 
+    /// A copy of the point, in another region.
+    fn place() -> Arn {
+        "arn:aws:backup:eu-west-1:444455556666:recovery-point:1".parse().unwrap()
+    }
+
     fn made(settings: serde_json::Value) -> Metadata {
         let job = job(Settings::new());
         let settings: Settings = serde_json::from_value(settings).unwrap();
-        of_file_system(&job, &Wanted::new(&settings, None), &source()).unwrap()
+        of_file_system(&job, &Wanted::new(&settings, None), &source(), &place()).unwrap()
     }
 
     #[test]
@@ -149,9 +182,24 @@ mod tests {
             json!({"kms_key_id": "1234", "encrypted": false, "one_zone": "us-east-1a", "availability_zone": "us-east-1b"}),
         );
         assert_eq!(metadata["Encrypted"], "true");
-        assert_eq!(metadata["KmsKeyId"], "arn:aws:kms:us-east-1:111122223333:key/1234");
+        assert_eq!(metadata["KmsKeyId"], "arn:aws:kms:eu-west-1:444455556666:key/1234");
         assert_eq!(metadata["singleAzFilesystem"], "true");
         assert_eq!(metadata["availabilityZoneName"], "us-east-1a");
+    }
+
+    #[test]
+    fn a_volume_gets_only_the_rates_that_its_type_takes() {
+        let rates = |kind: &str| {
+            let settings = json!({"volume_type": kind, "iops": 4000, "throughput_mibps": 200});
+            let settings: Settings = serde_json::from_value(settings).unwrap();
+            let wanted = Wanted::new(&settings, None);
+            let made = of_volume(&job(Settings::new()), &wanted, &place(), "eu-west-1a".to_owned()).unwrap();
+            (made.contains_key("iops"), made.contains_key("throughput"))
+        };
+        assert_eq!(rates("gp3"), (true, true));
+        assert_eq!(rates("io2"), (true, false));
+        assert_eq!(rates("gp2"), (false, false));
+        assert_eq!(rates(""), (false, false), "nothing is known of a type that nobody names");
     }
 
     #[test]

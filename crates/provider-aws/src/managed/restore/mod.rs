@@ -40,7 +40,7 @@ impl AwsProvider {
     fn restore<'a>(&self, job: &'a RestoreJob) -> Result<Restore<'a>> {
         let point: PointName = job.snapshot.id.as_str().parse()?;
         let clients = self.clients(&point.arn.region)?;
-        let wanted = Wanted::new(&job.destination, Some(&job.component.settings));
+        let wanted = Wanted::new(&job.destination, Some(&point::recorded_for(&job.component, &point.arn)));
         Ok(Restore { job, point, clients, wanted, marks: Marks::of_restore(job)? })
     }
 
@@ -52,7 +52,7 @@ impl AwsProvider {
         }
         let restore = self.restore(job)?;
         // So that a name that will not fit is refused before anything is made.
-        restore.name(JobKind::Restore, &"0".repeat(64)).of(self.provider_id())?;
+        restore.name(JobKind::Restore, &unknown_id()).of(self.provider_id())?;
         cx.check()?;
         if restore.makes_volume_itself()? {
             restore.start_volume().await
@@ -101,6 +101,11 @@ impl Restore<'_> {
         let name = JobName::new(kind, &self.point.arn.region, id);
         self.marks.note(name.with(COMPONENT, self.job.key.component().as_str()))
     }
+}
+
+/// Stands for an id that AWS has not given yet, and is as long as one may be.
+fn unknown_id() -> String {
+    "0".repeat(64)
 }
 
 /// The component that a job's name notes.

@@ -1,6 +1,6 @@
 //! What a restore must know of its recovery point and of what it was taken from.
 
-use stillpoint_core::{Error, ErrorKind, Result, Settings};
+use stillpoint_core::{Component, Error, ErrorKind, Result, Settings};
 
 use super::Restore;
 use crate::managed::arn::Arn;
@@ -74,5 +74,36 @@ impl Restore<'_> {
             zones.join(", ")
         );
         Err(Error::new(ErrorKind::InvalidInput, message))
+    }
+}
+
+/// Settings that name something of one region.
+const OF_A_REGION: [&str; 5] = ["availability_zone", "one_zone", "kms_key_id", "subnets", "security_groups"];
+
+/// What was recorded with a component, as it can count for a restore of `point`: where that is a copy in another region, nothing
+/// that the old region alone has.
+pub(super) fn recorded_for(component: &Component, point: &Arn) -> Settings {
+    let mut recorded = component.settings.clone();
+    if component.resource.parse::<Arn>().is_ok_and(|source| source.region != point.region) {
+        recorded.retain(|name, _| !OF_A_REGION.contains(&name.as_str()));
+    }
+    recorded
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_the_old_region_has_is_not_asked_of_another() {
+        let volume = "arn:aws:ec2:us-east-1:111122223333:volume/vol-1";
+        let mut component = Component::new("db".parse().unwrap(), "ebs", "aws".parse().unwrap(), volume);
+        for name in ["availability_zone", "kms_key_id", "subnets", "volume_type", "encrypted"] {
+            component.settings.insert(name.to_owned(), "x".into());
+        }
+        let point = |region: &str| format!("arn:aws:ec2:{region}::snapshot/snap-1").parse().unwrap();
+        assert_eq!(recorded_for(&component, &point("us-east-1")), component.settings);
+        let left = recorded_for(&component, &point("eu-west-1"));
+        assert_eq!(left.keys().collect::<Vec<_>>(), ["encrypted", "volume_type"]);
     }
 }

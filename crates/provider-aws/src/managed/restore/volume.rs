@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use stillpoint_core::{
-    Error, ErrorKind, JobState, JobStatus, OpContext, Progress, RestoredResource, Result, Timestamp,
+    Error, ErrorKind, JobId, JobState, JobStatus, OpContext, Progress, RestoredResource, Result, Timestamp,
 };
 
-use super::{Restore, component, place};
+use super::metadata::Rates;
+use super::{Restore, component, place, unknown_id};
 use crate::managed::AwsProvider;
 use crate::managed::arn::Arn;
 use crate::managed::ec2::{Ec2Snapshot, Filters, NewVolume, Volume};
@@ -18,6 +19,8 @@ use crate::managed::tags::JOB;
 const ARN: &str = "arn";
 /// The note that says when the volume was made, in milliseconds.
 const MADE: &str = "made";
+/// A time whose note is as long as any.
+const LATEST: &str = "9999-12-31T23:59:59Z";
 /// How long EC2 may not yet find a volume that it has just made.
 /// Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/query-api-troubleshooting.html>.
 const VISIBLE_AFTER: Duration = Duration::from_secs(300);
@@ -37,8 +40,10 @@ impl Restore<'_> {
         place::prove(&self.clients, &self.point.arn, &snapshot.owner, &self.wanted).await?;
         usable(&snapshot)?;
         let new = self.new_volume(&snapshot).await?;
+        // So that a name that will not fit is refused before anything is made.
+        JobId::new(self.volume_name(&unknown_id(), Some(LATEST), &snapshot.owner).to_string())?;
         let made = self.clients.ec2().create_volume(&new).await?;
-        Ok(self.volume_name(&made, &snapshot.owner))
+        Ok(self.volume_name(&made.id, made.created.as_deref(), &snapshot.owner))
     }
 
     /// The volume that this key made.
@@ -48,14 +53,13 @@ impl Restore<'_> {
         let alive = found.into_iter().find(|volume| !matches!(volume.state.as_str(), "deleting" | "deleted"));
         let Some(volume) = alive else { return Ok(None) };
         let account = self.clients.caller().await?.account;
-        Ok(Some(self.volume_name(&volume, &account)))
+        Ok(Some(self.volume_name(&volume.id, volume.created.as_deref(), &account)))
     }
 
     async fn new_volume(&self, snapshot: &Ec2Snapshot) -> Result<NewVolume> {
         let wanted = self.with_source(&["availability_zone", "volume_type"]).await?;
         let zone = self.zone(&wanted).await?;
-        let volume_type = wanted.text("volume_type")?;
-        let takes = |types: &[&str]| volume_type.as_deref().is_some_and(|kind| types.contains(&kind));
+        let rates = Rates::of(&wanted)?;
         let key = wanted.text("kms_key_id")?;
         let size = wanted.get::<u64>("size_gib")?;
         if let Some(size) = size.filter(|size| *size < snapshot.size_gib) {
@@ -68,10 +72,9 @@ impl Restore<'_> {
             snapshot: snapshot.id.clone(),
             zone,
             size_gib: size,
-            // What was recorded of another type of volume does not fit every type.
-            iops: wanted.get("iops")?.filter(|_| takes(&["gp3", "io1", "io2"])),
-            throughput_mibps: wanted.get("throughput_mibps")?.filter(|_| takes(&["gp3"])),
-            volume_type,
+            iops: rates.iops,
+            throughput_mibps: rates.throughput_mibps,
+            volume_type: wanted.text("volume_type")?,
             encrypted: if key.is_some() { Some(true) } else { wanted.get("encrypted")?.filter(|on| *on) },
             key,
             initialization_mibps: wanted.get("initialization_rate_mibps")?,
@@ -79,12 +82,11 @@ impl Restore<'_> {
         })
     }
 
-    fn volume_name(&self, volume: &Volume, account: &str) -> JobName {
+    fn volume_name(&self, id: &str, created: Option<&str>, account: &str) -> JobName {
         let point = &self.point.arn;
-        let arn =
-            Arn { account: account.to_owned(), ..point.sibling("ec2", format!("volume/{}", volume.id)) };
-        let made = volume.created.as_ref().and_then(|time| time.parse::<Timestamp>().ok());
-        let name = self.name(JobKind::Volume, &volume.id).with(ARN, arn.to_string());
+        let arn = Arn { account: account.to_owned(), ..point.sibling("ec2", format!("volume/{id}")) };
+        let made = created.and_then(|time| time.parse::<Timestamp>().ok());
+        let name = self.name(JobKind::Volume, id).with(ARN, arn.to_string());
         match made {
             Some(made) => name.with(MADE, made.as_millis().to_string()),
             None => name,
