@@ -10,6 +10,7 @@ mod maintenance;
 mod operations;
 mod restore;
 mod value;
+mod volume;
 mod workspace;
 
 use std::num::{NonZeroU64, NonZeroUsize};
@@ -30,6 +31,7 @@ pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
 pub(crate) use value::Subset;
 use value::rate;
+pub(crate) use volume::{ExportArgs, ImportVolumeArgs, VolumeArgs, VolumeCommand};
 pub(crate) use workspace::{PolicyArgs, PreflightArgs};
 
 /// Protects whole workspaces: backs them up, restores them, and never abandons an operation half-way.
@@ -160,6 +162,8 @@ pub(crate) enum Command {
     Preflight(PreflightArgs),
     /// Print the least permissions that a managed workspace needs
     Policy(PolicyArgs),
+    /// Keep volumes of AWS in the repository, and make new snapshots from them anywhere
+    Volume(VolumeArgs),
     /// Keep a directory backed up in every interval; in a Studio space by its own name
     Agent(Box<AgentArgs>),
 }

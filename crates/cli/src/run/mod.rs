@@ -23,6 +23,7 @@ mod restore;
 mod resume;
 mod show;
 mod verify;
+mod volume;
 mod watch;
 
 use crate::args::{Cli, Command};
@@ -63,5 +64,6 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Preflight(args) => preflight::run(&session, args).await,
         Command::Policy(args) => policy::run(&session, args).await,
         Command::Watch(args) => watch::run(&session, args).await,
+        Command::Volume(args) => volume::run(&session, args).await,
     }
 }

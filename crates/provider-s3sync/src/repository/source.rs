@@ -86,7 +86,10 @@ impl RepositorySource {
     }
 
     /// As [`Self::open_fresh`]; creates the repository where there is none, if that is allowed.
-    pub(crate) async fn open_or_create(&self) -> Result<Repository> {
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_or_create(&self) -> Result<Repository> {
         let mut current = self.current.lock().await;
         if current.is_none() && self.create {
             let (store, origin) = (self.store.clone(), self.origin.clone());
