@@ -80,7 +80,11 @@ async fn a_volume_leaves_its_region_and_comes_back_block_by_block() {
 
     let new = NewSnapshot::new("eu-west-1", "import-1");
     let made = images.import(&world.cx(), &exported.image.id, &new).await.unwrap();
-    assert_eq!((made.size_gib, made.blocks_written), (2, 5), "a block of zeros is nothing written");
+    assert_eq!(
+        (made.size_gib, made.blocks, made.known),
+        (2, 5, false),
+        "a block of zeros is nothing written"
+    );
     let there = digests(&world, "eu-west-1", &made.snapshot);
     let mut here = digests(&world, REGION, id_of(&snapshot));
     here.as_object_mut().unwrap().remove("9");
@@ -88,7 +92,7 @@ async fn a_volume_leaves_its_region_and_comes_back_block_by_block() {
     // The same request again is the same snapshot, and nothing is written twice.
     let puts = world.calls("PutSnapshotBlock");
     let again = images.import(&world.cx(), &exported.image.id, &new).await.unwrap();
-    assert_eq!(again.snapshot, made.snapshot);
+    assert_eq!((&again.snapshot, again.blocks, again.known), (&made.snapshot, 5, true));
     assert_eq!(world.calls("PutSnapshotBlock"), puts);
     let used: BTreeSet<String> =
         world.actions().into_iter().filter(|action| action.starts_with("ebs:")).collect();
@@ -113,8 +117,9 @@ async fn a_second_export_reads_only_what_changed_and_each_image_is_whole() {
     let known = images.export(&world.cx(), &second).await.unwrap();
     assert!(known.known && known.image.id == two.image.id);
     assert_eq!(world.calls("GetSnapshotBlock"), reads);
-    for (image, snapshot, token) in [(&one, &first, "a"), (&two, &second, "b")] {
-        let new = NewSnapshot::new("eu-west-1", token);
+    // One name for two images is two requests.
+    for (image, snapshot) in [(&one, &first), (&two, &second)] {
+        let new = NewSnapshot::new("eu-west-1", "restore-of-db");
         let made = images.import(&world.cx(), &image.image.id, &new).await.unwrap();
         assert_eq!(digests(&world, "eu-west-1", &made.snapshot), digests(&world, REGION, id_of(snapshot)));
     }
@@ -181,7 +186,7 @@ async fn an_import_whose_process_died_goes_on_with_its_snapshot() {
     let snapshots = state["regions"][format!("{ACCOUNT}/eu-west-1")]["snapshots"].as_object().unwrap();
     assert_eq!(snapshots.len(), 1, "one request is one snapshot");
     let mut other = NewSnapshot::new("eu-west-1", "import-1");
-    other.encrypted = true;
+    other.encrypted = Some(true);
     let error = images.import(&world.cx(), &image, &other).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict, "{error}");
 }
@@ -206,4 +211,23 @@ async fn an_image_is_an_ordinary_snapshot_whose_parts_make_the_raw_disk() {
         found.iter().filter(|(path, _)| path.ends_with("/blocks")).map(|(_, size)| *size).collect();
     assert_eq!(sizes, [1 << 30, 1 << 30], "{found:?}");
     assert!(found.iter().any(|(path, _)| path == "volume.json"), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_was_encrypted_comes_back_encrypted_and_without_the_marks_of_its_backup() {
+    let Some(world) = world() else { return };
+    world.fake().post("set", &json!({ "region": REGION, "volume": VOLUME_ID, "set": { "encrypted": true } }));
+    write(&world, &[1], 1);
+    let snapshot = back_up(&world, "op-1").await;
+    let store = Store::memory();
+    let images = images(&world, &store).await;
+    let exported = images.export(&world.cx(), &snapshot).await.unwrap();
+    assert!(exported.image.header.encrypted);
+    let new = NewSnapshot::new("eu-west-1", "import-1");
+    let made = images.import(&world.cx(), &exported.image.id, &new).await.unwrap();
+    let state = world.fake().get("state");
+    let there = &state["regions"][format!("{ACCOUNT}/eu-west-1")]["snapshots"][&made.snapshot];
+    assert_eq!(there["encrypted"], true, "{there}");
+    let tags: Vec<&String> = there["tags"].as_object().unwrap().keys().collect();
+    assert_eq!(tags, ["team"], "{there}");
 }

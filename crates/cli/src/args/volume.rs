@@ -49,7 +49,7 @@ pub(crate) struct ImportVolumeArgs {
     /// The region of the new snapshot
     #[arg(long, value_name = "REGION")]
     pub(crate) region: String,
-    /// Encrypt it with the account's default key
+    /// Encrypt it with the account's default key, also where the volume was not encrypted
     #[arg(long)]
     pub(crate) encrypted: bool,
     /// Encrypt it with this key

@@ -4,7 +4,6 @@ use serde_json::json;
 use stillpoint_core::{Error, ErrorKind, OpContext, Result};
 use stillpoint_provider_aws::Connection;
 use stillpoint_provider_aws::managed::blocks::{NewSnapshot, VolumeImage, VolumeImages};
-use stillpoint_repository::Id;
 
 use crate::args::{ExportArgs, ImportVolumeArgs, VolumeArgs, VolumeCommand};
 use crate::engine;
@@ -14,8 +13,6 @@ use crate::session::Session;
 
 /// The kind of a component that is a volume of AWS.
 const VOLUME: &str = "ebs";
-/// Characters of a request's token. AWS takes 64.
-const TOKEN_CHARACTERS: usize = 32;
 
 pub(super) async fn run(session: &Session, args: &VolumeArgs) -> Outcome {
     match &args.command {
@@ -110,8 +107,8 @@ async fn import(session: &Session, args: &ImportVolumeArgs) -> Outcome {
     let repository = session.repository().await?;
     let image = repository.find_snapshot(&args.image).await.map_err(engine::error)?.id;
     let images = VolumeImages::new(repository, Connection::from_environment(Some(&args.region)).await?);
-    let mut new = NewSnapshot::new(&args.region, token(&image, args));
-    (new.encrypted, new.key) = (args.encrypted, args.kms_key.clone());
+    let mut new = NewSnapshot::new(&args.region, token(args));
+    (new.encrypted, new.key) = (args.encrypted.then_some(true), args.kms_key.clone());
     let made = images.import(&OpContext::background(), &image, &new).await?;
     if session.output.is_json() {
         session.output.document(&json!({
@@ -119,7 +116,8 @@ async fn import(session: &Session, args: &ImportVolumeArgs) -> Outcome {
             "region": made.region,
             "snapshot": made.snapshot,
             "size_gib": made.size_gib,
-            "blocks_written": made.blocks_written,
+            "blocks": made.blocks,
+            "known": made.known,
         }))?;
     } else {
         session.output.line(format_args!(
@@ -132,8 +130,7 @@ async fn import(session: &Session, args: &ImportVolumeArgs) -> Outcome {
 }
 
 /// What makes a repeated request the same one.
-fn token(image: &Id, args: &ImportVolumeArgs) -> String {
+fn token(args: &ImportVolumeArgs) -> String {
     let key = args.kms_key.as_deref().unwrap_or_default();
-    let text = format!("{}\0{}\0{}\0{key}\0{}", image.to_hex(), args.region, args.encrypted, args.name);
-    Id::of(text.as_bytes()).to_hex().chars().take(TOKEN_CHARACTERS).collect()
+    format!("{}\0{}\0{key}\0{}", args.region, args.encrypted, args.name)
 }

@@ -13,6 +13,8 @@ use stillpoint_core::{
 
 /// The pause between two looks, unless the provider asks for another.
 const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// After this time AWS's lists show a new job.
+const LIST_LAG: Duration = Duration::from_secs(130);
 
 /// What the story is played with.
 pub struct Setting {
@@ -91,6 +93,11 @@ impl<'a, T: FnMut(&Told) -> std::io::Result<()>> Story<'a, T> {
         for component in &components {
             jobs.push(self.begin(component).await?);
         }
+        // New jobs are missing from lists for a while.
+        self.setting.clock.sleep(LIST_LAG).await;
+        for component in &components {
+            self.look_around(component).await?;
+        }
         let mut points = Vec::new();
         for (component, job) in components.iter().zip(&jobs) {
             points.push(self.follow_backup(component, job).await?);
@@ -114,33 +121,38 @@ impl<'a, T: FnMut(&Told) -> std::io::Result<()>> Story<'a, T> {
         self.cancel().await
     }
 
-    /// Starts a backup twice, and looks for it as a process would that lost the answer.
+    /// Starts a backup twice.
     async fn begin(&mut self, component: &Component) -> Result<JobRef> {
-        let since = self.setting.clock.now();
         let request = JobRequest::Backup(self.backup(component));
         let job = self.provider.start(&self.cx(), &request).await?;
         self.saw(&format!("backup of {} started", component.id), json!(job))?;
         let again = self.provider.start(&self.cx(), &request).await;
         let same = again.as_ref().is_ok_and(|again| *again == job);
         self.check(&format!("the same request for {} is one job", component.id), same, shown(&again))?;
-        let found = self.provider.find(&self.cx(), &request, since).await;
+        Ok(job)
+    }
+
+    /// Looks for a job as a process would that lost the answer, and asks for another one on the same resource.
+    async fn look_around(&mut self, component: &Component) -> Result<()> {
+        let request = JobRequest::Backup(self.backup(component));
+        let found = self.provider.find(&self.cx(), &request, self.began).await;
         let what = match found {
-            Ok(found) => json!(
-                found
-                    .iter()
-                    .map(|one| json!({ "job": one.job, "evidence": one.evidence }))
-                    .collect::<Vec<_>>()
-            ),
+            Ok(found) => {
+                found.iter().map(|one| json!({ "job": one.job, "evidence": one.evidence })).collect()
+            }
             Err(error) => json!(error.record()),
         };
         self.saw(&format!("looking for the job of {}", component.id), what)?;
-        // What AWS does with another job on the same resource is an observation.
         let mut other = self.backup(component);
         other.key = JobKey::new(self.operation.clone(), component.id.clone(), 2);
         let second = self.provider.start(&self.cx(), &JobRequest::Backup(other)).await;
         let refused = second.as_ref().is_err_and(|error| error.kind() == ErrorKind::Busy);
         self.check(&format!("a second backup of {} is told to wait", component.id), refused, shown(&second))?;
-        Ok(job)
+        if let Ok(job) = second {
+            let stopped = self.provider.cancel(&self.cx(), &job).await;
+            self.saw("the second backup is stopped again", shown(&stopped))?;
+        }
+        Ok(())
     }
 
     async fn follow_backup(&mut self, component: &Component, job: &JobRef) -> Result<Option<SnapshotRef>> {

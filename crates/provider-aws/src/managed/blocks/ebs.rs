@@ -16,7 +16,7 @@ use stillpoint_core::{Error, ErrorKind, Result, Tags};
 use stillpoint_repository::Id;
 
 use super::super::refusal::{undone, unread};
-use super::{BLOCK_BYTES, NewSnapshot};
+use super::BLOCK_BYTES;
 use crate::connection::{Connection, Service};
 
 /// The longest page of a list of blocks.
@@ -131,7 +131,13 @@ impl<'a> BlockList<'a> {
         let answer = call.set_next_token(self.page.clone()).send().await;
         let answer = answer.map_err(unread("ListSnapshotBlocks"))?;
         let blocks = answer.blocks.unwrap_or_default();
-        let listed = blocks.into_iter().map(|block| listed(block.block_index, block.block_token));
+        let listed = blocks.into_iter().map(|block| match listed(block.block_index, block.block_token)? {
+            ListedBlock { index, token: None } => {
+                let message = format!("block {index} is listed and nothing says how to read it");
+                Err(Error::new(ErrorKind::Unexpected, message))
+            }
+            whole => Ok(whole),
+        });
         Ok((listed.collect::<Result<_>>()?, answer.next_token))
     }
 
@@ -175,12 +181,24 @@ pub(super) async fn read(client: &Client, snapshot: &str, index: u64, token: &st
     }
 }
 
-/// Begins a snapshot of `size_gib`, or answers the one that was begun with the same token.
-pub(super) async fn start(client: &Client, size_gib: u64, new: &NewSnapshot) -> Result<String> {
-    let size = i64::try_from(size_gib).unwrap_or(i64::MAX);
-    let call = client.start_snapshot().volume_size(size).client_token(&new.token).timeout(TIMEOUT_MINUTES);
-    let call = call.description(&new.description).set_tags(Some(tags(&new.tags)));
-    let call = match (&new.key, new.encrypted) {
+/// What a new snapshot is to be.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) size_gib: u64,
+    /// At most 64 characters.
+    pub(super) token: &'a str,
+    pub(super) description: &'a str,
+    pub(super) tags: &'a Tags,
+    pub(super) encrypted: bool,
+    pub(super) key: Option<&'a str>,
+}
+
+/// Begins a snapshot, or answers the one that was begun with the same token.
+pub(super) async fn start(client: &Client, new: &Asked<'_>) -> Result<String> {
+    let size = i64::try_from(new.size_gib).unwrap_or(i64::MAX);
+    let call = client.start_snapshot().volume_size(size).client_token(new.token).timeout(TIMEOUT_MINUTES);
+    let call = call.description(new.description).set_tags(Some(tags(new.tags)));
+    let call = match (new.key, new.encrypted) {
         (Some(key), _) => call.encrypted(true).kms_key_arn(key),
         (None, true) => call.encrypted(true),
         (None, false) => call,

@@ -192,7 +192,9 @@ impl Export<'_> {
             let file = image::file("blocks", self.time, 1 << 30, pieces);
             assembly.add(&image::part_file(number), file).await.map_err(from_repository)?;
         }
-        if let [beyond, ..] = &list.take_below(u64::MAX).await?[..] {
+        // An earlier snapshot may have been of a larger volume; what it had there is gone.
+        let rest = list.take_below(u64::MAX).await?;
+        if let Some(beyond) = rest.iter().find(|block| block.token.is_some()) {
             let message = format!("EBS lists block {} beyond the end of the volume", beyond.index);
             return Err(Error::new(ErrorKind::Unexpected, message));
         }
@@ -242,8 +244,9 @@ fn seconds(captured: Option<&str>, cx: &OpContext) -> Timestamp {
     Timestamp::new(millis.div_euclid(1000), nanos)
 }
 
-/// The tags of an image, without those that AWS reserves and would refuse.
+/// The tags of an image, without those that AWS reserves and would refuse, and without the marks of its backup: the new
+/// snapshot is not that backup's.
 pub(super) fn own_tags(tags: &Tags) -> Tags {
-    let own = tags.iter().filter(|(key, _)| !key.starts_with("aws:"));
+    let own = tags.iter().filter(|(key, _)| !key.starts_with("aws:") && !key.starts_with("stillpoint:"));
     own.map(|(key, value)| (key.clone(), value.clone())).collect()
 }

@@ -8,7 +8,7 @@ use stillpoint_provider_s3sync::from_repository;
 use stillpoint_repository::{BlobKind, Id};
 
 use super::super::ec2::Ec2;
-use super::ebs;
+use super::ebs::{self, Asked};
 use super::export::own_tags;
 use super::image::{PART_BLOCKS, VolumeImage, ZERO};
 use super::{AT_ONCE, VolumeImages};
@@ -25,28 +25,29 @@ const LOOKS_MAX: u32 = 2000;
 pub struct NewSnapshot {
     /// Where.
     pub region: String,
-    /// At most 64 characters that follow from what is asked for: the same token is the same snapshot, so a repeat after a
-    /// crash goes on with it.
+    /// Names the request: the same token for the same image is the same snapshot, so a repeat after a crash goes on with
+    /// it.
     pub token: String,
     /// What it says of itself.
     pub description: String,
     /// Written on it at its birth.
     pub tags: Tags,
-    /// Whether it is to be encrypted, with the account's own default key unless `key` names one.
-    pub encrypted: bool,
+    /// Whether it is to be encrypted, with the account's own default key unless `key` names one; by default where the
+    /// volume was.
+    pub encrypted: Option<bool>,
     /// The ARN of the key to encrypt it with.
     pub key: Option<String>,
 }
 
 impl NewSnapshot {
-    /// A snapshot in `region`, recognised by `token`, without tags and encryption.
+    /// A snapshot in `region`, recognised by `token`, without further tags and encrypted if the volume was.
     pub fn new(region: impl Into<String>, token: impl Into<String>) -> Self {
         Self {
             region: region.into(),
             token: token.into(),
             description: "restored by Stillpoint".to_owned(),
             tags: Tags::new(),
-            encrypted: false,
+            encrypted: None,
             key: None,
         }
     }
@@ -62,8 +63,10 @@ pub struct ImportedVolume {
     pub snapshot: String,
     /// Its size in GiB.
     pub size_gib: u64,
-    /// Blocks of 512 KiB that were written; others are empty.
-    pub blocks_written: u64,
+    /// Blocks of 512 KiB that it holds; others are empty.
+    pub blocks: u64,
+    /// Whether an earlier request had completed it.
+    pub known: bool,
 }
 
 impl VolumeImages {
@@ -80,21 +83,29 @@ impl VolumeImages {
         let image = VolumeImage::open(&images.repository, image).await?;
         let connection = self.connection.in_region(&new.region);
         let (client, ec2) = (ebs::client(&connection)?, Ec2::new(&connection));
-        let mut asked = new.clone();
         let mut tags = own_tags(&image.header.tags);
-        tags.extend(std::mem::take(&mut asked.tags));
-        asked.tags = tags;
-        let snapshot = ebs::start(&client, image.header.size_gib, &asked).await?;
+        tags.extend(new.tags.clone());
+        let encrypted = new.key.is_some() || new.encrypted.unwrap_or(image.header.encrypted);
+        // Another image under the same name is another request.
+        let token = Id::of(format!("{}\0{}", new.token, image.id.to_hex()).as_bytes()).to_hex();
+        let asked = Asked {
+            size_gib: image.header.size_gib,
+            token: &token,
+            description: &new.description,
+            tags: &tags,
+            encrypted,
+            key: new.key.as_deref(),
+        };
+        let snapshot = ebs::start(&client, &asked).await?;
         let mut made = ImportedVolume {
             region: new.region.clone(),
             snapshot,
             size_gib: image.header.size_gib,
-            blocks_written: 0,
+            blocks: 0,
+            known: false,
         };
         // A snapshot of a process that died may be sealed already.
-        if state(&ec2, &made.snapshot).await? == State::Completed {
-            return Ok(made);
-        }
+        made.known = state(&ec2, &made.snapshot).await? == State::Completed;
         let mut digests = Vec::new();
         for number in 0..image.header.size_gib {
             let pieces = image.part(&images.repository, number).await?;
@@ -102,14 +113,20 @@ impl VolumeImages {
             let due: Vec<(u64, Id)> = written
                 .map(|(place, id)| (number * PART_BLOCKS + u64::try_from(place).unwrap_or_default(), *id))
                 .collect();
+            made.blocks += u64::try_from(due.len()).unwrap_or_default();
+            if made.known {
+                continue;
+            }
             for window in due.chunks(WINDOW) {
                 cx.check()?;
                 images.write(&client, &made.snapshot, window).await?;
                 window.iter().for_each(|(_, id)| digests.extend_from_slice(id.as_bytes()));
             }
-            made.blocks_written += u64::try_from(due.len()).unwrap_or_default();
         }
-        ebs::complete(&client, &made.snapshot, made.blocks_written, &Id::of(&digests)).await?;
+        if made.known {
+            return Ok(made);
+        }
+        ebs::complete(&client, &made.snapshot, made.blocks, &Id::of(&digests)).await?;
         settle(cx, &ec2, &made.snapshot).await?;
         Ok(made)
     }

@@ -40,7 +40,7 @@ const AT_ONCE: usize = 16;
 /// let exported = images.export(&cx, &snapshot).await?;
 /// let new = NewSnapshot::new("eu-west-1", "restore-of-db-1");
 /// let there = images.import(&cx, &exported.image.id, &new).await?;
-/// println!("{} has {} blocks in {}", there.snapshot, there.blocks_written, there.region);
+/// println!("{} has {} blocks in {}", there.snapshot, there.blocks, there.region);
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]
