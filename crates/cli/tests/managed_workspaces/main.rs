@@ -12,4 +12,5 @@ mod common;
 mod interrupted;
 mod refusals;
 mod restores;
+mod volumes;
 mod world;

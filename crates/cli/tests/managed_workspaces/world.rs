@@ -41,6 +41,7 @@ pub(super) fn scenario() -> Value {
         ("efs.mount_target_seconds", 1),
         ("ec2.volume_seconds", 1),
         ("ec2.snapshot_seconds", 1),
+        ("ebs.seal_seconds", 1),
         ("ec2.lazy_bytes_per_second", 1_000_000_000_000),
     ];
     json!({
