@@ -125,6 +125,26 @@ async fn a_backup_refuses_to_exceed_the_plan_that_was_accepted() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_plan_that_was_accepted_for_one_account_and_region_is_not_carried_out_in_another() {
+    let world = world();
+    let orchestrator = world.orchestrator().unwrap();
+    let mut request = world.backup("backup").unwrap();
+    request.accepted_plan = Some(AcceptedPlan::of(&orchestrator.plan(&request).await.unwrap()));
+
+    world.cloud.change_account_region("123456789012", "us-west-2");
+    let ended = world.run(&orchestrator, Request::Backup(request.clone())).await.unwrap().operation;
+    let error = ended.error.unwrap();
+    assert_eq!((ended.state, error.kind), (OperationState::Failed, ErrorKind::Conflict));
+    assert!(error.message.contains("not planned: data's region us-west-2"), "{error}");
+    assert!(world.cloud.jobs().is_empty() && world.workspace.holds().is_empty(), "nothing was begun");
+
+    world.cloud.change_account_region("123456789012", "eu-central-1");
+    request.id = "backup-2".parse().unwrap();
+    let ended = world.run(&orchestrator, Request::Backup(request)).await.unwrap().operation;
+    assert_eq!(ended.state, OperationState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn plans_of_restores_and_deletions_do_nothing_either() {
     let (world, orchestrator) = backed_up().await;
     let before = (world.cloud.jobs().len(), world.cloud.snapshots());

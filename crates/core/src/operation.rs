@@ -80,8 +80,8 @@ pub struct BackupRequest {
     pub waivers: Vec<String>,
     /// What to do when the workspace is busy.
     pub when_busy: WhenBusy,
-    /// The plan that was accepted: a workspace that has other components by now is not backed up. `None` for whatever
-    /// it has.
+    /// The plan that was accepted: a workspace that has other components by now, or whose components have other settings
+    /// or would be kept at another place, is not backed up. `None` for whatever it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_plan: Option<AcceptedPlan>,
 }

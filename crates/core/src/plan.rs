@@ -1,5 +1,7 @@
 //! The plan: what an operation would do, found out without doing it.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::forecast::Forecast;
@@ -59,11 +61,14 @@ pub struct PlannedComponent {
     pub base: Option<SnapshotRef>,
     /// Whether its jobs run inside this process and die with it.
     pub in_process: bool,
+    /// Where its provider would keep it ([`Provider::place`](crate::Provider::place)).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub place: BTreeMap<String, String>,
 }
 
 impl PlannedComponent {
     /// `component` with nothing found against it.
     pub fn new(component: Component) -> Self {
-        Self { component, findings: Vec::new(), base: None, in_process: false }
+        Self { component, findings: Vec::new(), base: None, in_process: false, place: BTreeMap::new() }
     }
 }

@@ -4,6 +4,7 @@
 //! jobs run for hours in a cloud that this process merely watches, and one that moves the bytes itself and whose
 //! jobs therefore die with the process ([`Capabilities::in_process_jobs`]).
 
+use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
@@ -202,6 +203,17 @@ pub trait Provider: Debug + Send + Sync + 'static {
         // What a provider that does not answer knows of neither.
         let _unused = (cx, component);
         Ok(None)
+    }
+
+    /// Where what it captures of `component` lies and whose it is, by the provider's own names: an account, a region, a
+    /// vault, a store. Never a secret. A plan that was accepted for one place is carried out at no other; a provider that
+    /// does not say is taken for one that is always at the same.
+    ///
+    /// # Errors
+    /// Whatever looking can meet; the operation cannot begin then.
+    async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
+        let _unused = (cx, component);
+        Ok(BTreeMap::new())
     }
 
     /// What `request` would do outside, without doing it: for plans. A provider that does not say foresees nothing.

@@ -210,6 +210,9 @@ impl Provider for PlantedProvider {
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         self.inner.preflight(cx, component).await
     }
+    async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
+        self.inner.place(cx, component).await
+    }
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         self.inner.foresee(cx, request).await
     }

@@ -1,5 +1,6 @@
 //! What a mortal process holds: the catalog, the provider, the workspace and the provisioner behind its fuse.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -137,6 +138,9 @@ impl Provider for FusedProvider {
     }
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         self.fuse.read(self.inner.preflight(cx, component)).await
+    }
+    async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
+        self.fuse.read(self.inner.place(cx, component)).await
     }
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         self.fuse.read(self.inner.foresee(cx, request)).await

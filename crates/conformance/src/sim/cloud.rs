@@ -72,6 +72,11 @@ impl SimCloud {
         }
     }
 
+    /// From now on it is the cloud of another account and region.
+    pub fn change_account_region(&self, account: &str, region: &str) {
+        self.now().config.account_region = (account.to_owned(), region.to_owned());
+    }
+
     /// Stops the services that write to a resource until a time at the most, or lets them write again.
     pub fn pause(&self, resource: &str, until: Option<Timestamp>) {
         let now = self.clock.now();

@@ -1,5 +1,6 @@
 //! One process's handle on the simulated cloud.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -78,6 +79,11 @@ impl Provider for SimProvider {
             Ok(busy.collect())
         })
         .await
+    }
+
+    async fn place(&self, _cx: &OpContext, _component: &Component) -> Result<BTreeMap<String, String>> {
+        let (account, region) = self.cloud.now().config.account_region.clone();
+        Ok([("account".into(), account), ("region".into(), region)].into())
     }
 
     async fn foresee(&self, _cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {

@@ -1,5 +1,6 @@
 //! A bounded number of calls at a time and a second, shared fairly between operations.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -113,6 +114,11 @@ impl Provider for Limited {
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         let _place = self.enter(cx).await?;
         self.inner.preflight(cx, component).await
+    }
+
+    async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
+        let _place = self.enter(cx).await?;
+        self.inner.place(cx, component).await
     }
 
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {

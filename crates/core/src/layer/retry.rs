@@ -140,6 +140,10 @@ impl Provider for Retrying {
         self.call(cx, || self.inner.preflight(cx, component)).await
     }
 
+    async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
+        self.call(cx, || self.inner.place(cx, component)).await
+    }
+
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         self.call(cx, || self.inner.foresee(cx, request)).await
     }

@@ -309,6 +309,7 @@ pub(super) async fn plan(parts: &Parts, cx: &OpContext, workspace: &dyn Workspac
             let provider = parts.provider(&planned.component.provider)?;
             planned.in_process = provider.capabilities().in_process_jobs;
             planned.findings = provider.preflight(cx, &planned.component).await?;
+            planned.place = provider.place(cx, &planned.component).await?;
             estimates
                 .push((planned.component.clone(), estimate(provider.as_ref(), cx, &planned.component).await));
             if let Some((backup, snapshot)) = bases::base(&parents, &planned.component) {

@@ -20,6 +20,10 @@ impl Layout for MirrorSource {
         self.look().await
     }
 
+    fn store_url(&self) -> &str {
+        self.store().description()
+    }
+
     async fn back_up(
         self: Arc<Self>,
         provider: ProviderId,

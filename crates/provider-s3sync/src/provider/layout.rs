@@ -17,6 +17,9 @@ pub(crate) trait Layout: Debug + Send + Sync + 'static {
     /// Fails where a backup could not begin: the store is out of reach, or the password is wrong.
     async fn reach(&self) -> Result<()>;
 
+    /// The store's URL, for messages and accepted plans. Never holds a secret.
+    fn store_url(&self) -> &str;
+
     /// Runs a backup job to its end.
     async fn back_up(
         self: Arc<Self>,

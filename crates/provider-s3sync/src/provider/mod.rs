@@ -3,6 +3,7 @@
 mod layout;
 mod preflight;
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -118,6 +119,10 @@ impl Provider for S3SyncProvider {
         self.layout.reach().await?;
         let component = component.clone();
         blocking(move || Ok(preflight::look(&component))).await
+    }
+
+    async fn place(&self, _cx: &OpContext, _component: &Component) -> Result<BTreeMap<String, String>> {
+        Ok([("store".to_owned(), self.layout.store_url().to_owned())].into())
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

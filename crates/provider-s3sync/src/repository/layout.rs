@@ -18,6 +18,10 @@ impl Layout for RepositorySource {
         self.open_if_there().await.map(drop)
     }
 
+    fn store_url(&self) -> &str {
+        self.store().description()
+    }
+
     async fn back_up(
         self: Arc<Self>,
         provider: ProviderId,
