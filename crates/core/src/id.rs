@@ -145,6 +145,14 @@ impl QuiesceId {
     pub fn of(operation: &OperationId) -> Self {
         Self(digest(&["quiesce", operation.as_str()]))
     }
+
+    /// The hold that `operation` takes after it gave up `earlier` others, of which it does not know what became.
+    pub(crate) fn renewed(operation: &OperationId, earlier: u32) -> Self {
+        match earlier {
+            0 => Self::of(operation),
+            _ => Self(digest(&["quiesce", operation.as_str(), &earlier.to_string()])),
+        }
+    }
 }
 
 /// 32 hexadecimal digits that follow from `parts` and from nothing else: the form of every idempotency key, short

@@ -16,7 +16,7 @@ use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, no
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
-use crate::id::{BackupId, OperationId, QuiesceId};
+use crate::id::{BackupId, OperationId};
 use crate::operation::{
     BackupRequest, OnDeadline, OperationRecord, OperationState, Request, TIMEOUT_DEFAULT,
 };
@@ -46,6 +46,12 @@ pub struct BackupMachine {
     pub released_at: Option<Timestamp>,
     /// Whether a quiesce was sent out whose answer is still due.
     pub quiesce_unanswered: bool,
+    /// How many holds were given up because somebody else had taken them.
+    #[serde(default)]
+    pub renewals: u32,
+    /// How long those lasted at the most.
+    #[serde(default)]
+    pub held_before: Duration,
     /// One per protected component.
     pub members: Vec<Member>,
     /// Why the operation is being wound up before its jobs are done.
@@ -117,9 +123,14 @@ impl BackupMachine {
 
     fn recover(&mut self) {
         self.members.iter_mut().for_each(|member| member.run.recover());
-        // Whoever would hear the answer is gone. Unless the quiesce is due again, one more resume follows it.
-        self.quiesce_unanswered |= self.hold == Hold::Quiescing;
-        if self.quiesce_unanswered && self.hold != Hold::Quiescing {
+        // Whoever would hear the answer is gone, or was cut off from the catalog and may take its hold back at any time.
+        if self.hold == Hold::Quiescing {
+            self.quiesce_unanswered = false;
+            self.hold = Hold::Renewing;
+            self.misses = 0;
+            self.retry_at = None;
+        }
+        if self.quiesce_unanswered {
             self.quiesce_unanswered = false;
             self.hold = Hold::Resuming(None);
         }
@@ -285,8 +296,7 @@ impl BackupMachine {
 
     /// Detaches, seals or ends the operation when its parts allow it.
     fn settle(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
-        if self.quiesce_unanswered || matches!(self.hold, Hold::Quiescing | Hold::Held(_) | Hold::Resuming(_))
-        {
+        if self.quiesce_unanswered || self.hold.may_hold() {
             return;
         }
         if self.plan.is_none() {
@@ -376,14 +386,17 @@ impl BackupMachine {
             }
             return;
         }
-        let id = QuiesceId::of(&record.id);
+        let id = self.hold_id(&record.id);
         // Its answer is waited for also when the workspace was told to let go meanwhile.
         if self.quiesce_unanswered {
-            turn.effects
-                .push(Effect::Quiesce { id: id.clone(), budget: self.hold_budget(record, request, now) });
+            let (budget, earlier) =
+                (self.hold_budget(record, request, now), self.earlier_hold_id(&record.id));
+            turn.effects.push(Effect::Quiesce { id: id.clone(), budget, earlier });
         }
         match self.hold {
-            Hold::Resuming(_) if due(self.retry_at) => turn.effects.push(Effect::Resume { id }),
+            Hold::Resuming(_) | Hold::Renewing if due(self.retry_at) => {
+                turn.effects.push(Effect::Resume { id })
+            }
             _ => {}
         }
         if let Some(sealed) = &self.record {
@@ -402,7 +415,7 @@ impl BackupMachine {
             (Some(_), _, _) => "recording",
             (None, None, _) if !self.waits_for.is_empty() => "waiting",
             (None, None, _) => "inspecting",
-            (None, Some(_), Hold::Quiescing) => "quiescing",
+            (None, Some(_), Hold::Quiescing | Hold::Renewing) => "quiescing",
             (None, Some(_), Hold::Resuming(_)) => "resuming",
             _ if self.members.iter().all(|member| member.run.has_ended()) => "verifying",
             _ => "capturing",

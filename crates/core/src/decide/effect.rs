@@ -33,6 +33,8 @@ pub enum Effect {
         id: QuiesceId,
         /// The longest time it may last.
         budget: Duration,
+        /// An earlier hold of the same operation, which was let go of and may take effect only now.
+        earlier: Option<QuiesceId>,
     },
     /// Let the workspace go.
     Resume {

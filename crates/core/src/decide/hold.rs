@@ -1,5 +1,7 @@
 //! Holding the workspace still and letting it go.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::backup::BackupMachine;
@@ -9,6 +11,7 @@ use super::member::Member;
 use super::{TRIES_MAX, fail};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
+use crate::id::{OperationId, QuiesceId};
 use crate::operation::OperationRecord;
 use crate::workspace::Consistency;
 
@@ -25,12 +28,22 @@ pub enum Hold {
     Free,
     /// It was asked to hold still; whether it does is not known yet.
     Quiescing,
+    /// Another process had asked it to hold still and may yet take that back, whenever its call arrives: that hold is let
+    /// go, and one of its own is taken.
+    Renewing,
     /// It holds still and gives this consistency.
     Held(Consistency),
     /// It was asked to let go.
     Resuming(Option<Consistency>),
     /// It is let go.
     Released(Option<Consistency>),
+}
+
+impl Hold {
+    /// Whether the workspace may be held still, as far as is known.
+    pub(crate) fn may_hold(self) -> bool {
+        matches!(self, Self::Quiescing | Self::Renewing | Self::Held(_) | Self::Resuming(_))
+    }
 }
 
 impl BackupMachine {
@@ -73,15 +86,22 @@ impl BackupMachine {
         result: &Result<Outcome, ErrorRecord>,
         now: Timestamp,
     ) {
-        let Hold::Resuming(level) = self.hold else { return };
-        match result {
-            Ok(_) => {
+        match (self.hold, result) {
+            (Hold::Renewing, Ok(_)) => {
+                self.held_before += self.held_from.take().map_or(Duration::ZERO, |from| now.since(from));
+                self.renewals += 1;
+                self.hold = Hold::Quiescing;
+                self.quiesce_unanswered = true;
+                self.misses = 0;
+                self.retry_at = None;
+            }
+            (Hold::Resuming(level), Ok(_)) => {
                 self.hold = Hold::Released(level);
                 self.released_at = Some(now);
                 self.misses = 0;
                 self.retry_at = None;
             }
-            Err(error) => {
+            (Hold::Renewing | Hold::Resuming(_), Err(error)) => {
                 if self.misses == 0 {
                     record.warnings.push(format!("the workspace could not be resumed yet: {error}"));
                 }
@@ -94,7 +114,18 @@ impl BackupMachine {
                     fail(record, Error::new(ErrorKind::NeedsAttention, message).record());
                 }
             }
+            _ => {}
         }
+    }
+
+    /// The hold that is taken or let go next.
+    pub(crate) fn hold_id(&self, operation: &OperationId) -> QuiesceId {
+        QuiesceId::renewed(operation, self.renewals)
+    }
+
+    /// The hold that was given up before it.
+    pub(super) fn earlier_hold_id(&self, operation: &OperationId) -> Option<QuiesceId> {
+        self.renewals.checked_sub(1).map(|earlier| QuiesceId::renewed(operation, earlier))
     }
 
     /// Lets the workspace go as soon as nothing needs it held still.
@@ -108,7 +139,7 @@ impl BackupMachine {
                 let waiting = self.members.iter_mut().filter(|member| !member.run.is_captured());
                 waiting.for_each(|member| member.late |= member.run.waits_in_vain(now));
             }
-            Hold::Quiescing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
+            Hold::Quiescing | Hold::Renewing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
             Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),
             _ => {}
         }

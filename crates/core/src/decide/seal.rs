@@ -41,7 +41,7 @@ pub(super) fn record(
     sealed.consistency =
         consistency(machine, budget_ends.unwrap_or(operation.deadline).min(operation.deadline));
     if let (Some(from), Some(to)) = (machine.held_from, machine.released_at) {
-        sealed.downtime = to.since(from);
+        sealed.downtime = to.since(from) + machine.held_before;
         sealed.quiesced = Some(CaptureWindow::new(from, to));
     }
     let whole = sealed

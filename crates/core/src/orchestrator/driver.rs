@@ -17,10 +17,9 @@ use crate::audit::{CANCEL_REQUESTED, TAKEN_OVER};
 use crate::catalog::{BackupRecord, CatalogExt, Lease, OperationChange};
 use crate::clock::Timestamp;
 use crate::context::{Cancellation, OpContext};
-use crate::decide::{Decision, Effect, Event, Hold, Machine, Outcome, Step, decide};
+use crate::decide::{Decision, Effect, Event, Machine, Outcome, Step, decide};
 use crate::error::{Error, ErrorKind, ErrorRecord, Result};
 use crate::event::{EventKind, OperationEvent};
-use crate::id::QuiesceId;
 use crate::operation::{LedgerEntry, OperationRecord, OperationState};
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::call_limit::{call_limit, is_droppable};
@@ -159,11 +158,11 @@ impl Driver {
     /// Lets the workspace go without the catalog, where this operation may hold it still.
     async fn let_go(&mut self) {
         let Machine::Backup(backup) = &self.record.machine else { return };
-        if !matches!(backup.hold, Hold::Quiescing | Hold::Held(_) | Hold::Resuming(_)) {
+        if !backup.hold.may_hold() {
             return;
         }
         self.flights.clear();
-        let id = QuiesceId::of(&self.record.id);
+        let id = backup.hold_id(&self.record.id);
         let cx = OpContext::new(Arc::clone(&self.parts.clock))
             .for_operation(self.record.id.clone(), self.lease.epoch);
         for attempt in 1..=LET_GO_TRIES {

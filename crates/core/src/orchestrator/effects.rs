@@ -53,10 +53,10 @@ impl Runner {
                 self.parts.catalog.put_backup(&marked.backup, Some(marked.revision)).await?;
                 Ok(Outcome::Done)
             }
-            Effect::Quiesce { id, budget } => {
+            Effect::Quiesce { id, budget, earlier } => {
                 let _hold = self.hold.lock().await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
-                self.quiesce(workspace.as_ref(), &id, &QuiesceOptions::new(budget)).await
+                self.quiesce(workspace.as_ref(), &id, earlier.as_ref(), &QuiesceOptions::new(budget)).await
             }
             Effect::Resume { id } => {
                 let _hold = tokio::time::timeout(HOLD_GRACE, self.hold.lock()).await;
@@ -137,10 +137,22 @@ impl Runner {
         }
     }
 
-    /// Holds the workspace still; a hold of somebody else that has lasted too long does not stand in the way.
-    async fn quiesce(&self, on: &dyn Workspace, id: &QuiesceId, options: &QuiesceOptions) -> Result<Outcome> {
+    /// Holds the workspace still; an earlier hold of the same operation does not stand in the way, nor does one of
+    /// somebody else that has lasted too long.
+    async fn quiesce(
+        &self,
+        on: &dyn Workspace,
+        id: &QuiesceId,
+        earlier: Option<&QuiesceId>,
+        options: &QuiesceOptions,
+    ) -> Result<Outcome> {
         match on.quiesce(&self.cx, id, options).await {
             Err(error) if error.kind() == ErrorKind::Busy => {
+                let held = on.hold(&self.cx).await?.map(|hold| hold.id);
+                if let Some(late) = held.as_ref().filter(|held| Some(*held) == earlier) {
+                    on.resume(&self.cx, late).await?;
+                    return Ok(Outcome::Quiesced(on.quiesce(&self.cx, id, options).await?));
+                }
                 let seen = Watchdog::new(Arc::clone(&self.parts.clock)).look(on).await?;
                 if !matches!(seen, Watched::Released(_)) {
                     return Err(error);

@@ -1,0 +1,114 @@
+//! Whoever takes a backup over is not disturbed by what its predecessor still had under way.
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stillpoint_conformance::crash::{CrashPoint, Fuse, FusedWorkspace, Moment};
+use stillpoint_conformance::sim::{LEASE_TTL, SimConfig, SimKind, SimWorkspace, SimWorld};
+use stillpoint_core::*;
+
+const GB: u64 = 1_000_000_000;
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// A workspace that was held still by a process which did not live to hear so, and its hold.
+async fn left_behind() -> (SimWorld, QuiesceId) {
+    let files = ("home", SimKind::FileSystem, 20 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+    let fuse = Arc::new(Fuse::new(Some(CrashPoint::new(0, Moment::After))));
+    let mortal = FusedWorkspace::new(world.workspace.clone(), Arc::clone(&fuse));
+    let first = on(&world, Arc::new(mortal));
+    first.submit(Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+    fuse.blows().await;
+    let hold = world.workspace.held_by().unwrap();
+    drop(first);
+    world.pass(LEASE_TTL + MINUTE).await;
+    (world, hold)
+}
+
+fn on(world: &SimWorld, workspace: Arc<dyn Workspace>) -> LocalOrchestrator {
+    let provider = Arc::new(world.cloud.provider("sim".parse().unwrap()));
+    world.orchestrator_on(world.catalog.clone(), provider, workspace, world.provisioner.clone()).unwrap()
+}
+
+/// The set is as consistent as it says: it was captured within one hold that lasted.
+fn assert_held(world: &SimWorld, backup: &BackupRecord) {
+    assert_eq!((backup.state, backup.consistency), (BackupState::Completed, Consistency::Application));
+    let held = world.workspace.holds().pop().unwrap();
+    let captured = backup.components[0].captured.unwrap();
+    assert!(held.from <= captured.from && captured.to <= held.until.unwrap(), "{held:?} {captured:?}");
+    let services: Vec<_> = world.workspace.services().into_iter().collect();
+    let prior = [("jupyter".into(), true), ("scheduler".into(), true), ("trainer".into(), false)];
+    assert_eq!(services, prior, "what was stopped before the backup stays stopped");
+}
+
+/// A process that is cut off from the catalog lets its workspace go for as long as it can, and that call may be on its way
+/// for longer than its lease lasts.
+#[tokio::test(start_paused = true)]
+async fn a_resume_that_arrives_late_lets_nobody_elses_hold_go() {
+    let (world, hold) = left_behind().await;
+    let second = world.orchestrator().unwrap();
+    second.recover().await.unwrap();
+    world.pass(5 * MINUTE).await;
+    assert_eq!(second.status(&"op-1".parse().unwrap()).await.unwrap().operation.step, "capturing");
+
+    world.workspace.resume(&OpContext::new(Arc::clone(&world.clock)), &hold).await.unwrap();
+    assert!(
+        world.workspace.held_by().is_some(),
+        "services write into a capture that relies on their being stopped"
+    );
+    let status = world.finish(&second, &"op-1".parse().unwrap()).await.unwrap();
+    let backup = status.backup.unwrap();
+    assert_held(&world, &backup);
+    let held: Duration =
+        world.workspace.holds().iter().map(|hold| hold.until.unwrap().since(hold.from)).sum();
+    assert!(
+        backup.downtime >= held,
+        "the hold that was given up is downtime, too: {:?} {held:?}",
+        backup.downtime
+    );
+}
+
+/// A workspace on which the predecessor's quiesce takes hold only after it was let go.
+#[derive(Debug)]
+struct TakesHoldLate {
+    inner: Arc<SimWorkspace>,
+    late: QuiesceId,
+}
+
+#[async_trait]
+impl Workspace for TakesHoldLate {
+    fn id(&self) -> &WorkspaceId {
+        self.inner.id()
+    }
+    async fn definition(&self, cx: &OpContext) -> Result<Definition> {
+        self.inner.definition(cx).await
+    }
+    async fn inventory(&self, cx: &OpContext) -> Result<Vec<Component>> {
+        self.inner.inventory(cx).await
+    }
+    async fn quiesce(&self, cx: &OpContext, id: &QuiesceId, options: &QuiesceOptions) -> Result<Consistency> {
+        self.inner.quiesce(cx, id, options).await
+    }
+    async fn resume(&self, cx: &OpContext, id: &QuiesceId) -> Result<()> {
+        self.inner.resume(cx, id).await?;
+        if *id == self.late && self.inner.holds().len() == 1 {
+            self.inner.quiesce(cx, id, &QuiesceOptions::new(Duration::from_secs(24 * 3600))).await?;
+        }
+        Ok(())
+    }
+    async fn hold(&self, cx: &OpContext) -> Result<Option<HoldInfo>> {
+        self.inner.hold(cx).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiesce_that_arrives_late_does_not_stand_in_its_successors_way() {
+    let (world, late) = left_behind().await;
+    let second = on(&world, Arc::new(TakesHoldLate { inner: world.workspace.clone(), late }));
+    second.recover().await.unwrap();
+    let status = world.finish(&second, &"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(world.workspace.holds().len(), 3);
+    assert_held(&world, &status.backup.unwrap());
+}
