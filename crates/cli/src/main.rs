@@ -37,7 +37,7 @@ fn main() -> ExitCode {
     // Before any other thread is there: those that are started later follow.
     let limited = cli.global.cpus.map_or(Ok(()), cpus::limit).map_err(Failure::from);
     let outcome = limited.and_then(|()| runtime()).and_then(|runtime| {
-        let outcome = runtime.block_on(run::run(cli, output));
+        let outcome = runtime.block_on(signals::guard(&json, run::run(cli, output)));
         // Blocking work that nobody waits for any more must not hold the process up.
         runtime.shutdown_background();
         outcome

@@ -5,7 +5,7 @@ mod common;
 
 use std::ffi::OsStr;
 use std::process::Child;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use common::{Place, Run, send};
 use rustix::process::Signal;
@@ -177,5 +177,46 @@ fn a_deadline_that_passes_is_exit_four_and_the_next_run_goes_on() {
     ]);
     run.assert_refused(4, &["deadline"]);
     server.set_latency(Duration::ZERO);
+    place.back_up();
+}
+
+/// Starts a command on a store that answers each request only after a minute, interrupts it while it waits for the first
+/// answer, and returns how it ended. Nothing is under way by then.
+fn interrupted_while_opening(place: &Place, server: &Server, words: &[&OsStr]) -> Run {
+    server.reset_requests();
+    server.set_latency(Duration::from_secs(60));
+    let child = place.start(words);
+    assert!(
+        eventually(Duration::from_secs(20), || server.requests().total() > 0),
+        "{words:?} asked the store nothing"
+    );
+    let asked = Instant::now();
+    send(&child, Signal::TERM);
+    let run = end_of(child);
+    assert!(asked.elapsed() < Duration::from_secs(20), "{words:?} took {:?}", asked.elapsed());
+    server.set_latency(Duration::ZERO);
+    run
+}
+
+#[test]
+fn an_interrupt_while_the_repository_opens_ends_any_command_promptly() {
+    let (place, server) = slow_place(46);
+    let backup = place.back_up();
+    let (source, target) = (place.source(), place.path("restored"));
+    let restore = [OsStr::new("restore"), OsStr::new(&*backup), OsStr::new("--into"), target.as_os_str()];
+    let back_up = [OsStr::new("backup"), source.as_os_str()];
+    let check = [OsStr::new("check")];
+    for words in [&back_up[..], &restore, &check] {
+        let run = interrupted_while_opening(&place, &server, words);
+        assert_eq!(run.code, Some(130), "{words:?} {run:?}");
+        assert!(run.stderr.contains("interrupted"), "{words:?} {run:?}");
+    }
+    let home = source.as_os_str();
+    let agent = [OsStr::new("agent"), OsStr::new("--home"), home, OsStr::new("--once")];
+    let run = interrupted_while_opening(&place, &server, &agent);
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(run.stderr.contains("ends on request"), "{run:?}");
+    let listed = place.json(["operations"]);
+    assert_eq!(listed["operations"].as_array().map(Vec::len), Some(0), "nothing was begun: {listed}");
     place.back_up();
 }

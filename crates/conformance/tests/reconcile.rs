@@ -190,3 +190,27 @@ async fn nothing_is_said_of_a_provider_that_cannot_be_asked() {
     assert_eq!((report.unreachable.len(), report.lost.len(), report.unrecorded.len()), (1, 0, 0));
     assert!(!report.agrees());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_is_written_beside_a_deletion_does_not_outlive_it() {
+    let scene = Scene::backed_up().await;
+    let backup = scene.backup().await;
+    scene.providers[0].delete_record(&scene.cx, &backup.id).await.unwrap();
+    let report = scene.report().await;
+    let mut settlement = Settlement::default();
+    settlement.write_records = true;
+    let mut settling = Box::pin(scene.settle(&report, &settlement));
+    // It has read the backup, and its record is on its way, when the backup is deleted.
+    tokio::select! {
+        biased;
+        settled = &mut settling => panic!("it did not wait for the cloud: {settled:?}"),
+        () = std::future::ready(()) => {}
+    }
+    let delete = Request::Delete(scene.world.delete("delete", "backup").unwrap());
+    let ended = scene.world.run(&scene.orchestrator, delete).await.unwrap().operation;
+    assert_eq!(ended.state, OperationState::Completed);
+
+    assert_eq!(settling.await, Settled::default());
+    assert_eq!(scene.providers[0].records(&scene.cx).await.unwrap(), []);
+    assert!(scene.report().await.agrees());
+}

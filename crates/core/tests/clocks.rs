@@ -118,3 +118,28 @@ fn a_cancelled_copy_whose_job_never_ends_says_so_and_ends() {
     assert_eq!(last.record.state, OperationState::Cancelled, "{:?}", last.effects);
     assert!(last.record.issues.iter().any(|issue| issue.kind == "not-undone"), "{:?}", last.record.issues);
 }
+
+#[test]
+fn an_outage_while_a_backup_is_looked_at_is_waited_out() {
+    let (id, backup): (OperationId, BackupId) = ("op-1".parse().unwrap(), "b-1".parse().unwrap());
+    let restore =
+        RestoreRequest::new(id.clone(), backup.clone(), "ada-2".parse().unwrap(), "it", Settings::new());
+    let copy = CopyRequest::new(id.clone(), backup.clone(), "ada".parse().unwrap(), Settings::new());
+    let verify = VerifyRequest::new(id, backup, "ada".parse().unwrap(), Depth::Sized);
+    for request in [Request::Restore(restore), Request::Copy(copy), Request::Verify(verify)] {
+        let kind = request.kind();
+        let begun = decide(&OperationRecord::submitted(request, time(0)), &Event::Begun, time(0));
+        let fails = |kind| Event::Done(Step::Inspect, Err(Error::new(kind, "no").record()));
+        let waits = decide(&begun.record, &fails(ErrorKind::Unavailable), time(1));
+        assert!(waits.effects.is_empty() && waits.wake_at.is_some(), "{kind} {waits:?}");
+        assert_eq!(waits.record.state, OperationState::Running, "{kind}");
+        let again = decide(&waits.record, &Event::Tick, time(600));
+        assert!(matches!(again.effects[..], [Effect::InspectBackup]), "{kind} {:?}", again.effects);
+        let cancelled = decide(&waits.record, &Event::CancelRequested, time(2));
+        assert_eq!(cancelled.record.state, OperationState::Cancelled, "{kind}");
+        let expired = decide(&waits.record, &Event::Tick, time(100 * HOUR));
+        assert_eq!(expired.record.error.unwrap().kind, ErrorKind::DeadlineExceeded, "{kind}");
+        let refused = decide(&again.record, &fails(ErrorKind::PermissionDenied), time(601));
+        assert_eq!(refused.record.state, OperationState::Failed, "{kind}");
+    }
+}

@@ -9,8 +9,8 @@ use stillpoint_core::decide::{Decision, Effect, Event, Inspection, Outcome, Step
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
     BackupRecord, BackupState, Catalog, Component, ComponentRecord, ComponentState, Definition,
-    DeleteRequest, Error, ErrorKind, LocalOrchestrator, OperationRecord, OperationState, Orchestrator,
-    Request, Revision, SnapshotRef, Timestamp,
+    DeleteRequest, DeleteState, Error, ErrorKind, LocalOrchestrator, OperationRecord, OperationState,
+    Orchestrator, Request, Revision, SnapshotRef, Timestamp,
 };
 
 fn time(seconds: i64) -> Timestamp {
@@ -174,4 +174,84 @@ async fn a_held_backup_survives_a_deletion_through_the_orchestrator() {
     let status = orchestrator.wait(&"op-1".parse().unwrap()).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Failed);
     assert_eq!(catalog.backup(&held.id).await.unwrap().unwrap().backup, held);
+}
+
+/// Deletes `found` at a provider that locks it, up to where the mark is taken away or left.
+fn refused_by_a_lock(found: BackupRecord) -> Decision {
+    let begun = decide(&OperationRecord::submitted(request(), time(0)), &Event::Begun, time(0));
+    let looked = decide(&begun.record, &inspected(found, 5), time(1));
+    let [Effect::MarkBackup(marked)] = &looked.effects[..] else { panic!("{:?}", looked.effects) };
+    let marked = marked.backup.clone();
+    assert_eq!(marked.state, BackupState::Deleting);
+    let going = decide(&looked.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(2));
+    let [Effect::DeleteSnapshot { component, .. }] = &going.effects[..] else {
+        panic!("{:?}", going.effects)
+    };
+    let locked = DeleteState::Locked { until: None, reason: "kept by the vault".into() };
+    let step = Step::Delete(component.clone());
+    let refused = decide(&going.record, &Event::Done(step, Ok(Outcome::Deleted(locked))), time(3));
+    assert!(matches!(refused.effects[..], [Effect::InspectBackup]), "{:?}", refused.effects);
+    decide(&refused.record, &inspected(marked, 6), time(4))
+}
+
+fn with_snapshot() -> BackupRecord {
+    let mut backup = backup();
+    let home = Component::new("home".parse().unwrap(), "efs", "cloud".parse().unwrap(), "fs-1");
+    let mut component = ComponentRecord::new(home, ComponentState::Partial);
+    component.snapshot = Some(SnapshotRef::new("cloud".parse().unwrap(), "snap-1".parse().unwrap()));
+    backup.components.push(component);
+    backup.state = BackupState::Partial;
+    backup
+}
+
+#[test]
+fn a_second_deletion_that_is_refused_brings_back_the_state_before_the_first() {
+    // The first one marked it and ended without an answer to its deletions.
+    let begun = decide(&OperationRecord::submitted(request(), time(0)), &Event::Begun, time(0));
+    let looked = decide(&begun.record, &inspected(with_snapshot(), 3), time(1));
+    let [Effect::MarkBackup(first)] = &looked.effects[..] else { panic!("{:?}", looked.effects) };
+
+    let second = refused_by_a_lock(first.backup.clone());
+    let [Effect::MarkBackup(unmarked)] = &second.effects[..] else { panic!("{:?}", second.effects) };
+    assert_eq!((&unmarked.backup, unmarked.revision), (&with_snapshot(), Revision(6)));
+    let ended = decide(&second.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(5)).record;
+    assert_eq!(ended.error.unwrap().kind, ErrorKind::PermissionDenied);
+}
+
+#[test]
+fn a_mark_of_a_version_that_did_not_note_the_state_before_it_stays() {
+    let mut marked = with_snapshot();
+    marked.state = BackupState::Deleting;
+    let text = serde_json::to_string(&marked).unwrap();
+    assert!(!text.contains("before_deletion"), "{text}");
+    let ended = refused_by_a_lock(serde_json::from_str(&text).unwrap());
+    assert!(ended.effects.is_empty());
+    assert_eq!(ended.record.state, OperationState::Failed);
+}
+
+#[test]
+fn a_second_deletion_that_is_cancelled_leaves_the_mark_of_the_first() {
+    let mut marked = with_snapshot();
+    (marked.state, marked.before_deletion) = (BackupState::Deleting, Some(BackupState::Partial));
+    let begun = decide(&OperationRecord::submitted(request(), time(0)), &Event::Begun, time(0));
+    let looked = decide(&begun.record, &inspected(marked, 3), time(1));
+    let conflict = Error::new(ErrorKind::Conflict, "changed by somebody else").record();
+    let again = decide(&looked.record, &Event::Done(Step::Mark, Err(conflict)), time(2));
+    let ended = decide(&again.record, &Event::CancelRequested, time(3));
+    assert_eq!(ended.record.state, OperationState::Cancelled, "snapshots may be gone: {:?}", ended.effects);
+}
+
+#[test]
+fn a_second_deletion_that_is_denied_does_not_say_that_the_first_deleted_nothing() {
+    let mut marked = with_snapshot();
+    (marked.state, marked.before_deletion) = (BackupState::Deleting, Some(BackupState::Partial));
+    let begun = decide(&OperationRecord::submitted(request(), time(0)), &Event::Begun, time(0));
+    let looked = decide(&begun.record, &inspected(marked, 3), time(1));
+    let mut now = decide(&looked.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(2));
+    let denied = Error::new(ErrorKind::PermissionDenied, "this role may not delete").record();
+    for round in 1..20 {
+        let answer = Event::Done(Step::Delete("home".parse().unwrap()), Err(denied.clone()));
+        now = decide(&now.record, &answer, time(round * 1000));
+    }
+    assert_eq!(now.record.state, OperationState::Failed, "{:?}", now.effects);
 }

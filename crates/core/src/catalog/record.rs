@@ -176,6 +176,9 @@ pub struct BackupRecord {
     pub waivers: Vec<String>,
     /// Kept whatever the retention says. [`hold`](crate::hold()) sets it, so that the providers learn of it too.
     pub held: bool,
+    /// The state that it had before a deletion marked it; it comes back where nothing of it could be deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before_deletion: Option<BackupState>,
     /// When its retention ends; `None` for never.
     pub expires_at: Option<Timestamp>,
     /// The version of Stillpoint that wrote it.
@@ -206,6 +209,7 @@ impl BackupRecord {
             added_bytes: 0,
             waivers: Vec::new(),
             held: false,
+            before_deletion: None,
             expires_at: None,
             written_by: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -12,7 +12,7 @@ use super::hold::Hold;
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
 use super::seal;
-use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, note_progress};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -153,9 +153,7 @@ impl BackupMachine {
                 Ok(Outcome::Planned(plan)) => self.on_planned(record, request, plan, now),
                 Ok(_) => {}
                 Err(error) => {
-                    self.misses += 1;
-                    self.retry_at = Some(now.after(backoff(self.misses)));
-                    if !is_outage(error) || is_spent(self.misses, error) {
+                    if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
                         fail(record, error.clone());
                     }
                 }
@@ -359,6 +357,7 @@ impl BackupMachine {
             }
             record.issues.extend(member.run.not_undone());
         }
+        record.issues.extend(self.stuck(record));
         record.state = OperationState::Cancelled;
         record.step = "cancelled".into();
         record.error = Some(cancelled_error());

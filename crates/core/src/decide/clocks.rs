@@ -43,7 +43,8 @@ impl BackupMachine {
         let outside = self.plan.as_ref().filter(|plan| !plan.runs_in_process());
         let forecast = outside.and_then(|plan| plan.forecast);
         let limit = request.stall_timeout.or_else(|| forecast?.stall())?;
-        matches!(self.hold, Hold::Held(_) | Hold::Released(_)).then(|| record.last_advance.after(limit))
+        matches!(self.hold, Hold::Held(_) | Hold::Released(_) | Hold::Stuck(_))
+            .then(|| record.last_advance.after(limit))
     }
 
     /// When the hold has lasted as long as it may.

@@ -8,7 +8,7 @@ use super::clocks::FOLLOWED_MAX;
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::job::{JobEnd, JobRun, JobStep, STOP_WAIT_MAX, backoff};
 use super::member::{Member, Proof};
-use super::{Turn, backup, cancelled_error, deadline_error, fail, is_spent, note_progress};
+use super::{Turn, backup, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -96,7 +96,11 @@ impl CopyMachine {
             Step::Inspect if self.original.is_none() => match result {
                 Ok(Outcome::Inspected(found)) => self.on_inspected(record, request, found, now),
                 Ok(_) => {}
-                Err(error) => fail(record, error.clone()),
+                Err(error) => {
+                    if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
+                        fail(record, error.clone());
+                    }
+                }
             },
             Step::WriteRecord => self.on_recorded(record, result, now),
             Step::Start(id) => self.with(id.as_str(), |member| member.run.on_start(result, now)),
@@ -160,6 +164,7 @@ impl CopyMachine {
             self.members.push(Member::new(run));
         }
         self.original = Some(original.clone());
+        (self.misses, self.retry_at) = (0, None);
     }
 
     /// Nothing was begun yet, so nothing is undone.
@@ -308,7 +313,10 @@ impl CopyMachine {
         }
         if self.original.is_none() {
             record.step = "inspecting".into();
-            turn.effects.push(Effect::InspectBackup);
+            match self.retry_at.filter(|at| *at > now) {
+                Some(at) => turn.wake(at),
+                None => turn.effects.push(Effect::InspectBackup),
+            }
             return;
         }
         if let Some(sealed) = &self.record {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
-use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again};
 use crate::catalog::{BackupRecord, BackupState, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Effect as EffectOf, Error, ErrorKind, ErrorRecord};
@@ -31,6 +31,9 @@ pub struct DeleteMachine {
     pub revision: u64,
     /// One per snapshot.
     pub members: Vec<DeleteMember>,
+    /// Whether an earlier deletion had marked it, of which nobody knows here how far it came.
+    #[serde(default)]
+    pub marked_before: bool,
     /// Failed tries of the step at hand.
     pub misses: u32,
     /// Do nothing before this time.
@@ -115,9 +118,7 @@ impl DeleteMachine {
                 self.on_marked(record, result, now);
             }
             Event::Done(Step::Inspect, Err(error)) => {
-                self.misses += 1;
-                self.retry_at = Some(now.after(backoff(self.misses)));
-                if !is_outage(error) || is_spent(self.misses, error) {
+                if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
                     end(record, self.refusal.clone().unwrap_or_else(|| error.clone()));
                 }
             }
@@ -148,7 +149,7 @@ impl DeleteMachine {
 
     /// Ends it, or first takes away the mark that an earlier try may have left: a backup that lost nothing stays of use.
     fn give_up(&mut self, record: &mut OperationRecord, error: ErrorRecord) {
-        if self.backup.is_none() {
+        if self.backup.is_none() || self.marked_before {
             end(record, error);
             return;
         }
@@ -164,9 +165,12 @@ impl DeleteMachine {
         }
         record.backup = Some(backup.id.clone());
         let mut original = backup.clone();
-        // A mark whose answer was lost is our own; it must not pass for the state before it.
-        if let Some(earlier) = self.backup.take().filter(|_| original.state == BackupState::Deleting) {
-            original.state = earlier.state;
+        let before = original.before_deletion.take();
+        let own = self.backup.take();
+        if original.state == BackupState::Deleting {
+            // A mark whose answer was lost is our own; it must not pass for the state before it.
+            self.marked_before |= own.is_none();
+            original.state = own.map(|own| own.state).or(before).unwrap_or(original.state);
         }
         self.backup = Some(original);
         self.revision = revision.map_or(0, |revision| revision.0);
@@ -195,12 +199,13 @@ impl DeleteMachine {
         refusal: ErrorRecord,
     ) {
         let before = self.backup.as_ref().map(|backup| backup.state);
-        let Some(state) = before.filter(|_| backup.state == BackupState::Deleting) else {
+        let known = before.filter(|before| *before != BackupState::Deleting);
+        let Some(state) = known.filter(|_| backup.state == BackupState::Deleting) else {
             end(record, refusal);
             return;
         };
         let mut unmarked = backup.clone();
-        unmarked.state = state;
+        (unmarked.state, unmarked.before_deletion) = (state, None);
         self.backup = Some(unmarked);
         self.revision = revision.map_or(0, |revision| revision.0);
         self.stage = DeleteStage::Marking;
@@ -249,6 +254,7 @@ impl DeleteMachine {
             Ok(outcome) => matches!(outcome, Outcome::Deleted(DeleteState::Locked { .. })),
             Err(error) => is_denied(error) && error.effect == EffectOf::NotApplied,
         };
+        let locked = matches!(result, Ok(Outcome::Deleted(DeleteState::Locked { .. })));
         let refused = match result {
             Ok(Outcome::Deleted(DeleteState::Gone)) => {
                 member.gone = true;
@@ -274,8 +280,10 @@ impl DeleteMachine {
         member.touched |= !untouched;
         member.retry_at = Some(now.after(backoff(member.misses)));
         let Some(error) = refused else { return };
-        // Where every answer was a refusal, the backup is as good as it was.
-        if self.members.iter().all(|member| !member.gone && !member.touched) {
+        // Where every answer was a refusal, the backup is as good as it was. What an earlier deletion left is known to be
+        // there only where a lock says so: the first one is asked for first each time.
+        let known = locked || !self.marked_before;
+        if known && self.members.iter().all(|member| !member.gone && !member.touched) {
             self.refusal = Some(error);
             (self.stage, self.misses, self.retry_at) = (DeleteStage::Inspecting, 0, None);
         } else {
@@ -322,7 +330,8 @@ impl DeleteMachine {
                 record.step = "marking".into();
                 let mut marked = backup.clone();
                 if self.refusal.is_none() {
-                    marked.state = BackupState::Deleting;
+                    let before = std::mem::replace(&mut marked.state, BackupState::Deleting);
+                    marked.before_deletion = Some(before).filter(|before| *before != BackupState::Deleting);
                 }
                 let marked = StoredBackup::new(marked, Revision(self.revision));
                 turn.effects.push(Effect::MarkBackup(Box::new(marked)));

@@ -4,15 +4,17 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::TRIES_MAX;
 use super::backup::BackupMachine;
 use super::effect::Outcome;
+use super::job::JobStep;
 use super::job::backoff;
 use super::member::Member;
-use super::{TRIES_MAX, fail};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
 use crate::id::{OperationId, QuiesceId};
 use crate::operation::OperationRecord;
+use crate::provider::Issue;
 use crate::workspace::Consistency;
 
 /// How often letting the workspace go is tried before a person is called: about a day.
@@ -37,6 +39,8 @@ pub enum Hold {
     Resuming(Option<Consistency>),
     /// It is let go.
     Released(Option<Consistency>),
+    /// It could not be let go, so a person has to. What was captured is sealed nevertheless.
+    Stuck(Option<Consistency>),
 }
 
 impl Hold {
@@ -111,11 +115,25 @@ impl BackupMachine {
                 if hopeless || self.misses >= RESUME_TRIES_MAX {
                     let message =
                         format!("the workspace is still held still and could not be resumed: {error}");
-                    fail(record, Error::new(ErrorKind::NeedsAttention, message).record());
+                    record.error = Some(Error::new(ErrorKind::NeedsAttention, message).record());
+                    self.hold = match self.hold {
+                        Hold::Resuming(level) => Hold::Stuck(level),
+                        _ => Hold::Stuck(None),
+                    };
+                    (self.misses, self.retry_at) = (0, None);
+                    // What has not begun would be captured under a hold of somebody else.
+                    let pending = |member: &&mut Member| member.run.step == JobStep::Pending;
+                    self.members.iter_mut().filter(pending).for_each(|member| member.run.stop());
                 }
             }
             _ => {}
         }
+    }
+
+    /// What is to be said of a workspace that could not be let go.
+    pub(super) fn stuck(&self, record: &OperationRecord) -> Option<Issue> {
+        let error = record.error.as_ref().filter(|_| matches!(self.hold, Hold::Stuck(_)))?;
+        Some(Issue::new("still-held", "workspace", error.message.clone()))
     }
 
     /// The hold that is taken or let go next.

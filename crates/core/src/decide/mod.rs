@@ -167,6 +167,18 @@ fn is_spent(misses: u32, error: &ErrorRecord) -> bool {
     misses >= if is_outage(error) { OUTAGE_TRIES_MAX } else { TRIES_MAX }
 }
 
+/// A look at what there is failed with `error`: when it is taken again, unless it is given up (`false`).
+fn look_again(
+    misses: &mut u32,
+    retry_at: &mut Option<Timestamp>,
+    error: &ErrorRecord,
+    now: Timestamp,
+) -> bool {
+    *misses += 1;
+    *retry_at = Some(now.after(job::backoff(*misses)));
+    is_outage(error) && !is_spent(*misses, error)
+}
+
 /// Ends an operation without a result.
 fn fail(record: &mut OperationRecord, error: ErrorRecord) {
     record.state = OperationState::Failed;

@@ -8,7 +8,7 @@ use super::backup::{Stopping, blocked, said};
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::restore_member::RestoreMember;
-use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, note_progress};
+use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, look_again, note_progress};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord, Retry};
@@ -118,7 +118,11 @@ impl RestoreMachine {
     ) {
         match (step, result) {
             (Step::Inspect, Ok(Outcome::Inspected(found))) => self.on_inspected(record, request, found),
-            (Step::Inspect, Err(error)) => fail(record, error.clone()),
+            (Step::Inspect, Err(error)) if self.stage == RestoreStage::Inspecting => {
+                if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
+                    fail(record, error.clone());
+                }
+            }
             (Step::Provision, Ok(Outcome::Provisioned(made))) => {
                 self.on_provisioned(record, request, made, now)
             }

@@ -40,7 +40,8 @@ pub(super) fn record(
     let budget_ends = machine.held_from.zip(request.hold_at_most).map(|(from, most)| from.after(most));
     sealed.consistency =
         consistency(machine, budget_ends.unwrap_or(operation.deadline).min(operation.deadline));
-    if let (Some(from), Some(to)) = (machine.held_from, machine.released_at) {
+    let stuck = machine.stuck(operation);
+    if let (Some(from), Some(to)) = (machine.held_from, machine.released_at.or(stuck.as_ref().map(|_| now))) {
         sealed.downtime = to.since(from) + machine.held_before;
         sealed.quiesced = Some(CaptureWindow::new(from, to));
     }
@@ -49,6 +50,11 @@ pub(super) fn record(
         .iter()
         .filter(|component| component.component.protection == Protection::Protected)
         .all(|component| component.state == ComponentState::Completed);
+    // It is whole, but its workspace is not well, which nobody must overlook.
+    let whole = whole && stuck.is_none();
+    if let Some(component) = sealed.components.iter_mut().find(|component| component.snapshot.is_some()) {
+        component.issues.extend(stuck);
+    }
     sealed.state = if whole { BackupState::Completed } else { BackupState::Partial };
     Some(sealed)
 }
@@ -137,7 +143,8 @@ fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
         return Consistency::Fuzzy;
     };
     let level = match machine.hold {
-        Hold::Released(Some(level)) | Hold::Held(level) | Hold::Resuming(Some(level)) => level,
+        Hold::Released(Some(level)) | Hold::Stuck(Some(level)) => level,
+        Hold::Held(level) | Hold::Resuming(Some(level)) => level,
         _ => Consistency::Fuzzy,
     };
     let inside = |from: Timestamp, to: Timestamp| {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again};
 use crate::catalog::{BackupRecord, BackupState, ComponentRecord, ComponentState, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -40,6 +40,9 @@ pub struct VerifyMachine {
     pub verified_at: Option<Timestamp>,
     /// Failed tries of the step at hand.
     pub misses: u32,
+    /// Looks at the backup in a row that failed.
+    #[serde(default)]
+    pub looks: u32,
     /// Do nothing before this time.
     pub retry_at: Option<Timestamp>,
 }
@@ -101,7 +104,11 @@ impl VerifyMachine {
             {
                 self.on_inspected(record, &request, found.backup.as_ref(), found.revision);
             }
-            Event::Done(Step::Inspect, Err(error)) => fail(record, error.clone()),
+            Event::Done(Step::Inspect, Err(error)) if self.stage == VerifyStage::Inspecting => {
+                if !look_again(&mut self.looks, &mut self.retry_at, error, now) {
+                    fail(record, error.clone());
+                }
+            }
             Event::Done(Step::Verify(id), result) => self.on_looked(record, id, result, now),
             Event::Done(Step::Mark, result) if self.stage == VerifyStage::Judging => {
                 self.on_judged(record, result, now);
@@ -157,7 +164,7 @@ impl VerifyMachine {
         self.revision = revision.map_or(0, |revision| revision.0);
         record.backup = Some(backup.id.clone());
         self.stage = VerifyStage::Verifying;
-        self.retry_at = None;
+        (self.looks, self.retry_at) = (0, None);
     }
 
     fn on_looked(

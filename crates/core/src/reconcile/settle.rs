@@ -174,7 +174,8 @@ async fn mark(catalog: &dyn Catalog, lost: &LostSnapshot) -> Result<bool> {
     Ok(true)
 }
 
-/// Writes the catalog's record of a backup beside its data.
+/// Writes the catalog's record of a backup beside its data. Where a deletion overtook it, the record would tell of a backup
+/// that is gone, so it is taken away again.
 async fn write(
     cx: &OpContext,
     catalog: &dyn Catalog,
@@ -185,14 +186,21 @@ async fn write(
     if stored.backup.state == BackupState::Deleting {
         return Ok(false);
     }
-    let mut written = false;
-    for provider in providers.iter().filter(|provider| provider.capabilities().holds_records) {
-        let mut snapshots =
-            stored.backup.components.iter().filter_map(|component| component.snapshot.as_ref());
-        if snapshots.any(|snapshot| snapshot.provider == *provider.id()) {
-            provider.put_record(cx, &stored.backup).await?;
-            written = true;
-        }
+    let snapshots = || stored.backup.components.iter().filter_map(|component| component.snapshot.as_ref());
+    let keepers = providers.iter().filter(|provider| {
+        provider.capabilities().holds_records
+            && snapshots().any(|snapshot| snapshot.provider == *provider.id())
+    });
+    let keepers: Vec<_> = keepers.collect();
+    for provider in &keepers {
+        provider.put_record(cx, &stored.backup).await?;
     }
-    Ok(written)
+    let now = catalog.backup(id).await?;
+    if now.is_none_or(|stored| stored.backup.state == BackupState::Deleting) {
+        for provider in &keepers {
+            provider.delete_record(cx, id).await?;
+        }
+        return Ok(false);
+    }
+    Ok(!keepers.is_empty())
 }

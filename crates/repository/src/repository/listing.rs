@@ -15,8 +15,6 @@ use crate::time::Timestamp;
 const MARKS: &str = "stillpoint/gc";
 /// How the mark of a deletion under way begins.
 const SWEEP: &str = "sweep-";
-/// Objects that every store lists in one page, and so as they are at one moment.
-const PAGE: usize = 1000;
 /// How old, in seconds, a listing may be to stand for another one.
 const FRESH: u64 = 10;
 
@@ -61,7 +59,7 @@ impl Repository {
     /// Lists locks, snapshots and marks.
     pub(crate) async fn list_holders(&self) -> Result<Listing> {
         let (locks, snapshots) = (FileKind::Lock.folder(), FileKind::Snapshot.folder());
-        Ok(Listing::of(self.store().list_all_in(&[locks, snapshots, MARKS]).await?))
+        Ok(Listing::of(self.store().list_all_in(&[locks, snapshots, MARKS]).await?.objects))
     }
 }
 
@@ -74,26 +72,25 @@ impl Listing {
             [FileKind::Index, FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
         if !store.lists_from() {
             let mut objects = store.list(MARKS).await?;
-            objects.extend(store.list_all_in(&folders).await?);
+            objects.extend(store.list_all_in(&folders).await?.objects);
             return Ok(Self::of(objects));
         }
         let [index, keys, locks, snapshots] = folders;
         let all = [index, keys, locks, snapshots, MARKS];
         let list = || store.list_all_in(&all);
-        let objects = list().await?;
-        let pages = objects.len() >= PAGE;
-        let first = Self::of(objects);
-        if !pages {
+        let listed = list().await?;
+        let first = Self::of(listed.objects);
+        if listed.at_once {
             return Ok(first);
         }
-        Ok(Self { marks: first.marks, ..Self::of(list().await?) })
+        Ok(Self { marks: first.marks, ..Self::of(list().await?.objects) })
     }
 
     /// Keys, locks, snapshots and marks of a store that is not open yet.
     pub(super) async fn of_store(store: &Store) -> Result<Self> {
         let folders = [FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
         let [keys, locks, snapshots] = folders;
-        Ok(Self::of(store.list_all_in(&[keys, locks, snapshots, MARKS]).await?))
+        Ok(Self::of(store.list_all_in(&[keys, locks, snapshots, MARKS]).await?.objects))
     }
 
     fn of(objects: Vec<ListedObject>) -> Self {
@@ -130,5 +127,88 @@ impl Listing {
 
     pub(crate) fn is_fresh(&self) -> bool {
         clock::now().since(self.taken).as_secs() < FRESH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicUsize;
+
+    use futures::TryStreamExt;
+    use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
+    use object_store::memory::InMemory;
+    use object_store::path::Path;
+    use object_store::{ListResult, ObjectStore, ObjectStoreExt};
+
+    use super::*;
+    use crate::store::object_store::from_paged_store;
+
+    /// A service that lists so many names at a time. While it lists its second page, a sweep ends.
+    struct Paged {
+        objects: Arc<InMemory>,
+        page: usize,
+        requests: AtomicUsize,
+    }
+
+    #[async_trait::async_trait]
+    impl PaginatedListStore for Paged {
+        async fn list_paginated(
+            &self,
+            prefix: Option<&str>,
+            options: PaginatedListOptions,
+        ) -> object_store::Result<PaginatedListResult> {
+            if self.requests.fetch_add(1, Ordering::Relaxed) == 1 {
+                for key in [format!("repo/{MARKS}/sweep-1"), key(FileKind::Index, 1)] {
+                    self.objects.delete(&Path::from(key)).await?;
+                }
+            }
+            let prefix = Path::from(prefix.unwrap_or_default());
+            let after = options.page_token.or(options.offset).unwrap_or_default();
+            let mut found: Vec<_> = self.objects.list(Some(&prefix)).try_collect().await?;
+            found.retain(|object| object.location.as_ref() > after.as_str());
+            found.sort_by(|one, other| one.location.cmp(&other.location));
+            let more = found.len() > self.page;
+            found.truncate(self.page);
+            let page_token = found.last().filter(|_| more).map(|last| last.location.to_string());
+            let result =
+                ListResult { common_prefixes: Vec::new(), objects: found, extensions: Default::default() };
+            Ok(PaginatedListResult { result, page_token })
+        }
+    }
+
+    fn id(number: u8) -> Id {
+        Id::of(&[number])
+    }
+
+    fn key(kind: FileKind, number: u8) -> String {
+        format!("repo/{}", kind.key(&id(number)))
+    }
+
+    /// Lists a repository with two index files, of which the sweep under way replaces one.
+    async fn listed(page: usize) -> (Listing, usize) {
+        let objects = Arc::new(InMemory::new());
+        let names = [(FileKind::Index, 1), (FileKind::Index, 2), (FileKind::Key, 3), (FileKind::Snapshot, 4)];
+        let names = names.map(|(kind, number)| key(kind, number));
+        for name in names.into_iter().chain([format!("repo/{MARKS}/sweep-1")]) {
+            objects.put(&Path::from(name), "x".into()).await.unwrap();
+        }
+        let pages = Arc::new(Paged { objects: objects.clone(), page, requests: AtomicUsize::new(0) });
+        let store = from_paged_store(objects, pages.clone(), "repo");
+        (Listing::of_all(&store).await.unwrap(), pages.requests.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_listing_of_one_page_shows_one_moment() {
+        let (listing, requests) = listed(5).await;
+        assert_eq!((listing.indexes.len(), listing.is_swept(), requests), (2, true, 1));
+    }
+
+    #[tokio::test]
+    async fn pages_are_told_by_their_tokens_however_short_they_are() {
+        let (listing, requests) = listed(4).await;
+        let indexes: Vec<_> = listing.indexes.iter().map(|(index, _)| *index).collect();
+        assert_eq!(indexes, [id(2)], "the index file of before the sweep, without the sweep");
+        assert_eq!((listing.keys.len(), listing.snapshots.len(), requests), (1, 1, 3));
     }
 }

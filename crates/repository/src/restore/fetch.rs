@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt, TryStreamExt, stream};
@@ -17,12 +18,17 @@ use crate::blob::BlobKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::issue::{Issue, fatal};
 use crate::repository::PackRead;
+use crate::store::RangeStream;
 
 /// Packs that are fetched at once.
 const READS_AT_ONCE: usize = 4;
 /// Memory for what arrived and is not yet written, in KiB. Each read waits for a worker with one part in hand, so there is
 /// less of it unless blobs are far larger than this program makes them.
 pub(super) const MEMORY_KIB: usize = 48 << 10;
+/// How often in a row a read may break off before a single part of it arrived.
+const BROKEN_MAX: u32 = 4;
+/// How long after the first break it is asked for again; longer after each further one.
+const REOPEN_AFTER: Duration = Duration::from_millis(250);
 /// Longest buffer kept for another part, in bytes.
 const KEPT_BYTES: usize = 4 << 20;
 
@@ -49,9 +55,8 @@ impl Restore {
 
     async fn fetch_read(self: &Arc<Self>, read: PackRead<Place>) -> Result<()> {
         let mut works = Works::new();
-        let whole = PackRead { pack: read.pack, range: read.range.clone(), blobs: Vec::new() };
         let mut parts = segments(read);
-        let received = self.receive(&whole, &mut parts, &mut works).await;
+        let received = self.receive_all(&mut parts, &mut works).await;
         while let Some(work) = works.next().await {
             ended(work)?;
         }
@@ -63,15 +68,40 @@ impl Restore {
         }
     }
 
-    /// Hands parts to workers as they arrive. Those that did not arrive stay in `parts`.
-    async fn receive(
+    /// Receives parts over as many connections as it takes: a store need not keep one open for as long as a slow target
+    /// lets it wait. What breaks off costs the part in hand and no more.
+    async fn receive_all(
         self: &Arc<Self>,
-        whole: &PackRead<Place>,
         parts: &mut VecDeque<PackRead<Place>>,
         works: &mut Works,
     ) -> Result<()> {
-        self.cancellation.check()?;
-        let mut stream = self.repository.stream_pack_range(&whole.pack, whole.range.clone()).await?;
+        let mut broken = 0;
+        while let (Some(first), Some(last)) = (parts.front(), parts.back()) {
+            self.cancellation.check()?;
+            let (pack, range) = (first.pack, first.range.start..last.range.end);
+            let mut stream = self.repository.stream_pack_range(&pack, range).await?;
+            let left = parts.len();
+            match self.receive(&mut stream, parts, works).await {
+                Err(error) if *error.kind() == ErrorKind::Unavailable => {
+                    broken = if parts.len() < left { 1 } else { broken + 1 };
+                    if broken > BROKEN_MAX {
+                        return Err(error);
+                    }
+                    tokio::time::sleep(REOPEN_AFTER * broken).await;
+                }
+                received => return received,
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands parts to workers as they arrive. Those that did not arrive stay in `parts`.
+    async fn receive(
+        self: &Arc<Self>,
+        stream: &mut RangeStream,
+        parts: &mut VecDeque<PackRead<Place>>,
+        works: &mut Works,
+    ) -> Result<()> {
         while let Some(part) = parts.front() {
             let share = self.share(part).await?;
             let mut bytes =

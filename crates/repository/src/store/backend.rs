@@ -51,6 +51,14 @@ pub(super) enum PutMode {
 /// A kind of store.
 ///
 /// Writes are atomic and durable when they return. Transient failures were already retried within a bound.
+/// What a listing over several folders found.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    pub(crate) objects: Vec<ListedObject>,
+    /// Whether the store answered with a single page, and so as things were at one moment.
+    pub(crate) at_once: bool,
+}
+
 #[async_trait]
 pub(super) trait Backend: Debug + Send + Sync {
     async fn put(&self, key: &str, data: Bytes, mode: PutMode) -> Result<()>;
@@ -64,7 +72,7 @@ pub(super) trait Backend: Debug + Send + Sync {
     /// Whether a listing can begin behind a name, in one request.
     fn lists_from(&self) -> bool;
     /// Objects whose names sort behind `after`, in any order; only where [`Self::lists_from`] says so.
-    async fn list_from(&self, after: &str, limit: usize) -> Result<Vec<ListedObject>>;
+    async fn list_from(&self, after: &str, limit: usize) -> Result<Listed>;
     /// Deleting what is absent succeeds.
     async fn delete(&self, key: &str) -> Result<()>;
     /// When the store itself says an object was last written, and whether it keeps older versions of it.

@@ -17,7 +17,7 @@ use futures::stream::{self, BoxStream, StreamExt};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
 
-use super::backend::{Backend, ListedObject, PutMode, Stat};
+use super::backend::{Backend, Listed, ListedObject, PutMode, Stat};
 use super::plain::PlainBackend;
 use super::{to_u64, too_large};
 use crate::error::{Error, ErrorKind, Result};
@@ -271,8 +271,8 @@ impl Backend for LocalBackend {
         false
     }
 
-    async fn list_from(&self, _after: &str, limit: usize) -> Result<Vec<ListedObject>> {
-        Backend::list(self, "", limit).await
+    async fn list_from(&self, _after: &str, limit: usize) -> Result<Listed> {
+        Ok(Listed { objects: Backend::list(self, "", limit).await?, at_once: false })
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

@@ -28,8 +28,8 @@ use crate::cache::{CacheFolder, StoreCache};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
 pub use backend::ListedObject;
-pub(crate) use backend::Stat;
 use backend::{Backend, PutMode};
+pub(crate) use backend::{Listed, Stat};
 use counters::Counters;
 pub use counters::TransferCounters;
 use pace::Pace;
@@ -222,8 +222,8 @@ impl Store {
 
     /// All objects in `folders`, given in the order of their names, in one request where the store can do that, and no
     /// folder before the one ahead of it. Objects in other folders behind the first may be among them.
-    pub(crate) async fn list_all_in(&self, folders: &[&str]) -> Result<Vec<ListedObject>> {
-        let Some(first) = folders.first() else { return Ok(Vec::new()) };
+    pub(crate) async fn list_all_in(&self, folders: &[&str]) -> Result<Listed> {
+        let Some(first) = folders.first() else { return Ok(Listed { objects: Vec::new(), at_once: true }) };
         if self.backend.lists_from() {
             self.counters.list();
             return self.backend.list_from(first, MAX_LISTED).await;
@@ -232,7 +232,7 @@ impl Store {
         for folder in folders {
             objects.extend(self.list(folder).await?);
         }
-        Ok(objects)
+        Ok(Listed { objects, at_once: false })
     }
 
     /// Removes an object; one that is not there counts as removed.
@@ -289,7 +289,7 @@ mod tests {
         store.put("data/ab/abc", Bytes::from_static(b"new")).await.unwrap();
         store.put_new("keys/k", Bytes::from_static(b"key")).await.unwrap();
         store.put_new("snapshots/s", Bytes::from_static(b"1")).await.unwrap();
-        let mut behind = store.list_all_in(&["index", "keys", "snapshots"]).await.unwrap();
+        let mut behind = store.list_all_in(&["index", "keys", "snapshots"]).await.unwrap().objects;
         behind.sort_unstable_by(|a, b| a.key.cmp(&b.key));
         assert_eq!(behind, [ListedObject::new("keys/k", 3), ListedObject::new("snapshots/s", 1)]);
         let listed = store.list("data").await.unwrap();

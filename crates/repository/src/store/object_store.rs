@@ -25,5 +25,15 @@ pub(super) fn from_ordered_store(
     prefix: &str,
     description: impl Into<Arc<str>>,
 ) -> Store {
-    Store::new(Arc::new(RemoteBackend::new(store, prefix, true)), description)
+    Store::new(Arc::new(RemoteBackend::new(store, prefix, true).listing_at_once()), description)
+}
+
+/// The same over a service that lists in pages.
+#[cfg(test)]
+pub(crate) fn from_paged_store(
+    store: Arc<dyn ObjectStore>,
+    pages: Arc<dyn ::object_store::list::PaginatedListStore>,
+    prefix: &str,
+) -> Store {
+    Store::new(Arc::new(RemoteBackend::new(store, prefix, true).with_pages(pages)), "memory:")
 }

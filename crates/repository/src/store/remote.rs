@@ -6,14 +6,14 @@ use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::Error as E;
-use object_store::list::PaginatedListStore;
+use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
 
-use super::backend::{Backend, ListedObject, PutMode, Stat};
+use super::backend::{Backend, Listed, ListedObject, PutMode, Stat};
 use super::plain::PlainBackend;
 use super::too_large;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +24,8 @@ pub(super) struct RemoteBackend {
     store: Arc<dyn ObjectStore>,
     prefix: String,
     lists_from: bool,
+    /// Whether a listing is always one page.
+    at_once: bool,
     pages: Option<RawPages>,
 }
 
@@ -40,7 +42,13 @@ impl std::fmt::Debug for RawPages {
 impl RemoteBackend {
     /// `lists_from` says whether the service itself can begin a listing behind a name.
     pub(super) fn new(store: Arc<dyn ObjectStore>, prefix: &str, lists_from: bool) -> Self {
-        Self { store, prefix: prefix.trim_matches('/').to_owned(), lists_from, pages: None }
+        let prefix = prefix.trim_matches('/').to_owned();
+        Self { store, prefix, lists_from, at_once: false, pages: None }
+    }
+
+    /// The same, for a store that answers every listing with a single page.
+    pub(super) fn listing_at_once(self) -> Self {
+        Self { at_once: true, ..self }
     }
 
     /// The same, with a client that lists raw keys in the order of their bytes.
@@ -77,6 +85,18 @@ impl RemoteBackend {
         limit: usize,
     ) -> Result<Vec<ListedObject>> {
         let mut objects = Vec::new();
+        self.collect_more(&mut pages, &mut objects, place, limit).await?;
+        Ok(objects)
+    }
+
+    /// Adds what a listing brings to `objects`, as long as those are not more than `limit`.
+    async fn collect_more(
+        &self,
+        pages: &mut BoxStream<'static, object_store::Result<ObjectMeta>>,
+        objects: &mut Vec<ListedObject>,
+        place: &str,
+        limit: usize,
+    ) -> Result<()> {
         while let Some(meta) = pages.try_next().await.map_err(|error| failed(error, "list", place))? {
             if objects.len() == limit {
                 let message = format!("{place} holds more than {limit} objects");
@@ -84,7 +104,29 @@ impl RemoteBackend {
             }
             objects.push(ListedObject::new(self.strip(meta.location.as_ref()), meta.size));
         }
-        Ok(objects)
+        Ok(())
+    }
+
+    /// Objects behind `after`, page by page: only the store's token tells whether there is another page, for it may send
+    /// fewer names than it is asked for.
+    async fn list_pages(&self, pages: &RawPages, after: &str, limit: usize) -> Result<Listed> {
+        let offset = self.path(after)?.as_ref().to_owned();
+        let prefix = (!self.prefix.is_empty()).then(|| format!("{}/", self.prefix));
+        let (mut objects, mut token, mut count) = (Vec::new(), None, 0_usize);
+        loop {
+            let mut options = PaginatedListOptions::default();
+            options.offset = Some(offset.clone());
+            options.page_token = token;
+            let page = pages.0.list_paginated(prefix.as_deref(), options).await;
+            let page = page.map_err(|error| failed(error, "list", after))?;
+            let mut found = stream::iter(page.result.objects.into_iter().map(Ok)).boxed();
+            self.collect_more(&mut found, &mut objects, after, limit).await?;
+            count += 1;
+            token = page.page_token;
+            if token.is_none() {
+                return Ok(Listed { objects, at_once: count == 1 });
+            }
+        }
     }
 
     fn strip<'a>(&self, path: &'a str) -> &'a str {
@@ -180,10 +222,14 @@ impl Backend for RemoteBackend {
         self.lists_from
     }
 
-    async fn list_from(&self, after: &str, limit: usize) -> Result<Vec<ListedObject>> {
+    async fn list_from(&self, after: &str, limit: usize) -> Result<Listed> {
+        if let Some(pages) = &self.pages {
+            return self.list_pages(pages, after, limit).await;
+        }
         let (offset, prefix) = (self.path(after)?, self.path("")?);
         let prefix = (!prefix.as_ref().is_empty()).then_some(&prefix);
-        self.collect(self.store.list_with_offset(prefix, &offset), after, limit).await
+        let objects = self.collect(self.store.list_with_offset(prefix, &offset), after, limit).await?;
+        Ok(Listed { objects, at_once: self.at_once })
     }
 
     async fn delete(&self, key: &str) -> Result<()> {

@@ -5,6 +5,7 @@
 
 mod backup;
 mod browse;
+mod cut_off;
 mod exact;
 mod hostile;
 mod interrupted;

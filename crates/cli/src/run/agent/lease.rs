@@ -38,7 +38,13 @@ pub(super) async fn hold(agent: &Agent<'_>, interrupts: &mut Interrupts) -> Resu
     let began = agent.now();
     let mut told = false;
     loop {
-        let holder = match lease.take().await? {
+        // One that is taken all the same while nobody waits for the answer ends by itself.
+        let taken = tokio::select! {
+            biased;
+            taken = lease.take() => taken?,
+            () = interrupts.next() => return Ok(None),
+        };
+        let holder = match taken {
             Taken::Held(held) => return Ok(Some(Kept::of(held))),
             Taken::Busy { holder } => holder,
             _ => "another agent".to_owned(),

@@ -91,8 +91,17 @@ async fn alone(
         }
     };
     let turn = match action {
-        AgentAction::Restore => restore(agent, state, progress).await,
-        AgentAction::BackUp => back_up(agent, state, progress).await,
+        // What is being opened is not waited for; an operation hears of an interrupt itself, and ends in order.
+        AgentAction::Restore => tokio::select! {
+            biased;
+            turn = restore(agent, state, progress) => turn,
+            () = interrupts.next_alone() => Turn::Interrupted,
+        },
+        AgentAction::BackUp => tokio::select! {
+            biased;
+            turn = back_up(agent, state, progress) => turn,
+            () = interrupts.next_alone() => Turn::Interrupted,
+        },
         _ => Turn::GoOn,
     };
     kept.release(agent).await;
