@@ -177,6 +177,7 @@ async fn a_held_backup_survives_a_deletion_through_the_orchestrator() {
 }
 
 /// Deletes `found` at a provider that locks it, up to where the mark is taken away or left.
+#[expect(clippy::panic, reason = "a failed step fails the test")]
 fn refused_by_a_lock(found: BackupRecord) -> Decision {
     let begun = decide(&OperationRecord::submitted(request(), time(0)), &Event::Begun, time(0));
     let looked = decide(&begun.record, &inspected(found, 5), time(1));

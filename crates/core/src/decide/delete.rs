@@ -117,11 +117,7 @@ impl DeleteMachine {
             Event::Done(Step::Mark, result) if self.stage == DeleteStage::Marking => {
                 self.on_marked(record, result, now);
             }
-            Event::Done(Step::Inspect, Err(error)) => {
-                if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
-                    end(record, self.refusal.clone().unwrap_or_else(|| error.clone()));
-                }
-            }
+            Event::Done(Step::Inspect, Err(error)) => self.on_unseen(record, error, now),
             Event::Done(Step::Delete(id), result) => self.on_deleted(record, id, result, now),
             Event::Done(Step::DeleteRecord, result) => self.on_record_gone(record, result, now, turn),
             _ => {}
@@ -145,6 +141,12 @@ impl DeleteMachine {
             self.stage = DeleteStage::RemovingRecord;
         }
         self.collect_due(record, now, turn);
+    }
+
+    fn on_unseen(&mut self, record: &mut OperationRecord, error: &ErrorRecord, now: Timestamp) {
+        if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
+            end(record, self.refusal.clone().unwrap_or_else(|| error.clone()));
+        }
     }
 
     /// Ends it, or first takes away the mark that an earlier try may have left: a backup that lost nothing stays of use.

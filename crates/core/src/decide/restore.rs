@@ -119,9 +119,7 @@ impl RestoreMachine {
         match (step, result) {
             (Step::Inspect, Ok(Outcome::Inspected(found))) => self.on_inspected(record, request, found),
             (Step::Inspect, Err(error)) if self.stage == RestoreStage::Inspecting => {
-                if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
-                    fail(record, error.clone());
-                }
+                self.on_unseen(record, error, now);
             }
             (Step::Provision, Ok(Outcome::Provisioned(made))) => {
                 self.on_provisioned(record, request, made, now)
@@ -152,6 +150,12 @@ impl RestoreMachine {
                 self.with(id.as_str(), |member| record.issues.extend(member.on_discarded(result, now)));
             }
             _ => {}
+        }
+    }
+
+    fn on_unseen(&mut self, record: &mut OperationRecord, error: &ErrorRecord, now: Timestamp) {
+        if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
+            fail(record, error.clone());
         }
     }
 

@@ -105,9 +105,7 @@ impl VerifyMachine {
                 self.on_inspected(record, &request, found.backup.as_ref(), found.revision);
             }
             Event::Done(Step::Inspect, Err(error)) if self.stage == VerifyStage::Inspecting => {
-                if !look_again(&mut self.looks, &mut self.retry_at, error, now) {
-                    fail(record, error.clone());
-                }
+                self.on_unseen(record, error, now);
             }
             Event::Done(Step::Verify(id), result) => self.on_looked(record, id, result, now),
             Event::Done(Step::Mark, result) if self.stage == VerifyStage::Judging => {
@@ -129,6 +127,12 @@ impl VerifyMachine {
             self.judge(now);
         }
         self.collect_due(record, &request, now, turn);
+    }
+
+    fn on_unseen(&mut self, record: &mut OperationRecord, error: &ErrorRecord, now: Timestamp) {
+        if !look_again(&mut self.looks, &mut self.retry_at, error, now) {
+            fail(record, error.clone());
+        }
     }
 
     fn on_inspected(

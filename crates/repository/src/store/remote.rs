@@ -110,12 +110,12 @@ impl RemoteBackend {
     /// Objects behind `after`, page by page: only the store's token tells whether there is another page, for it may send
     /// fewer names than it is asked for.
     async fn list_pages(&self, pages: &RawPages, after: &str, limit: usize) -> Result<Listed> {
-        let offset = self.path(after)?.as_ref().to_owned();
+        let offset = Some(self.path(after)?.as_ref().to_owned());
         let prefix = (!self.prefix.is_empty()).then(|| format!("{}/", self.prefix));
         let (mut objects, mut token, mut count) = (Vec::new(), None, 0_usize);
         loop {
             let mut options = PaginatedListOptions::default();
-            options.offset = Some(offset.clone());
+            options.offset.clone_from(&offset);
             options.page_token = token;
             let page = pages.0.list_paginated(prefix.as_deref(), options).await;
             let page = page.map_err(|error| failed(error, "list", after))?;

@@ -90,7 +90,14 @@ async fn restored(
 ) -> (stillpoint_repository::Result<RestoreSummary>, Arc<Impatient>) {
     let (source, target) = (folder.join("source"), folder.join("target"));
     std::fs::create_dir(&source).unwrap();
-    let mut noise = vec![0; 20 << 20];
+    let mut state = 7_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state.to_le_bytes()
+    };
+    let noise: Vec<u8> = std::iter::repeat_with(&mut next).flatten().take(20 << 20).collect();
     std::fs::write(source.join("noise"), &noise).unwrap();
 
     let (objects, sends) = (InMemory::new(), AtomicU64::new(sends));
