@@ -1,5 +1,4 @@
 //! The story that is played against a real account, played against the fake: it must be right before it costs money.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
 
 mod fake;
 #[path = "../examples/live/story.rs"]
@@ -27,6 +26,7 @@ async fn the_story_goes_as_expected_and_leaves_nothing_behind() {
     };
     let mut told = Vec::new();
     let story = Story::new(&provider, setting, |step| {
+        assert!(step.json()["step"].is_string(), "what the journal gets");
         told.push(step.to_string());
         Ok(())
     });

@@ -17,20 +17,20 @@ const LOOK_EVERY: Duration = Duration::from_secs(15);
 const LIST_LAG: Duration = Duration::from_secs(130);
 
 /// What the story is played with.
-pub struct Setting {
-    pub volume: Component,
-    pub file_system: Component,
+pub(crate) struct Setting {
+    pub(crate) volume: Component,
+    pub(crate) file_system: Component,
     /// The zone of the restored volume.
-    pub zone: String,
-    pub clock: Arc<dyn Clock>,
+    pub(crate) zone: String,
+    pub(crate) clock: Arc<dyn Clock>,
     /// How long one job may take.
-    pub patience: Duration,
-    pub entropy: Arc<dyn Entropy>,
+    pub(crate) patience: Duration,
+    pub(crate) entropy: Arc<dyn Entropy>,
 }
 
 /// One step, and what came of it.
 #[derive(Debug)]
-pub struct Told {
+pub(crate) struct Told {
     at: Timestamp,
     step: String,
     /// Whether it went as expected; nothing is expected of an observation.
@@ -39,7 +39,7 @@ pub struct Told {
 }
 
 impl Told {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         json!({ "at": self.at, "step": self.step, "good": self.good, "what": self.what })
     }
 }
@@ -56,7 +56,7 @@ impl fmt::Display for Told {
 }
 
 /// One run.
-pub struct Story<'a, T> {
+pub(crate) struct Story<'a, T> {
     provider: &'a dyn Provider,
     setting: Setting,
     tell: T,
@@ -70,14 +70,14 @@ pub struct Story<'a, T> {
 impl<'a, T: FnMut(&Told) -> std::io::Result<()>> Story<'a, T> {
     /// # Errors
     /// None but for a defect: its own names are ids.
-    pub fn new(provider: &'a dyn Provider, setting: Setting, tell: T) -> Result<Self> {
+    pub(crate) fn new(provider: &'a dyn Provider, setting: Setting, tell: T) -> Result<Self> {
         let (operation, began) = (OperationId::generate(&*setting.entropy), setting.clock.now());
         let source = WorkspaceId::new("stillpoint-live/source")?;
         Ok(Self { provider, setting, tell, operation, source, began, failures: 0, made: Vec::new() })
     }
 
     /// Plays it, cleans up whatever happened, and answers how many steps did not go as expected.
-    pub async fn run(mut self) -> Result<u32> {
+    pub(crate) async fn run(mut self) -> Result<u32> {
         let played = self.play().await;
         let cleaned = self.clean_up().await;
         played.and(cleaned).map(|()| self.failures)
