@@ -75,7 +75,9 @@ fn a_hold_that_its_operation_left_behind_is_let_go_by_a_resume() {
     let broken = world.hooks().replacen("resume = '''", "resume = '''exit 1; ", 1);
     world.configure("", &broken);
     let run = world.place.run(["backup", "--workspace", "ml-prod"]);
-    run.assert_refused(1, &["still held still", "exit code 1"]);
+    // What was captured is kept; that the services still stand is an issue of the backup.
+    assert_eq!(run.code, Some(3), "{run:?}");
+    assert!(run.stdout.contains("still held still") && run.stdout.contains("exit code 1"), "{run:?}");
     assert!(world.is_stopped());
     let preflight = world.place.json(["preflight", "--workspace", "ml-prod"]);
     assert!(preflight["findings"].to_string().contains("workspace-held"), "{preflight:#}");

@@ -63,7 +63,7 @@ async fn a_hook_that_takes_too_long_is_stopped_with_all_it_started() {
     let (hooks, cx) = (Hooks::new(dir.path().join("hooks")), OpContext::background());
     let line = format!("echo $$ > {0}/leader; sleep 300 & echo $! > {0}/child; wait", dir.path().display());
     let id = workspace();
-    let call = HookCall::new(Hook::Provision, &line, &id).within(Some(Duration::from_millis(300)));
+    let call = HookCall::new(Hook::Provision, &line, &id).within(Some(Duration::from_secs(2)));
     let error = hooks.turn(&cx, &id).await.unwrap().run(&cx, call).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::DeadlineExceeded);
     assert!(gone(&dir.path().join("leader")) && gone(&dir.path().join("child")));
@@ -76,10 +76,7 @@ async fn a_hook_that_ignores_the_request_to_stop_is_killed_and_one_that_is_asked
         format!("trap '' TERM; echo $$ > {}/leader; while :; do sleep 0.05; done", dir.path().display());
     let cx = OpContext::background().with_cancellation(Cancellation::new());
     let asked = async {
-        let there = dir.path().join("leader");
-        while !there.exists() {
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        runs(&dir.path().join("leader")).await;
         cx.cancellation().cancel();
     };
     let (ended, ()) = tokio::join!(call(dir.path(), &cx, Hook::Activate, &line), asked);
@@ -96,9 +93,10 @@ async fn what_a_killed_process_left_running_is_killed_before_the_next_hook_begin
     let turn = hooks.turn(&cx, &id).await.unwrap();
     let call = HookCall::new(Hook::Quiesce, &line, &id);
     let mut running = Box::pin(turn.run(&cx, call));
+    let leader = dir.path().join("leader");
     tokio::select! {
         _ = &mut running => panic!("it sleeps"),
-        () = async { while !dir.path().join("leader").exists() { tokio::time::sleep(Duration::from_millis(10)).await; } } => {}
+        () = runs(&leader) => {}
     }
     std::mem::forget(running);
     // The lock of a dead process is free; here its file goes instead.
@@ -122,6 +120,13 @@ async fn a_second_process_waits_for_its_turn() {
     other.turn(&cx, &"another".parse().unwrap()).await.unwrap();
     drop(first);
     other.turn(&cx, &workspace()).await.unwrap();
+}
+
+/// Returns when a process has written its number into the file, all of it.
+async fn runs(file: &Path) {
+    while !fs::read_to_string(file).is_ok_and(|text| text.ends_with('\n')) {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 /// Whether the process whose number is in the file is gone, or will be in a moment.
