@@ -143,23 +143,15 @@ async fn lost_answers_neither_double_a_job_nor_lose_one() {
 }
 
 #[tokio::test]
-async fn a_storm_of_throttling_is_waited_out_in_one_place() {
+async fn a_storm_of_throttling_is_waited_out_in_one_place_and_so_is_a_quota_that_is_freed() {
     let mut body = scenario("throttle-storm");
-    // What is still refused after a while is a quota, and no place that somebody else has for a moment.
     body["faults"][1]["count"] = 50.into();
     let Some(world) = World::of(&body) else { return };
     let scene = Scene::of(world);
     let (status, backup) = scene.run(scene.backup("op-1")).await;
-    // A quota is no throttling: whoever meets it fails, and says so.
-    assert_eq!(status.operation.state, OperationState::Partial, "{:?}", status.operation);
-    let failed = backup.components.iter().filter(|record| record.state == ComponentState::Failed);
-    let failed: Vec<_> =
-        failed.flat_map(|record| &record.issues).map(|issue| issue.message.clone()).collect();
-    assert!(
-        !failed.is_empty() && failed.iter().all(|message| message.contains("LimitExceeded")),
-        "{failed:?}"
-    );
-    assert_eq!(scene.jobs() + failed.len(), 3);
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(states(&backup).iter().filter(|(_, state)| *state == ComponentState::Completed).count(), 3);
+    assert_eq!(scene.jobs(), 3, "however often each start was tried");
 }
 
 #[tokio::test]
