@@ -15,4 +15,5 @@ mod preflight;
 mod restore_policy;
 mod restores;
 mod stories;
+mod under_way;
 mod whose;

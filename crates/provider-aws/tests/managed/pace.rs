@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stillpoint_core::{Clock, Timestamp};
+use stillpoint_core::{Clock, Provider, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::fake::World;
+use crate::under_way::{Counted, UnderWay};
 
 /// How long, in real time, whoever was woken may take until time moves on.
 const QUIET: Duration = Duration::from_millis(3);
@@ -23,6 +24,7 @@ pub(crate) struct PacedClock {
     now: Arc<AtomicI64>,
     sleepers: Sleepers,
     count: AtomicU64,
+    calls: UnderWay,
 }
 
 impl PacedClock {
@@ -30,9 +32,15 @@ impl PacedClock {
         let now = Arc::new(AtomicI64::new(world.now().as_millis()));
         let sleepers = Sleepers::default();
         let (world, time, waiting) = (Arc::clone(world), Arc::clone(&now), Arc::downgrade(&sleepers));
+        let calls = UnderWay::default();
+        let under_way = calls.clone();
         tokio::spawn(async move {
             loop {
                 tokio::time::sleep(QUIET).await;
+                // An answer that takes a while on a busy machine takes no time of the fake's.
+                if under_way.is_any() {
+                    continue;
+                }
                 let Some(waiting) = waiting.upgrade() else { return };
                 let first = waiting.lock().unwrap().pop_first();
                 let Some(((until, _), sleeper)) = first else { continue };
@@ -49,7 +57,12 @@ impl PacedClock {
                 let _gone = sleeper.send(());
             }
         });
-        Arc::new(Self { now, sleepers, count: AtomicU64::new(0) })
+        Arc::new(Self { now, sleepers, count: AtomicU64::new(0), calls })
+    }
+
+    /// The same provider, for whose answers this clock waits.
+    pub(crate) fn waits_for(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+        Arc::new(Counted::new(provider, self.calls.clone()))
     }
 }
 
