@@ -51,6 +51,10 @@ impl SqlCatalog {
         Ok(Self { engine: Engine::Sqlite(Sqlite::open(url, options).await?) })
     }
 
+    pub(crate) fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     /// Closes every connection after the calls under way. Not required: what was acknowledged is on the disk.
     pub async fn close(&self) {
         self.engine.close().await;

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod backups;
 mod catalog;
 mod commit;
@@ -18,5 +19,6 @@ mod schedules;
 mod sqlite;
 mod workspaces;
 
+pub use access::TokenRow;
 pub use catalog::SqlCatalog;
 pub use options::SqlOptions;

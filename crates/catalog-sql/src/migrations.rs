@@ -20,6 +20,7 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
         include_str!("../migrations/postgres_clock.sql"),
     ),
     (2, "schedules", include_str!("../migrations/0002_schedules.sql"), ""),
+    (3, "access", include_str!("../migrations/0003_access.sql"), ""),
 ];
 
 /// Whose words a migration is wanted in.

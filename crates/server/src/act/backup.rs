@@ -1,0 +1,111 @@
+//! Backing up, and finding out what a backup would do.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use stillpoint_core::{
+    BackupRequest, Error, ErrorKind, OnDeadline, OperationId, OperationStatus, Plan, Request, Result,
+    WhenBusy, WorkspaceId,
+};
+use utoipa::ToSchema;
+
+use crate::access::{Caller, Role};
+use crate::plane::ControlPlane;
+
+/// The longest id of an operation that a caller may choose, in bytes.
+const KEY_BYTES_MAX: usize = 200;
+
+/// What a backup is asked for with.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct BackupOrder {
+    /// A name for people.
+    pub(crate) name: Option<String>,
+    /// Seconds from now to the deadline; without it the forecast decides.
+    #[schema(minimum = 1)]
+    pub(crate) timeout_seconds: Option<u64>,
+    /// The longest time without progress, in seconds.
+    #[schema(minimum = 1)]
+    pub(crate) stall_timeout_seconds: Option<u64>,
+    /// What to do when a clock runs out: `detach`, `cancel` or `extend`.
+    #[schema(value_type = Option<String>)]
+    pub(crate) on_deadline: Option<OnDeadline>,
+    /// Keep it for so many seconds; without it for ever.
+    #[schema(minimum = 1)]
+    pub(crate) retain_seconds: Option<u64>,
+    /// Preflight checks to waive, by name.
+    pub(crate) waivers: Vec<String>,
+    /// What to do when the workspace is busy: `refuse`, `attach`, `resume` or `queue`.
+    #[schema(value_type = Option<String>)]
+    pub(crate) when_busy: Option<WhenBusy>,
+}
+
+impl BackupOrder {
+    fn request(&self, id: OperationId, workspace: WorkspaceId, caller: &Caller) -> BackupRequest {
+        let mut request = BackupRequest::new(id, workspace);
+        request.name.clone_from(&self.name);
+        request.creator = Some(caller.name.clone());
+        request.timeout = self.timeout_seconds.map(Duration::from_secs);
+        request.stall_timeout = self.stall_timeout_seconds.map(Duration::from_secs);
+        request.on_deadline = self.on_deadline.unwrap_or_default();
+        request.retain = self.retain_seconds.map(Duration::from_secs);
+        request.waivers.clone_from(&self.waivers);
+        request.when_busy = self.when_busy.unwrap_or_default();
+        request
+    }
+}
+
+/// The operation that a caller named by its idempotency key, or a fresh one.
+///
+/// # Errors
+/// `InvalidInput` for a key that cannot be an id.
+pub(crate) fn operation_id(plane: &ControlPlane, key: Option<&str>) -> Result<OperationId> {
+    match key {
+        None => Ok(OperationId::generate(plane.entropy())),
+        Some(key) if key.len() <= KEY_BYTES_MAX => OperationId::new(key),
+        Some(_) => Err(Error::new(
+            ErrorKind::InvalidInput,
+            format!("an idempotency key has at most {KEY_BYTES_MAX} bytes"),
+        )),
+    }
+}
+
+impl ControlPlane {
+    /// Begins a backup, or answers the operation of the same id.
+    ///
+    /// # Errors
+    /// `PermissionDenied` below an operator; `NotFound` where the caller may not see the workspace; `Conflict` where the
+    /// id is that of another request; whatever submitting can meet.
+    pub(crate) async fn back_up(
+        &self,
+        caller: &Caller,
+        id: OperationId,
+        workspace: &WorkspaceId,
+        order: &BackupOrder,
+    ) -> Result<OperationStatus> {
+        let done = async {
+            caller.require(Role::Operator)?;
+            self.require_workspace(caller, workspace).await?;
+            let request = order.request(id.clone(), workspace.clone(), caller);
+            self.submit(Request::Backup(request)).await
+        };
+        let done = done.await;
+        self.noted(caller, "back-up", workspace.as_str(), Some(&id), done).await
+    }
+
+    /// What a backup would do.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::back_up`], without `Conflict`.
+    pub(crate) async fn plan_backup(
+        &self,
+        caller: &Caller,
+        workspace: &WorkspaceId,
+        order: &BackupOrder,
+    ) -> Result<Plan> {
+        caller.require(Role::Operator)?;
+        self.require_workspace(caller, workspace).await?;
+        let id = OperationId::generate(self.entropy());
+        self.orchestrator().plan(&order.request(id, workspace.clone(), caller)).await
+    }
+}

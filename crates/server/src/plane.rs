@@ -1,0 +1,114 @@
+//! The control plane: what the API and the page work with.
+
+use std::sync::Arc;
+
+use stillpoint_core::{Catalog, Clock, Entropy, Orchestrator, Provider, SystemClock, SystemEntropy};
+
+use crate::access::AccessStore;
+
+/// Everything that the server works with. Cheap to clone; all clones are one.
+///
+/// ```
+/// use std::sync::Arc;
+/// use stillpoint_core::LocalOrchestrator;
+/// use stillpoint_core::memory::MemoryCatalog;
+/// use stillpoint_server::ControlPlane;
+/// use stillpoint_server::access::MemoryAccess;
+///
+/// let catalog = Arc::new(MemoryCatalog::new());
+/// let orchestrator = Arc::new(LocalOrchestrator::builder(catalog.clone()).build());
+/// let plane = ControlPlane::new(catalog, orchestrator, Arc::new(MemoryAccess::default()));
+/// ```
+#[derive(Clone, Debug)]
+pub struct ControlPlane(Arc<Inner>);
+
+#[derive(Clone, Debug)]
+struct Inner {
+    catalog: Arc<dyn Catalog>,
+    orchestrator: Arc<dyn Orchestrator>,
+    access: Arc<dyn AccessStore>,
+    providers: Vec<Arc<dyn Provider>>,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+    secure: bool,
+}
+
+impl ControlPlane {
+    /// A control plane over `catalog` and `orchestrator`, for whoever has a token in `access`.
+    pub fn new(
+        catalog: Arc<dyn Catalog>,
+        orchestrator: Arc<dyn Orchestrator>,
+        access: Arc<dyn AccessStore>,
+    ) -> Self {
+        Self(Arc::new(Inner {
+            catalog,
+            orchestrator,
+            access,
+            providers: Vec::new(),
+            clock: Arc::new(SystemClock::default()),
+            entropy: Arc::new(SystemEntropy::default()),
+            secure: false,
+        }))
+    }
+
+    /// Tells these providers of holds, and lists files with them.
+    #[must_use]
+    pub fn with_providers(self, providers: Vec<Arc<dyn Provider>>) -> Self {
+        self.with(|inner| inner.providers = providers)
+    }
+
+    /// Takes the time from `clock`.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        self.with(|inner| inner.clock = clock)
+    }
+
+    /// Takes randomness from `entropy`.
+    #[must_use]
+    pub fn with_entropy(self, entropy: Arc<dyn Entropy>) -> Self {
+        self.with(|inner| inner.entropy = entropy)
+    }
+
+    /// Whether browsers reach the server over TLS, its own or a proxy's.
+    #[must_use]
+    pub fn with_secure_cookies(self, secure: bool) -> Self {
+        self.with(|inner| inner.secure = secure)
+    }
+
+    fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
+        let mut inner = Arc::unwrap_or_clone(self.0);
+        change(&mut inner);
+        Self(Arc::new(inner))
+    }
+
+    /// The catalog.
+    pub fn catalog(&self) -> &Arc<dyn Catalog> {
+        &self.0.catalog
+    }
+
+    /// The orchestrator.
+    pub fn orchestrator(&self) -> &Arc<dyn Orchestrator> {
+        &self.0.orchestrator
+    }
+
+    /// Tokens and the audit log.
+    pub fn access(&self) -> &Arc<dyn AccessStore> {
+        &self.0.access
+    }
+
+    pub(crate) fn providers(&self) -> &[Arc<dyn Provider>] {
+        &self.0.providers
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        self.0.clock.as_ref()
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        self.0.entropy.as_ref()
+    }
+
+    pub(crate) fn is_secure(&self) -> bool {
+        self.0.secure
+    }
+}
