@@ -8,9 +8,10 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
+from fake_cloud.request import Answer, Request
+
 from . import change, scenario
 from .dispatch import Dispatcher
-from .request import Answer, Request
 from .rules import RULES
 from .world import World
 

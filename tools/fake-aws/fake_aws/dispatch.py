@@ -7,14 +7,14 @@ import traceback
 from typing import Any
 
 from botocore.model import Shape
+from fake_cloud.journal import readable
+from fake_cloud.request import Answer, Cut, Request
 from moto.core.model import OperationModel
 
 from . import access, idempotency, responses, services, signature, validation, wire
-from .errors import COMMON, EC2, QUERY, Cut, Fault
-from .journal import readable
+from .errors import COMMON, EC2, QUERY, Fault
 from .models import SERVICES, Service, service
 from .registry import HANDLERS
-from .request import Answer, Request
 from .signature import Scope
 from .world import AccessKey, Call, World
 

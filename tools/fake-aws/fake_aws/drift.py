@@ -19,7 +19,7 @@ def contract() -> dict[str, Any]:
     services.load()
     found = {}
     for name, operation in sorted(HANDLERS):
-        model = service(name).model.operation_model(operation)
+        model = service(name).operation(operation)
         found[f"{name}:{operation}"] = {
             "http": dict(model.http),
             "input": _outline(model.input_shape, ()),

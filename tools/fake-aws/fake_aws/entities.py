@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from .clock import Timer
+from fake_cloud.clock import Timer
+
 from .content import Content
 
 Tags = dict[str, str]

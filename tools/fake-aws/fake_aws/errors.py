@@ -40,7 +40,3 @@ class Fault(Exception):
         self.message = message
         self.status = status
         self.fields = fields
-
-
-class Cut(Exception):
-    """The connection ends without an answer."""

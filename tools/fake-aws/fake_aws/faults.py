@@ -65,17 +65,17 @@ class Faults:
 
 def _known(operation: str, fault: dict[str, Any]) -> None:
     named, _, name = operation.rpartition(":")
-    models = [service(each).model for each in ([named] if named else SERVICES)]
-    models = [model for model in models if name in model.operation_names]
-    if not models:
+    having = [service(each) for each in ([named] if named else SERVICES)]
+    having = [its for its in having if name in its.names]
+    if not having:
         raise ValueError(f"no service has an operation {operation}")
     if fault["kind"] != "error":
         return
-    for model in models:
-        allowed = {shape.name for shape in model.operation_model(name).error_shapes} | COMMON
-        if model.metadata["protocol"] == "ec2":
+    for its in having:
+        allowed = {shape.name for shape in its.operation(name).error_shapes} | COMMON
+        if its.protocol == "ec2":
             allowed |= EC2
-        if model.metadata["protocol"] == "query":
+        if its.protocol == "query":
             allowed |= QUERY
         if fault["code"] not in allowed and not fault.get("force"):
             raise ValueError(f'{name} does not raise {fault["code"]} by its model; say "force" to do it anyway')

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import functools
 import re
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from botocore.loaders import Loader
+from fake_cloud import kept
 from moto.core.model import OperationModel, ServiceModel
+
+from . import outline
 
 # The name in a signature's scope, and botocore's name of the model.
 SERVICES: dict[str, str] = {
@@ -23,45 +26,75 @@ SERVICES: dict[str, str] = {
     "kms": "kms",
 }
 
-_LOADER = Loader()
-
 
 @dataclass(frozen=True)
+class Route:
+    """How a REST request names its operation."""
+
+    method: str
+    path: str
+    name: str
+
+    @functools.cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """What matches the raw path, a group for each placeholder."""
+        return re.compile(re.sub(r"\{(\w+)\+?\}", r"(?P<\1>[^/]+)", f"^{self.path}/?$"))
+
+
 class Service:
     """One service: its model, its protocol, and how its requests name their operation."""
 
-    name: str
-    model: ServiceModel
-    routes: tuple[tuple[str, re.Pattern[str], OperationModel], ...]
-    paginators: dict[str, dict[str, Any]]
+    def __init__(self, name: str) -> None:
+        self.name = name
+        answered = _answered(name)
+        known = kept.key("boto", answered, kept.__file__, outline.__file__)
+        self._kept = kept.kept(SERVICES[name], known, lambda: outline.read(SERVICES[name], answered))
+        self._model = ServiceModel(self._kept["model"], SERVICES[name])
+        self.names = frozenset(self._kept["names"])
+        self.paginators: dict[str, dict[str, Any]] = self._kept["paginators"]
+        self.metadata: dict[str, Any] = self._model.metadata
+        self.routes = [Route(*each) for each in self._kept["routes"]]
+        self._routes: dict[tuple[str, int], list[Route]] = defaultdict(list)
+        for route in self.routes:
+            self._routes[route.method, route.path.count("/")].append(route)
 
     @property
     def protocol(self) -> str:
         """rest-json, json, query or ec2."""
-        return self.model.metadata["protocol"]
+        return self.metadata["protocol"]
+
+    @functools.cache  # noqa: B019
+    def operation(self, name: str) -> OperationModel:
+        """The model of an operation; of one that nobody answers here it is read out of the whole model.
+
+        Raises OperationNotFoundError for one that the service does not have.
+        """
+        if name in self._kept["model"]["operations"]:
+            return self._model.operation_model(name)
+        return ServiceModel(outline.whole(SERVICES[self.name]), SERVICES[self.name]).operation_model(name)
 
     def find(self, method: str, path: str, target: str, action: str) -> tuple[OperationModel, dict[str, str]] | None:
         """The operation of a request and the raw values of its path; `None` when it is none of this service."""
         if self.protocol == "rest-json":
-            for verb, pattern, operation in self.routes:
-                found = pattern.match(path) if verb == method else None
+            for route in self._routes.get((method, path.rstrip("/").count("/")), ()):
+                found = route.pattern.match(path)
                 if found:
-                    return operation, found.groupdict()
+                    return self.operation(route.name), found.groupdict()
             return None
         name = action
         if self.protocol == "json":
             prefix, _, name = target.partition(".")
-            if prefix != self.model.metadata["targetPrefix"]:
+            if prefix != self.metadata["targetPrefix"]:
                 return None
-        if name not in self.model.operation_names:
-            return None
-        return self.model.operation_model(name), {}
+        return (self.operation(name), {}) if name in self.names else None
 
 
-def _route(operation: OperationModel) -> tuple[str, re.Pattern[str], OperationModel]:
-    path = operation.http["requestUri"].split("?")[0].rstrip("/")
-    pattern = re.sub(r"\{(\w+)\+?\}", r"(?P<\1>[^/]+)", path)
-    return operation.http["method"], re.compile(f"^{pattern}/?$"), operation
+def _answered(name: str) -> list[str]:
+    from . import services  # noqa: PLC0415
+    from .registry import HANDLERS  # noqa: PLC0415
+
+    services.load()
+    return [operation for service, operation in HANDLERS if service == name]
 
 
 @functools.cache
@@ -70,10 +103,6 @@ def service(name: str) -> Service:
 
     Raises KeyError for one that the fake does not have.
     """
-    botocore_name = SERVICES[name]
-    model = ServiceModel(_LOADER.load_service_model(botocore_name, "service-2"), botocore_name)
-    routes = [_route(model.operation_model(each)) for each in model.operation_names]
-    # Longer patterns first, so that a fixed word wins over a placeholder.
-    routes.sort(key=lambda route: -len(re.sub(r"\(\?P<\w+>\[\^/\]\+\)", "", route[1].pattern)))
-    paginators = _LOADER.load_service_model(botocore_name, "paginators-1")["pagination"]
-    return Service(name, model, tuple(routes), paginators)
+    if name not in SERVICES:
+        raise KeyError(name)
+    return Service(name)

@@ -6,11 +6,11 @@ import copy
 from typing import Any
 from urllib.parse import parse_qs
 
+from fake_cloud.request import Request
 from moto.core.model import OperationModel
 
 from . import paging
 from .models import Service
-from .request import Request
 
 # Lists that botocore has no paginator for.
 _LISTS = {

@@ -8,11 +8,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fake_cloud.clock import Clock
+from fake_cloud.ids import Ids
+
 from . import change, collector
-from .clock import Clock
 from .content import Block
 from .entities import FileSystem, LegalHold, Snapshot, Vault, Volume
-from .ids import Ids
 from .rules import Rules
 from .world import AccessKey, Region, Role, World
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from fake_cloud.listener import Listener
+
 from .control import Control
-from .forward import Forward
-from .listener import Listener
 
 
 class Server(Listener):
@@ -13,4 +13,10 @@ class Server(Listener):
     control: Control
 
     def __init__(self, port: int, s3: str | None = None) -> None:
-        super().__init__(port, Control(), Forward(s3) if s3 else None)
+        forward = None
+        if s3:
+            # It brings an HTTP client, which few need.
+            from .forward import Forward  # noqa: PLC0415
+
+            forward = Forward(s3)
+        super().__init__(port, Control(), forward)

@@ -11,20 +11,36 @@ from xml.sax.saxutils import escape
 
 import botocore.parsers
 import botocore.serialize
-from botocore.awsrequest import HeadersDict
 from botocore.model import Shape
 from botocore.utils import parse_timestamp
+from fake_cloud.clock import stamp
+from fake_cloud.request import Answer, Request
 from moto.core.model import OperationModel
 from moto.core.parse import UNDEFINED, EC2QueryParser, QueryParser
 from moto.core.serialize import EC2Serializer, JSONSerializer, QuerySerializer, RestJSONSerializer, SerializationContext
 
-from .clock import stamp
 from .errors import SERVER_SIDE, Fault
 from .models import Service
-from .request import Answer, Request
 
 _SERIALIZERS = {"rest-json": RestJSONSerializer, "json": JSONSerializer, "query": QuerySerializer, "ec2": EC2Serializer}
 _PARSERS = {"query": QueryParser, "ec2": EC2QueryParser}
+
+
+class _Headers(dict[str, str]):
+    """Headers as botocore's parsers look them up: whatever their case."""
+
+    def __init__(self, headers: dict[str, str]) -> None:
+        super().__init__({name.lower(): value for name, value in headers.items()})
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(str(name).lower())
+
+    def __getitem__(self, name: str) -> str:
+        return super().__getitem__(name.lower())
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A header's value."""
+        return super().get(name.lower(), default)
 
 
 class Unreadable(Exception):
@@ -124,7 +140,7 @@ def _decode_query(service: Service, operation: OperationModel, request: Request)
     pairs += parse_qsl(request.query, keep_blank_values=True)
     sent = dict(pairs)
     strange = [] if len(sent) == len(pairs) else ["a query key is given more than once"]
-    version = service.model.metadata["apiVersion"]
+    version = service.metadata["apiVersion"]
     if sent.get("Version") != version:
         strange.append(f"Version is {sent.get('Version')!r}, not {version!r}")
     if operation.input_shape is None:
@@ -198,7 +214,7 @@ def lost(service: Service, operation: OperationModel, result: dict[str, Any], an
     shape = operation.output_shape
     if shape is None or "payload" in shape.serialization:
         return []
-    response = {"status_code": answer.status, "headers": HeadersDict(answer.headers), "body": answer.body}
+    response = {"status_code": answer.status, "headers": _Headers(answer.headers), "body": answer.body}
     parsed = botocore.parsers.create_parser(service.protocol).parse(response, shape)
     found = []
     for name, value in result.items():

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from .clock import Clock
+from fake_cloud.clock import Clock
+from fake_cloud.ids import Ids
+from fake_cloud.journal import Journal
+
 from .entities import FileSystem, Job, LegalHold, RecoveryPoint, Snapshot, Tags, Vault, Volume
 from .errors import Fault
 from .faults import Faults
-from .ids import Ids
-from .journal import Journal
 from .rules import Rules
 from .tokens import Tokens
 

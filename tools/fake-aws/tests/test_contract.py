@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 
@@ -13,7 +15,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
-from conftest import ROLE, VOLUME_ARN, workspace
+from conftest import HERE, ROLE, VOLUME_ARN, workspace
 
 GOOD = {"BackupVaultName": "Default", "ResourceArn": VOLUME_ARN, "IamRoleArn": ROLE}
 EC2 = {"Content-Type": "application/x-www-form-urlencoded; charset=utf-8"}
@@ -197,7 +199,7 @@ def test_every_answered_operation_exists_in_aws_models():
     services.load()
     assert len(HANDLERS) > 80
     for name, operation in HANDLERS:
-        assert operation in service(name).model.operation_names
+        assert operation in service(name).names
     assert {name for name, _ in HANDLERS} == set(SERVICES)
 
 
@@ -206,20 +208,19 @@ def test_every_path_leads_to_its_own_operation():
 
     for name in SERVICES:
         its = service(name)
-        for method, pattern, operation in its.routes if its.protocol == "rest-json" else ():
-            filled = operation.http["requestUri"].split("?")[0].replace("+}", "}")
-            path = re.sub(r"\{\w+\}", "some-thing", filled)
-            assert pattern.match(path)
-            found = its.find(method, path, "", "")
+        assert bool(its.routes) == (its.protocol == "rest-json")
+        for route in its.routes:
+            path = re.sub(r"\{\w+\}", "some-thing", route.path.replace("+}", "}"))
+            found = its.find(route.method, path, "", "")
             assert found is not None
-            assert found[0].name == operation.name, path
+            assert found[0].name == route.name, path
 
 
 def test_a_wrong_answer_of_the_fake_itself_would_be_noticed():
     from fake_aws import validation
     from fake_aws.models import service
 
-    shape = service("backup").model.operation_model("DescribeBackupJob").output_shape
+    shape = service("backup").operation("DescribeBackupJob").output_shape
     assert validation.faults({"State": "RUNNING", "BackupSizeInBytes": 1}, shape) == []
     assert validation.faults({"State": "HIBERNATING"}, shape)
     assert validation.faults({"Stat": "RUNNING"}, shape)
@@ -238,3 +239,44 @@ def test_the_pins_are_what_runs():
     names = {name.split("[")[0]: number for name, number in pinned}
     for name in ("boto3", "botocore", "moto", "regex", "pytest"):
         assert version(name) == names[name]
+
+
+def test_a_start_loads_no_client():
+    program = """if True:
+        import sys
+        from fake_aws import lean
+        lean.load()
+        from fake_aws import models, server
+        server.Server(0)
+        for name in models.SERVICES:
+            models.service(name)
+        print([each for each in ("urllib3", "boto3", "botocore.session", "moto.core.models") if each in sys.modules])
+    """
+    assert subprocess.check_output([sys.executable, "-c", program], cwd=HERE) == b"[]\n"
+
+
+def test_what_is_kept_of_a_model_is_the_whole_models_own():
+    from moto.core.model import ServiceModel
+
+    from fake_aws.models import SERVICES, service
+    from fake_aws.outline import whole
+    from fake_aws.registry import HANDLERS
+
+    for name, operation in sorted(HANDLERS):
+        real = ServiceModel(whole(SERVICES[name]), name).operation_model(operation)
+        ours = service(name).operation(operation)
+        assert shapes(ours.input_shape) == shapes(real.input_shape)
+        assert shapes(ours.output_shape) == shapes(real.output_shape)
+        assert [shapes(each) for each in ours.error_shapes] == [shapes(each) for each in real.error_shapes]
+        assert ours.http == real.http
+
+
+def shapes(shape, above=()):
+    """All that a model says of a shape and those inside it, but the prose."""
+    if shape is None or shape.name in above:
+        return shape and shape.name
+    told = [shape.name, shape.type_name, shape.metadata, shape.serialization, shape._shape_model.get("pattern")]
+    above = (*above, shape.name)
+    inside = dict(shape.members) if shape.type_name == "structure" else {}
+    inside |= {part: getattr(shape, part) for part in ("member", "key", "value") if part in shape._shape_model}
+    return [*told, {name: shapes(each, above) for name, each in inside.items()}]

@@ -1,7 +1,7 @@
 """A stateful fake of Azure Resource Manager, held to the models of Azure's own SDK."""
 
+import os
 import sys
-from pathlib import Path
 
-# The clock, the journal, the ids and the listener know no cloud, and are those of the fake AWS.
-sys.path.append(str(Path(__file__).resolve().parents[2] / "fake-aws"))
+# What knows no cloud is shared with the other fakes.
+sys.path.append(os.path.join(os.path.dirname(__file__), "..", "..", "fake-cloud"))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from fake_aws.request import Request
+from fake_cloud.request import Request
 
 from . import paging, validation
 from .models import Operation
@@ -74,8 +74,7 @@ def answer_faults(operation: Operation, status: int, body: Any) -> list[str]:
     if operation.outcome.listed:
         extra = sorted(set(body) - {"value", "nextLink"})
         errors += [f"{name} is unknown in a list" for name in extra]
-        kind: Any = list[model]  # type: ignore[valid-type]
-        return errors + validation.faults(body.get("value"), kind, answer=True)
+        return errors + validation.faults(body.get("value"), model.listed(), answer=True)
     return errors + validation.faults(body, model, answer=True)
 
 

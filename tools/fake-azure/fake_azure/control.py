@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from fake_aws.request import Answer, Request
+from fake_cloud.request import Answer, Request
 
 from . import change, drift, models, scenario
 from .dispatch import Dispatcher

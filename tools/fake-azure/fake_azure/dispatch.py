@@ -8,9 +8,8 @@ import traceback
 from typing import Any
 from urllib.parse import unquote
 
-from fake_aws.errors import Cut
-from fake_aws.journal import readable
-from fake_aws.request import Answer, Request
+from fake_cloud.journal import readable
+from fake_cloud.request import Answer, Cut, Request
 
 from . import access, arm, contract, models, paging, polling, responses, services, tokens
 from .errors import Fault

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import re
-import typing
 from typing import Any
 
-from . import models, polling, services, validation
+from . import models, polling, services
 from .registry import HANDLERS
+from .validation import Model
 
 
 def outlines() -> dict[str, Any]:
@@ -38,19 +37,23 @@ def contract() -> dict[str, Any]:
     return found
 
 
-def _outline(kind: Any, above: tuple[str, ...]) -> Any:
-    if isinstance(kind, dict):
-        return {name: _outline(member.kind, above) for name, member in sorted(kind.items())}
-    if not validation.is_model(kind):
-        inner = [_outline(each, above) for each in typing.get_args(kind) if each is not type(None)]
-        models_inside = [each for each in inner if isinstance(each, dict)]
-        return models_inside[0] if len(models_inside) == 1 else re.sub(r"azure\.mgmt\.[\w.]+\.", "", str(kind))
-    if kind.__name__ in above:
-        return f"see {kind.__name__}"
+def _outline(model: Model | None, above: tuple[str, ...]) -> Any:
+    word, inside, null = (model and model.kind) or ("anything", None, False)
+    if model is None or inside is None:
+        return word + "?" * null
+    if word == "words":
+        return "|".join(map(str, inside)) + "?" * null
+    if word in {"list", "dict"}:
+        return {word: _outline(Model(model.models, inside), above)}
+    if word == "union":
+        return {word: [_outline(Model(model.models, kind), above) for kind in inside]}
+    if word == "model" and inside in above:
+        return f"see {inside}"
+    members, above = (model.members(), (*above, inside)) if word == "model" else (inside, above)
     return {
-        f"{name}{'*' if member.required else ''}{' (read)' if member.readable_only else ''}":
-            _outline(member.kind, (*above, kind.__name__))
-        for name, member in sorted(validation.members(kind).items())
+        f"{name}{'*' if required else ''}{' (read)' if readable_only else ''}":
+            _outline(Model(model.models, kind), above)
+        for name, (kind, required, readable_only) in sorted(members.items())
     }  # fmt: skip
 
 

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any
 
-from fake_aws.request import Answer, Request
+from fake_cloud.request import Answer, Request
 
-from . import arm, validation
+from . import arm
 from .errors import Fault
 from .models import Operation
+from .validation import Model
 from .world import Call, Work, World
 
 VARIANTS = ("immediate", "async", "location", "both", "state")
@@ -83,12 +84,8 @@ def variants(operation: Operation) -> dict[str, int]:
     return found
 
 
-def _has_state(model: type) -> bool:
-    properties = validation.members(model).get("properties")
-    kinds = getattr(properties.kind, "__args__", [properties.kind]) if properties else []
-    return any(
-        validation.is_model(kind) and "provisioningState" in validation.members(kind) for kind in kinds
-    )  # fmt: skip
+def _has_state(model: Model) -> bool:
+    return any("provisioningState" in kind.members() for kind in model.inside("properties"))
 
 
 def default(operation: Operation) -> str:

@@ -8,8 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from fake_aws.clock import Clock
-from fake_aws.ids import Ids
+from fake_cloud.clock import Clock
+from fake_cloud.ids import Ids
 
 from . import access, change, collector, estate
 from .estate import only

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fake_aws.listener import Listener
+from fake_cloud.listener import Listener
 
 from .control import Control
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
+
+from .models import Builder, Outcome
 
 _BUILDER = re.compile(r"^def build_(\w+)_request\(", re.MULTILINE)
 _CLASS = re.compile(r"^class (\w+)Operations\b", re.MULTILINE)
@@ -22,34 +23,6 @@ _OLD_RESULT = re.compile(r'self\._deserialize\("(\w+)"')
 _ERROR = re.compile(r"failsafe_deserialize\(\s*_models\.(\w+)")
 _HEADER = re.compile(r'response_headers\["([^"]+)"\]')
 _MODEL = re.compile(r"_models\.(\w+)")
-
-
-@dataclass(frozen=True)
-class Builder:
-    """How a request is built: verb, URL template, version, limits of its path's parts, and its query."""
-
-    name: str
-    method: str
-    template: str
-    version: str
-    limits: dict[str, dict[str, int]]
-    free: frozenset[str]
-    query: dict[str, str]
-    required: frozenset[str]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What an operation takes and answers, by the names of models."""
-
-    body: str | None
-    body_required: bool
-    statuses: tuple[int, ...]
-    result: str | None
-    listed: bool
-    error: str | None
-    headers: frozenset[str]
-    long: bool
 
 
 def _chunks(pattern: re.Pattern[str], text: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ import time
 from typing import Any
 from urllib.parse import parse_qs
 
-from fake_aws.request import Answer, Request
+from fake_cloud.request import Answer, Request
 
 from .errors import Fault
 from .world import Principal, Token, World

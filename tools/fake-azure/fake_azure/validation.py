@@ -3,195 +3,130 @@
 from __future__ import annotations
 
 import datetime
-import enum
-import functools
 import re
-import sys
-import types
-import typing
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 _DURATION = re.compile(r"^P(?=.)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+(\.\d+)?S)?)?$")
-_TYPED = re.compile(r"^[\[{](.*)[\]}]$")
+_TYPES: dict[str, tuple[type, ...]] = {"str": (str,), "int": (int,), "bool": (bool,), "float": (int, float)}
 
 
-@dataclass(frozen=True)
-class Member:
-    """One member of a model."""
+class Model(NamedTuple):
+    """A kind as `schema` has it, and the models that it refers to."""
 
+    models: dict[str, dict[str, Any]]
     kind: Any
-    required: bool
-    readable_only: bool
-    discriminator: bool
-    format: str | None
+
+    def listed(self) -> Model:
+        """A list of it."""
+        return Model(self.models, ("list", self.kind, False))
+
+    def members(self) -> dict[str, tuple[Any, bool, bool]]:
+        """The members of the model that it is; none when it is no model."""
+        word, inside, _ = self.kind or ("", None, False)
+        return self.models[inside]["members"] if word == "model" else {}
+
+    def inside(self, member: str) -> list[Model]:
+        """What a member may be."""
+        word, inside, _ = self.members().get(member, (None,))[0] or ("", None, False)
+        kinds = inside if word == "union" else [(word, inside, False)]
+        return [Model(self.models, kind) for kind in kinds]
 
 
-@functools.cache
-def members(model: type) -> dict[str, Member]:
-    """The members of a generated model by their names in JSON."""
-    if hasattr(model, "_attribute_map"):
-        return _old_members(model)
-    model.__new__(model)
-    module = sys.modules[model.__module__]
-    package = sys.modules[model.__module__.rpartition(".")[0]]
-    hints = typing.get_type_hints(model, vars(module), {"_models": package})
-    return {
-        field._rest_name: Member(
-            hints[name], type(None) not in typing.get_args(hints[name]), field._visibility == ["read"],
-            field._is_discriminator, field._format,
-        )
-        for name, field in model._attr_to_rest_field.items()
-    }  # fmt: skip
-
-
-def _old_members(model: Any) -> dict[str, Member]:
-    """The same for packages of the generation before, whose models name their types in strings."""
-    found = {}
-    for name, entry in model._attribute_map.items():
-        rules = model._validation.get(name, {})
-        # "properties.level" is a member of "properties", which these models flatten.
-        outer, _, inner = entry["key"].partition(".")
-        if inner:
-            known = found.get(outer, Member({}, False, False, False, None))
-            part = Member(_old_type(model, entry["type"]), rules.get("required", False), False, False, None)
-            found[outer] = Member({**known.kind, inner: part}, known.required or part.required, False, False, None)
-        else:
-            found[outer] = Member(_old_type(model, entry["type"]), rules.get("required", False),
-                                  rules.get("readonly", False), False, None)  # fmt: skip
-    return found
-
-
-def _old_type(model: type, name: str) -> Any:
-    inner = _TYPED.match(name)
-    if inner:
-        kind = _old_type(model, inner[1])
-        return list[kind] if name[0] == "[" else dict[str, kind]  # type: ignore[valid-type]
-    simple = {"str": str, "int": int, "bool": bool, "float": float, "object": Any, "iso-8601": datetime.datetime}
-    return simple[name] if name in simple else getattr(sys.modules[model.__module__], name)
-
-
-def faults(value: Any, kind: Any, *, answer: bool = False, required: bool = True) -> list[str]:
+def faults(value: Any, model: Model, *, answer: bool = False, required: bool = True) -> list[str]:
     """What keeps a value from being of this kind; nothing when it fits.
 
     An answer may have read-only members, a request may not; an update need not have what a creation needs.
     """
-    return list(_faults(value, kind, "", answer, required, None))
+    return list(_Walk(model.models, answer, required).faults(value, model.kind, ""))
 
 
-def _faults(value: Any, kind: Any, at: str, answer: bool, required: bool, form: str | None) -> typing.Iterator[str]:
-    origin, args = typing.get_origin(kind), typing.get_args(kind)
-    where = at or "the body"
-    if kind is Any or kind is None or (value is None and type(None) in args):
-        return
-    if isinstance(kind, dict) or is_model(kind):
-        yield from _structure(value, kind, at, answer, required)
-    elif origin is typing.Union or origin is types.UnionType:
-        yield from _union(value, [each for each in args if each is not type(None)], at, answer, required, form)
-    elif origin in {list, dict}:
-        if not isinstance(value, origin):
-            yield f"{where} is no {'list' if origin is list else 'object'}"
+class _Walk:
+    def __init__(self, models: dict[str, dict[str, Any]], answer: bool, required: bool) -> None:
+        self._models = models
+        self._answer = answer
+        self._required = required
+
+    def faults(self, value: Any, kind: Any, at: str) -> Iterator[str]:
+        if kind is None:
             return
-        places = [(f"{at}[{index}]", item) for index, item in enumerate(value)] if origin is list else [
-            (f"{at}.{key}", item) for key, item in value.items()]  # fmt: skip
-        for place, item in places:
-            yield from _faults(item, args[-1], place, answer, required, form)
-    elif origin is typing.Literal:
-        words = [each.value if isinstance(each, enum.Enum) else each for each in args]
-        if value not in words:
-            yield f"{where} is {value!r}, which is none of {', '.join(map(str, words))}"
-    elif isinstance(kind, type):
-        yield from _plain(value, kind, where, form)
-
-
-def is_model(kind: Any) -> bool:
-    """Whether a kind is a model of either generation."""
-    return hasattr(kind, "_attribute_map") or hasattr(kind, "_calculated")
-
-
-def _words(value: Any, enums: list[Any], where: str) -> typing.Iterator[str]:
-    """Azure does not always mind the case of a word, but what is written here should be Azure's own."""
-    words = [each.value for kind in enums for each in kind]
-    if value not in words:
-        yield f"{where} is {value!r}, which is none of {', '.join(map(str, words))}"
-
-
-def _union(
-    value: Any, kinds: list[Any], at: str, answer: bool, required: bool, form: str | None
-) -> typing.Iterator[str]:
-    enums = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, enum.Enum)]
-    if enums:
-        yield from _words(value, enums, at)
-        return
-    found = [list(_faults(value, kind, at, answer, required, form)) for kind in kinds]
-    if found and all(found):
-        yield from min(found, key=len)
-
-
-def _structure(value: Any, kind: Any, at: str, answer: bool, required: bool) -> typing.Iterator[str]:
-    if not isinstance(value, dict):
-        yield f"{at or 'the body'} is no object"
-        return
-    known = kind if isinstance(kind, dict) else None
-    if known is None:
-        model, told = _dispatch(value, kind)
-        if told:
-            yield f"{at or 'the body'}: {told}"
+        word, inside, null = kind
+        where = at or "the body"
+        if value is None and null:
             return
-        known = members(model)
-    for name, member in known.items():
-        if name not in value:
-            # What only the service can write cannot be missing in a request.
-            if member.required and required and (answer or not member.readable_only):
-                yield f"{at}.{name} is missing".lstrip(".")
-        elif member.readable_only and not answer:
-            yield f"{at}.{name} is read-only".lstrip(".")
-        elif not (value[name] is None and not member.required):
-            where = f"{at}.{name}".lstrip(".")
-            yield from _faults(value[name], member.kind, where, answer, required, member.format)
-    for name in value:
-        if name not in known:
-            yield f"{at}.{name} is unknown".lstrip(".")
+        if word in {"model", "inline"}:
+            yield from self._structure(value, kind, at)
+        elif word == "union":
+            found = [list(self.faults(value, each, at)) for each in inside]
+            if all(found):
+                yield from min(found, key=len)
+        elif word in {"list", "dict"}:
+            if not isinstance(value, list if word == "list" else dict):
+                yield f"{where} is no {'list' if word == 'list' else 'object'}"
+                return
+            places = enumerate(value) if word == "list" else value.items()
+            for name, item in places:
+                yield from self.faults(item, inside, f"{at}[{name}]" if word == "list" else f"{at}.{name}")
+        elif word == "words":
+            if value not in inside:
+                yield f"{where} is {value!r}, which is none of {', '.join(map(str, inside))}"
+        else:
+            yield from _plain(value, word, where)
 
+    def _structure(self, value: Any, kind: Any, at: str) -> Iterator[str]:
+        if not isinstance(value, dict):
+            yield f"{at or 'the body'} is no object"
+            return
+        known = kind[1] if kind[0] == "inline" else None
+        if known is None:
+            model, told = self._dispatch(value, kind[1])
+            if told:
+                yield f"{at or 'the body'}: {told}"
+                return
+            known = self._models[model]["members"]
+        for name, (inner, required, readable_only) in known.items():
+            if name not in value:
+                # What only the service can write cannot be missing in a request.
+                if required and self._required and (self._answer or not readable_only):
+                    yield f"{at}.{name} is missing".lstrip(".")
+            elif readable_only and not self._answer:
+                yield f"{at}.{name} is read-only".lstrip(".")
+            elif not (value[name] is None and not required):
+                yield from self.faults(value[name], inner, f"{at}.{name}".lstrip("."))
+        for name in value:
+            if name not in known:
+                yield f"{at}.{name} is unknown".lstrip(".")
 
-def _dispatch(value: dict[str, Any], model: Any) -> tuple[type, str | None]:
-    """The derived model that a discriminator names."""
-    mapping = {name: each for name, each in getattr(model, "__mapping__", {}).items() if issubclass(each, model)}
-    if not mapping:
-        return model, None
-    tell = next((name for name, member in members(model).items() if member.discriminator), None)
-    if tell is None:
-        return model, None
-    word = value.get(tell)
-    if word in mapping:
+    def _dispatch(self, value: dict[str, Any], model: str) -> tuple[str, str | None]:
+        """The derived model that a discriminator names."""
+        tell, mapping = self._models[model]["tell"], self._models[model]["mapping"]
+        if not mapping or tell is None:
+            return model, None
+        word = value.get(tell)
+        if word is None:
+            return model, f"{tell} is missing, which says what it is"
+        if not isinstance(word, str) or word not in mapping:
+            return model, f"{tell} is {word!r}, which is none of {', '.join(sorted(mapping))}"
         named = mapping[word]
-        deeper, told = (named, None) if named is model else _dispatch(value, named)
+        deeper, told = (named, None) if named == model else self._dispatch(value, named)
         return (named, None) if told else (deeper, None)
-    if word is None:
-        return model, f"{tell} is missing, which says what it is"
-    return model, f"{tell} is {word!r}, which is none of {', '.join(sorted(mapping))}"
 
 
-def _plain(value: Any, kind: type, where: str, form: str | None) -> typing.Iterator[str]:
-    if issubclass(kind, enum.Enum):
-        yield from _words(value, [kind], where)
-    elif kind in {datetime.datetime, datetime.date, datetime.time}:
+def _plain(value: Any, word: str, where: str) -> Iterator[str]:
+    if word == "time":
         if not _is_time(value):
             yield f"{where} is {value!r}, which is no time"
-    elif kind is datetime.timedelta:
+    elif word == "duration":
         if not (isinstance(value, str) and _DURATION.match(value)):
             yield f"{where} is {value!r}, which is no duration"
-    elif kind is bytes:
+    elif word == "bytes":
         if not isinstance(value, str):
             yield f"{where} is no encoded text"
-    elif kind is int and form == "str":
+    elif word == "number":
         if not (isinstance(value, str) and value.lstrip("-").isdigit()):
             yield f"{where} is {value!r}, which is no number in a string"
-    elif kind is float:
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            yield f"{where} is {value!r}, which is no number"
-    elif kind in {str, int, bool} and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
-        yield f"{where} is {value!r}, which is no {kind.__name__}"
+    elif not isinstance(value, _TYPES[word]) or (isinstance(value, bool) and word != "bool"):
+        yield f"{where} is {value!r}, which is no {'number' if word == 'float' else word}"
 
 
 def _is_time(value: Any) -> bool:

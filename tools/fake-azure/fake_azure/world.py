@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fake_aws.clock import Clock, stamp
-from fake_aws.ids import Ids
-from fake_aws.journal import Journal
+from fake_cloud.clock import Clock, stamp
+from fake_cloud.ids import Ids
+from fake_cloud.journal import Journal
 
 from . import arm
 from .arm import Resource

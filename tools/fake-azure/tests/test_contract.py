@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import copy
 import json
+import subprocess
+import sys
 
 import pytest
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
-from conftest import DISK, GROUP, INSTANCE, SHARE, SNAPSHOT, SUBSCRIPTION, copy_of, workspace
+from conftest import DISK, GROUP, HERE, INSTANCE, SHARE, SNAPSHOT, SUBSCRIPTION, copy_of, workspace
 
 PUT = f"{SNAPSHOT}?api-version=2026-03-02"
 GOOD = copy_of(DISK, incremental=True)
@@ -241,3 +243,29 @@ def test_a_value_is_held_to_the_model_that_it_says_it_is(value, told):
     found = validation.faults(value, operation.model("Job"), answer=True)
     assert len(found) == len(told)
     assert all(one.startswith(other) for one, other in zip(found, told, strict=True))
+
+
+def test_a_start_loads_nothing_of_the_sdk():
+    program = """if True:
+        import sys
+        from fake_azure import models, server
+        server.Server(0)
+        for name in models.SERVICES:
+            models.service(name)
+        print([name for name in sys.modules if name.startswith("azure")])
+    """
+    run = [sys.executable, "-c", program]
+    assert [subprocess.check_output(run, cwd=HERE) for _ in range(2)][-1] == b"[]\n"
+
+
+def test_what_is_kept_of_a_package_is_what_it_says_today():
+    from fake_azure import models
+    from fake_azure.package import Package
+    from fake_azure.registry import HANDLERS
+
+    for name, (package, _) in models.SERVICES.items():
+        its = models.service(name)
+        fresh = Package(package).contract(operation for service, operation in HANDLERS if service == name)
+        assert fresh["operations"] == its._kept["operations"]
+        assert fresh["routes"] == its._kept["routes"]
+        assert {model: its._models[model] for model in fresh["models"]} == fresh["models"]

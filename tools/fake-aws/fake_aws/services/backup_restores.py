@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from fake_cloud.clock import stamp
+
 from .. import trees
-from ..clock import stamp
 from ..entities import FileSystem, Job, RecoveryPoint, Volume
 from ..errors import Fault
 from ..registry import operation

@@ -5,7 +5,8 @@ from __future__ import annotations
 import dataclasses
 from typing import Any
 
-from ..clock import stamp
+from fake_cloud.clock import stamp
+
 from ..content import BLOCK
 from ..entities import Snapshot, Volume
 from ..errors import Fault

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..clock import stamp
+from fake_cloud.clock import stamp
+
 from ..content import BLOCK
 from ..entities import Volume
 from ..errors import Fault

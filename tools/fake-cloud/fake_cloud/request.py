@@ -28,3 +28,7 @@ class Answer:
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+class Cut(Exception):
+    """The connection ends without an answer."""
