@@ -1,12 +1,9 @@
 //! Presets: left out only when asked for, and every byte of it said by rule.
-#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
 
 use std::ffi::OsStr;
 use std::fs;
 
-use common::Place;
+use crate::common::Place;
 
 /// A home with everything that the presets are about, and its look-alikes.
 fn home() -> Place {

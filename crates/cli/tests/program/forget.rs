@@ -1,11 +1,8 @@
 //! Letting go of backups, freeing their space, and mending the index.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::fs;
 
-use common::{Place, assert_keys};
+use crate::common::{Place, assert_keys};
 use serde_json::Value;
 
 fn ids(value: &Value) -> Vec<&str> {

@@ -1,7 +1,4 @@
 //! The agent of a directory: a restore once, a backup at the start, one in every interval, and an orderly end.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -9,7 +6,7 @@ use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
-use common::{Place, Run, send};
+use crate::common::{Place, Run, send};
 use rustix::process::Signal;
 use serde_json::json;
 use stillpoint_testkit::compare::{Aspect, compare};

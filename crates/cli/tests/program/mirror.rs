@@ -1,13 +1,10 @@
 //! The mirrored layout and the import from the command line.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use common::{Place, assert_keys, keys};
+use crate::common::{Place, assert_keys, keys};
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::tree::Edits;
 

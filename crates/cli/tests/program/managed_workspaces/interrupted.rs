@@ -6,8 +6,8 @@ use rustix::process::Signal;
 use serde_json::{Value, json};
 use stillpoint_testkit::eventually;
 
-use super::common::send;
 use super::world::{World, component};
+use crate::common::send;
 
 /// Slow enough to be interrupted.
 const SLOW: [(&str, u64); 2] = [("backup.ebs_seconds", 12), ("backup.efs_seconds", 14)];

@@ -4,8 +4,8 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::common::{Place, assert_keys};
 use super::world::{FILE_SYSTEM, VOLUME, World, component};
+use crate::common::{Place, assert_keys};
 
 #[test]
 fn the_whole_story_of_a_workspace_with_no_more_rights_than_its_policy() {

@@ -1,10 +1,8 @@
 //! The command with its catalog on a PostgreSQL server.
 
-mod common;
-
 use std::ffi::OsStr;
 
-use common::{Place, Run};
+use crate::common::{Place, Run};
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::postgres::Postgres;
 

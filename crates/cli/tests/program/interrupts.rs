@@ -1,13 +1,10 @@
 //! Interrupts, requests to stop, busy workspaces, and operations whose process is gone.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::ffi::OsStr;
 use std::process::Child;
 use std::time::Duration;
 
-use common::{Place, Run, send};
+use crate::common::{Place, Run, send};
 use rustix::process::Signal;
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::eventually;

@@ -1,13 +1,11 @@
 //! Every command on its happy path, on a local store, with the JSON shapes that the contract names.
 
-mod common;
-
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Stdio;
 
-use common::{Place, assert_keys, keys};
+use crate::common::{Place, assert_keys, keys};
 use serde_json::Value;
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::tree::Edits;

@@ -2,9 +2,6 @@
 //!
 //! Every command runs with `RUST_LOG=trace`, in success and in failure, and everything it left behind is searched for
 //! the secrets it was given, plain and in the usual encodings.
-#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
-
-mod common;
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Write;
@@ -12,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use common::{Place, Run};
+use crate::common::{Place, Run};
 use stillpoint_testkit::s3::{Options, Server};
 
 /// Secrets, and what was looked through for them.

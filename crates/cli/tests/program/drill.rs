@@ -1,17 +1,14 @@
 //! The bare drill: an empty machine, the bucket and the key, and nothing else. Every backup is listed and restored.
 //!
 //! One drill runs always; `STILLPOINT_DRILLS` asks for more, each with another seed.
-#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 #![expect(clippy::print_stdout, reason = "the counts belong in the log of the run")]
-
-mod common;
 
 use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 
-use common::Place;
+use crate::common::Place;
 use serde_json::Value;
 use stillpoint_testkit::compare::Comparison;
 use stillpoint_testkit::s3::Server;

@@ -1,8 +1,5 @@
 //! `kill -9` at any moment of a backup or a restore, then the same command again: it finishes, nothing acknowledged
 //! is lost, no operation leaves a second entry, and no half-written file stands under a final name.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -10,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use common::{Place, Run};
+use crate::common::{Place, Run};
 use stillpoint_core::{Entropy, SeededEntropy};
 use stillpoint_testkit::compare::{Aspect, assert_same, compare};
 use stillpoint_testkit::process::{Ended, KillAt, kill_at};

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 use stillpoint_testkit::oracle::{FakeAws, fake_aws};
 
-use super::common::Place;
+use crate::common::Place;
 
 pub(super) const ACCOUNT: &str = "111122223333";
 pub(super) const VOLUME: &str = "arn:aws:ec2:us-east-1:111122223333:volume/vol-00000000000000001";

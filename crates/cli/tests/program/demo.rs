@@ -1,8 +1,6 @@
 //! The first thing a person runs.
 
-mod common;
-
-use common::{Place, assert_keys};
+use crate::common::{Place, assert_keys};
 
 #[test]
 fn the_demonstration_holds_and_cleans_up_after_itself() {

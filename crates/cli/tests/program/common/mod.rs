@@ -1,6 +1,4 @@
 //! Runs the real program, each time as a process of its own with a data directory of its own.
-#![expect(dead_code, reason = "each test program uses another part of this module")]
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 #![expect(clippy::print_stderr, reason = "a test that cannot run here says so")]
 
 use std::ffi::OsStr;

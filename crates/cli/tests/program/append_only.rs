@@ -1,11 +1,8 @@
 //! A writer whose role may add but not delete: backups and restores work all the same, and deletions say what they lack.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::fs;
 
-use common::Place;
+use crate::common::Place;
 use stillpoint_testkit::s3::{Fault, FaultRule, Server};
 
 /// A bucket whose policy denies every deletion but those of `spared`.

@@ -1,7 +1,4 @@
 //! Whatever is wrong, a person reads one clear sentence and a script reads the right exit code.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::ffi::OsStr;
 use std::fs;
@@ -10,7 +7,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use common::{Place, Run, skip};
+use crate::common::{Place, Run, skip};
 use stillpoint_testkit::tree::TreeSpec;
 
 /// A user that owns nothing.
@@ -38,8 +35,8 @@ fn a_missing_source_is_named_and_leaves_nothing_behind() {
 fn a_failure_is_one_json_document_too() {
     let place = Place::new();
     let error = place.json_ending(1, os(&["backup"], &place.path("not-there")));
-    assert_eq!(common::keys(&error), ["error"]);
-    assert_eq!(common::keys(&error["error"]), ["effect", "kind", "message", "operation_id", "retry"]);
+    assert_eq!(crate::common::keys(&error), ["error"]);
+    assert_eq!(crate::common::keys(&error["error"]), ["effect", "kind", "message", "operation_id", "retry"]);
     assert_eq!(error["error"]["kind"].as_str(), Some("not_found"));
     assert_eq!(error["error"]["effect"].as_str(), Some("not_applied"));
     let usage = place.json_ending(2, ["backup", "--no-such-flag"]);
@@ -220,7 +217,7 @@ fn a_corrupt_pack_is_found_and_never_restored_as_good() {
     let check = place.json_ending(1, ["check", "--read-data"]);
     let problems = check["problems"].as_array().unwrap();
     assert!(!problems.is_empty());
-    common::assert_keys(&problems[0], &["kind", "object", "message"]);
+    crate::common::assert_keys(&problems[0], &["kind", "object", "message"]);
     let verify = place.json_ending(1, ["verify", "latest"]);
     assert!(!verify["problems"].as_array().unwrap().is_empty());
     let target = place.path("restored");

@@ -1,15 +1,12 @@
 //! The agent inside a Studio space, against a fake SageMaker that holds every call against the service's own model, and
 //! an S3 server.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use common::{Place, Run};
+use crate::common::{Place, Run};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
 use serde_json::{Value, json};
 use stillpoint_testkit::eventually;

@@ -1,12 +1,9 @@
 //! Limits of what a run may use.
-#![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
-
-mod common;
 
 use std::fs;
 use std::time::{Duration, SystemTime};
 
-use common::Place;
+use crate::common::Place;
 use stillpoint_testkit::s3::Server;
 
 /// Two mebibytes that nothing makes smaller.

@@ -1,0 +1,24 @@
+//! The real program: each test runs it as people and schedulers do.
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "what fails in the parts that tests share fails the test"
+)]
+
+mod agent;
+mod append_only;
+mod bad_input;
+mod canary;
+mod commands;
+mod common;
+mod demo;
+mod drill;
+mod forget;
+mod interrupts;
+mod kill;
+mod limits;
+mod managed_workspaces;
+mod mirror;
+mod postgres;
+mod presets;
+mod studio;
