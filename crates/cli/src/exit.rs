@@ -3,9 +3,9 @@
 use std::fmt;
 use std::process::ExitCode;
 
-use serde_json::{Value, json};
 use stillpoint_core::{Error, ErrorKind, ErrorRecord, OperationId, OperationState};
 pub(crate) use stillpoint_provider_s3sync::REPOSITORY;
+use stillpoint_server::document::{ErrorDocument, FailureDocument};
 
 /// How the SQL catalog says that another process keeps it locked; the contract's kinds have no word for it.
 const CATALOG_LOCKED: &str = "the catalog is locked";
@@ -129,14 +129,8 @@ impl Failure {
     }
 
     /// The JSON document that stands for the result.
-    pub(crate) fn document(&self) -> Value {
-        json!({ "error": {
-            "kind": self.error.kind,
-            "message": self.error.message,
-            "retry": self.error.retry,
-            "effect": self.error.effect,
-            "operation_id": self.operation,
-        }})
+    pub(crate) fn document(&self) -> FailureDocument {
+        FailureDocument::new(ErrorDocument::new(&self.error, self.operation.as_ref()))
     }
 }
 
@@ -182,7 +176,7 @@ mod tests {
     #[test]
     fn the_error_document_names_the_operation() {
         let error = Error::new(ErrorKind::Busy, "busy").with("operation", "op-1");
-        let document = Failure::from(error).document();
+        let document = serde_json::to_value(Failure::from(error).document()).unwrap();
         assert_eq!(document["error"]["kind"], "busy");
         assert_eq!(document["error"]["retry"], "never");
         assert_eq!(document["error"]["effect"], "not_applied");

@@ -2,14 +2,21 @@
 
 pub mod access;
 mod act;
+mod background;
 pub mod document;
+mod listen;
+mod metrics;
 mod page;
 mod plane;
 mod problem;
 mod rest;
+mod routes;
 mod serve;
 mod view;
 
-pub use plane::ControlPlane;
+pub use act::{RestoreRoute, Routed, SameProvisioner};
+pub use background::keep_going;
+pub use listen::{Bound, Listen};
+pub use plane::{CALLS_PER_SECOND_DEFAULT, ControlPlane};
 pub use problem::ProblemDocument;
 pub use serve::serve;

@@ -2,9 +2,19 @@
 
 use std::sync::Arc;
 
-use stillpoint_core::{Catalog, Clock, Entropy, Orchestrator, Provider, SystemClock, SystemEntropy};
+use stillpoint_core::{
+    Cancellation, Catalog, Clock, Entropy, Orchestrator, Provider, SystemClock, SystemEntropy,
+};
+use tokio::sync::Semaphore;
 
-use crate::access::AccessStore;
+use crate::access::{AccessStore, Gate};
+use crate::act::RestoreRoute;
+use crate::metrics::Metrics;
+
+/// Calls a second that each caller may make, unless the host says otherwise.
+pub const CALLS_PER_SECOND_DEFAULT: u32 = 50;
+/// Streams of events at a time.
+const STREAMS_MAX: usize = 1000;
 
 /// Everything that the server works with. Cheap to clone; all clones are one.
 ///
@@ -31,6 +41,11 @@ struct Inner {
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
     secure: bool,
+    restores: Option<Arc<dyn RestoreRoute>>,
+    gate: Arc<Gate>,
+    metrics: Arc<Metrics>,
+    streams: Arc<Semaphore>,
+    stop: Cancellation,
 }
 
 impl ControlPlane {
@@ -48,6 +63,11 @@ impl ControlPlane {
             clock: Arc::new(SystemClock::default()),
             entropy: Arc::new(SystemEntropy::default()),
             secure: false,
+            restores: None,
+            gate: Arc::new(Gate::new(CALLS_PER_SECOND_DEFAULT)),
+            metrics: Arc::default(),
+            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            stop: Cancellation::new(),
         }))
     }
 
@@ -55,6 +75,18 @@ impl ControlPlane {
     #[must_use]
     pub fn with_providers(self, providers: Vec<Arc<dyn Provider>>) -> Self {
         self.with(|inner| inner.providers = providers)
+    }
+
+    /// Lets callers restore, to where `route` says.
+    #[must_use]
+    pub fn with_restores(self, route: Arc<dyn RestoreRoute>) -> Self {
+        self.with(|inner| inner.restores = Some(route))
+    }
+
+    /// Lets each caller make so many calls a second for long, and twice as many at once.
+    #[must_use]
+    pub fn with_calls_per_second(self, calls: u32) -> Self {
+        self.with(|inner| inner.gate = Arc::new(Gate::new(calls.max(1))))
     }
 
     /// Takes the time from `clock`.
@@ -73,6 +105,12 @@ impl ControlPlane {
     #[must_use]
     pub fn with_secure_cookies(self, secure: bool) -> Self {
         self.with(|inner| inner.secure = secure)
+    }
+
+    /// Ends streams of events when `stop` is raised.
+    #[must_use]
+    pub(crate) fn with_stop(self, stop: Cancellation) -> Self {
+        self.with(|inner| inner.stop = stop)
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -104,8 +142,32 @@ impl ControlPlane {
         self.0.clock.as_ref()
     }
 
+    pub(crate) fn shared_clock(&self) -> Arc<dyn Clock> {
+        Arc::clone(&self.0.clock)
+    }
+
     pub(crate) fn entropy(&self) -> &dyn Entropy {
         self.0.entropy.as_ref()
+    }
+
+    pub(crate) fn stop(&self) -> &Cancellation {
+        &self.0.stop
+    }
+
+    pub(crate) fn restores(&self) -> Option<&dyn RestoreRoute> {
+        self.0.restores.as_deref()
+    }
+
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.0.gate
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+        &self.0.streams
     }
 
     pub(crate) fn is_secure(&self) -> bool {

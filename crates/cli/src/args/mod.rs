@@ -9,6 +9,7 @@ mod import;
 mod maintenance;
 mod operations;
 mod restore;
+mod serve;
 mod value;
 mod volume;
 mod workspace;
@@ -29,6 +30,7 @@ pub(crate) use import::ImportArgs;
 pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
+pub(crate) use serve::{RoleName, ServeArgs, TokenArgs, TokenCommand, TokenCreateArgs};
 pub(crate) use value::Subset;
 use value::rate;
 pub(crate) use volume::{ExportArgs, ImportVolumeArgs, VolumeArgs, VolumeCommand};
@@ -164,6 +166,10 @@ pub(crate) enum Command {
     Policy(PolicyArgs),
     /// Keep volumes of AWS in the repository, and make new snapshots from them anywhere
     Volume(VolumeArgs),
+    /// Serve the catalog: its page, and the API under /api/v1
+    Serve(ServeArgs),
+    /// Manage the tokens of those who may call a server of this catalog
+    Token(TokenArgs),
     /// Keep a directory backed up in every interval; in a Studio space by its own name
     Agent(Box<AgentArgs>),
 }

@@ -2,7 +2,6 @@
 
 pub(crate) mod backup;
 pub(crate) mod bytes;
-pub(crate) mod document;
 pub(crate) mod operation;
 pub(crate) mod progress;
 pub(crate) mod restore;

@@ -8,6 +8,7 @@ use stillpoint_core::{
     Request, Result, Severity, WhenBusy, Workspace, WorkspaceId, WorkspaceRecord,
 };
 use stillpoint_provider_s3sync::{CaptureRules, DirectoryWorkspace};
+use stillpoint_server::document::{BackupDocument, PlanDocument, excluded_reason};
 
 use super::drive::{Driven, drive};
 use crate::args::{BackupArgs, DeadlinePolicy};
@@ -15,8 +16,7 @@ use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::managed::complete;
 use crate::output::Output;
-use crate::output::backup::BackupDocument;
-use crate::output::document::{PlanDocument, excluded_reason};
+use crate::output::backup::BackupText;
 use crate::session::{Files, Needs, Session};
 use crate::settings::{ConfiguredWorkspace, ManagedConfig};
 
@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session, args: &BackupArgs) -> Outcome {
     if session.output.is_json() {
         session.output.document(&document)?;
     } else {
-        session.output.line(&document)?;
+        session.output.line(BackupText(&document))?;
     }
     Ok(driven.exit())
 }
@@ -54,7 +54,7 @@ pub(super) async fn prepare(
     let directory = args.directory.as_deref().map(checked_directory).transpose()?;
     let catalog = session.catalog().await?;
     let workspace: Arc<dyn Workspace> =
-        Arc::new(workspace(session, catalog.as_ref(), args, directory).await?);
+        Arc::new(directory_workspace(session, catalog.as_ref(), args, directory).await?);
     let request = request(session, args, workspace.id().clone());
     if !args.dry_run {
         remember(catalog.as_ref(), workspace.as_ref()).await?;
@@ -145,7 +145,7 @@ fn checked_directory(path: &Path) -> Result<PathBuf> {
 
 /// The workspace that the command line names: a directory given here, one from the configuration, or one that was
 /// backed up before.
-async fn workspace(
+pub(super) async fn directory_workspace(
     session: &Session,
     catalog: &dyn Catalog,
     args: &BackupArgs,

@@ -2,11 +2,12 @@
 
 use serde_json::json;
 use stillpoint_core::{Error, ErrorKind, OperationState, Orchestrator};
+use stillpoint_server::document::OperationItem;
 
 use super::drive::to_its_end;
 use crate::args::CancelArgs;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::operation::OperationItem;
+use crate::output::operation;
 use crate::session::{Files, Needs, Session};
 use crate::signals::Interrupts;
 
@@ -46,7 +47,7 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
     if session.output.is_json() {
         session.output.document(&json!({ "operations": [item] }))?;
     } else {
-        session.output.line(item.line())?;
+        session.output.line(operation::line(&item))?;
     }
     Ok(Exit::Done)
 }

@@ -70,7 +70,8 @@ pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
     let listed = list(path, listings, &mut sink).await.map_err(Failure::from);
     if let Sink::Json(document) = sink {
         // The document is closed in any case; an error that came late is its last key.
-        let error = listed.as_ref().err().and_then(|failure| failure.document().get("error").cloned());
+        let error =
+            listed.as_ref().err().and_then(|failure| serde_json::to_value(failure.document().error).ok());
         document.end(&error.map(|error: Value| ("error", error)).into_iter().collect::<Vec<_>>())?;
         if let Err(failure) = listed {
             session.output.note(format_args!("error: {failure}"));

@@ -58,7 +58,7 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
     };
     let failure = ended.err().map(Failure::from);
     if let Some(document) = document {
-        let error = failure.as_ref().and_then(|failure| failure.document().get("error").cloned());
+        let error = failure.as_ref().and_then(|failure| serde_json::to_value(failure.document().error).ok());
         let mut tail = tally.document();
         tail.extend(error.map(|error| ("error", error)));
         document.end(&tail)?;

@@ -1,12 +1,12 @@
 //! `stillpoint list`.
 
 use stillpoint_core::{BackupQuery, Catalog, PAGE_LIMIT_MAX, WorkspaceId};
+use stillpoint_server::document::BackupItem;
 
 use crate::args::{Layout, ListArgs};
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 use crate::output::bytes::Bytes;
-use crate::output::document::BackupItem;
 use crate::output::stream::ListDocument;
 use crate::session::Session;
 
@@ -42,7 +42,7 @@ async fn each(
     catalog: &dyn Catalog,
     mut query: BackupQuery,
     limit: Option<usize>,
-    mut show: impl FnMut(BackupItem<'_>, String) -> stillpoint_core::Result<()> + Send,
+    mut show: impl FnMut(BackupItem, String) -> stillpoint_core::Result<()> + Send,
 ) -> stillpoint_core::Result<usize> {
     let mut left = limit.unwrap_or(usize::MAX);
     let mut count = 0;

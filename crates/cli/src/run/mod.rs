@@ -21,7 +21,9 @@ mod rebuild;
 mod repair;
 mod restore;
 mod resume;
+mod serve;
 mod show;
+mod token;
 mod verify;
 mod volume;
 mod watch;
@@ -44,6 +46,8 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
     match &cli.command {
         Command::Agent(args) => agent::run(session, args).await,
         Command::Demo(args) => demo::run(&session.output, args).await,
+        Command::Serve(args) => serve::run(session, args).await,
+        Command::Token(args) => token::run(&session, args).await,
         Command::Backup(args) => backup::run(&session, args).await,
         Command::Restore(args) => restore::run(&session, args).await,
         Command::List(args) => list::run(&session, args).await,

@@ -1,10 +1,11 @@
 //! `stillpoint operations`.
 
 use stillpoint_core::OperationQuery;
+use stillpoint_server::document::OperationItem;
 
 use crate::args::OperationsArgs;
 use crate::exit::{Exit, Outcome};
-use crate::output::operation::OperationItem;
+use crate::output::operation;
 use crate::output::stream::ListDocument;
 use crate::session::Session;
 
@@ -22,7 +23,7 @@ pub(super) async fn run(session: &Session, args: &OperationsArgs) -> Outcome {
             let item = OperationItem::stored(stored);
             match &mut document {
                 Some(document) => document.push(&item)?,
-                None => output.line(item.line())?,
+                None => output.line(operation::line(&item))?,
             }
         }
         count += page.items.len();

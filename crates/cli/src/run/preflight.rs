@@ -1,27 +1,13 @@
 //! `stillpoint preflight`.
 
-use std::cmp::Reverse;
-
-use serde::Serialize;
-use serde_json::json;
-use stillpoint_core::{Component, Finding, OpContext, Orchestrator, Plan, Result, Severity};
+use stillpoint_core::{Finding, OpContext, Orchestrator, Plan, Result, Severity};
+use stillpoint_server::document::{FindingItem, PreflightDocument, excluded_reason};
 
 use super::backup::prepare;
 use crate::args::{BackupArgs, PreflightArgs};
 use crate::exit::{Exit, Outcome};
-use crate::output::document::excluded_reason;
 use crate::output::word;
 use crate::session::Session;
-
-/// One finding, with the component that it is about.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct FindingItem {
-    component: Option<String>,
-    check: String,
-    severity: Severity,
-    message: String,
-    waived: bool,
-}
 
 pub(super) async fn run(session: &Session, args: &PreflightArgs) -> Outcome {
     let wanted = BackupArgs {
@@ -32,53 +18,13 @@ pub(super) async fn run(session: &Session, args: &PreflightArgs) -> Outcome {
     };
     let (orchestrator, request) = prepare(session, &wanted).await?;
     let plan = orchestrator.plan(&request).await?;
-    let mut findings = findings(&plan, &args.skip_check);
-    findings.extend(of_hooks(session, args).await?);
-    findings.sort_by_key(|finding| Reverse(finding.severity));
-    let blocked = findings.iter().any(|finding| finding.severity == Severity::Blocker && !finding.waived);
+    let document = PreflightDocument::new(&plan, &args.skip_check, of_hooks(session, args).await?);
     if session.output.is_json() {
-        session.output.document(&json!({
-            "workspace": plan.definition.id,
-            "components": plan.components.len(),
-            "blocked": blocked,
-            "findings": findings,
-        }))?;
+        session.output.document(&document)?;
     } else {
-        lines(&plan, &findings, blocked).iter().try_for_each(|line| session.output.line(line))?;
+        lines(&plan, &document).iter().try_for_each(|line| session.output.line(line))?;
     }
-    Ok(if blocked { Exit::Failed } else { Exit::Done })
-}
-
-/// What the providers found, what is left out, and what is in the way. A finding that several components share is told
-/// once.
-fn findings(plan: &Plan, waivers: &[String]) -> Vec<FindingItem> {
-    let mut items: Vec<FindingItem> = Vec::new();
-    for planned in &plan.components {
-        let component = &planned.component;
-        for finding in &planned.findings {
-            let known = items
-                .iter_mut()
-                .find(|item| (&item.check, &item.message) == (&finding.check, &finding.message));
-            match known {
-                Some(item) => item.component = None,
-                None => items.push(FindingItem::new(Some(component), finding, waivers)),
-            }
-        }
-        if let Some(reason) = excluded_reason(component) {
-            let finding = Finding::new("excluded", Severity::Info, reason);
-            items.push(FindingItem::new(Some(component), &finding, waivers));
-        }
-    }
-    for conflict in plan.outlook.iter().flat_map(|outlook| &outlook.conflicts) {
-        let message =
-            format!("{} {} is under way since {}", conflict.kind, conflict.operation, conflict.since);
-        items.push(FindingItem::new(
-            None,
-            &Finding::new("workspace-busy", Severity::Warning, message),
-            waivers,
-        ));
-    }
-    items
+    Ok(if document.blocked { Exit::Failed } else { Exit::Done })
 }
 
 /// What stands still already, and what never will.
@@ -102,19 +48,8 @@ async fn of_hooks(session: &Session, args: &PreflightArgs) -> Result<Vec<Finding
     Ok(findings.iter().map(|finding| FindingItem::new(None, finding, &args.skip_check)).collect())
 }
 
-impl FindingItem {
-    fn new(component: Option<&Component>, finding: &Finding, waivers: &[String]) -> Self {
-        Self {
-            component: component.map(|component| component.id.to_string()),
-            check: finding.check.clone(),
-            severity: finding.severity,
-            message: finding.message.clone(),
-            waived: waivers.contains(&finding.check),
-        }
-    }
-}
-
-fn lines(plan: &Plan, findings: &[FindingItem], blocked: bool) -> Vec<String> {
+fn lines(plan: &Plan, document: &PreflightDocument) -> Vec<String> {
+    let findings = &document.findings;
     let protected =
         plan.components.iter().filter(|planned| excluded_reason(&planned.component).is_none()).count();
     let mut lines = vec![format!(
@@ -133,7 +68,7 @@ fn lines(plan: &Plan, findings: &[FindingItem], blocked: bool) -> Vec<String> {
             finding.check, finding.message
         ));
     }
-    lines.push(if blocked {
+    lines.push(if document.blocked {
         "a backup would be refused".to_owned()
     } else {
         "nothing stands against a backup".to_owned()

@@ -8,6 +8,7 @@ use stillpoint_core::{
     BackupRecord, Catalog, ComponentRecord, Error, ErrorKind, Finding, Landing, OnFailure, OpContext,
     Orchestrator, ProvisionRequest, Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
 };
+use stillpoint_server::document::{ComponentItem, RestoreDocument};
 
 use super::claim::Claim;
 use super::drive::{Driven, drive};
@@ -16,8 +17,7 @@ use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::managed::{self, ENVIRONMENT};
 use crate::output::bytes::Bytes;
-use crate::output::document::ComponentItem;
-use crate::output::restore::RestoreDocument;
+use crate::output::restore::RestoreText;
 use crate::session::{Files, Needs, Session};
 use crate::settings::ConfiguredWorkspace;
 
@@ -34,7 +34,7 @@ pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Outcome {
     if session.output.is_json() {
         session.output.document(&document)?;
     } else {
-        session.output.line(&document)?;
+        session.output.line(RestoreText(&document))?;
     }
     claim.told();
     Ok(driven.exit())

@@ -2,12 +2,12 @@
 
 use serde_json::json;
 use stillpoint_core::{Catalog, OperationId, OperationQuery, OperationStatus, Orchestrator};
+use stillpoint_server::document::OperationItem;
 
 use super::drive::to_its_end;
 use crate::args::ResumeArgs;
 use crate::exit::{Exit, Outcome};
-use crate::output::operation::OperationItem;
-use crate::output::progress;
+use crate::output::{operation, progress};
 use crate::session::{Files, Needs, Session};
 use crate::signals::Interrupts;
 
@@ -77,7 +77,7 @@ fn report(session: &Session, statuses: &[OperationStatus]) -> Outcome {
         session.output.line("no operation was interrupted")?;
     } else {
         for status in statuses {
-            session.output.line(OperationItem::of_status(status).line())?;
+            session.output.line(operation::line(&OperationItem::of_status(status)))?;
         }
     }
     let exits = statuses.iter().map(|status| {

@@ -1,11 +1,11 @@
 //! `stillpoint show`.
 
 use stillpoint_core::BackupRecord;
+use stillpoint_server::document::{BackupDetail, excluded_reason};
 
 use crate::args::ShowArgs;
 use crate::exit::{Exit, Outcome};
 use crate::output::bytes::{Bytes, Span};
-use crate::output::document::{BackupDetail, excluded_reason};
 use crate::output::{Output, word};
 use crate::session::Session;
 

@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use stillpoint_core::{OperationState, StoredOperation};
+use stillpoint_server::document::OperationItem;
 
 use crate::args::WatchArgs;
 use crate::exit::{Exit, Outcome};
-use crate::output::operation::OperationItem;
+use crate::output::operation;
 use crate::output::progress::Shown;
 use crate::session::Session;
 use crate::signals::Interrupts;
@@ -35,7 +36,7 @@ pub(super) async fn run(session: &Session, args: &WatchArgs) -> Outcome {
     if session.output.is_json() {
         session.output.document(&json!({ "operations": [item] }))?;
     } else {
-        session.output.line(item.line())?;
+        session.output.line(operation::line(&item))?;
     }
     Ok(Exit::of_operation(stored.operation.state, stored.operation.error.as_ref()))
 }

@@ -13,6 +13,7 @@ use stillpoint_core::{
 };
 use stillpoint_provider_s3sync::{MirrorSource, RepositorySource, S3SyncProvider, Space};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
+use stillpoint_server::access::{AccessStore, MemoryAccess};
 
 use crate::args::Layout;
 use crate::engine;
@@ -43,11 +44,20 @@ impl Session {
     /// # Errors
     /// Whatever opening it meets: locked, written by a newer version, damaged, not to be written.
     pub(crate) async fn catalog(&self) -> Result<Arc<dyn Catalog>> {
+        self.catalog_and_access().await.map(|(catalog, _)| catalog)
+    }
+
+    /// Opens the catalog, and what is kept beside it of those who may call its servers.
+    ///
+    /// # Errors
+    /// As [`Session::catalog`].
+    pub(crate) async fn catalog_and_access(&self) -> Result<(Arc<dyn Catalog>, Arc<dyn AccessStore>)> {
         let url = self.settings.catalog.as_str();
         if url == "memory:" {
-            return Ok(Arc::new(MemoryCatalog::new()));
+            return Ok((Arc::new(MemoryCatalog::new()), Arc::new(MemoryAccess::default())));
         }
-        Ok(Arc::new(SqlCatalog::open(url, SqlOptions::default()).await?))
+        let catalog = Arc::new(SqlCatalog::open(url, SqlOptions::default()).await?);
+        Ok((Arc::clone(&catalog) as _, catalog as _))
     }
 
     /// Opens the repository.

@@ -45,7 +45,7 @@ impl Session {
         Ok(files.into_iter().chain(aws).map(|provider| (provider.id().clone(), provider)).collect())
     }
 
-    /// An orchestrator with the providers of `needs`, the configured managed workspaces, and `workspace`.
+    /// An orchestrator with the providers of `needs`, the configured managed workspaces, and `workspaces`.
     ///
     /// # Errors
     /// As [`Session::providers`].
@@ -54,7 +54,7 @@ impl Session {
         catalog: &Arc<dyn Catalog>,
         needs: &Needs,
         files: Files,
-        workspace: Option<Arc<dyn Workspace>>,
+        workspaces: impl IntoIterator<Item = Arc<dyn Workspace>>,
     ) -> Result<LocalOrchestrator> {
         let files = Box::pin(self.files(needs, files)).await?;
         let aws = Box::pin(self.aws(needs)).await?;
@@ -76,7 +76,7 @@ impl Session {
         if let Some(aws) = aws {
             builder = builder.provider(aws);
         }
-        Ok(workspace.into_iter().fold(builder, Builder::workspace).build())
+        Ok(workspaces.into_iter().fold(builder, Builder::workspace).build())
     }
 
     async fn files(&self, needs: &Needs, files: Files) -> Result<Option<Arc<S3SyncProvider>>> {

@@ -93,6 +93,11 @@ impl ConfigFile {
         Ok(config)
     }
 
+    /// All workspaces.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &ConfiguredWorkspace> {
+        self.workspaces.iter()
+    }
+
     /// The workspace of this id.
     pub(crate) fn workspace(&self, id: &str) -> Option<&ConfiguredWorkspace> {
         self.workspaces.iter().find(|workspace| workspace.id() == id)

@@ -39,6 +39,7 @@ struct Tasks {
 
 #[derive(Debug)]
 struct Driven {
+    lease: Lease,
     cancel: Cancellation,
     sight: watch::Receiver<Sight>,
     task: JoinHandle<()>,
@@ -72,6 +73,25 @@ impl Drives {
         tasks.watchdog.iter().for_each(JoinHandle::abort);
     }
 
+    /// Stops every task where it stands and gives up their leases, so that others need not wait until they run out.
+    /// Answers the operations that were still to be driven.
+    pub(super) async fn hand_over(&self) -> Result<Vec<OperationId>> {
+        self.close();
+        let driven = std::mem::take(&mut self.lock().driven);
+        let (mut handed, mut failed) = (Vec::new(), None);
+        for (id, driven) in driven {
+            // A task that ended by itself gave its lease up, or lost it.
+            if driven.task.await.is_ok() {
+                continue;
+            }
+            match self.parts.catalog.release_lease(&driven.lease).await {
+                Ok(()) => handed.push(id),
+                Err(error) => failed = failed.or(Some(error)),
+            }
+        }
+        failed.map_or(Ok(handed), Err)
+    }
+
     /// Looks after the registered workspaces from now on, whatever becomes of catalog, leases and providers.
     pub(super) fn watch_holds(&self) {
         let workspaces: Vec<_> = self.parts.workspaces.values().map(Arc::clone).collect();
@@ -92,7 +112,7 @@ impl Drives {
         let driver = Driver::new(
             Arc::clone(&self.parts),
             Arc::downgrade(self),
-            lease,
+            lease.clone(),
             record,
             cancel.clone(),
             sender,
@@ -104,7 +124,7 @@ impl Drives {
             return;
         }
         tasks.driven.retain(|_, other| !other.task.is_finished());
-        tasks.driven.insert(id, Driven { cancel, sight, task: tokio::spawn(driving), heard: false });
+        tasks.driven.insert(id, Driven { lease, cancel, sight, task: tokio::spawn(driving), heard: false });
     }
 
     pub(super) fn drives(&self, id: &OperationId) -> bool {

@@ -87,6 +87,16 @@ impl LocalOrchestrator {
         Self { drives: Arc::new(Drives::new(Arc::clone(&parts))), lines: Lines::default(), parts }
     }
 
+    /// Stops driving in order that this process may end: each operation is left where it stands, and its lease is given
+    /// up, so that another process on the same catalog goes on at once. Answers which ones were left. Nothing can be
+    /// submitted afterwards.
+    ///
+    /// # Errors
+    /// Where a lease could not be given up, after all others were; that one runs out by itself.
+    pub async fn hand_over(&self) -> Result<Vec<OperationId>> {
+        self.drives.hand_over().await
+    }
+
     /// What to do about the operation that has the workspace. `Some` answers the submission.
     async fn meet(
         &self,

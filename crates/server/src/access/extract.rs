@@ -86,9 +86,18 @@ impl ControlPlane {
         if secret.expose().len() > SECRET_BYTES_MAX {
             return Err(unauthenticated());
         }
-        let found = self.access().token_of_digest(&secret.digest()).await?;
-        let valid = found.filter(|token| token.is_valid(self.clock().now()));
-        valid.map(|token| token.caller()).ok_or_else(unauthenticated)
+        let (digest, now) = (secret.digest(), self.clock().now());
+        let found = match self.gate().recall(&digest, now) {
+            Some(known) => Some(known),
+            None => {
+                self.gate().look_up(now)?;
+                self.access().token_of_digest(&digest).await?
+            }
+        };
+        let valid = found.filter(|token| token.is_valid(now)).ok_or_else(unauthenticated)?;
+        self.gate().remember(&valid, now);
+        self.gate().count(&valid.id, now)?;
+        Ok(valid.caller())
     }
 }
 

@@ -3,6 +3,7 @@
 mod audit;
 mod caller;
 mod extract;
+mod limits;
 mod memory;
 mod session;
 #[cfg(feature = "sql")]
@@ -13,6 +14,7 @@ mod token;
 pub use audit::{AuditLine, AuditOutcome};
 pub use caller::{Caller, Role};
 pub(crate) use extract::{Authenticated, PageCaller};
+pub(crate) use limits::Gate;
 pub use memory::MemoryAccess;
 pub(crate) use session::Session;
 pub use store::AccessStore;

@@ -41,7 +41,7 @@ pub(crate) struct BackupOrder {
 }
 
 impl BackupOrder {
-    fn request(&self, id: OperationId, workspace: WorkspaceId, caller: &Caller) -> BackupRequest {
+    pub(super) fn request(&self, id: OperationId, workspace: WorkspaceId, caller: &Caller) -> BackupRequest {
         let mut request = BackupRequest::new(id, workspace);
         request.name.clone_from(&self.name);
         request.creator = Some(caller.name.clone());

@@ -3,6 +3,19 @@
 
 mod audit;
 mod backup;
+mod delete;
+mod hold;
 mod operation;
+mod restore;
+mod retention;
+mod schedule;
+mod token;
+mod verify;
 
 pub(crate) use backup::{BackupOrder, operation_id};
+pub(crate) use restore::RestoreOrder;
+pub use restore::{RestoreRoute, Routed, SameProvisioner};
+pub(crate) use retention::RetentionOrder;
+pub(crate) use schedule::ScheduleOrder;
+pub(crate) use token::TokenOrder;
+pub(crate) use verify::VerifyOrder;

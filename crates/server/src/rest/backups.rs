@@ -1,23 +1,30 @@
 //! `/backups`.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
+use http::StatusCode;
 
+use super::input::{Asked, Body, Key, Named};
 use crate::access::Authenticated;
-use crate::document::{BackupDetail, BackupPage};
+use crate::act::{RestoreOrder, VerifyOrder};
+use crate::document::{
+    BackupDetail, BackupPage, DeletePlanDocument, FilePage, OperationItem, RestorePlanDocument,
+};
 use crate::plane::ControlPlane;
 use crate::problem::{Problem, ProblemDocument};
-use crate::view::BackupFilter;
+use crate::view::{BackupFilter, FileFilter};
 
 /// List backups
-#[utoipa::path(get, path = "/backups", tag = "backups", params(BackupFilter), responses(
-    (status = 200, body = BackupPage),
-    (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, path = "/backups", tag = "backups",
+    params(BackupFilter),
+    responses(
+        (status = 200, body = BackupPage),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     State(plane): State<ControlPlane>,
     Authenticated(caller): Authenticated,
-    Query(filter): Query<BackupFilter>,
+    Asked(filter): Asked<BackupFilter>,
 ) -> Result<Json<BackupPage>, Problem> {
     Ok(Json(plane.backups(&caller, &filter).await?))
 }
@@ -32,7 +39,137 @@ pub(super) async fn list(
 pub(super) async fn show(
     State(plane): State<ControlPlane>,
     Authenticated(caller): Authenticated,
-    Path(backup): Path<String>,
+    Named(backup): Named<String>,
 ) -> Result<Json<BackupDetail>, Problem> {
     Ok(Json(BackupDetail::new(&plane.backup(&caller, &backup).await?)))
+}
+
+/// Delete a backup, and read back that it is gone
+#[utoipa::path(delete, path = "/backups/{backup}", tag = "backups",
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), ("Idempotency-Key" = Option<String>, Header, description = "The operation's id: the same one twice is one operation", max_length = 200)),
+    responses(
+        (status = 202, body = OperationItem),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn delete(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+    Key(id): Key,
+) -> Result<(StatusCode, Json<OperationItem>), Problem> {
+    let status = plane.delete(&caller, id, &backup).await?;
+    Ok((StatusCode::ACCEPTED, Json(OperationItem::of_status(&status))))
+}
+
+/// Find out what a deletion would do, without doing it
+#[utoipa::path(post, path = "/backups/{backup}/delete-plan", tag = "backups",
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
+    responses(
+        (status = 200, body = DeletePlanDocument),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn plan_delete(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+) -> Result<Json<DeletePlanDocument>, Problem> {
+    Ok(Json(DeletePlanDocument::new(plane.plan_delete(&caller, &backup).await?)))
+}
+
+/// List the files in a folder of a backup
+#[utoipa::path(get, path = "/backups/{backup}/files", tag = "backups",
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), FileFilter),
+    responses(
+        (status = 200, body = FilePage),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn files(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+    Asked(filter): Asked<FileFilter>,
+) -> Result<Json<FilePage>, Problem> {
+    Ok(Json(plane.files(&caller, &backup, &filter).await?))
+}
+
+/// Restore a backup into a new workspace
+#[utoipa::path(post, path = "/backups/{backup}/restore", tag = "backups", request_body = RestoreOrder,
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), ("Idempotency-Key" = Option<String>, Header, description = "The operation's id: the same one twice is one operation", max_length = 200)),
+    responses(
+        (status = 202, body = OperationItem),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn restore(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+    Key(id): Key,
+    Body(order): Body<RestoreOrder>,
+) -> Result<(StatusCode, Json<OperationItem>), Problem> {
+    let status = plane.restore(&caller, id, &backup, &order).await?;
+    Ok((StatusCode::ACCEPTED, Json(OperationItem::of_status(&status))))
+}
+
+/// Find out what a restore would do, without doing it
+#[utoipa::path(post, path = "/backups/{backup}/restore-plan", tag = "backups", request_body = RestoreOrder,
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
+    responses(
+        (status = 200, body = RestorePlanDocument),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn plan_restore(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+    Body(order): Body<RestoreOrder>,
+) -> Result<Json<RestorePlanDocument>, Problem> {
+    Ok(Json(RestorePlanDocument::new(plane.plan_restore(&caller, &backup, &order).await?)))
+}
+
+/// Verify the snapshots of a backup
+#[utoipa::path(post, path = "/backups/{backup}/verify", tag = "backups", request_body = VerifyOrder,
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), ("Idempotency-Key" = Option<String>, Header, description = "The operation's id: the same one twice is one operation", max_length = 200)),
+    responses(
+        (status = 202, body = OperationItem),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn verify(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+    Key(id): Key,
+    Body(order): Body<VerifyOrder>,
+) -> Result<(StatusCode, Json<OperationItem>), Problem> {
+    let status = plane.verify(&caller, id, &backup, &order).await?;
+    Ok((StatusCode::ACCEPTED, Json(OperationItem::of_status(&status))))
+}
+
+/// Hold a backup, so that nothing deletes it
+#[utoipa::path(put, path = "/backups/{backup}/hold", tag = "backups",
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
+    responses(
+        (status = 200, body = BackupDetail),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn hold(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+) -> Result<Json<BackupDetail>, Problem> {
+    Ok(Json(BackupDetail::new(&plane.hold(&caller, &backup, true).await?)))
+}
+
+/// Let a held backup go
+#[utoipa::path(delete, path = "/backups/{backup}/hold", tag = "backups",
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
+    responses(
+        (status = 200, body = BackupDetail),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn let_go(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+) -> Result<Json<BackupDetail>, Problem> {
+    Ok(Json(BackupDetail::new(&plane.hold(&caller, &backup, false).await?)))
 }

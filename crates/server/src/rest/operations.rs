@@ -1,44 +1,65 @@
 //! `/operations`.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::State;
 use http::StatusCode;
 use stillpoint_core::OperationId;
 
+use super::input::{Asked, Named};
 use crate::access::Authenticated;
-use crate::document::{OperationItem, OperationPage};
+use crate::document::{OperationItem, OperationPage, OperationResult};
 use crate::plane::ControlPlane;
 use crate::problem::{Problem, ProblemDocument};
 use crate::view::OperationFilter;
 
 /// List operations
-#[utoipa::path(get, path = "/operations", tag = "operations", params(OperationFilter), responses(
-    (status = 200, body = OperationPage),
-    (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, path = "/operations", tag = "operations",
+    params(OperationFilter),
+    responses(
+        (status = 200, body = OperationPage),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub(super) async fn list(
     State(plane): State<ControlPlane>,
     Authenticated(caller): Authenticated,
-    Query(filter): Query<OperationFilter>,
+    Asked(filter): Asked<OperationFilter>,
 ) -> Result<Json<OperationPage>, Problem> {
     Ok(Json(plane.operations(&caller, &filter).await?))
 }
 
 /// Show one operation
-#[utoipa::path(get, path = "/operations/{operation}", tag = "operations", params(("operation" = String, Path)), responses(
-    (status = 200, body = OperationItem),
-    (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+#[utoipa::path(get, path = "/operations/{operation}", tag = "operations",
+    params(("operation" = String, Path)),
+    responses(
+        (status = 200, body = OperationItem),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
 pub(super) async fn show(
     State(plane): State<ControlPlane>,
     Authenticated(caller): Authenticated,
-    Path(operation): Path<OperationId>,
+    Named(operation): Named<OperationId>,
 ) -> Result<Json<OperationItem>, Problem> {
     Ok(Json(OperationItem::stored(&plane.operation(&caller, &operation).await?)))
 }
 
+/// Show what an operation came to
+#[utoipa::path(get, path = "/operations/{operation}/result", tag = "operations",
+    params(("operation" = String, Path)),
+    responses(
+        (status = 200, body = OperationResult),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn result(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(operation): Named<OperationId>,
+) -> Result<Json<OperationResult>, Problem> {
+    Ok(Json(plane.operation_result(&caller, &operation).await?))
+}
+
 /// Ask an operation to stop
-#[utoipa::path(post, path = "/operations/{operation}/cancel", tag = "operations", params(("operation" = String, Path)),
+#[utoipa::path(post, path = "/operations/{operation}/cancel", tag = "operations",
+    params(("operation" = String, Path)),
     responses(
         (status = 202, body = OperationItem),
         (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
@@ -46,7 +67,7 @@ pub(super) async fn show(
 pub(super) async fn cancel(
     State(plane): State<ControlPlane>,
     Authenticated(caller): Authenticated,
-    Path(operation): Path<OperationId>,
+    Named(operation): Named<OperationId>,
 ) -> Result<(StatusCode, Json<OperationItem>), Problem> {
     let status = plane.cancel(&caller, &operation).await?;
     Ok((StatusCode::ACCEPTED, Json(OperationItem::of_status(&status))))

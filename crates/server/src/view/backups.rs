@@ -2,12 +2,11 @@
 
 use serde::Deserialize;
 use stillpoint_core::{
-    BackupQuery, BackupRecord, BackupState, CatalogExt, Error, ErrorKind, PAGE_LIMIT_MAX, Result, Timestamp,
-    WorkspaceId,
+    BackupQuery, BackupRecord, BackupState, CatalogExt, Error, ErrorKind, Result, Timestamp, WorkspaceId,
 };
 use utoipa::IntoParams;
 
-use super::{LIMIT_DEFAULT, LOOK_AT, LOOKED_AT_MAX};
+use super::{LOOK_AT, LOOKED_AT_MAX, page_limit};
 use crate::access::Caller;
 use crate::document::{BackupItem, BackupPage};
 use crate::plane::ControlPlane;
@@ -85,14 +84,6 @@ impl BackupFilter {
     }
 }
 
-/// The size of a page.
-pub(super) fn limit(asked: Option<usize>) -> Result<usize> {
-    match asked.unwrap_or(LIMIT_DEFAULT) {
-        limit @ 1..=PAGE_LIMIT_MAX => Ok(limit),
-        _ => Err(Error::new(ErrorKind::InvalidInput, format!("limit must be 1 to {PAGE_LIMIT_MAX}"))),
-    }
-}
-
 impl ControlPlane {
     /// One page of the backups that `caller` may see.
     ///
@@ -102,7 +93,7 @@ impl ControlPlane {
     /// # Errors
     /// `InvalidInput` for a limit or cursor that is none; whatever reading can meet.
     pub(crate) async fn backups(&self, caller: &Caller, filter: &BackupFilter) -> Result<BackupPage> {
-        let wanted = limit(filter.limit)?;
+        let wanted = page_limit(filter.limit)?;
         let mut query = filter.query();
         if filter.is_plain(caller) {
             query.limit = wanted;

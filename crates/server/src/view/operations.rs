@@ -7,10 +7,9 @@ use stillpoint_core::{
 };
 use utoipa::IntoParams;
 
-use super::backups::limit;
-use super::{LOOK_AT, LOOKED_AT_MAX};
+use super::{LOOK_AT, LOOKED_AT_MAX, page_limit};
 use crate::access::Caller;
-use crate::document::{OperationItem, OperationPage};
+use crate::document::{OperationItem, OperationPage, OperationResult};
 use crate::plane::ControlPlane;
 
 /// Which operations to list, newest first. Every condition that is set must hold.
@@ -43,7 +42,7 @@ impl ControlPlane {
         caller: &Caller,
         filter: &OperationFilter,
     ) -> Result<OperationPage> {
-        let wanted = limit(filter.limit)?;
+        let wanted = page_limit(filter.limit)?;
         let mut query = OperationQuery::all();
         query.workspace.clone_from(&filter.workspace);
         query.state = filter.state;
@@ -94,6 +93,19 @@ impl ControlPlane {
                 Err(Error::new(ErrorKind::NotFound, message))
             }
         }
+    }
+
+    /// What an operation came to.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none that `caller` may see.
+    pub(crate) async fn operation_result(
+        &self,
+        caller: &Caller,
+        id: &OperationId,
+    ) -> Result<OperationResult> {
+        self.operation(caller, id).await?;
+        Ok(OperationResult::new(&self.orchestrator().status(id).await?))
     }
 
     /// Whether an operation is on what `caller` may see: the workspace's environment, or that of the backup where the

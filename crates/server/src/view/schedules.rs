@@ -1,10 +1,73 @@
-//! Schedules: when a workspace is backed up next.
+//! Schedules: the list, one of them, and when a workspace is backed up next.
 
-use stillpoint_core::{ErrorKind, Result, ScheduleQuery, StoredSchedule, Timestamp, WorkspaceId, next_run};
+use serde::Deserialize;
+use stillpoint_core::{
+    Error, ErrorKind, Result, ScheduleId, ScheduleQuery, StoredSchedule, Timestamp, WorkspaceId, next_run,
+};
+use utoipa::IntoParams;
 
+use super::page_limit;
+use crate::access::Caller;
+use crate::document::{ScheduleItem, SchedulePage};
 use crate::plane::ControlPlane;
 
+/// Which schedules to list.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct ScheduleFilter {
+    /// Of this workspace.
+    #[param(value_type = Option<String>)]
+    pub(crate) workspace: Option<WorkspaceId>,
+    /// At most so many, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000)]
+    pub(crate) limit: Option<usize>,
+    /// `next` of the page before.
+    pub(crate) after: Option<String>,
+}
+
 impl ControlPlane {
+    /// One page of the schedules that `caller` may see. It may hold fewer than were asked for and still have a next one.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a limit or cursor that is none; `Unsupported` where the catalog keeps none.
+    pub(crate) async fn schedules(&self, caller: &Caller, filter: &ScheduleFilter) -> Result<SchedulePage> {
+        let mut query = ScheduleQuery::all();
+        query.workspace.clone_from(&filter.workspace);
+        query.limit = page_limit(filter.limit)?;
+        query.after.clone_from(&filter.after);
+        let page = self.catalog().schedules(&query).await?;
+        let mut answer = SchedulePage { next: page.next, ..SchedulePage::default() };
+        if caller.environment.is_none() {
+            answer.damaged = page.damaged;
+        }
+        for stored in &page.items {
+            if self.sees_workspace(caller, stored.record.workspace()).await? {
+                answer.schedules.push(self.schedule_item(stored));
+            }
+        }
+        Ok(answer)
+    }
+
+    /// One schedule as stored.
+    ///
+    /// # Errors
+    /// `NotFound` where there is none that `caller` may see.
+    pub(crate) async fn schedule(&self, caller: &Caller, id: &ScheduleId) -> Result<StoredSchedule> {
+        match self.catalog().schedule(id).await? {
+            Some(stored) if self.sees_workspace(caller, stored.record.workspace()).await? => Ok(stored),
+            _ => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("there is no schedule {id}; the list shows what there is"),
+            )),
+        }
+    }
+
+    /// A schedule with the time of its next run. One that cannot be followed has none.
+    pub(crate) fn schedule_item(&self, stored: &StoredSchedule) -> ScheduleItem {
+        ScheduleItem::new(stored, due(stored, self.clock().now()))
+    }
+
     /// When the next run of any schedule of `workspace` is due; `None` where there is none, or the catalog keeps no
     /// schedules.
     ///
@@ -22,8 +85,7 @@ impl ControlPlane {
     }
 }
 
-/// When a schedule's next run begins. One that cannot be followed has none; its own page says why.
-pub(crate) fn due(stored: &StoredSchedule, now: Timestamp) -> Option<Timestamp> {
+fn due(stored: &StoredSchedule, now: Timestamp) -> Option<Timestamp> {
     let record = &stored.record;
     let next = next_run(&record.schedule, record.workspace(), record.anchor, now).ok()?;
     next.due.map(|due| due.at)

@@ -1,30 +1,43 @@
 //! Workspaces with their summary.
 
+use serde::Deserialize;
 use stillpoint_core::{
     BackupQuery, BackupState, CatalogExt, Error, ErrorKind, PAGE_LIMIT_MAX, Result, WorkspaceId,
     WorkspaceRecord,
 };
+use utoipa::IntoParams;
 
-use super::backups::limit;
-use super::{LOOK_AT, LOOKED_AT_MAX};
+use super::{LOOK_AT, LOOKED_AT_MAX, page_limit};
 use crate::access::Caller;
 use crate::document::{BackupItem, WorkspaceDetail, WorkspaceItem, WorkspacePage};
 use crate::plane::ControlPlane;
 
+/// Which workspaces to list.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct WorkspaceFilter {
+    /// At most so many, 1 to 1000.
+    #[param(minimum = 1, maximum = 1000)]
+    pub(crate) limit: Option<usize>,
+    /// `next` of the page before.
+    #[param(value_type = Option<String>)]
+    pub(crate) after: Option<WorkspaceId>,
+}
+
 impl ControlPlane {
-    /// One page of the workspaces that `caller` may see, by id, after `after`.
+    /// One page of the workspaces that `caller` may see, by id.
     ///
     /// # Errors
     /// `InvalidInput` for a limit that is none; whatever reading can meet.
     pub(crate) async fn workspaces(
         &self,
         caller: &Caller,
-        after: Option<&WorkspaceId>,
-        asked: Option<usize>,
+        filter: &WorkspaceFilter,
     ) -> Result<WorkspacePage> {
-        let wanted = limit(asked)?;
+        let wanted = page_limit(filter.limit)?;
         let mut answer = WorkspacePage::default();
-        let mut last = after.cloned();
+        let mut last = filter.after.clone();
         let mut looked_at = 0;
         while looked_at < LOOKED_AT_MAX {
             let rows = if caller.environment.is_none() { wanted } else { LOOK_AT };

@@ -1,7 +1,7 @@
 //! `stillpoint demo`: the embedded default end to end on a generated workspace.
 
 mod compare;
-mod generate;
+pub(super) mod generate;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,19 +10,18 @@ use serde_json::{Value, json};
 use stillpoint_core::{BackupQuery, BackupRecord, Error, ErrorKind, Result, Timestamp};
 use stillpoint_repository::Credentials;
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
+use stillpoint_server::document::{BackupDocument, BackupItem, RestoreDocument};
 
 use crate::args::{BackupArgs, DemoArgs, RestoreArgs};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::output::backup::BackupDocument;
 use crate::output::bytes::{Bytes, Span};
-use crate::output::document::BackupItem;
-use crate::output::restore::RestoreDocument;
 use crate::run::drive::Driven;
 use crate::session::Session;
 use crate::settings::{Settings, write_new_key};
 use compare::{Comparison, compare};
+use generate::{edit, generate};
 
 /// The workspace's id in the demonstration.
 const WORKSPACE: &str = "demo";
@@ -60,14 +59,14 @@ impl Demo {
         self.prepare()?;
 
         let (at, files, seed) = (workspace.clone(), args.files, args.seed);
-        blocking(move || generate::generate(&at, files, seed)).await?;
+        blocking(move || generate(&at, files, seed)).await?;
         self.say(1, "a workspace was generated", &format!("{} files, seed {seed}", args.files))?;
 
         let first = self.back_up(&workspace, "first").await?;
         self.say(2, "first backup", &summary(&first))?;
 
         let at = workspace.clone();
-        blocking(move || generate::edit(&at, seed)).await?;
+        blocking(move || edit(&at, seed)).await?;
         self.say(3, "a day of work", "files edited, added, removed, moved; modes changed")?;
 
         let second = self.back_up(&workspace, "after a day of work").await?;

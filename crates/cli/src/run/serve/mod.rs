@@ -1,0 +1,126 @@
+//! `stillpoint serve`.
+
+mod demo;
+mod route;
+mod workspaces;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use stillpoint_core::{
+    Cancellation, Catalog, LocalOrchestrator, OperationQuery, Orchestrator, Result, SystemClock,
+    SystemEntropy,
+};
+use stillpoint_server::access::{AccessStore, NewToken, Role};
+use stillpoint_server::{ControlPlane, Listen, keep_going, serve};
+
+use crate::args::ServeArgs;
+use crate::exit::{Exit, Outcome};
+use crate::output::Output;
+use crate::session::Session;
+use crate::signals::Interrupts;
+
+/// The id of the token that the first start makes: two servers that start at once make one.
+const FIRST_TOKEN: &str = "first";
+/// How often a shutdown looks whether operations have ended.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+pub(super) async fn run(session: Session, args: &ServeArgs) -> Outcome {
+    // Nothing is opened for a server that may not listen.
+    let mut listen = Listen::new(args.listen).behind_proxy(args.behind_proxy);
+    if let (Some(certificates), Some(key)) = (&args.tls_cert, &args.tls_key) {
+        listen = listen.tls(certificates.clone(), key.clone());
+    }
+    listen.check()?;
+    if args.demo {
+        return demo::run(session.output, args, listen).await;
+    }
+    answer(&session, args, listen).await
+}
+
+async fn answer(session: &Session, args: &ServeArgs, listen: Listen) -> Outcome {
+    let (catalog, access) = session.catalog_and_access().await?;
+    let orchestrator = Arc::new(Box::pin(workspaces::orchestrator(session, &catalog)).await?);
+    let providers = Box::pin(workspaces::providers(session)).await?;
+    first_token(&session.output, access.as_ref()).await?;
+    let bound = listen.bind().await?;
+    let served: Arc<dyn Orchestrator> = Arc::clone(&orchestrator) as _;
+    let plane = ControlPlane::new(Arc::clone(&catalog), served, access)
+        .with_providers(providers)
+        .with_restores(Arc::new(route::Routes::new(&session.settings, args.restore_root.as_deref())?))
+        .with_calls_per_second(args.calls_per_second);
+    session.output.note(format_args!("serving at {}", bound.url()));
+    let mut interrupts = Interrupts::listen()?;
+    let stop = Cancellation::new();
+    let (address, url) = (bound.address(), bound.url());
+    let background = tokio::spawn(keep_going(plane.clone(), stop.clone()));
+    let mut serving = tokio::spawn(serve(plane, bound, stop.clone()));
+    let ended = tokio::select! {
+        ended = &mut serving => Some(ended),
+        () = interrupts.next() => None,
+    };
+    session.output.note("stopping; operations under way are handed over");
+    stop.cancel();
+    let ended = match ended {
+        Some(ended) => ended,
+        None => tokio::select! {
+            ended = serving => ended,
+            () = interrupts.next() => interrupts.end_at_once(&session.output),
+        },
+    };
+    let left = tokio::select! {
+        left = hand_over(&orchestrator, catalog.as_ref(), args.shutdown_grace) => left?,
+        () = interrupts.next() => interrupts.end_at_once(&session.output),
+    };
+    background.abort();
+    if session.output.is_json() {
+        session.output.document(&json!({ "listened": address, "url": url, "handed_over": left }))?;
+    }
+    match ended {
+        Ok(served) => served?,
+        Err(gone) => {
+            let message = "the task that served ended unexpectedly";
+            return Err(stillpoint_core::Error::new(stillpoint_core::ErrorKind::Unexpected, message)
+                .with_source(gone)
+                .into());
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// Waits until nothing is under way, for `grace` at the most, and gives up what is left to whoever comes next.
+async fn hand_over(
+    orchestrator: &LocalOrchestrator,
+    catalog: &dyn Catalog,
+    grace: Duration,
+) -> Result<Vec<stillpoint_core::OperationId>> {
+    let quiet = async {
+        loop {
+            match catalog.operations(&OperationQuery::unfinished()).await {
+                Ok(page) if !page.items.iter().any(|stored| stored.operation.state.is_active()) => return,
+                Ok(_) | Err(_) => tokio::time::sleep(LOOK_EVERY).await,
+            }
+        }
+    };
+    let _in_time = tokio::time::timeout(grace, quiet).await.is_ok();
+    orchestrator.hand_over().await
+}
+
+/// Makes the first token, where there is none yet, and tells it to the person at the terminal.
+pub(super) async fn first_token(output: &Output, access: &dyn AccessStore) -> Result<()> {
+    if !access.tokens().await?.is_empty() {
+        return Ok(());
+    }
+    let made = NewToken::new("first administrator", Role::Administrator);
+    let (secret, mut record) = made.make(&SystemClock::default(), &SystemEntropy::default())?;
+    record.id = FIRST_TOKEN.to_owned();
+    if access.put_token(&record).await? {
+        output.note(format_args!(
+            "the administrator's token, shown this once: {}\nmake others with `stillpoint token create`, then \
+             revoke this one with `stillpoint token revoke {FIRST_TOKEN}`",
+            secret.expose()
+        ));
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! What the server can work with: every configured workspace, and every provider that it may need.
+
+use std::sync::Arc;
+
+use stillpoint_core::{Catalog, LocalOrchestrator, OpContext, Provider, Result, Workspace, WorkspaceRecord};
+
+use crate::args::BackupArgs;
+use crate::run::backup::directory_workspace;
+use crate::session::{Files, Needs, Session};
+use crate::settings::ConfiguredWorkspace;
+
+/// The orchestrator of a server. It knows every configured workspace, and those that were backed up before from the
+/// catalog.
+///
+/// # Errors
+/// As [`Session::orchestrator`].
+pub(super) async fn orchestrator(session: &Session, catalog: &Arc<dyn Catalog>) -> Result<LocalOrchestrator> {
+    let mut workspaces: Vec<Arc<dyn Workspace>> = Vec::new();
+    for configured in session.settings.config.all() {
+        if let ConfiguredWorkspace::Directory(directory) = configured {
+            let wanted = BackupArgs { workspace: Some(directory.id.clone()), ..BackupArgs::default() };
+            workspaces.push(Arc::new(directory_workspace(session, catalog.as_ref(), &wanted, None).await?));
+        }
+    }
+    for workspace in &workspaces {
+        remember(session, catalog.as_ref(), workspace.as_ref()).await?;
+    }
+    for config in session.settings.config.all_managed() {
+        let workspace = session.managed_workspace(config, None)?;
+        remember(session, catalog.as_ref(), workspace.as_ref()).await?;
+    }
+    session.orchestrator(catalog, &needs(session), Files::MadeWhenMissing, workspaces).await
+}
+
+/// The providers of a server.
+///
+/// # Errors
+/// As [`Session::providers`].
+pub(super) async fn providers(session: &Session) -> Result<Vec<Arc<dyn Provider>>> {
+    let providers = session.providers(&needs(session), Files::MadeWhenMissing).await?;
+    Ok(providers.into_values().collect())
+}
+
+fn needs(session: &Session) -> Needs {
+    let managed = session.settings.config.all_managed().map(Needs::of_managed);
+    managed.fold(Needs::files(), Needs::and)
+}
+
+/// Notes a configured workspace that was never seen, so that it is listed before its first backup. One that cannot be
+/// read now is listed once it can.
+async fn remember(session: &Session, catalog: &dyn Catalog, workspace: &dyn Workspace) -> Result<()> {
+    let cx = OpContext::background();
+    if catalog.workspace(workspace.id()).await?.is_some() {
+        return Ok(());
+    }
+    let seen = match workspace.definition(&cx).await {
+        Ok(definition) => workspace.inventory(&cx).await.map(|components| (definition, components)),
+        Err(error) => Err(error),
+    };
+    match seen {
+        Ok((definition, components)) => {
+            catalog.put_workspace(&WorkspaceRecord::new(definition, components, cx.clock().now())).await
+        }
+        Err(error) => {
+            session
+                .output
+                .note(format_args!("warning: workspace {} cannot be read: {error}", workspace.id()));
+            Ok(())
+        }
+    }
+}

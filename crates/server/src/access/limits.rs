@@ -1,0 +1,127 @@
+//! Who was let in lately, and how often each caller may call.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use stillpoint_core::{Error, ErrorKind, Result, Timestamp};
+
+use super::token::TokenRecord;
+
+/// How long a token that was found valid is not looked up again. A token that another server revoked is refused no
+/// later than this.
+const REMEMBERED_FOR: Duration = Duration::from_secs(5);
+/// Tokens that are remembered.
+const REMEMBERED_MAX: usize = 4096;
+/// Unknown tokens that are looked up each second, all callers together.
+const UNKNOWN_PER_SECOND: u32 = 50;
+
+/// How often each caller may call: so many calls a second for long, and twice as many at once.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    per_second: u32,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By the digest of the secret.
+    known: HashMap<String, (TokenRecord, Timestamp)>,
+    /// By the token's id.
+    buckets: HashMap<String, Bucket>,
+    unknown: Option<Bucket>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Bucket {
+    /// Thousandths of a call.
+    left: u64,
+    at: Timestamp,
+}
+
+impl Bucket {
+    fn full(per_second: u32, at: Timestamp) -> Self {
+        Self { left: u64::from(per_second) * 2000, at }
+    }
+
+    fn take(&mut self, per_second: u32, now: Timestamp) -> bool {
+        let passed = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+        let gained = passed.saturating_mul(u64::from(per_second));
+        self.left = self.left.saturating_add(gained).min(u64::from(per_second) * 2000);
+        self.at = now;
+        let taken = self.left >= 1000;
+        self.left -= if taken { 1000 } else { 0 };
+        taken
+    }
+}
+
+impl Gate {
+    pub(crate) fn new(per_second: u32) -> Self {
+        Self { per_second, inner: Mutex::default() }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The token of this digest, where it was let in lately.
+    pub(super) fn recall(&self, digest: &str, now: Timestamp) -> Option<TokenRecord> {
+        let inner = self.inner();
+        let (record, until) = inner.known.get(digest)?;
+        (now < *until).then(|| record.clone())
+    }
+
+    /// Refuses to look up more unknown tokens than the catalog is to be bothered with.
+    pub(super) fn look_up(&self, now: Timestamp) -> Result<()> {
+        let mut inner = self.inner();
+        let bucket = inner.unknown.get_or_insert_with(|| Bucket::full(UNKNOWN_PER_SECOND, now));
+        if bucket.take(UNKNOWN_PER_SECOND, now) { Ok(()) } else { Err(too_often()) }
+    }
+
+    /// Notes that a token was let in.
+    pub(super) fn remember(&self, record: &TokenRecord, now: Timestamp) {
+        let mut inner = self.inner();
+        if inner.known.len() >= REMEMBERED_MAX {
+            inner.known.retain(|_, (_, until)| now < *until);
+        }
+        if inner.known.len() < REMEMBERED_MAX {
+            inner.known.insert(record.digest.clone(), (record.clone(), now.after(REMEMBERED_FOR)));
+        }
+    }
+
+    /// Forgets a token that was revoked.
+    pub(crate) fn forget(&self, id: &str) {
+        self.inner().known.retain(|_, (record, _)| record.id != id);
+    }
+
+    /// Counts a call of the token `id`.
+    pub(super) fn count(&self, id: &str, now: Timestamp) -> Result<()> {
+        let mut inner = self.inner();
+        if inner.buckets.len() >= REMEMBERED_MAX {
+            // One that has rested is full again anyway.
+            inner.buckets.retain(|_, bucket| now.since(bucket.at) < REMEMBERED_FOR);
+        }
+        let bucket = inner.buckets.entry(id.to_owned()).or_insert_with(|| Bucket::full(self.per_second, now));
+        if bucket.take(self.per_second, now) { Ok(()) } else { Err(too_often()) }
+    }
+}
+
+fn too_often() -> Error {
+    Error::new(ErrorKind::RateLimited, "too many requests; slow down").retry_after(Duration::from_secs(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_may_call_twice_as_often_at_once_and_then_as_often_as_it_may_for_long() {
+        let gate = Gate::new(10);
+        let at = |millis| Timestamp::from_millis(1_000_000 + millis);
+        let taken = (0..100).filter(|_| gate.count("a", at(0)).is_ok()).count();
+        assert_eq!(taken, 20);
+        assert_eq!(gate.count("a", at(99)).unwrap_err().kind(), ErrorKind::RateLimited);
+        assert!(gate.count("a", at(200)).is_ok());
+        assert!(gate.count("b", at(0)).is_ok(), "another caller is not held up");
+    }
+}

@@ -1,0 +1,194 @@
+//! Restoring, and finding out what a restore would do.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use serde::Deserialize;
+use stillpoint_core::{
+    BackupRecord, Error, ErrorKind, Landing, OnFailure, OperationId, OperationStatus, Request, RestorePlan,
+    RestoreRequest, Result, Settings, WorkspaceId,
+};
+use utoipa::ToSchema;
+
+use crate::access::{Caller, Role};
+use crate::plane::ControlPlane;
+
+/// What a restore is asked for with.
+#[derive(Clone, Debug, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RestoreOrder {
+    /// The new workspace.
+    #[schema(value_type = String, min_length = 1, max_length = 1000)]
+    pub(crate) target: WorkspaceId,
+    /// The environment of the new workspace; without it that of the old one.
+    #[serde(default)]
+    pub(crate) environment: Option<String>,
+    /// Only these paths; without them all.
+    #[serde(default)]
+    pub(crate) include: Vec<String>,
+    /// How files meet what already stands at the target: `empty`, `side`, `merge` or `replace`.
+    #[serde(default)]
+    #[schema(value_type = Option<LandingWord>)]
+    pub(crate) landing: Option<Landing>,
+    /// The software version to run; without it the newest.
+    #[serde(default)]
+    pub(crate) software_version: Option<String>,
+    /// Seconds from now to the deadline.
+    #[serde(default)]
+    #[schema(minimum = 1)]
+    pub(crate) timeout_seconds: Option<u64>,
+    /// Preflight checks to waive, by name.
+    #[serde(default)]
+    pub(crate) waivers: Vec<String>,
+    /// Accept a backup in which something is missing; so it is unless told otherwise.
+    #[serde(default)]
+    pub(crate) allow_partial: Option<bool>,
+    /// Keep what a failed restore made, so that the same restore can go on from there.
+    #[serde(default)]
+    pub(crate) keep_on_failure: bool,
+}
+
+/// How files meet what already stands at the target.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes the words of `Landing`, which is not ours to describe")]
+pub(crate) enum LandingWord {
+    Empty,
+    Side,
+    Merge,
+    Replace,
+}
+
+/// Where a restore goes.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Routed {
+    /// The new workspace.
+    pub target: WorkspaceId,
+    /// The registered provisioner that makes it.
+    pub provisioner: String,
+    /// What the provisioner needs to know.
+    pub settings: Settings,
+}
+
+impl Routed {
+    /// To `target`, made by `provisioner` with `settings`.
+    pub fn new(target: WorkspaceId, provisioner: impl Into<String>, settings: Settings) -> Self {
+        Self { target, provisioner: provisioner.into(), settings }
+    }
+}
+
+/// Decides which provisioner makes a new workspace, and where: callers name workspaces, never places on the server.
+///
+/// ```
+/// use stillpoint_core::*;
+/// use stillpoint_server::{RestoreRoute, SameProvisioner};
+///
+/// let definition = Definition::new("ada".parse().unwrap());
+/// let backup = BackupRecord::new("b-1".parse().unwrap(), "op".parse().unwrap(), definition, Timestamp::from_millis(0));
+/// let routed = SameProvisioner::new("cloud").route(&backup, &"ada-2".parse().unwrap(), None).unwrap();
+/// assert_eq!((routed.provisioner.as_str(), routed.target.as_str()), ("cloud", "ada-2"));
+/// ```
+pub trait RestoreRoute: Debug + Send + Sync + 'static {
+    /// Where `backup` goes as `target` in `environment`.
+    ///
+    /// # Errors
+    /// `InvalidInput` for a target that cannot be one; `Unsupported` where this host makes no such workspaces.
+    fn route(&self, backup: &BackupRecord, target: &WorkspaceId, environment: Option<&str>)
+    -> Result<Routed>;
+}
+
+/// One provisioner makes every new workspace. It is told the environment in its setting `environment`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SameProvisioner(String);
+
+impl SameProvisioner {
+    /// The provisioner registered as `name`.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+}
+
+impl RestoreRoute for SameProvisioner {
+    fn route(&self, _: &BackupRecord, target: &WorkspaceId, environment: Option<&str>) -> Result<Routed> {
+        let environment = environment.map(|name| ("environment".to_owned(), name.into()));
+        Ok(Routed::new(target.clone(), &self.0, environment.into_iter().collect()))
+    }
+}
+
+impl ControlPlane {
+    /// Begins a restore, or answers the operation of the same id. It grants no roles: those of the old workspace are
+    /// reported.
+    ///
+    /// # Errors
+    /// `PermissionDenied` below an operator, or for another environment than the caller's; `NotFound` where the caller
+    /// may not see the backup; `Conflict` where the id is that of another request; whatever submitting can meet.
+    pub(crate) async fn restore(
+        &self,
+        caller: &Caller,
+        id: OperationId,
+        backup: &str,
+        order: &RestoreOrder,
+    ) -> Result<OperationStatus> {
+        let done = async {
+            let request = self.restore_request(caller, id.clone(), backup, order).await?;
+            self.submit(Request::Restore(request)).await
+        };
+        let done = done.await;
+        self.noted(caller, "restore", &format!("{backup} as {}", order.target), Some(&id), done).await
+    }
+
+    /// What a restore would do.
+    ///
+    /// # Errors
+    /// As [`ControlPlane::restore`], without `Conflict`.
+    pub(crate) async fn plan_restore(
+        &self,
+        caller: &Caller,
+        backup: &str,
+        order: &RestoreOrder,
+    ) -> Result<RestorePlan> {
+        let id = OperationId::generate(self.entropy());
+        let request = self.restore_request(caller, id, backup, order).await?;
+        self.orchestrator().plan_restore(&request).await
+    }
+
+    async fn restore_request(
+        &self,
+        caller: &Caller,
+        id: OperationId,
+        backup: &str,
+        order: &RestoreOrder,
+    ) -> Result<RestoreRequest> {
+        caller.require(Role::Operator)?;
+        let backup = self.backup(caller, backup).await?;
+        let environment = order.environment.as_deref();
+        if environment.is_some() && !caller.sees(environment) {
+            let message = format!("the token {} is not for that environment", caller.token);
+            return Err(Error::new(ErrorKind::PermissionDenied, message));
+        }
+        let route = self.restores().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                "this server makes no new workspaces; no provisioner is configured",
+            )
+        })?;
+        let routed = route.route(&backup, &order.target, environment)?;
+        for target in [&order.target, &routed.target] {
+            if self.catalog().workspace(target).await?.is_some() {
+                self.require_workspace(caller, target).await?;
+            }
+        }
+        let mut request =
+            RestoreRequest::new(id, backup.id, routed.target, routed.provisioner, routed.settings);
+        request.creator = Some(caller.name.clone());
+        request.include.clone_from(&order.include);
+        request.landing = order.landing.unwrap_or_default();
+        request.software_version.clone_from(&order.software_version);
+        request.timeout = order.timeout_seconds.map(Duration::from_secs);
+        request.waivers.clone_from(&order.waivers);
+        request.allow_partial = order.allow_partial.unwrap_or(true);
+        request.on_failure = if order.keep_on_failure { OnFailure::Keep } else { OnFailure::Discard };
+        Ok(request)
+    }
+}

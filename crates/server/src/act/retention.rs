@@ -1,0 +1,121 @@
+//! Applying retention: previewed first, then done.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use stillpoint_core::{
+    BackupId, Error, ErrorKind, Forgotten, Result, Retention, RetentionPolicy, WorkspaceId, forget, preview,
+};
+use utoipa::ToSchema;
+
+use crate::access::{Caller, Role};
+use crate::plane::ControlPlane;
+
+/// What a policy is to be applied to.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RetentionOrder {
+    /// The workspace; without it all of them.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 1000)]
+    pub(crate) workspace: Option<WorkspaceId>,
+    /// The policy.
+    pub(crate) policy: Rules,
+    /// What the preview said goes; nothing else is deleted. Only for applying.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>, max_items = 1000)]
+    pub(crate) remove: Vec<BackupId>,
+}
+
+/// Which backups are kept. Nothing that no rule keeps stays, unless it is held or the only good one.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Rules {
+    /// The newest so many.
+    pub(crate) keep_last: u32,
+    /// The newest of each of so many hours.
+    pub(crate) keep_hourly: u32,
+    /// The newest of each of so many days.
+    pub(crate) keep_daily: u32,
+    /// The newest of each of so many weeks.
+    pub(crate) keep_weekly: u32,
+    /// The newest of each of so many months.
+    pub(crate) keep_monthly: u32,
+    /// The newest of each of so many years.
+    pub(crate) keep_yearly: u32,
+    /// Those that were made within so many seconds before the newest one.
+    pub(crate) keep_within_seconds: Option<u64>,
+    /// Those with one of these names.
+    pub(crate) keep_names: Vec<String>,
+    /// At least so many good ones; without it one.
+    pub(crate) keep_good: Option<u32>,
+    /// Those go whose own retention has ended.
+    pub(crate) expired: bool,
+}
+
+impl Rules {
+    fn policy(&self) -> RetentionPolicy {
+        let mut policy = RetentionPolicy::default();
+        policy.last = self.keep_last;
+        policy.hourly = self.keep_hourly;
+        policy.daily = self.keep_daily;
+        policy.weekly = self.keep_weekly;
+        policy.monthly = self.keep_monthly;
+        policy.yearly = self.keep_yearly;
+        policy.within = self.keep_within_seconds.map(Duration::from_secs);
+        policy.names.clone_from(&self.keep_names);
+        policy.good = self.keep_good.unwrap_or(policy.good);
+        policy.expired = self.expired;
+        policy
+    }
+}
+
+impl ControlPlane {
+    /// What a policy would do. Changes nothing.
+    ///
+    /// # Errors
+    /// `PermissionDenied` where a caller that is bound to an environment names no workspace; `NotFound` where it may not
+    /// see the workspace.
+    pub(crate) async fn preview_retention(
+        &self,
+        caller: &Caller,
+        order: &RetentionOrder,
+    ) -> Result<Retention> {
+        self.require_retention(caller, order.workspace.as_ref()).await?;
+        preview(self.catalog().as_ref(), order.workspace.as_ref(), &order.policy.policy()).await
+    }
+
+    /// Deletes what a preview said goes, each as an operation of its own. It goes on also where the caller hangs up.
+    ///
+    /// # Errors
+    /// `PermissionDenied` below an administrator, otherwise as [`ControlPlane::preview_retention`].
+    pub(crate) async fn apply_retention(&self, caller: &Caller, order: &RetentionOrder) -> Result<Forgotten> {
+        let done = async {
+            caller.require(Role::Administrator)?;
+            self.require_retention(caller, order.workspace.as_ref()).await?;
+            let (plane, order) = (self.clone(), order.clone());
+            let applied = tokio::spawn(async move {
+                let mut previewed = Retention::default();
+                previewed.remove = order.remove;
+                let (catalog, policy) = (plane.catalog().as_ref(), order.policy.policy());
+                let orchestrator = plane.orchestrator().as_ref();
+                let workspace = order.workspace.as_ref();
+                forget(orchestrator, catalog, workspace, &policy, &previewed, plane.entropy()).await
+            });
+            applied.await.unwrap_or_else(|gone| {
+                let message = "applying the retention ended unexpectedly; preview it again";
+                Err(Error::new(ErrorKind::Unexpected, message).maybe_applied().with_source(gone))
+            })
+        };
+        let done = done.await;
+        let subject = order.workspace.as_ref().map_or("all workspaces", WorkspaceId::as_str);
+        self.noted(caller, "retention-apply", subject, None, done).await
+    }
+
+    async fn require_retention(&self, caller: &Caller, workspace: Option<&WorkspaceId>) -> Result<()> {
+        match workspace {
+            Some(workspace) => self.require_workspace(caller, workspace).await,
+            None => caller.require_all_environments(),
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Metrics in the text form of Prometheus. They name routes and states, never workspaces or callers.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use stillpoint_core::{ErrorKind, OperationQuery, Result, ScheduleQuery};
+
+use crate::plane::ControlPlane;
+
+/// The upper ends of the histogram's buckets, in milliseconds.
+const BUCKETS_MS: [u64; 9] = [5, 10, 25, 50, 100, 250, 500, 1_000, 5_000];
+
+/// What a request is counted under.
+type Key = (String, String, u16);
+
+/// Counts requests.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics(Mutex<BTreeMap<Key, Count>>);
+
+#[derive(Clone, Debug, Default)]
+struct Count {
+    requests: u64,
+    total: Duration,
+    buckets: [u64; BUCKETS_MS.len()],
+}
+
+impl Metrics {
+    /// Counts a request to `route` that was answered with `status` after `took`.
+    pub(crate) fn count(&self, method: &str, route: &str, status: u16, took: Duration) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry((method.to_owned(), route.to_owned(), status)).or_default();
+        count.requests += 1;
+        count.total += took;
+        for (bucket, end) in count.buckets.iter_mut().zip(BUCKETS_MS) {
+            if took <= Duration::from_millis(end) {
+                *bucket += 1;
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let mut text = String::from(
+            "# HELP stillpoint_http_request_seconds How long requests took.\n\
+             # TYPE stillpoint_http_request_seconds histogram\n",
+        );
+        for ((method, route, status), count) in &counts {
+            let labels = format!("method=\"{method}\",route=\"{route}\",status=\"{status}\"");
+            let name = "stillpoint_http_request_seconds";
+            for (bucket, end) in count.buckets.iter().zip(BUCKETS_MS) {
+                let end = Duration::from_millis(end).as_secs_f64();
+                line(&mut text, format_args!("{name}_bucket{{{labels},le=\"{end}\"}} {bucket}"));
+            }
+            line(&mut text, format_args!("{name}_bucket{{{labels},le=\"+Inf\"}} {}", count.requests));
+            line(&mut text, format_args!("{name}_sum{{{labels}}} {}", count.total.as_secs_f64()));
+            line(&mut text, format_args!("{name}_count{{{labels}}} {}", count.requests));
+        }
+        text
+    }
+}
+
+fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
+    // Writing to a string cannot fail.
+    let _written = writeln!(text, "{line}").is_ok();
+}
+
+impl ControlPlane {
+    /// The metrics of this server and of its catalog.
+    ///
+    /// # Errors
+    /// Whatever reading the catalog can meet.
+    pub(crate) async fn metrics_text(&self) -> Result<String> {
+        let mut text = self.metrics().text();
+        let page = self.catalog().operations(&OperationQuery::unfinished()).await?;
+        let mut states: BTreeMap<(&str, &str), u64> = BTreeMap::new();
+        let mut undriven = 0;
+        for stored in &page.items {
+            *states.entry((stored.operation.request.kind(), stored.operation.state.as_str())).or_default() +=
+                1;
+            undriven += u64::from(!stored.lease.live);
+        }
+        text.push_str("# HELP stillpoint_operations_unfinished Operations with something left to do, 1000 at the most.\n# TYPE stillpoint_operations_unfinished gauge\n");
+        for ((kind, state), count) in states {
+            let name = "stillpoint_operations_unfinished";
+            line(&mut text, format_args!("{name}{{kind=\"{kind}\",state=\"{state}\"}} {count}"));
+        }
+        text.push_str("# HELP stillpoint_operations_undriven Unfinished operations that nobody drives.\n# TYPE stillpoint_operations_undriven gauge\n");
+        line(&mut text, format_args!("stillpoint_operations_undriven {undriven}"));
+        let schedules = match self.catalog().schedules(&ScheduleQuery::all()).await {
+            Ok(page) => page.items,
+            Err(error) if error.kind() == ErrorKind::Unsupported => Vec::new(),
+            Err(error) => return Err(error),
+        };
+        let stale = schedules.iter().filter(|stored| stored.record.stale_since.is_some()).count();
+        let missed: u64 = schedules.iter().map(|stored| stored.record.missed_runs).sum();
+        text.push_str("# HELP stillpoint_schedules_stale Schedules whose newest completed backup is too old.\n# TYPE stillpoint_schedules_stale gauge\n");
+        line(&mut text, format_args!("stillpoint_schedules_stale {stale}"));
+        text.push_str("# HELP stillpoint_schedule_runs_missed Scheduled runs that were missed.\n# TYPE stillpoint_schedule_runs_missed gauge\n");
+        line(&mut text, format_args!("stillpoint_schedule_runs_missed {missed}"));
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buckets_hold_everything_up_to_their_ends() {
+        let metrics = Metrics::default();
+        for millis in [3, 20, 9_000] {
+            metrics.count("GET", "/api/v1/backups", 200, Duration::from_millis(millis));
+        }
+        let text = metrics.text();
+        for line in ["le=\"0.005\"} 1", "le=\"0.025\"} 2", "le=\"5\"} 2", "le=\"+Inf\"} 3"] {
+            assert!(text.contains(line), "{line} in {text}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Everything that is served, and what holds for each request.
+
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
+    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use http::{Method, StatusCode};
+use stillpoint_core::{Error, ErrorKind, OperationQuery, Result};
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::plane::ControlPlane;
+use crate::problem::Problem;
+use crate::{page, rest};
+
+/// The longest body that is read, in bytes.
+const BODY_BYTES_MAX: usize = 256 * 1024;
+/// How long an answer may take.
+const ANSWER_MAX: Duration = Duration::from_secs(60);
+/// How long an answer may take that deletes backups one after the other.
+const LONG_ANSWER_MAX: Duration = Duration::from_secs(24 * 3600);
+/// What a page may load: its own assets, and nothing from elsewhere.
+const CONTENT_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                              font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; \
+                              frame-ancestors 'none'";
+/// A browser that came over TLS comes over TLS for a year.
+const TRANSPORT_POLICY: &str = "max-age=31536000";
+
+/// Everything that is served.
+pub(crate) fn router(plane: ControlPlane) -> Router {
+    let (api, description) = rest::router();
+    let description = Json(description);
+    let own = Router::new()
+        .route("/openapi.json", get(move || async move { description.clone() }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics));
+    page::router()
+        .merge(api)
+        .merge(own)
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(unknown_method)
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(plane.clone(), guard))
+        .layer(CatchPanicLayer::custom(panicked))
+        .with_state(plane)
+}
+
+/// Whether the catalog answers. A server that cannot reach it is alive, and has nothing to say.
+async fn ready(State(plane): State<ControlPlane>) -> Result<&'static str, Problem> {
+    if plane.stop().is_cancelled() {
+        return Err(Error::new(ErrorKind::Unavailable, "the server is stopping").into());
+    }
+    let mut query = OperationQuery::unfinished();
+    query.limit = 1;
+    plane.catalog().operations(&query).await?;
+    Ok("ready\n")
+}
+
+async fn metrics(State(plane): State<ControlPlane>) -> Result<impl IntoResponse, Problem> {
+    Ok(([(CONTENT_TYPE, "text/plain; version=0.0.4")], plane.metrics_text().await?))
+}
+
+async fn unknown_path() -> Problem {
+    Error::new(ErrorKind::NotFound, "nothing is served there; /openapi.json says what is").into()
+}
+
+async fn unknown_method() -> Response {
+    let message = "this method is not served there; /openapi.json says which are";
+    let mut answer = Problem::from(Error::new(ErrorKind::Unsupported, message)).into_response();
+    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
+    answer
+}
+
+fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
+    let message = "a defect stopped the request; the server's log says more";
+    Problem::from(Error::new(ErrorKind::Unexpected, message)).into_response()
+}
+
+/// Bounds the time of each request, counts it, and adds the headers that every answer has.
+async fn guard(State(plane): State<ControlPlane>, request: Request, next: Next) -> Response {
+    let clock = plane.shared_clock();
+    let (began, method) = (clock.now(), request.method().clone());
+    let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let route = route.unwrap_or_else(|| "unknown".to_owned());
+    let most = if route.ends_with("/retention/apply") { LONG_ANSWER_MAX } else { ANSWER_MAX };
+    let answered = tokio::time::timeout(most, next.run(request)).await;
+    let mut answer = answered.unwrap_or_else(|_elapsed| {
+        let message = "the answer took too long; what was begun goes on, and the operations show it";
+        Problem::from(Error::new(ErrorKind::DeadlineExceeded, message).maybe_applied()).into_response()
+    });
+    dress(&mut answer, plane.is_secure());
+    let counted = if method == Method::HEAD { "GET" } else { method.as_str() };
+    plane.metrics().count(counted, &route, answer.status().as_u16(), clock.now().since(began));
+    answer
+}
+
+/// The headers that every answer has, unless its handler knows better.
+fn dress(answer: &mut Response, secure: bool) {
+    let mut defaults: Vec<(HeaderName, &'static str)> = vec![
+        (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ];
+    if secure {
+        defaults.push((STRICT_TRANSPORT_SECURITY, TRANSPORT_POLICY));
+    }
+    for (name, value) in defaults {
+        answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
