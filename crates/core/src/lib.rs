@@ -27,6 +27,7 @@ mod request;
 mod retention;
 mod schedule;
 mod snapshot;
+mod wanted;
 mod watchdog;
 mod workspace;
 
@@ -55,6 +56,7 @@ pub use reconcile::*;
 pub use retention::{Kept, Retention, RetentionPolicy, retain};
 pub use schedule::*;
 pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
+pub use wanted::Wanted;
 pub use watchdog::{Watchdog, Watched};
 pub use workspace::{
     Component, Consistency, Definition, HoldInfo, Protection, QuiesceOptions, RoleGrant, Settings, Workspace,

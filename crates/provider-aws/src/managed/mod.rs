@@ -28,7 +28,6 @@ mod sts;
 mod tags;
 mod time;
 mod vault;
-mod wanted;
 
 pub use policy::{PolicyDocument, PolicyDocuments, PolicyScope, ServiceRole, Statement, Task, policy};
 pub use provider::{AwsProvider, VaultPlace};

@@ -96,7 +96,7 @@ pub(super) const ALWAYS_RECORDED: [&str; 2] = ["throughput_mode", "backup_policy
 ///
 /// # Errors
 /// `InvalidConfig` where one has another form.
-pub(super) fn file_system_settings(wanted: &super::wanted::Wanted) -> Result<FileSystemSettings> {
+pub(super) fn file_system_settings(wanted: &stillpoint_core::Wanted) -> Result<FileSystemSettings> {
     Ok(FileSystemSettings {
         throughput_mode: wanted.text("throughput_mode")?,
         provisioned_mibps: wanted.get("provisioned_mibps")?,

@@ -1,11 +1,10 @@
 //! Where a copy is to lie.
 
-use stillpoint_core::{Error, ErrorKind, Result, Settings};
+use stillpoint_core::{Error, ErrorKind, Result, Settings, Wanted};
 
 use super::super::arn::Arn;
 use super::super::clients::Clients;
 use super::super::names::PointName;
-use super::super::wanted::Wanted;
 
 /// A vault by its full name.
 #[derive(Clone, Debug, PartialEq, Eq)]

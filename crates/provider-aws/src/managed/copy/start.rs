@@ -1,6 +1,6 @@
 //! Starting a copy job, once for each key.
 
-use stillpoint_core::{CopyJob, Error, ErrorKind, OpContext, Result};
+use stillpoint_core::{CopyJob, Error, ErrorKind, OpContext, Result, Wanted};
 
 use super::super::AwsProvider;
 use super::super::backup::lifecycle;
@@ -10,7 +10,6 @@ use super::super::marks::Marks;
 use super::super::names::{JobName, PointName};
 use super::super::points::{PointState, Usable};
 use super::super::refusal::undone;
-use super::super::wanted::Wanted;
 use super::{Copy, Destination};
 
 impl AwsProvider {

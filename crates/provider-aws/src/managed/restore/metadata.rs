@@ -6,10 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use stillpoint_core::{Error, ErrorKind, RestoreJob, Result};
+use stillpoint_core::{Error, ErrorKind, RestoreJob, Result, Wanted};
 
 use crate::managed::arn::Arn;
-use crate::managed::wanted::Wanted;
 
 /// The most paths of one restore.
 /// Source: <https://docs.aws.amazon.com/aws-backup/latest/devguide/API_StartRestoreJob.html>.

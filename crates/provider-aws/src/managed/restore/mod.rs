@@ -13,14 +13,13 @@ mod point;
 mod volume;
 
 use stillpoint_core::{
-    Candidate, Error, ErrorKind, Evidence, Landing, OpContext, RestoreJob, Result, Timestamp,
+    Candidate, Error, ErrorKind, Evidence, Landing, OpContext, RestoreJob, Result, Timestamp, Wanted,
 };
 
 use super::AwsProvider;
 use super::clients::Clients;
 use super::marks::Marks;
 use super::names::{JobKind, JobName, PointName};
-use super::wanted::Wanted;
 
 /// The note of a job's name that says for which component it makes a resource.
 const COMPONENT: &str = "component";

@@ -1,11 +1,10 @@
 //! Where a restore happens: in the account and the region in which the recovery point stands, and nowhere else.
 
-use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_core::{Error, ErrorKind, Result, Wanted};
 
 use crate::managed::arn::Arn;
 use crate::managed::clients::Clients;
 use crate::managed::ec2::{Filters, Subnet};
-use crate::managed::wanted::Wanted;
 
 /// Proves that the point at `arn`, owned by `owner`, can be restored where it is wanted; answers the account.
 ///

@@ -1,12 +1,11 @@
 //! What a restore must know of its recovery point and of what it was taken from.
 
-use stillpoint_core::{Component, Error, ErrorKind, Result, Settings};
+use stillpoint_core::{Component, Error, ErrorKind, Result, Settings, Wanted};
 
 use super::Restore;
 use crate::managed::arn::Arn;
 use crate::managed::points::{PointState, Usable};
 use crate::managed::recorded;
-use crate::managed::wanted::Wanted;
 
 impl Restore<'_> {
     /// What the recovery point was taken from, also where it is a copy.

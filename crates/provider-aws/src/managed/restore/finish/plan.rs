@@ -3,12 +3,11 @@
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Error, ErrorKind, Result, Tags};
+use stillpoint_core::{Error, ErrorKind, Result, Tags, Wanted};
 
 use crate::managed::arn::Arn;
 use crate::managed::efs::FileSystemSettings;
 use crate::managed::tags::VALUE_CHARS_MAX;
-use crate::managed::wanted::Wanted;
 
 /// How the tags are called, before their number.
 const TAG: &str = "stillpoint:finish-";

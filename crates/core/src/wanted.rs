@@ -2,30 +2,46 @@
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use stillpoint_core::{Error, ErrorKind, Result, Settings};
 
-/// Settings in the order in which they count.
+use crate::error::{Error, ErrorKind, Result};
+use crate::workspace::Settings;
+
+/// Settings in the order in which they count: a restore's destination, then what was recorded with the component, then
+/// whatever a provider itself knows.
+///
+/// ```
+/// use stillpoint_core::{Settings, Wanted};
+///
+/// # fn main() -> stillpoint_core::Result<()> {
+/// let destination = Settings::from([("zone".to_owned(), "2".into())]);
+/// let recorded = Settings::from([("zone".to_owned(), "1".into()), ("size_gib".to_owned(), 64.into())]);
+/// let wanted = Wanted::new(&destination, Some(&recorded));
+/// assert_eq!(wanted.text("zone")?.as_deref(), Some("2"));
+/// assert_eq!(wanted.get::<u64>("size_gib")?, Some(64));
+/// # Ok(()) }
+/// ```
 #[derive(Clone, Debug)]
-pub(super) struct Wanted {
+pub struct Wanted {
     layers: Vec<Settings>,
 }
 
 impl Wanted {
     /// `destination` over `recorded`.
-    pub(super) fn new(destination: &Settings, recorded: Option<&Settings>) -> Self {
+    pub fn new(destination: &Settings, recorded: Option<&Settings>) -> Self {
         let mut layers = vec![destination.clone()];
         layers.extend(recorded.cloned());
         Self { layers }
     }
 
     /// The same with one more layer below all others.
-    pub(super) fn over(mut self, settings: Settings) -> Self {
+    #[must_use]
+    pub fn over(mut self, settings: Settings) -> Self {
         self.layers.push(settings);
         self
     }
 
     /// Whether nobody says anything of `name`.
-    pub(super) fn lacks(&self, name: &str) -> bool {
+    pub fn lacks(&self, name: &str) -> bool {
         self.value(name).is_none()
     }
 
@@ -37,7 +53,7 @@ impl Wanted {
     ///
     /// # Errors
     /// `InvalidConfig` where it has another form.
-    pub(super) fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
+    pub fn get<T: DeserializeOwned>(&self, name: &str) -> Result<Option<T>> {
         let Some(value) = self.value(name) else { return Ok(None) };
         serde_json::from_value(value.clone()).map(Some).map_err(|error| {
             let message = format!("the setting {name} of a component cannot be {value}");
@@ -49,7 +65,7 @@ impl Wanted {
     ///
     /// # Errors
     /// `InvalidConfig` where it is no text.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>> {
+    pub fn text(&self, name: &str) -> Result<Option<String>> {
         Ok(self.get::<String>(name)?.filter(|text| !text.is_empty()))
     }
 
@@ -57,7 +73,7 @@ impl Wanted {
     ///
     /// # Errors
     /// `InvalidConfig` where it is not.
-    pub(super) fn needed(&self, name: &str, what: &str) -> Result<String> {
+    pub fn needed(&self, name: &str, what: &str) -> Result<String> {
         self.text(name)?.ok_or_else(|| {
             Error::new(ErrorKind::InvalidConfig, format!("{what} needs the setting {name}"))
                 .with("setting", name)

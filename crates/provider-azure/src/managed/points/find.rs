@@ -1,0 +1,59 @@
+//! Snapshots found by what is written on them, in the resource groups that the provider was given.
+
+use stillpoint_core::{Error, ErrorKind, OpContext, Result, SnapshotInfo, SnapshotQuery, Tags};
+
+use super::super::AzureProvider;
+use super::super::compute::Snapshot;
+use super::super::names::PointName;
+use super::super::resource_id::ResourceId;
+use super::super::tags;
+use super::open::info;
+
+impl AzureProvider {
+    pub(in super::super) async fn find_points(
+        &self,
+        cx: &OpContext,
+        query: &SnapshotQuery,
+    ) -> Result<Vec<SnapshotInfo>> {
+        if self.groups().is_empty() {
+            let message = "no resource group is configured in which snapshots could be looked for";
+            return Err(Error::new(ErrorKind::InvalidConfig, message));
+        }
+        let wanted = wanted(query);
+        let mut found = Vec::new();
+        for group in self.groups() {
+            cx.check()?;
+            let listed =
+                Snapshot::list(self.connection(), &group.subscription, Some(&group.resource_group)).await;
+            let listed = match listed {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    let message =
+                        format!("there is no resource group {}; name another", group.resource_group);
+                    return Err(Error::new(ErrorKind::InvalidConfig, message).with_source(error));
+                }
+                other => other?,
+            };
+            for snapshot in listed {
+                let id: ResourceId = snapshot.id.parse()?;
+                let fits = wanted.iter().all(|(tag, value)| snapshot.tags.get(tag) == Some(value));
+                if fits && !snapshot.is_deleting() && tags::is_point_of_ours(&id, &snapshot.tags) {
+                    found.push(info(self.provider_id(), &PointName(id), &snapshot)?);
+                }
+            }
+        }
+        found.sort_by(|a, b| a.snapshot.cmp(&b.snapshot));
+        found.dedup_by(|a, b| a.snapshot == b.snapshot);
+        Ok(found)
+    }
+}
+
+/// The tags that a query asks for, with their values as they are written.
+fn wanted(query: &SnapshotQuery) -> Tags {
+    let conditions = [
+        (tags::WORKSPACE, query.workspace.as_ref().map(|id| id.as_str())),
+        (tags::BACKUP, query.backup.as_ref().map(|id| id.as_str())),
+        (tags::OPERATION, query.operation.as_ref().map(|id| id.as_str())),
+    ];
+    let set = conditions.into_iter().filter_map(|(tag, id)| Some((tag.to_owned(), tags::value(id?))));
+    set.collect()
+}

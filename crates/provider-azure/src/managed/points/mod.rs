@@ -1,0 +1,5 @@
+//! Snapshots: opened, found by their tags, deleted and read back.
+
+mod delete;
+mod find;
+mod open;

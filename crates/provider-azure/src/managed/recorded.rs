@@ -1,0 +1,63 @@
+//! What a component is set to beside its data, as a restore of it will need it.
+
+use serde_json::{Value, json};
+use stillpoint_core::{Component, OpContext, Result, Settings};
+
+use super::AzureProvider;
+use super::compute::Disk;
+use super::settings::Source;
+
+impl AzureProvider {
+    /// `component` with what a restore of it will need, read now from the disk itself: zone, SKU, size, rates, tier,
+    /// encryption and network access. A setting that it already has stays.
+    ///
+    /// A workspace whose inventory passes its components through this keeps everything in each backup's record; without
+    /// it a restore asks the source, which may be gone by then. It only reads.
+    ///
+    /// ```no_run
+    /// use stillpoint_core::{Component, OpContext, Result};
+    /// use stillpoint_provider_azure::Connection;
+    /// use stillpoint_provider_azure::managed::AzureProvider;
+    ///
+    /// # async fn inventory() -> Result<()> {
+    /// let provider = AzureProvider::new("azure".parse()?, Connection::from_environment()?, []);
+    /// let disk = "/subscriptions/…/resourceGroups/ml/providers/Microsoft.Compute/disks/db";
+    /// let component = Component::new("db".parse()?, "disk", "azure".parse()?, disk);
+    /// let recorded = provider.record(&OpContext::background(), &component).await?;
+    /// println!("it is a {}", recorded.settings["sku"]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `NotFound` where the source does not exist; `Unsupported` where it is no disk.
+    pub async fn record(&self, cx: &OpContext, component: &Component) -> Result<Component> {
+        cx.check()?;
+        let source = Source::of(component)?;
+        let mut settings = settings(&Disk::get(self.connection(), &source.id).await?);
+        settings.extend(component.settings.clone());
+        let mut recorded = component.clone();
+        recorded.settings = settings;
+        Ok(recorded)
+    }
+}
+
+/// What a disk says of itself. Rates are set of some SKUs only, and what is not customary is not recorded.
+pub(super) fn settings(disk: &Disk) -> Settings {
+    let properties = &disk.properties;
+    let sku = disk.sku.name.as_deref().unwrap_or_default();
+    let with_rates = sku.starts_with("PremiumV2") || sku.starts_with("UltraSSD");
+    let rate = |rate: Option<u64>| json!(rate.filter(|_| with_rates));
+    let policy = properties.network_access_policy.as_deref().filter(|policy| *policy == "DenyAll");
+    let settings: [(&str, Value); 8] = [
+        ("zone", json!(disk.zones.first())),
+        ("sku", json!(disk.sku.name)),
+        ("size_gib", json!(properties.disk_size_gib)),
+        ("iops", rate(properties.iops)),
+        ("throughput_mbps", rate(properties.throughput_mbps)),
+        ("tier", json!(properties.tier)),
+        ("disk_encryption_set", json!(properties.encryption.disk_encryption_set_id)),
+        ("network_access_policy", json!(policy)),
+    ];
+    let settings = settings.into_iter().filter(|(_, value)| !value.is_null());
+    settings.map(|(name, value)| (name.to_owned(), value)).collect()
+}

@@ -1,0 +1,115 @@
+//! A new disk followed until it is there.
+
+use std::time::Duration;
+
+use stillpoint_core::{
+    Error, ErrorKind, JobState, JobStatus, OpContext, Progress, RestoredResource, Result, Retry, Tags,
+};
+
+use super::super::AzureProvider;
+use super::super::compute::Disk;
+use super::super::names::JobName;
+use super::super::resource_id::ResourceId;
+use super::super::tags;
+use super::super::under_way::Told;
+use super::COMPONENT;
+use crate::connection::Connection;
+
+const WRITE: &str = "Microsoft.Compute/disks/write";
+const POLL_AFTER: Duration = Duration::from_secs(5);
+
+impl AzureProvider {
+    pub(in super::super) async fn poll_disk(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
+        cx.check()?;
+        let Some(disk) = Disk::known(self.connection(), &name.id).await? else {
+            return self.no_disk(name).await;
+        };
+        let wanted = tags::noted(name);
+        if disk.tags.get(tags::JOB) != wanted.get(tags::JOB) {
+            let message = format!("the disk {} is not what this job makes", name.id);
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        let mut status = JobStatus::new(self.disk_state(name, &disk).await?);
+        status.restored =
+            Some(RestoredResource::new(self.provider_id().clone(), component(name)?, name.id.to_string()));
+        let total = disk.properties.disk_size_bytes;
+        let done = total.filter(|_| status.state == JobState::Succeeded).unwrap_or(0);
+        status.progress = Progress::new(done, 0).of(total, None);
+        status.poll_after = Some(POLL_AFTER).filter(|_| !status.state.is_terminal());
+        if status.state == JobState::Succeeded {
+            status.warnings.extend(put_back(self.connection(), &name.id, &wanted, &disk.tags).await?);
+        }
+        Ok(status)
+    }
+
+    async fn disk_state(&self, name: &JobName, disk: &Disk) -> Result<JobState> {
+        let word = disk.properties.provisioning_state.as_deref().unwrap_or("Succeeded");
+        Ok(match word.to_ascii_lowercase().as_str() {
+            "succeeded" => JobState::Succeeded,
+            "creating" | "updating" | "accepted" | "running" => JobState::Running,
+            "deleting" => failed(ErrorKind::Unavailable, format!("somebody deletes the disk {}", name.id)),
+            "failed" | "canceled" | "cancelled" => {
+                let message = format!("the disk {} could not be made: it is {word}", name.id);
+                match self.under_way().ask(self.connection(), WRITE, &name.id.to_string()).await? {
+                    Told::Failed(reason) => {
+                        JobState::Failed(Error::new(reason.kind(), message).with_source(reason).record())
+                    }
+                    _ => failed(ErrorKind::Unavailable, message),
+                }
+            }
+            _ => JobState::Unknown(word.to_owned()),
+        })
+    }
+
+    async fn no_disk(&self, name: &JobName) -> Result<JobStatus> {
+        match self.under_way().ask(self.connection(), WRITE, &name.id.to_string()).await? {
+            Told::Alive(hint) => {
+                let mut status = JobStatus::new(JobState::Running);
+                status.poll_after = Some(hint.unwrap_or(POLL_AFTER).max(POLL_AFTER));
+                Ok(status)
+            }
+            Told::Failed(reason) => Ok(JobStatus::new(JobState::Failed(reason.record()))),
+            Told::Nothing => {
+                let message = format!(
+                    "Azure knows no disk {}; look for a housekeeper that deletes what lacks its tag",
+                    name.id
+                );
+                Err(Error::new(ErrorKind::NotFound, message))
+            }
+        }
+    }
+}
+
+fn failed(kind: ErrorKind, message: String) -> JobState {
+    JobState::Failed(Error::new(kind, message).with_retry(Retry::Never).record())
+}
+
+/// Writes those of `wanted` again that somebody took off, and says so.
+///
+/// # Errors
+/// Whatever writing can meet.
+pub(super) async fn put_back(
+    connection: &Connection,
+    id: &ResourceId,
+    wanted: &Tags,
+    found: &Tags,
+) -> Result<Option<String>> {
+    let missing = tags::missing(wanted, found);
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let mut all = found.clone();
+    all.extend(missing.clone());
+    Disk::write_tags(connection, id, &all).await?;
+    let keys: Vec<&str> = missing.keys().map(String::as_str).collect();
+    Ok(Some(format!(
+        "somebody took the tags {} off {id} while it was restored; they are back on it",
+        keys.join(", ")
+    )))
+}
+
+/// The component that a job's name notes.
+fn component(name: &JobName) -> Result<stillpoint_core::ComponentId> {
+    let missing = || Error::new(ErrorKind::NotFound, format!("job {name} does not say what it restores"));
+    name.note(COMPONENT).ok_or_else(missing)?.parse()
+}
