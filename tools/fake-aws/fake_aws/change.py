@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 from typing import Any
+
+from fake_cloud.scenario import put
 
 from .content import BLOCK, Block
 from .entities import LegalHold, RecoveryPoint
@@ -83,12 +84,12 @@ def settle(world: World, body: dict[str, Any]) -> dict[str, Any]:
         if body.get("remove"):
             del world.roles[body["role"]]
             return {}
-        return _set(world.roles[body["role"]], body["set"])
+        return put(world.roles[body["role"]], body["set"])
     if "key" in body:
         given = dict(body["set"])
         if "expires_in" in given:
             given["expires"] = world.now + given.pop("expires_in")
-        return _set(world.keys[body["key"]], given)
+        return put(world.keys[body["key"]], given)
     region = _where(world, body)
     if "opt_in" in body:
         region.opt_in.update(body["opt_in"])
@@ -106,7 +107,7 @@ def settle(world: World, body: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     for kind, known in things.items():
         if kind in body:
-            return _set(known[body[kind]], body["set"])
+            return put(known[body[kind]], body["set"])
     raise ValueError("say what to set")
 
 
@@ -119,16 +120,6 @@ def _points(world: World, region: Region, body: dict[str, Any]) -> dict[str, Any
         point = region.point(body["point"])
         if point is None:
             raise ValueError(f"no recovery point {body['point']}")
-        return _set(point, body["set"])
+        return put(point, body["set"])
     del region.snapshots[body["snapshot"]]
     return {}
-
-
-def _set(thing: Any, given: dict[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in dataclasses.fields(thing)}
-    strange = sorted(set(given) - names)
-    if strange:
-        raise ValueError(f"unknown fields: {', '.join(strange)}")
-    for name, value in given.items():
-        setattr(thing, name, value)
-    return {name: getattr(thing, name) for name in given}

@@ -1,87 +1,32 @@
-"""The control plane under `/_fake/`: what a test does that no AWS client could."""
+"""What only this fake's control plane has: AWS's state, and blocks of volumes."""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-from collections.abc import Callable
 from typing import Any
-from urllib.parse import parse_qs
 
-from fake_cloud.request import Answer, Request
+from fake_cloud.control import Control
 
 from . import change, scenario
 from .dispatch import Dispatcher
-from .rules import RULES
 from .world import World
 
-PREFIX = "/_fake/"
+
+def control() -> Control:
+    """The control plane of an empty account."""
+    posts = {"write": change.write, "foreign-job": change.foreign_job, "set": change.settle, "digests": change.digests}
+    return Control(scenario.build, Dispatcher, posts, {"state": _state})
 
 
-class Control:
-    """The one world that is served, and the means to replace and move it."""
-
-    def __init__(self) -> None:
-        self.world: World
-        self._dispatcher: Dispatcher
-        self.reset({})
-        self._posts: dict[str, Callable[[Any], Any]] = {
-            "reset": self.reset,
-            "advance": self._advance,
-            "inject": self._inject,
-            "write": lambda body: change.write(self.world, body),
-            "foreign-job": lambda body: change.foreign_job(self.world, body),
-            "set": lambda body: change.settle(self.world, body),
-            "digests": lambda body: change.digests(self.world, body),
+def _state(world: World) -> dict[str, Any]:
+    regions = {}
+    for (account, name), region in world.regions.items():
+        regions[f"{account}/{name}"] = {
+            field.name: _plain(getattr(region, field.name))
+            for field in dataclasses.fields(region)
+            if field.name not in {"marks", "tag_index"}
         }
-        self._gets: dict[str, Callable[[dict[str, str]], Any]] = {
-            "now": lambda _: {"now": self.world.now, "next": self.world.clock.next_due},
-            "journal": lambda query: self.world.journal.entries[int(query.get("since", 0)) :],
-            "violations": lambda _: self.world.journal.violations,
-            "events": lambda _: self.world.journal.events,
-            "state": lambda _: self._state(),
-            "rules": lambda _: [dataclasses.asdict(each) | {"in_force": self.world.rules[each.name]} for each in RULES],
-        }
-
-    def answer(self, request: Request) -> Answer:
-        """Answers a request, be it for the control plane or for AWS."""
-        if not request.path.startswith(PREFIX):
-            return self._dispatcher.answer(request)
-        name = request.path[len(PREFIX) :]
-        try:
-            if request.method == "POST" and name in self._posts:
-                return _json(200, self._posts[name](json.loads(request.body or b"{}")))
-            if request.method == "GET" and name in self._gets:
-                query = {key: values[0] for key, values in parse_qs(request.query).items()}
-                return _json(200, self._gets[name](query))
-        except (ValueError, KeyError, TypeError) as error:
-            return _json(400, {"error": f"{type(error).__name__}: {error}"})
-        return _json(404, {"error": f"no {request.method} {name}; there are {sorted([*self._posts, *self._gets])}"})
-
-    def reset(self, body: dict[str, Any]) -> dict[str, Any]:
-        """Begins anew with a scenario. Of the world before nothing is kept; its violations are handed over."""
-        before = self.world.journal.violations if hasattr(self, "world") else []
-        self.world = scenario.build(body)
-        self._dispatcher = Dispatcher(self.world)
-        return {"now": self.world.now, "violations_before": before}
-
-    def _advance(self, body: dict[str, Any]) -> dict[str, Any]:
-        self.world.clock.advance(body["seconds"])
-        return {"now": self.world.now}
-
-    def _inject(self, body: dict[str, Any]) -> dict[str, Any]:
-        self.world.faults.add(body)
-        return {"planned": len(self.world.faults.plans)}
-
-    def _state(self) -> dict[str, Any]:
-        regions = {}
-        for (account, name), region in self.world.regions.items():
-            regions[f"{account}/{name}"] = {
-                field.name: _plain(getattr(region, field.name))
-                for field in dataclasses.fields(region)
-                if field.name not in {"marks", "tag_index"}
-            }
-        return {"now": self.world.now, "regions": regions, "roles": _plain(self.world.roles)}
+    return {"now": world.now, "regions": regions, "roles": _plain(world.roles)}
 
 
 def _plain(value: Any) -> Any:
@@ -96,7 +41,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value
-
-
-def _json(status: int, value: Any) -> Answer:
-    return Answer(status, {"Content-Type": "application/json"}, json.dumps(value, default=str).encode())

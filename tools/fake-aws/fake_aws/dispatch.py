@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-import traceback
 from typing import Any
 
 from botocore.model import Shape
+from fake_cloud import dispatch
 from fake_cloud.journal import readable
-from fake_cloud.request import Answer, Cut, Request
+from fake_cloud.request import Answer, Request
 from moto.core.model import OperationModel
 
 from . import access, idempotency, responses, services, signature, validation, wire
@@ -16,47 +16,37 @@ from .errors import COMMON, EC2, QUERY, Fault
 from .models import SERVICES, Service, service
 from .registry import HANDLERS
 from .signature import Scope
-from .world import AccessKey, Call, World
+from .world import AccessKey, Call
 
 services.load()
 
 
-class Dispatcher:
+class Dispatcher(dispatch.Dispatcher):
     """Answers the requests of AWS clients from one world."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._heard = time.monotonic()
+    request_id = "x-amzn-RequestId"
 
-    def _pass_time(self) -> None:
-        world, heard = self.world, time.monotonic()
-        seconds = world.per_request + world.speed * (heard - self._heard)
-        self._heard = heard
-        world.clock.advance(seconds)
-
-    def answer(self, request: Request) -> Answer:
-        """Answers one request.
-
-        Raises Cut when a fault wants the connection to end.
-        """
-        self._pass_time()
-        request_id = self.world.ids.uuid("request")
-        entry = self.world.journal.begin(
-            time=self.world.now, method=request.method, path=request.path, query=request.query,
-            request_id=request_id, agent=request.header("user-agent"), outcome="unanswered",
-        )  # fmt: skip
+    def handle(self, request: Request, entry: dict[str, Any]) -> Answer:
+        """Answers a request of an AWS client."""
         try:
             scope = signature.scope(request)
         except Fault as fault:
             self.world.journal.violate(entry, "auth", [fault.message])
             entry["outcome"] = fault.code
-            return wire.encode_error(service("backup"), None, fault, request_id)
+            return wire.encode_error(service("backup"), None, fault, entry["request_id"])
         entry.update(service=scope.service, region=scope.region, access_key=scope.access_key)
-        try:
-            return self._operation(request, scope, entry)
-        except Cut:
-            entry["cut"] = True
-            raise
+        return self._operation(request, scope, entry)
+
+    def failed(self, entry: dict[str, Any]) -> Answer:
+        """AWS's answer when it has failed itself."""
+        its = service(entry["service"] if entry.get("service") in SERVICES else "backup")
+        return wire.encode_error(its, None, Fault("InternalFailure", "the fake failed", 500), entry["request_id"])
+
+    def refusal(self, fault: dict[str, Any]) -> Fault:
+        """The refusal that a fault asks for."""
+        if fault["kind"] == "http":
+            return Fault("InternalFailure", "out of order", fault["status"])
+        return Fault(fault["code"], fault.get("message", "injected"), fault.get("status"), injected=True)
 
     def _operation(self, request: Request, scope: Scope, entry: dict[str, Any]) -> Answer:
         request_id = entry["request_id"]
@@ -80,16 +70,7 @@ class Dispatcher:
         except Fault as fault:
             entry["outcome"] = fault.code
             answer = self._refuse(its, operation, fault, entry)
-        except Cut:
-            raise
-        except Exception:
-            # A mistake of the fake must fail the test that met it, not look like a mood of AWS.
-            self.world.journal.violate(entry, "fake", [traceback.format_exc()])
-            entry["outcome"] = "fake failed"
-            answer = wire.encode_error(its, operation, Fault("InternalFailure", "the fake failed", 500), request_id)
-        if entry.pop("_cut_after", False):
-            raise Cut
-        return entry.pop("_instead", None) or answer
+        return answer
 
     def _unknown(self, entry: dict[str, Any], what: str) -> Answer:
         self.world.journal.violate(entry, "request", [what])
@@ -109,7 +90,7 @@ class Dispatcher:
         entry["actions"], entry["resources"] = [need[0] for need in needs], [need[1] for need in needs]
         names = {operation.name, f"{its.name}:{operation.name}"}
         faults = self.world.faults.take(names, params)
-        self._before(faults, entry)
+        self.before(faults, entry)
         for action, resource in needs:
             if action != "sts:GetCallerIdentity" and not access.allowed(key, action, resource):
                 message = f"User: {key.arn} is not authorized to perform: {action} on resource: {resource}"
@@ -166,24 +147,6 @@ class Dispatcher:
             self.world.journal.violate(entry, "request", errors)
             raise access.refusal("invalid", its.name, "; ".join(errors))
         return params
-
-    def _before(self, faults: list[dict[str, Any]], entry: dict[str, Any]) -> None:
-        """Faults that strike ahead of the handler, and those to be remembered for after it."""
-        for fault in faults:
-            entry.setdefault("faults", []).append(fault)
-            kind = fault["kind"]
-            if kind == "advance":
-                self.world.clock.advance(fault["seconds"])
-            elif kind == "cut" and fault.get("when", "before") == "before":
-                raise Cut
-            elif kind == "cut":
-                entry["_cut_after"] = True
-            elif kind == "http":
-                entry["_instead"] = Answer(fault["status"], {"Content-Type": "text/html"}, b"<html>out of order</html>")
-                if not fault.get("committed"):
-                    raise Fault("InternalFailure", "out of order", fault["status"])
-            elif kind == "error":
-                raise Fault(fault["code"], fault.get("message", "injected"), fault.get("status"), injected=True)
 
     def _check(self, shape: Shape | None, result: dict[str, Any], entry: dict[str, Any]) -> None:
         errors = validation.faults(result, shape, answer=True)

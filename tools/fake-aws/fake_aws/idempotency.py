@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from .errors import Fault
-from .registry import Handler
 from .tokens import Memory, fingerprint
 from .world import Call
+
+Handler = Callable[[Call, dict[str, Any]], dict[str, Any]]
 
 # Where the token stands, what another call with the same token is refused with, and which rule says whether a
 # refusal uses the token up.

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any, TypeVar
+
+from fake_cloud.paging import place, token
 
 from .errors import Fault
 
 Item = TypeVar("Item")
-
-
-def token(offset: int) -> str:
-    """The token of a place."""
-    return base64.urlsafe_b64encode(f"at:{offset}".encode()).decode()
 
 
 def offset(text: str | None, code: str = "InvalidParameterValueException") -> int:
@@ -20,15 +16,10 @@ def offset(text: str | None, code: str = "InvalidParameterValueException") -> in
 
     Raises Fault with `code` for one that was never given out.
     """
-    if not text:
-        return 0
     try:
-        word, _, number = base64.urlsafe_b64decode(text.encode()).decode().partition(":")
-        if word == "at":
-            return int(number)
+        return place(text)
     except ValueError:
-        pass
-    raise Fault(code, "The pagination token is not valid.")
+        raise Fault(code, "The pagination token is not valid.") from None
 
 
 def page(

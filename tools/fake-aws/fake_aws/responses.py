@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 from urllib.parse import parse_qs
 
+from fake_cloud.faults import rewritten
 from fake_cloud.request import Request
 from moto.core.model import OperationModel
 
@@ -49,27 +49,4 @@ def changed(its: Service, operation: OperationModel, result: dict[str, Any], fau
         items = _list(its, operation)[2]
         if result.get(items):
             return {**result, items: [result[items][0], *result[items]]}
-    if fault["kind"] == "rewrite":
-        rewritten = copy.deepcopy(result)
-        for path, value in fault["set"].items():
-            _set(rewritten, path.split("."), value)
-        return rewritten
-    return result
-
-
-def _set(target: Any, path: list[str], value: Any) -> None:
-    """Sets one member; a number in the path is a place in a list, `*` all places."""
-    name, rest = path[0], path[1:]
-    if isinstance(target, list):
-        places = range(len(target)) if name == "*" else [int(name)]
-        for place in places:
-            if rest:
-                _set(target[place], rest, value)
-            else:
-                target[place] = value
-    elif rest:
-        _set(target[name], rest, value)
-    elif value is None:
-        target.pop(name, None)
-    else:
-        target[name] = value
+    return rewritten(result, fault["set"]) if fault["kind"] == "rewrite" else result

@@ -1,24 +1,11 @@
 """Every assumption of the fake, each as one named rule with its evidence.
 
-Marks: M the service model, D vendor documentation, P a practitioner's report, A an assumption that waits for an
-answer from a real account. A scenario may set any rule; what a real account teaches changes one line here.
+The marks are told in `fake_cloud.rules`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One thing the fake believes about AWS."""
-
-    name: str
-    value: Any
-    evidence: str
-    says: str
-
+from fake_cloud.rules import Rule
 
 RULES: tuple[Rule, ...] = (
     Rule("token.lifetime_seconds", 3600, "D", "an idempotency token is remembered this long (older texts)"),
@@ -100,18 +87,3 @@ RULES: tuple[Rule, ...] = (
     Rule("sagemaker.tag_page", 50, "M", "tags on a page of ListTags"),
     Rule("auth.skew_seconds", 300, "D", "a signature older or newer than this is refused"),
 )
-
-DEFAULTS: dict[str, Any] = {rule.name: rule.value for rule in RULES}
-
-
-class Rules:
-    """The rules in force: the defaults, and what a scenario set otherwise."""
-
-    def __init__(self, changed: dict[str, Any] | None = None) -> None:
-        unknown = sorted(set(changed or {}) - set(DEFAULTS))
-        if unknown:
-            raise ValueError(f"unknown rules: {', '.join(unknown)}")
-        self._values = {**DEFAULTS, **(changed or {})}
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from datetime import datetime
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
+from fake_cloud import scenario
 from fake_cloud.clock import Clock
 from fake_cloud.ids import Ids
+from fake_cloud.rules import Rules
+from fake_cloud.scenario import make, only
 
 from . import change, collector
 from .content import Block
 from .entities import FileSystem, LegalHold, Snapshot, Vault, Volume
-from .rules import Rules
+from .faults import faults
+from .rules import RULES
 from .world import AccessKey, Region, Role, World
 
 ACCOUNT = "111122223333"
 REGION = "us-east-1"
-START = "2026-01-05T00:00:00+00:00"
-
-_Thing = TypeVar("_Thing")
 
 
 def build(body: dict[str, Any]) -> World:
@@ -29,34 +26,13 @@ def build(body: dict[str, Any]) -> World:
 
     Raises ValueError for a field that is not known.
     """
-    known = {"seed", "start", "clock", "rules", "accounts", "garbage_collector", "trees", "foreign_jobs", "faults"}
-    _only(body, known, "scenario")
-    world = World(Clock(_start(body.get("start", START))), Rules(body.get("rules")), Ids(body.get("seed", 1)))
-    pace = body.get("clock", {})
-    _only(pace, {"per_request", "speed", "skew"}, "clock")
-    world.skew = pace.get("skew", 0.0)
-    world.per_request, world.speed = pace.get("per_request", 0.0), pace.get("speed", 0.0)
-    if body.get("trees"):
-        world.trees = Path(body["trees"])
-        world.trees.mkdir(parents=True, exist_ok=True)
-    accounts = body.get("accounts") or {ACCOUNT: {}}
-    for account, its in accounts.items():
+    clock = Clock(scenario.start(body, {"accounts"}))
+    world = World(clock, Rules(RULES, body.get("rules")), Ids(body.get("seed", 1)), faults())
+    scenario.pace(world, body)
+    for account, its in (body.get("accounts") or {ACCOUNT: {}}).items():
         _account(world, account, its)
-    if body.get("garbage_collector"):
-        collector.start(world, body["garbage_collector"])
-    for job in body.get("foreign_jobs", []):
-        change.foreign_job(world, job)
-    for fault in body.get("faults", []):
-        world.faults.add(fault)
+    scenario.finish(world, body, collector.start, change.foreign_job)
     return world
-
-
-def _start(value: str | float) -> float:
-    if value == "now":
-        return float(int(time.time()))
-    if isinstance(value, (int, float)):
-        return float(value)
-    return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
 
 
 def _before(world: World) -> float:
@@ -64,20 +40,8 @@ def _before(world: World) -> float:
     return world.now - 86400.0
 
 
-def _only(body: dict[str, Any], known: set[str], where: str) -> None:
-    strange = sorted(set(body) - known)
-    if strange:
-        raise ValueError(f"unknown in {where}: {', '.join(strange)}")
-
-
-def make(kind: type[_Thing], given: dict[str, Any], where: str, **fixed: Any) -> _Thing:
-    """A dataclass from JSON, with the fields that JSON may not give."""
-    _only(given, {field.name for field in dataclasses.fields(kind)} - set(fixed), where)  # type: ignore[arg-type]
-    return kind(**given, **fixed)
-
-
 def _account(world: World, account: str, its: dict[str, Any]) -> None:
-    _only(its, {"keys", "roles", "regions"}, f"account {account}")
+    only(its, {"keys", "roles", "regions"}, f"account {account}")
     for name, key in (its.get("keys") or {"test": {}}).items():
         given = {"secret": "test", "arn": f"arn:aws:iam::{account}:user/{name}", **key}
         if "expires_in" in given:
@@ -95,7 +59,7 @@ def _account(world: World, account: str, its: dict[str, Any]) -> None:
 
 def _region(world: World, region: Region, its: dict[str, Any]) -> None:
     where = f"region {region.name}"
-    _only(its, {"zones", "opt_in", "vaults", "holds", "volumes", "snapshots", "file_systems", "subnets", "groups",
+    only(its, {"zones", "opt_in", "vaults", "holds", "volumes", "snapshots", "file_systems", "subnets", "groups",
                 "keys", "domains"}, where)  # fmt: skip
     region.zones = its.get("zones", region.zones)
     region.opt_in.update(its.get("opt_in", {}))
@@ -169,12 +133,12 @@ def _file_system(world: World, region: Region, given: dict[str, Any]) -> None:
 
 
 def _domain(region: Region, given: dict[str, Any]) -> None:
-    _only(given, {"id", "name", "home_efs", "profiles", "spaces", "tags"}, "domain")
+    only(given, {"id", "name", "home_efs", "profiles", "spaces", "tags"}, "domain")
     domain: dict[str, Any] = {"home_efs": "fs-0123456789abcdef0", "name": given["id"], "tags": {}, **given}
     for kind in ("profiles", "spaces"):
         made = {}
         for each in given.get(kind, []):
-            _only(each, {"name", "tags", "owner", "size_gib", "status", "arn", "app", "sharing"}, kind)
+            only(each, {"name", "tags", "owner", "size_gib", "status", "arn", "app", "sharing"}, kind)
             word = "user-profile" if kind == "profiles" else "space"
             arn = region.arn("sagemaker", f"{word}/{given['id']}/{each['name']}")
             made[each["name"]] = {"tags": {}, "status": "InService", "arn": arn, **each}

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from fake_cloud.clock import Clock
-from fake_cloud.ids import Ids
-from fake_cloud.journal import Journal
+from fake_cloud import world
 
 from .entities import FileSystem, Job, LegalHold, RecoveryPoint, Snapshot, Tags, Vault, Volume
 from .errors import Fault
-from .faults import Faults
-from .rules import Rules
 from .tokens import Tokens
 
 
@@ -115,27 +110,13 @@ class Region:
 
 
 @dataclass
-class World:
-    """The fake's whole state."""
+class World(world.World):
+    """All accounts and regions."""
 
-    clock: Clock
-    rules: Rules
-    ids: Ids
     keys: dict[str, AccessKey] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     regions: dict[tuple[str, str], Region] = field(default_factory=dict)
     tokens: Tokens = field(default_factory=Tokens)
-    faults: Faults = field(default_factory=Faults)
-    journal: Journal = field(default_factory=Journal)
-    trees: Path | None = None
-    per_request: float = 0.0
-    speed: float = 0.0
-    skew: float = 0.0
-
-    @property
-    def now(self) -> float:
-        """The virtual time."""
-        return self.clock.now
 
     def region(self, account: str, name: str) -> Region:
         """One account's region; an empty one that is nobody's when the scenario does not name it."""

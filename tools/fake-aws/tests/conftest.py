@@ -3,11 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+from fake_cloud import testing
 
 HERE = Path(__file__).resolve().parent.parent
 
@@ -38,35 +34,8 @@ def workspace(**more: Any) -> dict[str, Any]:
     return {"accounts": {ACCOUNT: account, **more.pop("accounts", {})}, **more}
 
 
-class Fake:
-    """The running fake: its control plane, and clients."""
-
-    def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.expected: set[str | None] = set()
-        self.found: list[dict[str, Any]] = []
-
-    def call(self, name: str, body: Any = None) -> Any:
-        """One request to the control plane; a body makes it a POST."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_fake/{name}", data, method="GET" if body is None else "POST")
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise ValueError(json.load(error)["error"]) from None
-
-    def reset(self, scenario: Any) -> None:
-        """Begins anew, and keeps the violations until now."""
-        self.found += self.call("reset", scenario)["violations_before"]
-
-    def advance(self, seconds: float) -> None:
-        """Moves the virtual time."""
-        self.call("advance", {"seconds": seconds})
-
-    def inject(self, op: str, fault: dict[str, Any], **more: Any) -> None:
-        """Plans a fault."""
-        self.call("inject", {"op": op, "fault": fault, **more})
+class Fake(testing.Fake):
+    """The running fake, and clients."""
 
     def client(
         self, service: str, region: str = "us-east-1", key: str = "test", token: str | None = None, attempts: int = 1
@@ -91,11 +60,8 @@ def _client(url: str, service: str, region: str, key: str, token: str | None, at
 @pytest.fixture(scope="session")
 def port() -> Iterator[int]:
     """A server for all tests; it ends with them."""
-    command = [sys.executable, "-m", "fake_aws", "--port", "0", "--announce", "--until-stdin-ends"]
-    with subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        yield json.loads(child.stdout.readline())["port"]
-        child.communicate()
+    with testing.process("fake_aws", HERE) as port:
+        yield port
 
 
 @pytest.fixture
@@ -103,12 +69,8 @@ def fake(port: int) -> Iterator[Fake]:
     """A fake with the workspace scenario. No test may leave a violation that it did not ask for."""
     one = Fake(port)
     one.call("reset", workspace())
-    yield one
-    found = one.found + one.call("violations")
-    unexpected = [each for each in found if each["operation"] not in one.expected]
-    assert unexpected == []
-    seen = {each["operation"] for each in found}
-    assert one.expected <= seen, f"no violation of {one.expected - seen}"
+    with one.checked():
+        yield one
 
 
 @pytest.fixture

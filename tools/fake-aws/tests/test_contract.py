@@ -246,8 +246,8 @@ def test_a_start_loads_no_client():
         import sys
         from fake_aws import lean
         lean.load()
-        from fake_aws import models, server
-        server.Server(0)
+        from fake_aws import control, models
+        control.control()
         for name in models.SERVICES:
             models.service(name)
         print([each for each in ("urllib3", "boto3", "botocore.session", "moto.core.models") if each in sys.modules])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import socket
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import boto3
 import pytest
 from botocore.exceptions import ClientError
 from conftest import HERE, Fake
+from fake_cloud import testing
 
 
 @pytest.fixture(scope="module")
@@ -20,19 +20,17 @@ def url():
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     moto = [sys.executable, "-c", "from moto.server import main; main()", "-H", "127.0.0.1", "-p", str(port)]
-    ours = [sys.executable, "-m", "fake_aws", "--announce", "--until-stdin-ends", "--s3", f"http://127.0.0.1:{port}"]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     with (
         subprocess.Popen(moto, **quiet) as behind,
-        subprocess.Popen(ours, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as front,
+        testing.process("fake_aws", HERE, "--s3", f"http://127.0.0.1:{port}") as front,
     ):
         deadline = time.monotonic() + 60
         while socket.socket().connect_ex(("127.0.0.1", port)):
             assert behind.poll() is None
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        yield f"http://127.0.0.1:{json.loads(front.stdout.readline())['port']}"
-        front.communicate()
+        yield f"http://127.0.0.1:{front}"
         behind.kill()
 
 

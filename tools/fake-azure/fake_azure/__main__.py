@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from fake_cloud import command
+from fake_cloud.listener import Listener
 
-from .server import Server
+from .control import control
 
 
 def main() -> None:
     """Parses the command line and serves."""
     args = command.parser("fake_azure", "Azure").parse_args()
-    command.serve(Server(args.port), args)
+    command.serve(Listener(args.port, control()), args)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
+
+from fake_cloud.scenario import only, put
 
 from . import access, estate
 from .arm import Resource
@@ -20,7 +21,7 @@ def _resource(world: World, resource_id: str) -> Resource:
 
 def write(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Writes to a disk, share or volume: its content is another then, and larger by `bytes`."""
-    estate.only(body, {"resource", "bytes", "content"}, "write")
+    only(body, {"resource", "bytes", "content"}, "write")
     resource = _resource(world, body["resource"])
     if "content" not in resource.hidden or resource.kind.endswith("napshots"):
         raise ValueError(f"nobody writes to {resource.kind}")
@@ -33,7 +34,7 @@ def write(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 def foreign_job(world: World, body: dict[str, Any]) -> dict[str, Any]:
     """Starts a backup job of somebody else, of a policy by default, on a backup instance or protected item."""
-    estate.only(body, {"item", "user"}, "foreign-job")
+    only(body, {"item", "user"}, "foreign-job")
     item = _resource(world, body["item"])
     user = body.get("user", False)
     if item.kind == dataprotection.INSTANCE:
@@ -48,11 +49,11 @@ def settle(world: World, body: dict[str, Any]) -> dict[str, Any]:
     if "principal" in body:
         return _principal(world, body)
     if "subscription" in body:
-        estate.only(body, {"subscription", "set"}, "set")
-        return _set(world.subscriptions[body["subscription"].lower()], body["set"])
+        only(body, {"subscription", "set"}, "set")
+        return put(world.subscriptions[body["subscription"].lower()], body["set"])
     if isinstance(body.get("lock"), dict):
         given = body["lock"]
-        estate.only(given, {"scope", "name", "level", "notes"}, "lock")
+        only(given, {"scope", "name", "level", "notes"}, "lock")
         return {"id": estate.lock(world, given["scope"], given.get("name", "lock"), given.get("level", "CanNotDelete"))}
     if "rules" in body:
         world.rules.change(body["rules"])
@@ -69,7 +70,7 @@ def settle(world: World, body: dict[str, Any]) -> dict[str, Any]:
 
 
 def _principal(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    estate.only(body, {"principal", "set", "expire_tokens"}, "set")
+    only(body, {"principal", "set", "expire_tokens"}, "set")
     principal = world.principals[body["principal"]]
     for role in (body.get("set") or {}).get("roles") or []:
         access.check_definition(role["definition"])
@@ -77,7 +78,7 @@ def _principal(world: World, body: dict[str, Any]) -> dict[str, Any]:
         for token in world.tokens.values():
             if token.principal == principal.client_id:
                 token.expires = world.now
-    return _set(principal, body.get("set", {}))
+    return put(principal, body.get("set", {}))
 
 
 def _member(resource: Resource, path: list[str], value: Any) -> None:
@@ -90,13 +91,3 @@ def _member(resource: Resource, path: list[str], value: Any) -> None:
         target.pop(names[-1], None)
     else:
         target[names[-1]] = value
-
-
-def _set(thing: Any, given: dict[str, Any]) -> dict[str, Any]:
-    names = {field.name for field in dataclasses.fields(thing)}
-    strange = sorted(set(given) - names)
-    if strange:
-        raise ValueError(f"unknown fields: {', '.join(strange)}")
-    for name, value in given.items():
-        setattr(thing, name, value)
-    return {name: getattr(thing, name) for name in given}

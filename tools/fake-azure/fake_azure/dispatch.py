@@ -3,65 +3,42 @@
 from __future__ import annotations
 
 import json
-import time
-import traceback
 from typing import Any
 from urllib.parse import unquote
 
+from fake_cloud import dispatch
 from fake_cloud.journal import readable
-from fake_cloud.request import Answer, Cut, Request
+from fake_cloud.request import Answer, Request
 
 from . import access, arm, contract, models, paging, polling, responses, services, tokens
 from .errors import Fault
 from .models import Operation
-from .registry import HANDLERS, NAMES
+from .registry import HANDLERS, named
 from .world import Call, Principal, Reply, Work, World
 
 services.load()
 
 
-class Dispatcher:
+class Dispatcher(dispatch.Dispatcher):
     """Answers the requests of Azure's clients from one world."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self._heard = time.monotonic()
+    request_id = "x-ms-request-id"
 
-    def _pass_time(self) -> None:
-        world, heard = self.world, time.monotonic()
-        seconds = world.per_request + world.speed * (heard - self._heard)
-        self._heard = heard
-        world.clock.advance(seconds)
+    def failed(self, entry: dict[str, Any]) -> Answer:
+        """Azure's answer when it has failed itself."""
+        return _error(Fault("InternalServerError", "the fake failed"))
 
-    def answer(self, request: Request) -> Answer:
-        """Answers one request.
-
-        Raises Cut when a fault wants the connection to end.
-        """
-        entry = self.world.journal.begin(
-            time=self.world.now, method=request.method, path=request.path, query=request.query,
-            request_id=self.world.ids.uuid("request"), agent=request.header("user-agent"), outcome="unanswered",
+    def refusal(self, fault: dict[str, Any]) -> Fault:
+        """The refusal that a fault asks for."""
+        if fault["kind"] == "http":
+            return Fault("InternalServerError", "out of order", fault["status"])
+        return Fault(
+            fault["code"], fault.get("message", "injected"), fault.get("status"), target=fault.get("target"),
+            details=fault.get("details"), retry_after=fault.get("retry_after"),
         )  # fmt: skip
-        try:
-            self._pass_time()
-            entry["time"] = self.world.now
-            answer = self._choose(request, entry)
-        except Cut:
-            entry["cut"] = True
-            raise
-        except Exception:
-            # A mistake of the fake must fail the test that met it, not look like a mood of Azure.
-            self.world.journal.violate(entry, "fake", [traceback.format_exc()])
-            entry["outcome"] = "fake failed"
-            answer = _error(Fault("InternalServerError", "the fake failed"))
-        answer.headers.setdefault("x-ms-request-id", entry["request_id"])
-        entry["status"] = answer.status
-        if entry.pop("_cut_after", False):
-            entry["cut"] = True
-            raise Cut
-        return entry.pop("_instead", None) or answer
 
-    def _choose(self, request: Request, entry: dict[str, Any]) -> Answer:
+    def handle(self, request: Request, entry: dict[str, Any]) -> Answer:
+        """Answers a request of a client of Azure."""
         base = f"http://{request.header('host')}"
         token, poll = tokens.takes(request), polling.takes(request.path)
         if token:
@@ -79,7 +56,7 @@ class Dispatcher:
         """A request that is none of the models' operations, faults included."""
         faults = self.world.faults.take(names, entry.get("params", {}))
         try:
-            self._before(faults, entry)
+            self.before(faults, entry)
             answer = run()
         except Fault as fault:
             entry["outcome"] = fault.code
@@ -117,7 +94,7 @@ class Dispatcher:
             entry["outcome"] = "UnknownOperation"
             return _error(Fault("UnknownOperation", what))
         name, builder, raw = found
-        handled = NAMES.get((name, builder))
+        handled = named(name, builder)
         if handled is None:
             entry["operation"], entry["outcome"] = builder, "NotImplemented"
             self.world.journal.violate(entry, "fake", [f"{name}:{builder} is not modelled"])
@@ -146,7 +123,7 @@ class Dispatcher:
         needed = access.needs(call)
         entry["actions"], entry["resources"] = [need[0] for need in needed], [need[1] for need in needed]
         faults = world.faults.take({operation.name, operation.full_name}, entry["params"])
-        self._before(faults, entry)
+        self.before(faults, entry)
         left = access.throttle(world, principal, call.resource_id, operation.method)
         _exist(world, principal, call)
         access.throttle_storage(call)
@@ -171,29 +148,6 @@ class Dispatcher:
         call.entry["outcome"] = "ok"
         raw = b"" if body is None else json.dumps(body).encode()
         return Answer(status, {"Content-Type": "application/json; charset=utf-8", **headers, **more}, raw)
-
-    def _before(self, faults: list[dict[str, Any]], entry: dict[str, Any]) -> None:
-        """Faults that strike ahead of the handler, and those to be remembered for after it."""
-        for fault in faults:
-            entry.setdefault("faults", []).append(fault)
-            kind = fault["kind"]
-            if kind == "advance":
-                self.world.clock.advance(fault["seconds"])
-            elif kind == "cut" and fault.get("when", "before") == "before":
-                raise Cut
-            elif kind == "cut":
-                entry["_cut_after"] = True
-            elif kind == "http":
-                headers = {"Content-Type": "text/html"}
-                if "retry_after" in fault:
-                    headers["Retry-After"] = str(fault["retry_after"])
-                entry["_instead"] = Answer(fault["status"], headers, b"<html>out of order</html>")
-                if not fault.get("committed"):
-                    raise Fault("InternalServerError", "out of order", fault["status"])
-            elif kind == "error":
-                raise Fault(fault["code"], fault.get("message", "injected"), fault.get("status"),
-                            target=fault.get("target"), details=fault.get("details"),
-                            retry_after=fault.get("retry_after"))  # fmt: skip
 
     def _refuse(self, operation: Operation, fault: Fault, entry: dict[str, Any]) -> Answer:
         if fault.code == "NotImplemented":

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from fake_cloud.scenario import only
+
 from . import arm
 from .services import dataprotection, disks, netapp, netapp_snapshots, recovery, shares, snapshots, storage
 from .world import World
 
 _KINDS = {"location", "tags", "disks", "snapshots", "storage_accounts", "netapp_accounts", "backup_vaults",
           "recovery_vaults", "locks"}  # fmt: skip
-
-
-def only(body: dict[str, Any], known: set[str], where: str) -> None:
-    """Raises ValueError for what is not known."""
-    strange = sorted(set(body) - known)
-    if strange:
-        raise ValueError(f"unknown in {where}: {', '.join(strange)}")
 
 
 def group(world: World, at: str, given: dict[str, Any]) -> None:

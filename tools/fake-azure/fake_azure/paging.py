@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 from typing import Any
 from urllib.parse import quote, urlencode
+
+from fake_cloud.paging import place, token
 
 from .errors import Fault
 from .world import Call, Reply
@@ -12,32 +13,21 @@ from .world import Call, Reply
 TOKENS = ("$skiptoken", "$skipToken")
 
 
-def token(offset: int) -> str:
-    """The token of a place."""
-    return base64.urlsafe_b64encode(f"at:{offset}".encode()).decode()
-
-
 def offset(call: Call) -> int:
     """The place that a request asks for.
 
     Raises Fault for a token that was never given out.
     """
-    text = next((call.query[name] for name in TOKENS if call.query.get(name)), None)
-    if text is None:
-        return 0
     try:
-        word, _, number = base64.urlsafe_b64decode(text.encode()).decode().partition(":")
-        if word == "at":
-            return int(number)
+        return place(next((call.query[name] for name in TOKENS if call.query.get(name)), None))
     except ValueError:
-        pass
-    raise Fault("InvalidSkipToken", "The skip token is not valid.")
+        raise Fault("InvalidSkipToken", "The skip token is not valid.") from None
 
 
-def link(call: Call, place: int) -> str:
+def link(call: Call, start: int) -> str:
     """The link to a place: the same request with its token."""
     kept = {name: value for name, value in call.query.items() if name not in TOKENS}
-    return f"{call.base}{call.entry['path']}?{urlencode(kept, quote_via=quote)}&$skiptoken={quote(token(place))}"
+    return f"{call.base}{call.entry['path']}?{urlencode(kept, quote_via=quote)}&$skiptoken={quote(token(start))}"
 
 
 def page(call: Call, items: list[Any], size: int | None = None) -> Reply:

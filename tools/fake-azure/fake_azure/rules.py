@@ -1,24 +1,11 @@
 """Every assumption of the fake, each as one named rule with its evidence.
 
-Marks: M the SDK's models, D vendor documentation, P a practitioner's report, A an assumption that waits for an answer
-from a real account. A scenario may set any rule; what a real account teaches changes one line here.
+The marks are told in `fake_cloud.rules`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
-
-
-@dataclass(frozen=True)
-class Rule:
-    """One thing the fake believes about Azure."""
-
-    name: str
-    value: Any
-    evidence: str
-    says: str
-
+from fake_cloud.rules import Rule
 
 RULES: tuple[Rule, ...] = (
     Rule("token.seconds", 3599, "D", "a token of client credentials is good this long"),
@@ -83,26 +70,3 @@ RULES: tuple[Rule, ...] = (
     Rule("job.late_completion_wins", True, "A", "a job that finishes while it is cancelled is completed"),
     Rule("vault.point_delay_seconds", 0, "A", "a recovery point is listed this long after its job"),
 )
-
-DEFAULTS: dict[str, Any] = {rule.name: rule.value for rule in RULES}
-
-
-class Rules:
-    """The rules in force: the defaults, and what a scenario set otherwise."""
-
-    def __init__(self, changed: dict[str, Any] | None = None) -> None:
-        self._values = dict(DEFAULTS)
-        self.change(changed or {})
-
-    def __getitem__(self, name: str) -> Any:
-        return self._values[name]
-
-    def change(self, changed: dict[str, Any]) -> None:
-        """Changes rules while the world runs.
-
-        Raises ValueError for a rule that is not known.
-        """
-        unknown = sorted(set(changed) - set(DEFAULTS))
-        if unknown:
-            raise ValueError(f"unknown rules: {', '.join(unknown)}")
-        self._values.update(changed)

@@ -2,28 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from datetime import datetime
-from pathlib import Path
 from typing import Any
 
+from fake_cloud import scenario
 from fake_cloud.clock import Clock
 from fake_cloud.ids import Ids
+from fake_cloud.rules import Rules
+from fake_cloud.scenario import make, only
 
 from . import access, change, collector, estate
-from .estate import only
-from .rules import Rules
+from .faults import faults
+from .rules import RULES
 from .world import Principal, Subscription, World
 
 TENANT = "11111111-1111-4111-8111-111111111111"
 SUBSCRIPTION = "22222222-2222-4222-8222-222222222222"
 CLIENT = "33333333-3333-4333-8333-333333333333"
-START = "2026-01-05T00:00:00+00:00"
 LOCATIONS = ["westeurope", "northeurope"]
-
-_KNOWN = {"seed", "start", "clock", "rules", "tenant", "principals", "subscriptions", "garbage_collector", "trees",
-          "foreign_jobs", "faults"}  # fmt: skip
 
 
 def build(body: dict[str, Any]) -> World:
@@ -31,49 +26,27 @@ def build(body: dict[str, Any]) -> World:
 
     Raises ValueError for a field that is not known.
     """
-    only(body, _KNOWN, "scenario")
-    start = _start(body.get("start", START))
+    start = scenario.start(body, {"tenant", "principals", "subscriptions"})
     # What a scenario begins with is a day old.
-    world = World(Clock(start - 86400), Rules(body.get("rules")), Ids(body.get("seed", 1)))
-    pace = body.get("clock", {})
-    only(pace, {"per_request", "speed", "skew"}, "clock")
-    world.skew = pace.get("skew", 0.0)
-    world.per_request, world.speed = pace.get("per_request", 0.0), pace.get("speed", 0.0)
-    if body.get("trees"):
-        world.trees = Path(body["trees"])
-        world.trees.mkdir(parents=True, exist_ok=True)
+    world = World(Clock(start - 86400), Rules(RULES, body.get("rules")), Ids(body.get("seed", 1)), faults())
+    scenario.pace(world, body)
     tenant = body.get("tenant", TENANT)
     for client, given in (body.get("principals") or {CLIENT: {"managed": True}}).items():
         world.principals[client] = _principal(client, tenant, given)
     for name, given in (body.get("subscriptions") or {SUBSCRIPTION: {}}).items():
         _subscription(world, name, tenant, given)
     world.clock.now = start
-    if body.get("garbage_collector"):
-        collector.start(world, body["garbage_collector"])
-    for job in body.get("foreign_jobs", []):
-        change.foreign_job(world, job)
-    for fault in body.get("faults", []):
-        world.faults.add(fault)
+    scenario.finish(world, body, collector.start, change.foreign_job)
     return world
 
 
-def _start(value: str | float) -> float:
-    if value == "now":
-        return float(int(time.time()))
-    if isinstance(value, (int, float)):
-        return float(value)
-    return datetime.fromisoformat(value.replace("Z", "+00:00")).timestamp()
-
-
 def _principal(client: str, tenant: str, given: dict[str, Any]) -> Principal:
-    fields = {field.name for field in dataclasses.fields(Principal)} - {"client_id"}
-    only(given, fields, f"principal {client}")
     for role in given.get("roles") or []:
         only(role, {"scope", "definition"}, f"a role of principal {client}")
         access.check_definition(role["definition"])
     defaults = {"object_id": f"object-of-{client}", "tenant": tenant, "secret": "test", "assertions": ["assertion"],
                 "identity_header": "test"}  # fmt: skip
-    return Principal(client, **{**defaults, **given})
+    return make(Principal, {**defaults, **given}, f"principal {client}", client_id=client)
 
 
 def _subscription(world: World, name: str, tenant: str, given: dict[str, Any]) -> None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
-from fake_cloud.clock import Clock, stamp
-from fake_cloud.ids import Ids
-from fake_cloud.journal import Journal
+from fake_cloud import world
+from fake_cloud.clock import stamp
 
 from . import arm
 from .arm import Resource
 from .errors import Fault
-from .faults import Faults
 from .models import Operation
-from .rules import Rules
 
 
 @dataclass
@@ -78,30 +74,16 @@ class Job:
 
 
 @dataclass
-class World:
-    """The fake's whole state."""
+class World(world.World):
+    """All subscriptions, and what is under way."""
 
-    clock: Clock
-    rules: Rules
-    ids: Ids
     subscriptions: dict[str, Subscription] = field(default_factory=dict)
     resources: dict[str, Resource] = field(default_factory=dict)
     principals: dict[str, Principal] = field(default_factory=dict)
     tokens: dict[str, Token] = field(default_factory=dict)
     running: dict[str, Any] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
-    faults: Faults = field(default_factory=Faults)
-    journal: Journal = field(default_factory=Journal)
     requests: dict[tuple[str, str, str], list[float]] = field(default_factory=dict)
-    trees: Path | None = None
-    per_request: float = 0.0
-    speed: float = 0.0
-    skew: float = 0.0
-
-    @property
-    def now(self) -> float:
-        """The virtual time."""
-        return self.clock.now
 
     def find(self, resource_id: str) -> Resource | None:
         """The resource with this id, whatever its case."""
@@ -134,10 +116,6 @@ class World:
     def time(self, seconds: float | None = None) -> str:
         """A time as Azure writes it."""
         return stamp(self.now if seconds is None else seconds).strftime("%Y-%m-%dT%H:%M:%S.%f0Z")
-
-    def event(self, what: str, **more: Any) -> None:
-        """Something that happened without a request."""
-        self.journal.event(self.now, what, **more)
 
 
 @dataclass

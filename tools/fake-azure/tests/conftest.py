@@ -5,8 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import json
-import subprocess
-import sys
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 from azure.core.pipeline.policies import SansIOHTTPPolicy
+from fake_cloud import testing
 
 HERE = Path(__file__).resolve().parent.parent
 
@@ -77,37 +76,17 @@ class Bearer(SansIOHTTPPolicy):
         request.http_request.headers["Authorization"] = f"Bearer {self.token}"
 
 
-class Fake:
-    """The running fake: its control plane, and clients."""
+class Fake(testing.Fake):
+    """The running fake, and clients."""
 
     def __init__(self, port: int) -> None:
-        self.url = f"http://127.0.0.1:{port}"
-        self.expected: set[str | None] = set()
-        self.found: list[dict[str, Any]] = []
+        super().__init__(port)
         self.bearer = Bearer("")
 
-    def call(self, name: str, body: Any = None) -> Any:
-        """One request to the control plane; a body makes it a POST."""
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"{self.url}/_fake/{name}", data, method="GET" if body is None else "POST")
-        try:
-            with urllib.request.urlopen(request) as answer:
-                return json.load(answer)
-        except urllib.error.HTTPError as error:
-            raise ValueError(json.load(error)["error"]) from None
-
     def reset(self, scenario: Any) -> None:
-        """Begins anew, logs in again, and keeps the violations until now."""
-        self.found += self.call("reset", scenario)["violations_before"]
+        """Begins anew, and logs in again."""
+        super().reset(scenario)
         self.bearer.token = self.token()
-
-    def advance(self, seconds: float) -> None:
-        """Moves the virtual time."""
-        self.call("advance", {"seconds": seconds})
-
-    def inject(self, op: str, fault: dict[str, Any], **more: Any) -> None:
-        """Plans a fault."""
-        self.call("inject", {"op": op, "fault": fault, **more})
 
     def send(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> Any:
         """A hand-made request; gives status, headers and the body as JSON."""
@@ -161,11 +140,8 @@ def _client(url: str, service: str, subscription: str, bearer: Bearer) -> Any:
 @pytest.fixture(scope="session")
 def running() -> Iterator[Fake]:
     """A server for all tests; it ends with them."""
-    command = [sys.executable, "-m", "fake_azure", "--port", "0", "--announce", "--until-stdin-ends"]
-    with subprocess.Popen(command, cwd=HERE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
-        assert child.stdout is not None
-        yield Fake(json.loads(child.stdout.readline())["port"])
-        child.communicate()
+    with testing.process("fake_azure", HERE) as port:
+        yield Fake(port)
 
 
 @pytest.fixture
@@ -175,12 +151,8 @@ def fake(running: Fake) -> Iterator[Fake]:
     one.expected, one.found = set(), []
     one.call("reset", workspace())
     one.bearer.token = one.token()
-    yield one
-    found = one.found + one.call("violations")
-    unexpected = [each for each in found if each["operation"] not in one.expected]
-    assert unexpected == []
-    seen = {each["operation"] for each in found}
-    assert one.expected <= seen, f"no violation of {one.expected - seen}"
+    with one.checked():
+        yield one
 
 
 @pytest.fixture

@@ -248,8 +248,8 @@ def test_a_value_is_held_to_the_model_that_it_says_it_is(value, told):
 def test_a_start_loads_nothing_of_the_sdk():
     program = """if True:
         import sys
-        from fake_azure import models, server
-        server.Server(0)
+        from fake_azure import control, models
+        control.control()
         for name in models.SERVICES:
             models.service(name)
         print([name for name in sys.modules if name.startswith("azure")])

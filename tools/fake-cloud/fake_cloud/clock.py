@@ -56,5 +56,5 @@ class Clock:
 
 
 def stamp(seconds: float) -> datetime:
-    """A time of the clock as AWS's libraries want it."""
+    """A time of the clock with its zone."""
     return datetime.fromtimestamp(seconds, tz=UTC)

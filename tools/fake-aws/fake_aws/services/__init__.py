@@ -1,17 +1,10 @@
-"""The services, one module per service or part of one."""
+"""The services, one module per service or part of one; importing a module registers its handlers."""
 
 from __future__ import annotations
 
-from importlib import import_module
-
-_MODULES = (
-    "backup_jobs", "backup_lists", "backup_points", "backup_restores", "backup_copies", "backup_vaults",
-    "backup_settings", "efs", "efs_settings", "ebs", "ec2_volumes", "ec2_snapshots", "ec2_places", "sagemaker",
-    "tagging", "identity",
-)  # fmt: skip
+from fake_cloud import registry
 
 
 def load() -> None:
-    """Registers every handler."""
-    for name in _MODULES:
-        import_module(f"{__name__}.{name}")
+    """Registers all handlers."""
+    registry.load(__name__, __path__)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
+from fake_cloud import registry
 
 
 def load() -> None:
     """Registers all handlers."""
-    for module in pkgutil.iter_modules(__path__):
-        importlib.import_module(f"{__name__}.{module.name}")
+    registry.load(__name__, __path__)
