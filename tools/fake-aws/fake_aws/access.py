@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -40,6 +42,15 @@ def refusal(what: str, service: str, message: str, **fields: Any) -> Fault:
     if what == "denied" and service == "ebs":
         fields.setdefault("Reason", "UNAUTHORIZED_ACCOUNT")
     return Fault(codes.get(service, codes[""]), message, _STATUS[what], **fields)
+
+
+def denied(service: str, message: str) -> Fault:
+    """The refusal of what a caller may not do; EC2 adds a code that only its owner's STS could read."""
+    if service == "ec2":
+        code = base64.urlsafe_b64encode(hashlib.sha512(message.encode()).digest()).decode()
+        told = "You are not authorized to perform this operation."
+        message = f"{told} {message} Encoded authorization failure message: {code}"
+    return refusal("denied", service, message)
 
 
 Need = tuple[str, str]

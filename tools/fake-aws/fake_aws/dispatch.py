@@ -94,7 +94,7 @@ class Dispatcher(dispatch.Dispatcher):
         for action, resource in needs:
             if action != "sts:GetCallerIdentity" and not access.allowed(key, action, resource):
                 message = f"User: {key.arn} is not authorized to perform: {action} on resource: {resource}"
-                raise access.refusal("denied", its.name, message)
+                raise access.denied(its.name, message)
         if its.name == "ec2" and params.get("DryRun"):
             raise Fault("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", 412)
         call = Call(self.world, region, key)

@@ -51,6 +51,8 @@ RULES: tuple[Rule, ...] = (
     Rule("restore.ebs_seconds", 300, "A", "a volume is restored in this time"),
     Rule("restore.efs_bytes_per_second", 50_000_000, "D", "slower than the backup"),
     Rule("restore.efs_seconds", 300, "A", "a file system's restore takes this long at least"),
+    Rule("restore.cold_seconds", 14400, "D", "a file system's restore takes so much longer from cold storage"),
+    Rule("restore.archive_seconds", 259200, "D", "a volume's restore takes so much longer from the archive, at most"),
     Rule("restore.fail_seconds", 120, "P", "a restore with unusable metadata fails after running this long"),
     Rule("restore.created_arn_from", "COMPLETED", "A", "CreatedResourceArn is told from this state on"),
     Rule("restore.request_id_round_trip", True, "A", "aws:backup:request-id comes back in GetRestoreJobMetadata"),

@@ -242,17 +242,12 @@ def test_the_pins_are_what_runs():
 
 
 def test_a_start_loads_no_client():
-    program = """if True:
-        import sys
-        from fake_aws import lean
-        lean.load()
-        from fake_aws import control, models
-        control.control()
-        for name in models.SERVICES:
-            models.service(name)
-        print([each for each in ("urllib3", "boto3", "botocore.session", "moto.core.models") if each in sys.modules])
-    """
-    assert subprocess.check_output([sys.executable, "-c", program], cwd=HERE) == b"[]\n"
+    start = [sys.executable, "-X", "importtime", "-m", "fake_aws", "--until-stdin-ends"]
+    quiet = {"stdin": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    told = subprocess.run(start, cwd=HERE, check=True, text=True, **quiet).stderr
+    loaded = {line.rpartition("|")[2].strip() for line in told.splitlines()}
+    assert {"fake_aws.dispatch", "botocore.utils", "moto.core.model"} <= loaded
+    assert {"urllib3", "boto3", "botocore.session", "moto.core.models", "http.server"} & loaded == set()
 
 
 def test_what_is_kept_of_a_model_is_the_whole_models_own():

@@ -175,6 +175,10 @@ def test_a_dry_run_of_the_denied_says_so(fake, ec2):
     with pytest.raises(ClientError) as error:
         ec2.create_snapshot(VolumeId=VOLUME, DryRun=True)
     assert code(error) == "UnauthorizedOperation"
+    message = error.value.response["Error"]["Message"]
+    assert message.startswith("You are not authorized to perform this operation. User: ")
+    assert "not authorized to perform: ec2:CreateSnapshot on" in message
+    assert len(message.partition(" Encoded authorization failure message: ")[2]) > 80
 
 
 def test_hydration_is_lazy_or_at_a_rate(fake, ec2):

@@ -258,3 +258,29 @@ def test_a_restore_under_a_disabled_key_fails(fake, backup, point):
     started = restore(backup, point(), {**EBS, "encrypted": "true", "kmsKeyId": key})
     fake.advance(200)
     assert "KMS" in job(backup, started)["StatusMessage"]
+
+
+@pytest.mark.parametrize(("resource", "metadata", "more", "seconds"), [
+    (FILES_ARN, EFS, {}, 14_400),
+    (VOLUME_ARN, EBS, {"OptInToArchiveForSupportedResources": True}, 259_200),
+    (VOLUME_ARN, EBS, {}, 0),
+])  # fmt: skip
+def test_what_lies_in_cold_storage_takes_longer(fake, backup, point, resource, metadata, more, seconds):
+    arn = point(resource, Lifecycle={"MoveToColdStorageAfterDays": 10, "DeleteAfterDays": 200, **more})
+
+    def told():
+        return backup.describe_recovery_point(BackupVaultName="Default", RecoveryPointArn=arn)["StorageClass"]
+
+    def took(token):
+        started = restore(backup, arn, {**metadata, "CreationToken": token} if metadata is EFS else metadata)
+        before = fake.call("now")["now"]
+        fake.advance(600_000)
+        return (job(backup, started)["CompletionDate"].timestamp() - before, job(backup, started)["Status"])
+
+    fake.advance(10 * 86_400 - 600_000 - 7300)
+    warm, status = took("warm")
+    assert (told(), status) == ("WARM", "COMPLETED")
+    fake.advance(7300)
+    cold, status = took("cold")
+    assert (told(), status) == ("COLD" if seconds else "WARM", "COMPLETED")
+    assert cold - warm == seconds

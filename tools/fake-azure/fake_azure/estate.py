@@ -117,7 +117,8 @@ def _volume(world: World, account: str, pool: str, given: dict[str, Any]) -> Non
 
 def _backup_vault(world: World, at: str, location: str, given: dict[str, Any]) -> None:
     only(given, {"name", "tags", "location", "soft_delete", "soft_delete_days", "immutability", "policies",
-                 "instances"}, "backup_vaults")  # fmt: skip
+                 "instances", "rights"}, "backup_vaults")  # fmt: skip
+    only(given.get("rights", {}), {"backup", "restore"}, "rights of a backup vault")
     tenant = world.subscriptions[arm.subscription(at)].tenant
     where = {"location": location, "tenant": tenant, **given}
     vault = dataprotection.make_vault(world, f"{at}/providers/{dataprotection.VAULT}/{given['name']}", where)

@@ -42,6 +42,7 @@ RULES: tuple[Rule, ...] = (
     Rule("snapshot.rate_error", "TooManyRequests", "A", "the error of one more"),
     Rule("snapshot.background_seconds", 600, "D", "a snapshot of a Premium v2 or Ultra disk is incomplete this long"),
     Rule("snapshot.incomplete_error", "OperationNotAllowed", "A", "the error of using one before it is complete"),
+    Rule("snapshot.resize_boundary_gib", 4096, "D", "a disk that grows over this begins a new family of snapshots"),
     Rule("snapshot.changed_put", "refuse", "A", "a PUT of another source over a snapshot: refuse, or keep the old"),
     Rule("snapshot.sas_maximum", 5, "D", "SAS at once of one incremental snapshot family"),
     Rule("snapshot.locked_error", "OperationNotAllowed", "A", "the error of deleting a snapshot under immutability"),
@@ -68,5 +69,7 @@ RULES: tuple[Rule, ...] = (
     Rule("job.second_backup", "refuse", "P", "a backup while one runs on the item: refuse, or wait behind it"),
     Rule("job.busy_error", "UserErrorJobAlreadyInProgress", "A", "the error of a refused second backup"),
     Rule("job.late_completion_wins", True, "A", "a job that finishes while it is cancelled is completed"),
+    Rule("job.rights_seconds", 60, "A", "a job whose vault lacks a right fails after this"),
+    Rule("vault.rights_error", "UserErrorMissingRequiredPermissions", "A", "the error of a vault's missing rights"),
     Rule("vault.point_delay_seconds", 0, "A", "a recovery point is listed this long after its job"),
 )

@@ -175,3 +175,47 @@ def test_vaults_tell_what_a_preflight_asks(fake, protection, backup):
     assert client.vaults.get("rg", "recovery").properties.security_settings.immutability_settings.state == "Unlocked"
     config = backup.backup_resource_vault_configs.get("recovery", "rg")
     assert config.properties.soft_delete_feature_state == "Disabled"
+
+
+@pytest.mark.parametrize("kind", ["backup", "restore"])
+def test_a_vault_whose_identity_lacks_a_right_says_so_beforehand_and_fails_its_jobs(fake, protection, kind):
+    adhoc(protection)
+    fake.advance(300)
+    [point] = protection.recovery_points.list(*AT)
+    policy = f"{VAULT}/backupPolicies/daily"
+    asked = {"objectType": "BackupInstance", "dataSourceInfo": {"resourceID": DISK}, "friendlyName": "db",
+             "policyInfo": {"policyId": policy}}  # fmt: skip
+
+    def validate():
+        if kind == "backup":
+            return protection.backup_instances.begin_validate_for_backup("rg", "vault", {"backupInstance": asked})
+        given = {"restoreRequestObject": request(point.name)}
+        return protection.backup_instances.begin_validate_for_restore(*AT, given)
+
+    validate().result()
+    fake.call("set", {"resource": VAULT, "set": {f"hidden.rights.{kind}": False}})
+    with pytest.raises(HttpResponseError) as error:
+        validate().result()
+    assert code(error) == "UserErrorMissingRequiredPermissions"
+    if kind == "backup":
+        name = adhoc(protection)
+    else:
+        begun = protection.backup_instances.begin_trigger_restore(*AT, request(point.name)).result()
+        name = begun.job_id.rpartition("/")[2]
+    assert job(protection, name).status == "InProgress"
+    fake.advance(60)
+    told = job(protection, name)
+    assert (told.status, told.error_details[0].code) == ("Failed", "UserErrorMissingRequiredPermissions")
+    fake.advance(1000)
+    assert len(list(protection.recovery_points.list(*AT))) == 1
+    assert NEW not in fake.call("state")["resources"]
+
+
+def test_a_scenario_says_what_a_vaults_identity_may(fake, protection):
+    vault = {"name": "vault", "rights": {"backup": False}, "instances": [{"name": "db", "disk": "db"}]}
+    fake.reset(workspace(group={"backup_vaults": [vault]}))
+    name = adhoc(protection)
+    fake.advance(60)
+    assert job(protection, name).status == "Failed"
+    with pytest.raises(ValueError, match="unknown in rights"):
+        fake.reset(workspace(group={"backup_vaults": [{**vault, "rights": {"delete": False}}]}))

@@ -249,3 +249,12 @@ def test_a_new_snapshot_may_not_be_found_for_a_while(fake, compute, snap):
     fake.advance(60)
     assert compute.snapshots.get("rg", "s1").name == "s1"
     assert len(list(compute.snapshots.list())) == 1
+
+
+@pytest.mark.parametrize(("sizes", "families"), [((128, 4096), 1), ((4096, 4097), 2), ((8192, 16384), 2)])
+def test_a_disk_that_grows_over_four_tebibytes_begins_a_new_family(fake, compute, snap, sizes, families):
+    seen = {snap().incremental_snapshot_family_id}
+    for number, size in enumerate(sizes):
+        compute.disks.begin_update("rg", "db", {"properties": {"diskSizeGB": size}}).result()
+        seen.add(snap(f"after-{number}").incremental_snapshot_family_id)
+    assert len(seen) == families

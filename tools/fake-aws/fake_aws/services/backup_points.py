@@ -25,7 +25,8 @@ def _find(call: Call, params: dict[str, Any]) -> tuple[Vault, RecoveryPoint]:
 @operation("backup", "DescribeRecoveryPoint")
 def describe_recovery_point(call: Call, params: dict[str, Any]) -> dict[str, Any]:
     """One recovery point."""
-    return {**backup_views.recovery_point(call, _find(call, params)[1]), "StorageClass": "WARM"}
+    point = _find(call, params)[1]
+    return {**backup_views.recovery_point(call, point), "StorageClass": backup_views.storage_class(point, call.now)}
 
 
 @operation("backup", "GetRecoveryPointRestoreMetadata")

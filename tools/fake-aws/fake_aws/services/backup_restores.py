@@ -12,6 +12,7 @@ from ..entities import FileSystem, Job, RecoveryPoint, Volume
 from ..errors import Fault
 from ..registry import operation
 from ..world import Call, Region, World
+from .backup_views import storage_class
 
 _INVALID = "InvalidParameterValueException"
 
@@ -80,6 +81,8 @@ def _start(world: World, region: Region, job: Job, point: RecoveryPoint) -> None
         system = _target(world, region, job, point)
         job.created_resource = region.file_system_arn(system.id)
         made = system
+    if storage_class(point, job.created) == "COLD":
+        seconds += rules["restore.archive_seconds" if point.type == "EBS" else "restore.cold_seconds"]
     job.ends = now + seconds
     world.clock.after(seconds, lambda: _complete(world, region, job, point, made))
     world.journal.event(now, "restore job RUNNING", job=job.id, resource=made.id, seconds=seconds)

@@ -135,6 +135,13 @@ def copy_job(call: Call, job: Job) -> dict[str, Any]:
     }
 
 
+def storage_class(point: RecoveryPoint, now: float) -> str:
+    """WARM, or COLD from the day that the lifecycle names; a volume's only when it opts in to the archive."""
+    days = point.lifecycle.get("MoveToColdStorageAfterDays", -1)
+    moves = point.type != "EBS" or point.lifecycle.get("OptInToArchiveForSupportedResources", False)
+    return "COLD" if moves and days > 0 and now >= point.created + days * 86400.0 else "WARM"
+
+
 def calculated(point: RecoveryPoint) -> dict[str, Any] | None:
     """The times at which AWS will move and delete a point."""
     days = point.lifecycle

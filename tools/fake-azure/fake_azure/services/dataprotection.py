@@ -19,7 +19,7 @@ _KINDS = {"backup_vaults": VAULT, "backup_policies": POLICY, "backup_instances":
 
 
 def make_vault(world: World, resource_id: str, given: dict[str, Any]) -> Resource:
-    """A vault as a scenario gives it: location, tags, soft_delete, soft_delete_days, immutability."""
+    """A vault as a scenario gives it: location, tags, soft_delete, soft_delete_days, immutability, rights."""
     security = {
         "softDeleteSettings": {"state": given.get("soft_delete", "On"),
                                "retentionDurationInDays": float(given.get("soft_delete_days", 14))},
@@ -30,7 +30,22 @@ def make_vault(world: World, resource_id: str, given: dict[str, Any]) -> Resourc
         "location": given["location"], "tags": given.get("tags", {}),
         "identity": {"type": "SystemAssigned", "principalId": world.ids.uuid("identity"), "tenantId": given["tenant"]},
         "properties": {"provisioningState": "Succeeded", "securitySettings": security, "storageSettings": stores},
-    })  # fmt: skip
+    }, rights={"backup": True, "restore": True, **given.get("rights", {})})  # fmt: skip
+
+
+def _unable(world: World, vault_id: str, kind: str) -> str | None:
+    """What the vault's own identity may not do, in a sentence; `None` when it may."""
+    vault = world.find(vault_id)
+    if vault is None or vault.hidden["rights"][kind]:
+        return None
+    return f"The managed identity of the vault {vault.name} has not the permissions that a {kind} needs."
+
+
+def _check_rights(world: World, vault_id: str, kind: str) -> None:
+    """Raises Fault when the vault's identity lacks a right."""
+    told = _unable(world, vault_id, kind)
+    if told is not None:
+        raise Fault(world.rules["vault.rights_error"], told)
 
 
 def make_policy(world: World, resource_id: str, kind: str, rule: str) -> Resource:
@@ -113,7 +128,9 @@ def start_backup(world: World, instance: Resource, *, user: bool = True) -> Job:
     def done(job: Job) -> None:
         make_point(world, instance, job, content)
 
-    return vault_jobs.begin(world, vault, "Backup", instance.id, done, user=user)
+    job = vault_jobs.begin(world, vault, "Backup", instance.id, done, user=user)
+    vault_jobs.foredoom(world, job, _unable(world, vault, "backup"))
+    return job
 
 
 @operation("dataprotection", "backup_instances.adhoc_backup")
@@ -144,6 +161,7 @@ def validate_backup(call: Call) -> Work:
     if source.location and source.location != vault.location:
         raise Fault("UserErrorVaultAndDatasourceRegionMismatch", "The vault is in another region than the datasource.")
     call.need(asked["policyInfo"]["policyId"])
+    _check_rights(call.world, vault.id, "backup")
     info = {"objectType": "OperationJobExtendedInfo"}
     return Work(2, lambda: None, result=lambda: info, resource=vault.id)
 
@@ -167,6 +185,7 @@ def validate_restore(call: Call) -> Work:
     _, target = _target(call, call.body["restoreRequestObject"])
     if arm.kind(target) == disks.KIND and call.world.find(target) is not None:
         raise Fault("UserErrorTargetResourceExists", f"{target} exists.", 409)
+    _check_rights(call.world, arm.parent(call.resource_id), "restore")
     info = {"objectType": "OperationJobExtendedInfo"}
     return Work(2, lambda: None, result=lambda: info, resource=arm.parent(call.resource_id))
 
@@ -190,6 +209,7 @@ def trigger_restore(call: Call) -> Work:
 
     job = vault_jobs.begin(world, arm.parent(instance.id), "Restore", instance.id, done, target=target)
     job.point = point.name
+    vault_jobs.foredoom(world, job, _unable(world, job.vault, "restore"))
     return _reached(call, job)
 
 

@@ -35,6 +35,15 @@ def begin(
     return job
 
 
+def foredoom(world: World, job: Job, reason: str | None) -> None:
+    """Lets a job fail soon whose vault may not do what it is for; nothing is done when there is no reason."""
+    if reason is None:
+        return
+    job.timer.cancel()
+    job.error = {"code": world.rules["vault.rights_error"], "message": reason, "warnings": []}
+    job.timer = world.clock.after(world.rules["job.rights_seconds"], lambda: end(world, job, "Failed"))
+
+
 def _finish(world: World, job: Job, outcome: dict[str, Any] | None, done: Callable[[Job], None]) -> None:
     if job.status == "Cancelling" and not world.rules["job.late_completion_wins"]:
         return
