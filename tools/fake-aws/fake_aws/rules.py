@@ -62,6 +62,7 @@ RULES: tuple[Rule, ...] = (
     Rule("restore.efs_lost_and_found", False, "D", "a restore leaves stray fragments in aws-backup-lost+found"),
     Rule("restore.items_maximum", 5, "M", "entries in ItemsToRestore"),
     Rule("copy.start_delay_seconds", 60, "A", "from CREATED to RUNNING"),
+    Rule("copy.retry_for_seconds", 0, "D", "a copy that cannot start stays CREATED and tries so long (AWS: 7200)"),
     Rule("copy.bytes_per_second", 100_000_000, "A", "rate of a copy"),
     Rule("copy.seconds", 300, "A", "a copy takes this long at least"),
     Rule("copy.outbound_maximum", 100, "D", "copies at once out of one account and region"),

@@ -300,3 +300,24 @@ def test_a_copy_takes_the_resources_one_place(fake, two, backup, start, point):
     assert backup.describe_backup_job(BackupJobId=job)["State"] == "CREATED"
     fake.advance(600)
     assert backup.describe_backup_job(BackupJobId=job)["State"] == "COMPLETED"
+
+
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_copy_that_cannot_start_tries_for_a_while(fake, backup, point, mended):
+    fake.reset(workspace(rules={"copy.retry_for_seconds": 7200}, regions={"eu-west-1": {"vaults": {"far": {}}}}))
+    arn = point()
+    fake.call("set", {"role": ROLE, "set": {"backup": False}})
+    vault = f"arn:aws:backup:eu-west-1:{ACCOUNT}:backup-vault:far"
+    job = backup.start_copy_job(
+        RecoveryPointArn=arn, SourceBackupVaultName="Default", IamRoleArn=ROLE, DestinationBackupVaultArn=vault
+    )["CopyJobId"]
+
+    def state():
+        return backup.describe_copy_job(CopyJobId=job)["CopyJob"]["State"]
+
+    fake.advance(7000)
+    assert state() == "CREATED"
+    if mended:
+        fake.call("set", {"role": ROLE, "set": {"backup": True}})
+    fake.advance(1200)
+    assert state() == ("COMPLETED" if mended else "FAILED")

@@ -53,17 +53,28 @@ def _start(world: World, region: Region, job: Job, point: RecoveryPoint) -> None
         retry = world.rules["backup.retry_start_seconds"]
         world.clock.after(retry, lambda: _start(world, region, job, point))
         return
-    job.state, job.started = "RUNNING", world.now
-    role = world.roles.get(job.role)
-    if role is None or not role.backup:
-        _end(world, region, job, point, "FAILED", f"AWS Backup cannot assume {job.role}.", "AccessDenied")
+    refused = _refused(world, job)
+    if refused is not None and world.now < job.created + world.rules["copy.retry_for_seconds"]:
+        retry = world.rules["backup.retry_start_seconds"]
+        world.clock.after(retry, lambda: _start(world, region, job, point))
         return
-    if _destination(world, job.destination_vault_arn or "") is None:
-        _end(world, region, job, point, "FAILED", "The destination vault does not exist.", "InvalidParameters")
+    job.state, job.started = "RUNNING", world.now
+    if refused is not None:
+        _end(world, region, job, point, "FAILED", *refused)
         return
     seconds = max(world.rules["copy.seconds"], point.size / world.rules["copy.bytes_per_second"])
     job.ends = world.now + seconds
     world.clock.after(seconds, lambda: _complete(world, region, job, point))
+
+
+def _refused(world: World, job: Job) -> tuple[str, str] | None:
+    """Why a copy cannot start, as a sentence and a category; `None` when it can."""
+    role = world.roles.get(job.role)
+    if role is None or not role.backup:
+        return f"AWS Backup cannot assume {job.role}.", "AccessDenied"
+    if _destination(world, job.destination_vault_arn or "") is None:
+        return "The destination vault does not exist.", "InvalidParameters"
+    return None
 
 
 def _complete(world: World, region: Region, job: Job, point: RecoveryPoint) -> None:
