@@ -85,6 +85,10 @@ pub enum Readiness {
     Initialized,
 }
 
+/// The check that finds jobs of others on a resource. They end by themselves, so that is a warning and no blocker: while it
+/// stands, a backup waits with the services running, for up to a quarter of its time.
+pub const RESOURCE_BUSY: &str = "resource-busy";
+
 /// One thing a preflight found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]

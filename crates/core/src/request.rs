@@ -49,7 +49,8 @@ pub struct CopyRequest {
     pub workspace: WorkspaceId,
     /// The provider that runs the copy and keeps it; `None` for each snapshot's own.
     pub provider: Option<ProviderId>,
-    /// Where the copy is to lie: a vault, an account, a region, as the provider understands it.
+    /// Where the copy is to lie: a vault, an account, a region, as the provider understands it. An `account` and a
+    /// `region` in it become those of the copy's definition, so that it is restored where it lies.
     pub destination: Settings,
     /// Keep the copy for this long; `None` for ever.
     pub retain: Option<Duration>,

@@ -69,6 +69,43 @@ fn following_a_likely_job() -> Decision {
     likely
 }
 
+/// What a backup with a timeout of four hours does with a plan in which somebody else's job holds the volume.
+fn planned_behind_a_job(waivers: &[&str]) -> (OperationRecord, Plan) {
+    let mut request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
+    request.timeout = Some(std::time::Duration::from_secs(4 * 3600));
+    request.waivers = waivers.iter().map(|name| (*name).to_owned()).collect();
+    let record = OperationRecord::submitted(Request::Backup(request), time(0));
+    let mut planned = PlannedComponent::new(Component::new(db(), "disk", "cloud".parse().unwrap(), "vol-1"));
+    planned.findings.push(Finding::new(RESOURCE_BUSY, Severity::Warning, "job-9 holds vol-1"));
+    let plan = Plan::new(Definition::new("ada".parse().unwrap()), vec![planned], None);
+    (decide(&record, &Event::Begun, time(0)).record, plan)
+}
+
+#[test]
+fn nothing_is_held_still_behind_a_job_of_somebody_else_while_there_is_time_to_wait() {
+    let (mut record, plan) = planned_behind_a_job(&[]);
+    let answer = Ok(Outcome::Planned(Box::new(plan)));
+    for at in [1, 61, 3599] {
+        let waits = decide(&record, &Event::Done(Step::Inspect, answer.clone()), time(at));
+        assert!(waits.effects.is_empty() && waits.wake_at.is_some(), "{:?}", waits.effects);
+        assert_eq!((waits.record.step.as_str(), waits.record.warnings.len()), ("waiting", 0));
+        let looks = decide(&waits.record, &Event::Tick, time(at + 60));
+        assert!(matches!(looks.effects[..], [Effect::InspectWorkspace]), "{:?}", looks.effects);
+        record = looks.record;
+    }
+    let goes_on = decide(&record, &Event::Done(Step::Inspect, answer), time(3661));
+    assert!(matches!(goes_on.effects[..], [Effect::Quiesce { .. }]), "{:?}", goes_on.effects);
+    assert!(goes_on.record.warnings[0].contains("job-9"), "{:?}", goes_on.record.warnings);
+}
+
+#[test]
+fn whoever_waives_the_check_does_not_wait() {
+    let (record, plan) = planned_behind_a_job(&[RESOURCE_BUSY]);
+    let planned = Event::Done(Step::Inspect, Ok(Outcome::Planned(Box::new(plan))));
+    let goes_on = decide(&record, &planned, time(1));
+    assert!(matches!(goes_on.effects[..], [Effect::Quiesce { .. }]), "{:?}", goes_on.effects);
+}
+
 #[test]
 fn what_is_started_after_a_wait_is_looked_for_since_the_end_of_that_wait() {
     let busy = answer_start(&starting(), Err(Error::new(ErrorKind::Busy, "a job runs")), 3);

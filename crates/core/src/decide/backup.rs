@@ -21,11 +21,13 @@ use crate::operation::{
     BackupRequest, OnDeadline, OperationRecord, OperationState, Request, TIMEOUT_DEFAULT,
 };
 use crate::plan::Plan;
-use crate::provider::{BackupJob, Finding, Issue, JobKey, JobRequest, Severity};
+use crate::provider::{BackupJob, Finding, Issue, JobKey, JobRequest, RESOURCE_BUSY, Severity};
 use crate::workspace::{Consistency, Protection};
 
-/// How long jobs of an earlier operation are waited for before they are looked at again.
+/// How long jobs of an earlier operation, and those of others, are waited for before they are looked at again.
 const WAIT: Duration = Duration::from_secs(60);
+/// The part of the operation's time for which jobs of others are waited for before anything is held still.
+const BEHIND_PART: u32 = 4;
 
 /// The stored state of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -36,6 +38,9 @@ pub struct BackupMachine {
     /// Earlier operations that are waited for before anything is held still.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<OperationId>,
+    /// The job of somebody else that is waited for before anything is held still, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<String>,
     /// Whether the workspace is held still.
     pub hold: Hold,
     /// When it was asked to hold still.
@@ -204,6 +209,11 @@ impl BackupMachine {
             fail(record, error);
             return;
         }
+        self.behind = self.held_up(record, request, plan, now);
+        if self.behind.is_some() {
+            self.retry_at = Some(now.after(WAIT));
+            return;
+        }
         record.warnings.extend(findings.filter(|finding| finding.severity >= Severity::Warning).map(said));
         for planned in &plan.components {
             if planned.component.protection != Protection::Protected {
@@ -238,6 +248,25 @@ impl BackupMachine {
             self.hold = Hold::Quiescing;
             self.quiesce_unanswered = true;
         }
+    }
+
+    /// The job of somebody else that this backup would stand behind, while there is time to wait for its end with the
+    /// services running. Later it goes on: what is captured behind that job is late, and says so.
+    fn held_up(
+        &self,
+        record: &OperationRecord,
+        request: &BackupRequest,
+        plan: &Plan,
+        now: Timestamp,
+    ) -> Option<String> {
+        let patience = record.deadline.since(record.started_at) / BEHIND_PART;
+        if now.since(record.started_at) >= patience
+            || request.waivers.iter().any(|name| name == RESOURCE_BUSY)
+        {
+            return None;
+        }
+        let mut findings = plan.components.iter().flat_map(|component| &component.findings);
+        findings.find(|finding| finding.check == RESOURCE_BUSY).map(said)
     }
 
     fn on_recorded(
@@ -323,9 +352,10 @@ impl BackupMachine {
     }
 
     fn never_begun(&self) -> String {
-        match self.waits_for.first() {
-            Some(earlier) => format!("the deadline passed while jobs of operation {earlier} still ran"),
-            None => "the deadline passed before the backup began".into(),
+        match (self.waits_for.first(), &self.behind) {
+            (Some(earlier), _) => format!("the deadline passed while jobs of operation {earlier} still ran"),
+            (None, Some(behind)) => format!("the deadline passed while it was waited: {behind}"),
+            (None, None) => "the deadline passed before the backup began".into(),
         }
     }
 
@@ -412,7 +442,7 @@ impl BackupMachine {
     fn step_name(&self) -> &'static str {
         match (&self.record, &self.plan, self.hold) {
             (Some(_), _, _) => "recording",
-            (None, None, _) if !self.waits_for.is_empty() => "waiting",
+            (None, None, _) if !self.waits_for.is_empty() || self.behind.is_some() => "waiting",
             (None, None, _) => "inspecting",
             (None, Some(_), Hold::Quiescing | Hold::Renewing) => "quiescing",
             (None, Some(_), Hold::Resuming(_)) => "resuming",

@@ -257,6 +257,11 @@ impl CopyMachine {
         let mut copy = self.original.clone()?;
         copy.copy_of = Some(std::mem::replace(&mut copy.id, BackupId::of(&record.id)));
         copy.operation = record.id.clone();
+        let place =
+            |name: &str| request.destination.get(name).and_then(|value| value.as_str()).map(str::to_owned);
+        let definition = &mut copy.definition;
+        definition.account = place("account").or(definition.account.take());
+        definition.region = place("region").or(definition.region.take());
         copy.creator.clone_from(&request.creator);
         copy.finished_at = now;
         (copy.parent, copy.held, copy.added_bytes) = (None, false, 0);

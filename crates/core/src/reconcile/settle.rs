@@ -61,8 +61,10 @@ pub async fn settle(
     if settlement.mark_damaged {
         for lost in &report.lost {
             match mark(catalog, lost).await {
-                Ok(true) => settled.damaged.push(lost.backup.clone()),
-                Ok(false) => {}
+                Ok(true) if !settled.damaged.contains(&lost.backup) => {
+                    settled.damaged.push(lost.backup.clone());
+                }
+                Ok(_) => {}
                 Err(error) => settled.failed.push((lost.backup.to_string(), error.record())),
             }
         }
