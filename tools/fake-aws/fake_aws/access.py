@@ -78,6 +78,10 @@ def _resource(service: str, params: dict[str, Any], region: Region) -> str:
         vault = params.get("BackupVaultName")
         by_vault = region.arn("backup", f"backup-vault:{vault}") if vault else "*"
         return params.get("RecoveryPointArn") or (by_vault if vault else params.get("ResourceArn", "*"))
+    if service == "elasticfilesystem" and "MountTargetId" in params:
+        systems = region.file_systems.values()
+        its = [each.id for each in systems if params["MountTargetId"] in (each.mount_targets or {})]
+        return region.file_system_arn(its[0]) if its else "*"
     if service == "elasticfilesystem" and "FileSystemId" in params:
         return region.file_system_arn(params["FileSystemId"].rpartition("/")[2])
     if service in {"ebs", "ec2"} and isinstance(params.get("SnapshotId"), str) and "AvailabilityZone" not in params:
@@ -91,7 +95,17 @@ def _resource(service: str, params: dict[str, Any], region: Region) -> str:
     return params.get("ResourceArn", "*") if service == "sagemaker" else "*"
 
 
-def allowed(key: AccessKey, action: str, resource: str = "*") -> bool:
+def _tags(resource: str, region: Region | None) -> dict[str, str] | None:
+    """The tags of a resource as IAM sees them, none where there is no such thing; `None` where nothing is named, and for
+    a snapshot, whose tags AWS Backup is not known to see.
+    """
+    if region is None or resource == "*" or ":snapshot/" in resource:
+        return None
+    thing = region.resource(resource) or region.point(resource)
+    return dict(thing.tags) if thing is not None else {}
+
+
+def allowed(key: AccessKey, action: str, resource: str = "*", region: Region | None = None) -> bool:
     """Whether the caller may do this: by the short lists, and by the policy documents when there are any."""
     if any(fnmatchcase(action, pattern) for pattern in key.deny):
         return False
@@ -103,7 +117,7 @@ def allowed(key: AccessKey, action: str, resource: str = "*") -> bool:
         statement.get("Effect")
         for document in key.policies
         for statement in _many(document["Statement"])
-        if _applies(statement, action, resource)
+        if _applies(statement, action, resource, region)
     ]
     return "Allow" in effects and "Deny" not in effects
 
@@ -112,11 +126,19 @@ def _many(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
-def _applies(statement: dict[str, Any], action: str, resource: str) -> bool:
-    """Whether a statement speaks of this call. Of conditions only iam:PassedToService is looked at."""
+def _applies(statement: dict[str, Any], action: str, resource: str, region: Region | None) -> bool:
+    """Whether a statement speaks of this call. Of conditions iam:PassedToService and aws:ResourceTag are looked at."""
     if not any(fnmatchcase(action.lower(), pattern.lower()) for pattern in _many(statement["Action"])):
         return False
-    passed = statement.get("Condition", {}).get("StringEquals", {}).get("iam:PassedToService")
+    conditions = statement.get("Condition", {})
+    passed = conditions.get("StringEquals", {}).get("iam:PassedToService")
     if action == "iam:PassRole" and passed is not None and "backup.amazonaws.com" not in _many(passed):
         return False
+    for name, patterns in conditions.get("StringLike", {}).items():
+        its = _tags(resource, region) if name.startswith("aws:ResourceTag/") else None
+        if its is None:
+            continue
+        value = its.get(name.partition("/")[2])
+        if value is None or not any(fnmatchcase(value, pattern) for pattern in _many(patterns)):
+            return False
     return any(resource == "*" or fnmatchcase(resource, pattern) for pattern in _many(statement["Resource"]))

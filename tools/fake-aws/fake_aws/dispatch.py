@@ -92,7 +92,7 @@ class Dispatcher(dispatch.Dispatcher):
         faults = self.world.faults.take(names, params)
         self.before(faults, entry)
         for action, resource in needs:
-            if action != "sts:GetCallerIdentity" and not access.allowed(key, action, resource):
+            if action != "sts:GetCallerIdentity" and not access.allowed(key, action, resource, region):
                 message = f"User: {key.arn} is not authorized to perform: {action} on resource: {resource}"
                 raise access.denied(its.name, message)
         if its.name == "ec2" and params.get("DryRun"):

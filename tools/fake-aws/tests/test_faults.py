@@ -125,6 +125,16 @@ def test_access_may_follow_policy_documents(fake, backup):
     denied(fake.client("ec2").delete_volume, VolumeId="vol-1")
     fake.client("sts").get_caller_identity()
 
+    ec2 = fake.client("ec2")
+    volume = ec2.create_volume(AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+    marked = {"Effect": "Allow", "Action": "ec2:DeleteVolume", "Resource": "*",
+              "Condition": {"StringLike": {"aws:ResourceTag/ours": "*"}}}  # fmt: skip
+    holds({"Effect": "Allow", "Action": "ec2:CreateTags", "Resource": "*"}, marked)
+    denied(ec2.delete_volume, VolumeId=volume)
+    denied(ec2.delete_volume, VolumeId="vol-0123456789abcdef0")
+    ec2.create_tags(Resources=[volume], Tags=[{"Key": "ours", "Value": "op-1"}])
+    ec2.delete_volume(VolumeId=volume)
+
 
 def test_a_token_may_expire_between_two_polls(fake, start):
     fake.reset(workspace(account={"keys": {"test": {"session_token": "st", "expires_in": 100}}}))

@@ -2,7 +2,6 @@
 
 use std::time::{Duration, SystemTime};
 
-use aws_credential_types::provider::ProvideCredentials;
 use aws_sigv4::http_request::{SignableBody, SignableRequest, SigningSettings, sign};
 use aws_sigv4::sign::v4;
 use stillpoint_core::{Error, ErrorKind, Result};
@@ -45,6 +44,9 @@ impl Call<'_> {
             return Ok(answer.body);
         }
         let error = refused(answer.status.as_u16(), answer.error_type.as_deref(), &answer.body);
+        if error.kind() == ErrorKind::Unauthenticated {
+            self.connection.credentials.forget().await;
+        }
         let open = self.mutates && answer.status.is_server_error();
         Err(if open { error.maybe_applied() } else { error })
     }
@@ -95,11 +97,12 @@ impl Call<'_> {
         let denied = |message: &str| Error::new(ErrorKind::Unauthenticated, message);
         let provider = connection.config.credentials_provider();
         let provider = provider.ok_or_else(|| denied("no AWS credentials are configured"))?;
-        let credentials = provider.provide_credentials().await.map_err(|error| {
+        let now = connection.clock.now();
+        let credentials = connection.credentials.get(&provider, now).await.map_err(|error| {
             let refused = unsigned(self.operation, &error);
             refused.unwrap_or_else(|| denied("no AWS credentials were found")).with_source(error)
         })?;
-        let millis = u64::try_from(connection.clock.now().as_millis()).unwrap_or(0);
+        let millis = u64::try_from(now.as_millis()).unwrap_or(0);
         let identity = credentials.into();
         let unsigned = |error: Box<dyn std::error::Error + Send + Sync>| {
             Error::new(ErrorKind::Unexpected, format!("{} cannot be signed", self.operation))

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_types::SdkConfig;
@@ -25,6 +26,7 @@ use url::Url;
 #[cfg(feature = "managed")]
 pub(crate) use answer::refusal;
 pub(crate) use call::Call;
+use credentials::Kept;
 pub(crate) use credentials::unsigned;
 #[cfg(feature = "managed")]
 pub(crate) use query::{Form, Items};
@@ -37,14 +39,15 @@ pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(60);
 /// Region, credentials and endpoints for signed calls.
 ///
 /// Credentials come from where every AWS tool looks: environment, profile files, web identity, the container's
-/// endpoint (which is what a Studio space has), the instance. They are looked up for each call, so they may expire and
-/// be renewed meanwhile, and `Debug` shows none of them.
+/// endpoint (which is what a Studio space has), the instance. They are kept until shortly before they expire, or are
+/// refused, and `Debug` shows none of them.
 #[derive(Clone)]
 pub struct Connection {
     config: SdkConfig,
     region: String,
     http: reqwest::Client,
     clock: Arc<dyn Clock>,
+    credentials: Kept,
 }
 
 impl Connection {
@@ -56,6 +59,17 @@ impl Connection {
     pub async fn from_environment(region: Option<&str>) -> Result<Self> {
         let config = aws_config::defaults(BehaviorVersion::latest()).load().await;
         Self::from_config(config, region)
+    }
+
+    /// Reads settings and credentials of one profile of the files, whatever the environment says: those of another account.
+    /// Where the profile names a role, that is assumed.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where no region is known at all.
+    pub async fn of_profile(profile: &str, region: Option<&str>) -> Result<Self> {
+        let credentials = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+        let config = aws_config::defaults(BehaviorVersion::latest()).profile_name(profile);
+        Self::from_config(config.credentials_provider(credentials).load().await, region)
     }
 
     /// A connection with the given credentials, for hosts that have them from elsewhere.
@@ -102,7 +116,13 @@ impl Connection {
             .map_err(|error| {
                 Error::new(ErrorKind::InvalidConfig, "no HTTPS client can be made").with_source(error)
             })?;
-        Ok(Self { config, region, http, clock: Arc::new(SystemClock::default()) })
+        Ok(Self {
+            config,
+            region,
+            http,
+            clock: Arc::new(SystemClock::default()),
+            credentials: Kept::default(),
+        })
     }
 
     /// The region whose services are called.

@@ -61,14 +61,6 @@ impl Clients {
         })
     }
 
-    /// The clients of another region, with the same credentials.
-    ///
-    /// # Errors
-    /// Those of [`Clients::new`].
-    pub(super) fn sibling(&self, region: &str) -> Result<Self> {
-        if self.region == region { Ok(self.clone()) } else { Self::new(&self.connection, region) }
-    }
-
     /// EC2 in this region.
     pub(super) fn ec2(&self) -> Ec2<'_> {
         Ec2::new(&self.connection)

@@ -34,6 +34,8 @@ pub struct AwsProvider {
     vaults: Vec<VaultPlace>,
     /// Where the kernel says what is mounted.
     mount_table: PathBuf,
+    /// Those of other accounts, by their numbers: copies may go there.
+    accounts: BTreeMap<String, Arc<Self>>,
     clients: Mutex<BTreeMap<String, Clients>>,
 }
 
@@ -60,7 +62,35 @@ impl AwsProvider {
         let mut vaults: Vec<_> = vaults.into_iter().collect();
         vaults.sort();
         vaults.dedup();
-        Self { id, connection, vaults, mount_table: MOUNT_TABLE.into(), clients: Mutex::default() }
+        let accounts = BTreeMap::new();
+        Self { id, connection, vaults, mount_table: MOUNT_TABLE.into(), accounts, clients: Mutex::default() }
+    }
+
+    /// The same, whose copies may go to `account`, too: `provider` works there with credentials of its own, marks and
+    /// checks what arrives, and keeps it under its own id, so it must be known to the orchestrator as well.
+    ///
+    /// A copy into an account without such a provider is refused: it could be neither proven nor deleted.
+    #[must_use]
+    pub fn with_account(mut self, account: impl Into<String>, provider: Arc<Self>) -> Self {
+        self.accounts.insert(account.into(), provider);
+        self
+    }
+
+    /// The provider of an account: this one for `own`.
+    ///
+    /// # Errors
+    /// `InvalidConfig` for an account that nobody works in.
+    pub(super) fn of_account<'a>(&'a self, own: &str, account: &str) -> Result<&'a Self> {
+        if own == account {
+            return Ok(self);
+        }
+        self.accounts.get(account).map(Arc::as_ref).ok_or_else(|| {
+            let message = format!(
+                "the credentials are of account {own}, and none are configured for account {account}, so a copy there could \
+                 be neither checked nor deleted"
+            );
+            Error::new(ErrorKind::InvalidConfig, message).with("account", account)
+        })
     }
 
     /// The same, which reads from `path` what is mounted on this host, in the form of `/proc/self/mountinfo`: for a

@@ -5,12 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::fake::restores::RESTORE;
-use crate::fake::{FILE_SYSTEM, VOLUME, World, component, scenario};
+use crate::fake::{FILE_SYSTEM, REGION, VOLUME, World, component, scenario};
 use serde_json::{Value, json};
 use stillpoint_core::{
-    BackupId, Component, CopyJob, Effect, ErrorKind, Evidence, JobKey, JobRequest, JobState, Provider,
-    Settings, SnapshotRef,
+    BackupId, Component, CopyJob, DeleteState, Effect, ErrorKind, Evidence, JobKey, JobRequest, JobState,
+    Provider, RESOURCE_BUSY, Settings, SnapshotRef,
 };
+
+use stillpoint_provider_aws::Connection;
+use stillpoint_provider_aws::managed::{AwsProvider, VaultPlace};
 
 const FAR: &str = "arn:aws:backup:eu-west-1:111122223333:backup-vault:far";
 
@@ -92,6 +95,25 @@ async fn lost_replies_make_one_copy() {
 }
 
 #[tokio::test]
+async fn a_backup_waits_for_a_copy_of_the_same_resource() {
+    let Some(world) = world() else { return };
+    let provider = world.provider();
+    let component = component("db", "ebs", VOLUME);
+    let original = world.captured(&component).await;
+    let copying = JobRequest::Copy(copy(&original, &component, json!({"vault_arn": FAR})));
+    let copying = provider.start(&world.cx_of("copy-1"), &copying).await.unwrap();
+    world.advance(30.0);
+    let job = JobRequest::Backup(world.backup("op-9", &component));
+    let error = provider.start(&world.cx(), &job).await.unwrap_err();
+    assert_eq!((error.kind(), error.effect()), (ErrorKind::Busy, Effect::NotApplied), "{error}");
+    let findings = provider.preflight(&world.cx(), &component).await.unwrap();
+    let busy = findings.iter().find(|finding| finding.check == RESOURCE_BUSY).unwrap();
+    assert!(busy.message.contains("copy job"), "{busy:?}");
+    world.settle(&provider, &copying).await;
+    provider.start(&world.cx(), &job).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lost_copy_that_nobody_marked_is_not_taken_for_anothers() {
     let Some(world) = world() else { return };
     let provider = world.provider();
@@ -109,18 +131,32 @@ async fn a_lost_copy_that_nobody_marked_is_not_taken_for_anothers() {
 }
 
 #[tokio::test]
-async fn a_copy_in_another_account_is_made_and_what_cannot_be_checked_is_said() {
+async fn a_copy_in_another_account_is_checked_kept_and_deleted_with_that_accounts_credentials() {
     let Some(world) = world() else { return };
-    let provider = world.provider();
-    let component = component("projects", "efs", FILE_SYSTEM);
-    let original = world.captured(&component).await;
-    let destination = json!({"vault": "theirs", "account": "444455556666"});
-    let job = JobRequest::Copy(copy(&original, &component, destination));
-    let started = provider.start(&world.cx_of("copy-1"), &job).await.unwrap();
-    let status = world.settle(&provider, &started).await;
-    assert_eq!(status.state, JobState::Succeeded, "{status:?}");
-    assert!(status.warnings[0].contains("444455556666"), "{status:?}");
-    assert!(status.snapshot.unwrap().id.as_str().starts_with("theirs/"));
+    let theirs = Connection::with_credentials(REGION, "other", "test", None, Some(&world.fake().endpoint()));
+    let vault = VaultPlace::new(REGION, "theirs");
+    let there = Arc::new(AwsProvider::new("aws-theirs".parse().unwrap(), theirs.unwrap(), [vault]));
+    for component in [component("db", "ebs", VOLUME), component("projects", "efs", FILE_SYSTEM)] {
+        let original = world.captured(&component).await;
+        let destination = json!({"vault": "theirs", "account": "444455556666"});
+        let job = JobRequest::Copy(copy(&original, &component, destination));
+        let alone = world.provider().start(&world.cx_of("copy-1"), &job).await.unwrap_err();
+        assert_eq!(alone.kind(), ErrorKind::InvalidConfig, "{alone}");
+        assert!(alone.to_string().contains("444455556666"), "{alone}");
+        let provider = world.provider().with_account("444455556666", Arc::clone(&there));
+        let started = provider.start(&world.cx_of("copy-1"), &job).await.unwrap();
+        let status = world.settle(&provider, &started).await;
+        assert_eq!(status.state, JobState::Succeeded, "{status:?}");
+        let snapshot = status.snapshot.unwrap();
+        assert_eq!(&snapshot.provider, there.id(), "who keeps it is who can open it");
+        let info = there.open(&world.cx(), &snapshot).await.unwrap().describe(&world.cx()).await.unwrap();
+        assert_eq!(info.operation.unwrap().as_str(), "copy-1");
+        assert_eq!(info.account_region.unwrap().0, "444455556666");
+        assert_eq!(provider.start(&world.cx_of("copy-1"), &job).await.unwrap(), started);
+        while there.delete(&world.cx(), &snapshot).await.unwrap() != DeleteState::Gone {
+            world.advance(30.0);
+        }
+    }
 }
 
 #[tokio::test]

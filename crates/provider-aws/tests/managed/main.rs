@@ -1,19 +1,22 @@
 //! The provider for managed workspaces against the fake AWS.
 
-#[path = "../fake/mod.rs"]
-mod fake;
-
 mod backups;
+mod blocks;
 mod copies;
+mod crash;
 mod discover;
+mod fake;
 mod file_systems;
 mod holds;
+mod live;
 mod pace;
 mod points;
 mod policy;
 mod preflight;
 mod restore_policy;
+mod restore_stories;
 mod restores;
 mod stories;
+mod suites;
 mod under_way;
 mod whose;

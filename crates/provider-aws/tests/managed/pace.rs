@@ -11,18 +11,20 @@ use stillpoint_core::{Clock, Provider, Timestamp};
 use tokio::sync::oneshot;
 
 use crate::fake::World;
-use crate::under_way::{Counted, UnderWay};
+use crate::under_way::{Counted, Death, UnderWay};
 
-/// How long, in real time, whoever was woken may take until time moves on.
-const QUIET: Duration = Duration::from_millis(3);
+/// How often everybody else gets a turn until nothing more is expected of those who were woken.
+const TURNS: usize = 64;
+/// How long an answer, or somebody who sleeps, is waited for before it is looked at again, in real time.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
-type Sleepers = Arc<Mutex<BTreeMap<(i64, u64), oneshot::Sender<()>>>>;
+type Sleepers = Mutex<BTreeMap<(i64, u64), oneshot::Sender<()>>>;
 
 /// Moves the fake's time from sleeper to sleeper, for as long as it lives.
 #[derive(Debug)]
 pub(crate) struct PacedClock {
     now: Arc<AtomicI64>,
-    sleepers: Sleepers,
+    sleepers: Arc<Sleepers>,
     count: AtomicU64,
     calls: UnderWay,
 }
@@ -30,24 +32,25 @@ pub(crate) struct PacedClock {
 impl PacedClock {
     pub(crate) fn of(world: &Arc<World>) -> Arc<Self> {
         let now = Arc::new(AtomicI64::new(world.now().as_millis()));
-        let sleepers = Sleepers::default();
+        let sleepers = Arc::new(Sleepers::default());
         let (world, time, waiting) = (Arc::clone(world), Arc::clone(&now), Arc::downgrade(&sleepers));
         let calls = UnderWay::default();
         let under_way = calls.clone();
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(QUIET).await;
+                for _ in 0..TURNS {
+                    tokio::task::yield_now().await;
+                }
                 // An answer that takes a while on a busy machine takes no time of the fake's.
-                if under_way.is_any() {
+                let first = match waiting.upgrade() {
+                    None => return,
+                    Some(_) if under_way.is_any() => None,
+                    Some(waiting) => first(&waiting),
+                };
+                let Some((until, sleeper)) = first else {
+                    tokio::time::sleep(LOOK_AGAIN).await;
                     continue;
-                }
-                let Some(waiting) = waiting.upgrade() else { return };
-                let first = waiting.lock().unwrap().pop_first();
-                let Some(((until, _), sleeper)) = first else { continue };
-                // Whoever no longer waits moves nothing.
-                if sleeper.is_closed() {
-                    continue;
-                }
+                };
                 let millis = until - time.load(Ordering::SeqCst);
                 if millis > 0 {
                     #[expect(clippy::cast_precision_loss, reason = "a few days in milliseconds")]
@@ -62,8 +65,20 @@ impl PacedClock {
 
     /// The same provider, for whose answers this clock waits.
     pub(crate) fn waits_for(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
-        Arc::new(Counted::new(provider, self.calls.clone()))
+        Arc::new(Counted::new(provider, self.calls.clone(), None))
     }
+
+    /// The same, of a process that dies of the first answer that it does not get.
+    pub(crate) fn waits_for_mortal(&self, provider: Arc<dyn Provider>, death: &Death) -> Arc<dyn Provider> {
+        Arc::new(Counted::new(provider, self.calls.clone(), Some(death.clone())))
+    }
+}
+
+/// Who wakes first. Whoever no longer waits moves nothing.
+fn first(sleepers: &Sleepers) -> Option<(i64, oneshot::Sender<()>)> {
+    let mut sleepers = sleepers.lock().unwrap();
+    sleepers.retain(|_, sleeper| !sleeper.is_closed());
+    sleepers.pop_first().map(|((until, _), sleeper)| (until, sleeper))
 }
 
 #[async_trait]

@@ -120,7 +120,7 @@ fn a_document_is_what_iam_takes_and_names_no_more_than_the_tasks_need() {
     let unscoped: Vec<_> =
         anything.flat_map(|statement| statement["Action"].as_array().unwrap().clone()).collect();
     let cannot_be_scoped =
-        ["ec2:Describe", "backup:ListBackupJobs", "backup:DescribeBackupJob", "backup:StopBackupJob"];
+        ["ec2:Describe", "backup:List", "backup:DescribeBackupJob", "backup:StopBackupJob"];
     for action in &unscoped {
         assert!(cannot_be_scoped.iter().any(|known| action.as_str().unwrap().starts_with(known)), "{action}");
     }
@@ -141,6 +141,27 @@ fn a_document_is_what_iam_takes_and_names_no_more_than_the_tasks_need() {
         role["managed_policies"],
         json!(["arn:aws:iam::aws:policy/service-role/AWSBackupServiceRolePolicyForBackup"])
     );
+}
+
+#[test]
+fn what_deletes_asks_for_our_mark_wherever_iam_can_see_it() {
+    let both = [component("db", "ebs", VOLUME), component("projects", "efs", FILE_SYSTEM)];
+    let scope = PolicyScope::of(&both, [Task::Delete, Task::Restore]).unwrap();
+    let caller = serde_json::to_value(policy(&scope).caller).unwrap();
+    let statements = caller["Statement"].as_array().unwrap();
+    let mut without = BTreeSet::new();
+    for statement in statements {
+        let actions = statement["Action"].as_array().unwrap().iter().map(|action| action.as_str().unwrap());
+        let deletes = actions.filter(|action| action.contains(":Delete") && !action.contains("Tags"));
+        let asked = statement["Condition"]["StringLike"].as_object();
+        let ours = |key: &String| key.starts_with("aws:ResourceTag/stillpoint:");
+        if !asked.is_some_and(|asked| asked.keys().all(ours)) {
+            without.extend(deletes.map(|action| (action.to_owned(), statement["Resource"].to_string())));
+        }
+    }
+    let snapshots = r#"["arn:aws:ec2:us-east-1::snapshot/*"]"#.to_owned();
+    let of_the_target = ("ec2:DeleteNetworkInterface".to_owned(), r#"["*"]"#.to_owned());
+    assert_eq!(without, [("backup:DeleteRecoveryPoint".to_owned(), snapshots), of_the_target].into());
 }
 
 #[test]

@@ -14,20 +14,21 @@ use stillpoint_core::{
 
 use crate::fake::{FILE_SYSTEM, VOLUME, VOLUME_TWO, World, component, scenario};
 use crate::pace::PacedClock;
+use crate::restore_stories::{NEW_STORAGE, NewStorage};
 
 const HOUR: Duration = Duration::from_secs(3600);
-const WORKSPACE: &str = "team/ml-1";
+pub(crate) const WORKSPACE: &str = "team/ml-1";
 
 /// A workspace of two volumes, a file system and a share of somebody else's, with everything that backs it up.
-struct Scene {
-    world: Arc<World>,
-    clock: Arc<PacedClock>,
-    catalog: Arc<MemoryCatalog>,
-    workspace: Arc<MemoryWorkspace>,
+pub(crate) struct Scene {
+    pub(crate) world: Arc<World>,
+    pub(crate) clock: Arc<PacedClock>,
+    pub(crate) catalog: Arc<MemoryCatalog>,
+    pub(crate) workspace: Arc<MemoryWorkspace>,
 }
 
 impl Scene {
-    fn of(world: Arc<World>) -> Self {
+    pub(crate) fn of(world: Arc<World>) -> Self {
         let share =
             Component::new("datasets".parse().unwrap(), "nfs", "aws".parse().unwrap(), "nfs.example.com:/x");
         let components = vec![
@@ -36,31 +37,36 @@ impl Scene {
             component("projects", "efs", FILE_SYSTEM),
             share.excluded("it belongs to somebody else"),
         ];
+        Self::with(world, components)
+    }
+
+    pub(crate) fn with(world: Arc<World>, components: Vec<Component>) -> Self {
         let clock = PacedClock::of(&world);
         let catalog = Arc::new(MemoryCatalog::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
         let definition = Definition::new(WORKSPACE.parse().unwrap());
         Self { world, clock, catalog, workspace: Arc::new(MemoryWorkspace::new(definition, components)) }
     }
 
-    fn named(name: &str) -> Option<Self> {
+    pub(crate) fn named(name: &str) -> Option<Self> {
         Some(Self::of(World::named(name)?))
     }
 
-    fn orchestrator(&self, holder: &str) -> LocalOrchestrator {
+    pub(crate) fn orchestrator(&self, holder: &str) -> LocalOrchestrator {
         LocalOrchestrator::builder(Arc::clone(&self.catalog) as Arc<dyn Catalog>)
             .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
             .holder(Holder::new(holder, "process"))
             .lease_ttl(Duration::from_secs(600))
             .provider(self.clock.waits_for(Arc::new(self.world.provider())))
             .workspace(Arc::clone(&self.workspace) as Arc<_>)
+            .provisioner(NEW_STORAGE, Arc::new(NewStorage))
             .build()
     }
 
-    fn backup(&self, id: &str) -> BackupRequest {
+    pub(crate) fn backup(&self, id: &str) -> BackupRequest {
         BackupRequest::new(operation(id), WORKSPACE.parse().unwrap())
     }
 
-    async fn run(&self, request: BackupRequest) -> (OperationStatus, BackupRecord) {
+    pub(crate) async fn run(&self, request: BackupRequest) -> (OperationStatus, BackupRecord) {
         let id = request.id.clone();
         let orchestrator = self.orchestrator("one");
         orchestrator.submit(Request::Backup(request)).await.unwrap();
@@ -74,7 +80,7 @@ impl Scene {
     }
 }
 
-fn operation(id: &str) -> OperationId {
+pub(crate) fn operation(id: &str) -> OperationId {
     id.parse().unwrap()
 }
 
@@ -162,15 +168,33 @@ async fn a_storm_of_throttling_is_waited_out_in_one_place() {
     assert_eq!(scene.jobs() + failed.len(), 3);
 }
 
-#[tokio::test]
-async fn somebody_elses_job_is_waited_for_and_the_services_do_not_wait_with_us() {
+/// A scene in which jobs of somebody else have run for a minute and take half an hour.
+fn busy() -> Option<Scene> {
     let mut body = scenario("busy");
     body["rules"]["backup.efs_seconds"] = 1800.into();
-    let Some(world) = World::of(&body) else { return };
+    let world = World::of(&body)?;
     world.advance(60.0);
-    let scene = Scene::of(world);
+    Some(Scene::of(world))
+}
+
+#[tokio::test]
+async fn services_run_while_somebody_elses_job_is_waited_for() {
+    let Some(scene) = busy() else { return };
+    let began = scene.clock.now();
+    let (status, backup) = scene.run(scene.backup("op-1")).await;
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    assert_eq!(backup.consistency, Consistency::Application);
+    let waited = scene.clock.now().since(began).checked_sub(backup.downtime).unwrap();
+    assert!(waited > HOUR / 4, "{waited:?}");
+    assert_eq!(scene.world.calls("StopBackupJob"), 0);
+}
+
+#[tokio::test]
+async fn services_do_not_wait_for_ever_behind_somebody_elses_job() {
+    let Some(scene) = busy() else { return };
     let mut request = scene.backup("op-1");
-    request.timeout = Some(24 * HOUR);
+    request.timeout = Some(2 * HOUR);
+    request.waivers = vec!["resource-busy".to_owned()];
     let (status, backup) = scene.run(request).await;
     // What was captured after they were let go is no part of one point in time, and says so.
     assert_eq!(status.operation.state, OperationState::Partial, "{:?}", status.operation);

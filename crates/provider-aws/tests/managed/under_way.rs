@@ -1,20 +1,46 @@
-//! Knows how many calls of a provider are under way, so that no virtual time passes while a real answer is waited for.
+//! Knows how many calls of a provider are under way, so that no virtual time passes while a real answer is waited for;
+//! and lets a process die with an answer that is lost.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Depth, EntryPage,
-    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp, Verification,
+    ErrorKind, Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId,
+    Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Verification,
 };
+use tokio::sync::Notify;
 
 /// Calls under way.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct UnderWay(Arc<AtomicUsize>);
+
+/// The end of a process, which comes with the first answer that it does not get.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Death(Arc<(AtomicBool, Notify)>);
+
+impl Death {
+    /// Returns when the process is dead.
+    pub(crate) async fn comes(&self) {
+        let notified = self.0.1.notified();
+        if !self.is_here() {
+            notified.await;
+        }
+    }
+
+    pub(crate) fn is_here(&self) -> bool {
+        self.0.0.load(Ordering::SeqCst)
+    }
+
+    fn strike(&self) {
+        self.0.0.store(true, Ordering::SeqCst);
+        self.0.1.notify_one();
+    }
+}
 
 /// One call, for as long as it is waited for.
 struct Call(UnderWay);
@@ -41,12 +67,26 @@ impl UnderWay {
 #[derive(Debug)]
 pub(crate) struct Counted<T: ?Sized> {
     calls: UnderWay,
+    /// The end of whoever calls, if it is to die of a lost answer.
+    death: Option<Death>,
     inner: Arc<T>,
 }
 
 impl<T: ?Sized> Counted<T> {
-    pub(crate) fn new(inner: Arc<T>, calls: UnderWay) -> Self {
-        Self { calls, inner }
+    pub(crate) fn new(inner: Arc<T>, calls: UnderWay, death: Option<Death>) -> Self {
+        Self { calls, death, inner }
+    }
+
+    async fn call<R>(&self, call: impl Future<Output = Result<R>>) -> Result<R> {
+        let Some(death) = &self.death else { return self.calls.of(call).await };
+        if !death.is_here() {
+            let answer = self.calls.of(call).await;
+            if !matches!(&answer, Err(error) if error.kind() == ErrorKind::Unavailable) {
+                return answer;
+            }
+            death.strike();
+        }
+        std::future::pending().await
     }
 }
 
@@ -62,86 +102,86 @@ impl Provider for Counted<dyn Provider> {
     }
 
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
-        self.calls.of(self.inner.preflight(cx, component)).await
+        self.call(self.inner.preflight(cx, component)).await
     }
 
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
-        self.calls.of(self.inner.place(cx, component)).await
+        self.call(self.inner.place(cx, component)).await
     }
 
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
-        self.calls.of(self.inner.estimate(cx, component)).await
+        self.call(self.inner.estimate(cx, component)).await
     }
 
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
-        self.calls.of(self.inner.foresee(cx, request)).await
+        self.call(self.inner.foresee(cx, request)).await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
-        self.calls.of(self.inner.start(cx, request)).await
+        self.call(self.inner.start(cx, request)).await
     }
 
     async fn poll(&self, cx: &OpContext, job: &JobRef, wait: Duration) -> Result<JobStatus> {
-        self.calls.of(self.inner.poll(cx, job, wait)).await
+        self.call(self.inner.poll(cx, job, wait)).await
     }
 
     async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
-        self.calls.of(self.inner.find(cx, request, since)).await
+        self.call(self.inner.find(cx, request, since)).await
     }
 
     async fn cancel(&self, cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
-        self.calls.of(self.inner.cancel(cx, job)).await
+        self.call(self.inner.cancel(cx, job)).await
     }
 
     async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        let opened = self.calls.of(self.inner.open(cx, snapshot)).await?;
-        Ok(Arc::new(Counted::new(opened, self.calls.clone())))
+        let opened = self.call(self.inner.open(cx, snapshot)).await?;
+        Ok(Arc::new(Counted::new(opened, self.calls.clone(), self.death.clone())))
     }
 
     async fn snapshots(&self, cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
-        self.calls.of(self.inner.snapshots(cx, query)).await
+        self.call(self.inner.snapshots(cx, query)).await
     }
 
     async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
-        self.calls.of(self.inner.keep(cx, snapshot, until)).await
+        self.call(self.inner.keep(cx, snapshot, until)).await
     }
 
     async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
-        self.calls.of(self.inner.delete(cx, snapshot)).await
+        self.call(self.inner.delete(cx, snapshot)).await
     }
 
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
-        self.calls.of(self.inner.finish_restore(cx, resource)).await
+        self.call(self.inner.finish_restore(cx, resource)).await
     }
 
     async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
-        self.calls.of(self.inner.discard(cx, resource)).await
+        self.call(self.inner.discard(cx, resource)).await
     }
 
     async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
-        self.calls.of(self.inner.put_record(cx, record)).await
+        self.call(self.inner.put_record(cx, record)).await
     }
 
     async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
-        self.calls.of(self.inner.records(cx)).await
+        self.call(self.inner.records(cx)).await
     }
 
     async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {
-        self.calls.of(self.inner.delete_record(cx, backup)).await
+        self.call(self.inner.delete_record(cx, backup)).await
     }
 }
 
 #[async_trait]
 impl Snapshot for Counted<dyn Snapshot> {
     async fn describe(&self, cx: &OpContext) -> Result<SnapshotInfo> {
-        self.calls.of(self.inner.describe(cx)).await
+        self.call(self.inner.describe(cx)).await
     }
 
     async fn verify(&self, cx: &OpContext, depth: Depth) -> Result<Verification> {
-        self.calls.of(self.inner.verify(cx, depth)).await
+        self.call(self.inner.verify(cx, depth)).await
     }
 
     async fn entries(&self, cx: &OpContext, path: &str, after: Option<&str>) -> Result<EntryPage> {
-        self.calls.of(self.inner.entries(cx, path, after)).await
+        self.call(self.inner.entries(cx, path, after)).await
     }
 }

@@ -14,6 +14,7 @@ use super::super::listing::{self, CLOCKS_DIFFER, HORIZON, TOKEN_LIFE, before};
 use super::super::names::{JobKind, JobName};
 use super::super::settings::{BackupSettings, Source};
 use super::super::tags;
+use super::copying::Copying;
 use super::job::Job;
 use super::start::call;
 use super::{KEY, OURS};
@@ -145,7 +146,7 @@ pub(super) async fn found(
     Ok(found)
 }
 
-/// The jobs on `resource` that run or wait, whoever's they are, each in words.
+/// The jobs on `resource` that run or wait, whoever's they are, backups and copies, each in words.
 ///
 /// # Errors
 /// Whatever listing can meet.
@@ -156,7 +157,9 @@ pub(in super::super) async fn active_jobs(
 ) -> Result<Vec<String>> {
     let jobs = Job::list(clients, resource, before(now, HORIZON)).await?;
     let words = |job: &Job| format!("backup job {} {} ({})", job.id, job.whose(), job.state);
-    Ok(jobs.iter().filter(|job| job.is_active()).map(words).collect())
+    let backups = jobs.iter().filter(|job| job.is_active()).map(words);
+    let copies = Copying::on(clients, resource).await?;
+    Ok(backups.chain(copies.iter().map(Copying::in_words)).collect())
 }
 
 #[cfg(test)]

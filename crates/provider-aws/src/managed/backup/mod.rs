@@ -1,6 +1,7 @@
 //! Backup jobs: started once, found again, followed, stopped.
 
 mod cancel;
+mod copying;
 mod find;
 mod foresee;
 mod job;

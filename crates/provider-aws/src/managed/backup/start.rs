@@ -14,6 +14,7 @@ use super::super::refusal::undone;
 use super::super::settings::{BackupSettings, Source};
 use super::super::tags;
 use super::super::vault::Vault;
+use super::copying::Copying;
 use super::find::{Found, found, ours};
 
 /// What AWS refused as a limit may be the place on the resource, taken by a job too new to be listed: ask again after this
@@ -32,8 +33,13 @@ impl AwsProvider {
         // Whichever job is new enough for it is told by the token.
         let likely = before(job.created_at, CLOCKS_DIFFER)..=Timestamp::from_millis(i64::MAX);
         let look = async || found(&clients, cx, &source, &settings, job, likely.clone()).await;
-        if let Some(name) = settle(cx, &clients, job, look().await?)? {
+        let known = look().await?;
+        let is_new = known.is_empty();
+        if let Some(name) = settle(cx, &clients, job, known)? {
             return Ok(name);
+        }
+        if is_new && let Some(copying) = Copying::on(&clients, &source.arn).await?.first() {
+            return Err(copying.error(&source.arn));
         }
         check_retention(&clients, &settings, job).await?;
         match call(&clients, &source, &settings, job).await {

@@ -8,11 +8,14 @@ use stillpoint_core::{Error, ErrorKind, Issue, JobState, JobStatus, OpContext, P
 use super::super::AwsProvider;
 use super::super::arn::Arn;
 use super::super::clients::Clients;
+use super::super::listing::look_after;
 use super::super::marks::Marks;
 use super::super::names::{JobName, PointName};
 use super::super::refusal::{undone, unread};
+use super::super::time::timestamp;
 use super::vault_name;
 
+/// How often a copy job is looked at, at the least.
 const POLL_AFTER: Duration = Duration::from_secs(30);
 /// How soon a mark that was just written is read back.
 const READ_BACK_AFTER: Duration = Duration::from_secs(2);
@@ -28,7 +31,9 @@ impl AwsProvider {
         let job =
             job.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("AWS knows no copy job {}", name.id)))?;
         let mut status = status_of(&job);
-        status.poll_after = Some(POLL_AFTER).filter(|_| !status.state.is_terminal());
+        let created = job.creation_date().and_then(timestamp);
+        let after = look_after(cx.clock().now(), created, POLL_AFTER);
+        status.poll_after = Some(after).filter(|_| !status.state.is_terminal());
         if matches!(status.state, JobState::Succeeded | JobState::SucceededWithIssues) {
             self.mark(&clients, name, &job, &mut status).await?;
         }
@@ -44,17 +49,9 @@ impl AwsProvider {
         };
         let vault: Arn = vault.parse()?;
         let point = PointName::new(vault_name(&vault), made.parse()?);
-        status.snapshot = Some(point.of(self.provider_id())?);
-        let account = clients.caller().await?.account;
-        if vault.account != account {
-            status.warnings.push(format!(
-                "{made} is in account {}, where these credentials of account {account} can neither mark nor check it; it \
-                 carries the tags of the original",
-                vault.account
-            ));
-            return Ok(());
-        }
-        let there = self.clients(&vault.region)?;
+        let provider = self.of_account(&clients.caller().await?.account, &vault.account)?;
+        status.snapshot = Some(point.of(provider.provider_id())?);
+        let there = provider.clients(&vault.region)?;
         let wanted = Marks::noted(name).at(&vault, job.resource_arn().unwrap_or_default());
         let missing = match point.tags(&there).await {
             Err(error) if error.kind() == ErrorKind::NotFound => wanted.tags().clone(),

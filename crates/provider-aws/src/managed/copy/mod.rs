@@ -19,6 +19,8 @@ struct Copy {
     point: PointName,
     clients: Clients,
     destination: Destination,
+    /// Where the copy is to lie.
+    there: Clients,
     role: String,
     marks: Marks,
 }

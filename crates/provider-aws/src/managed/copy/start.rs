@@ -20,7 +20,10 @@ impl AwsProvider {
         let recorded = job.component.as_ref().map(|component| &component.settings);
         let role = Wanted::new(&job.destination, recorded).needed("role_arn", "a copy job of AWS Backup")?;
         let destination = Destination::of(&job.destination, &clients, &point).await?;
-        Ok(Copy { token: job.key.token(), point, clients, destination, role, marks: Marks::of_copy(job)? })
+        let own = clients.caller().await?.account;
+        let there = self.of_account(&own, &destination.0.account)?.clients(&destination.0.region)?;
+        let (token, marks) = (job.key.token(), Marks::of_copy(job)?);
+        Ok(Copy { token, point, clients, destination, there, role, marks })
     }
 
     pub(in super::super) async fn start_copy(&self, cx: &OpContext, job: &CopyJob) -> Result<JobName> {

@@ -4,6 +4,7 @@
 //! mount targets need of EC2: <https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html>.
 
 use super::super::settings::SourceKind;
+use super::super::tags;
 use super::Task;
 
 /// What a call is made on.
@@ -15,6 +16,10 @@ pub(in super::super) enum On {
     Vaults,
     /// Recovery points, whatever keeps them.
     Points,
+    /// Recovery points that AWS Backup keeps itself and that carry our mark.
+    MarkedPoints,
+    /// Recovery points that are snapshots of volumes. AWS Backup does not know their tags, so no mark can be asked for.
+    SnapshotPoints,
     /// Snapshots of volumes: those that imports make have no name before.
     Snapshots,
     /// Legal holds.
@@ -33,6 +38,21 @@ pub(in super::super) enum On {
     FileSystems,
     /// Access points of file systems.
     AccessPoints,
+    /// Volumes that carry the mark of a restore.
+    MarkedVolumes,
+    /// File systems that carry the mark of a restore.
+    MarkedFileSystems,
+}
+
+impl On {
+    /// The tag without which nothing is allowed on it.
+    pub(super) fn mark(self) -> Option<&'static str> {
+        match self {
+            Self::MarkedPoints => Some(tags::JOB),
+            Self::MarkedVolumes | Self::MarkedFileSystems => Some(tags::OPERATION),
+            _ => None,
+        }
+    }
 }
 
 /// One call.
@@ -181,13 +201,19 @@ pub(in super::super) const CALLS: &[Call] = &[
     },
     Call {
         name: "UpdateRecoveryPointLifecycle",
-        needs: &[("backup:UpdateRecoveryPointLifecycle", On::Points)],
+        needs: &[
+            ("backup:UpdateRecoveryPointLifecycle", On::MarkedPoints),
+            ("backup:UpdateRecoveryPointLifecycle", On::SnapshotPoints),
+        ],
         tasks: &[Task::Delete],
         kind: None,
     },
     Call {
         name: "DeleteRecoveryPoint",
-        needs: &[("backup:DeleteRecoveryPoint", On::Points)],
+        needs: &[
+            ("backup:DeleteRecoveryPoint", On::MarkedPoints),
+            ("backup:DeleteRecoveryPoint", On::SnapshotPoints),
+        ],
         tasks: &[Task::Delete],
         kind: None,
     },
@@ -263,7 +289,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     },
     Call {
         name: "DeleteVolume",
-        needs: &[("ec2:DeleteVolume", On::Volumes)],
+        needs: &[("ec2:DeleteVolume", On::MarkedVolumes)],
         tasks: &[Task::Restore],
         kind: VOLUME,
     },
@@ -311,7 +337,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "DeleteMountTarget",
         needs: &[
-            ("elasticfilesystem:DeleteMountTarget", On::FileSystems),
+            ("elasticfilesystem:DeleteMountTarget", On::MarkedFileSystems),
             ("ec2:DeleteNetworkInterface", On::Anything),
         ],
         tasks: &[Task::Restore],
@@ -395,7 +421,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     },
     Call {
         name: "DeleteFileSystem",
-        needs: &[("elasticfilesystem:DeleteFileSystem", On::FileSystems)],
+        needs: &[("elasticfilesystem:DeleteFileSystem", On::MarkedFileSystems)],
         tasks: &[Task::Restore],
         kind: FILE_SYSTEM,
     },
@@ -414,7 +440,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "ListCopyJobs",
         needs: &[("backup:ListCopyJobs", On::Anything)],
-        tasks: &[Task::Copy],
+        tasks: &[Task::Preflight, Task::Backup, Task::Copy],
         kind: None,
     },
     Call {

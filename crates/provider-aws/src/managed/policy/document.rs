@@ -111,6 +111,10 @@ impl Statement {
             let passed = one("iam:PassedToService", BACKUP_SERVICE);
             statement.condition.insert("StringEquals".to_owned(), passed);
         }
+        if let Some(mark) = on.mark() {
+            let marked = one(&format!("aws:ResourceTag/{mark}"), "*");
+            statement.condition.insert("StringLike".to_owned(), marked);
+        }
         statement
     }
 }

@@ -47,7 +47,9 @@ impl Task {
 ///
 /// Each action is there because a call of this provider needs it, and on the narrowest resource that IAM tells apart
 /// for it. A service that cannot tell resources apart gets `*` (the describing calls of EC2, the listing ones of AWS
-/// Backup).
+/// Backup). What is deleted must carry Stillpoint's mark, where IAM can see it: volumes, file systems, and the recovery
+/// points that AWS Backup keeps itself. Those that are snapshots of volumes have their tags at EC2, so their marks are
+/// looked at by the provider alone.
 ///
 /// ```
 /// use stillpoint_core::Component;
@@ -75,7 +77,8 @@ pub fn policy(scope: &PolicyScope) -> PolicyDocuments {
     let statements = actions.chunk_by(|a, b| a.0 == b.0).filter_map(|group| {
         let (on, _) = group.first()?;
         let actions = group.iter().map(|(_, action)| (*action).to_owned()).collect();
-        Some(Statement::allow(*on, actions, scope.resources(*on)))
+        let resources = scope.resources(*on);
+        (!resources.is_empty()).then(|| Statement::allow(*on, actions, resources))
     });
     PolicyDocuments { caller: PolicyDocument::new(statements.collect()), role: ServiceRole::of(scope) }
 }

@@ -96,18 +96,22 @@ impl PolicyScope {
                 };
                 self.vaults.iter().map(name).collect()
             }
-            On::Points => self.in_regions(|region| {
-                let snapshots = self.arn("ec2", region, "", "snapshot/*");
-                let points = self.arn("backup", region, &self.account, "recovery-point:*");
-                let kept = [(SourceKind::Volume, snapshots), (SourceKind::FileSystem, points)];
-                kept.into_iter().filter(|(kind, _)| self.has(*kind)).map(|(_, arn)| arn).collect()
-            }),
-            On::Snapshots => self.in_regions(|region| vec![self.arn("ec2", region, "", "snapshot/*")]),
+            On::Points => [On::SnapshotPoints, On::MarkedPoints]
+                .map(|on| self.resources(on))
+                .concat()
+                .into_iter()
+                .collect(),
+            On::SnapshotPoints if !self.has(SourceKind::Volume) => BTreeSet::new(),
+            On::MarkedPoints if !self.has(SourceKind::FileSystem) => BTreeSet::new(),
+            On::MarkedPoints => self.everything("backup", "recovery-point:*"),
+            On::Snapshots | On::SnapshotPoints => {
+                self.in_regions(|region| vec![self.arn("ec2", region, "", "snapshot/*")])
+            }
             On::Holds => self.everything("backup", "legal-hold:*"),
             On::Keys => self.everything("kms", "key/*"),
-            On::Volumes => self.everything("ec2", "volume/*"),
+            On::Volumes | On::MarkedVolumes => self.everything("ec2", "volume/*"),
             On::AccessPoints => self.everything("elasticfilesystem", "access-point/*"),
-            On::FileSystems => self.everything("elasticfilesystem", "file-system/*"),
+            On::FileSystems | On::MarkedFileSystems => self.everything("elasticfilesystem", "file-system/*"),
         };
         resources.into_iter().collect()
     }

@@ -1,7 +1,7 @@
 //! The resource itself: whether it is there, who else backs it up, what it carries.
 
 use aws_sdk_efs::types::Status;
-use stillpoint_core::{ErrorKind, Finding, Result, Timestamp};
+use stillpoint_core::{ErrorKind, Finding, RESOURCE_BUSY, Result, Timestamp};
 
 use super::super::backup::active_jobs;
 use super::super::refusal::unread;
@@ -102,7 +102,7 @@ impl Subject<'_> {
         let jobs = active_jobs(&self.clients, &self.source.arn, now).await?;
         let finding = |job: String| {
             let message = format!("{job} holds {}; a backup waits for its end", self.source.arn);
-            warning("resource-busy", message)
+            warning(RESOURCE_BUSY, message)
         };
         Ok(jobs.into_iter().map(finding).collect())
     }

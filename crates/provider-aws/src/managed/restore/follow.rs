@@ -14,11 +14,13 @@ use super::{PLAN, component};
 use crate::managed::AwsProvider;
 use crate::managed::arn::Arn;
 use crate::managed::clients::Clients;
+use crate::managed::listing::look_after;
 use crate::managed::marks::{Marks, lost};
 use crate::managed::names::JobName;
 use crate::managed::refusal::unread;
+use crate::managed::time::timestamp;
 
-/// How often a restore job is looked at: often enough that its resource is tagged before a housekeeper comes by.
+/// How often a restore job is looked at, at the least: often enough that its resource is tagged before a housekeeper comes by.
 const POLL_AFTER: Duration = Duration::from_secs(15);
 
 /// What a job has made so far.
@@ -48,7 +50,9 @@ impl AwsProvider {
             let message = "what was restored before the failure lies below aws-backup-failed-restore_…";
             status.issues.push(Issue::new("failed-restore", &made.arn, message));
         }
-        status.poll_after = Some(POLL_AFTER).filter(|_| !status.state.is_terminal());
+        let created = job.creation_date().and_then(timestamp);
+        let after = look_after(cx.clock().now(), created, POLL_AFTER);
+        status.poll_after = Some(after).filter(|_| !status.state.is_terminal());
         Ok(status)
     }
 }

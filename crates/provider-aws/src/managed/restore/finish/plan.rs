@@ -28,6 +28,9 @@ pub(in crate::managed::restore) struct Plan {
     /// Where this host sees the new file system, so that its files can be moved to its root.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) mount: Option<String>,
+    /// Whoever else moves its files to its root before it is used, in words (`the reroot hook`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) moved_by: Option<String>,
     /// The full name of what was backed up.
     pub(super) source: String,
     pub(super) settings: FileSystemSettings,
@@ -50,6 +53,7 @@ impl Plan {
             subnets: wanted.get("subnets")?.unwrap_or_default(),
             security_groups: wanted.get("security_groups")?.unwrap_or_default(),
             mount: wanted.text("mount")?,
+            moved_by: wanted.text("moved_by")?,
             source: source.to_string(),
             settings,
             left_out: Vec::new(),
@@ -135,9 +139,15 @@ impl Plan {
     pub(in crate::managed::restore) fn warnings(&self, resource: &str) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.mount.is_none() {
+            let who = self.moved_by.as_ref().map_or_else(
+                || {
+                    "move them to the root with a reroot hook, or name a mount of the new file system"
+                        .to_owned()
+                },
+                |who| format!("{who} moves them to the root"),
+            );
             warnings.push(format!(
-                "the files of {resource} lie in its folder aws-backup-restore_…, where AWS puts them; move them to the \
-                 root with a reroot hook, or name a mount of the new file system"
+                "the files of {resource} lie in its folder aws-backup-restore_…, where AWS puts them; {who}"
             ));
         }
         if self.subnets.is_empty() {

@@ -1,15 +1,13 @@
 //! Volumes block by block: out of EBS into a repository, and from there into another region.
 #![expect(clippy::unwrap_used, reason = "what fails in the parts that tests share fails the test")]
 
-mod fake;
-
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
+use crate::fake::{ACCOUNT, REGION, VAULT, VOLUME, World, component};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use fake::{ACCOUNT, REGION, VAULT, VOLUME, World, component};
 use serde_json::{Value, json};
 use stillpoint_core::{ErrorKind, SnapshotRef};
 use stillpoint_provider_aws::managed::blocks::{NewSnapshot, VolumeImages};

@@ -1,6 +1,5 @@
 //! The provider against the fake AWS of `tools/fake-aws`, over HTTP, by the fake's own clock.
 
-#![expect(dead_code, reason = "each test program uses another part of this module")]
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
 pub(crate) mod restores;
@@ -42,16 +41,20 @@ pub(crate) struct World {
 
 /// The fake's clock: sleeping moves it.
 #[derive(Clone, Debug)]
-pub(crate) struct FakeClock(Arc<World>);
+pub(crate) struct FakeClock {
+    world: Arc<World>,
+    /// The shortest sleep. The provider suite pauses for milliseconds, which is for providers whose clock is real.
+    least: Duration,
+}
 
 #[async_trait]
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        self.0.now()
+        self.world.now()
     }
 
     async fn sleep(&self, duration: Duration) {
-        self.0.advance(duration.as_secs_f64());
+        self.world.advance(duration.max(self.least).as_secs_f64());
     }
 }
 
@@ -83,7 +86,11 @@ impl World {
     }
 
     pub(crate) fn clock(self: &Arc<Self>) -> Arc<dyn Clock> {
-        Arc::new(FakeClock(Arc::clone(self)))
+        self.clock_of(Duration::ZERO)
+    }
+
+    fn clock_of(self: &Arc<Self>, least: Duration) -> Arc<dyn Clock> {
+        Arc::new(FakeClock { world: Arc::clone(self), least })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -127,14 +134,17 @@ impl World {
         BackupJob::new(key, "team/ml-1".parse().unwrap(), backup, component.clone(), self.now())
     }
 
-    /// Polls until the job ended, by the fake's clock.
+    /// Polls until the job ended, by the fake's clock: at first as often as the provider says, then ever more rarely.
     pub(crate) async fn settle(self: &Arc<Self>, provider: &AwsProvider, job: &JobRef) -> JobStatus {
+        let mut rarely = Duration::ZERO;
         for _ in 0..2000 {
             let status = provider.poll(&self.cx(), job, Duration::ZERO).await.unwrap();
             if status.state.is_terminal() {
                 return status;
             }
-            self.advance(status.poll_after.unwrap_or(Duration::from_secs(20)).as_secs_f64());
+            let after = status.poll_after.unwrap_or(Duration::from_secs(20)).max(rarely);
+            self.advance(after.as_secs_f64());
+            rarely = (after * 5 / 4).min(Duration::from_secs(300));
         }
         panic!("the job {job:?} does not end");
     }
@@ -305,7 +315,7 @@ impl Harness for AwsHarness {
     }
 
     fn clock(&self) -> Arc<dyn Clock> {
-        self.world.clock()
+        self.world.clock_of(Duration::from_secs(2))
     }
 
     async fn source(&self, name: &str, seed: u64) -> Result<Component> {

@@ -1,13 +1,12 @@
 //! The story that is played against a real account, played against the fake: it must be right before it costs money.
 
-mod fake;
-#[path = "../examples/live/story.rs"]
+#[path = "../../examples/live/story.rs"]
 mod story;
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use fake::{FILE_SYSTEM, VOLUME, World, component};
+use crate::fake::{FILE_SYSTEM, VOLUME, World, component};
 use stillpoint_core::SystemEntropy;
 use story::{Setting, Story};
 
