@@ -3,12 +3,15 @@
 mod agent;
 mod backup;
 mod catalog;
+mod copy;
 mod demo;
 mod forget;
 mod import;
 mod maintenance;
 mod operations;
+mod reconcile;
 mod restore;
+mod schedule;
 mod serve;
 mod value;
 mod volume;
@@ -24,12 +27,17 @@ use crate::settings::CatalogUrl;
 pub(crate) use agent::AgentArgs;
 pub(crate) use backup::{BackupArgs, DeadlinePolicy};
 pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, ListArgs, ShowArgs};
+pub(crate) use copy::CopyArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use forget::{ForgetArgs, PruneArgs, RepairArgs, RepairCommand};
 pub(crate) use import::ImportArgs;
 pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
+pub(crate) use reconcile::ReconcileArgs;
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
+pub(crate) use schedule::{
+    MissedPolicy, OverlapPolicy, RunSchedulesArgs, ScheduleArgs, ScheduleCommand, SetScheduleArgs,
+};
 pub(crate) use serve::{RoleName, ServeArgs, TokenArgs, TokenCommand, TokenCreateArgs};
 pub(crate) use value::Subset;
 use value::rate;
@@ -126,6 +134,8 @@ pub(crate) enum Command {
     Backup(BackupArgs),
     /// Restore a backup into a new directory
     Restore(RestoreArgs),
+    /// Copy a backup to another vault, region, account or provider
+    Copy(CopyArgs),
     /// List the backups in the catalog
     List(ListArgs),
     /// Show one backup in full
@@ -150,6 +160,8 @@ pub(crate) enum Command {
     #[command(after_help = "Example:
   stillpoint --store s3://backups/team rebuild")]
     Rebuild,
+    /// Compare the catalog with what the store and the clouds hold, and settle what is asked for
+    Reconcile(ReconcileArgs),
     /// Turn mirrored timestamps into snapshots of the repository
     Import(ImportArgs),
     /// List operations under way, interrupted ones too
@@ -160,6 +172,8 @@ pub(crate) enum Command {
     Cancel(CancelArgs),
     /// Follow an operation to its end, whoever drives it
     Watch(WatchArgs),
+    /// Back workspaces up by themselves
+    Schedule(ScheduleArgs),
     /// Look for whatever would make a backup of a workspace fail, without changing anything
     Preflight(PreflightArgs),
     /// Print the least permissions that a managed workspace needs

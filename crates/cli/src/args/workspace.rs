@@ -20,9 +20,15 @@ pub(crate) struct PreflightArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   stillpoint --config stillpoint.toml policy --workspace ml-prod
-  stillpoint policy --workspace ml-prod --json")]
+  stillpoint policy --workspace ml-prod --copy-to eu-west-1/ml-far --volumes --json")]
 pub(crate) struct PolicyArgs {
     /// The workspace's id
     #[arg(long, value_name = "ID")]
     pub(crate) workspace: String,
+    /// Also what `copy` into this vault of the account needs, and restores from there; may be repeated
+    #[arg(long, value_name = "REGION/VAULT")]
+    pub(crate) copy_to: Vec<String>,
+    /// Also what `volume export` and `volume import` need
+    #[arg(long)]
+    pub(crate) volumes: bool,
 }

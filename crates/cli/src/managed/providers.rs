@@ -9,19 +9,31 @@ use stillpoint_provider_aws::Connection;
 use stillpoint_provider_aws::managed::{AwsProvider, VaultPlace};
 
 use super::inventory::Cloud;
-use crate::settings::ManagedConfig;
+use crate::settings::{AwsAccount, ConfigFile, ManagedConfig};
 
 /// The name of the provider of AWS.
 pub(crate) const AWS: &str = "aws";
 
-/// The provider of everything on AWS, with the credentials and endpoints of the environment.
+/// The providers of AWS.
+#[derive(Clone, Debug)]
+pub(crate) struct Aws {
+    /// With the credentials and endpoints of the environment.
+    pub(crate) own: Arc<AwsProvider>,
+    /// One for each other account, which keeps what is copied there.
+    pub(crate) others: Vec<Arc<AwsProvider>>,
+}
+
+/// Whether the provider of this id is one of AWS.
+pub(crate) fn is_aws(id: &ProviderId) -> bool {
+    id.as_str().strip_prefix(AWS).is_some_and(|rest| rest.is_empty() || rest.starts_with('-'))
+}
+
+/// The providers of everything on AWS.
 ///
 /// # Errors
 /// `InvalidConfig` where the environment names no usable endpoint, or nothing names a region.
-pub(crate) async fn aws<'a>(
-    configured: impl Iterator<Item = &'a ManagedConfig>,
-    region: Option<&str>,
-) -> Result<Arc<AwsProvider>> {
+pub(crate) async fn aws(config: &ConfigFile, region: Option<&str>) -> Result<Aws> {
+    let configured = config.all_managed();
     let (mut vaults, mut regions) = (Vec::new(), BTreeSet::new());
     for config in configured.filter(|config| config.provider == AWS) {
         regions.insert(config.region.as_str());
@@ -29,7 +41,17 @@ pub(crate) async fn aws<'a>(
     }
     let region = region.or_else(|| regions.first().copied());
     let connection = Connection::from_environment(region).await?;
-    Ok(Arc::new(AwsProvider::new(ProviderId::new(AWS)?, connection, vaults)))
+    let mut own = AwsProvider::new(ProviderId::new(AWS)?, connection, vaults);
+    let mut others = Vec::new();
+    for AwsAccount { account, profile, vaults } in &config.aws_account {
+        let connection = Connection::of_profile(profile, region).await?;
+        let places = vaults.iter().map(|place| VaultPlace::new(place.region.as_str(), &place.vault));
+        let id = ProviderId::new(format!("{AWS}-{account}"))?;
+        let other = Arc::new(AwsProvider::new(id, connection, places));
+        own = own.with_account(account.as_str(), Arc::clone(&other));
+        others.push(other);
+    }
+    Ok(Aws { own: Arc::new(own), others })
 }
 
 /// What AWS knows of the storage of `config`.

@@ -23,6 +23,8 @@ use crate::settings::{HookLines, Kind, ManagedConfig};
 pub(crate) const ENVIRONMENT: &str = "environment";
 /// Where a restore of files goes, for their provider.
 const PATH: &str = "path";
+/// Who moves the files of a file system to its root, for its provider to say.
+const MOVED_BY: &str = "moved_by";
 
 /// Makes, starts and discards new workspaces by the hooks of the configuration.
 ///
@@ -108,6 +110,10 @@ impl HookProvisioner {
             if let Some(mount) = mount {
                 let name = if record.component.kind == Kind::Nfs.as_str() { PATH } else { MOUNT };
                 destination.insert(name.to_owned(), mount.into());
+            }
+            let hook = self.lines(&request.restore.target, Some(&backup.workspace)).reroot;
+            if hook.is_some() && mount.is_none() && record.component.kind == Kind::Efs.as_str() {
+                destination.insert(MOVED_BY.to_owned(), "the reroot hook".into());
             }
             destinations.insert(id.clone(), destination);
         }
@@ -241,6 +247,43 @@ fn place_findings(target: &ManagedConfig, backup: &BackupRecord) -> Vec<Finding>
     }).collect()
 }
 
+/// What stands against an environment that was asked for: it must be of the backup's account and region, as far as the
+/// configuration knows it.
+fn environment_findings(
+    configured: &[ManagedConfig],
+    request: &ProvisionRequest,
+    target: Option<&ManagedConfig>,
+) -> Vec<Finding> {
+    const CHECK: &str = "target-environment";
+    let asked = request.restore.settings.get(ENVIRONMENT).and_then(|name| name.as_str());
+    let Some(asked) = asked else { return Vec::new() };
+    if let Some(other) = target.and_then(|target| target.environment.as_deref()).filter(|own| *own != asked) {
+        let message = format!(
+            "workspace {} is of environment {other}, and environment {asked} was asked for",
+            request.restore.target
+        );
+        return vec![Finding::new(CHECK, Severity::Blocker, message)];
+    }
+    let mut there =
+        configured.iter().filter(|config| config.environment.as_deref() == Some(asked)).peekable();
+    if there.peek().is_none() && request.backup.definition.environment.as_deref() != Some(asked) {
+        let message = format!(
+            "no configured workspace is of environment {asked}, so nothing proves that it is in the backup's account and \
+             region"
+        );
+        return vec![Finding::new(CHECK, Severity::Warning, message)];
+    }
+    let elsewhere = there.find(|config| !place_findings(config, &request.backup).is_empty());
+    let message = |config: &ManagedConfig| {
+        format!(
+            "environment {asked} is in account {} and region {}, where workspace {} is; a backup is restored where it was \
+             made, and gets elsewhere by a copy",
+            config.account, config.region, config.id
+        )
+    };
+    elsewhere.map(|config| Finding::new(CHECK, Severity::Blocker, message(config))).into_iter().collect()
+}
+
 #[async_trait]
 impl Provisioner for HookProvisioner {
     async fn preflight(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Finding>> {
@@ -252,6 +295,7 @@ impl Provisioner for HookProvisioner {
         }
         findings
             .extend(self.configured(target).into_iter().flat_map(|config| place_findings(config, backup)));
+        findings.extend(environment_findings(&self.configured, request, self.configured(target)));
         let lines = self.lines(target, Some(&backup.workspace));
         if lines.provision.is_none() {
             let message = "no provision hook is configured; only the storage of the new workspace is made";

@@ -59,8 +59,8 @@ impl fmt::Display for BackupText<'_> {
     }
 }
 
-/// A component as one line.
-fn line(component: &ComponentItem) -> String {
+/// One component as one line for people.
+pub(crate) fn line(component: &ComponentItem) -> String {
     let snapshot = component.snapshot_id.as_ref().map(|id| format!("  {id}")).unwrap_or_default();
     format!("{:<7} {}  {}{snapshot}", component.id, component.kind, word(&component.state))
 }

@@ -5,6 +5,7 @@ mod backup;
 mod cancel;
 mod check;
 mod claim;
+mod copy;
 mod delete;
 mod demo;
 mod diff;
@@ -18,9 +19,11 @@ mod policy;
 mod preflight;
 mod prune;
 mod rebuild;
+mod reconcile;
 mod repair;
 mod restore;
 mod resume;
+mod schedule;
 mod serve;
 mod show;
 mod token;
@@ -50,6 +53,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Token(args) => token::run(&session, args).await,
         Command::Backup(args) => backup::run(&session, args).await,
         Command::Restore(args) => restore::run(&session, args).await,
+        Command::Copy(args) => copy::run(&session, args).await,
         Command::List(args) => list::run(&session, args).await,
         Command::Show(args) => show::run(&session, args).await,
         Command::Files(args) => files::run(&session, args).await,
@@ -61,10 +65,12 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Check(args) => check::run(&session, args).await,
         Command::Verify(args) => verify::run(&session, args).await,
         Command::Import(args) => import::run(&session, args).await,
+        Command::Reconcile(args) => reconcile::run(&session, args).await,
         Command::Rebuild => rebuild::run(&session).await,
         Command::Operations(args) => operations::run(&session, args).await,
         Command::Resume(args) => resume::run(&session, args).await,
         Command::Cancel(args) => cancel::run(&session, args).await,
+        Command::Schedule(args) => schedule::run(&session, args).await,
         Command::Preflight(args) => preflight::run(&session, args).await,
         Command::Policy(args) => policy::run(&session, args).await,
         Command::Watch(args) => watch::run(&session, args).await,

@@ -1,8 +1,8 @@
 //! `stillpoint policy`.
 
 use serde_json::json;
-use stillpoint_core::{Error, ErrorKind, OpContext};
-use stillpoint_provider_aws::managed::{PolicyScope, Task, policy};
+use stillpoint_core::{Error, ErrorKind, OpContext, Result};
+use stillpoint_provider_aws::managed::{PolicyScope, Task, VaultPlace, policy};
 
 use crate::args::PolicyArgs;
 use crate::exit::{Exit, Outcome};
@@ -35,11 +35,30 @@ pub(super) async fn run(session: &Session, args: &PolicyArgs) -> Outcome {
     if finds {
         tasks.push(Task::Discover);
     }
-    let documents = policy(&PolicyScope::of(&components, tasks)?);
+    if args.volumes {
+        tasks.extend([Task::Export, Task::Import]);
+    }
+    if !args.copy_to.is_empty() {
+        tasks.push(Task::Copy);
+    }
+    let scope = PolicyScope::of(&components, tasks)?;
+    let scope =
+        args.copy_to.iter().try_fold(scope, |scope, place| Ok::<_, Error>(scope.with_vault(vault(place)?)));
+    let documents = policy(&scope?);
     session.output.document(&json!({
         "workspace": config.id,
         "caller": documents.caller,
         "role": documents.role,
     }))?;
     Ok(Exit::Done)
+}
+
+/// A vault written as `REGION/VAULT`.
+fn vault(text: &str) -> Result<VaultPlace> {
+    let named = text.split_once('/').filter(|(region, vault)| !region.is_empty() && !vault.is_empty());
+    let (region, vault) = named.ok_or_else(|| {
+        let message = format!("{text:?} names no vault; write REGION/VAULT, as in eu-west-1/ml-far");
+        Error::new(ErrorKind::InvalidInput, message)
+    })?;
+    Ok(VaultPlace::new(region, vault))
 }

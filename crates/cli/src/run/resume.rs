@@ -11,6 +11,8 @@ use crate::output::{operation, progress};
 use crate::session::{Files, Needs, Session};
 use crate::signals::Interrupts;
 
+const NOTHING: &str = "no operation was interrupted";
+
 /// Takes interrupted operations over and follows them to their end. An interrupt leaves them as they are.
 pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     let catalog = session.catalog().await?;
@@ -20,7 +22,7 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         None => None,
     };
     if wanted.is_none() && catalog.operations(&OperationQuery::unfinished()).await?.items.is_empty() {
-        return report(session, &[]);
+        return report(session, &[], NOTHING);
     }
     let needs = match &wanted {
         Some(stored) => {
@@ -50,7 +52,7 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         () = shown => return Ok(Exit::Failed),
         () = interrupts.next() => interrupts.end_at_once(&session.output),
     };
-    report(session, &statuses)
+    report(session, &statuses, NOTHING)
 }
 
 /// What all unfinished operations need together.
@@ -69,12 +71,13 @@ async fn all_needs(session: &Session, catalog: &dyn Catalog) -> stillpoint_core:
     }
 }
 
-fn report(session: &Session, statuses: &[OperationStatus]) -> Outcome {
+/// Shows how operations ended, or `nothing`.
+pub(super) fn report(session: &Session, statuses: &[OperationStatus], nothing: &str) -> Outcome {
     if session.output.is_json() {
         let items: Vec<_> = statuses.iter().map(OperationItem::of_status).collect();
         session.output.document(&json!({ "operations": items }))?;
     } else if statuses.is_empty() {
-        session.output.line("no operation was interrupted")?;
+        session.output.line(nothing)?;
     } else {
         for status in statuses {
             session.output.line(operation::line(&OperationItem::of_status(status)))?;

@@ -8,7 +8,7 @@ use stillpoint_core::{
 };
 
 use crate::engine;
-use crate::managed::AWS;
+use crate::managed::{AWS, is_aws};
 use crate::settings::{ConfigFile, ConfiguredWorkspace, ManagedConfig};
 
 /// The providers that a run needs.
@@ -79,7 +79,12 @@ impl Needs {
             (Request::Copy(request), _) => &request.backup,
             _ => return Ok(Self::files()),
         };
-        Ok(catalog.backup(backup).await?.map(|stored| Self::of_backup(&stored.backup)).unwrap_or_default())
+        let stored = catalog.backup(backup).await?;
+        let needs = stored.map(|stored| Self::of_backup(&stored.backup)).unwrap_or_default();
+        Ok(match &operation.request {
+            Request::Copy(request) => needs.and(Self::of_providers(request.provider.iter())),
+            _ => needs,
+        })
     }
 
     /// Both together.
@@ -97,11 +102,12 @@ impl Needs {
         Self::of_providers(protected.map(|component| &component.provider))
     }
 
-    fn of_providers<'a>(providers: impl Iterator<Item = &'a ProviderId>) -> Self {
+    /// What makes the providers of these ids.
+    pub(crate) fn of_providers<'a>(providers: impl Iterator<Item = &'a ProviderId>) -> Self {
         let ids: BTreeSet<_> = providers.collect();
         Self {
             files: ids.iter().any(|id| engine::keeps_files(id)),
-            aws: ids.iter().any(|id| id.as_str() == AWS),
+            aws: ids.iter().any(|id| is_aws(id)),
             region: None,
         }
     }

@@ -1,18 +1,20 @@
 //! The orchestrator of a run, with the providers that the run needs and the workspaces of the configuration.
 
 use std::collections::BTreeMap;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
+use stillpoint_core::layer::CallLimits;
 use stillpoint_core::{
-    Builder, Catalog, LocalOrchestrator, OpContext, Provider, ProviderId, Result, Workspace,
+    Builder, Catalog, LocalOrchestrator, OpContext, OperationLimits, Provider, ProviderId, Result, Workspace,
 };
 use stillpoint_provider_aws::managed::AwsProvider;
 use stillpoint_provider_s3sync::S3SyncProvider;
 
 use super::{Needs, Session};
 use crate::engine;
-use crate::managed::{self, HookProvisioner, ManagedWorkspace, Places};
+use crate::managed::{self, Aws, HookProvisioner, ManagedWorkspace, Places};
 use crate::settings::ManagedConfig;
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -29,6 +31,10 @@ pub(crate) enum Files {
     LookedAt,
 }
 
+fn all(aws: Aws) -> impl Iterator<Item = Arc<AwsProvider>> {
+    std::iter::once(aws.own).chain(aws.others)
+}
+
 impl Session {
     /// The providers that a run needs, by their ids.
     ///
@@ -41,8 +47,8 @@ impl Session {
         files: Files,
     ) -> Result<BTreeMap<ProviderId, Arc<dyn Provider>>> {
         let files = Box::pin(self.files(needs, files)).await?.map(|provider| provider as Arc<dyn Provider>);
-        let aws = Box::pin(self.aws(needs)).await?.map(|provider| provider as Arc<dyn Provider>);
-        Ok(files.into_iter().chain(aws).map(|provider| (provider.id().clone(), provider)).collect())
+        let clouds = Box::pin(self.clouds(needs)).await?;
+        Ok(files.into_iter().chain(clouds).map(|provider| (provider.id().clone(), provider)).collect())
     }
 
     /// An orchestrator with the providers of `needs`, the configured managed workspaces, and `workspaces`.
@@ -57,14 +63,24 @@ impl Session {
         workspaces: impl IntoIterator<Item = Arc<dyn Workspace>>,
     ) -> Result<LocalOrchestrator> {
         let files = Box::pin(self.files(needs, files)).await?;
-        let aws = Box::pin(self.aws(needs)).await?;
+        let aws = Box::pin(self.aws_accounts(needs)).await?;
         let configured: Vec<_> = self.settings.config.all_managed().cloned().collect();
+        let limits = self.settings.config.limits;
         let mut builder = LocalOrchestrator::builder(Arc::clone(catalog))
             .lease_ttl(LEASE_TTL)
+            .operation_limits(OperationLimits::new(
+                limits.operations.map(NonZero::get),
+                limits.operations_per_provider.map(NonZero::get),
+            ))
+            .call_limits(CallLimits::new(
+                limits.calls_at_once.map(NonZero::get),
+                limits.calls_per_second.map(NonZero::get),
+            ))
             .provisioner(engine::PROVISIONER, engine::provisioner())
             .workspaces(engine::resolver());
         for config in &configured {
-            builder = builder.workspace(self.managed_workspace(config, aws.as_ref())?);
+            let own = aws.as_ref().map(|aws| &aws.own);
+            builder = builder.workspace(self.managed_workspace(config, own)?);
         }
         if !configured.is_empty() || needs.aws {
             let provisioner = HookProvisioner::new(configured, Arc::clone(catalog), &self.places());
@@ -73,8 +89,8 @@ impl Session {
         if let Some(files) = files {
             builder = builder.provider(files);
         }
-        if let Some(aws) = aws {
-            builder = builder.provider(aws);
+        for provider in aws.into_iter().flat_map(all) {
+            builder = builder.provider(provider);
         }
         Ok(workspaces.into_iter().fold(builder, Builder::workspace).build())
     }
@@ -88,15 +104,24 @@ impl Session {
         })
     }
 
-    /// The provider of AWS, where it is needed.
+    /// The provider of AWS in the account of the environment, where it is needed.
     ///
     /// # Errors
     /// As [`Session::providers`].
     pub(crate) async fn aws(&self, needs: &Needs) -> Result<Option<Arc<AwsProvider>>> {
+        Ok(self.aws_accounts(needs).await?.map(|aws| aws.own))
+    }
+
+    async fn aws_accounts(&self, needs: &Needs) -> Result<Option<Aws>> {
         if !needs.aws {
             return Ok(None);
         }
-        managed::aws(self.settings.config.all_managed(), needs.region.as_deref()).await.map(Some)
+        managed::aws(&self.settings.config, needs.region.as_deref()).await.map(Some)
+    }
+
+    async fn clouds(&self, needs: &Needs) -> Result<Vec<Arc<dyn Provider>>> {
+        let aws = self.aws_accounts(needs).await?;
+        Ok(aws.into_iter().flat_map(all).map(|provider| provider as Arc<dyn Provider>).collect())
     }
 
     /// A configured managed workspace; with `aws` it also finds components by their tags.

@@ -1,5 +1,6 @@
 //! The configuration file.
 
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -9,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
 use super::catalog_url::CatalogUrl;
-use super::workspace::{ConfiguredDirectory, ConfiguredWorkspace, ManagedConfig};
+use super::workspace::{AwsAccount, ConfiguredDirectory, ConfiguredWorkspace, ManagedConfig};
 use crate::args::Layout;
 
 /// What the TOML file may hold. A key that nobody knows is refused, because it is most likely misspelt.
@@ -24,9 +25,29 @@ pub(crate) struct ConfigFile {
     pub(crate) password_command: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) space: Option<String>,
+    /// How much is under way at a time in one process.
+    #[serde(default)]
+    pub(crate) limits: WorkLimits,
+    /// Other accounts of AWS.
+    #[serde(default)]
+    pub(crate) aws_account: Vec<AwsAccount>,
     /// Read table by table, each as its provider has it.
     #[serde(skip)]
     workspaces: Vec<ConfiguredWorkspace>,
+}
+
+/// How much one process has under way at a time; what is absent is not limited.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WorkLimits {
+    /// Operations.
+    pub(crate) operations: Option<NonZeroUsize>,
+    /// Operations with jobs at one provider.
+    pub(crate) operations_per_provider: Option<NonZeroUsize>,
+    /// Calls of each provider at once.
+    pub(crate) calls_at_once: Option<NonZeroUsize>,
+    /// Calls of each provider a second.
+    pub(crate) calls_per_second: Option<NonZeroU32>,
 }
 
 /// What is wrong with a configuration, and where in its text.
@@ -191,6 +212,9 @@ mod tests {
     fn what_nobody_can_have_meant_is_refused_by_name_and_line() {
         for (text, line, word) in [
             ("stor = \"x\"", 1, "stor"),
+            ("[limits]\noperations = 4\ncalls = 1", 3, "calls"),
+            ("[limits]\noperations = 0", 2, "zero"),
+            ("[[aws_account]]\naccount = \"12\"\nprofile = \"p\"", 2, "twelve digits"),
             ("[[workspace]]\nid = \"a\"\nprovider = \"directory\"", 1, "path"),
             ("[[workspace]]\nid = \"a\"\nprovider = \"gcp\"", 1, "gcp"),
             (

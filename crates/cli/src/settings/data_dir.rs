@@ -91,6 +91,11 @@ impl DataDir {
         self.0.join("hooks")
     }
 
+    /// What the last `reconcile` found.
+    pub(crate) fn reconciliation(&self) -> PathBuf {
+        self.0.join("reconciliation.json")
+    }
+
     /// Notes about restores whose results were not told yet.
     pub(crate) fn untold_results(&self) -> PathBuf {
         self.0.join("untold")

@@ -19,7 +19,9 @@ pub(crate) use config_file::ConfigFile;
 pub(crate) use data_dir::DataDir;
 pub(crate) use environment::home;
 pub(crate) use password::{PasswordSource, write_new_key};
-pub(crate) use workspace::{ConfiguredComponent, ConfiguredWorkspace, HookLines, Kind, ManagedConfig};
+pub(crate) use workspace::{
+    AwsAccount, ConfiguredComponent, ConfiguredWorkspace, HookLines, Kind, ManagedConfig,
+};
 
 /// Stands for the user in a store of each user.
 const USER: &str = "{user}";

@@ -243,3 +243,28 @@ async fn an_answer_may_name_another_workspace_and_say_where_things_go() {
     let error = silent.open().provision(&cx, &request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
 }
+
+#[tokio::test]
+async fn an_environment_is_of_the_backups_account_and_region_or_named_as_what_stands_against_it() {
+    let workspace = |id: &str, region: &str, environment: &str| {
+        format!(
+            "\n[[workspace]]\nid = \"{id}\"\nprovider = \"aws\"\naccount = \"123456789012\"\nregion = \"{region}\"\n\
+             environment = \"{environment}\"\n"
+        )
+    };
+    let others = workspace("far", "eu-west-1", "far-env") + &workspace("named", "us-west-2", "near-env");
+    let plane = ControlPlane::with("", &others);
+    for (target, environment, severity) in [
+        ("new", "far-env", Some(Severity::Blocker)),
+        ("named", "far-env", Some(Severity::Blocker)),
+        ("new", "near-env", None),
+        ("named", "near-env", None),
+        ("new", "nobody-knows-it", Some(Severity::Warning)),
+    ] {
+        let mut request = request(plane.dir.path(), target);
+        request.restore.settings.insert("environment".to_owned(), environment.into());
+        let findings = plane.open().preflight(&cx(&request), &request).await.unwrap();
+        let found = findings.iter().find(|finding| finding.check == "target-environment");
+        assert_eq!(found.map(|finding| finding.severity), severity, "{target} {environment}: {findings:?}");
+    }
+}

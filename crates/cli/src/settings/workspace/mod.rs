@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
+use value::{Account, Region};
+
 pub(crate) use managed::{ConfiguredComponent, HookLines, Kind, ManagedConfig};
 
 /// One `[[workspace]]`.
@@ -44,6 +46,29 @@ impl ConfiguredWorkspace {
             Self::Unread { provider, .. } => provider,
         }
     }
+}
+
+/// Another account of AWS, which copies may go to.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AwsAccount {
+    /// Its number.
+    pub(crate) account: Account,
+    /// The profile of AWS's own files that has its credentials, or the role to assume.
+    pub(crate) profile: String,
+    /// Its vaults, for `rebuild` and `reconcile`.
+    #[serde(default)]
+    pub(crate) vaults: Vec<AccountVault>,
+}
+
+/// A vault of another account.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccountVault {
+    /// Its region.
+    pub(crate) region: Region,
+    /// Its name.
+    pub(crate) vault: String,
 }
 
 /// A directory with an id.

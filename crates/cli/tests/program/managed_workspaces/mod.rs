@@ -2,6 +2,7 @@
 //! `AWS_ENDPOINT_URL` and static credentials are all that is special.
 
 mod backups;
+mod copies;
 mod interrupted;
 mod refusals;
 mod restores;

@@ -37,6 +37,11 @@ fn a_restore_makes_a_new_workspace_and_its_hooks_know_what_was_made() {
     assert_eq!(restored["software_version"], "2.0.47");
     let said = restored["warnings"].to_string();
     assert!(said.contains("datasets is not in the backup"), "{said}");
+    assert!(
+        said.contains("the reroot hook moves them") && !said.contains("move them to the root with"),
+        "{said}"
+    );
+    assert!(said.contains("environment stage"), "nothing proves where that is: {said}");
     let called = world.called();
     assert_eq!(called, ["quiesce", "resume", "provision", "reroot", "activate"]);
 

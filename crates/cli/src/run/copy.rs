@@ -1,0 +1,108 @@
+//! `stillpoint copy`.
+
+use serde_json::json;
+use stillpoint_core::{BackupRecord, CopyRequest, Error, ErrorKind, ProviderId, Request, Result, Settings};
+use stillpoint_server::document::ComponentItem;
+
+use super::drive::drive;
+use crate::args::CopyArgs;
+use crate::exit::Outcome;
+use crate::output::backup::line;
+use crate::session::{Files, Needs, Session};
+
+pub(super) async fn run(session: &Session, args: &CopyArgs) -> Outcome {
+    let catalog = session.catalog().await?;
+    let original = session.resolve(catalog.as_ref(), &args.backup).await?;
+    let request = request(session, args, &original)?;
+    let needs = Needs::of_backup(&original).and(Needs::of_providers(request.provider.iter()));
+    let orchestrator = session.orchestrator(&catalog, &needs, Files::Stored, None).await?;
+    let driven = drive(&session.output, &orchestrator, Request::Copy(request)).await?.with_result()?;
+    let operation = &driven.status.operation;
+    let copy = driven.status.backup.as_ref();
+    let components = copy.map(|copy| copy.components.iter().map(ComponentItem::new).collect::<Vec<_>>());
+    if session.output.is_json() {
+        session.output.document(&json!({
+            "operation_id": operation.id,
+            "backup_id": operation.backup,
+            "copy_of": original.id,
+            "workspace": original.workspace,
+            "state": operation.state,
+            "started_at": operation.started_at,
+            "finished_at": operation.finished_at,
+            "components": components.unwrap_or_default(),
+            "warnings": operation.warnings,
+            "issues": operation.issues,
+        }))?;
+    } else {
+        let name = operation.backup.as_ref().unwrap_or(&original.id);
+        session.output.line(format_args!("backup {} is copied as {name}", original.id))?;
+        for component in components.iter().flatten() {
+            session.output.line(format_args!("  {}", line(component)))?;
+        }
+        for warning in &operation.warnings {
+            session.output.line(format_args!("  warning {warning}"))?;
+        }
+    }
+    Ok(driven.exit())
+}
+
+fn request(session: &Session, args: &CopyArgs, original: &BackupRecord) -> Result<CopyRequest> {
+    let (id, destination) = (session.new_operation(), destination(args)?);
+    let mut request = CopyRequest::new(id, original.id.clone(), original.workspace.clone(), destination);
+    request.provider = args.provider.as_deref().map(ProviderId::new).transpose()?;
+    request.retain = args.retain;
+    request.creator = Some(session.creator());
+    request.waivers.clone_from(&args.skip_check);
+    if let Some(timeout) = args.timeout {
+        request.timeout = timeout;
+    }
+    Ok(request)
+}
+
+/// Where the copy is to lie, as providers name it. A vault's full name says its region and account, too.
+fn destination(args: &CopyArgs) -> Result<Settings> {
+    let (mut region, mut account) = (args.region.as_deref(), args.account.as_deref());
+    let mut vault_key = "vault";
+    if let Some(vault) = args.vault.as_deref().filter(|vault| vault.contains(':')) {
+        let parts: Vec<&str> = vault.split(':').collect();
+        for (place, at, flag) in [(&mut region, 3, "--region"), (&mut account, 4, "--account")] {
+            let told = parts.get(at).copied().filter(|part| !part.is_empty());
+            if place.is_some() && *place != told {
+                let message = format!("{flag} says another place than the vault {vault:?}");
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            *place = told;
+        }
+        vault_key = "vault_arn";
+    }
+    let pairs = [
+        (vault_key, args.vault.as_deref()),
+        ("region", region),
+        ("account", account),
+        ("role_arn", args.role_arn.as_deref()),
+    ];
+    Ok(pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn args(vault: &str, region: Option<&str>) -> CopyArgs {
+        let region = region.map(str::to_owned);
+        CopyArgs { vault: Some(vault.to_owned()), region, ..CopyArgs::default() }
+    }
+
+    #[test]
+    fn a_vaults_full_name_says_where_it_is() {
+        let full = "arn:aws:backup:eu-west-1:444455556666:backup-vault:theirs";
+        let told = destination(&args(full, None)).unwrap();
+        assert_eq!((&told["vault_arn"], &told["region"]), (&full.into(), &"eu-west-1".into()));
+        assert_eq!(told["account"], "444455556666");
+        assert!(destination(&args(full, Some("eu-west-1"))).is_ok());
+        let error = destination(&args(full, Some("us-east-1"))).unwrap_err();
+        assert!(error.to_string().contains("--region"), "{error}");
+        let named = destination(&args("far", Some("eu-west-1"))).unwrap();
+        assert_eq!((&named["vault"], named.get("account")), (&"far".into(), None));
+    }
+}

@@ -1,0 +1,63 @@
+//! Making and changing a schedule.
+
+use stillpoint_core::{
+    Cadence, Catalog, Clock, ErrorKind, Overlap, Result, Schedule, ScheduleId, ScheduleRecord, SystemClock,
+    WhenMissed,
+};
+
+use super::super::backup::prepare;
+use super::tell;
+use crate::args::{MissedPolicy, OverlapPolicy, SetScheduleArgs};
+use crate::exit::Outcome;
+use crate::session::Session;
+
+/// Stores the schedule. What it backs up is checked now as a backup would check it, so that a mistake does not wait for
+/// the first night.
+pub(super) async fn run(session: &Session, args: &SetScheduleArgs) -> Outcome {
+    let (id, schedule) = (ScheduleId::new(&args.schedule)?, schedule(args)?);
+    schedule.check()?;
+    let (_, request) = Box::pin(prepare(session, &args.backup)).await?;
+    let now = SystemClock::default().now();
+    let catalog = session.catalog().await?;
+    let mut record = ScheduleRecord::new(id, schedule, request, now);
+    if args.backup.dry_run {
+        return tell(session, &record, "would be set");
+    }
+    let done = match catalog.put_schedule(&record, None).await {
+        Ok(_) => "is set",
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            replace(catalog.as_ref(), &mut record).await?;
+            "is changed"
+        }
+        Err(error) => return Err(error.into()),
+    };
+    tell(session, &record, done)
+}
+
+/// Overwrites the schedule of the same id, whose runs so far stay its own.
+async fn replace(catalog: &dyn Catalog, record: &mut ScheduleRecord) -> Result<()> {
+    let stored = super::named(catalog, record.id.as_str()).await?;
+    record.created_at = stored.record.created_at;
+    record.last = stored.record.last;
+    record.missed_runs = stored.record.missed_runs;
+    catalog.put_schedule(record, Some(stored.revision)).await.map(drop)
+}
+
+fn schedule(args: &SetScheduleArgs) -> Result<Schedule> {
+    let cadence = match (&args.cron, args.every) {
+        (Some(expression), _) => Cadence::cron(expression)?,
+        (None, every) => Cadence::every(every.unwrap_or_default())?,
+    };
+    let mut schedule = Schedule::new(cadence).in_zone(&args.zone)?;
+    (schedule.jitter, schedule.grace, schedule.alarm_after) = (args.jitter, args.grace, args.alarm_after);
+    schedule.when_missed = match args.when_missed {
+        MissedPolicy::RunOnce => WhenMissed::RunOnce,
+        MissedPolicy::Skip => WhenMissed::Skip,
+    };
+    schedule.overlap = match args.overlap {
+        OverlapPolicy::Skip => Overlap::Skip,
+        OverlapPolicy::Queue => Overlap::Queue,
+        OverlapPolicy::Replace => Overlap::Replace,
+    };
+    Ok(schedule)
+}
