@@ -96,8 +96,9 @@ def _resource(service: str, params: dict[str, Any], region: Region) -> str:
 
 
 def _tags(resource: str, region: Region | None) -> dict[str, str] | None:
-    """The tags of a resource as IAM sees them, none where there is no such thing; `None` where nothing is named, and for
-    a snapshot, whose tags AWS Backup is not known to see.
+    """The tags of a resource as IAM sees them, none where there is no such thing.
+
+    `None` where nothing is named, and for a snapshot, whose tags AWS Backup is not known to see.
     """
     if region is None or resource == "*" or ":snapshot/" in resource:
         return None
