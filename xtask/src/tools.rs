@@ -17,6 +17,12 @@ pub(crate) const AWS: Environment = Environment {
 /// The project's own fake of Azure.
 pub(crate) const AZURE: Environment =
     Environment { name: "azure", requirements: &["tools/fake-azure/requirements.txt"], needs: None };
+/// The fuzzer of the server's API.
+const FUZZER: Environment = Environment {
+    name: "schemathesis",
+    requirements: &["tools/schemathesis/requirements.txt"],
+    needs: Some("bin/schemathesis"),
+};
 /// The version that Debian 12 ships, and the oldest that reads and writes format version 2 by default.
 const RESTIC: [u32; 2] = [0, 14];
 
@@ -26,6 +32,7 @@ pub(crate) fn install() -> Outcome {
     rustic()?;
     AWS.install()?;
     AZURE.install()?;
+    FUZZER.install()?;
     postgres()
 }
 

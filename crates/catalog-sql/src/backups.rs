@@ -64,11 +64,17 @@ pub(crate) fn select(query: &BackupQuery) -> Result<Statement> {
         sql.push(" AND created_ms < $", before.as_millis());
     }
     if let Some(cursor) = query.after.as_deref().map(Cursor::parse).transpose()? {
-        sql.push(" AND (created_ms, id) < ($", cursor.millis);
+        let beyond = if query.oldest_first { ">" } else { "<" };
+        sql.push(&format!(" AND (created_ms, id) {beyond} ($"), cursor.millis);
         sql.push(", $)", cursor.id);
     }
-    sql.push(" ORDER BY created_ms DESC, id DESC LIMIT $", rows_wanted(query.limit));
-    sql.push_str(") ORDER BY created_ms DESC, id DESC");
+    let order = match query.oldest_first {
+        true => " ORDER BY created_ms, id",
+        false => " ORDER BY created_ms DESC, id DESC",
+    };
+    sql.push(&format!("{order} LIMIT $"), rows_wanted(query.limit));
+    sql.push_str(")");
+    sql.push_str(order);
     Ok(sql)
 }
 

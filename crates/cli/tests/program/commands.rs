@@ -183,8 +183,12 @@ fn the_catalog_lists_shows_and_compares_backups() {
         keys(&backups[0]),
         [
             "added_bytes",
+            "consistency",
+            "copy_of",
             "created_at",
             "creator",
+            "downtime_ms",
+            "environment",
             "expires_at",
             "held",
             "id",
@@ -364,7 +368,7 @@ fn operations_and_resume_have_nothing_to_do_when_all_have_ended() {
     let all = place.json(["operations", "--all"]);
     assert_eq!(
         keys(&all["operations"][0]["progress"]),
-        ["bytes_done", "bytes_total", "files_done", "last_advance"]
+        ["bytes_done", "bytes_total", "expected_end", "files_done", "last_advance"]
     );
     assert_keys(
         &all["operations"][0],

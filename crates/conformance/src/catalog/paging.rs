@@ -59,6 +59,10 @@ pub async fn pages_cover_a_list_once_and_in_order(harness: &dyn Harness) -> Resu
         let (ids, sizes) = walk(&*catalog, query.clone()).await?;
         assert_eq!(ids, expected, "pages of {size}");
         assert_eq!(sizes.len(), expected.len().div_ceil(size), "pages of {size}");
+        query.oldest_first = true;
+        let oldest_first: Vec<_> = expected.iter().rev().cloned().collect();
+        assert_eq!(walk(&*catalog, query.clone()).await?.0, oldest_first, "pages of {size}, oldest first");
+        query.oldest_first = false;
         query.state = Some(BackupState::Partial);
         query.workspace = Some("ada".parse()?);
         let every_other: Vec<_> = expected.iter().skip(1).step_by(2).cloned().collect();

@@ -168,7 +168,7 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Whatever reading can meet; absent is `None`.
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>>;
 
-    /// Backups, newest first. One that cannot be read is named in [`Page::damaged`] and hides no other one.
+    /// Backups, newest first unless the query says otherwise. One that cannot be read is named in [`Page::damaged`] and hides no other one.
     ///
     /// # Errors
     /// `InvalidInput` for a cursor that is none.

@@ -54,7 +54,7 @@ impl DamagedRow {
     }
 }
 
-/// Which backups to list, newest first. Every condition that is set must hold.
+/// Which backups to list, newest first unless the oldest are wanted first. Every condition that is set must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BackupQuery {
@@ -70,6 +70,8 @@ pub struct BackupQuery {
     pub created_from: Option<Timestamp>,
     /// Created before this time.
     pub created_before: Option<Timestamp>,
+    /// The oldest first, not the newest. A cursor is good for the order that it came from.
+    pub oldest_first: bool,
     /// At most so many, and never more than [`PAGE_LIMIT_MAX`].
     pub limit: usize,
     /// The cursor of the page before.
@@ -85,6 +87,7 @@ impl Default for BackupQuery {
             id_prefix: None,
             created_from: None,
             created_before: None,
+            oldest_first: false,
             limit: PAGE_LIMIT_MAX,
             after: None,
         }

@@ -1,5 +1,6 @@
 //! A catalog in memory: the reference for every other one, and enough for tests and short-lived hosts.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -139,9 +140,8 @@ impl Catalog for MemoryCatalog {
             let key = |row: &StoredOperation| (row.operation.started_at, row.operation.id.clone());
             key(b).cmp(&key(a))
         });
-        page(rows, query.limit, query.after.as_deref(), |row| {
-            (row.operation.started_at, row.operation.id.as_str())
-        })
+        let key = |row: &StoredOperation| (row.operation.started_at, row.operation.id.to_string());
+        page(rows, query.limit, query.after.as_deref(), Ordering::Less, key)
     }
 
     async fn claim_operation(
@@ -239,7 +239,12 @@ impl Catalog for MemoryCatalog {
             .cloned()
             .collect();
         rows.sort_by(|a, b| (b.backup.created_at, &b.backup.id).cmp(&(a.backup.created_at, &a.backup.id)));
-        page(rows, query.limit, query.after.as_deref(), |row| (row.backup.created_at, row.backup.id.as_str()))
+        if query.oldest_first {
+            rows.reverse();
+        }
+        let order = if query.oldest_first { Ordering::Greater } else { Ordering::Less };
+        let key = |row: &StoredBackup| (row.backup.created_at, row.backup.id.to_string());
+        page(rows, query.limit, query.after.as_deref(), order, key)
     }
 
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
@@ -296,18 +301,20 @@ fn successor(
     Ok(Revision(found.map_or(1, |revision| revision.0 + 1)))
 }
 
-/// Cuts one page out of rows that are ordered newest first. The cursor is the time and id of the last row.
+/// Cuts one page out of rows each of which is `order` than the one before it. The cursor is the time and id of the last
+/// row.
 fn page<T>(
     rows: Vec<T>,
     limit: usize,
     after: Option<&str>,
-    key: impl Fn(&T) -> (Timestamp, &str),
+    order: Ordering,
+    key: impl Fn(&T) -> (Timestamp, String),
 ) -> Result<Page<T>> {
     let limit = limit.clamp(1, PAGE_LIMIT_MAX);
     let after = after.map(cursor).transpose()?;
     let mut rest: Vec<T> = rows
         .into_iter()
-        .filter(|row| after.as_ref().is_none_or(|(time, id)| key(row) < (*time, id.as_str())))
+        .filter(|row| after.as_ref().is_none_or(|after| key(row).cmp(after) == order))
         .collect();
     let next = (rest.len() > limit).then(|| {
         let (time, id) = key(&rest[limit - 1]);

@@ -14,7 +14,7 @@ pub struct ErrorDocument {
     /// One sentence that says what to do.
     pub message: String,
     /// Whether trying again can help.
-    #[schema(value_type = Object)]
+    #[schema(value_type = RetryAdvice)]
     pub retry: Retry,
     /// Whether the outside may have changed: `not_applied`, `maybe_applied`.
     #[schema(value_type = String)]
@@ -22,6 +22,22 @@ pub struct ErrorDocument {
     /// The operation that it is about.
     #[schema(value_type = Option<String>)]
     pub operation_id: Option<OperationId>,
+}
+
+/// Whether trying again can help.
+#[derive(ToSchema)]
+#[schema(rename_all = "snake_case")]
+#[expect(dead_code, reason = "it describes the words of `Retry`, which is not ours to describe")]
+pub(crate) enum RetryAdvice {
+    /// Trying again gives the same answer.
+    Never,
+    /// Trying again may help, not before this many milliseconds.
+    After {
+        /// The least time to wait.
+        delay_ms: u64,
+    },
+    /// It was tried again as often as the budget allows.
+    Exhausted,
 }
 
 impl ErrorDocument {

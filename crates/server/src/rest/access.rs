@@ -48,7 +48,7 @@ pub(super) struct AuditList {
 }
 
 /// Show who calls
-#[utoipa::path(get, path = "/me", tag = "access",
+#[utoipa::path(get, path = "/me", tag = "access", operation_id = "show_caller",
     responses(
         (status = 200, body = Me),
         (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
@@ -59,7 +59,7 @@ pub(super) async fn me(Authenticated(caller): Authenticated) -> Result<Json<Me>,
 }
 
 /// List tokens, without their secrets
-#[utoipa::path(get, path = "/tokens", tag = "access",
+#[utoipa::path(get, path = "/tokens", tag = "access", operation_id = "list_tokens",
     responses(
         (status = 200, body = TokenList),
         (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
@@ -72,7 +72,7 @@ pub(super) async fn tokens(
 }
 
 /// Make a token; its secret is shown once
-#[utoipa::path(post, path = "/tokens", tag = "access", request_body = TokenOrder,
+#[utoipa::path(post, path = "/tokens", tag = "access", operation_id = "make_token", request_body = TokenOrder,
     responses(
         (status = 201, body = MadeToken),
         (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
@@ -87,7 +87,7 @@ pub(super) async fn make_token(
 }
 
 /// Revoke a token
-#[utoipa::path(delete, path = "/tokens/{token}", tag = "access",
+#[utoipa::path(delete, path = "/tokens/{token}", tag = "access", operation_id = "revoke_token",
     params(("token" = String, Path, description = "Its id, as the list shows it")),
     responses(
         (status = 204),
@@ -103,7 +103,7 @@ pub(super) async fn revoke_token(
 }
 
 /// List who did what, newest first
-#[utoipa::path(get, path = "/audit", tag = "access",
+#[utoipa::path(get, path = "/audit", tag = "access", operation_id = "list_audit_log",
     params(AuditFilter),
     responses(
         (status = 200, body = AuditList),

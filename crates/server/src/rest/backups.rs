@@ -15,7 +15,7 @@ use crate::problem::{Problem, ProblemDocument};
 use crate::view::{BackupFilter, FileFilter};
 
 /// List backups
-#[utoipa::path(get, path = "/backups", tag = "backups",
+#[utoipa::path(get, path = "/backups", tag = "backups", operation_id = "list_backups",
     params(BackupFilter),
     responses(
         (status = 200, body = BackupPage),
@@ -30,7 +30,7 @@ pub(super) async fn list(
 }
 
 /// Show one backup in full
-#[utoipa::path(get, path = "/backups/{backup}", tag = "backups",
+#[utoipa::path(get, path = "/backups/{backup}", tag = "backups", operation_id = "show_backup",
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
     responses(
         (status = 200, body = BackupDetail),
@@ -45,7 +45,7 @@ pub(super) async fn show(
 }
 
 /// Delete a backup, and read back that it is gone
-#[utoipa::path(delete, path = "/backups/{backup}", tag = "backups",
+#[utoipa::path(delete, path = "/backups/{backup}", tag = "backups", operation_id = "delete_backup",
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), ("Idempotency-Key" = Option<String>, Header, description = "The operation's id: the same one twice is one operation", max_length = 200)),
     responses(
         (status = 202, body = OperationItem),
@@ -62,7 +62,7 @@ pub(super) async fn delete(
 }
 
 /// Find out what a deletion would do, without doing it
-#[utoipa::path(post, path = "/backups/{backup}/delete-plan", tag = "backups",
+#[utoipa::path(post, path = "/backups/{backup}/delete-plan", tag = "backups", operation_id = "plan_deletion",
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
     responses(
         (status = 200, body = DeletePlanDocument),
@@ -77,7 +77,7 @@ pub(super) async fn plan_delete(
 }
 
 /// List the files in a folder of a backup
-#[utoipa::path(get, path = "/backups/{backup}/files", tag = "backups",
+#[utoipa::path(get, path = "/backups/{backup}/files", tag = "backups", operation_id = "list_files",
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), FileFilter),
     responses(
         (status = 200, body = FilePage),
@@ -93,7 +93,7 @@ pub(super) async fn files(
 }
 
 /// Restore a backup into a new workspace
-#[utoipa::path(post, path = "/backups/{backup}/restore", tag = "backups", request_body = RestoreOrder,
+#[utoipa::path(post, path = "/backups/{backup}/restore", tag = "backups", operation_id = "restore_backup", request_body = RestoreOrder,
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), ("Idempotency-Key" = Option<String>, Header, description = "The operation's id: the same one twice is one operation", max_length = 200)),
     responses(
         (status = 202, body = OperationItem),
@@ -111,7 +111,7 @@ pub(super) async fn restore(
 }
 
 /// Find out what a restore would do, without doing it
-#[utoipa::path(post, path = "/backups/{backup}/restore-plan", tag = "backups", request_body = RestoreOrder,
+#[utoipa::path(post, path = "/backups/{backup}/restore-plan", tag = "backups", operation_id = "plan_restore", request_body = RestoreOrder,
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
     responses(
         (status = 200, body = RestorePlanDocument),
@@ -127,7 +127,7 @@ pub(super) async fn plan_restore(
 }
 
 /// Verify the snapshots of a backup
-#[utoipa::path(post, path = "/backups/{backup}/verify", tag = "backups", request_body = VerifyOrder,
+#[utoipa::path(post, path = "/backups/{backup}/verify", tag = "backups", operation_id = "verify_backup", request_body = VerifyOrder,
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), ("Idempotency-Key" = Option<String>, Header, description = "The operation's id: the same one twice is one operation", max_length = 200)),
     responses(
         (status = 202, body = OperationItem),
@@ -145,7 +145,7 @@ pub(super) async fn verify(
 }
 
 /// Hold a backup, so that nothing deletes it
-#[utoipa::path(put, path = "/backups/{backup}/hold", tag = "backups",
+#[utoipa::path(put, path = "/backups/{backup}/hold", tag = "backups", operation_id = "hold_backup",
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
     responses(
         (status = 200, body = BackupDetail),
@@ -160,7 +160,7 @@ pub(super) async fn hold(
 }
 
 /// Let a held backup go
-#[utoipa::path(delete, path = "/backups/{backup}/hold", tag = "backups",
+#[utoipa::path(delete, path = "/backups/{backup}/hold", tag = "backups", operation_id = "let_backup_go",
     params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …")),
     responses(
         (status = 200, body = BackupDetail),

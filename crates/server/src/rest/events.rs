@@ -12,6 +12,7 @@ use http::{HeaderMap, StatusCode};
 use sha2::{Digest, Sha256};
 use stillpoint_core::{Error, ErrorKind, OperationId, Result, StoredOperation};
 use tokio::sync::OwnedSemaphorePermit;
+use utoipa::ToSchema;
 
 use super::input::Named;
 use crate::access::{Authenticated, Caller};
@@ -33,10 +34,10 @@ const LAST_EVENT: &str = "last-event-id";
 /// Each event holds the whole operation, so nothing is lost where a reader misses some. `progress` events come while it
 /// is under way, `ended` is the last one. A reader that comes back with `Last-Event-ID` gets what changed since, from any
 /// server of the catalog; where it has seen the end already, the answer is 204 and there is nothing to come back for.
-#[utoipa::path(get, path = "/operations/{operation}/events", tag = "operations",
+#[utoipa::path(get, path = "/operations/{operation}/events", tag = "operations", operation_id = "follow_operation",
     params(("operation" = String, Path), ("Last-Event-ID" = Option<String>, Header)),
     responses(
-        (status = 200, body = String, content_type = "text/event-stream"),
+        (status = 200, body = SentEvent, content_type = "text/event-stream"),
         (status = 204),
         (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
 ))]
@@ -57,6 +58,18 @@ pub(super) async fn follow(
     }
     let events = events(Follower { plane, caller, operation, seen, ended: false, _place: place });
     Ok(Sse::new(events).keep_alive(KeepAlive::default()).into_response())
+}
+
+/// One event of the stream.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is sent")]
+pub(super) struct SentEvent {
+    /// `progress`, or `ended` for the last one.
+    event: String,
+    /// Names what was seen; sent back as `Last-Event-ID`.
+    id: String,
+    /// The whole operation, as JSON.
+    data: String,
 }
 
 /// One reader.

@@ -13,7 +13,7 @@ use crate::problem::{Problem, ProblemDocument};
 use crate::view::OperationFilter;
 
 /// List operations
-#[utoipa::path(get, path = "/operations", tag = "operations",
+#[utoipa::path(get, path = "/operations", tag = "operations", operation_id = "list_operations",
     params(OperationFilter),
     responses(
         (status = 200, body = OperationPage),
@@ -28,7 +28,7 @@ pub(super) async fn list(
 }
 
 /// Show one operation
-#[utoipa::path(get, path = "/operations/{operation}", tag = "operations",
+#[utoipa::path(get, path = "/operations/{operation}", tag = "operations", operation_id = "show_operation",
     params(("operation" = String, Path)),
     responses(
         (status = 200, body = OperationItem),
@@ -43,7 +43,7 @@ pub(super) async fn show(
 }
 
 /// Show what an operation came to
-#[utoipa::path(get, path = "/operations/{operation}/result", tag = "operations",
+#[utoipa::path(get, path = "/operations/{operation}/result", tag = "operations", operation_id = "show_operation_result",
     params(("operation" = String, Path)),
     responses(
         (status = 200, body = OperationResult),
@@ -58,7 +58,7 @@ pub(super) async fn result(
 }
 
 /// Ask an operation to stop
-#[utoipa::path(post, path = "/operations/{operation}/cancel", tag = "operations",
+#[utoipa::path(post, path = "/operations/{operation}/cancel", tag = "operations", operation_id = "cancel_operation",
     params(("operation" = String, Path)),
     responses(
         (status = 202, body = OperationItem),

@@ -11,7 +11,7 @@ use crate::plane::ControlPlane;
 use crate::problem::{Problem, ProblemDocument};
 
 /// Find out what a policy would let go, without doing it
-#[utoipa::path(post, path = "/retention/preview", tag = "retention", request_body = RetentionOrder,
+#[utoipa::path(post, path = "/retention/preview", tag = "retention", operation_id = "preview_retention", request_body = RetentionOrder,
     responses(
         (status = 200, body = RetentionDocument),
         (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
@@ -25,7 +25,7 @@ pub(super) async fn preview(
 }
 
 /// Delete what the preview said goes, and read each back
-#[utoipa::path(post, path = "/retention/apply", tag = "retention", request_body = RetentionOrder,
+#[utoipa::path(post, path = "/retention/apply", tag = "retention", operation_id = "apply_retention", request_body = RetentionOrder,
     responses(
         (status = 200, body = ForgottenDocument),
         (status = "default", body = ProblemDocument, content_type = "application/problem+json"),

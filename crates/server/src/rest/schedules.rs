@@ -14,7 +14,7 @@ use crate::problem::{Problem, ProblemDocument};
 use crate::view::{RevisionGiven, ScheduleFilter};
 
 /// List schedules
-#[utoipa::path(get, path = "/schedules", tag = "schedules",
+#[utoipa::path(get, path = "/schedules", tag = "schedules", operation_id = "list_schedules",
     params(ScheduleFilter),
     responses(
         (status = 200, body = SchedulePage),
@@ -29,7 +29,7 @@ pub(super) async fn list(
 }
 
 /// Show one schedule
-#[utoipa::path(get, path = "/schedules/{schedule}", tag = "schedules",
+#[utoipa::path(get, path = "/schedules/{schedule}", tag = "schedules", operation_id = "show_schedule",
     params(("schedule" = String, Path)),
     responses(
         (status = 200, body = ScheduleItem),
@@ -45,7 +45,7 @@ pub(super) async fn show(
 }
 
 /// Make or change a schedule
-#[utoipa::path(put, path = "/schedules/{schedule}", tag = "schedules", request_body = ScheduleOrder,
+#[utoipa::path(put, path = "/schedules/{schedule}", tag = "schedules", operation_id = "put_schedule", request_body = ScheduleOrder,
     params(("schedule" = String, Path), RevisionGiven),
     responses(
         (status = 200, body = ScheduleItem),
@@ -64,7 +64,7 @@ pub(super) async fn put(
 }
 
 /// Remove a schedule; what it began goes on
-#[utoipa::path(delete, path = "/schedules/{schedule}", tag = "schedules",
+#[utoipa::path(delete, path = "/schedules/{schedule}", tag = "schedules", operation_id = "remove_schedule",
     params(("schedule" = String, Path)),
     responses(
         (status = 204),
@@ -80,7 +80,7 @@ pub(super) async fn remove(
 }
 
 /// Let no run of a schedule begin
-#[utoipa::path(post, path = "/schedules/{schedule}/pause", tag = "schedules",
+#[utoipa::path(post, path = "/schedules/{schedule}/pause", tag = "schedules", operation_id = "pause_schedule",
     params(("schedule" = String, Path)),
     responses(
         (status = 200, body = ScheduleItem),
@@ -96,7 +96,7 @@ pub(super) async fn pause(
 }
 
 /// Let runs of a schedule begin again
-#[utoipa::path(post, path = "/schedules/{schedule}/resume", tag = "schedules",
+#[utoipa::path(post, path = "/schedules/{schedule}/resume", tag = "schedules", operation_id = "resume_schedule",
     params(("schedule" = String, Path)),
     responses(
         (status = 200, body = ScheduleItem),

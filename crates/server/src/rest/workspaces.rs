@@ -14,7 +14,7 @@ use crate::problem::{Problem, ProblemDocument};
 use crate::view::WorkspaceFilter;
 
 /// List workspaces with their summary
-#[utoipa::path(get, path = "/workspaces", tag = "workspaces",
+#[utoipa::path(get, path = "/workspaces", tag = "workspaces", operation_id = "list_workspaces",
     params(WorkspaceFilter),
     responses(
         (status = 200, body = WorkspacePage),
@@ -29,7 +29,7 @@ pub(super) async fn list(
 }
 
 /// Show one workspace
-#[utoipa::path(get, path = "/workspaces/{workspace}", tag = "workspaces",
+#[utoipa::path(get, path = "/workspaces/{workspace}", tag = "workspaces", operation_id = "show_workspace",
     params(("workspace" = String, Path, description = "Its id, percent-encoded where it has slashes")),
     responses(
         (status = 200, body = WorkspaceDetail),
@@ -44,7 +44,7 @@ pub(super) async fn show(
 }
 
 /// Back a workspace up now
-#[utoipa::path(post, path = "/workspaces/{workspace}/backups", tag = "workspaces", request_body = BackupOrder,
+#[utoipa::path(post, path = "/workspaces/{workspace}/backups", tag = "workspaces", operation_id = "back_up_workspace", request_body = BackupOrder,
     params(("workspace" = String, Path, description = "Its id, percent-encoded where it has slashes"), ("Idempotency-Key" = Option<String>, Header, description = "The operation's id: the same one twice is one operation", max_length = 200)),
     responses(
         (status = 202, body = OperationItem),
@@ -62,7 +62,7 @@ pub(super) async fn back_up(
 }
 
 /// Find out what a backup would do, without doing it
-#[utoipa::path(post, path = "/workspaces/{workspace}/backup-plan", tag = "workspaces", request_body = BackupOrder,
+#[utoipa::path(post, path = "/workspaces/{workspace}/backup-plan", tag = "workspaces", operation_id = "plan_backup", request_body = BackupOrder,
     params(("workspace" = String, Path, description = "Its id, percent-encoded where it has slashes")),
     responses(
         (status = 200, body = PlanDocument),
@@ -78,7 +78,7 @@ pub(super) async fn plan(
 }
 
 /// Look for whatever would make a backup fail
-#[utoipa::path(post, path = "/workspaces/{workspace}/preflight", tag = "workspaces", request_body = BackupOrder,
+#[utoipa::path(post, path = "/workspaces/{workspace}/preflight", tag = "workspaces", operation_id = "preflight_workspace", request_body = BackupOrder,
     params(("workspace" = String, Path, description = "Its id, percent-encoded where it has slashes")),
     responses(
         (status = 200, body = PreflightDocument),

@@ -11,7 +11,7 @@ use crate::access::Caller;
 use crate::document::{BackupItem, BackupPage};
 use crate::plane::ControlPlane;
 
-/// Which backups to list, newest first. Every condition that is set must hold.
+/// Which backups to list, newest first unless the oldest are wanted first. Every condition that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, IntoParams)]
 #[serde(default)]
 #[into_params(parameter_in = Query)]
@@ -36,6 +36,8 @@ pub(crate) struct BackupFilter {
     /// Created before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub(crate) created_before: Option<Timestamp>,
+    /// The oldest first, not the newest.
+    pub(crate) oldest_first: bool,
     /// At most so many, 1 to 1000.
     #[param(minimum = 1, maximum = 1000)]
     pub(crate) limit: Option<usize>,
@@ -51,6 +53,7 @@ impl BackupFilter {
         query.name.clone_from(&self.name);
         query.created_from = self.created_from;
         query.created_before = self.created_before;
+        query.oldest_first = self.oldest_first;
         query.after.clone_from(&self.after);
         query
     }

@@ -1,0 +1,52 @@
+//! Schedules are made, changed by revision, paused and removed.
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use super::support::Scene;
+
+#[tokio::test]
+async fn a_schedule_lives_its_life() {
+    let scene = Scene::new().await;
+    let admin = scene.administrator().await;
+    let path = "/api/v1/schedules/nightly";
+    let wanted = json!({ "workspace": "ada", "cron": "30 2 * * *", "zone": "Europe/Berlin", "backup": { "name": "nightly" } });
+    let made = admin.call(Method::PUT, path, &wanted).await;
+    assert_eq!(made.status, StatusCode::OK, "{}", made.text);
+    let made = made.json();
+    assert_eq!((&made["revision"], &made["name"]), (&1.into(), &"nightly".into()));
+    assert!(made["next_run"].as_str().unwrap().contains(":30:00"), "{made}");
+
+    let paused = admin.post(&format!("{path}/pause"), &json!({})).await.json();
+    assert_eq!((&paused["paused"], &paused["next_run"]), (&true.into(), &json!(null)));
+    let stale = admin.call(Method::PUT, &format!("{path}?revision=1"), &wanted).await;
+    assert_eq!(stale.status, StatusCode::CONFLICT, "{}", stale.text);
+    let hourly = json!({ "workspace": "ada", "every_seconds": 3600 });
+    let changed = admin.call(Method::PUT, &format!("{path}?revision=2"), &hourly).await.json();
+    assert_eq!((&changed["paused"], &changed["every_seconds"]), (&true.into(), &3600.into()), "{changed}");
+    let resumed = admin.post(&format!("{path}/resume"), &json!({})).await.json();
+    assert!(resumed["next_run"].is_string(), "{resumed}");
+
+    assert_eq!(admin.get("/api/v1/schedules?workspace=ada").await.json()["schedules"][0]["id"], "nightly");
+    assert_eq!(admin.delete(path).await.status, StatusCode::NO_CONTENT);
+    assert_eq!(admin.get(path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_schedule_that_cannot_be_followed_is_refused() {
+    let scene = Scene::new().await;
+    let admin = scene.administrator().await;
+    for wrong in [
+        json!({ "workspace": "ada" }),
+        json!({ "workspace": "ada", "every_seconds": 5 }),
+        json!({ "workspace": "ada", "every_seconds": 3600, "cron": "@daily" }),
+        json!({ "workspace": "ada", "cron": "whenever" }),
+        json!({ "workspace": "ada", "cron": "@daily", "zone": "Mars/Olympus" }),
+        json!({ "workspace": "ada", "cron": "@daily", "colour": "blue" }),
+    ] {
+        let answer = admin.call(Method::PUT, "/api/v1/schedules/x", &wrong).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{wrong}: {}", answer.text);
+        assert_eq!(answer.headers["content-type"], "application/problem+json");
+    }
+    assert_eq!(admin.get("/api/v1/schedules").await.json()["schedules"], json!([]));
+}
