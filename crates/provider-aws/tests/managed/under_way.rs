@@ -72,12 +72,12 @@ pub(crate) struct Counted<T: ?Sized> {
     inner: Arc<T>,
 }
 
-impl<T: ?Sized> Counted<T> {
+impl<T: ?Sized + Send + Sync> Counted<T> {
     pub(crate) fn new(inner: Arc<T>, calls: UnderWay, death: Option<Death>) -> Self {
         Self { calls, death, inner }
     }
 
-    async fn call<R>(&self, call: impl Future<Output = Result<R>>) -> Result<R> {
+    async fn call<R: Send>(&self, call: impl Future<Output = Result<R>> + Send) -> Result<R> {
         let Some(death) = &self.death else { return self.calls.of(call).await };
         if !death.is_here() {
             let answer = self.calls.of(call).await;
