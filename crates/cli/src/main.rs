@@ -7,6 +7,7 @@ mod exit;
 mod logging;
 mod managed;
 mod output;
+mod remote;
 mod run;
 mod session;
 mod settings;

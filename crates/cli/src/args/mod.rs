@@ -78,6 +78,9 @@ pub(crate) struct GlobalArgs {
     /// Read the repository password from the first line that this shell command prints
     #[arg(long, global = true, value_name = "COMMAND")]
     pub(crate) password_command: Option<String>,
+    /// Talk to the server at this URL instead of working here; the token comes from STILLPOINT_TOKEN
+    #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_SERVER", hide_env_values = true)]
+    pub(crate) server: Option<String>,
     /// How file snapshots are laid out
     #[arg(long, global = true, value_name = "LAYOUT", env = "STILLPOINT_LAYOUT", hide_env_values = true)]
     pub(crate) layout: Option<Layout>,

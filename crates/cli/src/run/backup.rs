@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stillpoint_core::{
-    BackupRequest, Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OpContext, Orchestrator, Plan,
+    BackupRequest, Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OpContext, Orchestrator,
     Request, Result, Severity, WhenBusy, Workspace, WorkspaceId, WorkspaceRecord,
 };
 use stillpoint_provider_s3sync::{CaptureRules, DirectoryWorkspace};
-use stillpoint_server::document::{BackupDocument, PlanDocument, excluded_reason};
+use stillpoint_server::document::{BackupDocument, PlanDocument};
 
 use super::drive::{Driven, drive};
 use crate::args::{BackupArgs, DeadlinePolicy};
@@ -24,7 +24,7 @@ pub(super) async fn run(session: &Session, args: &BackupArgs) -> Outcome {
     if args.dry_run {
         let (orchestrator, request) = prepare(session, args).await?;
         let plan = orchestrator.plan(&request).await?;
-        return show_plan(&session.output, &plan, &request.waivers);
+        return show_plan(&session.output, &PlanDocument::new(&plan), &request.waivers);
     }
     let driven = back_up(session, args).await?;
     let document = BackupDocument::new(&driven.status);
@@ -263,31 +263,31 @@ fn unconfigured(id: &str, provider: &str) -> Error {
     Error::new(ErrorKind::Unsupported, message)
 }
 
-fn show_plan(output: &Output, plan: &Plan, waivers: &[String]) -> Outcome {
+/// Shows what a backup would do.
+pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]) -> Outcome {
     let blocked = plan
         .components
         .iter()
         .flat_map(|component| &component.findings)
         .any(|finding| finding.severity == Severity::Blocker && !waivers.contains(&finding.check));
     if output.is_json() {
-        output.document(&PlanDocument::new(plan))?;
+        output.document(plan)?;
     } else {
-        output.line(format_args!("plan of a backup of {}", plan.definition.id))?;
-        let parent =
-            plan.parent.as_ref().map_or_else(|| "nothing: it is the first".to_owned(), ToString::to_string);
-        output.line(format_args!("  builds on {parent}"))?;
+        output.line(format_args!("plan of a backup of {}", plan.workspace))?;
+        let parent = plan.parent_id.as_ref().map(ToString::to_string);
+        output
+            .line(format_args!("  builds on {}", parent.as_deref().unwrap_or("nothing: it is the first")))?;
         for conflict in plan.outlook.iter().flat_map(|outlook| &outlook.conflicts) {
             let (kind, operation, since) = (&conflict.kind, &conflict.operation, conflict.since);
             output.line(format_args!("  waits for {kind} {operation}, begun at {since}"))?;
         }
-        for planned in &plan.components {
-            let component = &planned.component;
-            let fate = excluded_reason(component).unwrap_or("to be captured");
+        for component in &plan.components {
+            let fate = component.excluded_reason.as_deref().unwrap_or("to be captured");
             output.line(format_args!(
                 "  {}  {}  {}: {fate}",
                 component.id, component.kind, component.resource
             ))?;
-            for finding in &planned.findings {
+            for finding in &component.findings {
                 output.line(format_args!(
                     "    {:?} {}: {}",
                     finding.severity, finding.check, finding.message

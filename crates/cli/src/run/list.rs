@@ -23,12 +23,12 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     query.name.clone_from(&args.name);
     if session.output.is_json() {
         let mut document = ListDocument::begin(&session.output, &[], "backups")?;
-        each(&session.output, catalog.as_ref(), query, args.limit, |item, _| document.push(&item)).await?;
+        each(&session.output, catalog.as_ref(), query, args.limit, |item| document.push(item)).await?;
         document.end(&[])?;
         return Ok(Exit::Done);
     }
     let count =
-        each(&session.output, catalog.as_ref(), query, args.limit, |_, line| session.output.line(line))
+        each(&session.output, catalog.as_ref(), query, args.limit, |item| session.output.line(line(item)))
             .await?;
     if count == 0 {
         session.output.line("there is no backup yet; `stillpoint backup DIR` makes one")?;
@@ -36,13 +36,13 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// Calls `show` with each backup and its line, a page at a time.
+/// Calls `show` with each backup, a page at a time.
 async fn each(
     output: &Output,
     catalog: &dyn Catalog,
     mut query: BackupQuery,
     limit: Option<usize>,
-    mut show: impl FnMut(BackupItem, String) -> stillpoint_core::Result<()> + Send,
+    mut show: impl FnMut(&BackupItem) -> stillpoint_core::Result<()> + Send,
 ) -> stillpoint_core::Result<usize> {
     let mut left = limit.unwrap_or(usize::MAX);
     let mut count = 0;
@@ -51,18 +51,7 @@ async fn each(
         let page = catalog.backups(&query).await?;
         output.note_damaged("backup", &page.damaged);
         for stored in page.items.iter().take(left) {
-            let backup = &stored.backup;
-            let line = format!(
-                "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}",
-                backup.id,
-                backup.created_at,
-                backup.state.as_str(),
-                Bytes(backup.size_bytes).to_string(),
-                Bytes(backup.added_bytes).to_string(),
-                backup.workspace,
-                backup.name.as_ref().map(|name| format!("  ({name})")).unwrap_or_default(),
-            );
-            show(BackupItem::new(backup), line)?;
+            show(&BackupItem::new(&stored.backup))?;
         }
         count += page.items.len().min(left);
         left -= page.items.len().min(left);
@@ -72,4 +61,18 @@ async fn each(
         }
     }
     Ok(count)
+}
+
+/// The backup as one line for people.
+pub(crate) fn line(backup: &BackupItem) -> String {
+    format!(
+        "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}",
+        backup.id,
+        backup.created_at,
+        backup.state.as_str(),
+        Bytes(backup.size_bytes).to_string(),
+        Bytes(backup.added_bytes).to_string(),
+        backup.workspace,
+        backup.name.as_ref().map(|name| format!("  ({name})")).unwrap_or_default(),
+    )
 }

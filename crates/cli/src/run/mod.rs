@@ -1,7 +1,7 @@
 //! What each command does. One file per command; what several need is in `crate::session` and `drive`.
 
 mod agent;
-mod backup;
+pub(crate) mod backup;
 mod cancel;
 mod check;
 mod claim;
@@ -13,10 +13,10 @@ mod drive;
 mod files;
 mod forget;
 mod import;
-mod list;
+pub(crate) mod list;
 mod operations;
 mod policy;
-mod preflight;
+pub(crate) mod preflight;
 mod prune;
 mod rebuild;
 mod reconcile;
@@ -25,7 +25,7 @@ mod restore;
 mod resume;
 mod schedule;
 mod serve;
-mod show;
+pub(crate) mod show;
 mod token;
 mod verify;
 mod volume;
@@ -44,6 +44,9 @@ use crate::settings::Settings;
 pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
     if let Command::Demo(args) = &cli.command {
         return demo::run(&output, args).await;
+    }
+    if let Some(server) = &cli.global.server {
+        return crate::remote::run(server, &cli.command, output).await;
     }
     let session = Session::new(Settings::resolve(&cli.global)?, output);
     match &cli.command {

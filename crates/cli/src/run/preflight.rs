@@ -1,12 +1,12 @@
 //! `stillpoint preflight`.
 
-use stillpoint_core::{Finding, OpContext, Orchestrator, Plan, Result, Severity};
-use stillpoint_server::document::{FindingItem, PreflightDocument, excluded_reason};
+use stillpoint_core::{Finding, OpContext, Orchestrator, Result, Severity};
+use stillpoint_server::document::{FindingItem, PreflightDocument};
 
 use super::backup::prepare;
 use crate::args::{BackupArgs, PreflightArgs};
 use crate::exit::{Exit, Outcome};
-use crate::output::word;
+use crate::output::{Output, word};
 use crate::session::Session;
 
 pub(super) async fn run(session: &Session, args: &PreflightArgs) -> Outcome {
@@ -18,11 +18,14 @@ pub(super) async fn run(session: &Session, args: &PreflightArgs) -> Outcome {
     };
     let (orchestrator, request) = prepare(session, &wanted).await?;
     let plan = orchestrator.plan(&request).await?;
-    let document = PreflightDocument::new(&plan, &args.skip_check, of_hooks(session, args).await?);
-    if session.output.is_json() {
-        session.output.document(&document)?;
-    } else {
-        lines(&plan, &document).iter().try_for_each(|line| session.output.line(line))?;
+    tell(&session.output, &PreflightDocument::new(&plan, &args.skip_check, of_hooks(session, args).await?))
+}
+
+/// Shows what stands against a backup.
+pub(crate) fn tell(output: &Output, document: &PreflightDocument) -> Outcome {
+    match output.is_json() {
+        true => output.document(document)?,
+        false => lines(document).iter().try_for_each(|line| output.line(line))?,
     }
     Ok(if document.blocked { Exit::Failed } else { Exit::Done })
 }
@@ -48,14 +51,14 @@ async fn of_hooks(session: &Session, args: &PreflightArgs) -> Result<Vec<Finding
     Ok(findings.iter().map(|finding| FindingItem::new(None, finding, &args.skip_check)).collect())
 }
 
-fn lines(plan: &Plan, document: &PreflightDocument) -> Vec<String> {
+fn lines(document: &PreflightDocument) -> Vec<String> {
     let findings = &document.findings;
-    let protected =
-        plan.components.iter().filter(|planned| excluded_reason(&planned.component).is_none()).count();
+    let left_out = findings.iter().filter(|finding| finding.check == "excluded").count() as u64;
     let mut lines = vec![format!(
-        "preflight of {}: {} components, {protected} of them to be captured",
-        plan.definition.id,
-        plan.components.len()
+        "preflight of {}: {} components, {} of them to be captured",
+        document.workspace,
+        document.components,
+        document.components.saturating_sub(left_out)
     )];
     let width = |of: fn(&FindingItem) -> usize| findings.iter().map(of).max().unwrap_or(0);
     let checks = width(|finding| finding.check.len());

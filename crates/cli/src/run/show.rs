@@ -1,7 +1,6 @@
 //! `stillpoint show`.
 
-use stillpoint_core::BackupRecord;
-use stillpoint_server::document::{BackupDetail, excluded_reason};
+use stillpoint_server::document::BackupDetail;
 
 use crate::args::ShowArgs;
 use crate::exit::{Exit, Outcome};
@@ -12,15 +11,20 @@ use crate::session::Session;
 pub(super) async fn run(session: &Session, args: &ShowArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
-    if session.output.is_json() {
-        session.output.document(&BackupDetail::new(&backup))?;
-    } else {
-        text(&session.output, &backup)?;
+    tell(&session.output, &BackupDetail::new(&backup))
+}
+
+/// Shows one backup in full.
+pub(crate) fn tell(output: &Output, backup: &BackupDetail) -> Outcome {
+    match output.is_json() {
+        true => output.document(backup)?,
+        false => text(output, backup)?,
     }
     Ok(Exit::Done)
 }
 
-fn text(output: &Output, backup: &BackupRecord) -> stillpoint_core::Result<()> {
+fn text(output: &Output, detail: &BackupDetail) -> stillpoint_core::Result<()> {
+    let backup = &detail.item;
     output.line(format_args!("backup       {}", backup.id))?;
     if let Some(name) = &backup.name {
         output.line(format_args!("name         {name}"))?;
@@ -32,35 +36,32 @@ fn text(output: &Output, backup: &BackupRecord) -> stillpoint_core::Result<()> {
         backup.created_at,
         backup.creator.as_deref().unwrap_or("unknown")
     ))?;
-    output.line(format_args!("took         {}", Span(backup.finished_at.since(backup.created_at))))?;
+    output.line(format_args!("took         {}", Span(detail.finished_at.since(backup.created_at))))?;
     output.line(format_args!(
         "size         {}, {} added",
         Bytes(backup.size_bytes),
         Bytes(backup.added_bytes)
     ))?;
-    if let Some(parent) = &backup.parent {
+    if let Some(parent) = &backup.parent_id {
         output.line(format_args!("builds on    {parent}"))?;
     }
     if let Some(expires) = backup.expires_at {
         output.line(format_args!("kept until   {expires}"))?;
     }
-    for record in &backup.components {
-        let component = &record.component;
-        let snapshot = record
-            .snapshot
-            .as_ref()
-            .map(|snapshot| format!("  snapshot {}", snapshot.id))
-            .unwrap_or_default();
-        let reason = excluded_reason(component).map(|reason| format!("  ({reason})")).unwrap_or_default();
+    for component in &detail.components {
+        let snapshot =
+            component.snapshot_id.as_ref().map(|id| format!("  snapshot {id}")).unwrap_or_default();
+        let reason =
+            component.excluded_reason.as_ref().map(|reason| format!("  ({reason})")).unwrap_or_default();
         output.line(format_args!(
             "component    {}  {}  {}  {}{snapshot}{reason}",
             component.id,
             component.kind,
             component.resource,
-            word(&record.state)
+            word(&component.state)
         ))?;
     }
-    for issue in backup.issues() {
+    for issue in &detail.issues {
         output.line(format_args!("issue        {}: {}: {}", issue.kind, issue.item, issue.message))?;
     }
     Ok(())

@@ -13,6 +13,11 @@ pub(super) fn variable(name: &str) -> Option<OsString> {
     value.filter(|value| !value.is_empty())
 }
 
+/// The token for a server.
+pub(crate) fn token() -> Option<String> {
+    variable("STILLPOINT_TOKEN").and_then(|token| token.into_string().ok())
+}
+
 /// The user's own directory.
 pub(crate) fn home() -> Option<PathBuf> {
     variable("HOME").map(PathBuf::from)

@@ -17,7 +17,7 @@ use crate::args::{GlobalArgs, Layout};
 pub(crate) use catalog_url::CatalogUrl;
 pub(crate) use config_file::ConfigFile;
 pub(crate) use data_dir::DataDir;
-pub(crate) use environment::home;
+pub(crate) use environment::{home, token};
 pub(crate) use password::{PasswordSource, write_new_key};
 pub(crate) use workspace::{
     AwsAccount, ConfiguredComponent, ConfiguredWorkspace, HookLines, Kind, ManagedConfig,

@@ -1,0 +1,155 @@
+//! The API of a server, called over HTTP.
+
+use std::fmt;
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_server::ProblemDocument;
+use url::{Host, Url};
+
+use crate::settings::token;
+
+/// How long a connection may take to come about.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// How long an answer may be silent. Streams send something every fifteen seconds.
+const SILENCE_MAX: Duration = Duration::from_secs(90);
+
+/// A server, and the token for it.
+pub(super) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: String,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+impl Client {
+    /// The server at `url`, with the token of the environment.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no URL, or one over which the token would travel in the clear; `Unauthenticated`
+    /// without a token.
+    pub(super) fn new(url: &str) -> Result<Self> {
+        let wrong = |why: &str| Error::new(ErrorKind::InvalidInput, format!("--server {why}"));
+        let base = Url::parse(url).map_err(|error| wrong("takes a URL").with_source(error))?;
+        let is_here = match base.host() {
+            Some(Host::Ipv4(address)) => address.is_loopback(),
+            Some(Host::Ipv6(address)) => address.is_loopback(),
+            Some(Host::Domain(name)) => name == "localhost",
+            None => return Err(wrong("takes a URL with a host")),
+        };
+        match base.scheme() {
+            "https" => {}
+            "http" if is_here => {}
+            _ => return Err(wrong("takes https; the token would travel in the clear")),
+        }
+        let token = token().ok_or_else(|| {
+            Error::new(ErrorKind::Unauthenticated, "put the server's token into STILLPOINT_TOKEN")
+        })?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_MAX)
+            .read_timeout(SILENCE_MAX)
+            .redirect(reqwest::redirect::Policy::none())
+            .build();
+        let http = http.map_err(|error| {
+            Error::new(ErrorKind::Unexpected, "no connection can be made").with_source(error)
+        })?;
+        Ok(Self { http, base, token })
+    }
+
+    /// A call of the path of these parts, each of which may hold any letter.
+    pub(super) fn call(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<RequestBuilder> {
+        let mut url = self.base.clone();
+        match url.path_segments_mut() {
+            Ok(mut segments) => {
+                segments.pop_if_empty().extend(["api", "v1"]).extend(path);
+            }
+            Err(()) => return Err(Error::new(ErrorKind::InvalidInput, "--server takes a URL with a host")),
+        }
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(self.http.request(method, url).bearer_auth(&self.token))
+    }
+
+    /// What the server answers to a look.
+    pub(super) async fn get<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<T> {
+        read(self.call(Method::GET, path, query)?).await
+    }
+
+    /// What the server answers to a wish. With `key` the same wish twice is one operation.
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> Result<T> {
+        let mut request = self.call(method, path, &[])?;
+        if let Some(key) = key {
+            request = request.header("idempotency-key", key);
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        read(request).await
+    }
+}
+
+async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T> {
+    let response = open(request).await?;
+    let bytes = response.bytes().await.map_err(unreachable)?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        let message = "the server's answer cannot be read; is it the same version?";
+        Error::new(ErrorKind::Unexpected, message).with_source(error)
+    })
+}
+
+/// An answer that is no problem.
+pub(super) async fn open(request: RequestBuilder) -> Result<Response> {
+    let response = request.send().await.map_err(unreachable)?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status();
+    let bytes = response.bytes().await.map_err(unreachable)?;
+    let Ok(problem) = serde_json::from_slice::<ProblemDocument>(&bytes) else {
+        let message =
+            format!("the server answered {status} and nothing that can be read; is it a Stillpoint server?");
+        return Err(Error::new(ErrorKind::Unavailable, message));
+    };
+    let told = problem.error;
+    let mut error = Error::new(told.kind, told.message).with_retry(told.retry);
+    if told.effect == stillpoint_core::Effect::MaybeApplied {
+        error = error.maybe_applied();
+    }
+    if let Some(operation) = told.operation_id {
+        error = error.with("operation", operation);
+    }
+    Err(error)
+}
+
+/// A request that had no answer. Whether it arrived is unknown, unless there was no connection.
+fn unreachable(error: reqwest::Error) -> Error {
+    let reached = !error.is_connect() && !error.is_builder();
+    let error =
+        Error::new(ErrorKind::Unavailable, "the server cannot be reached; check the URL and the network")
+            .with_source(error.without_url());
+    if reached { error.maybe_applied() } else { error }
+}

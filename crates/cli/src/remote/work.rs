@@ -1,0 +1,240 @@
+//! Commands that change something.
+
+use std::time::Duration;
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use stillpoint_core::{ComponentState, Error, ErrorKind, OperationId, Severity, SystemEntropy};
+use stillpoint_server::document::{
+    BackupDetail, ForgottenDocument, OperationItem, PlanDocument, RestorePlanDocument, RetentionDocument,
+};
+
+use super::client::Client;
+use super::follow::{Followed, follow};
+use crate::args::{
+    BackupArgs, CancelArgs, DeadlinePolicy, DeleteArgs, ForgetArgs, LandingPolicy, RestoreArgs, VerifyArgs,
+    VerifyDepth, WatchArgs,
+};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::backup::BackupText;
+use crate::output::restore::RestoreText;
+use crate::output::{Output, operation, word};
+use crate::run::backup::show_plan;
+
+pub(super) async fn backup(client: &Client, output: &Output, args: &BackupArgs) -> Outcome {
+    let (None, Some(workspace)) = (&args.directory, &args.workspace) else {
+        return Err(Failure::usage(
+            "a server backs up workspaces that it knows; give --workspace ID and no directory",
+        ));
+    };
+    let body = json!({
+        "name": args.name,
+        "timeout_seconds": seconds(args.timeout),
+        "stall_timeout_seconds": seconds(args.stall_timeout),
+        "on_deadline": args.on_deadline.map(|policy| match policy {
+            DeadlinePolicy::Detach => "detach",
+            DeadlinePolicy::Cancel => "cancel",
+            DeadlinePolicy::Extend => "extend",
+        }),
+        "retain_seconds": seconds(args.retain),
+        "waivers": args.skip_check,
+        "when_busy": "resume",
+    });
+    if args.dry_run {
+        let path = ["workspaces", workspace, "backup-plan"];
+        let plan: PlanDocument = client.send(Method::POST, &path, None, Some(&body)).await?;
+        return show_plan(output, &plan, &args.skip_check);
+    }
+    let followed =
+        submit(client, output, Method::POST, &["workspaces", workspace, "backups"], Some(&body)).await?;
+    let document = followed.result.backup.ok_or_else(|| another("backup"))?;
+    match output.is_json() {
+        true => output.document(&document)?,
+        false => output.line(BackupText(&document))?,
+    }
+    Ok(followed.exit)
+}
+
+pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs) -> Outcome {
+    let Some(target) = &args.target_workspace else {
+        return Err(Failure::usage(
+            "a server restores into new workspaces of its own; give --as NEW_WORKSPACE",
+        ));
+    };
+    let body = json!({
+        "target": target,
+        "environment": args.environment,
+        "include": args.include,
+        "landing": args.landing.map(|landing| match landing {
+            LandingPolicy::Side => "side",
+            LandingPolicy::Merge => "merge",
+            LandingPolicy::Replace => "replace",
+        }),
+        "software_version": args.software_version,
+        "timeout_seconds": seconds(args.timeout),
+    });
+    if args.dry_run {
+        let path = ["backups", &args.backup, "restore-plan"];
+        let plan: RestorePlanDocument = client.send(Method::POST, &path, None, Some(&body)).await?;
+        if output.is_json() {
+            output.document(&plan)?;
+        } else {
+            output.line(format_args!("plan of a restore of {} as {target}", plan.backup.item.id))?;
+            for finding in &plan.findings {
+                output
+                    .line(format_args!("  {:?} {}: {}", finding.severity, finding.check, finding.message))?;
+            }
+        }
+        let blocked = plan.findings.iter().any(|finding| finding.severity == Severity::Blocker);
+        return Ok(if blocked { Exit::Failed } else { Exit::Done });
+    }
+    let followed =
+        submit(client, output, Method::POST, &["backups", &args.backup, "restore"], Some(&body)).await?;
+    let document = followed.result.restore.ok_or_else(|| another("restore"))?;
+    match output.is_json() {
+        true => output.document(&document)?,
+        false => output.line(RestoreText(&document))?,
+    }
+    Ok(followed.exit)
+}
+
+pub(super) async fn delete(client: &Client, output: &Output, args: &DeleteArgs) -> Outcome {
+    let backup: BackupDetail = client.get(&["backups", &args.backup], &[]).await?;
+    let id = backup.item.id.as_str();
+    let followed = submit(client, output, Method::DELETE, &["backups", id], None).await?;
+    let operation = &followed.result.operation;
+    if output.is_json() {
+        output.document(&json!({
+            "operation_id": operation.id,
+            "backup_id": id,
+            "workspace": backup.item.workspace,
+            "state": operation.state,
+            "started_at": operation.started_at,
+            "finished_at": operation.finished_at,
+            "warnings": operation.warnings,
+            "issues": operation.issues,
+        }))?;
+    } else {
+        let workspace = &backup.item.workspace;
+        output.line(format_args!("backup {id} of {workspace} is deleted and read back as gone"))?;
+    }
+    Ok(followed.exit)
+}
+
+pub(super) async fn verify(client: &Client, output: &Output, args: &VerifyArgs) -> Outcome {
+    let depth = match args.depth {
+        VerifyDepth::Listed => "listed",
+        VerifyDepth::Sized => "sized",
+        VerifyDepth::Decrypted => "decrypted",
+    };
+    let body = json!({ "depth": depth });
+    let asked: BackupDetail = client.get(&["backups", &args.backup], &[]).await?;
+    let id = asked.item.id.as_str();
+    let followed = submit(client, output, Method::POST, &["backups", id, "verify"], Some(&body)).await?;
+    let backup: BackupDetail = client.get(&["backups", id], &[]).await?;
+    let kept: Vec<_> = backup.components.iter().filter(|component| component.snapshot_id.is_some()).collect();
+    let reached = kept.iter().filter_map(|component| component.verified).min();
+    let damaged = kept.iter().any(|component| component.state == ComponentState::Damaged);
+    let told = &followed.result.operation.issues;
+    let problems = if damaged && told.is_empty() { &backup.issues } else { told };
+    if output.is_json() {
+        output.document(&json!({
+            "backup_id": id, "depth": reached, "snapshots": kept.len(), "problems": problems,
+        }))?;
+    } else {
+        for problem in problems {
+            output.line(format_args!("{}: {}: {}", problem.kind, problem.item, problem.message))?;
+        }
+        let verdict = if damaged { "is damaged" } else { "is good" };
+        let depth = reached.map_or_else(|| "not at all".to_owned(), |depth| word(&depth));
+        output.line(format_args!("backup {id} {verdict}: {} snapshots verified ({depth})", kept.len()))?;
+    }
+    Ok(if damaged { Exit::Failed } else { followed.exit })
+}
+
+pub(super) async fn forget(client: &Client, output: &Output, args: &ForgetArgs) -> Outcome {
+    let policy = json!({
+        "keep_last": args.keep_last,
+        "keep_hourly": args.keep_hourly,
+        "keep_daily": args.keep_daily,
+        "keep_weekly": args.keep_weekly,
+        "keep_monthly": args.keep_monthly,
+        "keep_yearly": args.keep_yearly,
+        "keep_within_seconds": seconds(args.keep_within),
+        "keep_names": args.keep_name,
+        "keep_good": args.keep_good,
+    });
+    let mut body = json!({ "workspace": args.workspace, "policy": policy });
+    let path = ["retention", "preview"];
+    let previewed: RetentionDocument = client.send(Method::POST, &path, None, Some(&body)).await?;
+    let mut done = ForgottenDocument::default();
+    if !args.dry_run && !previewed.remove.is_empty() {
+        body["remove"] = json!(previewed.remove);
+        done = client.send(Method::POST, &["retention", "apply"], None, Some(&body)).await?;
+    }
+    let failed = done.failed.iter().map(|failed| json!({ "id": failed.id, "message": failed.error.message }));
+    if output.is_json() {
+        output.document(&json!({
+            "dry_run": args.dry_run,
+            "keep": previewed.keep,
+            "remove": previewed.remove,
+            "deleted": done.deleted,
+            "failed": failed.collect::<Vec<_>>(),
+        }))?;
+    } else {
+        for kept in &previewed.keep {
+            output.line(format_args!("keep    {}  ({})", kept.id, kept.reasons.join("; ")))?;
+        }
+        let verb = if args.dry_run { "would remove" } else { "remove" };
+        previewed.remove.iter().try_for_each(|id| output.line(format_args!("{verb}  {id}")))?;
+    }
+    Ok(if done.failed.is_empty() { Exit::Done } else { Exit::Failed })
+}
+
+pub(super) async fn cancel(client: &Client, output: &Output, args: &CancelArgs) -> Outcome {
+    let path = ["operations", &args.operation, "cancel"];
+    let asked: OperationItem = client.send(Method::POST, &path, None, None).await?;
+    let followed = follow(output, client, &asked, false).await?;
+    tell(output, &followed)?;
+    Ok(if followed.exit == Exit::Cancelled { Exit::Done } else { followed.exit })
+}
+
+pub(super) async fn watch(client: &Client, output: &Output, args: &WatchArgs) -> Outcome {
+    let begun: OperationItem = client.get(&["operations", &args.operation], &[]).await?;
+    let followed = follow(output, client, &begun, false).await?;
+    tell(output, &followed)?;
+    Ok(followed.exit)
+}
+
+fn tell(output: &Output, followed: &Followed) -> stillpoint_core::Result<()> {
+    let item = &followed.result.operation;
+    match output.is_json() {
+        true => output.document(&json!({ "operations": [item] })),
+        false => output.line(operation::line(item)),
+    }
+}
+
+/// Submits under a fresh key and follows to the end. A request whose answer was lost is sent again under the same key.
+async fn submit(
+    client: &Client,
+    output: &Output,
+    method: Method,
+    path: &[&str],
+    body: Option<&Value>,
+) -> Result<Followed, Failure> {
+    let key = OperationId::generate(&SystemEntropy::default());
+    let send = || client.send::<OperationItem>(method.clone(), path, Some(key.as_str()), body);
+    let begun = match send().await {
+        Err(error) if error.effect() == stillpoint_core::Effect::MaybeApplied => send().await?,
+        answered => answered?,
+    };
+    follow(output, client, &begun, true).await
+}
+
+fn seconds(span: Option<Duration>) -> Option<u64> {
+    span.map(|span| span.as_secs().max(1))
+}
+
+fn another(what: &str) -> Error {
+    Error::new(ErrorKind::Unexpected, format!("the operation that answered is no {what}"))
+}
