@@ -256,6 +256,17 @@ impl Request {
         }
     }
 
+    /// Who asked for it.
+    pub fn creator(&self) -> Option<&str> {
+        match self {
+            Self::Backup(request) => request.creator.as_deref(),
+            Self::Restore(request) => request.creator.as_deref(),
+            Self::Delete(request) => request.creator.as_deref(),
+            Self::Verify(request) => request.creator.as_deref(),
+            Self::Copy(request) => request.creator.as_deref(),
+        }
+    }
+
     /// What to do when the workspace is busy. All but backups go on with an interrupted one.
     pub fn when_busy(&self) -> WhenBusy {
         match self {
