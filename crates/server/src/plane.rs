@@ -46,6 +46,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     streams: Arc<Semaphore>,
     stop: Cancellation,
+    demo: bool,
 }
 
 impl ControlPlane {
@@ -68,6 +69,7 @@ impl ControlPlane {
             metrics: Arc::default(),
             streams: Arc::new(Semaphore::new(STREAMS_MAX)),
             stop: Cancellation::new(),
+            demo: false,
         }))
     }
 
@@ -111,6 +113,10 @@ impl ControlPlane {
     #[must_use]
     pub(crate) fn with_stop(self, stop: Cancellation) -> Self {
         self.with(|inner| inner.stop = stop)
+    /// Says on every page that what is shown is invented.
+    #[must_use]
+    pub fn with_demo(self, demo: bool) -> Self {
+        self.with(|inner| inner.demo = demo)
     }
 
     fn with(self, change: impl FnOnce(&mut Inner)) -> Self {
@@ -168,6 +174,8 @@ impl ControlPlane {
 
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.0.streams
+    pub(crate) fn is_demo(&self) -> bool {
+        self.0.demo
     }
 
     pub(crate) fn is_secure(&self) -> bool {

@@ -40,6 +40,9 @@ pub struct OperationItem {
     /// How far each component is.
     #[serde(default)]
     pub components: Vec<ComponentProgressItem>,
+    /// Who asked for it.
+    #[serde(default)]
+    pub creator: Option<String>,
     /// The backup it made, restored, deleted or verified.
     #[schema(value_type = Option<String>)]
     pub backup_id: Option<BackupId>,
@@ -146,6 +149,7 @@ impl OperationItem {
                 expected_end: components.iter().filter_map(|component| component.expected_end).max(),
             },
             components,
+            creator: operation.request.creator().map(str::to_owned),
             backup_id: operation.backup.clone(),
             cancel_requested: false,
             error: operation.error.clone(),

@@ -1,62 +1,51 @@
-//! The page at `/`.
+//! The page at `/`: the catalog for people, rendered here, readable without scripts, with nothing fetched from elsewhere.
+//!
+//! Handlers read through the same read model and act through the same functions as the API, so there is one authority on who
+//! may see and do what. [`view`] holds the templates, `assets` what browsers load besides.
 
-use axum::extract::State;
-use axum::response::{Html, IntoResponse, Redirect, Response};
-use axum::routing::get;
-use axum::{Form, Router};
-use http::header::SET_COOKIE;
-use serde::Deserialize;
+mod assets;
+mod backup;
+mod catalog;
+mod desk;
+mod live;
+mod operations;
+mod session;
+mod view;
+mod workspace;
 
-use crate::access::{PageCaller, Secret, Session};
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderValue, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+
 use crate::plane::ControlPlane;
-use crate::problem::Problem;
+
+/// Nothing but what this server itself sends: no script or style inside a page, no frame, no form to elsewhere.
+const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
+    form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// The page.
 pub(crate) fn router() -> Router<ControlPlane> {
     Router::new()
-        .route("/", get(front))
-        .route("/sign-in", get(sign_in_form).post(sign_in))
-        .route("/sign-out", axum::routing::post(sign_out))
+        .merge(session::router())
+        .merge(catalog::router())
+        .merge(backup::router())
+        .merge(workspace::router())
+        .merge(operations::router())
+        .merge(live::router())
+        .merge(assets::router())
+        .layer(from_fn(guard))
 }
 
-async fn front(caller: PageCaller) -> Html<String> {
-    Html(format!(
-        "<!doctype html><title>Stillpoint</title><h1>Stillpoint</h1><p>Signed in as a {}.</p>\
-         <form method=post action=/sign-out><input type=hidden name=csrf value={}><button>Sign out</button></form>",
-        caller.caller.role,
-        caller.proof()
-    ))
-}
-
-async fn sign_in_form() -> Html<&'static str> {
-    Html(
-        "<!doctype html><title>Stillpoint</title><form method=post><label>Token <input name=token type=password \
-         autocomplete=current-password></label><button>Sign in</button></form>",
-    )
-}
-
-#[derive(Deserialize)]
-struct SignIn {
-    token: String,
-}
-
-async fn sign_in(State(plane): State<ControlPlane>, Form(form): Form<SignIn>) -> Result<Response, Problem> {
-    let secret = Secret::given(form.token.trim());
-    plane.authenticate(&secret).await?;
-    let cookie = Session::new(secret).begin(plane.is_secure());
-    Ok(([(SET_COOKIE, cookie)], Redirect::to("/")).into_response())
-}
-
-#[derive(Deserialize)]
-struct SignOut {
-    csrf: String,
-}
-
-async fn sign_out(
-    State(plane): State<ControlPlane>,
-    caller: PageCaller,
-    Form(form): Form<SignOut>,
-) -> Result<Response, Problem> {
-    caller.prove(&form.csrf)?;
-    Ok(([(SET_COOKIE, Session::end(plane.is_secure()))], Redirect::to("/sign-in")).into_response())
+/// Adds what keeps browsers from being turned against whoever is signed in.
+async fn guard(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("same-origin"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }

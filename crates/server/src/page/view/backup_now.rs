@@ -24,8 +24,6 @@ pub(crate) struct View<'a> {
     /// The id under which it will be submitted, once, however often the form is sent.
     pub(crate) operation: &'a str,
     pub(crate) plan: &'a Plan,
-    /// The plan in the form in which it is accepted.
-    pub(crate) accepted: &'a str,
 }
 
 /// The page's content.
@@ -45,12 +43,10 @@ pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
             form.sheet method="post" action={ (own) "/backup" } data-once {
                 (part::csrf(shell))
                 input type="hidden" name="operation" value=(view.operation);
-                input type="hidden" name="accepted" value=(view.accepted);
                 label.field { span { "Name" } input type="text" name="name" maxlength="200" value=(view.form.name) placeholder="Optional"; }
                 label.field { span { "Keep for days" } input type="number" name="days" min="1" max="36500" value=(view.form.days) placeholder="for ever"; }
                 (plan::waivers(&findings, &view.form.waive))
                 button.primary.wide type="submit" { "Start backup" }
-                p.note { "A workspace that has changed since this plan was made is not backed up; you will be shown the new one." }
             }
         }
     }

@@ -45,6 +45,8 @@ impl Filter {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Totals {
     pub(crate) backups: usize,
+    /// Whether there are more than were counted.
+    pub(crate) more: bool,
     pub(crate) workspaces: usize,
     pub(crate) added_bytes: u64,
     /// Backups that are partial or damaged.
@@ -63,6 +65,8 @@ pub(crate) struct View<'a> {
     pub(crate) backups: &'a [BackupItem],
     pub(crate) damaged: &'a [DamagedRow],
     pub(crate) next: Option<&'a str>,
+    /// Whether another order than by time is in force on this page alone.
+    pub(crate) sorted: bool,
     /// Operations under way, as rows of their own page.
     pub(crate) running: &'a Markup,
     pub(crate) now: Timestamp,
@@ -80,6 +84,7 @@ pub(crate) fn render(view: &View<'_>) -> Markup {
             (filters(view))
             @if !view.damaged.is_empty() { (damaged(view.damaged)) }
             @if view.backups.is_empty() { (nothing_found(view.filter)) } @else {
+                @if view.sorted { p.note { "The order is that of this page; pages follow each other by time." } }
                 (table(view))
                 @let first = (!view.filter.after.is_empty()).then(|| view.filter.address(&view.filter.sort, ""));
                 @let next = view.next.map(|next| view.filter.address(&view.filter.sort, next));
@@ -92,6 +97,7 @@ pub(crate) fn render(view: &View<'_>) -> Markup {
 fn summary(totals: &Totals) -> Markup {
     html! {
         p.lede {
+            @if totals.more { "The newest " }
             (text::count(totals.backups, "backup", "backups")) " of "
             (text::count(totals.workspaces, "workspace", "workspaces")) ", "
             (Bytes(totals.added_bytes)) " in storage"
