@@ -3,6 +3,7 @@
 pub mod access;
 mod act;
 mod background;
+pub mod demo;
 pub mod document;
 mod listen;
 mod metrics;

@@ -113,6 +113,8 @@ impl ControlPlane {
     #[must_use]
     pub(crate) fn with_stop(self, stop: Cancellation) -> Self {
         self.with(|inner| inner.stop = stop)
+    }
+
     /// Says on every page that what is shown is invented.
     #[must_use]
     pub fn with_demo(self, demo: bool) -> Self {
@@ -174,6 +176,8 @@ impl ControlPlane {
 
     pub(crate) fn streams(&self) -> &Arc<Semaphore> {
         &self.0.streams
+    }
+
     pub(crate) fn is_demo(&self) -> bool {
         self.0.demo
     }

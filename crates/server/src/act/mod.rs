@@ -15,7 +15,7 @@ mod verify;
 pub(crate) use backup::{BackupOrder, operation_id};
 pub(crate) use restore::RestoreOrder;
 pub use restore::{RestoreRoute, Routed, SameProvisioner};
-pub(crate) use retention::RetentionOrder;
+pub(crate) use retention::{RetentionOrder, Rules};
 pub(crate) use schedule::ScheduleOrder;
 pub(crate) use token::TokenOrder;
 pub(crate) use verify::VerifyOrder;

@@ -2,30 +2,35 @@
 
 use axum::extract::{Path, Query};
 use axum::response::Response;
-use axum::routing::get;
-use axum::Router;
-use stillpoint_core::{BackupRecord, Error, ErrorKind, OpContext, Result};
+use axum::routing::{get, post};
+use axum::{Form, Router};
+use stillpoint_core::{BackupRecord, OperationId, Result};
 
-use super::desk::{Desk, Fields, Page};
+use super::desk::{Desk, Fields, Page, begun};
 use super::view::backup::{self, Rights};
 use super::view::files;
 use super::view::part;
 use super::view::shell::Section;
 use crate::access::Role;
+use crate::act::VerifyOrder;
 use crate::document::OperationItem;
 use crate::plane::ControlPlane;
-use crate::view::{LOOK_AT, OperationFilter};
+use crate::view::{FileFilter, LOOK_AT, OperationFilter};
 
 pub(super) fn router() -> Router<ControlPlane> {
-    Router::new().route("/backups/{id}", get(show)).route("/backups/{id}/files/{component}", get(browse))
+    Router::new()
+        .route("/backups/{id}", get(show))
+        .route("/backups/{id}/files/{component}", get(browse))
+        .route("/backups/{id}/verify", post(verify))
+        .route("/backups/{id}/hold", post(hold))
 }
 
-/// What whoever asks may do with a backup: the same roles as those that the acts themselves require.
-fn rights(desk: &Desk) -> Rights {
+/// Which controls whoever asks is shown. The acts themselves refuse who lacks the role, whatever was shown.
+fn rights(desk: &Desk, held: bool) -> Rights {
     Rights {
         restore: desk.may(Role::Operator),
         verify: desk.may(Role::Operator),
-        hold: desk.may(Role::Administrator),
+        hold: desk.may(if held { Role::Administrator } else { Role::Operator }),
         delete: desk.may(Role::Administrator),
     }
 }
@@ -40,7 +45,7 @@ async fn show_page(desk: &Desk, id: &str) -> Result<Page> {
     let history = history(desk, &found).await?;
     let view = backup::View {
         backup: &found,
-        rights: rights(desk),
+        rights: rights(desk, found.held),
         history: &history,
         browsable: &browsable(desk, &found),
         now: desk.plane.clock().now(),
@@ -82,7 +87,12 @@ async fn browse_page(desk: &Desk, id: &str, component: &str, fields: &Fields) ->
     let found = desk.plane.backup(desk.caller(), id).await?;
     let folder = fields.get("path").trim_matches('/');
     let after = fields.text("after");
-    let entries = entries(desk, &found, component, folder, after).await?;
+    let filter = FileFilter {
+        component: Some(component.to_owned()),
+        path: Some(folder.to_owned()),
+        after: after.map(str::to_owned),
+    };
+    let entries = desk.plane.files(desk.caller(), id, &filter).await?;
     let main = files::render(&files::View {
         backup: &found,
         component,
@@ -94,21 +104,26 @@ async fn browse_page(desk: &Desk, id: &str, component: &str, fields: &Fields) ->
     Ok(Page { section: Section::Backups, title: format!("Files of {component}"), main })
 }
 
-async fn entries(
-    desk: &Desk,
-    backup: &BackupRecord,
-    component: &str,
-    folder: &str,
-    after: Option<&str>,
-) -> Result<stillpoint_core::EntryPage> {
-    let record = backup.components.iter().find(|record| record.component.id.as_str() == component);
-    let snapshot = record.and_then(|record| record.snapshot.as_ref()).ok_or_else(|| {
-        Error::new(ErrorKind::NotFound, format!("the backup holds no snapshot of a component {component:?}"))
-    })?;
-    let provider = desk.plane.providers().iter().find(|known| *known.id() == snapshot.provider).ok_or_else(|| {
-        let message = format!("this server is not connected to {}, which keeps the files", snapshot.provider);
-        Error::new(ErrorKind::Unsupported, message)
-    })?;
-    let cx = OpContext::background();
-    provider.open(&cx, snapshot).await?.entries(&cx, folder, after).await
+async fn verify(desk: Desk, Path(id): Path<String>, Form(fields): Form<Vec<(String, String)>>) -> Response {
+    let done = verify_it(&desk, &id, &Fields(fields)).await;
+    desk.done(done)
+}
+
+async fn verify_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
+    desk.prove(fields)?;
+    let operation = OperationId::generate(desk.plane.entropy());
+    let status = desk.plane.verify(desk.caller(), operation, id, &VerifyOrder::default()).await?;
+    Ok(begun(status.operation.id.as_str()))
+}
+
+async fn hold(desk: Desk, Path(id): Path<String>, Form(fields): Form<Vec<(String, String)>>) -> Response {
+    let done = hold_it(&desk, &id, &Fields(fields)).await;
+    desk.done(done)
+}
+
+async fn hold_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
+    desk.prove(fields)?;
+    let held = fields.get("held") == "yes";
+    desk.plane.hold(desk.caller(), id, held).await?;
+    Ok(part::path(&["backups", id]) + if held { "?said=held" } else { "?said=released" })
 }

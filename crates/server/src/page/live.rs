@@ -4,6 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -11,9 +12,9 @@ use axum::extract::Query;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use futures::Stream;
-use futures::stream;
-use stillpoint_core::{OperationId, Result};
+use futures::stream::{self, Stream, StreamExt};
+use stillpoint_core::{Error, ErrorKind, OperationId, Result};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::desk::{Desk, Fields};
 use super::operations::under_way;
@@ -34,13 +35,24 @@ pub(super) fn router() -> Router<ControlPlane> {
 
 async fn follow(desk: Desk, Query(fields): Query<Vec<(String, String)>>) -> Response {
     let only = Fields(fields).text("operation").map(OperationId::new).transpose();
-    let shell = desk.shell().await;
-    match (only, shell) {
-        (Ok(only), Ok(shell)) => Sse::new(events(Watch::new(desk, shell, only)))
-            .keep_alive(KeepAlive::default())
-            .into_response(),
-        (Err(error), _) | (_, Err(error)) => desk.refuse(&error),
+    match begin(&desk, only).await {
+        Ok((shell, only, place)) => {
+            Sse::new(events(Watch::new(desk, shell, only, place))).keep_alive(KeepAlive::default()).into_response()
+        }
+        Err(error) => desk.refuse(&error),
     }
+}
+
+/// A place among those who follow, and what they follow.
+async fn begin(
+    desk: &Desk,
+    only: Result<Option<OperationId>>,
+) -> Result<(Shell, Option<OperationId>, OwnedSemaphorePermit)> {
+    let place = Arc::clone(desk.plane.streams()).try_acquire_owned().map_err(|full| {
+        let message = "too many streams are open; come back later";
+        Error::new(ErrorKind::RateLimited, message).retry_after(PACE * 5).with_source(full)
+    })?;
+    Ok((desk.shell().await?, only?, place))
 }
 
 /// What was said last of each part, so that only what has changed is said again.
@@ -52,11 +64,12 @@ struct Watch {
     running: Vec<OperationId>,
     looks: u32,
     over: bool,
+    _place: OwnedSemaphorePermit,
 }
 
 impl Watch {
-    fn new(desk: Desk, shell: Shell, only: Option<OperationId>) -> Self {
-        Self { desk, shell, only, said: BTreeMap::new(), running: Vec::new(), looks: 0, over: false }
+    fn new(desk: Desk, shell: Shell, only: Option<OperationId>, place: OwnedSemaphorePermit) -> Self {
+        Self { desk, shell, only, said: BTreeMap::new(), running: Vec::new(), looks: 0, over: false, _place: place }
     }
 
     /// What has changed since the last look.
@@ -104,14 +117,17 @@ impl Watch {
     }
 }
 
-fn events(watch: Watch) -> impl Stream<Item = Result<Event, Infallible>> {
-    use futures::StreamExt as _;
+fn events(watch: Watch) -> impl Stream<Item = std::result::Result<Event, Infallible>> {
     let looks = stream::unfold(watch, |mut watch| async move {
         if watch.over || watch.looks >= LOOKS_MAX {
             return None;
         }
         if watch.looks > 0 {
-            watch.desk.plane.clock().sleep(PACE).await;
+            let (clock, stop) = (watch.desk.plane.shared_clock(), watch.desk.plane.stop().clone());
+            tokio::select! {
+                () = clock.sleep(PACE) => {}
+                () = stop.cancelled() => return None,
+            }
         }
         watch.looks += 1;
         match watch.look().await {

@@ -98,10 +98,11 @@ async fn plan_page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
         waive: fields.all("waive"),
     };
     let plan = desk.plane.plan_backup(desk.caller(), &id, &order(fields)?).await?;
+    let operation = OperationId::generate(desk.plane.entropy());
     let view = backup_now::View {
         workspace: &id,
         form: &form,
-        operation: OperationId::generate(desk.plane.entropy()).as_str(),
+        operation: operation.as_str(),
         plan: &plan,
     };
     let main = backup_now::render(&desk.shell().await?, &view);

@@ -1,10 +1,11 @@
 //! The files of one component of a backup.
 
 use maud::{Markup, html};
-use stillpoint_core::{BackupRecord, Entry};
+use stillpoint_core::BackupRecord;
 
 use super::part;
 use super::text::{self, Bytes};
+use crate::document::FileItem;
 
 /// One folder of a component.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct View<'a> {
     pub(crate) component: &'a str,
     /// The folder, without a slash at either end; empty for the root.
     pub(crate) folder: &'a str,
-    pub(crate) entries: &'a [Entry],
+    pub(crate) entries: &'a [FileItem],
     pub(crate) next: Option<&'a str>,
     pub(crate) later: bool,
 }
@@ -76,7 +77,7 @@ fn place(view: &View<'_>) -> Markup {
     }
 }
 
-fn row(view: &View<'_>, entry: &Entry) -> Markup {
+fn row(view: &View<'_>, entry: &FileItem) -> Markup {
     let path = entry.path.trim_matches('/');
     let name = path.rsplit('/').next().unwrap_or(path);
     let folder = matches!(entry.kind.as_str(), "dir" | "directory");

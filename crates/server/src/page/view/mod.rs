@@ -11,6 +11,7 @@ pub(crate) mod operations;
 pub(crate) mod part;
 pub(crate) mod plan;
 pub(crate) mod problem;
+pub(crate) mod restore;
 
 pub(crate) mod retention;
 pub(crate) mod schedule;

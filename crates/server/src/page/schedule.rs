@@ -1,0 +1,196 @@
+//! The page on which a workspace's schedule is edited. It edits the first one; others are the API's business.
+
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Form as Posted, Router};
+use stillpoint_core::{
+    Cadence, Error, ErrorKind, Overlap, Result, Revision, ScheduleId, ScheduleQuery, StoredSchedule, Timestamp, WhenMissed,
+    WorkspaceId, next_run,
+};
+
+use super::desk::{Desk, Fields, Page};
+use super::view::part;
+use super::view::schedule::{self, Form};
+use super::view::shell::Section;
+use crate::access::Role;
+use crate::act::{BackupOrder, ScheduleOrder};
+use crate::plane::ControlPlane;
+
+/// Runs that the preview shows.
+const RUNS: usize = 8;
+const MINUTE: u64 = 60;
+const HOUR: u64 = 60 * MINUTE;
+const DAY: u64 = 24 * HOUR;
+
+pub(super) fn router() -> Router<ControlPlane> {
+    Router::new()
+        .route("/workspaces/{id}/schedule", get(show).post(save))
+        .route("/workspaces/{id}/schedule/remove", post(remove))
+}
+
+async fn show(desk: Desk, Path(id): Path<String>, Query(fields): Query<Vec<(String, String)>>) -> Response {
+    let page = page(&desk, &id, &Fields(fields)).await;
+    desk.show(page).await
+}
+
+async fn page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
+    desk.caller().require(Role::Administrator)?;
+    let id = WorkspaceId::new(id)?;
+    desk.plane.known_workspace(desk.caller(), &id).await?;
+    let stored = stored(desk, &id).await?;
+    let typed = fields.text("cadence").is_some();
+    let form = match &stored {
+        Some(stored) if !typed => read(stored),
+        _ => form(fields),
+    };
+    let runs = (typed || stored.is_some()).then(|| runs(desk, &id, &form).map_err(|error| error.to_string()));
+    let view = schedule::View {
+        workspace: &id,
+        form: &form,
+        exists: stored.is_some(),
+        revision: stored.as_ref().map(|stored| stored.revision.0.to_string()).unwrap_or_default(),
+        preview: runs.as_ref().map(|runs| runs.as_deref().map_err(String::as_str)),
+        now: desk.plane.clock().now(),
+    };
+    let main = schedule::render(&desk.shell().await?, &view);
+    Ok(Page { section: Section::Workspaces, title: format!("Schedule of {id}"), main })
+}
+
+async fn stored(desk: &Desk, id: &WorkspaceId) -> Result<Option<StoredSchedule>> {
+    let mut query = ScheduleQuery::all();
+    query.workspace = Some(id.clone());
+    query.limit = 1;
+    Ok(desk.plane.catalog().schedules(&query).await?.items.into_iter().next())
+}
+
+/// The next runs that would follow, from now on.
+fn runs(desk: &Desk, id: &WorkspaceId, form: &Form) -> Result<Vec<Timestamp>> {
+    let mut schedule = order(id, form)?.schedule()?;
+    schedule.paused = form.paused;
+    let mut anchor = desk.plane.clock().now();
+    let mut runs = Vec::new();
+    while runs.len() < RUNS {
+        let Some(due) = next_run(&schedule, id, anchor, anchor)?.due else { break };
+        runs.push(due.at);
+        anchor = due.anchor;
+    }
+    Ok(runs)
+}
+
+fn form(fields: &Fields) -> Form {
+    let text = |name: &str| fields.get(name).to_owned();
+    Form {
+        cadence: text("cadence"),
+        hours: text("hours"),
+        cron: text("cron"),
+        zone: text("zone"),
+        jitter_minutes: text("jitter_minutes"),
+        grace_minutes: text("grace_minutes"),
+        when_missed: text("when_missed"),
+        overlap: text("overlap"),
+        alarm_hours: text("alarm_hours"),
+        keep_days: text("keep_days"),
+        paused: !fields.get("paused").is_empty(),
+    }
+}
+
+/// A stored schedule as the form shows it.
+fn read(stored: &StoredSchedule) -> Form {
+    let (schedule, request) = (&stored.record.schedule, &stored.record.request);
+    let part = |span: std::time::Duration, unit: u64| (span.as_secs() / unit).to_string();
+    let (cadence, hours, cron) = match &schedule.cadence {
+        Cadence::Cron { expression } => ("cron", String::new(), expression.clone()),
+        Cadence::Interval { every } => ("interval", part(*every, HOUR), String::new()),
+        _ => ("", String::new(), String::new()),
+    };
+    Form {
+        cadence: cadence.into(),
+        hours,
+        cron,
+        zone: schedule.zone.clone(),
+        jitter_minutes: part(schedule.jitter, MINUTE),
+        grace_minutes: part(schedule.grace, MINUTE),
+        when_missed: if schedule.when_missed == WhenMissed::Skip { "skip" } else { "run_once" }.into(),
+        overlap: match schedule.overlap {
+            Overlap::Queue => "queue",
+            Overlap::Replace => "replace",
+            _ => "skip",
+        }
+        .into(),
+        alarm_hours: schedule.alarm_after.map(|span| part(span, HOUR)).unwrap_or_default(),
+        keep_days: request.retain.map(|span| part(span, DAY)).unwrap_or_default(),
+        paused: schedule.paused,
+    }
+}
+
+fn order(id: &WorkspaceId, form: &Form) -> Result<ScheduleOrder> {
+    let number = |name: &str, text: &str| Fields(vec![(name.to_owned(), text.to_owned())]).number(name);
+    let times = |name: &str, text: &str, unit: u64| Ok::<_, Error>(number(name, text)?.map(|count| count.saturating_mul(unit)));
+    let cron = form.cadence == "cron";
+    Ok(ScheduleOrder {
+        workspace: id.clone(),
+        every_seconds: if cron { None } else { Some(times("hours", &form.hours, HOUR)?.unwrap_or(12 * HOUR)) },
+        cron: cron.then(|| form.cron.clone()),
+        zone: Some(form.zone.clone()).filter(|zone| !zone.is_empty()),
+        jitter_seconds: times("jitter_minutes", &form.jitter_minutes, MINUTE)?.unwrap_or(0),
+        grace_seconds: times("grace_minutes", &form.grace_minutes, MINUTE)?,
+        when_missed: Some(if form.when_missed == "skip" { WhenMissed::Skip } else { WhenMissed::RunOnce }),
+        overlap: Some(match form.overlap.as_str() {
+            "queue" => Overlap::Queue,
+            "replace" => Overlap::Replace,
+            _ => Overlap::Skip,
+        }),
+        blackouts: Vec::new(),
+        alarm_after_seconds: times("alarm_hours", &form.alarm_hours, HOUR)?,
+        backup: BackupOrder { retain_seconds: times("keep_days", &form.keep_days, DAY)?, ..BackupOrder::default() },
+    })
+}
+
+async fn save(desk: Desk, Path(id): Path<String>, Posted(fields): Posted<Vec<(String, String)>>) -> Response {
+    let done = save_it(&desk, &id, &Fields(fields)).await;
+    desk.done(done)
+}
+
+async fn save_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
+    desk.prove(fields)?;
+    desk.caller().require(Role::Administrator)?;
+    let (workspace, form) = (WorkspaceId::new(id)?, form(fields));
+    let known = stored(desk, &workspace).await?;
+    let mut order = order(&workspace, &form)?;
+    let (schedule, expected) = match known {
+        Some(known) => {
+            // What the form does not show stays as it is.
+            order.blackouts = known.record.schedule.blackouts.clone();
+            order.backup.name = known.record.request.name.clone();
+            (known.record.id.clone(), Some(revision(fields)?))
+        }
+        None => (ScheduleId::generate(desk.plane.entropy()), None),
+    };
+    let saved = desk.plane.put_schedule(desk.caller(), &schedule, &order, expected).await?;
+    if saved.record.schedule.paused != form.paused {
+        desk.plane.pause_schedule(desk.caller(), &schedule, form.paused).await?;
+    }
+    Ok(part::path(&["workspaces", id]) + "?said=scheduled")
+}
+
+fn revision(fields: &Fields) -> Result<Revision> {
+    let number = fields.number("revision")?.ok_or_else(|| {
+        Error::new(ErrorKind::Conflict, "the workspace has a schedule by now; look at it again, then decide")
+    })?;
+    Ok(Revision(number))
+}
+
+async fn remove(desk: Desk, Path(id): Path<String>, Posted(fields): Posted<Vec<(String, String)>>) -> Response {
+    let done = remove_it(&desk, &id, &Fields(fields)).await;
+    desk.done(done)
+}
+
+async fn remove_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
+    desk.prove(fields)?;
+    desk.caller().require(Role::Administrator)?;
+    if let Some(known) = stored(desk, &WorkspaceId::new(id)?).await? {
+        desk.plane.remove_schedule(desk.caller(), &known.record.id).await?;
+    }
+    Ok(part::path(&["workspaces", id]) + "?said=unscheduled")
+}
