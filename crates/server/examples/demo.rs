@@ -23,7 +23,11 @@ async fn main() -> Result<()> {
         match arg.as_str() {
             "--listen" => listen = value()?,
             "--catalog" => file = Some(value()?),
-            "--pace" => options.pace = Duration::from_secs_f64(value()?.parse().map_err(|_no_number| wrong("--pace takes seconds"))?),
+            "--pace" => {
+                options.pace = Duration::from_secs_f64(
+                    value()?.parse().map_err(|_no_number| wrong("--pace takes seconds"))?,
+                )
+            }
             "--empty" => options.history = false,
             _ => return Err(wrong(&format!("{arg} is not known"))),
         }
@@ -39,7 +43,8 @@ async fn main() -> Result<()> {
     for (role, secret) in &made.tokens {
         println!("{role}: {}", secret.expose());
     }
-    let address = listen.parse().map_err(|_no_address| wrong("--listen takes an address such as 127.0.0.1:8080"))?;
+    let address =
+        listen.parse().map_err(|_no_address| wrong("--listen takes an address such as 127.0.0.1:8080"))?;
     let bound = Listen::new(address).bind().await?;
     println!("serving at {}", bound.url());
     let stop = Cancellation::new();

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use stillpoint_core::{
-    BackupId, BackupRecord, BackupRequest, BackupState, CaptureWindow, ComponentRecord, ComponentState, Consistency, Depth,
-    Issue, OperationId, OperationRecord, OperationState, Request, Result, SnapshotId, SnapshotRef, Timestamp,
+    BackupId, BackupRecord, BackupRequest, BackupState, CaptureWindow, ComponentRecord, ComponentState,
+    Consistency, Depth, Issue, OperationId, OperationRecord, OperationState, Request, Result, SnapshotId,
+    SnapshotRef, Timestamp,
 };
 
 use super::places::{Part, Place};
@@ -16,7 +17,11 @@ pub(crate) struct Dice(u64);
 impl Dice {
     /// Dice for one subject.
     pub(crate) fn of(subject: &str) -> Self {
-        Self(subject.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)))
+        Self(
+            subject.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+                (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+            }),
+        )
     }
 
     /// A number from `from` to `to`.
@@ -48,12 +53,23 @@ fn before(time: Timestamp, span: Duration) -> Timestamp {
 fn one(place: &Place, number: u64, now: Timestamp, parent: Option<BackupId>) -> Result<Made> {
     let mut dice = Dice::of(&format!("{}/{number}", place.id));
     let newer = place.backups - 1 - number;
-    let span = place.every * u32::try_from(newer).unwrap_or(0) + place.age + Duration::from_secs(dice.roll(0, 540));
+    let span =
+        place.every * u32::try_from(newer).unwrap_or(0) + place.age + Duration::from_secs(dice.roll(0, 540));
     let begun = before(now, span);
-    let operation = OperationId::new(format!("{:08x}{:08x}", dice.roll(0x1000_0000, 0xffff_ffff), dice.roll(0x1000_0000, 0xffff_ffff)))?;
+    let operation = OperationId::new(format!(
+        "{:08x}{:08x}",
+        dice.roll(0x1000_0000, 0xffff_ffff),
+        dice.roll(0x1000_0000, 0xffff_ffff)
+    ))?;
     let back = usize::try_from(newer * 3 / place.backups.max(1)).unwrap_or(0);
-    let mut backup = BackupRecord::new(BackupId::of(&operation), operation.clone(), place.definition(back)?, begun);
-    backup.creator = dice.roll(0, place.people.len() as u64 - 1).try_into().ok().and_then(|at: usize| place.people.get(at)).map(|who| (*who).to_owned());
+    let mut backup =
+        BackupRecord::new(BackupId::of(&operation), operation.clone(), place.definition(back)?, begun);
+    backup.creator = dice
+        .roll(0, place.people.len() as u64 - 1)
+        .try_into()
+        .ok()
+        .and_then(|at: usize| place.people.get(at))
+        .map(|who| (*who).to_owned());
     backup.parent = parent;
     let still = begun.after(Duration::from_secs(dice.roll(8, 25)));
     let mut released = still;
@@ -80,14 +96,27 @@ fn one(place: &Place, number: u64, now: Timestamp, parent: Option<BackupId>) -> 
 }
 
 /// What a capture of `part` looked like. The first one reads everything, later ones what has changed.
-fn capture(record: &mut ComponentRecord, part: &Part, backup: &mut BackupRecord, first: bool, still: Timestamp, dice: &mut Dice) -> Result<()> {
+fn capture(
+    record: &mut ComponentRecord,
+    part: &Part,
+    backup: &mut BackupRecord,
+    first: bool,
+    still: Timestamp,
+    dice: &mut Dice,
+) -> Result<()> {
     let grown = part.bytes / 1000 * dice.roll(880, 1000);
     let added = if first { grown / 100 * dice.roll(52, 71) } else { grown / 10_000 * dice.roll(8, 190) };
     let seconds = 20 + added / (90 << 20) + part.files / 9_000;
     // Volumes are captured at once and copied later; files are captured while they are read.
     let window = match part.kind {
-        "ebs" | "disk" => CaptureWindow::new(still.after(Duration::from_secs(2)), still.after(Duration::from_secs(3 + dice.roll(1, 9)))),
-        "efs" | "file-share" => CaptureWindow::new(still.after(Duration::from_secs(4)), still.after(Duration::from_secs(60 + seconds / 8))),
+        "ebs" | "disk" => CaptureWindow::new(
+            still.after(Duration::from_secs(2)),
+            still.after(Duration::from_secs(3 + dice.roll(1, 9))),
+        ),
+        "efs" | "file-share" => CaptureWindow::new(
+            still.after(Duration::from_secs(4)),
+            still.after(Duration::from_secs(60 + seconds / 8)),
+        ),
         _ => CaptureWindow::new(still, still.after(Duration::from_secs(seconds))),
     };
     record.state = ComponentState::Completed;
@@ -110,7 +139,12 @@ fn trouble(place: &Place, newer: u64, backup: &mut BackupRecord) {
         ("ml-prod", 3) => {
             backup.state = BackupState::Partial;
             backup.consistency = Consistency::Fuzzy;
-            blame(backup, 1, ComponentState::Late, &[("late", "projects", "the file system was captured 14 min after services had been let go")]);
+            blame(
+                backup,
+                1,
+                ComponentState::Late,
+                &[("late", "projects", "the file system was captured 14 min after services had been let go")],
+            );
         }
         ("ml-prod", 7) => {
             backup.name = Some("before the upgrade to 2.0.47".into());
@@ -118,25 +152,54 @@ fn trouble(place: &Place, newer: u64, backup: &mut BackupRecord) {
         }
         ("ml-prod", 15) => {
             backup.state = BackupState::Damaged;
-            blame(backup, 0, ComponentState::Damaged, &[("lost", "vol-0a1f4c2d", "a verification found that the recovery point is gone from its vault")]);
+            blame(
+                backup,
+                0,
+                ComponentState::Damaged,
+                &[(
+                    "lost",
+                    "vol-0a1f4c2d",
+                    "a verification found that the recovery point is gone from its vault",
+                )],
+            );
         }
         ("ml-prod", 18..) => backup.expires_at = Some(backup.created_at.after(14 * day)),
         ("forecasting", 5) => {
             backup.state = BackupState::Partial;
-            blame(backup, 1, ComponentState::Failed, &[("failed", "projects", "the share's snapshot quota of 200 is used up; delete older snapshots, then back up again")]);
+            blame(
+                backup,
+                1,
+                ComponentState::Failed,
+                &[(
+                    "failed",
+                    "projects",
+                    "the share's snapshot quota of 200 is used up; delete older snapshots, then back up again",
+                )],
+            );
         }
         ("forecasting", _) => backup.expires_at = Some(backup.created_at.after(90 * day)),
         ("research-gpu", 2) => backup.name = Some("paper submission · NeurIPS".into()),
         ("ada/notebooks", 1) => {
             backup.state = BackupState::Partial;
-            blame(backup, 0, ComponentState::Partial, &[
-                ("torn", "experiments/run-118/metrics.parquet", "it changed while it was read, three times in a row"),
-                ("skipped", ".cache/torch/kernels/lock", "permission denied"),
-            ]);
+            blame(
+                backup,
+                0,
+                ComponentState::Partial,
+                &[
+                    (
+                        "torn",
+                        "experiments/run-118/metrics.parquet",
+                        "it changed while it was read, three times in a row",
+                    ),
+                    ("skipped", ".cache/torch/kernels/lock", "permission denied"),
+                ],
+            );
         }
         ("lin/vision-lab", 4) => backup.state = BackupState::Deleting,
         ("churn-2024", newer) => {
-            backup.name = Some(if newer == 0 { "final state before decommissioning" } else { "last productive day" }.into());
+            backup.name = Some(
+                if newer == 0 { "final state before decommissioning" } else { "last productive day" }.into(),
+            );
             backup.held = true;
         }
         _ => {}
@@ -146,7 +209,8 @@ fn trouble(place: &Place, newer: u64, backup: &mut BackupRecord) {
 fn blame(backup: &mut BackupRecord, component: usize, state: ComponentState, issues: &[(&str, &str, &str)]) {
     if let Some(record) = backup.components.get_mut(component) {
         record.state = state;
-        record.issues = issues.iter().map(|(kind, item, message)| Issue::new(*kind, *item, *message)).collect();
+        record.issues =
+            issues.iter().map(|(kind, item, message)| Issue::new(*kind, *item, *message)).collect();
     }
 }
 
@@ -156,11 +220,16 @@ fn ended(backup: &BackupRecord, id: OperationId) -> OperationRecord {
     request.name.clone_from(&backup.name);
     request.creator.clone_from(&backup.creator);
     let mut operation = OperationRecord::submitted(Request::Backup(request), backup.created_at);
-    operation.state = if backup.state == BackupState::Partial { OperationState::Partial } else { OperationState::Completed };
+    operation.state = if backup.state == BackupState::Partial {
+        OperationState::Partial
+    } else {
+        OperationState::Completed
+    };
     operation.step = "ended".into();
     operation.finished_at = Some(backup.finished_at);
     operation.last_advance = backup.finished_at;
-    operation.progress = stillpoint_core::Progress::new(backup.size_bytes, 0).of(Some(backup.size_bytes), None);
+    operation.progress =
+        stillpoint_core::Progress::new(backup.size_bytes, 0).of(Some(backup.size_bytes), None);
     operation.issues = backup.issues().cloned().collect();
     operation.backup = Some(backup.id.clone());
     operation
@@ -178,7 +247,9 @@ mod tests {
         assert!((58..=64).contains(&all.len()), "{}", all.len());
         let ids: std::collections::BTreeSet<_> = all.iter().map(|(backup, _)| backup.id.as_str()).collect();
         assert_eq!(ids.len(), all.len());
-        for state in [BackupState::Completed, BackupState::Partial, BackupState::Damaged, BackupState::Deleting] {
+        for state in
+            [BackupState::Completed, BackupState::Partial, BackupState::Damaged, BackupState::Deleting]
+        {
             assert!(all.iter().any(|(backup, _)| backup.state == state), "{state:?}");
         }
         assert!(all.iter().all(|(backup, _)| backup.created_at < now && backup.finished_at <= now));

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stillpoint_core::{
-    CaptureWindow, JobRequest, JobState, JobStatus, Progress, RestoredResource, Result, SnapshotId, SnapshotRef, Timestamp,
+    CaptureWindow, JobRequest, JobState, JobStatus, Progress, RestoredResource, Result, SnapshotId,
+    SnapshotRef, Timestamp,
 };
 
 use super::history::Dice;
@@ -45,9 +46,15 @@ impl Job {
         status.progress = Progress::new(share(bytes), share(files)).of(Some(bytes), Some(files));
         match &self.request {
             JobRequest::Restore(job) if over => {
-                let place = job.destination.get("resource").and_then(|value| value.as_str()).unwrap_or_default();
-                status.restored = Some(RestoredResource::new(job.snapshot.provider.clone(), job.component.id.clone(), place));
-                status.counts = counts(&[("files_restored", files), ("bytes_fetched", bytes), ("bytes_written", bytes)]);
+                let place =
+                    job.destination.get("resource").and_then(|value| value.as_str()).unwrap_or_default();
+                status.restored = Some(RestoredResource::new(
+                    job.snapshot.provider.clone(),
+                    job.component.id.clone(),
+                    place,
+                ));
+                status.counts =
+                    counts(&[("files_restored", files), ("bytes_fetched", bytes), ("bytes_written", bytes)]);
             }
             JobRequest::Backup(job) => {
                 // A fifth of the time holds services still; the rest is the copy that follows.
@@ -56,9 +63,14 @@ impl Job {
                     status.captured = Some(CaptureWindow::new(self.begun, self.begun.after(held)));
                 }
                 if over {
-                    status.snapshot = Some(SnapshotRef::new(job.component.provider.clone(), snapshot(&self.request)?));
+                    status.snapshot =
+                        Some(SnapshotRef::new(job.component.provider.clone(), snapshot(&self.request)?));
                     let added = if job.base.is_some() { bytes / 140 } else { bytes / 100 * 61 };
-                    status.counts = counts(&[("bytes_scanned", bytes), ("bytes_stored", added), ("files_unmodified", files)]);
+                    status.counts = counts(&[
+                        ("bytes_scanned", bytes),
+                        ("bytes_stored", added),
+                        ("files_unmodified", files),
+                    ]);
                 }
             }
             _ => {}

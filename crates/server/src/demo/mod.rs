@@ -12,9 +12,10 @@ use std::time::Duration;
 
 use stillpoint_core::memory::{MemoryProvisioner, MemoryWorkspace};
 use stillpoint_core::{
-    BackupQuery, BackupRequest, Cadence, Catalog, Clock, Creation, Holder, LocalOrchestrator, OperationChange, OperationId,
-    OperationRecord, Orchestrator, Provider, Request, Result, Schedule, ScheduleId, ScheduleRecord, SystemClock,
-    SystemEntropy, Timestamp, Workspace, WorkspaceId, WorkspaceRecord,
+    BackupQuery, BackupRequest, Cadence, Catalog, Clock, Creation, Holder, LocalOrchestrator,
+    OperationChange, OperationId, OperationRecord, Orchestrator, Provider, Request, Result, Schedule,
+    ScheduleId, ScheduleRecord, SystemClock, SystemEntropy, Timestamp, Workspace, WorkspaceId,
+    WorkspaceRecord,
 };
 
 use crate::access::{AccessStore, NewToken, Role, Secret};
@@ -74,7 +75,11 @@ impl Default for DemoOptions {
 ///
 /// # Errors
 /// Whatever storing can meet.
-pub async fn demo(catalog: Arc<dyn Catalog>, access: Arc<dyn AccessStore>, options: DemoOptions) -> Result<Demo> {
+pub async fn demo(
+    catalog: Arc<dyn Catalog>,
+    access: Arc<dyn AccessStore>,
+    options: DemoOptions,
+) -> Result<Demo> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let new = catalog.workspaces(None, 1).await?.is_empty();
     if new {
@@ -188,7 +193,8 @@ async fn begin(orchestrator: &dyn Orchestrator) -> Result<()> {
 async fn tokens(access: &dyn AccessStore, clock: &dyn Clock) -> Result<Vec<(Role, Secret)>> {
     let mut made = Vec::new();
     if access.tokens().await?.is_empty() {
-        for (name, role) in [("ada", Role::Administrator), ("oscar", Role::Operator), ("vera", Role::Viewer)] {
+        for (name, role) in [("ada", Role::Administrator), ("oscar", Role::Operator), ("vera", Role::Viewer)]
+        {
             let (secret, record) = NewToken::new(name, role).make(clock, &SystemEntropy::default())?;
             access.put_token(&record).await?;
             made.push((role, secret));

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stillpoint_core::{Component, Definition, Result, RoleGrant, WorkspaceRecord, Timestamp};
+use stillpoint_core::{Component, Definition, Result, RoleGrant, Timestamp, WorkspaceRecord};
 
 const GIB: u64 = 1 << 30;
 const MIB: u64 = 1 << 20;
@@ -40,7 +40,14 @@ pub(crate) struct Place {
     pub(crate) people: &'static [&'static str],
 }
 
-const fn part(id: &'static str, kind: &'static str, provider: &'static str, resource: &'static str, bytes: u64, files: u64) -> Part {
+const fn part(
+    id: &'static str,
+    kind: &'static str,
+    provider: &'static str,
+    resource: &'static str,
+    bytes: u64,
+    files: u64,
+) -> Part {
     Part { id, kind, provider, resource, bytes, files, excluded: None }
 }
 
@@ -63,7 +70,14 @@ pub(crate) const PLACES: [Place; 7] = [
         versions: &["2.0.45", "2.0.46", "2.0.47"],
         parts: &[
             part("db", "ebs", "aws", "arn:aws:ec2:us-west-2:111122223333:volume/vol-0a1f4c2d", 180 * GIB, 0),
-            part("projects", "efs", "aws", "arn:aws:elasticfilesystem:us-west-2:111122223333:file-system/fs-0b2e7d91", 612 * GIB, 4_210_334),
+            part(
+                "projects",
+                "efs",
+                "aws",
+                "arn:aws:elasticfilesystem:us-west-2:111122223333:file-system/fs-0b2e7d91",
+                612 * GIB,
+                4_210_334,
+            ),
             NFS,
         ],
         backups: 22,
@@ -79,8 +93,22 @@ pub(crate) const PLACES: [Place; 7] = [
         region: Some("westeurope"),
         versions: &["2.0.46", "2.0.47"],
         parts: &[
-            part("system", "disk", "azure", "/subscriptions/6f1c2f60/resourceGroups/ml/providers/Microsoft.Compute/disks/forecast-system", 96 * GIB, 0),
-            part("projects", "file-share", "azure", "/subscriptions/6f1c2f60/resourceGroups/ml/providers/Microsoft.Storage/storageAccounts/forecastml/fileServices/default/shares/projects", 238 * GIB, 1_120_006),
+            part(
+                "system",
+                "disk",
+                "azure",
+                "/subscriptions/6f1c2f60/resourceGroups/ml/providers/Microsoft.Compute/disks/forecast-system",
+                96 * GIB,
+                0,
+            ),
+            part(
+                "projects",
+                "file-share",
+                "azure",
+                "/subscriptions/6f1c2f60/resourceGroups/ml/providers/Microsoft.Storage/storageAccounts/forecastml/fileServices/default/shares/projects",
+                238 * GIB,
+                1_120_006,
+            ),
         ],
         backups: 12,
         every: Duration::from_secs(24 * 3600),
@@ -95,8 +123,22 @@ pub(crate) const PLACES: [Place; 7] = [
         region: Some("eu-central-1"),
         versions: &["2.1.0-beta.2"],
         parts: &[
-            part("scratch-db", "ebs", "aws", "arn:aws:ec2:eu-central-1:444455556666:volume/vol-0c77ab30", 64 * GIB, 0),
-            part("checkpoints", "efs", "aws", "arn:aws:elasticfilesystem:eu-central-1:444455556666:file-system/fs-09aa11c4", 1_840 * GIB, 88_412),
+            part(
+                "scratch-db",
+                "ebs",
+                "aws",
+                "arn:aws:ec2:eu-central-1:444455556666:volume/vol-0c77ab30",
+                64 * GIB,
+                0,
+            ),
+            part(
+                "checkpoints",
+                "efs",
+                "aws",
+                "arn:aws:elasticfilesystem:eu-central-1:444455556666:file-system/fs-09aa11c4",
+                1_840 * GIB,
+                88_412,
+            ),
         ],
         backups: 6,
         every: Duration::from_secs(7 * 24 * 3600),
@@ -138,7 +180,14 @@ pub(crate) const PLACES: [Place; 7] = [
         versions: &["1.9.12"],
         parts: &[
             part("db", "ebs", "aws", "arn:aws:ec2:us-west-2:111122223333:volume/vol-07fe0d55", 40 * GIB, 0),
-            part("projects", "efs", "aws", "arn:aws:elasticfilesystem:us-west-2:111122223333:file-system/fs-01d2c3b4", 71 * GIB, 402_118),
+            part(
+                "projects",
+                "efs",
+                "aws",
+                "arn:aws:elasticfilesystem:us-west-2:111122223333:file-system/fs-01d2c3b4",
+                71 * GIB,
+                402_118,
+            ),
         ],
         backups: 2,
         every: Duration::from_secs(24 * 3600),
@@ -171,7 +220,8 @@ impl Place {
         let version = self.versions.iter().rev().nth(back).or(self.versions.first());
         definition.software_version = version.map(|version| (*version).to_owned());
         if self.environment != "studio" {
-            let grants = [("group:data-science", "MLUser"), ("ada@example.com", "MLAdmin"), ("svc-deploy", "MLUser")];
+            let grants =
+                [("group:data-science", "MLUser"), ("ada@example.com", "MLAdmin"), ("svc-deploy", "MLUser")];
             definition.roles = grants.map(|(principal, role)| RoleGrant::new(principal, role)).into();
         }
         Ok(definition)
@@ -180,7 +230,8 @@ impl Place {
     /// Its components.
     pub(crate) fn components(&self) -> Result<Vec<Component>> {
         let component = |part: &Part| {
-            let component = Component::new(part.id.parse()?, part.kind, part.provider.parse()?, part.resource);
+            let component =
+                Component::new(part.id.parse()?, part.kind, part.provider.parse()?, part.resource);
             Ok(match part.excluded {
                 Some(reason) => component.excluded(reason),
                 None => component,

@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind, Evidence,
-    Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider, ProviderId, Readiness, RestoredResource,
-    Result, Severity, Snapshot, SnapshotId, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
+    Evidence, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider, ProviderId,
+    Readiness, RestoredResource, Result, Severity, Snapshot, SnapshotId, SnapshotInfo, SnapshotQuery,
+    SnapshotRef, Timestamp,
 };
 
 use super::jobs::{Job, snapshot};
@@ -37,7 +38,8 @@ impl DemoProvider {
         let mut state = State::default();
         for backup in backups {
             for record in &backup.components {
-                if let Some(reference) = record.snapshot.as_ref().filter(|reference| reference.provider == id) {
+                if let Some(reference) = record.snapshot.as_ref().filter(|reference| reference.provider == id)
+                {
                     let mut info = SnapshotInfo::new(reference.clone(), backup.created_at);
                     info.workspace = Some(backup.workspace.clone());
                     info.component = Some(record.component.id.clone());
@@ -96,7 +98,8 @@ impl Provider for DemoProvider {
 
     async fn preflight(&self, _cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         let file_system = matches!(component.kind.as_str(), "efs" | "file-share");
-        let message = "the file system is read while services are held still; backing up off-peak keeps that short";
+        let message =
+            "the file system is read while services are held still; backing up off-peak keeps that short";
         Ok(file_system.then(|| Finding::new("off-peak", Severity::Info, message)).into_iter().collect())
     }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    Depth, Entry, EntryPage, Error, ErrorKind, OpContext, Result, Snapshot, SnapshotInfo, Timestamp, Verification,
+    Depth, Entry, EntryPage, Error, ErrorKind, OpContext, Result, Snapshot, SnapshotInfo, Timestamp,
+    Verification,
 };
 
 use super::history::Dice;
@@ -16,8 +17,14 @@ const TREE: [(&str, &[&str]); 7] = [
     ("experiments/run-116", &["config.yaml", "metrics.parquet", "stdout.log"]),
     ("experiments/run-117", &["config.yaml", "metrics.parquet", "stdout.log"]),
     ("experiments/run-118", &["config.yaml", "metrics.parquet", "stdout.log", "events.out.tfevents"]),
-    ("notebooks", &["01 explore.ipynb", "02 features.ipynb", "03 baseline <b>bold</b>.ipynb", "größe.ipynb", "tmp/"]),
-    ("models", &["baseline.safetensors", "candidate-a.safetensors", "candidate-b.safetensors", "tokenizer.json"]),
+    (
+        "notebooks",
+        &["01 explore.ipynb", "02 features.ipynb", "03 baseline <b>bold</b>.ipynb", "größe.ipynb", "tmp/"],
+    ),
+    (
+        "models",
+        &["baseline.safetensors", "candidate-a.safetensors", "candidate-b.safetensors", "tokenizer.json"],
+    ),
 ];
 
 #[derive(Debug)]
@@ -35,7 +42,9 @@ impl DemoSnapshot {
         let path = if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
         let mut dice = Dice::of(&path);
         let age = Duration::from_secs(dice.roll(3600, 40 * 86_400));
-        let changed = Timestamp::from_millis(self.info.created_at.as_millis() - i64::try_from(age.as_millis()).unwrap_or(0));
+        let changed = Timestamp::from_millis(
+            self.info.created_at.as_millis() - i64::try_from(age.as_millis()).unwrap_or(0),
+        );
         let mut entry = match name.strip_suffix('/') {
             Some(_) => Entry::new(path.trim_end_matches('/'), "dir", 0),
             None if name == "latest" => Entry::new(path, "symlink", 0),
@@ -66,7 +75,8 @@ impl Snapshot for DemoSnapshot {
         let empty = ["notebooks/tmp", ".config"].contains(&path);
         let found = TREE.iter().find(|(folder, _)| *folder == path).map(|(_, names)| *names);
         let names = found.or(empty.then_some(&[][..]));
-        let names = names.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no folder {path:?}")))?;
+        let names =
+            names.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("there is no folder {path:?}")))?;
         Ok(EntryPage::new(names.iter().map(|name| self.entry(path, name)).collect(), None))
     }
 }

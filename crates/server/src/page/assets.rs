@@ -11,8 +11,11 @@ use sha2::{Digest, Sha256};
 
 use crate::plane::ControlPlane;
 
-const STYLE: &str =
-    concat!(include_str!("assets/base.css"), include_str!("assets/grid.css"), include_str!("assets/form.css"));
+const STYLE: &str = concat!(
+    include_str!("assets/base.css"),
+    include_str!("assets/grid.css"),
+    include_str!("assets/form.css")
+);
 const SCRIPT: &str = include_str!("assets/page.js");
 const MARK: &str = include_str!("assets/mark.svg");
 

@@ -59,7 +59,9 @@ async fn show_page(desk: &Desk, id: &str) -> Result<Page> {
 async fn history(desk: &Desk, backup: &BackupRecord) -> Result<Vec<OperationItem>> {
     let filter = OperationFilter { all: true, limit: Some(LOOK_AT), ..OperationFilter::default() };
     let mut found = desk.plane.operations(desk.caller(), &filter).await?.operations;
-    found.retain(|operation| operation.backup_id.as_ref() == Some(&backup.id) && operation.id != backup.operation);
+    found.retain(|operation| {
+        operation.backup_id.as_ref() == Some(&backup.id) && operation.id != backup.operation
+    });
     Ok(found)
 }
 
@@ -70,7 +72,8 @@ fn browsable(desk: &Desk, backup: &BackupRecord) -> Vec<String> {
         found.is_some_and(|provider| provider.capabilities().lists_entries)
     };
     let records = backup.components.iter();
-    let with = records.filter(|record| record.snapshot.as_ref().is_some_and(|snapshot| lists(&snapshot.provider)));
+    let with =
+        records.filter(|record| record.snapshot.as_ref().is_some_and(|snapshot| lists(&snapshot.provider)));
     with.map(|record| record.component.id.to_string()).collect()
 }
 

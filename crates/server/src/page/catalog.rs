@@ -89,7 +89,8 @@ fn sort(backups: &mut [BackupItem], order: &str) -> bool {
         "created" => backups.sort_by_key(|backup| backup.created_at),
         "size" => backups.sort_by_key(|backup| backup.size_bytes),
         "added" => backups.sort_by_key(|backup| backup.added_bytes),
-        "name" => backups.sort_by(|a, b| (a.name.is_none(), &a.name, &a.id).cmp(&(b.name.is_none(), &b.name, &b.id))),
+        "name" => backups
+            .sort_by(|a, b| (a.name.is_none(), &a.name, &a.id).cmp(&(b.name.is_none(), &b.name, &b.id))),
         "workspace" => backups.sort_by(|a, b| a.workspace.cmp(&b.workspace)),
         _ => return false,
     }
@@ -107,7 +108,8 @@ async fn offered(desk: &Desk) -> Result<(Vec<String>, Vec<String>)> {
         .map(|record| &record.definition)
         .filter(|definition| desk.caller().sees(definition.environment.as_deref()))
         .collect();
-    let environments: BTreeSet<_> = seen.iter().filter_map(|definition| definition.environment.clone()).collect();
+    let environments: BTreeSet<_> =
+        seen.iter().filter_map(|definition| definition.environment.clone()).collect();
     let workspaces = seen.iter().map(|definition| definition.id.to_string()).collect();
     Ok((workspaces, environments.into_iter().collect()))
 }

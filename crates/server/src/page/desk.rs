@@ -2,13 +2,12 @@
 
 use axum::extract::FromRequestParts;
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use http::StatusCode;
 use http::request::Parts;
 use maud::Markup;
 use stillpoint_core::{Error, Result};
 
 use super::assets;
-use super::view::shell::{self, Section, Shell, Tone, Who};
+use super::view::shell::{self, Section, Shell, Who};
 use super::view::{part, problem};
 use crate::access::{Caller, PageCaller, Role};
 use crate::plane::ControlPlane;
@@ -89,7 +88,7 @@ impl Desk {
         Shell {
             who: Some(who(self.caller())),
             csrf: self.asked.proof(),
-            notice: self.said.map(|text| (Tone::Good, text.to_owned())),
+            notice: self.said,
             running,
             ..bare(&self.plane)
         }
@@ -99,7 +98,10 @@ impl Desk {
     pub(super) async fn show(&self, page: Result<Page>) -> Response {
         match page {
             Ok(page) => match self.shell().await {
-                Ok(shell) => Html(shell::page(&shell, Some(page.section), &page.title, &page.main).into_string()).into_response(),
+                Ok(shell) => {
+                    Html(shell::page(&shell, Some(page.section), &page.title, &page.main).into_string())
+                        .into_response()
+                }
                 Err(error) => self.refuse(&error),
             },
             Err(error) => self.refuse(&error),
@@ -149,14 +151,8 @@ pub(super) fn refusal(shell: &Shell, error: &Error) -> Response {
         tracing::error!(error = error.to_string_chain(), "a page failed");
     }
     let main = problem::render(error, shell.who.as_ref());
-    (status, Html(shell::page(shell, None, problem::title(error.kind()), &main).into_string())).into_response()
-}
-
-/// A page that does not exist.
-pub(super) fn unknown(shell: &Shell) -> Response {
-    let error = Error::new(stillpoint_core::ErrorKind::NotFound, "there is no such page");
-    let main = problem::render(&error, shell.who.as_ref());
-    (StatusCode::NOT_FOUND, Html(shell::page(shell, None, "Not found", &main).into_string())).into_response()
+    (status, Html(shell::page(shell, None, problem::title(error.kind()), &main).into_string()))
+        .into_response()
 }
 
 /// The fields of a form or a query, in their order; a name may come more than once.
@@ -176,7 +172,11 @@ impl Fields {
 
     /// All values of a name.
     pub(super) fn all(&self, name: &str) -> Vec<String> {
-        self.0.iter().filter(|(key, value)| key == name && !value.is_empty()).map(|(_, value)| value.clone()).collect()
+        self.0
+            .iter()
+            .filter(|(key, value)| key == name && !value.is_empty())
+            .map(|(_, value)| value.clone())
+            .collect()
     }
 
     /// A number, where one was given.

@@ -36,9 +36,9 @@ pub(super) fn router() -> Router<ControlPlane> {
 async fn follow(desk: Desk, Query(fields): Query<Vec<(String, String)>>) -> Response {
     let only = Fields(fields).text("operation").map(OperationId::new).transpose();
     match begin(&desk, only).await {
-        Ok((shell, only, place)) => {
-            Sse::new(events(Watch::new(desk, shell, only, place))).keep_alive(KeepAlive::default()).into_response()
-        }
+        Ok((shell, only, place)) => Sse::new(events(Watch::new(desk, shell, only, place)))
+            .keep_alive(KeepAlive::default())
+            .into_response(),
         Err(error) => desk.refuse(&error),
     }
 }
@@ -69,7 +69,16 @@ struct Watch {
 
 impl Watch {
     fn new(desk: Desk, shell: Shell, only: Option<OperationId>, place: OwnedSemaphorePermit) -> Self {
-        Self { desk, shell, only, said: BTreeMap::new(), running: Vec::new(), looks: 0, over: false, _place: place }
+        Self {
+            desk,
+            shell,
+            only,
+            said: BTreeMap::new(),
+            running: Vec::new(),
+            looks: 0,
+            over: false,
+            _place: place,
+        }
     }
 
     /// What has changed since the last look.
@@ -78,7 +87,8 @@ impl Watch {
             Some(id) => vec![self.item(id).await?],
             None => under_way(&self.desk, None).await?,
         };
-        let ended: Vec<_> = self.running.iter().filter(|id| found.iter().all(|item| item.id != **id)).cloned().collect();
+        let ended: Vec<_> =
+            self.running.iter().filter(|id| found.iter().all(|item| item.id != **id)).cloned().collect();
         for id in &ended {
             found.push(self.item(id).await?);
         }
@@ -90,7 +100,8 @@ impl Watch {
             events.push(Event::default().event("end").data("ended"));
             self.over = self.only.is_some();
         }
-        self.running = found.into_iter().filter(|item| !item.state.is_terminal()).map(|item| item.id).collect();
+        self.running =
+            found.into_iter().filter(|item| !item.state.is_terminal()).map(|item| item.id).collect();
         self.said.retain(|id, _| self.running.iter().any(|running| id.ends_with(running.as_str())));
         Ok(events)
     }

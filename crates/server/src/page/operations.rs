@@ -30,8 +30,11 @@ pub(super) fn router() -> Router<ControlPlane> {
 
 /// The operations under way that whoever asks may see.
 pub(super) async fn under_way(desk: &Desk, workspace: Option<&WorkspaceId>) -> Result<Vec<OperationItem>> {
-    let filter =
-        OperationFilter { workspace: workspace.cloned(), limit: Some(RUNNING_MAX), ..OperationFilter::default() };
+    let filter = OperationFilter {
+        workspace: workspace.cloned(),
+        limit: Some(RUNNING_MAX),
+        ..OperationFilter::default()
+    };
     Ok(desk.plane.operations(desk.caller(), &filter).await?.operations)
 }
 

@@ -55,7 +55,10 @@ async fn plan_page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
 }
 
 fn correctable(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::AlreadyExists | ErrorKind::Unsupported | ErrorKind::Busy)
+    matches!(
+        error.kind(),
+        ErrorKind::InvalidInput | ErrorKind::AlreadyExists | ErrorKind::Unsupported | ErrorKind::Busy
+    )
 }
 
 /// Whether every component of a backup can be restored in part.
@@ -96,7 +99,13 @@ fn order(form: &Form) -> Result<RestoreOrder> {
     Ok(RestoreOrder {
         target: WorkspaceId::new(form.target.as_str())?,
         environment: set(&form.environment),
-        include: form.include.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect(),
+        include: form
+            .include
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty())
+            .map(str::to_owned)
+            .collect(),
         landing,
         software_version: set(&form.version),
         timeout_seconds: None,
@@ -106,7 +115,11 @@ fn order(form: &Form) -> Result<RestoreOrder> {
     })
 }
 
-async fn begin(desk: Desk, Path(id): Path<String>, Posted(fields): Posted<Vec<(String, String)>>) -> Response {
+async fn begin(
+    desk: Desk,
+    Path(id): Path<String>,
+    Posted(fields): Posted<Vec<(String, String)>>,
+) -> Response {
     let done = begin_it(&desk, &id, &Fields(fields)).await;
     desk.done(done)
 }

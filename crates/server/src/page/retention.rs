@@ -48,7 +48,9 @@ async fn page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
         workspace: &id,
         form: &form,
         preview: tried.as_ref().map(|tried| match tried {
-            Ok(retention) => Ok(retention::Preview { backups: &backups, keep: &keep, remove: &retention.remove }),
+            Ok(retention) => {
+                Ok(retention::Preview { backups: &backups, keep: &keep, remove: &retention.remove })
+            }
             Err(wrong) => Err(wrong.as_str()),
         }),
         now: desk.plane.clock().now(),
@@ -79,7 +81,9 @@ fn form(fields: &Fields) -> Form {
 fn order(id: &WorkspaceId, fields: &Fields) -> Result<RetentionOrder> {
     let small = |name: &str| -> Result<Option<u32>> {
         let number = fields.number(name)?.map(u32::try_from).transpose();
-        number.map_err(|error| Error::new(ErrorKind::InvalidInput, format!("{name} is too large")).with_source(error))
+        number.map_err(|error| {
+            Error::new(ErrorKind::InvalidInput, format!("{name} is too large")).with_source(error)
+        })
     };
     let rule = |name: &str| Ok::<_, Error>(small(name)?.unwrap_or(0));
     let policy = Rules {
@@ -98,7 +102,11 @@ fn order(id: &WorkspaceId, fields: &Fields) -> Result<RetentionOrder> {
     Ok(RetentionOrder { workspace: Some(id.clone()), policy, remove })
 }
 
-async fn apply(desk: Desk, Path(id): Path<String>, Posted(fields): Posted<Vec<(String, String)>>) -> Response {
+async fn apply(
+    desk: Desk,
+    Path(id): Path<String>,
+    Posted(fields): Posted<Vec<(String, String)>>,
+) -> Response {
     let done = apply_it(&desk, &id, &Fields(fields)).await;
     desk.done(done)
 }
@@ -114,7 +122,12 @@ async fn apply_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
     match done.failed.first() {
         None => Ok(part::path(&["workspaces", id]) + "?said=forgotten"),
         Some((backup, error)) => {
-            let message = format!("{} deleted; {} could not be, {backup} first: {}", done.deleted.len(), done.failed.len(), error.message);
+            let message = format!(
+                "{} deleted; {} could not be, {backup} first: {}",
+                done.deleted.len(),
+                done.failed.len(),
+                error.message
+            );
             Err(Error::new(error.kind, message))
         }
     }

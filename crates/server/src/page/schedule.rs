@@ -5,8 +5,8 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Form as Posted, Router};
 use stillpoint_core::{
-    Cadence, Error, ErrorKind, Overlap, Result, Revision, ScheduleId, ScheduleQuery, StoredSchedule, Timestamp, WhenMissed,
-    WorkspaceId, next_run,
+    Cadence, Error, ErrorKind, OperationId, Overlap, Result, Revision, ScheduleId, ScheduleQuery,
+    StoredSchedule, Timestamp, WhenMissed, WorkspaceId, next_run,
 };
 
 use super::desk::{Desk, Fields, Page};
@@ -126,11 +126,17 @@ fn read(stored: &StoredSchedule) -> Form {
 
 fn order(id: &WorkspaceId, form: &Form) -> Result<ScheduleOrder> {
     let number = |name: &str, text: &str| Fields(vec![(name.to_owned(), text.to_owned())]).number(name);
-    let times = |name: &str, text: &str, unit: u64| Ok::<_, Error>(number(name, text)?.map(|count| count.saturating_mul(unit)));
+    let times = |name: &str, text: &str, unit: u64| {
+        Ok::<_, Error>(number(name, text)?.map(|count| count.saturating_mul(unit)))
+    };
     let cron = form.cadence == "cron";
     Ok(ScheduleOrder {
         workspace: id.clone(),
-        every_seconds: if cron { None } else { Some(times("hours", &form.hours, HOUR)?.unwrap_or(12 * HOUR)) },
+        every_seconds: if cron {
+            None
+        } else {
+            Some(times("hours", &form.hours, HOUR)?.unwrap_or(12 * HOUR))
+        },
         cron: cron.then(|| form.cron.clone()),
         zone: Some(form.zone.clone()).filter(|zone| !zone.is_empty()),
         jitter_seconds: times("jitter_minutes", &form.jitter_minutes, MINUTE)?.unwrap_or(0),
@@ -143,7 +149,10 @@ fn order(id: &WorkspaceId, form: &Form) -> Result<ScheduleOrder> {
         }),
         blackouts: Vec::new(),
         alarm_after_seconds: times("alarm_hours", &form.alarm_hours, HOUR)?,
-        backup: BackupOrder { retain_seconds: times("keep_days", &form.keep_days, DAY)?, ..BackupOrder::default() },
+        backup: BackupOrder {
+            retain_seconds: times("keep_days", &form.keep_days, DAY)?,
+            ..BackupOrder::default()
+        },
     })
 }
 
@@ -165,7 +174,7 @@ async fn save_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
             order.backup.name = known.record.request.name.clone();
             (known.record.id.clone(), Some(revision(fields)?))
         }
-        None => (ScheduleId::generate(desk.plane.entropy()), None),
+        None => (ScheduleId::new(OperationId::generate(desk.plane.entropy()).as_str())?, None),
     };
     let saved = desk.plane.put_schedule(desk.caller(), &schedule, &order, expected).await?;
     if saved.record.schedule.paused != form.paused {
@@ -181,7 +190,11 @@ fn revision(fields: &Fields) -> Result<Revision> {
     Ok(Revision(number))
 }
 
-async fn remove(desk: Desk, Path(id): Path<String>, Posted(fields): Posted<Vec<(String, String)>>) -> Response {
+async fn remove(
+    desk: Desk,
+    Path(id): Path<String>,
+    Posted(fields): Posted<Vec<(String, String)>>,
+) -> Response {
     let done = remove_it(&desk, &id, &Fields(fields)).await;
     desk.done(done)
 }

@@ -15,7 +15,7 @@ use super::view::{timeline, workspaces};
 use crate::access::Role;
 use crate::act::{BackupOrder, operation_id};
 use crate::plane::ControlPlane;
-use crate::view::BackupFilter;
+use crate::view::{BackupFilter, WorkspaceFilter};
 
 /// Workspaces on a page.
 const ROWS: usize = 50;
@@ -34,8 +34,8 @@ async fn list(desk: Desk, Query(fields): Query<Vec<(String, String)>>) -> Respon
 }
 
 async fn list_page(desk: &Desk, after: Option<&str>) -> Result<Page> {
-    let after = after.map(WorkspaceId::new).transpose()?;
-    let found = desk.plane.workspaces(desk.caller(), after.as_ref(), Some(ROWS)).await?;
+    let filter = WorkspaceFilter { after: after.map(WorkspaceId::new).transpose()?, limit: Some(ROWS) };
+    let found = desk.plane.workspaces(desk.caller(), &filter).await?;
     let main = workspaces::render(&workspaces::View {
         workspaces: &found.workspaces,
         next: found.next.as_deref(),
@@ -99,12 +99,7 @@ async fn plan_page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
     };
     let plan = desk.plane.plan_backup(desk.caller(), &id, &order(fields)?).await?;
     let operation = OperationId::generate(desk.plane.entropy());
-    let view = backup_now::View {
-        workspace: &id,
-        form: &form,
-        operation: operation.as_str(),
-        plan: &plan,
-    };
+    let view = backup_now::View { workspace: &id, form: &form, operation: operation.as_str(), plan: &plan };
     let main = backup_now::render(&desk.shell().await?, &view);
     Ok(Page { section: Section::Workspaces, title: format!("Back up {id}"), main })
 }
@@ -126,6 +121,7 @@ async fn back_up(desk: Desk, Path(id): Path<String>, Form(fields): Form<Vec<(Str
 async fn begin(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
     desk.prove(fields)?;
     let operation = operation_id(&desk.plane, fields.text("operation"))?;
-    let status = desk.plane.back_up(desk.caller(), operation, &WorkspaceId::new(id)?, &order(fields)?).await?;
+    let status =
+        desk.plane.back_up(desk.caller(), operation, &WorkspaceId::new(id)?, &order(fields)?).await?;
     Ok(begun(status.operation.id.as_str()))
 }

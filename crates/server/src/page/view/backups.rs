@@ -156,12 +156,12 @@ const ORDERS: [(&str, &str); 6] = [
 ];
 
 fn filters(view: &View<'_>) -> Markup {
-    let same = |values: &[String]| -> Vec<_> {
-        values.iter().map(|value| (value.clone(), value.clone())).collect()
-    };
+    let same =
+        |values: &[String]| -> Vec<_> { values.iter().map(|value| (value.clone(), value.clone())).collect() };
     let states = [BackupState::Completed, BackupState::Partial, BackupState::Damaged, BackupState::Deleting];
     let states: Vec<_> = states.map(|state| (state.as_str().to_owned(), state.as_str().to_owned())).into();
-    let orders: Vec<_> = ORDERS[1..].iter().map(|(value, name)| (value.to_string(), name.to_string())).collect();
+    let orders: Vec<_> =
+        ORDERS[1..].iter().map(|(value, name)| (value.to_string(), name.to_string())).collect();
     let filter = view.filter;
     html! {
         form.filters method="get" action="/" role="search" aria-label="Filter backups" {
@@ -279,16 +279,22 @@ fn damaged(rows: &[DamagedRow]) -> Markup {
 }
 
 fn nothing_found(filter: &Filter) -> Markup {
-    part::empty("No backup fits", &html! {
-        p { "Nothing in the catalog fits what you are looking for" @if !filter.search.is_empty() { ": " strong { (part::foreign(&filter.search)) } } "." }
-        p { a.button href="/" { "Show all backups" } }
-    })
+    part::empty(
+        "No backup fits",
+        &html! {
+            p { "Nothing in the catalog fits what you are looking for" @if !filter.search.is_empty() { ": " strong { (part::foreign(&filter.search)) } } "." }
+            p { a.button href="/" { "Show all backups" } }
+        },
+    )
 }
 
 fn first_use() -> Markup {
-    part::empty("No backup yet", &html! {
-        p { "The first one of a workspace is begun on the workspace's page; every later one stores what has changed since." }
-        p { a.button.primary href="/workspaces" { "Choose a workspace" } }
-        p { "Or from the command line: " code { "stillpoint backup DIR" } }
-    })
+    part::empty(
+        "No backup yet",
+        &html! {
+            p { "The first one of a workspace is begun on the workspace's page; every later one stores what has changed since." }
+            p { a.button.primary href="/workspaces" { "Choose a workspace" } }
+            p { "Or from the command line: " code { "stillpoint backup DIR" } }
+        },
+    )
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, Render, html};
 use stillpoint_core::{BackupId, BackupState, ComponentState, Consistency, Depth, OperationState, Severity};
 
-use super::shell::{Shell, Tone};
+use super::shell::Shell;
 use super::text;
 
 /// A reference to one thing as a path: each part is one segment, whatever it contains.
@@ -65,13 +65,9 @@ pub(crate) fn mark() -> Markup {
     }
 }
 
-/// What was just done, or why it was not.
-pub(crate) fn notice(tone: Tone, text: &str) -> Markup {
-    let (class, role) = match tone {
-        Tone::Good => ("notice good", "status"),
-        Tone::Bad => ("notice bad", "alert"),
-    };
-    html! { div class=(class) role=(role) { p { (text) } } }
+/// What was just done.
+pub(crate) fn notice(text: &str) -> Markup {
+    html! { div.notice.good role="status" { p { (text) } } }
 }
 
 /// How a state is meant, which chooses colour and shape.
@@ -172,7 +168,9 @@ pub(crate) fn severity(severity: Severity) -> Markup {
 /// What a set of snapshots can be trusted to be, and what that means.
 pub(crate) fn consistency(consistency: Consistency) -> (&'static str, &'static str) {
     match consistency {
-        Consistency::Application => ("application", "services were held still in an orderly way while it was captured"),
+        Consistency::Application => {
+            ("application", "services were held still in an orderly way while it was captured")
+        }
         Consistency::Filesystem => ("filesystem", "file systems were frozen while it was captured"),
         Consistency::Crash => ("crash", "everything is of one moment, as after a power cut"),
         _ => ("fuzzy", "parts were captured at different moments while services ran"),

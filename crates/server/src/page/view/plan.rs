@@ -3,8 +3,8 @@
 use maud::{Markup, html};
 use stillpoint_core::{Basis, Finding, Forecast, Outlook, PlannedCall, Severity};
 
-use super::text::{self, Bytes, Span};
 use super::part;
+use super::text::{self, Bytes, Span};
 
 /// Whether anything stands against it that must be put right, or waived by name, first.
 pub(crate) fn is_blocked<'a>(findings: impl IntoIterator<Item = &'a Finding>) -> bool {
@@ -83,7 +83,8 @@ fn one(call: &PlannedCall) -> Markup {
 
 /// Checkboxes by which each blocker can be waived by name.
 pub(crate) fn waivers(findings: &[&Finding], waived: &[String]) -> Markup {
-    let mut checks: Vec<_> = findings.iter().filter(|finding| finding.severity == Severity::Blocker).collect();
+    let mut checks: Vec<_> =
+        findings.iter().filter(|finding| finding.severity == Severity::Blocker).collect();
     checks.dedup_by_key(|finding| &finding.check);
     html! {
         @if !checks.is_empty() || !waived.is_empty() {

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use maud::{Markup, html};
 use stillpoint_core::{BackupId, Timestamp, WorkspaceId};
 
+use super::part;
 use super::shell::Shell;
 use super::text::{self, Bytes};
-use super::{backups, part};
 use crate::document::BackupItem;
 
 /// The policy as typed.
@@ -93,7 +93,12 @@ fn fields(form: &Form) -> Markup {
 fn outcome(shell: &Shell, view: &View<'_>, preview: &Preview<'_>) -> Markup {
     let action = part::path(&["workspaces", view.workspace.as_str(), "retention"]);
     let going = preview.remove.len();
-    let freed: u64 = preview.backups.iter().filter(|backup| preview.remove.contains(&backup.id)).map(|backup| backup.added_bytes).sum();
+    let freed: u64 = preview
+        .backups
+        .iter()
+        .filter(|backup| preview.remove.contains(&backup.id))
+        .map(|backup| backup.added_bytes)
+        .sum();
     let word = going.to_string();
     html! {
         section {
@@ -133,7 +138,7 @@ fn row(backup: &BackupItem, preview: &Preview<'_>, now: Timestamp) -> Markup {
             td data-label="Would" {
                 @if preview.remove.contains(&backup.id) { (part::pill(part::Mood::Bad, "go")) } @else { (part::pill(part::Mood::Good, "stay")) }
             }
-            td data-label="Why" { @match reasons { Some(reasons) => (reasons.join("; ")), None => (backups::optional(None)) } }
+            td data-label="Why" { @match reasons { Some(reasons) => (reasons.join("; ")), None => "no rule keeps it" } }
             td data-label="Status" { (part::backup_state(backup.state)) }
             td data-label="Created" { (text::when(backup.created_at, now)) }
             td.number data-label="Added" { (Bytes(backup.added_bytes)) }

@@ -44,19 +44,15 @@ pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
     html! {
         (part::crumbs(&[("Workspaces", "/workspaces".into()), (view.workspace.as_str(), own.clone())]))
         div.head { div { h1 { "Schedule of " (part::foreign(view.workspace.as_str())) } p.lede { "When it is backed up by itself. Nothing changes until you save." } } }
-        div.two {
-            form.sheet id="schedule" method="post" action=(action) {
-                (part::csrf(shell))
-                input type="hidden" name="revision" value=(view.revision);
+        div.two.broad {
+            form.sheet method="get" action=(action) {
                 (fields(view.form))
-                div.ends {
-                    button type="submit" formmethod="get" { "Preview runs" }
-                    button.primary type="submit" { "Save schedule" }
-                }
+                div.ends { button type="submit" class=[view.preview.is_none().then_some("primary")] { "Preview runs" } }
             }
             section.plan aria-live="polite" {
-                h2 id="preview" { "Next runs" }
+                h2 { "Next runs" }
                 (preview(view))
+                @if let Some(Ok(_)) = view.preview { (save(shell, view, &action)) }
                 @if view.exists {
                     form.inline method="post" action={ (action) "/remove" } {
                         (part::csrf(shell))
@@ -70,12 +66,39 @@ pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
     }
 }
 
+/// What was previewed, as the form that saves it.
+fn save(shell: &Shell, view: &View<'_>, action: &str) -> Markup {
+    let form = view.form;
+    let pairs = [
+        ("cadence", &form.cadence),
+        ("hours", &form.hours),
+        ("cron", &form.cron),
+        ("zone", &form.zone),
+        ("jitter_minutes", &form.jitter_minutes),
+        ("grace_minutes", &form.grace_minutes),
+        ("when_missed", &form.when_missed),
+        ("overlap", &form.overlap),
+        ("alarm_hours", &form.alarm_hours),
+        ("keep_days", &form.keep_days),
+        ("revision", &view.revision),
+    ];
+    html! {
+        form method="post" action=(action) data-once {
+            (part::csrf(shell))
+            @for (name, value) in pairs { input type="hidden" name=(name) value=(value); }
+            @if form.paused { input type="hidden" name="paused" value="yes"; }
+            button.primary.wide type="submit" { "Save schedule" }
+            p.note { "What is saved is what the runs above follow from." }
+        }
+    }
+}
+
 fn preview(view: &View<'_>) -> Markup {
     html! {
         @match view.preview {
             None => p.quiet { "Preview the runs before you save." },
             Some(Err(wrong)) => p.error role="alert" { (wrong) },
-            Some(Ok([])) => p { (part::pill(part::Mood::Warn, "no run")) " It would never run." },
+            Some(Ok([])) => p { (part::pill(part::Mood::Warn, "no run")) " No run would begin." },
             Some(Ok(runs)) => ol.runs { @for run in runs { li { (text::when(*run, view.now)) } } },
         }
     }

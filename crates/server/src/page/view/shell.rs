@@ -24,13 +24,6 @@ pub(crate) struct Who {
     pub(crate) environments: Vec<String>,
 }
 
-/// How a notice is meant.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
-    Good,
-    Bad,
-}
-
 /// What every page needs to know besides its own matter.
 #[derive(Clone, Debug)]
 pub(crate) struct Shell {
@@ -42,8 +35,8 @@ pub(crate) struct Shell {
     pub(crate) who: Option<Who>,
     /// What a form must send back.
     pub(crate) csrf: String,
-    /// What was just done, or refused.
-    pub(crate) notice: Option<(Tone, String)>,
+    /// What was just done.
+    pub(crate) notice: Option<&'static str>,
     /// How many operations are under way.
     pub(crate) running: usize,
     /// The present.
@@ -71,7 +64,7 @@ pub(crate) fn page(shell: &Shell, section: Option<Section>, title: &str, main: &
                 a.skip href="#main" { "Skip to content" }
                 (header(shell, section))
                 main id="main" tabindex="-1" {
-                    @if let Some((tone, text)) = &shell.notice { (part::notice(*tone, text)) }
+                    @if let Some(text) = shell.notice { (part::notice(text)) }
                     (main)
                 }
                 (footer(shell))

@@ -59,7 +59,9 @@ struct Frame {
 impl Frame {
     fn x(&self, time: Timestamp) -> u64 {
         let room = u128::from(self.width - LEFT - RIGHT - 12);
-        LEFT + 6 + u64::try_from(time.since(self.from).as_millis().min(self.span_ms) * room / self.span_ms).unwrap_or(0)
+        LEFT + 6
+            + u64::try_from(time.since(self.from).as_millis().min(self.span_ms) * room / self.span_ms)
+                .unwrap_or(0)
     }
 
     fn size(&self, bytes: u64) -> u64 {
@@ -120,7 +122,10 @@ fn chart(points: &[&BackupItem], now: Timestamp, width: u64, said: &str) -> Mark
 /// The most that a backup added which builds on another.
 fn added_most(points: &[&BackupItem]) -> u64 {
     let later = points.iter().filter(|point| point.parent_id.is_some()).map(|point| point.added_bytes).max();
-    later.filter(|bytes| *bytes > 0).or_else(|| points.iter().map(|point| point.added_bytes).max()).unwrap_or(0)
+    later
+        .filter(|bytes| *bytes > 0)
+        .or_else(|| points.iter().map(|point| point.added_bytes).max())
+        .unwrap_or(0)
 }
 
 fn added(frame: &Frame, point: &BackupItem, base: u64) -> Markup {
@@ -185,7 +190,8 @@ fn day(time: Timestamp) -> String {
 
 fn area(frame: &Frame, points: &[&BackupItem]) -> String {
     let bottom = TOP + UPPER;
-    let line = points.iter().map(|point| format!("L{} {}", frame.x(point.created_at), frame.size(point.size_bytes)));
+    let line =
+        points.iter().map(|point| format!("L{} {}", frame.x(point.created_at), frame.size(point.size_bytes)));
     let line: Vec<_> = line.collect();
     let x = |point: Option<&&BackupItem>| point.map_or(LEFT, |point| frame.x(point.created_at));
     format!("M{} {bottom}{}L{} {bottom}Z", x(points.first()), line.concat(), x(points.last()))
@@ -216,7 +222,8 @@ fn legend(points: &[&BackupItem]) -> Markup {
 
 /// The median of the time between two backups, to the minute.
 fn usual_gap(points: &[&BackupItem]) -> Option<Duration> {
-    let mut gaps: Vec<_> = points.windows(2).map(|pair| pair[1].created_at.since(pair[0].created_at)).collect();
+    let mut gaps: Vec<_> =
+        points.windows(2).map(|pair| pair[1].created_at.since(pair[0].created_at)).collect();
     gaps.sort_unstable();
     let middle = gaps.get(gaps.len() / 2)?;
     Some(Duration::from_secs(middle.as_secs() / 60 * 60)).filter(|gap| !gap.is_zero())

@@ -14,7 +14,9 @@ pub(crate) fn render(backup: &BackupRecord) -> Markup {
     let captured: Vec<_> = backup
         .components
         .iter()
-        .filter_map(|record| record.captured.map(|window| (record.component.id.as_str(), window.from, window.to)))
+        .filter_map(|record| {
+            record.captured.map(|window| (record.component.id.as_str(), window.from, window.to))
+        })
         .collect();
     let held = backup.quiesced.map(|window| (window.from, window.to));
     let spans = captured.iter().map(|(_, from, to)| (*from, *to)).chain(held);

@@ -90,7 +90,9 @@ pub(crate) fn last_good(workspace: &WorkspaceItem, now: Timestamp) -> Markup {
 
 /// The age of the last good backup as a figure.
 pub(crate) fn age(workspace: &WorkspaceItem) -> String {
-    let seconds = workspace.last_good_age_seconds.map(|seconds| if seconds < 3600 { seconds / 60 * 60 } else { seconds / 3600 * 3600 });
+    let seconds = workspace
+        .last_good_age_seconds
+        .map(|seconds| if seconds < 3600 { seconds / 60 * 60 } else { seconds / 3600 * 3600 });
     match seconds {
         Some(0) => "just now".to_owned(),
         Some(seconds) => Span(Duration::from_secs(seconds)).to_string(),
