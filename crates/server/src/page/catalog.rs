@@ -75,18 +75,18 @@ fn asked(filter: &Filter) -> Result<BackupFilter> {
         environment: set(&filter.environment),
         state,
         search: set(&filter.search),
+        oldest_first: filter.sort == "created",
         limit: Some(ROWS),
         after: set(&filter.after),
         ..BackupFilter::default()
     })
 }
 
-/// Puts the backups of one page in the order that was asked for. The catalog itself lists by time alone. Answers whether it
-/// is another order than that.
+/// Puts the backups of one page in the order that was asked for. The catalog itself lists by time alone, either way.
+/// Answers whether it is another order than that.
 fn sort(backups: &mut [BackupItem], order: &str) -> bool {
     let (name, down) = order.strip_prefix('-').map_or((order, false), |name| (name, true));
     match name {
-        "created" => backups.sort_by_key(|backup| backup.created_at),
         "size" => backups.sort_by_key(|backup| backup.size_bytes),
         "added" => backups.sort_by_key(|backup| backup.added_bytes),
         "name" => backups
