@@ -12,7 +12,7 @@ const WORKSPACE: [&str; 2] = ["--workspace", "--locked"];
 
 type Stage = (&'static str, fn() -> Outcome);
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 10] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
@@ -21,7 +21,6 @@ const STAGES: [Stage; 11] = [
     ("fake Azure", fake_azure),
     ("build", build),
     ("examples", examples),
-    ("browser", browser),
     ("doc tests", doc_tests),
     ("tests", tests),
 ];
@@ -140,11 +139,6 @@ fn examples() -> Outcome {
     Ok(())
 }
 
-/// The catalog page in a real browser, against the demonstration that the build stage has compiled.
-fn browser() -> Outcome {
-    crate::browser::stage(&target_dir()?.join("debug/examples/demo"))
-}
-
 /// Asked to run an example without being told which, cargo lists them all, one indented name on a line.
 fn example_names() -> Outcome<Vec<String>> {
     let output = Command::new("cargo")
@@ -155,7 +149,7 @@ fn example_names() -> Outcome<Vec<String>> {
     Ok(said.lines().filter_map(|line| line.strip_prefix("    ")).map(str::to_owned).collect())
 }
 
-pub(crate) fn target_dir() -> Outcome<PathBuf> {
+fn target_dir() -> Outcome<PathBuf> {
     // This program lies in `<target>/debug/`.
     let here = std::env::current_exe()?;
     let dir = here.parent().and_then(|dir| dir.parent()).ok_or("this program is not in a target folder")?;

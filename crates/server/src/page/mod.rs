@@ -14,8 +14,6 @@ mod restore;
 mod retention;
 mod schedule;
 mod session;
-#[cfg(test)]
-mod tests;
 mod view;
 mod workspace;
 
