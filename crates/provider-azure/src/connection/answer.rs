@@ -33,16 +33,17 @@ impl Answer {
     /// How long the other side asks to wait: in seconds, in milliseconds, or until a date.
     pub(super) fn retry_after(&self, now: Timestamp) -> Option<Duration> {
         let number = |name, unit: fn(u64) -> Duration| self.header(name)?.trim().parse().ok().map(unit);
-        let date = || {
-            let at = azure_core::time::parse_rfc7231(self.header("retry-after")?).ok()?;
-            let at = Timestamp::from_millis(at.unix_timestamp().checked_mul(1000)?);
-            Some(at.since(now))
-        };
+        let date = || Some(http_date(self.header("retry-after")?)?.since(now));
         let hint = number("x-ms-retry-after-ms", Duration::from_millis)
             .or_else(|| number("retry-after-ms", Duration::from_millis))
             .or_else(|| number("retry-after", Duration::from_secs))
             .or_else(date)?;
         Some(hint.min(RETRY_AFTER_MAX))
+    }
+
+    /// When the other side says that it answered.
+    pub(super) fn date(&self) -> Option<Timestamp> {
+        http_date(self.header("date")?)
     }
 
     /// The body, where there is one.
@@ -57,6 +58,11 @@ impl Answer {
     pub(super) fn document(&self) -> Option<Value> {
         self.json().ok().filter(|body: &Value| !body.is_null())
     }
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    let at = azure_core::time::parse_rfc7231(text).ok()?;
+    Some(Timestamp::from_millis(at.unix_timestamp().checked_mul(1000)?))
 }
 
 /// Sends `request` once through `pipeline`; `operation` names it in errors. `mutates` says whether a lost answer leaves its

@@ -1,5 +1,7 @@
 //! One call to Azure Resource Manager: sent once, its effect told truthfully.
 
+use std::sync::atomic::Ordering;
+
 use azure_core::http::Method;
 use azure_core::http::headers::{HeaderName, HeaderValue};
 use serde::de::DeserializeOwned;
@@ -149,7 +151,12 @@ impl Connection {
             );
             request.set_body(body.to_string().into_bytes());
         }
-        exchange(&self.pipeline, request, action, method != Method::Get).await
+        let answer = exchange(&self.pipeline, request, action, method != Method::Get).await?;
+        if let Some(told) = answer.date() {
+            let ahead = told.as_millis().saturating_sub(self.now().as_millis());
+            self.ahead.store(ahead, Ordering::Relaxed);
+        }
+        Ok(answer)
     }
 }
 

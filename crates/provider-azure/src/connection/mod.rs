@@ -13,6 +13,7 @@ mod token;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use azure_core::credentials::TokenCredential;
@@ -41,6 +42,8 @@ pub struct Connection {
     pipeline: Pipeline,
     tokens: Arc<Tokens>,
     clock: Arc<dyn Clock>,
+    /// By how many milliseconds the servers' clock was ahead of this machine's when they last told it.
+    ahead: Arc<AtomicI64>,
 }
 
 impl Connection {
@@ -71,7 +74,7 @@ impl Connection {
         let pipeline = pipeline(false)?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let tokens = Tokens::of_environment(settings, &arm, pipeline.clone(), Arc::clone(&clock))?;
-        Ok(Self { arm, pipeline, tokens: Arc::new(tokens), clock })
+        Ok(Self { arm, pipeline, tokens: Arc::new(tokens), clock, ahead: Arc::default() })
     }
 
     /// A connection with the tokens of `credential`, for hosts that have one of `azure_identity` or their own.
@@ -86,12 +89,17 @@ impl Connection {
         let arm = settings.resource_manager()?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let tokens = Tokens::new(&arm, vec![Box::new(Given(credential))], Arc::clone(&clock));
-        Ok(Self { arm, pipeline: pipeline(false)?, tokens: Arc::new(tokens), clock })
+        Ok(Self { arm, pipeline: pipeline(false)?, tokens: Arc::new(tokens), clock, ahead: Arc::default() })
     }
 
     /// Where Azure Resource Manager answers.
     pub fn endpoint(&self) -> &str {
         self.arm.as_str()
+    }
+
+    /// By how much this machine's clock and Azure's differ, as of the last answer.
+    pub(crate) fn clocks_differ(&self) -> Duration {
+        Duration::from_millis(self.ahead.load(Ordering::Relaxed).unsigned_abs())
     }
 
     /// This machine's time, which tokens expire by.

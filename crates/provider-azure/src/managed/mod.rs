@@ -6,6 +6,7 @@ mod copy;
 mod discover;
 mod names;
 mod points;
+mod policy;
 mod preflight;
 mod provider;
 mod recorded;
@@ -15,5 +16,6 @@ mod settings;
 mod tags;
 mod under_way;
 
+pub use policy::{PolicyDocuments, PolicyScope, RoleDefinition, Task, policy};
 pub use provider::{AzureProvider, GroupPlace};
-pub use settings::{RESOURCE_GROUP, SNAPSHOT_SKU};
+pub use settings::{REGION, RESOURCE_GROUP, SNAPSHOT_RESOURCE_GROUP, SNAPSHOT_SKU};

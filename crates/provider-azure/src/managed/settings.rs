@@ -8,7 +8,12 @@ use super::resource_id::ResourceId;
 
 /// The setting of a component that names the resource group its snapshots are kept in; without it they are kept in the
 /// disk's own, and deleted with that. The snapshot of a disk is always in the disk's subscription.
+pub const SNAPSHOT_RESOURCE_GROUP: &str = "snapshot_resource_group";
+/// The setting of a component, or of a restore's destination, that names the resource group a restore makes the disk in;
+/// without it that of the source.
 pub const RESOURCE_GROUP: &str = "resource_group";
+/// The setting of a component, or of a restore's destination, that says in which region it is.
+pub const REGION: &str = "region";
 /// The setting of a component that says how its snapshots are stored (`Standard_LRS`, `Standard_ZRS`); without it Azure
 /// chooses.
 pub const SNAPSHOT_SKU: &str = "snapshot_sku";
@@ -45,7 +50,7 @@ impl Source {
             return Err(Error::new(ErrorKind::InvalidInput, message).with("component", &component.id));
         }
         let settings = Wanted::new(&component.settings, None);
-        let group = settings.text(RESOURCE_GROUP)?.unwrap_or_else(|| id.group.clone());
+        let group = settings.text(SNAPSHOT_RESOURCE_GROUP)?.unwrap_or_else(|| id.group.clone());
         Ok(Self { id, group, snapshot_sku: settings.text(SNAPSHOT_SKU)? })
     }
 
@@ -87,9 +92,9 @@ mod tests {
         let key = JobKey::new("op".parse().unwrap(), "db".parse().unwrap(), 1);
         let own = Source::of(&component("disk", ID)).unwrap().snapshot(&key).unwrap();
         assert_eq!((own.group.as_str(), own.name()), ("rg", format!("stillpoint-{}", key.token()).as_str()));
-        let kept = component("disk", ID).with_setting(RESOURCE_GROUP, "Backups");
+        let kept = component("disk", ID).with_setting(SNAPSHOT_RESOURCE_GROUP, "Backups");
         assert_eq!(Source::of(&kept).unwrap().snapshot(&key).unwrap().group, "backups");
-        let bad = component("disk", ID).with_setting(RESOURCE_GROUP, "a/b");
+        let bad = component("disk", ID).with_setting(SNAPSHOT_RESOURCE_GROUP, "a/b");
         assert!(Source::of(&bad).unwrap().snapshot(&key).is_err());
     }
 }

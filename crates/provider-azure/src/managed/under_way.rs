@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use stillpoint_core::{Error, Result};
+use stillpoint_core::{Error, ErrorKind, Result, Retry};
 
 use crate::connection::{Begun, Connection, Poll, Polled};
 
@@ -62,5 +62,25 @@ impl UnderWay {
                 Told::Nothing
             }
         })
+    }
+}
+
+/// Why what its own state calls failed has failed.
+pub(super) trait Reason {
+    /// The error that says `message`, with the reason where it could be learnt.
+    fn reason(self, message: String) -> Error;
+}
+
+impl Reason for Result<Told> {
+    fn reason(self, message: String) -> Error {
+        // The thing has failed, whatever asking for the reason met.
+        let unknown = || Error::new(ErrorKind::Unavailable, message.clone()).with_retry(Retry::Never);
+        match self {
+            Ok(Told::Failed(reason)) => {
+                Error::new(reason.kind(), message).with_retry(Retry::Never).with_source(reason)
+            }
+            Ok(_) => unknown(),
+            Err(error) => unknown().with_source(error),
+        }
     }
 }

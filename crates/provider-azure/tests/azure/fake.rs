@@ -1,6 +1,7 @@
 //! A fake Azure with a scenario in it, and the provider suite's view of it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -185,6 +186,14 @@ impl World {
     pub(crate) fn calls(&self, operation: &str) -> usize {
         let journal = self.fake.get("journal");
         journal.as_array().unwrap().iter().filter(|entry| entry["operation"] == operation).count()
+    }
+
+    /// The actions that were needed so far.
+    pub(crate) fn actions(&self) -> BTreeSet<String> {
+        let journal = self.fake.get("journal");
+        let entries = journal.as_array().unwrap().iter();
+        let actions = entries.filter_map(|entry| entry["actions"].as_array()).flatten();
+        actions.map(|action| action.as_str().unwrap().to_owned()).collect()
     }
 
     /// What the fake knows of a resource; null where it does not exist.

@@ -3,4 +3,5 @@
 mod connection;
 mod disks;
 mod fake;
+mod policy;
 mod suite;

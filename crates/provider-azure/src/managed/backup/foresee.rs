@@ -4,6 +4,7 @@ use stillpoint_core::{Component, Error, ErrorKind, Estimate, Foreseen, JobReques
 
 use super::super::AzureProvider;
 use super::super::compute::Disk;
+use super::super::policy::{Task, calls};
 use super::super::settings::Source;
 use super::super::tags;
 
@@ -26,15 +27,25 @@ impl AzureProvider {
         request: &JobRequest,
     ) -> Result<Foreseen> {
         let mut foreseen = Foreseen::default();
-        match request {
+        let task = match request {
             JobRequest::Backup(job) => {
                 foreseen.tags = tags::of_backup(job)?;
                 foreseen.bytes = self.estimate_capture(cx, &job.component).await?.and_then(|size| size.bytes);
+                Task::Backup
             }
-            JobRequest::Restore(job) => foreseen.tags = tags::of_restore(job)?,
-            JobRequest::Copy(job) => foreseen.tags = tags::of_copy(job)?,
+            JobRequest::Restore(job) => {
+                foreseen.tags = tags::of_restore(job)?;
+                Task::Restore
+            }
+            JobRequest::Copy(job) => {
+                foreseen.tags = tags::of_copy(job)?;
+                Task::Copy
+            }
             _ => return Err(Error::new(ErrorKind::Unsupported, "Azure knows no such job")),
-        }
+        };
+        // Azure calls each of its calls by the action that it needs.
+        foreseen.calls = calls::actions(task).map(str::to_owned).collect();
+        foreseen.permissions = foreseen.calls.iter().cloned().collect();
         Ok(foreseen)
     }
 }

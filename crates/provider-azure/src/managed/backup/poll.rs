@@ -9,7 +9,7 @@ use super::super::AzureProvider;
 use super::super::compute::{Snapshot, Usable};
 use super::super::names::{JobKind, JobName, PointName};
 use super::super::tags;
-use super::super::under_way::Told;
+use super::super::under_way::{Reason, Told};
 use super::{DISK, KEY};
 
 const WRITE: &str = "Microsoft.Compute/snapshots/write";
@@ -51,18 +51,9 @@ impl AzureProvider {
             Usable::NotYet | Usable::Filling => JobState::Running,
             Usable::Unknown(word) => JobState::Unknown(word.clone()),
             Usable::Never => {
-                let asked = self.under_way().ask(self.connection(), WRITE, &name.id.to_string()).await?;
+                let asked = self.under_way().ask(self.connection(), WRITE, &name.id.to_string()).await;
                 let message = format!("the snapshot {} is {}", name.id, snapshot.in_words());
-                JobState::Failed(match asked {
-                    Told::Failed(reason) => Error::new(reason.kind(), message)
-                        .with_source(reason)
-                        .with("snapshot", &name.id)
-                        .record(),
-                    _ => Error::new(ErrorKind::Unavailable, message)
-                        .with_retry(stillpoint_core::Retry::Never)
-                        .with("snapshot", &name.id)
-                        .record(),
-                })
+                JobState::Failed(asked.reason(message).with("snapshot", &name.id).record())
             }
         })
     }

@@ -14,7 +14,7 @@ use super::{DISK, KEY};
 /// How many incremental snapshots one disk may have, and how many within five minutes.
 /// Source: <https://learn.microsoft.com/azure/virtual-machines/disks-incremental-snapshots>.
 pub(in super::super) const SNAPSHOTS_MAX: usize = 500;
-const SNAPSHOTS_IN_FIVE_MINUTES: usize = 7;
+pub(in super::super) const SNAPSHOTS_IN_FIVE_MINUTES: usize = 7;
 
 impl AzureProvider {
     pub(in super::super) async fn start_backup(&self, cx: &OpContext, job: &BackupJob) -> Result<JobName> {

@@ -1,22 +1,67 @@
-//! What would make a backup fail, found out without changing anything.
+//! What would make a backup fail, found before it is started. Nothing is changed.
 
-use stillpoint_core::{Component, ErrorKind, Finding, OpContext, Result, Severity};
+mod place;
+mod resource;
+mod rights;
+
+use stillpoint_core::{Component, ErrorKind, Finding, OpContext, Result, Retry, Severity};
 
 use super::AzureProvider;
-use super::compute::Disk;
 use super::settings::Source;
+use crate::connection::Connection;
+
+/// Who and what is looked at.
+#[derive(Debug)]
+struct Subject<'a> {
+    connection: &'a Connection,
+    component: &'a Component,
+    source: Source,
+}
 
 impl AzureProvider {
     pub(super) async fn check(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
-        cx.check()?;
-        let source = Source::of(component)?;
-        match Disk::get(self.connection(), &source.id).await {
-            Ok(_) => Ok(Vec::new()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                let message = format!("there is no disk {}; name another", source.id);
-                Ok(vec![Finding::new("source-exists", Severity::Blocker, message)])
+        let source = match Source::of(component) {
+            Ok(source) => source,
+            Err(error) => return Ok(vec![blocker("settings", error.to_string())]),
+        };
+        let subject = Subject { connection: self.connection(), component, source };
+        let mut findings = match subject.subscription().await {
+            Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+                return Ok(vec![blocker("credentials", error.to_string())]);
             }
-            Err(error) => Err(error),
-        }
+            told => judged("subscription", told)?,
+        };
+        findings.extend(subject.clock());
+        findings.extend(judged("provider-registered", subject.registered().await)?);
+        cx.check()?;
+        findings.extend(judged("resource-group", subject.resource_group().await)?);
+        findings.extend(judged("permissions", subject.permissions().await)?);
+        findings.extend(judged("locks", subject.locks().await)?);
+        cx.check()?;
+        findings.extend(judged("resource-exists", subject.resource().await)?);
+        findings.extend(judged("disk-limits", subject.limits(cx.clock().now()).await)?);
+        findings.extend(subject.identifiers());
+        Ok(findings)
     }
+}
+
+/// A check that could not be made is itself a finding. What may pass by trying again is for the retry layer.
+fn judged(check: &str, result: Result<Vec<Finding>>) -> Result<Vec<Finding>> {
+    match result {
+        Ok(findings) => Ok(findings),
+        Err(error) if matches!(error.retry(), Retry::After { .. }) => Err(error),
+        Err(error) => Ok(vec![warning(check, format!("it could not be looked at: {error}"))]),
+    }
+}
+
+fn blocker(check: &str, message: impl Into<String>) -> Finding {
+    Finding::new(check, Severity::Blocker, message)
+}
+
+fn warning(check: &str, message: impl Into<String>) -> Finding {
+    Finding::new(check, Severity::Warning, message)
+}
+
+fn info(check: &str, message: impl Into<String>) -> Finding {
+    Finding::new(check, Severity::Info, message)
 }

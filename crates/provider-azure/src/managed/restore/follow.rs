@@ -11,7 +11,7 @@ use super::super::compute::Disk;
 use super::super::names::JobName;
 use super::super::resource_id::ResourceId;
 use super::super::tags;
-use super::super::under_way::Told;
+use super::super::under_way::{Reason, Told};
 use super::COMPONENT;
 use crate::connection::Connection;
 
@@ -50,12 +50,8 @@ impl AzureProvider {
             "deleting" => failed(ErrorKind::Unavailable, format!("somebody deletes the disk {}", name.id)),
             "failed" | "canceled" | "cancelled" => {
                 let message = format!("the disk {} could not be made: it is {word}", name.id);
-                match self.under_way().ask(self.connection(), WRITE, &name.id.to_string()).await? {
-                    Told::Failed(reason) => {
-                        JobState::Failed(Error::new(reason.kind(), message).with_source(reason).record())
-                    }
-                    _ => failed(ErrorKind::Unavailable, message),
-                }
+                let asked = self.under_way().ask(self.connection(), WRITE, &name.id.to_string()).await;
+                JobState::Failed(asked.reason(message).record())
             }
             _ => JobState::Unknown(word.to_owned()),
         })

@@ -14,6 +14,7 @@ use super::AzureProvider;
 use super::compute::DISKS;
 use super::names::{JobKind, JobName, PointName, made_by};
 use super::resource_id::ResourceId;
+use super::settings::RESOURCE_GROUP;
 use super::tags;
 
 /// The note of a job's name that says for which component it makes a resource.
@@ -33,10 +34,11 @@ impl<'a> Restore<'a> {
     fn of(job: &'a RestoreJob) -> Result<Self> {
         let point: PointName = job.snapshot.id.as_str().parse()?;
         let wanted = Wanted::new(&job.destination, Some(&job.component.settings));
-        // Where the source's snapshots are kept is no place for a disk: only the destination says another one.
-        let there = Wanted::new(&job.destination, None);
-        let group = there.text("resource_group")?.unwrap_or_else(|| point.0.group.clone());
-        let name = there.text("name")?.unwrap_or_else(|| made_by(&job.key));
+        let source: Option<ResourceId> = job.component.resource.parse().ok();
+        let own = || source.map_or_else(|| point.0.group.clone(), |source| source.group);
+        let group = wanted.text(RESOURCE_GROUP)?.unwrap_or_else(own);
+        // What a name was recorded for is there already.
+        let name = Wanted::new(&job.destination, None).text("name")?.unwrap_or_else(|| made_by(&job.key));
         let (provider, kind) = DISKS.split_once('/').unwrap_or_default();
         let id = ResourceId::new(&point.0.subscription, &group, provider, kind, &name)?;
         Ok(Self { job, point, id, wanted, tags: tags::of_restore(job)? })

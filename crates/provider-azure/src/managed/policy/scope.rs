@@ -1,0 +1,72 @@
+//! What a policy is to be about.
+
+use std::collections::BTreeSet;
+
+use stillpoint_core::{Component, Error, ErrorKind, Result};
+
+use super::super::provider::GroupPlace;
+use super::super::settings::Source;
+use super::Task;
+
+/// What a policy is to be about: which tasks on which components, with the resource groups that they lie in and that their
+/// snapshots are kept in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PolicyScope {
+    /// The tasks.
+    pub tasks: BTreeSet<Task>,
+    /// The subscription that all of it belongs to.
+    pub subscription: String,
+    groups: BTreeSet<String>,
+}
+
+impl PolicyScope {
+    /// `tasks` on `components`. Components that are no disks are passed over.
+    ///
+    /// # Errors
+    /// `InvalidConfig` where they belong to different subscriptions, or where there is nothing to protect.
+    pub fn of(components: &[Component], tasks: impl IntoIterator<Item = Task>) -> Result<Self> {
+        let tasks: BTreeSet<Task> = tasks.into_iter().collect();
+        let mut scope: Option<Self> = None;
+        for component in components {
+            let source = match Source::of(component) {
+                Ok(source) => source,
+                Err(error) if error.kind() == ErrorKind::Unsupported => continue,
+                Err(error) => return Err(error),
+            };
+            let subscription = &source.id.subscription;
+            let scope = scope.get_or_insert_with(|| Self {
+                tasks: tasks.clone(),
+                subscription: subscription.clone(),
+                groups: BTreeSet::new(),
+            });
+            if scope.subscription != *subscription {
+                let message = format!(
+                    "{} belongs to subscription {subscription}, others to {}; ask for one policy each",
+                    component.resource, scope.subscription
+                );
+                return Err(Error::new(ErrorKind::InvalidConfig, message));
+            }
+            scope.groups.extend([source.id.group, source.group.to_lowercase()]);
+        }
+        scope.ok_or_else(|| {
+            Error::new(
+                ErrorKind::InvalidConfig,
+                "no component is a disk that Azure protects; there is no policy",
+            )
+        })
+    }
+
+    /// The same with one more resource group: one that disks are restored into, or snapshots copied to.
+    #[must_use]
+    pub fn with_group(mut self, place: &GroupPlace) -> Self {
+        self.groups.insert(place.resource_group.clone());
+        self
+    }
+
+    /// The resource groups by their full names.
+    pub(super) fn groups(&self) -> Vec<String> {
+        let name = |group: &String| format!("/subscriptions/{}/resourceGroups/{group}", self.subscription);
+        self.groups.iter().map(name).collect()
+    }
+}

@@ -1,0 +1,151 @@
+//! Role definitions and preflight against the fake's own judgement of every call.
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use stillpoint_core::{
+    Component, DeleteState, JobRequest, JobState, Provider, Severity, SnapshotQuery, Tags,
+};
+use stillpoint_provider_azure::managed::{AzureProvider, GroupPlace, PolicyScope, Task, policy};
+
+use crate::fake::{GROUP, PRINCIPAL, RESTORE, SUBSCRIPTION, World, disk, group, scenario};
+
+/// Gives the caller the roles for `tasks`, and nothing more; answers their actions.
+fn allow(world: &World, component: &Component, tasks: &[Task]) -> BTreeSet<String> {
+    let documents = policy(&PolicyScope::of(std::slice::from_ref(component), tasks.iter().copied()).unwrap());
+    let definitions = [&documents.groups, &documents.subscription];
+    let roles: Vec<Value> = definitions
+        .iter()
+        .flat_map(|role| {
+            role.assignable_scopes.iter().map(move |scope| json!({"scope": scope, "definition": role}))
+        })
+        .collect();
+    world.set(&json!({"principal": PRINCIPAL, "set": {"roles": roles}}));
+    definitions.into_iter().flat_map(|role| role.actions.clone()).collect()
+}
+
+/// Everything that this provider does.
+async fn whole_story(world: &Arc<World>, source: &Component) {
+    let provider = world.provider();
+    let place = GroupPlace::new(SUBSCRIPTION, GROUP);
+    let tags = Tags::from([("workspace".to_owned(), "w1".to_owned())]);
+    let found = provider.discover(&world.cx(), &place, &tags).await.unwrap();
+    assert_eq!(found.iter().map(|component| component.id.as_str()).collect::<Vec<_>>(), ["db", "models"]);
+    let source = provider.record(&world.cx(), source).await.unwrap();
+    let findings = provider.preflight(&world.cx(), &source).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.severity < Severity::Warning), "{findings:?}");
+    provider.estimate(&world.cx(), &source).await.unwrap();
+    // An operation is asked about where its snapshot is not shown.
+    let failed = json!({"kind": "outcome", "state": "Failed", "code": "InternalServerError", "message": "m"});
+    world.inject("compute:snapshots.create_or_update", &failed);
+    let request = JobRequest::Backup(world.backup("op-1", &source));
+    let status = world.run(&provider, &request).await;
+    assert!(matches!(status.state, JobState::Failed(_)), "{status:?}");
+    let point = world.captured("op-2", &source).await;
+    let copy = JobRequest::Copy(world.copy("copy-1", &point, json!({})));
+    let copy = world.run(&provider, &copy).await.snapshot.unwrap();
+    let all = provider.snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap();
+    assert!([&point, &copy].into_iter().all(|one| all.iter().any(|info| info.snapshot == *one)), "{all:?}");
+    let restore = JobRequest::Restore(world.restore(&point, &source, json!({})));
+    let job = world.start(&provider, &restore).await;
+    world.advance(60.0);
+    let resource = provider.poll(&world.cx(), &job, Duration::ZERO).await.unwrap().restored.unwrap();
+    world.set(&json!({"resource": resource.resource, "set": {"tags.keep": null}}));
+    assert_eq!(world.settle(&provider, &job).await.state, JobState::Succeeded);
+    let cx = world.cx_of(RESTORE);
+    provider.finish_restore(&cx, &resource).await.unwrap();
+    provider.discard(&cx, &resource).await.unwrap();
+    while provider.delete(&world.cx(), &point).await.unwrap() != DeleteState::Gone {
+        world.advance(5.0);
+    }
+}
+
+fn matches(pattern: &str, action: &str) -> bool {
+    match pattern.split_once('*') {
+        Some((head, tail)) => action.starts_with(head) && action.ends_with(tail),
+        None => pattern.eq_ignore_ascii_case(action),
+    }
+}
+
+#[tokio::test]
+async fn every_call_is_in_the_roles_and_nothing_else_is() {
+    let Some(world) = World::named("workspace") else { return };
+    let allowed = allow(&world, &disk("db"), &Task::ALL);
+    whole_story(&world, &disk("db")).await;
+    let used = world.actions();
+    let covered = |action: &String| allowed.iter().any(|pattern| matches(pattern, action));
+    assert_eq!(used.iter().filter(|action| !covered(action)).collect::<Vec<_>>(), Vec::<&String>::new());
+    let needed = |pattern: &String| used.iter().any(|action| matches(pattern, action));
+    assert_eq!(allowed.iter().filter(|pattern| !needed(pattern)).collect::<Vec<_>>(), Vec::<&String>::new());
+    let journal = world.fake().get("journal");
+    let refused =
+        |entry: &&Value| entry["outcome"].as_str().is_some_and(|outcome| outcome.contains("Authorization"));
+    assert_eq!(journal.as_array().unwrap().iter().filter(refused).count(), 0);
+
+    // Who may only look changes nothing, and is told which role is missing.
+    allow(&world, &disk("models"), &[Task::Preflight, Task::List]);
+    let told = checks(&world, &world.provider(), &disk("models")).await;
+    assert_eq!(told["permissions"].0, Severity::Blocker);
+    assert!(told["permissions"].1.contains("Microsoft.Compute/snapshots/write"), "{told:?}");
+    let request = JobRequest::Backup(world.backup("op-3", &disk("models")));
+    let error = world.provider().start(&world.cx_of("op-3"), &request).await.unwrap_err();
+    assert_eq!(error.kind(), stillpoint_core::ErrorKind::PermissionDenied);
+}
+
+async fn checks(
+    world: &Arc<World>,
+    provider: &AzureProvider,
+    component: &Component,
+) -> BTreeMap<String, (Severity, String)> {
+    let findings = provider.preflight(&world.cx(), component).await.unwrap();
+    findings.into_iter().map(|finding| (finding.check, (finding.severity, finding.message))).collect()
+}
+
+#[tokio::test]
+async fn what_would_make_a_backup_fail_is_found_by_name() {
+    let mut body = scenario("locked");
+    body["clock"] = json!({"skew": 120});
+    body["rules"] = json!({"snapshot.seconds": 1});
+    let Some(world) = World::of(&body) else { return };
+    let provider = world.provider();
+    let source = disk("db");
+    let of = |told: &BTreeMap<String, (Severity, String)>, check: &str| {
+        told.get(check).map(|(severity, _)| *severity)
+    };
+
+    let told = checks(&world, &provider, &source).await;
+    assert_eq!(of(&told, "locks"), Some(Severity::Warning), "{told:?}");
+    assert_eq!(of(&told, "clock"), Some(Severity::Warning), "{told:?}");
+    assert!(told.values().all(|(severity, _)| *severity < Severity::Blocker), "{told:?}");
+
+    let elsewhere = source
+        .clone()
+        .with_setting("region", "northeurope")
+        .with_setting("snapshot_resource_group", "nowhere");
+    let told = checks(&world, &provider, &elsewhere).await;
+    assert_eq!(
+        (of(&told, "region"), of(&told, "resource-group")),
+        (Some(Severity::Blocker), Some(Severity::Blocker))
+    );
+
+    for at in 0..7 {
+        world.start(&provider, &JobRequest::Backup(world.backup(&format!("op-{at}"), &source))).await;
+    }
+    let told = checks(&world, &provider, &source).await;
+    assert_eq!(of(&told, "disk-limits"), Some(Severity::Warning), "{told:?}");
+
+    world.set(&json!({"subscription": SUBSCRIPTION, "set": {"state": "Disabled", "unregistered": ["Microsoft.Compute"]}}));
+    let told = checks(&world, &provider, &source).await;
+    assert_eq!(of(&told, "subscription"), Some(Severity::Blocker), "{told:?}");
+    assert_eq!(of(&told, "provider-registered"), Some(Severity::Blocker), "{told:?}");
+
+    world.reset(&group(json!({"disks": []}), json!({})));
+    world.inject("token.imds", &json!({"kind": "http", "status": 400}));
+    let told = checks(&world, &world.provider(), &source).await;
+    assert_eq!(of(&told, "credentials"), Some(Severity::Blocker), "{told:?}");
+    let nfs = Component::new("n".parse().unwrap(), "nfs", "azure".parse().unwrap(), "server:/x");
+    assert_eq!(of(&checks(&world, &world.provider(), &nfs).await, "settings"), Some(Severity::Blocker));
+}
