@@ -26,11 +26,44 @@ pub(crate) struct Request {
     pub(crate) path: String,
     /// Version of the provider's interface.
     pub(crate) version: &'static str,
+    /// What the address asks for beside the version.
+    pub(crate) query: Vec<(&'static str, String)>,
+    /// What is asked for in headers.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl Request {
     pub(crate) fn new(action: &'static str, path: impl Into<String>, version: &'static str) -> Self {
-        Self { action, path: path.into(), version }
+        Self { action, path: path.into(), version, query: Vec::new(), headers: Vec::new() }
+    }
+
+    /// The same with one more pair in its query.
+    pub(crate) fn asking(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.query.push((name, value.into()));
+        self
+    }
+
+    /// The same with one more header.
+    pub(crate) fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+}
+
+/// What is sent: one method to one address.
+#[derive(Debug)]
+pub(super) struct Message<'a> {
+    pub(super) method: Method,
+    pub(super) action: &'a str,
+    pub(super) url: Url,
+    pub(super) headers: &'a [(&'static str, String)],
+    pub(super) body: Option<&'a Value>,
+}
+
+impl<'a> Message<'a> {
+    /// Reads what is at `url`.
+    pub(super) fn get(action: &'a str, url: Url) -> Self {
+        Self { method: Method::Get, action, url, headers: &[], body: None }
     }
 }
 
@@ -40,8 +73,17 @@ impl Connection {
     /// # Errors
     /// `NotFound` where it does not exist; whatever a call can meet.
     pub(crate) async fn get<T: DeserializeOwned>(&self, request: &Request) -> Result<T> {
-        let answer = self.send(Method::Get, request.action, self.url(request)?, None).await?;
+        let answer = self.send(&self.message(Method::Get, request, None)?).await?;
         answer.json().map_err(|error| unreadable(request.action, error))
+    }
+
+    /// Makes what the service itself names, and reads what it is.
+    ///
+    /// # Errors
+    /// Those of [`Connection::put`].
+    pub(crate) async fn put_new<T: DeserializeOwned>(&self, request: &Request, body: &Value) -> Result<T> {
+        let answer = self.send(&self.message(Method::Put, request, Some(body))?).await?;
+        answer.json().map_err(|error| unreadable(request.action, error).maybe_applied())
     }
 
     /// Makes or replaces what has this name.
@@ -69,8 +111,18 @@ impl Connection {
     }
 
     async fn begin(&self, method: Method, request: &Request, body: Option<&Value>) -> Result<Begun> {
-        let answer = self.send(method, request.action, self.url(request)?, body).await?;
+        let answer = self.send(&self.message(method, request, body)?).await?;
         Ok(Begun::of(&answer, &self.arm))
+    }
+
+    fn message<'a>(
+        &self,
+        method: Method,
+        request: &'a Request,
+        body: Option<&'a Value>,
+    ) -> Result<Message<'a>> {
+        let (action, headers) = (request.action, request.headers.as_slice());
+        Ok(Message { method, action, url: self.url(request)?, headers, body })
     }
 
     /// The address of a request.
@@ -85,7 +137,7 @@ impl Connection {
         if !request.path.starts_with('/') || url.host() != self.arm.host() || url.query().is_some() {
             return Err(refused());
         }
-        url.query_pairs_mut().append_pair("api-version", request.version);
+        url.query_pairs_mut().append_pair("api-version", request.version).extend_pairs(&request.query);
         Ok(url)
     }
 
@@ -93,65 +145,43 @@ impl Connection {
     ///
     /// # Errors
     /// What the refusal says; `Unauthenticated` without a token; `Unavailable` where no answer came.
-    pub(super) async fn send(
-        &self,
-        method: Method,
-        action: &str,
-        url: Url,
-        body: Option<&Value>,
-    ) -> Result<Answer> {
-        let mutates = method != Method::Get;
-        let answer = self.answer(method, action, url, body).await?;
+    pub(super) async fn send(&self, message: &Message<'_>) -> Result<Answer> {
+        let answer = self.answer(message).await?;
         if answer.is_success() {
             return Ok(answer);
         }
-        let error = refusal(answer.status, &answer.body, answer.retry_after(self.now()), action);
-        let open = mutates && (answer.status >= 500 || answer.status == 408);
+        let error = refusal(answer.status, &answer.body, answer.retry_after(self.now()), message.action);
+        let open = message.method != Method::Get && (answer.status >= 500 || answer.status == 408);
         Err(if open { error.maybe_applied() } else { error })
     }
 
     /// The answer of whatever status. A token that is refused although it should be good is asked for anew, once: what was
     /// refused so was not carried out.
-    pub(super) async fn answer(
-        &self,
-        method: Method,
-        action: &str,
-        url: Url,
-        body: Option<&Value>,
-    ) -> Result<Answer> {
+    pub(super) async fn answer(&self, message: &Message<'_>) -> Result<Answer> {
         let token = self.tokens.token(self.tokens.arm()).await?;
-        let answer = self.exchange(method, action, &url, body, token.text()).await?;
+        let answer = self.exchange(message, token.text()).await?;
         if answer.status != UNAUTHORIZED {
             return Ok(answer);
         }
         self.tokens.forget(&token);
         let fresh = self.tokens.token(self.tokens.arm()).await?;
-        self.exchange(method, action, &url, body, fresh.text()).await
+        self.exchange(message, fresh.text()).await
     }
 
-    async fn exchange(
-        &self,
-        method: Method,
-        action: &str,
-        url: &Url,
-        body: Option<&Value>,
-        token: &str,
-    ) -> Result<Answer> {
-        let mut request = azure_core::http::Request::new(url.clone(), method);
-        request.insert_header(
-            HeaderName::from_static("authorization"),
-            HeaderValue::from(format!("Bearer {token}")),
-        );
-        request
-            .insert_header(HeaderName::from_static("accept"), HeaderValue::from_static("application/json"));
-        if let Some(body) = body {
+    async fn exchange(&self, message: &Message<'_>, token: &str) -> Result<Answer> {
+        let mut request = azure_core::http::Request::new(message.url.clone(), message.method);
+        let own = [("authorization", format!("Bearer {token}")), ("accept", "application/json".to_owned())];
+        for (name, value) in own.iter().chain(message.headers) {
+            request.insert_header(HeaderName::from_static(name), HeaderValue::from(value.clone()));
+        }
+        if let Some(body) = message.body {
             request.insert_header(
                 HeaderName::from_static("content-type"),
                 HeaderValue::from_static("application/json"),
             );
             request.set_body(body.to_string().into_bytes());
         }
-        let answer = exchange(&self.pipeline, request, action, method != Method::Get).await?;
+        let answer = exchange(&self.pipeline, request, message.action, message.method != Method::Get).await?;
         if let Some(told) = answer.date() {
             let ahead = told.as_millis().saturating_sub(self.now().as_millis());
             self.ahead.store(ahead, Ordering::Relaxed);

@@ -6,13 +6,13 @@
 
 use std::time::Duration;
 
-use azure_core::http::Method;
 use serde_json::Value;
 use stillpoint_core::{Error, ErrorKind, Result};
 use url::Url;
 
 use super::Connection;
 use super::answer::Answer;
+use super::call::Message;
 use super::endpoint;
 use super::refusal::{refusal, told};
 
@@ -78,7 +78,7 @@ impl Connection {
         let url = Url::parse(&poll.url).map_err(|error| {
             Error::new(ErrorKind::Unexpected, "an operation's address is none").with_source(error)
         })?;
-        let answer = self.answer(Method::Get, action, url, None).await?;
+        let answer = self.answer(&Message::get(action, url)).await?;
         let wait = answer.retry_after(self.now());
         let refused = || refusal(answer.status, &answer.body, wait, action);
         match (answer.status, poll.kind) {

@@ -1,12 +1,11 @@
 //! Lists that come in pages: followed to the end, and no further than a bound.
 
-use azure_core::http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use stillpoint_core::{Error, ErrorKind, Result};
 use url::Url;
 
-use super::call::unreadable;
+use super::call::{Message, unreadable};
 use super::{Connection, Request, endpoint};
 
 /// The most pages of one list that are read.
@@ -31,7 +30,7 @@ impl Connection {
         let mut found = Vec::new();
         let mut url = self.url(request)?;
         for _page in 0..PAGES_MAX {
-            let answer = self.send(Method::Get, action, url, None).await?;
+            let answer = self.send(&Message::get(action, url)).await?;
             let page: Page<T> = answer.json().map_err(|error| unreadable(action, error))?;
             found.extend(page.value);
             let Some(next) = page.next_link.filter(|next| !next.is_empty()) else { return Ok(found) };

@@ -1,10 +1,12 @@
-//! Managed workspaces on Azure: disks through incremental snapshots.
+//! Managed workspaces on Azure: disks through incremental snapshots, file shares and NetApp volumes through theirs.
 
 mod backup;
 mod compute;
 mod copy;
 mod discover;
+mod kind;
 mod names;
+mod netapp;
 mod points;
 mod policy;
 mod preflight;
@@ -13,9 +15,13 @@ mod recorded;
 mod resource_id;
 mod restore;
 mod settings;
+mod shares;
+mod storage;
 mod tags;
 mod under_way;
+mod volumes;
 
 pub use policy::{PolicyDocuments, PolicyScope, RoleDefinition, Task, policy};
 pub use provider::{AzureProvider, GroupPlace};
 pub use settings::{REGION, RESOURCE_GROUP, SNAPSHOT_RESOURCE_GROUP, SNAPSHOT_SKU};
+pub use volumes::BACKUP_VAULT;

@@ -12,12 +12,18 @@ use stillpoint_core::{
 };
 
 use super::compute::{DISKS, SNAPSHOTS};
+use super::kind::Kind;
 use super::names::{JobName, PointName};
+use super::netapp::{VAULTS, VOLUMES};
+use super::resource_id::ResourceId;
 use super::settings::Source;
+use super::shares::{self, SharePoint, Times};
+use super::storage::SHARES;
 use super::under_way::UnderWay;
+use super::volumes::{self, VolumePoint};
 use crate::connection::Connection;
 
-/// Managed disks of Azure, in any subscription that the connection's credentials reach.
+/// Managed disks, file shares and NetApp volumes of Azure, in any subscription that the connection's credentials reach.
 ///
 /// It never retries (the retry layer does, within the operation's one budget). Whatever it must know again after a crash
 /// stands in the names and tags of what it makes; the addresses of running operations are a help of this process alone.
@@ -27,7 +33,10 @@ pub struct AzureProvider {
     connection: Connection,
     /// Where [`Provider::snapshots`] looks.
     groups: BTreeSet<GroupPlace>,
+    /// Shares, volumes and backup vaults in which it looks, too.
+    sources: Vec<ResourceId>,
     under_way: UnderWay,
+    times: Times,
 }
 
 /// A resource group in its subscription.
@@ -50,7 +59,43 @@ impl GroupPlace {
 impl AzureProvider {
     /// The provider `id` on `connection`, which looks for snapshots in `groups`.
     pub fn new(id: ProviderId, connection: Connection, groups: impl IntoIterator<Item = GroupPlace>) -> Self {
-        Self { id, connection, groups: groups.into_iter().collect(), under_way: UnderWay::default() }
+        Self {
+            id,
+            connection,
+            groups: groups.into_iter().collect(),
+            sources: Vec::new(),
+            under_way: UnderWay::default(),
+            times: Times::default(),
+        }
+    }
+
+    /// The same, which looks for snapshots in these file shares, NetApp volumes and NetApp backup vaults, too: their full
+    /// resource ids. A snapshot lives in its share or volume, so there is nowhere else to look for it.
+    ///
+    /// ```
+    /// use stillpoint_provider_azure::Connection;
+    /// use stillpoint_provider_azure::managed::AzureProvider;
+    ///
+    /// # fn main() -> stillpoint_core::Result<()> {
+    /// let share = "/subscriptions/1/resourceGroups/ml/providers/Microsoft.Storage/storageAccounts/files/fileServices/\
+    ///              default/shares/projects";
+    /// let provider = AzureProvider::new("azure".parse()?, Connection::from_environment()?, []);
+    /// assert!(provider.looking_in([share]).is_ok());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is neither.
+    pub fn looking_in(mut self, sources: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
+        for source in sources {
+            let id: ResourceId = source.as_ref().parse()?;
+            if ![SHARES, VOLUMES, VAULTS].iter().any(|kind| id.is(kind)) {
+                let message = format!("{id} is no file share, NetApp volume or backup vault of one");
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+            self.sources.push(id);
+        }
+        Ok(self)
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -63,6 +108,14 @@ impl AzureProvider {
 
     pub(super) fn groups(&self) -> &BTreeSet<GroupPlace> {
         &self.groups
+    }
+
+    pub(super) fn sources(&self) -> &[ResourceId] {
+        &self.sources
+    }
+
+    pub(super) fn times(&self) -> &Times {
+        &self.times
     }
 
     pub(super) fn under_way(&self) -> &UnderWay {
@@ -89,12 +142,21 @@ impl Provider for AzureProvider {
     }
 
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
-        self.estimate_capture(cx, component).await
+        match Kind::of(component) {
+            Kind::Disk => self.estimate_capture(cx, component).await,
+            Kind::Share => self.estimate_share(cx, component).await,
+            // How much of a volume is used is a metric, and no property of it.
+            Kind::Volume => Ok(None),
+        }
     }
 
     async fn place(&self, _cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
-        let source = Source::of(component)?;
-        let place = [("subscription", source.id.subscription), ("resource_group", source.group)];
+        let (subscription, group) = match Kind::of(component) {
+            Kind::Disk => Source::of(component).map(|source| (source.id.subscription, source.group))?,
+            Kind::Share => shares::source(component).map(|id| (id.subscription, id.group))?,
+            Kind::Volume => volumes::Source::of(component).map(|it| (it.id.subscription, it.id.group))?,
+        };
+        let place = [("subscription", subscription), ("resource_group", group)];
         Ok(place.into_iter().map(|(name, value)| (name.to_owned(), value.to_lowercase())).collect())
     }
 
@@ -104,9 +166,20 @@ impl Provider for AzureProvider {
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         let name = match request {
-            JobRequest::Backup(job) => self.start_backup(cx, job).await?,
-            JobRequest::Restore(job) => self.start_restore(cx, job).await?,
-            JobRequest::Copy(job) => self.start_copy(cx, job).await?,
+            JobRequest::Backup(job) => match Kind::of(&job.component) {
+                Kind::Disk => self.start_backup(cx, job).await?,
+                Kind::Share => self.start_share_backup(cx, job).await?,
+                Kind::Volume => self.start_volume_backup(cx, job).await?,
+            },
+            JobRequest::Restore(job) => match Kind::of_point(job.snapshot.id.as_str()) {
+                Kind::Disk => self.start_restore(cx, job).await?,
+                Kind::Share => return Err(by_files_only()),
+                Kind::Volume => self.start_volume_restore(cx, job).await?,
+            },
+            JobRequest::Copy(job) => match Kind::of_point(job.snapshot.id.as_str()) {
+                Kind::Disk => self.start_copy(cx, job).await?,
+                _ => return Err(no_copies()),
+            },
             _ => return Err(Error::new(ErrorKind::Unsupported, "Azure knows no such job")),
         };
         // The job runs, whatever becomes of its name.
@@ -116,6 +189,9 @@ impl Provider for AzureProvider {
     async fn poll(&self, cx: &OpContext, job: &JobRef, _wait: Duration) -> Result<JobStatus> {
         let name: JobName = job.id.as_str().parse()?;
         match name.id.resource_type() {
+            _ if Kind::of_id(&name.id) == Kind::Share => self.poll_share(cx, &name).await,
+            _ if name.id.is(VOLUMES) => self.poll_volume(cx, &name).await,
+            _ if Kind::of_id(&name.id) == Kind::Volume => self.poll_volume_backup(cx, &name).await,
             kind if kind == SNAPSHOTS => self.poll_snapshot(cx, &name).await,
             kind if kind == DISKS => self.poll_disk(cx, &name).await,
             _ => Err(Error::new(ErrorKind::NotFound, format!("{name} is no job of this provider"))),
@@ -124,8 +200,16 @@ impl Provider for AzureProvider {
 
     async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
         match request {
-            JobRequest::Backup(job) => self.find_backup(cx, job, since).await,
-            JobRequest::Restore(job) => self.find_restore(cx, job).await,
+            JobRequest::Backup(job) => match Kind::of(&job.component) {
+                Kind::Disk => self.find_backup(cx, job, since).await,
+                Kind::Share => self.find_share_backup(cx, job).await,
+                Kind::Volume => self.find_volume_backup(cx, job).await,
+            },
+            JobRequest::Restore(job) => match Kind::of_point(job.snapshot.id.as_str()) {
+                Kind::Disk => self.find_restore(cx, job).await,
+                Kind::Share => Ok(Vec::new()),
+                Kind::Volume => self.find_volume_restore(cx, job).await,
+            },
             JobRequest::Copy(job) => self.find_copy(cx, job).await,
             _ => Ok(Vec::new()),
         }
@@ -140,8 +224,12 @@ impl Provider for AzureProvider {
     }
 
     async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        let name: PointName = snapshot.id.as_str().parse()?;
-        self.open_point(cx, name).await
+        let text = snapshot.id.as_str();
+        match Kind::of_point(text) {
+            Kind::Disk => self.open_point(cx, text.parse()?).await,
+            Kind::Share => self.open_share_point(cx, text.parse()?).await,
+            Kind::Volume => self.open_volume_point(cx, text.parse()?).await,
+        }
     }
 
     async fn snapshots(&self, cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
@@ -149,9 +237,12 @@ impl Provider for AzureProvider {
     }
 
     async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
-        match snapshot.id.as_str().parse::<PointName>() {
-            Ok(name) => self.delete_point(cx, &name).await,
-            Err(_) => Ok(DeleteState::Gone),
+        let text = snapshot.id.as_str();
+        match (text.parse::<PointName>(), text.parse::<SharePoint>(), text.parse::<VolumePoint>()) {
+            (Ok(name), ..) => self.delete_point(cx, &name).await,
+            (_, Ok(name), _) => self.delete_share_point(cx, &name).await,
+            (.., Ok(name)) => self.delete_volume_point(cx, &name).await,
+            _ => Ok(DeleteState::Gone),
         }
     }
 
@@ -174,6 +265,18 @@ impl Provider for AzureProvider {
     async fn delete_record(&self, _cx: &OpContext, _backup: &BackupId) -> Result<()> {
         Err(no_records())
     }
+}
+
+fn by_files_only() -> Error {
+    let message = "nothing can be made of a share's snapshot but by copying its files: give the component a mount, and \
+                   the data plane of files reads them there";
+    Error::new(ErrorKind::Unsupported, message)
+}
+
+fn no_copies() -> Error {
+    let message = "Azure copies no snapshots of shares and volumes; back them up through the data plane of files, whose \
+                   store can be copied";
+    Error::new(ErrorKind::Unsupported, message)
 }
 
 fn no_records() -> Error {

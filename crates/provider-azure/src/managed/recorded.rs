@@ -5,11 +5,15 @@ use stillpoint_core::{Component, OpContext, Result, Settings};
 
 use super::AzureProvider;
 use super::compute::Disk;
+use super::kind::Kind;
+use super::netapp::Volume;
 use super::settings::Source;
+use super::storage::Share;
+use super::{shares, volumes};
 
 impl AzureProvider {
-    /// `component` with what a restore of it will need, read now from the disk itself: zone, SKU, size, rates, tier,
-    /// encryption and network access. A setting that it already has stays.
+    /// `component` with what a restore of it will need, read now from the source itself: of a disk zone, SKU, size,
+    /// rates, tier, encryption and network access; of a share protocol and size; of a volume pool, network and protocols. A setting that it already has stays.
     ///
     /// A workspace whose inventory passes its components through this keeps everything in each backup's record; without
     /// it a restore asks the source, which may be gone by then. It only reads.
@@ -29,11 +33,19 @@ impl AzureProvider {
     /// ```
     ///
     /// # Errors
-    /// `NotFound` where the source does not exist; `Unsupported` where it is no disk.
+    /// `NotFound` where the source does not exist; `Unsupported` where it is neither disk nor share nor volume.
     pub async fn record(&self, cx: &OpContext, component: &Component) -> Result<Component> {
         cx.check()?;
-        let source = Source::of(component)?;
-        let mut settings = settings(&Disk::get(self.connection(), &source.id).await?);
+        let mut settings = match Kind::of(component) {
+            Kind::Disk => settings(&Disk::get(self.connection(), &Source::of(component)?.id).await?),
+            Kind::Share => {
+                shares::settings(&Share::get(self.connection(), &shares::source(component)?).await?)
+            }
+            Kind::Volume => {
+                let source = volumes::Source::of(component)?;
+                volumes::settings(&source.id, &Volume::get(self.connection(), &source.id).await?)
+            }
+        };
         settings.extend(component.settings.clone());
         let mut recorded = component.clone();
         recorded.settings = settings;

@@ -35,6 +35,25 @@ impl ResourceId {
             .parse()
     }
 
+    /// The resource that this one is a part of.
+    ///
+    /// # Errors
+    /// `InvalidInput` where it is a part of its resource group only.
+    pub(super) fn parent(&self) -> Result<Self> {
+        match self.path.split_last() {
+            Some((_, path)) if !path.is_empty() => Ok(Self { path: path.to_vec(), ..self.clone() }),
+            _ => Err(Error::new(ErrorKind::InvalidInput, format!("{self} is no part of another resource"))),
+        }
+    }
+
+    /// The part `name` of this one, which is of `kind` (`snapshots`).
+    ///
+    /// # Errors
+    /// `InvalidInput` where a part cannot be one.
+    pub(super) fn child(&self, kind: &str, name: &str) -> Result<Self> {
+        format!("{self}/{kind}/{name}").parse()
+    }
+
     /// The resource's own name.
     pub(super) fn name(&self) -> &str {
         self.path.last().map_or("", |(_, name)| name)
@@ -126,6 +145,9 @@ mod tests {
         let nested: ResourceId = nested.parse().unwrap();
         assert_eq!(nested.resource_type(), "Microsoft.NetApp/netAppAccounts/capacityPools");
         assert_eq!(nested.name(), "p");
+        let account = nested.parent().unwrap();
+        assert_eq!((account.name(), account.child("capacityPools", "p").unwrap()), ("a", nested));
+        assert!(account.parent().is_err() && account.child("capacityPools", "a/b").is_err());
     }
 
     #[test]

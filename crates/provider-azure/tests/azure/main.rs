@@ -4,4 +4,6 @@ mod connection;
 mod disks;
 mod fake;
 mod policy;
+mod shares;
 mod suite;
+mod volumes;

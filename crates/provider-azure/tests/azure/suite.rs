@@ -2,20 +2,24 @@
 
 use crate::fake::AzureHarness;
 
+/// Runs checks of the suite one after another, each in a fake that `$again` began anew.
 macro_rules! checks {
-    ($harness:ident: $($check:ident)+) => {
+    ($harness:ident, $again:ident: $($check:ident)+) => {
         $(
-            $harness.again();
+            $again();
             let ended = stillpoint_conformance::provider::$check(&$harness).await;
             ended.map_err(|error| format!("{}: {error:?}", stringify!($check)))?;
         )+
     };
 }
 
+pub(crate) use checks;
+
 #[tokio::test]
 async fn disks_keep_the_contract_of_providers() -> Result<(), Box<dyn std::error::Error>> {
     let Some(harness) = AzureHarness::new() else { return Ok(()) };
-    checks! { harness:
+    let again = || harness.again();
+    checks! { harness, again:
         a_source_that_is_there_has_no_blocker
         a_missing_source_is_a_blocker
         the_same_key_is_one_job

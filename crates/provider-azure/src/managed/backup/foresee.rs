@@ -4,6 +4,7 @@ use stillpoint_core::{Component, Error, ErrorKind, Estimate, Foreseen, JobReques
 
 use super::super::AzureProvider;
 use super::super::compute::Disk;
+use super::super::kind::Kind;
 use super::super::policy::{Task, calls};
 use super::super::settings::Source;
 use super::super::tags;
@@ -28,6 +29,12 @@ impl AzureProvider {
     ) -> Result<Foreseen> {
         let mut foreseen = Foreseen::default();
         let task = match request {
+            JobRequest::Backup(job) if Kind::of(&job.component) == Kind::Share => {
+                return self.foresee_share(cx, job).await;
+            }
+            JobRequest::Backup(job) if Kind::of(&job.component) == Kind::Volume => {
+                return self.foresee_volume(cx, job).await;
+            }
             JobRequest::Backup(job) => {
                 foreseen.tags = tags::of_backup(job)?;
                 foreseen.bytes = self.estimate_capture(cx, &job.component).await?.and_then(|size| size.bytes);

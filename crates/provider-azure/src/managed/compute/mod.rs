@@ -42,13 +42,13 @@ pub(super) struct Sku {
 }
 
 /// A member that may be absent or null is its default.
-fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
+pub(super) fn or_default<'de, D: serde::Deserializer<'de>, T: Deserialize<'de> + Default>(
     from: D,
 ) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(from)?.unwrap_or_default())
 }
 
-fn time(text: Option<&String>) -> Option<Timestamp> {
+pub(super) fn time(text: Option<&String>) -> Option<Timestamp> {
     text.and_then(|text| text.parse().ok())
 }
 

@@ -4,6 +4,7 @@ use stillpoint_core::{Error, ErrorKind, OpContext, Result, SnapshotInfo, Snapsho
 
 use super::super::AzureProvider;
 use super::super::compute::Snapshot;
+use super::super::kind::Kind;
 use super::super::names::PointName;
 use super::super::resource_id::ResourceId;
 use super::super::tags;
@@ -15,8 +16,9 @@ impl AzureProvider {
         cx: &OpContext,
         query: &SnapshotQuery,
     ) -> Result<Vec<SnapshotInfo>> {
-        if self.groups().is_empty() {
-            let message = "no resource group is configured in which snapshots could be looked for";
+        if self.groups().is_empty() && self.sources().is_empty() {
+            let message =
+                "no resource group, share or volume is configured in which snapshots could be looked for";
             return Err(Error::new(ErrorKind::InvalidConfig, message));
         }
         let wanted = wanted(query);
@@ -35,10 +37,24 @@ impl AzureProvider {
             };
             for snapshot in listed {
                 let id: ResourceId = snapshot.id.parse()?;
-                let fits = wanted.iter().all(|(tag, value)| snapshot.tags.get(tag) == Some(value));
-                if fits && !snapshot.is_deleting() && tags::is_point_of_ours(&id, &snapshot.tags) {
+                if tags::missing(&wanted, &snapshot.tags).is_empty()
+                    && !snapshot.is_deleting()
+                    && tags::is_point_of_ours(&id, &snapshot.tags)
+                {
                     found.push(info(self.provider_id(), &PointName(id), &snapshot)?);
                 }
+            }
+        }
+        for source in self.sources() {
+            cx.check()?;
+            let listed = match Kind::of_id(source) {
+                Kind::Share => self.find_share_points(source, &wanted).await,
+                _ => self.find_volume_points(source, &wanted).await,
+            };
+            match listed {
+                // Its snapshots went with it.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                other => found.extend(other?),
             }
         }
         found.sort_by(|a, b| a.snapshot.cmp(&b.snapshot));

@@ -1,5 +1,6 @@
 //! What would make a backup fail, found before it is started. Nothing is changed.
 
+mod files;
 mod place;
 mod resource;
 mod rights;
@@ -7,6 +8,7 @@ mod rights;
 use stillpoint_core::{Component, ErrorKind, Finding, OpContext, Result, Retry, Severity};
 
 use super::AzureProvider;
+use super::kind::Kind;
 use super::settings::Source;
 use crate::connection::Connection;
 
@@ -20,6 +22,9 @@ struct Subject<'a> {
 
 impl AzureProvider {
     pub(super) async fn check(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
+        if Kind::of(component) != Kind::Disk {
+            return self.check_files(component).await;
+        }
         let source = match Source::of(component) {
             Ok(source) => source,
             Err(error) => return Ok(vec![blocker("settings", error.to_string())]),

@@ -4,6 +4,7 @@ use stillpoint_core::{Error, ErrorKind, OpContext, RestoredResource, Result};
 
 use super::super::AzureProvider;
 use super::super::compute::{DISKS, Disk};
+use super::super::kind::Kind;
 use super::super::resource_id::ResourceId;
 use super::super::tags;
 
@@ -14,6 +15,9 @@ impl AzureProvider {
         resource: &RestoredResource,
     ) -> Result<()> {
         let id: ResourceId = resource.resource.parse()?;
+        if Kind::of_id(&id) == Kind::Volume {
+            return self.discard_volume(cx, &id).await;
+        }
         if !id.is(DISKS) {
             let message = format!("{id} is no resource that this provider makes");
             return Err(Error::new(ErrorKind::PermissionDenied, message));

@@ -16,7 +16,7 @@ impl AzureProvider {
             return Ok(());
         }
         let snapshot = Snapshot::get(self.connection(), &restore.point.0).await?;
-        place::prove(&restore.point, &snapshot.location, &restore.wanted)?;
+        place::prove(&restore.point.0.subscription, &snapshot.location, &restore.wanted)?;
         usable(&snapshot)?;
         let wanted = self.with_source(restore, &snapshot).await?;
         let body = body(restore, &snapshot, &wanted)?;

@@ -4,6 +4,7 @@ use stillpoint_core::{Error, ErrorKind, OpContext, Readiness, RestoredResource, 
 
 use super::super::AzureProvider;
 use super::super::compute::Disk;
+use super::super::kind::Kind;
 use super::super::resource_id::ResourceId;
 use super::super::tags;
 
@@ -14,6 +15,9 @@ impl AzureProvider {
         resource: &RestoredResource,
     ) -> Result<Readiness> {
         let id: ResourceId = resource.resource.parse()?;
+        if Kind::of_id(&id) == Kind::Volume {
+            return self.finish_volume(cx, &id).await;
+        }
         let disk = Disk::get(self.connection(), &id).await?;
         tags::owned(cx, &id, &disk.tags)?;
         let word = disk.properties.provisioning_state.as_deref().unwrap_or("Succeeded");

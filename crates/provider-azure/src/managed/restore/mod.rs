@@ -10,6 +10,8 @@ use stillpoint_core::{
     Candidate, Error, ErrorKind, Evidence, Landing, OpContext, RestoreJob, Result, Tags, Wanted,
 };
 
+pub(super) use place::prove as prove_place;
+
 use super::AzureProvider;
 use super::compute::DISKS;
 use super::names::{JobKind, JobName, PointName, made_by};
@@ -18,7 +20,7 @@ use super::settings::RESOURCE_GROUP;
 use super::tags;
 
 /// The note of a job's name that says for which component it makes a resource.
-const COMPONENT: &str = "component";
+pub(super) const COMPONENT: &str = "component";
 
 /// A restore with everything that its start and the search for it need.
 struct Restore<'a> {
@@ -50,15 +52,26 @@ impl<'a> Restore<'a> {
     }
 }
 
+/// Refuses what no restore into a new disk or volume can do.
+///
+/// # Errors
+/// `Unsupported` that says what to do instead.
+pub(super) fn whole(job: &RestoreJob) -> Result<()> {
+    let refused = |message: &str| Err(Error::new(ErrorKind::Unsupported, message));
+    if !matches!(job.landing, Landing::Empty | Landing::Side) {
+        return refused(
+            "a disk or volume is restored into a new one; merge with or replace files afterwards",
+        );
+    }
+    if !job.include.is_empty() {
+        return refused("a disk or volume is restored as a whole; take single files from the restored one");
+    }
+    Ok(())
+}
+
 impl AzureProvider {
     pub(super) async fn start_restore(&self, cx: &OpContext, job: &RestoreJob) -> Result<JobName> {
-        let refused = |message: &str| Err(Error::new(ErrorKind::Unsupported, message));
-        if !matches!(job.landing, Landing::Empty | Landing::Side) {
-            return refused("a disk is restored into a new one; merge with or replace files afterwards");
-        }
-        if !job.include.is_empty() {
-            return refused("a disk is restored as a whole; single files come back from the restored disk");
-        }
+        whole(job)?;
         let restore = Restore::of(job)?;
         let name = restore.name();
         // So that a name that will not fit is refused before anything is made.

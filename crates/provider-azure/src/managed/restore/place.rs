@@ -2,15 +2,13 @@
 
 use stillpoint_core::{Error, ErrorKind, Result, Wanted};
 
-use super::super::names::PointName;
-
-/// Proves that the snapshot at `location` can be restored where it is wanted.
+/// Proves that the snapshot of `subscription` at `location` can be restored where it is wanted.
 ///
 /// # Errors
 /// `InvalidInput` that names both places and the way out.
-pub(super) fn prove(point: &PointName, location: &str, wanted: &Wanted) -> Result<()> {
-    if let Some(subscription) = wanted.text("subscription")? {
-        check("subscription", &point.0.subscription, &subscription)?;
+pub(in super::super) fn prove(subscription: &str, location: &str, wanted: &Wanted) -> Result<()> {
+    if let Some(asked) = wanted.text("subscription")? {
+        check("subscription", subscription, &asked)?;
     }
     if let Some(region) = wanted.text("region")? {
         check("region", location, &region)?;
@@ -26,11 +24,11 @@ fn check(what: &str, point: &str, target: &str) -> Result<()> {
     }
     let way = match what {
         "region" => "copy the backup to that region first and restore the copy",
-        _ => "restore it here, and move the disk to the other subscription afterwards",
+        _ => "restore it here, and move the resource to the other subscription afterwards",
     };
     let message = format!(
-        "the snapshot is in {what} {point} and the restore was asked for in {target}; Azure makes a disk only where the \
-         snapshot stands, so {way}"
+        "the snapshot is in {what} {point} and the restore was asked for in {target}; Azure makes a disk or volume only where \
+         the snapshot stands, so {way}"
     );
     Err(Error::new(ErrorKind::InvalidInput, message).with(what, point))
 }

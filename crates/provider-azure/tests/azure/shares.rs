@@ -1,0 +1,215 @@
+//! Stories of file shares, and the provider suite on their snapshots.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::{Value, json};
+use stillpoint_conformance::provider::{Content, Harness, Occupied};
+use stillpoint_core::{
+    Clock, Component, DeleteState, Effect, ErrorKind, JobRequest, JobState, Provider, RestoredResource,
+    Result, Settings, SnapshotQuery, SnapshotRef,
+};
+use stillpoint_provider_azure::managed::AzureProvider;
+
+use crate::fake::{GROUP, SUBSCRIPTION, World, group};
+
+const SOURCES: usize = 8;
+
+pub(crate) fn share(name: &str) -> String {
+    format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}/providers/Microsoft.Storage/storageAccounts/files/\
+         fileServices/default/shares/{name}"
+    )
+}
+
+fn component(name: &str) -> Component {
+    Component::new(name.parse().unwrap(), "file-share", "azure".parse().unwrap(), share(name))
+}
+
+/// Shares of both protocols in one account.
+fn scenario(rules: Value) -> Value {
+    let shares: Vec<_> = (0..SOURCES)
+        .map(|at| json!({"name": format!("share-{at}"), "bytes": 1000, "protocol": if at % 2 == 0 { "NFS" } else { "SMB" }}))
+        .collect();
+    let account = json!({"name": "files", "kind": "FileStorage", "sku": "Premium_LRS", "shares": shares});
+    group(json!({"location": "westeurope", "storage_accounts": [account]}), rules)
+}
+
+fn provider(world: &World) -> AzureProvider {
+    world.provider().looking_in((0..SOURCES).map(|at| share(&format!("share-{at}")))).unwrap()
+}
+
+/// The provider suite's view of file shares.
+struct ShareHarness {
+    world: Arc<World>,
+    used: AtomicUsize,
+}
+
+#[async_trait]
+impl Harness for ShareHarness {
+    async fn provider(&self) -> Result<Arc<dyn Provider>> {
+        Ok(Arc::new(provider(&self.world)))
+    }
+
+    fn clock(&self) -> Arc<dyn Clock> {
+        self.world.clock()
+    }
+
+    async fn source(&self, name: &str, seed: u64) -> Result<Component> {
+        let resource = share(&format!("share-{}", self.used.fetch_add(1, Ordering::Relaxed)));
+        let source = Component::new(name.parse()?, "file-share", "azure".parse()?, resource);
+        self.change(&source, seed).await?;
+        Ok(source)
+    }
+
+    async fn change(&self, source: &Component, seed: u64) -> Result<()> {
+        let write = json!({"resource": source.resource, "content": format!("written {seed}")});
+        self.world.fake().post("write", &write);
+        Ok(())
+    }
+
+    fn missing(&self) -> Component {
+        component("missing")
+    }
+
+    async fn source_content(&self, source: &Component) -> Result<Content> {
+        let content = self.world.resource(&source.resource)["hidden"]["content"].clone();
+        Ok(content.as_str().map(|content| ("content".to_owned(), content.into())).into_iter().collect())
+    }
+
+    async fn restored_content(&self, _resource: &RestoredResource) -> Result<Content> {
+        Ok(Content::new())
+    }
+
+    async fn destination(&self, _name: &str) -> Result<Settings> {
+        Ok(Settings::new())
+    }
+
+    async fn occupied(&self, _name: &str) -> Result<Option<Occupied>> {
+        Ok(None)
+    }
+}
+
+#[tokio::test]
+async fn snapshots_of_shares_keep_the_contract_of_providers()
+-> std::result::Result<(), Box<dyn std::error::Error>> {
+    let Some(world) = World::of(&scenario(json!({}))) else { return Ok(()) };
+    let harness = ShareHarness { world, used: AtomicUsize::new(0) };
+    let again = || {
+        harness.world.reset(&scenario(json!({})));
+        harness.used.store(0, Ordering::Relaxed);
+    };
+    // What makes a new share of a snapshot is the data plane of files, which has a suite of its own.
+    crate::suite::checks! { harness, again:
+        a_source_that_is_there_has_no_blocker
+        a_missing_source_is_a_blocker
+        the_same_key_is_one_job
+        the_same_key_after_a_restart_is_one_job
+        another_operation_is_another_job
+        an_unknown_job_is_not_found
+        a_found_job_is_proven_ours
+        a_job_never_started_is_not_there
+        cancelling_follows_the_capability
+        cancelling_an_ended_or_unknown_job_succeeds
+        a_snapshot_describes_itself
+        snapshots_are_found_by_what_is_written_on_them
+        a_deleted_snapshot_is_gone_and_stays_gone
+        an_unknown_snapshot_is_not_found
+        verification_never_claims_more_than_was_asked
+        entries_come_whole_and_in_order
+        a_restore_of_an_unknown_snapshot_fails
+        a_single_path_is_restored_as_the_capability_says
+        records_are_kept_as_the_capability_says
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_share_is_captured_once_for_each_key_whatever_is_lost_and_told_late() {
+    let rules = json!({"share.snapshot_maximum": 4, "share.list_lag_seconds": 30});
+    let Some(world) = World::of(&scenario(rules)) else { return };
+    let provider = provider(&world);
+    let put = "storage:file_shares.create";
+    // An NFS share, which Azure's own backup refuses.
+    let projects = component("share-0");
+    let mut job = world.backup("op-1", &projects);
+    job.tags = [("cost".to_owned(), "ml".to_owned()), ("do-not-collect".to_owned(), "x".to_owned())].into();
+    let request = JobRequest::Backup(job);
+    assert_eq!(provider.estimate(&world.cx(), &projects).await.unwrap().unwrap().bytes, Some(1000));
+    world.inject(put, &json!({"kind": "cut", "when": "after"}));
+    let lost = provider.start(&world.cx_of("op-1"), &request).await.unwrap_err();
+    assert_eq!(lost.effect(), Effect::MaybeApplied);
+    assert_eq!(provider.find(&world.cx(), &request, world.now()).await.unwrap(), [], "it is not listed yet");
+    world.advance(31.0);
+    let found = provider.find(&world.cx(), &request, world.now()).await.unwrap();
+    let job = world.start(&provider, &request).await;
+    assert_eq!((found.len(), &found[0].job), (1, &job));
+    let status = provider.poll(&world.cx(), &job, Duration::ZERO).await.unwrap();
+    assert_eq!((status.state, world.calls("file_shares.create")), (JobState::Succeeded, 1));
+    assert!(status.warnings[0].contains("do-not-collect"), "{:?}", status.warnings);
+    let captured = status.captured.unwrap();
+    assert!(
+        captured.from == captured.to && captured.to <= world.now(),
+        "a share is one instant: {captured:?}"
+    );
+    let first = status.snapshot.unwrap();
+    let written = world.resource(&share("share-0"))["hidden"]["snapshots"][0]["metadata"].clone();
+    assert_eq!((&written["cost"], &written["stillpoint_operation"]), (&json!("ml"), &json!("op-1")));
+
+    // What this process took itself it knows, however late the list is.
+    let request = JobRequest::Backup(world.backup("op-2", &projects));
+    let job = world.start(&provider, &request).await;
+    assert_eq!(world.start(&provider, &request).await, job);
+    assert_eq!(provider.poll(&world.cx(), &job, Duration::ZERO).await.unwrap().state, JobState::Succeeded);
+    assert_eq!(world.calls("file_shares.create"), 2);
+    // Another process cannot know and takes a second one; both go when the backup is deleted.
+    let other = self::provider(&world);
+    world.start(&other, &request).await;
+    world.advance(31.0);
+    let second = other.poll(&world.cx(), &job, Duration::ZERO).await.unwrap().snapshot.unwrap();
+    let count = || world.resource(&share("share-0"))["hidden"]["snapshots"].as_array().unwrap().len();
+    assert_eq!(count(), 3);
+
+    let request = JobRequest::Backup(world.backup("op-3", &projects));
+    world.start(&provider, &request).await;
+    let full = JobRequest::Backup(world.backup("op-4", &projects));
+    let error = provider.start(&world.cx_of("op-4"), &full).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().contains("200")),
+        (ErrorKind::QuotaExceeded, true),
+        "{error}"
+    );
+
+    assert_eq!(provider.delete(&world.cx(), &second).await.unwrap(), DeleteState::Gone);
+    assert_eq!((count(), provider.delete(&world.cx(), &second).await.unwrap()), (2, DeleteState::Gone));
+    what_is_kept_says_why(&world, &provider, &first).await;
+}
+
+/// A lock says who keeps it, and a snapshot of somebody else's is left alone.
+async fn what_is_kept_says_why(world: &Arc<World>, provider: &AzureProvider, first: &SnapshotRef) {
+    let scope = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}");
+    world.set(&json!({"lock": {"scope": scope, "name": "keep", "level": "CanNotDelete"}}));
+    let DeleteState::Locked { reason, .. } = provider.delete(&world.cx(), first).await.unwrap() else {
+        panic!("the lock was not seen")
+    };
+    assert!(reason.contains("lift"), "{reason}");
+    let theirs = world.resource(&share("share-0"))["hidden"]["snapshots"].clone();
+    let mut theirs = theirs.as_array().unwrap().clone();
+    theirs[0]["metadata"] = json!({"owner": "somebody"});
+    world.set(&json!({"resource": share("share-0"), "set": {"hidden.snapshots": theirs}}));
+    let error = provider.delete(&world.cx(), first).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+    world.advance(31.0);
+    let ours = provider.snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap();
+    assert_eq!(ours.len(), 1, "{ours:?}");
+    let restore = JobRequest::Restore(world.restore(&ours[0].snapshot, &component("share-0"), json!({})));
+    let error = provider.start(&world.cx_of("restore-1"), &restore).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.to_string().contains("mount")),
+        (ErrorKind::Unsupported, true),
+        "{error}"
+    );
+}
