@@ -65,6 +65,9 @@ fn http_date(text: &str) -> Option<Timestamp> {
     Some(Timestamp::from_millis(at.unix_timestamp().checked_mul(1000)?))
 }
 
+/// What an error says in its context where no connection came about.
+pub(super) const UNREACHED: &str = "unreached";
+
 /// Sends `request` once through `pipeline`; `operation` names it in errors. `mutates` says whether a lost answer leaves its
 /// effect open.
 ///
@@ -82,7 +85,13 @@ pub(super) async fn exchange(
         let cause = innermost(&error);
         let lost =
             Error::new(ErrorKind::Unavailable, format!("{operation} got no answer")).with_source(cause);
-        if mutates && !unsent { lost.maybe_applied() } else { lost }
+        if unsent {
+            lost.with(UNREACHED, "nobody answers there")
+        } else if mutates {
+            lost.maybe_applied()
+        } else {
+            lost
+        }
     };
     let options = azure_core::http::PipelineStreamOptions { skip_checks: true, ..Default::default() };
     let answer = pipeline.stream(&Context::new(), &mut request, Some(options)).await.map_err(lost)?;

@@ -4,9 +4,10 @@
 //! and `Location`, which tells the result. Or none, and the resource's own `provisioningState` tells.
 //! Source: <https://learn.microsoft.com/azure/azure-resource-manager/management/async-operations>.
 
+use std::fmt;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use stillpoint_core::{Error, ErrorKind, Result};
 use url::Url;
 
@@ -28,10 +29,17 @@ pub(crate) struct Begun {
 
 /// An address that tells of one operation. It must be repeated to the letter, and may be forgotten by Azure at any time:
 /// what it stood for is then read from the resource itself, by its name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// `Debug` does not show it: it carries a signature.
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Poll {
     kind: PollKind,
     url: String,
+}
+
+impl fmt::Debug for Poll {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Poll").field("kind", &self.kind).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,11 +104,12 @@ impl Connection {
 fn state_of(answer: &Answer, wait: Option<Duration>, action: &str) -> Polled {
     let running = Polled::Running { retry_after: wait };
     let Some(body) = answer.document() else { return running };
-    let word = body.get("status").and_then(Value::as_str).unwrap_or_default().to_ascii_lowercase();
-    match word.as_str() {
+    let word = body.get("status").and_then(Value::as_str).unwrap_or_default();
+    match word.to_ascii_lowercase().as_str() {
         "succeeded" => Polled::Succeeded,
         "failed" | "canceled" | "cancelled" => {
-            let error = body.get("error").cloned().unwrap_or_default();
+            let error = body.get("error").filter(|error| !error.is_null()).cloned();
+            let error = error.unwrap_or_else(|| json!({"code": word, "message": "no reason was given"}));
             // The answer came well; what it tells has no status of its own.
             Polled::Failed(told(0, &error, None, action))
         }
@@ -110,8 +119,6 @@ fn state_of(answer: &Answer, wait: Option<Duration>, action: &str) -> Polled {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::super::answer::tests::answer;
     use super::*;
 
@@ -129,6 +136,7 @@ mod tests {
         assert_eq!(both, Some(Poll { kind: PollKind::AsyncOperation, url: ASYNC.to_owned() }));
         assert_eq!(begun(202, &[location]).map(|poll| poll.kind), Some(PollKind::Location));
         assert_eq!(begun(200, &[]), None);
+        assert!(!format!("{both:?}").contains("t=%2F"), "{both:?}");
     }
 
     #[test]
@@ -151,6 +159,8 @@ mod tests {
         let failed = state(json!({"status": "Failed", "error": {"code": "QuotaExceeded", "message": "m"}}));
         let Polled::Failed(error) = failed else { panic!("{failed:?}") };
         assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
-        assert!(matches!(state(json!({"status": "canceled"})), Polled::Failed(_)));
+        let canceled = state(json!({"status": "Canceled", "error": null}));
+        let Polled::Failed(error) = canceled else { panic!("{canceled:?}") };
+        assert!(error.to_string().contains("Canceled: no reason"), "{error}");
     }
 }

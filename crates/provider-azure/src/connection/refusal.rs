@@ -14,6 +14,11 @@ const MESSAGE_CHARS_MAX: usize = 500;
 /// So deep and so many errors within one are looked at.
 const DEPTH_MAX: usize = 8;
 const ERRORS_MAX: usize = 32;
+const TOO_MANY_REQUESTS: u16 = 429;
+const NOT_FOUND: u16 = 404;
+const SCOPE_LOCKED: &str = "ScopeLocked";
+/// The code of a subscription that is not there, or that these credentials do not see.
+const NO_SUBSCRIPTION: &str = "SubscriptionNotFound";
 
 /// One error, and those within it.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -52,6 +57,8 @@ pub(super) fn told(status: u16, error: &Value, wait: Option<Duration>, action: &
     let known = said.iter().rev().find_map(|each| known(&each.code, &each.message));
     let retryable = said.iter().any(|each| each.retryable);
     let kind = match known {
+        // Whatever the words, it is a rate and no quota: it passes by waiting.
+        _ if status == TOO_MANY_REQUESTS => ErrorKind::RateLimited,
         Some(kind) => kind,
         None if retryable => ErrorKind::Unavailable,
         None => of_status(status),
@@ -71,7 +78,17 @@ pub(super) fn told(status: u16, error: &Value, wait: Option<Duration>, action: &
     let what = if words.is_empty() { code.clone() } else { words.join("; ") };
     let what: String = what.chars().take(MESSAGE_CHARS_MAX).collect();
     let advice = match kind {
+        _ if code == SCOPE_LOCKED => {
+            " (a lock of the resource, its group or subscription; whoever placed it must lift it)".to_owned()
+        }
+        _ if code == NO_SUBSCRIPTION => {
+            " (these credentials know no such subscription; grant them access, or name another)".to_owned()
+        }
         ErrorKind::PermissionDenied => format!(" (the role needs {action})"),
+        ErrorKind::Unexpected if status == NOT_FOUND => {
+            " (that is no word on whether it exists; compare the endpoint and the version with what this cloud has)"
+                .to_owned()
+        }
         ErrorKind::Unauthenticated => " (renew the credentials, and compare this machine's clock)".to_owned(),
         _ => String::new(),
     };
@@ -136,6 +153,8 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "RequestDisallowedByAzure",
             "DenyAssignmentAuthorizationFailed",
             "ReadOnlyDisabledSubscription",
+            SCOPE_LOCKED,
+            NO_SUBSCRIPTION,
         ],
     ),
     (
@@ -144,8 +163,9 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "ResourceNotFound",
             "ResourceGroupNotFound",
             "NotFound",
-            "SubscriptionNotFound",
             "ParentResourceNotFound",
+            "ShareNotFound",
+            "ShareSnapshotNotFound",
         ],
     ),
     (
@@ -166,7 +186,6 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "AllocationFailed",
             "ZonalAllocationFailed",
             "OverconstrainedZonalAllocationRequest",
-            "SkuNotAvailable",
             "OperationPreempted",
         ],
     ),
@@ -185,7 +204,6 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "Conflict",
             "AnotherOperationInProgress",
             "ResourceInUse",
-            "ScopeLocked",
             "ShareSnapshotInProgress",
             "ShareBeingDeleted",
             "UserErrorJobAlreadyInProgress",
@@ -209,6 +227,8 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "InvalidAvailabilityZone",
             "LocationNotAvailableForResourceType",
             "MissingSubscriptionRegistration",
+            // A zone or region offers it to this subscription, or does not; waiting changes nothing.
+            "SkuNotAvailable",
             "NotImplemented",
         ],
     ),
@@ -217,19 +237,30 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
 fn known(code: &str, message: &str) -> Option<ErrorKind> {
     // Compute says by this one code both that a quota is used up and that the state of a thing does not allow it.
     if code == "OperationNotAllowed" {
-        let said = message.to_ascii_lowercase();
-        let quota = ["quota", "maximum", "limit"].iter().any(|word| said.contains(word));
-        return Some(if quota { ErrorKind::QuotaExceeded } else { ErrorKind::Busy });
+        return Some(if speaks_of_a_quota(message) { ErrorKind::QuotaExceeded } else { ErrorKind::Busy });
     }
     KINDS.iter().find(|(_, codes)| codes.contains(&code)).map(|(kind, _)| *kind)
 }
 
+fn speaks_of_a_quota(message: &str) -> bool {
+    let message = message.to_ascii_lowercase();
+    let words: Vec<&str> = message.split(|c: char| !c.is_alphanumeric()).collect();
+    let limits = |at: usize| at.checked_sub(1).and_then(|before| words.get(before)) != Some(&"time");
+    message.contains("quota")
+        || words.iter().enumerate().any(|(at, word)| match *word {
+            "maximum" => true,
+            "limit" | "limits" => limits(at),
+            _ => false,
+        })
+}
+
+/// What a status says where no code that is known does. That something does not exist it never says: a gateway, a cloud
+/// that lacks the version, and a wrong endpoint answer 404 as well.
 fn of_status(status: u16) -> ErrorKind {
     match status {
         400 => ErrorKind::InvalidInput,
         401 => ErrorKind::Unauthenticated,
         403 => ErrorKind::PermissionDenied,
-        404 => ErrorKind::NotFound,
         409 => ErrorKind::Busy,
         412 => ErrorKind::Conflict,
         429 => ErrorKind::RateLimited,
@@ -258,6 +289,10 @@ mod tests {
             (403, "AuthorizationFailed", ErrorKind::PermissionDenied, false),
             (401, "ExpiredAuthenticationToken", ErrorKind::Unauthenticated, false),
             (404, "ResourceGroupNotFound", ErrorKind::NotFound, false),
+            (404, "InvalidResourceType", ErrorKind::Unexpected, false),
+            (404, "SubscriptionNotFound", ErrorKind::PermissionDenied, false),
+            (409, "ScopeLocked", ErrorKind::PermissionDenied, false),
+            (409, "SkuNotAvailable", ErrorKind::InvalidInput, false),
             (418, "NobodyKnows", ErrorKind::Unexpected, false),
         ] {
             let error = of(status, &json!({"error": {"code": code, "message": "so it is"}}));
@@ -267,6 +302,11 @@ mod tests {
             assert_eq!(error.effect(), Effect::NotApplied);
         }
         assert_eq!(of(502, &json!("<html>")).kind(), ErrorKind::Unavailable);
+        assert_eq!(
+            refusal(404, b"", None, "a").kind(),
+            ErrorKind::Unexpected,
+            "a gateway says nothing of it"
+        );
         let token = of(401, &json!({"error": "invalid_client", "error_description": "x"}));
         assert_eq!(token.context("code"), Some("invalid_client"));
     }
@@ -292,7 +332,13 @@ mod tests {
         let of =
             |message: &str| of(409, &json!({"error": {"code": "OperationNotAllowed", "message": message}}));
         assert_eq!(of("exceeding approved StandardDiskCount quota").kind(), ErrorKind::QuotaExceeded);
-        assert_eq!(of("Disk db is attached to VM vm1.").kind(), ErrorKind::Busy);
+        assert_eq!(of("the maximum of 500 snapshots").kind(), ErrorKind::QuotaExceeded);
+        assert_eq!(of("it is over the limit.").kind(), ErrorKind::QuotaExceeded);
+        for busy in
+            ["Disk db is attached to VM vm1.", "not within the time limit", "an unlimited SAS is active"]
+        {
+            assert_eq!(of(busy).kind(), ErrorKind::Busy, "{busy}");
+        }
     }
 
     #[test]
@@ -301,6 +347,13 @@ mod tests {
         let wait = Some(Duration::from_secs(17));
         let error = refusal(429, body.as_bytes(), wait, "any");
         assert_eq!(error.retry(), Retry::After { delay_ms: 17_000 });
+        let limit =
+            json!({"error": {"code": "OperationNotAllowed", "message": "the limit of writes is reached"}});
+        let error = refusal(429, limit.to_string().as_bytes(), wait, "any");
+        assert_eq!(
+            (error.kind(), error.retry()),
+            (ErrorKind::RateLimited, Retry::After { delay_ms: 17_000 })
+        );
         let denied = refusal(403, b"", wait, "any");
         assert_eq!(denied.retry(), Retry::Never);
     }

@@ -19,7 +19,7 @@ use super::resource_id::ResourceId;
 use super::settings::Source;
 use super::shares::{self, SharePoint, Times};
 use super::storage::SHARES;
-use super::under_way::UnderWay;
+use super::under_way::{UnderWay, settled};
 use super::volumes::{self, VolumePoint};
 use crate::connection::Connection;
 
@@ -199,9 +199,9 @@ impl Provider for AzureProvider {
     }
 
     async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
-        match request {
+        let found = match request {
             JobRequest::Backup(job) => match Kind::of(&job.component) {
-                Kind::Disk => self.find_backup(cx, job, since).await,
+                Kind::Disk => self.find_backup(cx, job).await,
                 Kind::Share => self.find_share_backup(cx, job).await,
                 Kind::Volume => self.find_volume_backup(cx, job).await,
             },
@@ -212,7 +212,8 @@ impl Provider for AzureProvider {
             },
             JobRequest::Copy(job) => self.find_copy(cx, job).await,
             _ => Ok(Vec::new()),
-        }
+        };
+        settled(cx.clock().now(), since, found?)
     }
 
     async fn cancel(&self, _cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {

@@ -53,14 +53,15 @@ impl AzureProvider {
     }
 }
 
+/// How a disk is encrypted where nobody says.
+const PLATFORM_KEY: &str = "EncryptionAtRestWithPlatformKey";
+
 /// What a disk says of itself. Rates are set of some SKUs only, and what is not customary is not recorded.
 pub(super) fn settings(disk: &Disk) -> Settings {
     let properties = &disk.properties;
-    let sku = disk.sku.name.as_deref().unwrap_or_default();
-    let with_rates = sku.starts_with("PremiumV2") || sku.starts_with("UltraSSD");
-    let rate = |rate: Option<u64>| json!(rate.filter(|_| with_rates));
-    let policy = properties.network_access_policy.as_deref().filter(|policy| *policy == "DenyAll");
-    let settings: [(&str, Value); 8] = [
+    let rate = |rate: Option<u64>| json!(rate.filter(|_| disk.sku.is_paced()));
+    let customary = |kind: &&str| *kind != PLATFORM_KEY;
+    let settings: [(&str, Value); 11] = [
         ("zone", json!(disk.zones.first())),
         ("sku", json!(disk.sku.name)),
         ("size_gib", json!(properties.disk_size_gib)),
@@ -68,7 +69,10 @@ pub(super) fn settings(disk: &Disk) -> Settings {
         ("throughput_mbps", rate(properties.throughput_mbps)),
         ("tier", json!(properties.tier)),
         ("disk_encryption_set", json!(properties.encryption.disk_encryption_set_id)),
-        ("network_access_policy", json!(policy)),
+        ("encryption_type", json!(properties.encryption.kind.as_deref().filter(customary))),
+        ("network_access_policy", json!(properties.access.policy)),
+        ("disk_access_id", json!(properties.access.through)),
+        ("public_network_access", json!(properties.access.public)),
     ];
     let settings = settings.into_iter().filter(|(_, value)| !value.is_null());
     settings.map(|(name, value)| (name.to_owned(), value)).collect()

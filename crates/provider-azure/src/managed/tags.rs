@@ -8,6 +8,7 @@ use stillpoint_core::{
     Result, SnapshotInfo, Tags, Timestamp, WorkspaceId,
 };
 
+use super::compute::SNAPSHOTS;
 use super::names::{JobName, made_by_token};
 use super::resource_id::ResourceId;
 
@@ -23,13 +24,15 @@ pub(super) const WORKSPACE: &str = "stillpoint:workspace";
 pub(super) const COMPONENT: &str = "stillpoint:component";
 /// When its backup was begun, in RFC 3339.
 pub(super) const CREATED: &str = "stillpoint:created-at";
+/// Where it was made, as a digest: a mark is handed on with the other tags, and this then tells a copy from what we made.
+pub(super) const PLACE: &str = "stillpoint:place";
 
 /// What all of our own tags begin with.
 const PREFIX: &str = "stillpoint:";
-/// Source of all limits: <https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources>.
+/// Source of all limits, of which one tag is left for [`PLACE`]: <https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources>.
 const VALUE_CHARS_MAX: usize = 256;
 const KEY_CHARS_MAX: usize = 512;
-const TAGS_MAX: usize = 50;
+const TAGS_MAX: usize = 50 - 1;
 const KEY_REFUSED: &str = "<>%&\\?/";
 const KEY_RESERVED: [&str; 3] = ["microsoft", "azure", "windows"];
 /// What begins a digest.
@@ -68,6 +71,12 @@ pub(super) fn of_restore(job: &RestoreJob) -> Result<Tags> {
         (COMPONENT.to_owned(), value(job.key.component().as_str())),
     ]);
     with_own(checked(&job.key, ours)?, &job.tags)
+}
+
+/// `tags` with the mark of `id`, which they are written on at its birth.
+pub(super) fn placed(mut tags: Tags, id: &ResourceId) -> Tags {
+    tags.insert(PLACE.to_owned(), digest(&id.to_string().to_lowercase()));
+    tags
 }
 
 fn mark(key: &JobKey, backup: &BackupId, workspace: Option<&WorkspaceId>, at: Timestamp) -> Tags {
@@ -123,6 +132,10 @@ pub(super) fn value(text: &str) -> String {
     if text.chars().count() <= VALUE_CHARS_MAX && !text.starts_with(DIGEST) {
         return text.to_owned();
     }
+    digest(text)
+}
+
+fn digest(text: &str) -> String {
     let digest = Sha256::digest(text.as_bytes());
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("{DIGEST}{hex}")
@@ -142,11 +155,15 @@ pub(super) fn read(info: &mut SnapshotInfo, tags: &Tags) {
     }
 }
 
-/// Whether the snapshot `id` with these tags is one that we made. Tags are handed on by people and by tools; the name that
-/// follows from them is not.
-pub(super) fn is_point_of_ours(id: &ResourceId, tags: &Tags) -> bool {
-    let named = tags.get(JOB).is_some_and(|token| id.name().eq_ignore_ascii_case(&made_by_token(token)));
-    named && tags.contains_key(BACKUP)
+/// The snapshot `id` with these tags under the name that its job gave it, where we made it. Its tags are handed on by people
+/// and by tools, its name as well; the place is not, and Azure moves no incremental snapshot to another one.
+pub(super) fn point_of_ours(id: &ResourceId, tags: &Tags) -> Option<ResourceId> {
+    let token = tags.get(JOB).filter(|_| tags.contains_key(BACKUP))?;
+    // Azure answers with names in whatever case, and a catalog has them as they were asked for.
+    let (provider, kind) = SNAPSHOTS.split_once('/')?;
+    let made = ResourceId::new(&id.subscription, &id.group, provider, kind, &made_by_token(token)).ok()?;
+    let here = tags.get(PLACE) == placed(Tags::new(), &made).get(PLACE);
+    (here && made == *id).then_some(made)
 }
 
 /// Refuses a resource that does not carry the mark of this operation's restore.
@@ -198,13 +215,22 @@ mod tests {
 
     #[test]
     fn a_mark_that_was_handed_on_proves_nothing() {
-        let id = |name: &str| ResourceId::new("1", "g", "Microsoft.Compute", "snapshots", name).unwrap();
+        let id = |group: &str, name: &str| {
+            ResourceId::new("1a", group, "Microsoft.Compute", "snapshots", name).unwrap()
+        };
+        let made = id("g", "stillpoint-abc");
         let tags: Tags =
             [(JOB, "abc"), (BACKUP, "b")].map(|(key, value)| (key.to_owned(), value.to_owned())).into();
-        assert!(is_point_of_ours(&id("stillpoint-abc"), &tags));
-        assert!(!is_point_of_ours(&id("somebodys-copy"), &tags));
-        let restored = Tags::from([(JOB.to_owned(), "abc".to_owned())]);
-        assert!(!is_point_of_ours(&id("stillpoint-abc"), &restored));
+        let placed = placed(tags.clone(), &made);
+        let ours = |id: &ResourceId, tags: &Tags| point_of_ours(id, tags).map(|id| id.to_string());
+        assert_eq!(ours(&made, &placed), Some(made.to_string()));
+        let shouted = made.to_string().to_uppercase().replace("/SUBSCRIPTIONS", "/subscriptions");
+        assert_eq!(ours(&shouted.parse().unwrap(), &placed), Some(made.to_string()), "as we named it");
+        assert_eq!(ours(&id("g", "somebodys-copy"), &placed), None);
+        assert_eq!(ours(&id("elsewhere", "stillpoint-abc"), &placed), None, "the same name in another group");
+        assert_eq!(ours(&made, &tags), None);
+        let restored = super::placed(Tags::from([(JOB.to_owned(), "abc".to_owned())]), &made);
+        assert_eq!(ours(&made, &restored), None);
     }
 
     #[test]

@@ -103,7 +103,9 @@ async fn refusals_say_what_to_do_and_whether_anything_was_done() {
         world.inject(put, &json!({"kind": "cut", "when": when}));
         let error = provider.start(&cx, &request).await.unwrap_err();
         assert_eq!((error.kind(), error.effect()), (ErrorKind::Unavailable, Effect::MaybeApplied), "{when}");
-        let found = provider.find(&cx, &request, world.now()).await.unwrap();
+        let since = world.now();
+        world.advance(150.0);
+        let found = provider.find(&cx, &request, since).await.unwrap();
         assert_eq!(found.len(), usize::from(when == "after"), "{found:?}");
     }
     let status = world.run(&provider, &request).await;
@@ -135,14 +137,20 @@ async fn answered(world: &Arc<World>, at: usize, fault: &Value, outcome: Option<
 
 #[tokio::test]
 async fn a_long_running_operation_is_followed_however_it_is_answered() {
-    let Some(world) = World::of(&group(disks(), json!({"snapshot.seconds": 30}))) else { return };
+    // What is made is not shown before it is done, so only its address tells how it goes.
+    let rules = json!({"snapshot.seconds": 30, "read.lag_seconds": 40});
+    let Some(world) = World::of(&group(disks(), rules)) else { return };
+    world.advance(60.0);
     let mut at = 0;
     for variant in ["immediate", "async", "location", "both", "state"] {
         for more in [json!({}), json!({"url_bytes": 6000, "retry_after": null}), json!({"lost_after": 3})] {
             let mut fault = json!({"kind": "lro", "variant": variant});
             fault.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
             at += 1;
+            let before = world.calls("poll");
             assert_eq!(answered(&world, at, &fault, None).await, JobState::Succeeded, "{fault}");
+            let told = matches!(variant, "async" | "location" | "both");
+            assert_eq!(world.calls("poll") > before, told, "{fault}");
         }
     }
     let failed = json!({"kind": "outcome", "state": "Failed", "code": "Odd", "message": "not now",
@@ -169,6 +177,8 @@ async fn what_is_not_shown_yet_is_not_taken_for_lost() {
     world.advance(60.0);
     let request = JobRequest::Backup(world.backup("op-1", &disk("db")));
     let job = world.start(&provider, &request).await;
+    let shown = format!("{provider:?}");
+    assert!(shown.contains("AsyncOperation") && !shown.contains("api-version"), "{shown}");
     let status = provider.poll(&world.cx(), &job, Duration::ZERO).await.unwrap();
     assert_eq!((status.state, status.captured), (JobState::Running, None));
     assert_eq!(world.settle(&provider, &job).await.state, JobState::Succeeded);

@@ -3,6 +3,7 @@
 mod connection;
 mod disks;
 mod fake;
+mod faults;
 mod policy;
 mod shares;
 mod suite;

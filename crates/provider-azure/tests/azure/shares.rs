@@ -142,7 +142,8 @@ async fn a_share_is_captured_once_for_each_key_whatever_is_lost_and_told_late() 
     world.inject(put, &json!({"kind": "cut", "when": "after"}));
     let lost = provider.start(&world.cx_of("op-1"), &request).await.unwrap_err();
     assert_eq!(lost.effect(), Effect::MaybeApplied);
-    assert_eq!(provider.find(&world.cx(), &request, world.now()).await.unwrap(), [], "it is not listed yet");
+    let early = provider.find(&world.cx(), &request, world.now()).await.unwrap_err();
+    assert_eq!(early.kind(), ErrorKind::Unavailable, "it is not listed yet: {early:?}");
     world.advance(31.0);
     let found = provider.find(&world.cx(), &request, world.now()).await.unwrap();
     let job = world.start(&provider, &request).await;

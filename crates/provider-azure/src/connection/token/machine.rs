@@ -9,7 +9,7 @@ use azure_core::http::{Method, Pipeline, Request};
 use stillpoint_core::{Error, ErrorKind, Result, Timestamp};
 use url::Url;
 
-use super::super::answer::exchange;
+use super::super::answer::{UNREACHED, exchange};
 use super::super::endpoint;
 use super::{Source, Token, reply};
 
@@ -24,6 +24,8 @@ const ANSWERS_WITHIN: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Machine {
     url: Url,
+    /// Whether nobody said that there is one.
+    presumed: bool,
     client: Option<String>,
     pipeline: Pipeline,
 }
@@ -37,7 +39,7 @@ impl Machine {
         let mut url = endpoint::checked_local(host.unwrap_or(METADATA))?;
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/{PATH}"));
-        Ok(Self { url, client, pipeline })
+        Ok(Self { url, presumed: host.is_none(), client, pipeline })
     }
 }
 
@@ -52,10 +54,36 @@ impl Source for Machine {
         let mut request = Request::new(url, Method::Get);
         request.insert_header(HeaderName::from_static("metadata"), HeaderValue::from_static("true"));
         let asked = exchange(&self.pipeline, request, "the metadata service of this machine", false);
-        let answer = tokio::time::timeout(ANSWERS_WITHIN, asked).await.map_err(|late| {
+        let nobody = || {
             let message = "the metadata service of this machine does not answer; it has no identity of Azure";
-            Error::new(ErrorKind::Unauthenticated, message).with_source(late)
-        })??;
+            Error::new(ErrorKind::Unauthenticated, message)
+        };
+        let answer = match tokio::time::timeout(ANSWERS_WITHIN, asked).await {
+            Err(late) => return Err(nobody().with_source(late)),
+            // Off Azure its address leads nowhere, which does not pass.
+            Ok(Err(error)) if self.presumed && error.context(UNREACHED).is_some() => {
+                return Err(nobody().with_source(error));
+            }
+            Ok(answered) => answered?,
+        };
         reply::token("the metadata service of this machine", &answer, now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::super::pipeline;
+    use super::*;
+
+    #[tokio::test]
+    async fn where_nobody_listens_at_the_usual_address_a_machine_has_no_identity() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let mut machine =
+            Machine::new(Some(&format!("http://127.0.0.1:{port}")), None, pipeline(true).unwrap()).unwrap();
+        let told = machine.token("a", Timestamp::from_millis(0)).await.unwrap_err();
+        assert_eq!(told.kind(), ErrorKind::Unavailable, "one that was named may come back");
+        machine.presumed = true;
+        let off = machine.token("a", Timestamp::from_millis(0)).await.unwrap_err();
+        assert_eq!(off.kind(), ErrorKind::Unauthenticated, "{off:?}");
     }
 }

@@ -1,6 +1,6 @@
 //! A snapshot whose start was not answered, found by its name.
 
-use stillpoint_core::{BackupJob, Candidate, Evidence, OpContext, Result, Timestamp};
+use stillpoint_core::{BackupJob, Candidate, Evidence, OpContext, Result};
 
 use super::super::AzureProvider;
 use super::super::compute::Snapshot;
@@ -13,7 +13,6 @@ impl AzureProvider {
         &self,
         cx: &OpContext,
         job: &BackupJob,
-        _since: Timestamp,
     ) -> Result<Vec<Candidate>> {
         cx.check()?;
         let source = Source::of(&job.component)?;

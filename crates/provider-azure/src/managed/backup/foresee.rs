@@ -36,7 +36,8 @@ impl AzureProvider {
                 return self.foresee_volume(cx, job).await;
             }
             JobRequest::Backup(job) => {
-                foreseen.tags = tags::of_backup(job)?;
+                let id = Source::of(&job.component)?.snapshot(&job.key)?;
+                foreseen.tags = tags::placed(tags::of_backup(job)?, &id);
                 foreseen.bytes = self.estimate_capture(cx, &job.component).await?.and_then(|size| size.bytes);
                 Task::Backup
             }

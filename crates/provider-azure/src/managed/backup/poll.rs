@@ -22,9 +22,12 @@ impl AzureProvider {
     pub(in super::super) async fn poll_snapshot(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
         cx.check()?;
         let Some(snapshot) = Snapshot::known(self.connection(), &name.id).await? else {
-            return self.not_shown(name).await;
+            return self.not_shown(cx, name).await;
         };
-        check_ours(name, &snapshot)?;
+        self.under_way().shown(&name.id.to_string());
+        if let Some(wrong) = judged(name, &snapshot)? {
+            return Ok(JobStatus::new(JobState::Failed(wrong.record())));
+        }
         let usable = snapshot.usable();
         let mut status = JobStatus::new(self.state_of(name, &snapshot, &usable).await?);
         status.snapshot = Some(PointName(name.id.clone()).of(self.provider_id())?);
@@ -59,8 +62,9 @@ impl AzureProvider {
     }
 
     /// What is not there yet, or never came to be, or is gone.
-    async fn not_shown(&self, name: &JobName) -> Result<JobStatus> {
-        match self.under_way().ask(self.connection(), WRITE, &name.id.to_string()).await? {
+    async fn not_shown(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
+        let (id, now) = (name.id.to_string(), cx.clock().now());
+        match self.under_way().not_shown(self.connection(), WRITE, &id, now).await? {
             Told::Alive(hint) => {
                 let mut status = JobStatus::new(JobState::Running);
                 status.poll_after = Some(hint.unwrap_or(POLL_NEW).max(POLL_NEW));
@@ -74,33 +78,33 @@ impl AzureProvider {
     }
 }
 
-/// Whether a snapshot is the one that the job makes.
+/// Why a snapshot cannot be what the job makes: what will not change, so the job has failed. `NeedsAttention` where somebody
+/// took the marks off; `Conflict` where it was taken of a disk that took the other's place.
 ///
 /// # Errors
-/// `NotFound` where it carries another's mark; `NeedsAttention` where somebody took the marks off; `Conflict` where it was
-/// taken of a disk that took the other's place.
-fn check_ours(name: &JobName, snapshot: &Snapshot) -> Result<()> {
-    let refused = |kind, what: &str| {
-        Err(Error::new(kind, format!("the snapshot {} {what}", name.id)).with("snapshot", &name.id))
+/// `NotFound` where it carries another's mark; whose it is, a search tells.
+fn judged(name: &JobName, snapshot: &Snapshot) -> Result<Option<Error>> {
+    let wrong = |kind, what: &str| {
+        Error::new(kind, format!("the snapshot {} {what}", name.id)).with("snapshot", &name.id)
     };
     match snapshot.tags.get(tags::JOB).map(String::as_str) {
         None => {
-            return refused(
+            return Ok(Some(wrong(
                 ErrorKind::NeedsAttention,
                 "has lost its tags; let nothing remove tags that begin with stillpoint:, and delete it by hand",
-            );
+            )));
         }
         mark if mark != name.note(KEY) => {
-            return refused(ErrorKind::NotFound, "carries the mark of another request");
+            return Err(wrong(ErrorKind::NotFound, "carries the mark of another request"));
         }
         Some(_) => {}
     }
     let taken_of = snapshot.properties.creation_data.source_unique_id.as_deref();
-    match (taken_of, name.note(DISK).filter(|known| !known.is_empty())) {
-        (Some(taken_of), Some(known)) if taken_of != known => refused(
+    Ok(match (taken_of, name.note(DISK).filter(|known| !known.is_empty())) {
+        (Some(taken_of), Some(known)) if taken_of != known => Some(wrong(
             ErrorKind::Conflict,
             "was taken of a disk that took the place of the one to be captured; begin another backup",
-        ),
-        _ => Ok(()),
-    }
+        )),
+        _ => None,
+    })
 }

@@ -5,7 +5,7 @@ use serde_json::Value;
 use stillpoint_core::{ErrorKind, Result, Tags};
 
 use super::super::resource_id::ResourceId;
-use super::{CreationData, Sku, VERSION, or_default, write_tags};
+use super::{Access, CreationData, Sku, VERSION, listing, or_default, write_tags};
 use crate::connection::{Begun, Connection, Request};
 
 const READ: &str = "Microsoft.Compute/disks/read";
@@ -42,7 +42,8 @@ pub(in super::super) struct Properties {
     #[serde(rename = "diskMBpsReadWrite")]
     pub(in super::super) throughput_mbps: Option<u64>,
     pub(in super::super) tier: Option<String>,
-    pub(in super::super) network_access_policy: Option<String>,
+    #[serde(flatten)]
+    pub(in super::super) access: Access,
     pub(in super::super) completion_percent: Option<f64>,
     #[serde(deserialize_with = "or_default")]
     pub(in super::super) creation_data: CreationData,
@@ -88,8 +89,7 @@ impl Disk {
         subscription: &str,
         group: Option<&str>,
     ) -> Result<Vec<Self>> {
-        let group = group.map(|group| format!("/resourceGroups/{group}")).unwrap_or_default();
-        let path = format!("/subscriptions/{subscription}{group}/providers/{}", super::DISKS);
+        let path = listing(subscription, group, super::DISKS)?;
         connection.list(&Request::new(READ, path, VERSION)).await
     }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use stillpoint_core::{ErrorKind, Result, Tags, Timestamp};
 
 use super::super::resource_id::ResourceId;
-use super::{CreationData, SNAPSHOTS, VERSION, or_default, time};
+use super::{Access, CreationData, SNAPSHOTS, VERSION, listing, or_default, time};
 use crate::connection::{Begun, Connection, Request};
 
 const READ: &str = "Microsoft.Compute/snapshots/read";
@@ -39,6 +39,8 @@ pub(in super::super) struct Properties {
     pub(in super::super) completion_percent: Option<f64>,
     pub(in super::super) copy_completion_error: Option<CopyError>,
     pub(in super::super) immutability_policy: Option<ImmutabilityPolicy>,
+    #[serde(flatten)]
+    pub(in super::super) access: Access,
     #[serde(deserialize_with = "or_default")]
     pub(in super::super) creation_data: CreationData,
 }
@@ -112,8 +114,7 @@ impl Snapshot {
         subscription: &str,
         group: Option<&str>,
     ) -> Result<Vec<Self>> {
-        let group = group.map(|group| format!("/resourceGroups/{group}")).unwrap_or_default();
-        let path = format!("/subscriptions/{subscription}{group}/providers/{SNAPSHOTS}");
+        let path = listing(subscription, group, SNAPSHOTS)?;
         connection.list(&Request::new(READ, path, VERSION)).await
     }
 

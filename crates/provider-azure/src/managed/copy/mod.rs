@@ -41,10 +41,10 @@ impl Copy {
         Ok(Self {
             token: job.key.token(),
             original,
-            id,
             region: wanted.text("region")?,
             sku: wanted.text("snapshot_sku")?,
-            tags: tags::of_copy(job)?,
+            tags: tags::placed(tags::of_copy(job)?, &id),
+            id,
         })
     }
 
@@ -56,7 +56,8 @@ impl Copy {
     fn body(&self, original: &Snapshot) -> Value {
         let region = self.region.as_deref().unwrap_or(&original.location);
         let plain = |text: &str| text.replace(' ', "").to_lowercase();
-        let option = if plain(region) == plain(&original.location) { "Copy" } else { "CopyStart" };
+        let here = plain(region) == plain(&original.location);
+        let option = if here { "Copy" } else { "CopyStart" };
         let mut body = json!({
             "location": region,
             "tags": self.tags,
@@ -65,6 +66,10 @@ impl Copy {
                 "creationData": {"createOption": option, "sourceResourceId": self.original.to_string()},
             },
         });
+        let access = original.properties.access.clone();
+        if let Some(properties) = body["properties"].as_object_mut() {
+            properties.extend(if here { access } else { access.elsewhere() }.members());
+        }
         if let (Some(sku), Some(body)) = (&self.sku, body.as_object_mut()) {
             body.insert("sku".to_owned(), json!({"name": sku}));
         }

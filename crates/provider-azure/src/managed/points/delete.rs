@@ -20,7 +20,7 @@ impl AzureProvider {
         if snapshot.is_deleting() {
             return Ok(DeleteState::Pending);
         }
-        if !tags::is_point_of_ours(id, &snapshot.tags) {
+        if tags::point_of_ours(id, &snapshot.tags).is_none() {
             let message = format!("{id} carries no mark of ours and is left alone");
             return Err(Error::new(ErrorKind::PermissionDenied, message).with("snapshot", id));
         }
@@ -57,13 +57,15 @@ impl AzureProvider {
             (Some("RequestDisallowedByPolicy" | "DenyAssignmentAuthorizationFailed"), _) => {
                 locked(format!("a policy or deny assignment keeps it; ask whoever owns that ({refusal})"))
             }
-            _ if snapshot.properties.disk_state.as_deref() == Some("ActiveSAS") => Ok(DeleteState::Stuck {
-                reason: format!(
-                    "somebody reads {} by a shared access signature; revoke it (az snapshot revoke-access) or wait \
+            (_, ErrorKind::Busy) if snapshot.properties.disk_state.as_deref() == Some("ActiveSAS") => {
+                Ok(DeleteState::Stuck {
+                    reason: format!(
+                        "somebody reads {} by a shared access signature; revoke it (az snapshot revoke-access) or wait \
                      for its end",
-                    name.0
-                ),
-            }),
+                        name.0
+                    ),
+                })
+            }
             // Something else is done with the snapshot: a copy, a restore.
             (_, ErrorKind::Busy) => Ok(DeleteState::Pending),
             _ => Err(refusal),

@@ -39,7 +39,7 @@ impl AzureProvider {
                 let id: ResourceId = snapshot.id.parse()?;
                 if tags::missing(&wanted, &snapshot.tags).is_empty()
                     && !snapshot.is_deleting()
-                    && tags::is_point_of_ours(&id, &snapshot.tags)
+                    && let Some(id) = tags::point_of_ours(&id, &snapshot.tags)
                 {
                     found.push(info(self.provider_id(), &PointName(id), &snapshot)?);
                 }

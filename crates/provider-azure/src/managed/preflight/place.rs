@@ -35,7 +35,8 @@ impl Subject<'_> {
         let path = format!("/subscriptions/{id}");
         let request = Request::new("Microsoft.Resources/subscriptions/read", path, SUBSCRIPTIONS);
         let found: Subscription = match self.connection.get(&request).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            // What these credentials do not see and what is not there are answered alike.
+            Err(error) if error.context("code") == Some("SubscriptionNotFound") => {
                 let message = format!(
                     "these credentials know no subscription {id}; name another, or grant them access"
                 );

@@ -31,10 +31,36 @@ impl AzureProvider {
             }
             _ => return Ok(Readiness::Pending),
         }
-        // Its data arrives while it is used already; of most disks Azure does not tell how much has.
-        Ok(match disk.properties.completion_percent {
-            Some(percent) if percent >= 100.0 => Readiness::Initialized,
-            _ => Readiness::Available,
-        })
+        Ok(readiness(&disk))
+    }
+}
+
+/// Whether all of a disk's data is there. It arrives while the disk is used already, and only of some SKUs does Azure tell how
+/// much has: the others show 100 percent all the while.
+/// Source: <https://learn.microsoft.com/azure/virtual-machines/scripts/create-managed-disk-from-snapshot>.
+fn readiness(disk: &Disk) -> Readiness {
+    match disk.properties.completion_percent {
+        Some(percent) if percent >= 100.0 && disk.sku.is_paced() => Readiness::Initialized,
+        _ => Readiness::Available,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_of_some_skus_a_whole_is_believed() {
+        let of = |sku: &str, percent: Option<f64>| {
+            let disk = json!({"id": "d", "location": "w", "sku": {"name": sku},
+                "properties": {"completionPercent": percent}});
+            readiness(&serde_json::from_value(disk).unwrap())
+        };
+        assert_eq!(of("PremiumV2_LRS", Some(100.0)), Readiness::Initialized);
+        assert_eq!(of("UltraSSD_LRS", Some(99.0)), Readiness::Available);
+        assert_eq!(of("Premium_LRS", Some(100.0)), Readiness::Available);
+        assert_eq!(of("PremiumV2_LRS", None), Readiness::Available);
     }
 }

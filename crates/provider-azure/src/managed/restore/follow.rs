@@ -13,7 +13,6 @@ use super::super::resource_id::ResourceId;
 use super::super::tags;
 use super::super::under_way::{Reason, Told};
 use super::COMPONENT;
-use crate::connection::Connection;
 
 const WRITE: &str = "Microsoft.Compute/disks/write";
 const POLL_AFTER: Duration = Duration::from_secs(5);
@@ -22,8 +21,9 @@ impl AzureProvider {
     pub(in super::super) async fn poll_disk(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
         cx.check()?;
         let Some(disk) = Disk::known(self.connection(), &name.id).await? else {
-            return self.no_disk(name).await;
+            return self.no_disk(cx, name).await;
         };
+        self.under_way().shown(&name.id.to_string());
         let wanted = tags::noted(name);
         if disk.tags.get(tags::JOB) != wanted.get(tags::JOB) {
             let message = format!("the disk {} is not what this job makes", name.id);
@@ -37,9 +37,29 @@ impl AzureProvider {
         status.progress = Progress::new(done, 0).of(total, None);
         status.poll_after = Some(POLL_AFTER).filter(|_| !status.state.is_terminal());
         if status.state == JobState::Succeeded {
-            status.warnings.extend(put_back(self.connection(), &name.id, &wanted, &disk.tags).await?);
+            status.warnings.extend(self.put_back(&name.id, &wanted, &disk.tags).await?);
         }
         Ok(status)
+    }
+
+    /// Writes those of `wanted` again that somebody took off the disk, which had the tags `seen`, and says so.
+    async fn put_back(&self, id: &ResourceId, wanted: &Tags, seen: &Tags) -> Result<Option<String>> {
+        if tags::missing(wanted, seen).is_empty() {
+            return Ok(None);
+        }
+        // All of them are written at once, so that what somebody else has just added must be among them.
+        let mut all = Disk::get(self.connection(), id).await?.tags;
+        let missing = tags::missing(wanted, &all);
+        if missing.is_empty() {
+            return Ok(None);
+        }
+        all.extend(missing.clone());
+        Disk::write_tags(self.connection(), id, &all).await?;
+        let keys: Vec<&str> = missing.keys().map(String::as_str).collect();
+        Ok(Some(format!(
+            "somebody took the tags {} off {id} while it was restored; they are back on it",
+            keys.join(", ")
+        )))
     }
 
     async fn disk_state(&self, name: &JobName, disk: &Disk) -> Result<JobState> {
@@ -57,8 +77,9 @@ impl AzureProvider {
         })
     }
 
-    async fn no_disk(&self, name: &JobName) -> Result<JobStatus> {
-        match self.under_way().ask(self.connection(), WRITE, &name.id.to_string()).await? {
+    async fn no_disk(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
+        let (id, now) = (name.id.to_string(), cx.clock().now());
+        match self.under_way().not_shown(self.connection(), WRITE, &id, now).await? {
             Told::Alive(hint) => {
                 let mut status = JobStatus::new(JobState::Running);
                 status.poll_after = Some(hint.unwrap_or(POLL_AFTER).max(POLL_AFTER));
@@ -78,30 +99,6 @@ impl AzureProvider {
 
 fn failed(kind: ErrorKind, message: String) -> JobState {
     JobState::Failed(Error::new(kind, message).with_retry(Retry::Never).record())
-}
-
-/// Writes those of `wanted` again that somebody took off, and says so.
-///
-/// # Errors
-/// Whatever writing can meet.
-pub(super) async fn put_back(
-    connection: &Connection,
-    id: &ResourceId,
-    wanted: &Tags,
-    found: &Tags,
-) -> Result<Option<String>> {
-    let missing = tags::missing(wanted, found);
-    if missing.is_empty() {
-        return Ok(None);
-    }
-    let mut all = found.clone();
-    all.extend(missing.clone());
-    Disk::write_tags(connection, id, &all).await?;
-    let keys: Vec<&str> = missing.keys().map(String::as_str).collect();
-    Ok(Some(format!(
-        "somebody took the tags {} off {id} while it was restored; they are back on it",
-        keys.join(", ")
-    )))
 }
 
 /// The component that a job's name notes.

@@ -70,8 +70,9 @@ impl AzureProvider {
     ) -> Result<JobStatus> {
         cx.check()?;
         let Some(snapshot) = Snapshot::known(self.connection(), &name.id).await? else {
-            return self.no_snapshot(name).await;
+            return self.no_snapshot(cx, name).await;
         };
+        self.under_way().shown(&name.id.to_string());
         let mut status = JobStatus::new(JobState::Running);
         status.poll_after = Some(POLL_SNAPSHOT);
         match snapshot.standing() {
@@ -153,8 +154,9 @@ impl AzureProvider {
         Ok(status)
     }
 
-    async fn no_snapshot(&self, name: &JobName) -> Result<JobStatus> {
-        match self.under_way().ask(self.connection(), SNAPSHOT_WRITE, &name.id.to_string()).await? {
+    async fn no_snapshot(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
+        let (id, now) = (name.id.to_string(), cx.clock().now());
+        match self.under_way().not_shown(self.connection(), SNAPSHOT_WRITE, &id, now).await? {
             Told::Alive(hint) => {
                 let mut status = JobStatus::new(JobState::Running);
                 status.poll_after = Some(hint.unwrap_or(POLL_SNAPSHOT).max(POLL_SNAPSHOT));

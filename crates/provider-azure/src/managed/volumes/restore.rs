@@ -117,12 +117,18 @@ impl AzureProvider {
         cx.check()?;
         let id = &name.id;
         let Some(volume) = Volume::known(self.connection(), id).await? else {
-            return match self.under_way().ask(self.connection(), VOLUME_WRITE, &id.to_string()).await? {
+            let now = cx.clock().now();
+            return match self
+                .under_way()
+                .not_shown(self.connection(), VOLUME_WRITE, &id.to_string(), now)
+                .await?
+            {
                 Told::Alive(_) => Ok(running(JobState::Running)),
                 Told::Failed(reason) => Ok(JobStatus::new(JobState::Failed(reason.record()))),
                 Told::Nothing => Err(Error::new(ErrorKind::NotFound, format!("Azure knows no volume {id}"))),
             };
         };
+        self.under_way().shown(&id.to_string());
         let wanted = tags::noted(name);
         if volume.tags.get(tags::JOB) != wanted.get(tags::JOB) {
             let message = format!("the volume {id} is not what this job makes");
