@@ -86,6 +86,8 @@ pub struct Case {
     pub crashes: Vec<CrashPoint>,
     /// Whether an earlier backup of the workspace must stay as it was.
     pub earlier: bool,
+    /// Whether the cloud throttles for forty minutes, and loses answers ([`FaultPlan::storm`](crate::sim::FaultPlan::storm)).
+    pub storm: bool,
     /// A bug that the processes have.
     pub bug: Option<Planted>,
 }
@@ -93,13 +95,20 @@ pub struct Case {
 impl Case {
     /// A case.
     pub fn new(scenario: Scenario, seed: u64, crashes: Vec<CrashPoint>) -> Self {
-        Self { scenario, seed, crashes, earlier: false, bug: None }
+        Self { scenario, seed, crashes, earlier: false, storm: false, bug: None }
     }
 
     /// The same case beside an earlier backup, which must stay as it was.
     #[must_use]
     pub fn beside_a_backup(mut self) -> Self {
         self.earlier = true;
+        self
+    }
+
+    /// The same case in a cloud that throttles; the seed draws which calls.
+    #[must_use]
+    pub fn in_a_storm(mut self) -> Self {
+        self.storm = true;
         self
     }
 
@@ -118,12 +127,25 @@ impl Case {
         let moments = [Moment::Before, Moment::After, Moment::Asleep];
         let deaths = draw(4);
         let crashes = (0..deaths).map(|_| CrashPoint::new(draw(70), moments[draw(moments.len())]));
-        Self { scenario, seed, crashes: crashes.collect(), earlier: false, bug: None }
+        Self { scenario, seed, crashes: crashes.collect(), earlier: false, storm: false, bug: None }
     }
 
     /// How many seeded cases to run: `STILLPOINT_SEEDS`, or `default`.
     pub fn seeds(default: u64) -> u64 {
         read("STILLPOINT_SEEDS").and_then(|count| count.parse().ok()).unwrap_or(default)
+    }
+
+    /// The first of the seeds: `STILLPOINT_FIRST_SEED`, or 1.
+    pub fn first_seed() -> u64 {
+        read("STILLPOINT_FIRST_SEED").and_then(|seed| seed.parse().ok()).unwrap_or(1)
+    }
+
+    /// Of how many second deaths one is tried for each first one: `STILLPOINT_PAIRS_APART`, or `default`; with 1 it is all.
+    pub fn pairs_apart(default: usize) -> usize {
+        read("STILLPOINT_PAIRS_APART")
+            .and_then(|apart| apart.parse().ok())
+            .filter(|apart| *apart > 0)
+            .unwrap_or(default)
     }
 
     /// The case that the environment names, if it names one.
@@ -138,12 +160,16 @@ impl Case {
         let scenario = parts.next().and_then(Scenario::named).ok_or_else(|| wrong(&crash))?;
         let crashes = parts.map(str::parse).collect::<Result<_>>()?;
         let seed = seed.parse().map_err(|_not_a_number| wrong(&seed))?;
-        Ok(Some(Self::new(scenario, seed, crashes)))
+        let storm = read("STILLPOINT_STORM").is_some();
+        Ok(Some(Self { storm, ..Self::new(scenario, seed, crashes) }))
     }
 }
 
 impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.storm {
+            f.write_str("STILLPOINT_STORM=1 ")?;
+        }
         write!(f, "STILLPOINT_SEED={} STILLPOINT_CRASH={}", self.seed, self.scenario.name())?;
         self.crashes.iter().try_for_each(|crash| write!(f, "/{crash}"))
     }

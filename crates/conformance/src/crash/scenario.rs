@@ -1,5 +1,6 @@
 //! What is done while processes die, and how the survivors bring it to its end.
 
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -60,6 +61,8 @@ pub struct Outcome {
     pub crossed: Vec<usize>,
     /// Every call to the cloud, one a line.
     pub trace: Vec<String>,
+    /// How much virtual time passed.
+    pub lasted: Duration,
 }
 
 impl Scenario {
@@ -103,11 +106,7 @@ impl Scenario {
     /// # Errors
     /// `DeadlineExceeded` where the operation does not end ([`SimWorld::finish`]); whatever the orchestrator answers against the contract.
     pub fn run(case: &Case) -> Result<Outcome> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
-        let runtime = runtime.map_err(|error| {
-            Error::new(ErrorKind::Unexpected, "no runtime for the simulation").with_source(error)
-        })?;
-        runtime.block_on(run(case))
+        simulated(run(case))
     }
 
     fn request(self, world: &SimWorld) -> Result<Request> {
@@ -131,7 +130,17 @@ impl Scenario {
     }
 }
 
-async fn run(case: &Case) -> Result<Outcome> {
+/// Runs a simulation in a runtime of its own, under virtual time.
+fn simulated(run: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+    let runtime = runtime.map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "no runtime for the simulation").with_source(error)
+    })?;
+    runtime.block_on(run)
+}
+
+/// What is there before the first process begins.
+async fn scene(case: &Case) -> Result<SimWorld> {
     let config = SimConfig { poll_after: Duration::from_secs(120), ..SimConfig::default() };
     let components =
         [("data", SimKind::Volume, 20 * GB, 20_000), ("home", SimKind::FileSystem, 10 * GB, 10_000)];
@@ -152,35 +161,57 @@ async fn run(case: &Case) -> Result<Outcome> {
     if case.scenario == Scenario::Undo {
         world.provisioner.fail("activate", u32::MAX);
     }
-    if case.seed != 0 {
-        let until = world.clock.now().after(CHAOS_FOR);
-        world.cloud.set_faults(FaultPlan::none().chaos(Chaos::new(case.seed, until)));
+    let now = world.clock.now();
+    if case.storm {
+        world.cloud.set_faults(FaultPlan::storm(case.seed, now));
+    } else if case.seed != 0 {
+        world.cloud.set_faults(FaultPlan::none().chaos(Chaos::new(case.seed, now.after(CHAOS_FOR))));
     }
+    Ok(world)
+}
+
+/// Lets everything come to its end and looks behind everybody's back.
+async fn settle(
+    case: &Case,
+    world: &SimWorld,
+    sleepers: Vec<LocalOrchestrator>,
+    crossed: Vec<usize>,
+) -> Result<Outcome> {
+    // Whatever a late riser does, and whatever the cloud still runs, comes to its end in this time.
+    world.pass(Duration::from_secs(6 * 3600)).await;
+    drop(sleepers);
     let operation: OperationId = "op".parse()?;
+    let mut broken = check(world, &operation, case.scenario).await?;
+    if case.scenario == Scenario::Followed {
+        broken.extend(check(world, &SECOND.parse()?, case.scenario).await?);
+    }
+    let state = world.catalog.operation(&operation).await?.map(|stored| stored.operation.state);
+    let trace = world.cloud.journal().iter().map(ToString::to_string).collect();
+    Ok(Outcome { broken, state, crossed, trace, lasted: Duration::ZERO })
+}
+
+async fn run(case: &Case) -> Result<Outcome> {
+    let begun = tokio::time::Instant::now();
+    let world = scene(case).await?;
     let ground = Arc::new(Ground::default());
-    let mut crossed = Vec::new();
-    let mut sleepers = Vec::new();
+    let (mut crossed, mut sleepers, mut asleep) = (Vec::new(), Vec::new(), Vec::new());
     for point in case.crashes.iter().map(Some).chain([None]) {
         let fuse = Arc::new(Fuse::new(point.copied()));
-        sleepers.extend(live(case, &world, &ground, &fuse).await?);
+        if let Some(sleeper) = live(case, &world, &ground, &fuse).await? {
+            sleepers.push(sleeper);
+            asleep.push(Arc::clone(&fuse));
+        }
         crossed.push(fuse.crossed());
         if !fuse.is_blown() {
             break;
         }
     }
-    for (_sleeper, fuse) in &sleepers {
+    for fuse in asleep {
         fuse.wakes().await;
     }
-    // Whatever a late riser does, and whatever the cloud still runs, comes to its end in this time.
-    world.pass(Duration::from_secs(6 * 3600)).await;
-    drop(sleepers);
-    let mut broken = check(&world, &operation, case.scenario).await?;
-    if case.scenario == Scenario::Followed {
-        broken.extend(check(&world, &SECOND.parse()?, case.scenario).await?);
-    }
-    let state = world.catalog.operation(&operation).await?.map(|stored| stored.operation.state);
-    let trace = world.cloud.journal().iter().map(ToString::to_string).collect();
-    Ok(Outcome { broken, state, crossed, trace })
+    let mut outcome = settle(case, &world, sleepers, crossed).await?;
+    outcome.lasted = begun.elapsed();
+    Ok(outcome)
 }
 
 /// One process from its start to its death, or to the end of the operation. Answers a process that only sleeps.
@@ -189,14 +220,14 @@ async fn live(
     world: &SimWorld,
     ground: &Arc<Ground>,
     fuse: &Arc<Fuse>,
-) -> Result<Option<(LocalOrchestrator, Arc<Fuse>)>> {
+) -> Result<Option<LocalOrchestrator>> {
     let process = mortal(case, world, ground, fuse)?;
     tokio::select! {
         biased;
         () = fuse.blows() => {}
         result = work(case, world, &process) => result?,
     }
-    let sleeper = fuse.sleeps().then_some(process).map(|process| (process, Arc::clone(fuse)));
+    let sleeper = fuse.sleeps().then_some(process);
     // The dead one's lease must run out before anybody can take over.
     world.pass(LEASE_TTL + Duration::from_secs(1)).await;
     Ok(sleeper)

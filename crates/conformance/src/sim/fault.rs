@@ -239,6 +239,29 @@ impl Chaos {
     }
 }
 
+/// A cloud that is asked too much for forty minutes.
+#[derive(Debug)]
+struct Storm {
+    entropy: SeededEntropy,
+    begins: Timestamp,
+}
+
+impl Storm {
+    fn call(&self, now: Timestamp) -> Option<Fault> {
+        let minutes = now.since(self.begins).as_secs() / 60;
+        let per_hundred = match minutes {
+            0..30 => 50,
+            30..40 => 100,
+            _ => return None,
+        };
+        let drawn = self.entropy.next_u64() % 100;
+        if self.entropy.next_u64().is_multiple_of(100) {
+            return Some(Fault::LostAfter);
+        }
+        (drawn < per_hundred).then(|| Fault::Throttled(Duration::from_secs(1 + drawn % 5)))
+    }
+}
+
 /// Everything that is to go wrong.
 #[derive(Debug, Default)]
 pub struct FaultPlan {
@@ -246,6 +269,7 @@ pub struct FaultPlan {
     fates: Vec<(ComponentId, u32, Fate)>,
     chaos: Option<Chaos>,
     outages: Vec<(Timestamp, Timestamp)>,
+    storm: Option<Storm>,
     seen: Vec<(Call, u64)>,
 }
 
@@ -276,6 +300,12 @@ impl FaultPlan {
         self
     }
 
+    /// From `begins` on half the calls are throttled, for half an hour; then all of them, for ten minutes; and from
+    /// beginning to end one call in a hundred is done without an answer. `seed` draws which.
+    pub fn storm(seed: u64, begins: Timestamp) -> Self {
+        Self { storm: Some(Storm { entropy: SeededEntropy::new(seed), begins }), ..Self::default() }
+    }
+
     /// Beside what is scripted, faults are drawn.
     #[must_use]
     pub fn chaos(mut self, chaos: Chaos) -> Self {
@@ -299,7 +329,8 @@ impl FaultPlan {
         }
         let scripted =
             self.calls.iter().find(|(at, on, _)| *at == call && *on == nth).map(|(_, _, fault)| *fault);
-        scripted.or_else(|| self.chaos.as_ref()?.call(now))
+        let stormy = || self.storm.as_ref()?.call(now);
+        scripted.or_else(stormy).or_else(|| self.chaos.as_ref()?.call(now))
     }
 
     pub(super) fn on_job(&self, component: &ComponentId, nth: u32, now: Timestamp) -> Fate {
