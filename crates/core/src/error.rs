@@ -54,6 +54,31 @@ pub enum ErrorKind {
     Unexpected,
 }
 
+impl ErrorKind {
+    /// Its name as it is stored and told, `not_found` for example.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "not_found",
+            Self::AlreadyExists => "already_exists",
+            Self::Conflict => "conflict",
+            Self::Busy => "busy",
+            Self::InvalidInput => "invalid_input",
+            Self::InvalidConfig => "invalid_config",
+            Self::Unauthenticated => "unauthenticated",
+            Self::PermissionDenied => "permission_denied",
+            Self::Unsupported => "unsupported",
+            Self::RateLimited => "rate_limited",
+            Self::Unavailable => "unavailable",
+            Self::QuotaExceeded => "quota_exceeded",
+            Self::Corrupt => "corrupt",
+            Self::Cancelled => "cancelled",
+            Self::DeadlineExceeded => "deadline_exceeded",
+            Self::NeedsAttention => "needs_attention",
+            Self::Unexpected => "unexpected",
+        }
+    }
+}
+
 /// Whether trying again can help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -15,6 +15,7 @@ mod id;
 mod job;
 pub mod layer;
 pub mod memory;
+pub mod meter;
 mod operation;
 mod orchestrator;
 mod outlook;

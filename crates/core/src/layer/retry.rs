@@ -13,6 +13,7 @@ use crate::context::OpContext;
 use crate::error::{Effect, Error, Result, Retry};
 use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId};
+use crate::meter::{self, Meter, NoMeter};
 use crate::outlook::Foreseen;
 use crate::provider::{
     CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider,
@@ -66,22 +67,40 @@ pub struct Retrying {
     inner: Arc<dyn Provider>,
     policy: RetryPolicy,
     spent: Mutex<BTreeMap<OperationId, u32>>,
+    meter: Arc<dyn Meter>,
 }
 
 impl Retrying {
     /// Wraps `inner`.
     pub fn new(inner: Arc<dyn Provider>, policy: RetryPolicy) -> Self {
-        Self { inner, policy, spent: Mutex::default() }
+        Self { inner, policy, spent: Mutex::default(), meter: Arc::new(NoMeter) }
     }
 
-    async fn call<T, F>(&self, cx: &OpContext, mut attempt: impl FnMut() -> F) -> Result<T>
+    /// The same, telling `meter` of each call.
+    #[must_use]
+    pub fn with_meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.meter = meter;
+        self
+    }
+
+    async fn call<T, F>(
+        &self,
+        cx: &OpContext,
+        verb: &'static str,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
         let mut tries = 1;
         let mut open = false;
         loop {
-            let error = match attempt().await {
+            let begun = cx.clock().now();
+            let answer = attempt().await;
+            let outcome = answer.as_ref().map_or_else(|error| error.kind().as_str(), |_| "ok");
+            let labels = [("provider", self.inner.id().as_str()), ("verb", verb), ("outcome", outcome)];
+            self.meter.took(meter::CALL, &labels, cx.clock().now().since(begun));
+            let error = match answer {
                 Ok(value) => return Ok(value),
                 Err(error) => error,
             };
@@ -97,6 +116,7 @@ impl Retrying {
                 return Err(exhausted(error, tries));
             }
             tries += 1;
+            self.meter.count(meter::RETRIES, &labels[..2], 1);
             tokio::select! {
                 () = cx.clock().sleep(delay) => {}
                 () = cx.cancellation().cancelled() => return Err(exhausted(error, tries)),
@@ -137,7 +157,7 @@ impl Provider for Retrying {
     }
 
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
-        self.call(cx, || self.inner.preflight(cx, component)).await
+        self.call(cx, "preflight", || self.inner.preflight(cx, component)).await
     }
 
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
@@ -145,39 +165,39 @@ impl Provider for Retrying {
     }
 
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
-        self.call(cx, || self.inner.foresee(cx, request)).await
+        self.call(cx, "foresee", || self.inner.foresee(cx, request)).await
     }
 
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
-        self.call(cx, || self.inner.estimate(cx, component)).await
+        self.call(cx, "estimate", || self.inner.estimate(cx, component)).await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
-        self.call(cx, || self.inner.start(cx, request)).await
+        self.call(cx, "start", || self.inner.start(cx, request)).await
     }
 
     async fn poll(&self, cx: &OpContext, job: &JobRef, wait: Duration) -> Result<JobStatus> {
-        self.call(cx, || self.inner.poll(cx, job, wait)).await
+        self.call(cx, "poll", || self.inner.poll(cx, job, wait)).await
     }
 
     async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
-        self.call(cx, || self.inner.find(cx, request, since)).await
+        self.call(cx, "find", || self.inner.find(cx, request, since)).await
     }
 
     async fn cancel(&self, cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
-        self.call(cx, || self.inner.cancel(cx, job)).await
+        self.call(cx, "cancel", || self.inner.cancel(cx, job)).await
     }
 
     async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        self.call(cx, || self.inner.open(cx, snapshot)).await
+        self.call(cx, "open", || self.inner.open(cx, snapshot)).await
     }
 
     async fn snapshots(&self, cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
-        self.call(cx, || self.inner.snapshots(cx, query)).await
+        self.call(cx, "snapshots", || self.inner.snapshots(cx, query)).await
     }
 
     async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
-        self.call(cx, || self.inner.delete(cx, snapshot)).await
+        self.call(cx, "delete", || self.inner.delete(cx, snapshot)).await
     }
 
     async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
@@ -185,23 +205,23 @@ impl Provider for Retrying {
     }
 
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
-        self.call(cx, || self.inner.finish_restore(cx, resource)).await
+        self.call(cx, "finish_restore", || self.inner.finish_restore(cx, resource)).await
     }
 
     async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
-        self.call(cx, || self.inner.discard(cx, resource)).await
+        self.call(cx, "discard", || self.inner.discard(cx, resource)).await
     }
 
     async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
-        self.call(cx, || self.inner.put_record(cx, record)).await
+        self.call(cx, "put_record", || self.inner.put_record(cx, record)).await
     }
 
     async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
-        self.call(cx, || self.inner.records(cx)).await
+        self.call(cx, "records", || self.inner.records(cx)).await
     }
 
     async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {
-        self.call(cx, || self.inner.delete_record(cx, backup)).await
+        self.call(cx, "delete_record", || self.inner.delete_record(cx, backup)).await
     }
 }
 
@@ -228,8 +248,9 @@ mod tests {
         let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(0)));
         let cx = OpContext::new(clock.clone());
         let calls = AtomicU32::new(0);
-        let answer =
-            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 4, ErrorKind::RateLimited)).await;
+        let answer = retrying(RetryPolicy::default())
+            .call(&cx, "start", || failing(&calls, 4, ErrorKind::RateLimited))
+            .await;
         assert_eq!(answer.unwrap(), 4);
         assert_eq!(clock.now().as_millis(), 200 + 400 + 800);
     }
@@ -238,8 +259,9 @@ mod tests {
     async fn a_permanent_error_is_not_tried_again() {
         let cx = OpContext::background();
         let calls = AtomicU32::new(0);
-        let answer =
-            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 9, ErrorKind::QuotaExceeded)).await;
+        let answer = retrying(RetryPolicy::default())
+            .call(&cx, "start", || failing(&calls, 9, ErrorKind::QuotaExceeded))
+            .await;
         assert_eq!(answer.unwrap_err().kind(), ErrorKind::QuotaExceeded);
         assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
@@ -266,8 +288,10 @@ mod tests {
         let provider = retrying(policy);
         let calls = AtomicU32::new(0);
         for _ in 0..5 {
-            let error =
-                provider.call(&cx, || failing(&calls, u32::MAX, ErrorKind::Unavailable)).await.unwrap_err();
+            let error = provider
+                .call(&cx, "start", || failing(&calls, u32::MAX, ErrorKind::Unavailable))
+                .await
+                .unwrap_err();
             assert_eq!(error.retry(), Retry::Exhausted);
         }
         assert_eq!(calls.load(Ordering::Relaxed), 5 + 6, "five calls and six further tries");
@@ -278,8 +302,9 @@ mod tests {
         let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(0)));
         let cx = OpContext::new(clock.clone()).with_deadline(Some(Timestamp::from_millis(500)));
         let calls = AtomicU32::new(0);
-        let answer =
-            retrying(RetryPolicy::default()).call(&cx, || failing(&calls, 9, ErrorKind::Unavailable)).await;
+        let answer = retrying(RetryPolicy::default())
+            .call(&cx, "start", || failing(&calls, 9, ErrorKind::Unavailable))
+            .await;
         assert!(answer.is_err());
         assert!(clock.now().as_millis() < 500);
     }

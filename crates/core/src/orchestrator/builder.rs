@@ -10,6 +10,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProviderId, WorkspaceId};
 use crate::layer::{CallLimits, Limited, RetryPolicy, Retrying};
+use crate::meter::{Meter, NoMeter};
 use crate::orchestrator::admission::{Admission, OperationLimits};
 use crate::orchestrator::holder::{Liveness, ProcessLiveness, this_process};
 use crate::orchestrator::local::LocalOrchestrator;
@@ -39,6 +40,7 @@ pub(super) struct Parts {
     pub(super) provisioners: BTreeMap<String, Arc<dyn Provisioner>>,
     pub(super) admission: Admission,
     pub(super) calls: CallLimits,
+    pub(super) meter: Arc<dyn Meter>,
 }
 
 impl fmt::Debug for Parts {
@@ -103,6 +105,7 @@ impl Builder {
             provisioners: BTreeMap::new(),
             admission: Admission::default(),
             calls: CallLimits::default(),
+            meter: Arc::new(NoMeter),
         })
     }
 
@@ -155,6 +158,13 @@ impl Builder {
         self
     }
 
+    /// Tells `meter` numbers about operations and calls.
+    #[must_use]
+    pub fn meter(mut self, meter: Arc<dyn Meter>) -> Self {
+        self.0.meter = meter;
+        self
+    }
+
     /// Registers a provider under its own id. Its calls are tried again by the orchestrator's policy.
     #[must_use]
     pub fn provider(mut self, provider: Arc<dyn Provider>) -> Self {
@@ -190,7 +200,9 @@ impl Builder {
             if self.0.calls != CallLimits::default() {
                 *provider = Arc::new(Limited::new(Arc::clone(provider), self.0.calls));
             }
-            *provider = Arc::new(Retrying::new(Arc::clone(provider), self.0.retry));
+            *provider = Arc::new(
+                Retrying::new(Arc::clone(provider), self.0.retry).with_meter(Arc::clone(&self.0.meter)),
+            );
         }
         LocalOrchestrator::from_parts(self.0)
     }

@@ -20,6 +20,7 @@ use crate::context::{Cancellation, OpContext};
 use crate::decide::{Decision, Effect, Event, Machine, Outcome, Step, decide};
 use crate::error::{Error, ErrorKind, ErrorRecord, Result};
 use crate::event::{EventKind, OperationEvent};
+use crate::meter;
 use crate::operation::{LedgerEntry, OperationRecord, OperationState};
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::call_limit::{call_limit, is_droppable};
@@ -56,6 +57,7 @@ pub(super) struct Driver {
     confirmed_at: Timestamp,
     record: OperationRecord,
     stored_at: Timestamp,
+    step_since: Timestamp,
     unstored: bool,
     cancel: Cancellation,
     cancel_seen: bool,
@@ -86,6 +88,7 @@ impl Driver {
             confirmed_at: now,
             record,
             stored_at: now,
+            step_since: now,
             unstored: false,
             cancel,
             cancel_seen: false,
@@ -105,7 +108,10 @@ impl Driver {
         self.calls.cancel();
         if let Err(error) = result {
             // Whoever took the operation over also took the hold over; else nobody is left to let the workspace go.
-            if error.kind() != ErrorKind::Conflict {
+            if error.kind() == ErrorKind::Conflict {
+                let kind = self.record.request.kind();
+                self.parts.meter.count(meter::LEASES_LOST, &[("kind", kind)], 1);
+            } else {
                 self.let_go().await;
             }
             tracing::warn!(operation = %self.record.id, %error, "no longer driving the operation");
@@ -117,6 +123,9 @@ impl Driver {
         if matches!(first, Event::Recovered) && self.record.state != OperationState::Detached {
             let under_way = self.parts.admission.enter_at_once(&self.record);
             *self.places.lock().unwrap_or_else(PoisonError::into_inner) = under_way;
+        }
+        if matches!(first, Event::Recovered) {
+            self.parts.meter.count(meter::TAKEOVERS, &[("kind", self.record.request.kind())], 1);
         }
         let mut event = first;
         let mut note = None;
@@ -246,8 +255,31 @@ impl Driver {
             self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         self.unstored = !urgent;
+        self.measure(&before, now);
         self.tell(&before, decision.put_backup, now);
         Ok(())
+    }
+
+    /// Tells the meter what came to its end with this turn.
+    fn measure(&mut self, before: &OperationRecord, now: Timestamp) {
+        let (record, meter) = (&self.record, &self.parts.meter);
+        let kind = ("kind", record.request.kind());
+        if record.step != before.step {
+            meter.took(meter::STEP, &[kind, ("step", &before.step)], now.since(self.step_since));
+            self.step_since = now;
+        }
+        if let (Machine::Backup(was), Machine::Backup(is)) = (&before.machine, &record.machine)
+            && was.released_at.is_none()
+            && let Some((from, to)) = is.held_from.zip(is.released_at)
+        {
+            meter.took(meter::HOLD, &[], to.since(from));
+        }
+        if record.state.is_terminal() {
+            meter.count(meter::OPERATIONS, &[kind, ("state", record.state.as_str())], 1);
+            let moved: Vec<_> = record.components().iter().map(|component| component.progress).collect();
+            meter.count(meter::BYTES, &[kind], moved.iter().map(|progress| progress.bytes_done).sum());
+            meter.count(meter::FILES, &[kind], moved.iter().map(|progress| progress.files_done).sum());
+        }
     }
 
     fn tell(&self, before: &OperationRecord, backup: Option<BackupRecord>, now: Timestamp) {
