@@ -2,6 +2,7 @@
 
 use std::fmt::{self, Debug};
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -95,8 +96,16 @@ impl FromStr for Timestamp {
 /// Where the time comes from.
 #[async_trait]
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// The time now.
+    /// The time now. Somebody may set the clock, so that it goes back or jumps ahead.
     fn now(&self) -> Timestamp;
+
+    /// How much time has passed since a moment of the clock's own choosing, whatever the clock is set to meanwhile, and
+    /// counting also while the machine is suspended where the system can tell. Leases and waits are measured by it.
+    ///
+    /// A clock that nobody sets need not implement it.
+    fn elapsed(&self) -> Duration {
+        self.now().since(Timestamp::from_millis(i64::MIN))
+    }
 
     /// Returns when at least `duration` has passed.
     async fn sleep(&self, duration: Duration);
@@ -113,8 +122,45 @@ impl Clock for SystemClock {
         Timestamp::from_millis(jiff::Timestamp::now().as_millisecond())
     }
 
+    #[cfg(unix)]
+    fn elapsed(&self) -> Duration {
+        use rustix::time::{ClockId, clock_gettime};
+        // Linux has one that goes on while the machine is suspended (`clock_gettime(2)`).
+        #[cfg(target_os = "linux")]
+        let clock = ClockId::Boottime;
+        #[cfg(not(target_os = "linux"))]
+        let clock = ClockId::Monotonic;
+        Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+    }
+
     async fn sleep(&self, duration: Duration) {
         tokio::time::sleep(duration).await;
+    }
+}
+
+/// A clock that nobody sets: it shows what the clock behind it showed at first, and counts from there.
+#[derive(Clone, Debug)]
+pub(crate) struct SteadyClock {
+    inner: Arc<dyn Clock>,
+    shown: Timestamp,
+    at: Duration,
+}
+
+impl SteadyClock {
+    pub(crate) fn new(inner: Arc<dyn Clock>) -> Self {
+        let (shown, at) = (inner.now(), inner.elapsed());
+        Self { inner, shown, at }
+    }
+}
+
+#[async_trait]
+impl Clock for SteadyClock {
+    fn now(&self) -> Timestamp {
+        self.shown.after(self.inner.elapsed().saturating_sub(self.at))
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        self.inner.sleep(duration).await;
     }
 }
 
@@ -162,6 +208,41 @@ mod tests {
         for bad in ["", "2026-01", "../../etc", "2026-13-01-00-00-00", "2026-01-31"] {
             assert!(bad.parse::<Timestamp>().is_err(), "{bad:?} must be refused");
         }
+    }
+
+    #[tokio::test]
+    async fn the_systems_elapsed_time_grows_with_the_time_slept() {
+        let before = SystemClock.elapsed();
+        SystemClock.sleep(Duration::from_millis(2)).await;
+        let slept = SystemClock.elapsed() - before;
+        assert!((Duration::from_millis(2)..Duration::from_secs(60)).contains(&slept), "{slept:?}");
+    }
+
+    /// A virtual clock that is set back by an hour when ten minutes have passed.
+    #[derive(Debug)]
+    struct SetBack(VirtualClock);
+
+    #[async_trait]
+    impl Clock for SetBack {
+        fn now(&self) -> Timestamp {
+            let hour = if self.0.now().as_millis() < 4_200_000 { 0 } else { 3_600_000 };
+            Timestamp::from_millis(self.0.now().as_millis() - hour)
+        }
+        fn elapsed(&self) -> Duration {
+            self.0.elapsed()
+        }
+        async fn sleep(&self, duration: Duration) {
+            self.0.sleep(duration).await;
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_steady_clock_goes_on_while_the_one_behind_it_is_set_back() {
+        let set_back = Arc::new(SetBack(VirtualClock::starting_at(Timestamp::from_millis(3_600_000))));
+        let clock = SteadyClock::new(set_back.clone());
+        clock.sleep(Duration::from_secs(900)).await;
+        assert_eq!(set_back.now().as_millis(), 900_000);
+        assert_eq!(clock.now().as_millis(), 4_500_000);
     }
 
     #[tokio::test(start_paused = true)]

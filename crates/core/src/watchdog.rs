@@ -1,5 +1,6 @@
 //! The dead-man's switch: lets workspaces go whose hold has lasted too long, with nothing but the workspace at hand.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,6 +8,7 @@ use std::time::Duration;
 use crate::clock::Clock;
 use crate::context::OpContext;
 use crate::error::Result;
+use crate::id::{QuiesceId, WorkspaceId};
 use crate::workspace::{HoldInfo, Workspace};
 
 /// How long after a hold's budget whoever took it may still let it go in order.
@@ -77,17 +79,47 @@ impl Watchdog {
         if self.clock.now() < hold.ends_at().after(self.grace) {
             return Ok(Watched::Held(hold));
         }
-        workspace.resume(&cx, &hold.id).await?;
-        tracing::warn!(workspace = %workspace.id(), hold = %hold.id, since = %hold.since, "held still for too long; let go");
+        self.let_go(&cx, workspace, &hold).await?;
         Ok(Watched::Released(hold))
     }
 
+    /// Looks once more; answers the hold that lasts, and when it was first seen. `first` is the answer before.
+    async fn look_again(
+        &self,
+        workspace: &dyn Workspace,
+        first: Option<(QuiesceId, Duration)>,
+    ) -> Result<Option<(QuiesceId, Duration)>> {
+        let Watched::Held(hold) = self.look(workspace).await? else { return Ok(None) };
+        let now = self.clock.elapsed();
+        let since = first.filter(|(id, _)| *id == hold.id).map_or(now, |(_, since)| since);
+        if now.saturating_sub(since) < hold.budget + self.grace {
+            return Ok(Some((hold.id, since)));
+        }
+        let cx = OpContext::new(Arc::clone(&self.clock));
+        self.let_go(&cx, workspace, &hold).await?;
+        Ok(None)
+    }
+
+    async fn let_go(&self, cx: &OpContext, workspace: &dyn Workspace, hold: &HoldInfo) -> Result<()> {
+        workspace.resume(cx, &hold.id).await?;
+        tracing::warn!(workspace = %workspace.id(), hold = %hold.id, since = %hold.since, "held still for too long; let go");
+        Ok(())
+    }
+
     /// Looks after workspaces for ever, once a minute. What fails is told in the log and tried again.
+    ///
+    /// A hold that was seen for as long as its budget is let go whatever the clock says: it may have been set back.
     pub async fn look_after(&self, workspaces: &[Arc<dyn Workspace>]) -> Infallible {
+        let mut seen: BTreeMap<&WorkspaceId, (QuiesceId, Duration)> = BTreeMap::new();
         loop {
             for workspace in workspaces {
-                if let Err(error) = self.look(workspace.as_ref()).await {
-                    tracing::warn!(workspace = %workspace.id(), %error, "cannot see whether it is held still");
+                let first = seen.get(workspace.id()).cloned();
+                match self.look_again(workspace.as_ref(), first).await {
+                    Ok(Some(held)) => drop(seen.insert(workspace.id(), held)),
+                    Ok(None) => drop(seen.remove(workspace.id())),
+                    Err(error) => {
+                        tracing::warn!(workspace = %workspace.id(), %error, "cannot see whether it is held still");
+                    }
                 }
             }
             self.clock.sleep(LOOK_EVERY).await;

@@ -7,17 +7,21 @@
 //! classic three. [`Scenario::run`] dies at the points it is given, one per process, and ends with a process that
 //! lives; then it looks behind everybody's back ([`Outcome::broken`]).
 //!
+//! [`Rivalry`] has several processes at work at the same time instead, each with a clock of its own.
+//!
 //! A failing run names itself as one command, see [`Case`].
 
 mod case;
 mod fuse;
 mod invariants;
 mod planted;
+mod rivals;
 mod scenario;
 mod wrapped;
 
 pub use case::{Case, CrashPoint, Moment};
 pub use fuse::Fuse;
 pub use planted::Planted;
+pub use rivals::Rivalry;
 pub use scenario::{Outcome, Scenario};
 pub use wrapped::{FusedCatalog, FusedProvider, FusedProvisioner, FusedWorkspace};

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_core::{
-    Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OperationId, OperationState, Orchestrator,
-    Provider, Provisioner, Request, Result, WhenBusy, Workspace,
+    Catalog, Clock, Error, ErrorKind, LocalOrchestrator, OnDeadline, OperationId, OperationState,
+    Orchestrator, Provider, Provisioner, Request, Result, WhenBusy, Workspace,
 };
 
 use super::case::{Case, CrashPoint};
@@ -131,7 +131,7 @@ impl Scenario {
 }
 
 /// Runs a simulation in a runtime of its own, under virtual time.
-fn simulated(run: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
+pub(super) fn simulated(run: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
     let runtime = runtime.map_err(|error| {
         Error::new(ErrorKind::Unexpected, "no runtime for the simulation").with_source(error)
@@ -140,7 +140,7 @@ fn simulated(run: impl Future<Output = Result<Outcome>>) -> Result<Outcome> {
 }
 
 /// What is there before the first process begins.
-async fn scene(case: &Case) -> Result<SimWorld> {
+pub(super) async fn scene(case: &Case) -> Result<SimWorld> {
     let config = SimConfig { poll_after: Duration::from_secs(120), ..SimConfig::default() };
     let components =
         [("data", SimKind::Volume, 20 * GB, 20_000), ("home", SimKind::FileSystem, 10 * GB, 10_000)];
@@ -171,19 +171,20 @@ async fn scene(case: &Case) -> Result<SimWorld> {
 }
 
 /// Lets everything come to its end and looks behind everybody's back.
-async fn settle(
+pub(super) async fn settle(
     case: &Case,
     world: &SimWorld,
     sleepers: Vec<LocalOrchestrator>,
     crossed: Vec<usize>,
+    clocks_are_true: bool,
 ) -> Result<Outcome> {
     // Whatever a late riser does, and whatever the cloud still runs, comes to its end in this time.
     world.pass(Duration::from_secs(6 * 3600)).await;
     drop(sleepers);
     let operation: OperationId = "op".parse()?;
-    let mut broken = check(world, &operation, case.scenario).await?;
+    let mut broken = check(world, &operation, case.scenario, clocks_are_true).await?;
     if case.scenario == Scenario::Followed {
-        broken.extend(check(world, &SECOND.parse()?, case.scenario).await?);
+        broken.extend(check(world, &SECOND.parse()?, case.scenario, clocks_are_true).await?);
     }
     let state = world.catalog.operation(&operation).await?.map(|stored| stored.operation.state);
     let trace = world.cloud.journal().iter().map(ToString::to_string).collect();
@@ -209,7 +210,7 @@ async fn run(case: &Case) -> Result<Outcome> {
     for fuse in asleep {
         fuse.wakes().await;
     }
-    let mut outcome = settle(case, &world, sleepers, crossed).await?;
+    let mut outcome = settle(case, &world, sleepers, crossed, true).await?;
     outcome.lasted = begun.elapsed();
     Ok(outcome)
 }
@@ -247,7 +248,21 @@ fn mortal(
     }
     let workspace = Arc::clone(&world.workspace) as Arc<dyn Workspace>;
     let provisioner = Arc::clone(&world.provisioner) as Arc<dyn Provisioner>;
-    world.orchestrator_on(
+    fused(world, Arc::clone(&world.clock), fuse, catalog, provider, workspace, provisioner)
+}
+
+/// A process all whose calls pass the fuse.
+pub(super) fn fused(
+    world: &SimWorld,
+    clock: Arc<dyn Clock>,
+    fuse: &Arc<Fuse>,
+    catalog: Arc<dyn Catalog>,
+    provider: Arc<dyn Provider>,
+    workspace: Arc<dyn Workspace>,
+    provisioner: Arc<dyn Provisioner>,
+) -> Result<LocalOrchestrator> {
+    world.orchestrator_under(
+        clock,
         Arc::new(FusedCatalog::new(catalog, Arc::clone(fuse))),
         Arc::new(FusedProvider::new(provider, Arc::clone(fuse))),
         Arc::new(FusedWorkspace::new(workspace, Arc::clone(fuse))),
@@ -256,7 +271,7 @@ fn mortal(
 }
 
 /// What a process does: submit once more, as a host that does not know how far it got, and follow to the end.
-async fn work(case: &Case, world: &SimWorld, process: &LocalOrchestrator) -> Result<()> {
+pub(super) async fn work(case: &Case, world: &SimWorld, process: &LocalOrchestrator) -> Result<()> {
     let operation: OperationId = "op".parse()?;
     process.recover().await?;
     process.submit(case.scenario.request(world)?).await?;

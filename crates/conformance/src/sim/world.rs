@@ -96,9 +96,24 @@ impl SimWorld {
         workspace: Arc<dyn Workspace>,
         provisioner: Arc<dyn Provisioner>,
     ) -> Result<LocalOrchestrator> {
+        self.orchestrator_under(Arc::clone(&self.clock), catalog, provider, workspace, provisioner)
+    }
+
+    /// The same process with a clock of its own, which may be off.
+    ///
+    /// # Errors
+    /// None that a caller could meet.
+    pub fn orchestrator_under(
+        &self,
+        clock: Arc<dyn Clock>,
+        catalog: Arc<dyn Catalog>,
+        provider: Arc<dyn Provider>,
+        workspace: Arc<dyn Workspace>,
+        provisioner: Arc<dyn Provisioner>,
+    ) -> Result<LocalOrchestrator> {
         let process = self.processes.fetch_add(1, Ordering::Relaxed);
         Ok(LocalOrchestrator::builder(catalog)
-            .clock(Arc::clone(&self.clock))
+            .clock(clock)
             .holder(Holder::new("sim-host", format!("process {process}")))
             .lease_ttl(LEASE_TTL)
             .provider(provider)

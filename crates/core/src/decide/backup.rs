@@ -12,7 +12,7 @@ use super::hold::Hold;
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
 use super::seal;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress, waits};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -139,8 +139,9 @@ impl BackupMachine {
             self.quiesce_unanswered = false;
             self.hold = Hold::Resuming(None);
         }
-        // While nobody watched, the dead-man's switch may have let the workspace go: nothing can be claimed of it.
-        if let Hold::Held(level) = &mut self.hold {
+        // While nobody watched, the dead-man's switch may have let the workspace go: nothing can be claimed of it. Whoever
+        // was about to let it go was to look whether the hold still stood, and did not live to tell.
+        if let Hold::Held(level) | Hold::Resuming(Some(level)) = &mut self.hold {
             *level = Consistency::Fuzzy;
         }
     }
@@ -405,8 +406,8 @@ impl BackupMachine {
         }
         record.step = self.step_name().into();
         self.wake_for_clocks(record, request, turn);
-        let due = |at: Option<Timestamp>| at.is_none_or(|at| at <= now);
-        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+        let due = |at: Option<Timestamp>| waits(at, now).is_none();
+        if let Some(at) = waits(self.retry_at, now) {
             turn.wake(at);
         }
         if self.plan.is_none() {

@@ -8,7 +8,9 @@ use super::clocks::FOLLOWED_MAX;
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::job::{JobEnd, JobRun, JobStep, STOP_WAIT_MAX, backoff};
 use super::member::{Member, Proof};
-use super::{Turn, backup, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress};
+use super::{
+    Turn, backup, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress, waits,
+};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -318,7 +320,7 @@ impl CopyMachine {
         }
         if self.original.is_none() {
             record.step = "inspecting".into();
-            match self.retry_at.filter(|at| *at > now) {
+            match waits(self.retry_at, now) {
                 Some(at) => turn.wake(at),
                 None => turn.effects.push(Effect::InspectBackup),
             }
@@ -326,7 +328,7 @@ impl CopyMachine {
         }
         if let Some(sealed) = &self.record {
             record.step = "recording".into();
-            match self.retry_at.filter(|at| *at > now) {
+            match waits(self.retry_at, now) {
                 Some(at) => turn.wake(at),
                 None => turn.effects.push(Effect::WriteRecord(Box::new(sealed.clone()))),
             }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, waits};
 use crate::catalog::{BackupRecord, BackupState, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Effect as EffectOf, Error, ErrorKind, ErrorRecord};
@@ -323,7 +323,7 @@ impl DeleteMachine {
         match (self.stage, &self.backup) {
             (DeleteStage::Inspecting, _) => {
                 record.step = "inspecting".into();
-                match self.retry_at.filter(|at| *at > now) {
+                match waits(self.retry_at, now) {
                     Some(at) => turn.wake(at),
                     None => turn.effects.push(Effect::InspectBackup),
                 }
@@ -342,7 +342,7 @@ impl DeleteMachine {
                 record.step = "deleting".into();
                 // One after the other, so that a refusal says what is still whole.
                 if let Some(member) = self.members.iter().find(|member| !member.gone) {
-                    match member.retry_at.filter(|at| *at > now) {
+                    match waits(member.retry_at, now) {
                         Some(at) => turn.wake(at),
                         None => turn.effects.push(Effect::DeleteSnapshot {
                             component: member.component.clone(),
@@ -353,7 +353,7 @@ impl DeleteMachine {
             }
             (DeleteStage::RemovingRecord, Some(backup)) => {
                 record.step = "removing records".into();
-                match self.retry_at.filter(|at| *at > now) {
+                match waits(self.retry_at, now) {
                     Some(at) => turn.wake(at),
                     None => turn.effects.push(Effect::DeleteRecord(Box::new(backup.clone()))),
                 }

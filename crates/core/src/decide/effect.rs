@@ -245,6 +245,9 @@ pub enum Outcome {
     Inspected(Box<Inspection>),
     /// To [`Effect::Quiesce`].
     Quiesced(Consistency),
+    /// To [`Effect::Resume`] where the workspace was found free already: somebody else, or a switch of its own, had let it
+    /// go before, and nobody knows when.
+    FoundFree,
     /// To [`Effect::Start`].
     Started(JobRef),
     /// To [`Effect::Find`].

@@ -99,8 +99,15 @@ impl BackupMachine {
                 self.misses = 0;
                 self.retry_at = None;
             }
-            (Hold::Resuming(level), Ok(_)) => {
-                self.hold = Hold::Released(level);
+            (Hold::Resuming(level), Ok(outcome)) => {
+                let broken = matches!(outcome, Outcome::FoundFree);
+                if broken && level.is_some_and(|level| level > Consistency::Fuzzy) {
+                    record.warnings.push(
+                        "the workspace was let go by somebody else while it was held still, so the backup claims nothing"
+                            .into(),
+                    );
+                }
+                self.hold = Hold::Released(level.filter(|_| !broken));
                 self.released_at = Some(now);
                 self.misses = 0;
                 self.retry_at = None;
@@ -154,8 +161,11 @@ impl BackupMachine {
         match self.hold {
             Hold::Held(level) if due => {
                 self.hold = Hold::Resuming(Some(level));
-                let waiting = self.members.iter_mut().filter(|member| !member.run.is_captured());
-                waiting.for_each(|member| member.late |= member.run.waits_in_vain(now));
+                for member in self.members.iter_mut().filter(|member| !member.run.is_captured()) {
+                    member.late |= member.run.waits_in_vain(now);
+                    // Whatever the other side's clock will say of when that was.
+                    member.run.outlasted_hold = true;
+                }
             }
             Hold::Quiescing | Hold::Renewing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
             Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::decide::effect::{Effect, Outcome};
-use crate::decide::is_outage;
 use crate::decide::witness::witnessed;
+use crate::decide::{is_outage, waits};
 use crate::error::{Effect as Applied, Error, ErrorKind, ErrorRecord};
-use crate::id::ComponentId;
+use crate::id::{ComponentId, JobId};
 use crate::provider::{CancelOutcome, Issue, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress};
 
 /// How many attempts a job gets when the provider lets it expire unstarted.
@@ -92,6 +92,9 @@ pub struct JobRun {
     /// How often a job that was ours was not there any more.
     #[serde(default)]
     pub losses: u32,
+    /// Jobs that may have been ours, as far as could be seen, and ended without a result.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ruled_out: Vec<JobId>,
     /// Since when somebody else's job has held the resource.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind_since: Option<Timestamp>,
@@ -104,6 +107,9 @@ pub struct JobRun {
     /// The most progress that was seen of it, over all attempts.
     #[serde(default)]
     pub reached: Progress,
+    /// Its content was not yet known to be captured when the workspace was told to let go.
+    #[serde(default)]
+    pub outlasted_hold: bool,
     /// When its progress last grew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advanced_at: Option<Timestamp>,
@@ -122,10 +128,12 @@ impl JobRun {
             unstoppable: false,
             unproven: false,
             losses: 0,
+            ruled_out: Vec::new(),
             behind_since: None,
             unwatched: false,
             ended_at: None,
             reached: Progress::default(),
+            outlasted_hold: false,
             advanced_at: None,
         }
     }
@@ -242,7 +250,7 @@ impl JobRun {
     /// Time passed: a wait may be over.
     pub(super) fn tick(&mut self, now: Timestamp) {
         if let JobStep::Waiting { until } = self.step
-            && until <= now
+            && waits(Some(until), now).is_none()
         {
             self.step = JobStep::Starting;
             // What is looked for later was started from now on.
@@ -273,9 +281,9 @@ impl JobRun {
     }
 
     /// When time alone changes something.
-    pub(super) fn wake_at(&self) -> Option<Timestamp> {
+    pub(super) fn wake_at(&self, now: Timestamp) -> Option<Timestamp> {
         match self.step {
-            JobStep::Waiting { until } => Some(until),
+            JobStep::Waiting { until } => Some(waits(Some(until), now).unwrap_or(now)),
             _ => None,
         }
     }
@@ -364,7 +372,7 @@ impl JobRun {
             && !matches!(status.state, JobState::Succeeded | JobState::SucceededWithIssues);
         if self.unproven && without_result {
             // How somebody else's job ends says nothing about ours, and nothing is left that could prove whose it was.
-            return self.search_anew();
+            return self.rule_out();
         }
         self.misses = 0;
         let mut status = status.clone();
@@ -389,7 +397,7 @@ impl JobRun {
             JobState::Lost | JobState::Expired if stopping => self.step = JobStep::Ended(JobEnd::Cancelled),
             // A wait that is over at once still lets a stop come first.
             JobState::Lost => self.step = JobStep::Waiting { until: now },
-            JobState::Expired => self.try_anew(now),
+            JobState::Expired => self.try_anew("the provider let the job expire unstarted", now),
             // It was asked and runs on as if it had not been: ask again.
             JobState::Queued | JobState::Running if stopping => self.ask_again(),
             JobState::Queued | JobState::Running | JobState::Cancelling | JobState::Unknown(_) => {}
@@ -402,10 +410,11 @@ impl JobRun {
         }
     }
 
-    fn try_anew(&mut self, now: Timestamp) {
+    /// A new attempt, because of `what` became of this one.
+    pub(super) fn try_anew(&mut self, what: &str, now: Timestamp) {
         let key = self.request.key();
         if key.attempt() >= ATTEMPTS_MAX {
-            let message = format!("the provider let the job expire unstarted {ATTEMPTS_MAX} times");
+            let message = format!("{what} {ATTEMPTS_MAX} times");
             self.fail(Error::new(ErrorKind::Unavailable, message).record());
             return;
         }

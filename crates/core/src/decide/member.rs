@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, FOREIGN, Outcome};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
-use super::{TRIES_MAX, Turn, is_spent};
+use super::{TRIES_MAX, Turn, is_spent, waits};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::provider::{DeleteState, Issue};
@@ -87,14 +87,14 @@ impl Member {
     }
 
     pub(super) fn collect_due(&self, cancelled: bool, now: Timestamp, turn: &mut Turn) {
-        if let Some(at) = self.run.wake_at() {
+        if let Some(at) = self.run.wake_at(now) {
             turn.wake(at);
         }
         turn.effects.extend(self.run.due());
         let Some(snapshot) = self.left(cancelled).filter(|_| self.proof == Proof::Open) else {
             return;
         };
-        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+        if let Some(at) = waits(self.retry_at, now) {
             turn.wake(at);
             return;
         }

@@ -20,6 +20,8 @@ mod search;
 mod verify;
 mod witness;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use backup::{BackupMachine, Stopping};
@@ -156,6 +158,15 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
 const TRIES_MAX: u32 = 6;
 /// How often a step is tried while the other side cannot be reached: most of an hour.
 const OUTAGE_TRIES_MAX: u32 = 100;
+
+/// No step waits longer than this before it is tried again.
+const WAIT_MAX: Duration = Duration::from_secs(120);
+
+/// Until when a step waits that is to be tried again `at` that time; `None` where it is due. A time further ahead than
+/// anything waits was told by another clock than the one that tells `now`, and is no reason to wait.
+fn waits(at: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+    at.filter(|at| *at > now && at.since(now) <= WAIT_MAX)
+}
 
 /// Whether an error says that the other side is busy or away, and nothing about the request.
 fn is_outage(error: &ErrorRecord) -> bool {

@@ -8,7 +8,9 @@ use super::backup::{Stopping, blocked, said};
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::restore_member::RestoreMember;
-use super::{Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, look_again, note_progress};
+use super::{
+    Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, look_again, note_progress, waits,
+};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord, Retry};
@@ -425,7 +427,7 @@ impl RestoreMachine {
         }
         record.step = self.step_name().into();
         self.wake_for_clocks(record, request, turn);
-        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+        if let Some(at) = waits(self.retry_at, now) {
             turn.wake(at);
             return;
         }
@@ -450,7 +452,7 @@ impl RestoreMachine {
     fn undo(&self, made: Option<&Provisioned>, now: Timestamp, turn: &mut Turn) {
         for member in self.members.iter().rev() {
             if let Some(resource) = member.resource().filter(|_| !member.undone) {
-                match member.retry_at.filter(|at| *at > now) {
+                match waits(member.retry_at, now) {
                     Some(at) => turn.wake(at),
                     None => turn.effects.push(Effect::Discard(resource.clone())),
                 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Outcome};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
-use super::{Turn, is_spent};
+use super::{Turn, is_spent, waits};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::provider::{Issue, Readiness, RestoredResource};
@@ -35,7 +35,7 @@ impl RestoreMember {
     }
 
     pub(super) fn fill(&self, now: Timestamp, turn: &mut Turn) {
-        if let Some(at) = self.run.wake_at() {
+        if let Some(at) = self.run.wake_at(now) {
             turn.wake(at);
         }
         turn.effects.extend(self.run.due());
@@ -43,7 +43,7 @@ impl RestoreMember {
         let Some(resource) = self.resource().filter(|_| succeeded && !self.is_ready()) else {
             return;
         };
-        match self.retry_at.filter(|at| *at > now) {
+        match waits(self.retry_at, now) {
             Some(at) => turn.wake(at),
             None => turn.effects.push(Effect::FinishRestore(resource.clone())),
         }

@@ -139,6 +139,7 @@ fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
         .filter(|member| member.snapshot().is_some())
         .map(|member| member.run.status.as_ref().and_then(|status| status.captured))
         .collect();
+    let outlasted = machine.members.iter().any(|member| member.run.outlasted_hold);
     let Some(windows) = windows.filter(|windows| !windows.is_empty()) else {
         return Consistency::Fuzzy;
     };
@@ -152,7 +153,8 @@ fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
             && to <= machine.releasing_at.map_or(budget_ends, |let_go| let_go.min(budget_ends))
     };
     let points = windows.iter().all(|window| window.from == window.to);
-    if windows.iter().all(|window| inside(window.from, window.to)) && level > Consistency::Fuzzy {
+    let all_inside = !outlasted && windows.iter().all(|window| inside(window.from, window.to));
+    if all_inside && level > Consistency::Fuzzy {
         level
     } else if points {
         Consistency::Crash

@@ -7,13 +7,21 @@ use crate::provider::{Candidate, Evidence, JobRequest};
 
 /// How often a job that was ours may turn out not to be there before no further one is started in its place.
 const LOSSES_MAX: u32 = 3;
+/// How often a job is looked for beside one that was ruled out before it counts as never started: some ten minutes, longer
+/// than any list lags behind.
+const LOOKS_BESIDE_RULED_OUT: u32 = 14;
 /// What turned out not to be ours is searched for anew after as long as after so many failures: four seconds.
 const MISSES_OF_A_LOSS: u32 = 4;
 
 impl JobRun {
     pub(super) fn on_found(&mut self, candidates: &[Candidate], now: Timestamp) {
-        let with = |evidence| candidates.iter().find(|candidate| candidate.evidence == evidence);
-        let likely = candidates.iter().filter(|candidate| candidate.evidence == Evidence::Likely).count();
+        let open = |found: &&Candidate| {
+            found.evidence == Evidence::Proven || !self.ruled_out.contains(&found.job.id)
+        };
+        let with = |evidence| candidates.iter().filter(open).find(|found| found.evidence == evidence);
+        let likely =
+            candidates.iter().filter(open).filter(|found| found.evidence == Evidence::Likely).count();
+        let ruled_out = candidates.iter().any(|found| !open(&found));
         if let Some(proven) = with(Evidence::Proven) {
             self.run(proven.job.clone());
         } else if likely == 1
@@ -29,6 +37,13 @@ impl JobRun {
         } else if let Some(foreign) = with(Evidence::Foreign) {
             let message = format!("job {} of somebody else holds the resource", foreign.job.id);
             self.wait(now, Error::new(ErrorKind::Busy, message).record());
+        } else if ruled_out && self.misses < LOOKS_BESIDE_RULED_OUT {
+            let message = "what was found ended without a result, and ours may not be listed yet";
+            self.look_again(Error::new(ErrorKind::Busy, message).record());
+        } else if ruled_out {
+            // Ours is what ended, or was never started: whichever it is, the next one has another key.
+            self.misses = 0;
+            self.try_anew("a job that may have been ours ended without a result", now);
         } else if self.losses >= LOSSES_MAX {
             let message = format!(
                 "{LOSSES_MAX} jobs were started and none of them is to be found; look at the jobs of the resource"
@@ -38,6 +53,14 @@ impl JobRun {
             // It was never started. A wait that is over at once still lets a stop come first.
             self.step = JobStep::Waiting { until: now };
         }
+    }
+
+    /// The job followed ended without anything that could prove whose it was; it is not followed once more.
+    pub(super) fn rule_out(&mut self) {
+        if let JobStep::Running { job } | JobStep::Stopping { job, .. } = &self.step {
+            self.ruled_out.push(job.id.clone());
+        }
+        self.search_anew();
     }
 
     /// The job followed turned out to be somebody else's: ours is looked for once more.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, waits};
 use crate::catalog::{BackupRecord, BackupState, ComponentRecord, ComponentState, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -263,7 +263,7 @@ impl VerifyMachine {
         if matches!(self.stage, VerifyStage::Inspecting | VerifyStage::Verifying) {
             turn.wake(record.deadline);
         }
-        if let Some(at) = self.retry_at.filter(|at| *at > now) {
+        if let Some(at) = waits(self.retry_at, now) {
             turn.wake(at);
             return;
         }
@@ -275,7 +275,7 @@ impl VerifyMachine {
             (VerifyStage::Verifying, Some(backup)) => {
                 record.step = "verifying".into();
                 for member in self.members.iter().filter(|member| member.found.is_none()) {
-                    match member.retry_at.filter(|at| *at > now) {
+                    match waits(member.retry_at, now) {
                         Some(at) => turn.wake(at),
                         None => turn.effects.push(Effect::Verify {
                             component: member.component.clone(),

@@ -161,7 +161,7 @@ impl Provider for Retrying {
     }
 
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
-        self.call(cx, || self.inner.place(cx, component)).await
+        self.call(cx, "place", || self.inner.place(cx, component)).await
     }
 
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
@@ -201,7 +201,7 @@ impl Provider for Retrying {
     }
 
     async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
-        self.call(cx, || self.inner.keep(cx, snapshot, until)).await
+        self.call(cx, "keep", || self.inner.keep(cx, snapshot, until)).await
     }
 
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
@@ -276,7 +276,7 @@ mod tests {
                 let lost = || Error::new(ErrorKind::Unavailable, "no answer").maybe_applied();
                 Err::<(), _>(if first { lost() } else { Error::new(last, "refused") })
             };
-            let error = retrying(RetryPolicy::default()).call(&cx, start).await.unwrap_err();
+            let error = retrying(RetryPolicy::default()).call(&cx, "start", start).await.unwrap_err();
             assert_eq!((error.kind(), error.effect()), (last, Effect::MaybeApplied));
         }
     }

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
-use tokio::sync::{Mutex, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 use tracing::Instrument;
 
 use crate::audit::{CANCEL_REQUESTED, TAKEN_OVER};
 use crate::catalog::{BackupRecord, CatalogExt, Lease, OperationChange};
-use crate::clock::Timestamp;
+use crate::clock::{Clock, SteadyClock, Timestamp};
 use crate::context::{Cancellation, OpContext};
 use crate::decide::{Decision, Effect, Event, Machine, Outcome, Step, decide};
 use crate::error::{Error, ErrorKind, ErrorRecord, Result};
@@ -25,7 +25,7 @@ use crate::operation::{LedgerEntry, OperationRecord, OperationState};
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::call_limit::{call_limit, is_droppable};
 use crate::orchestrator::drives::Drives;
-use crate::orchestrator::effects::{Places, Runner};
+use crate::orchestrator::effects::{Places, Runner, Shown};
 
 /// How often the workspace is told to let go when the catalog is lost.
 const LET_GO_TRIES: u32 = 10;
@@ -52,6 +52,8 @@ pub(super) struct Sight {
 
 pub(super) struct Driver {
     parts: Arc<Parts>,
+    /// Nothing in the life of one driver follows a clock that is set meanwhile.
+    clock: Arc<dyn Clock>,
     drives: Weak<Drives>,
     lease: Lease,
     confirmed_at: Timestamp,
@@ -63,7 +65,7 @@ pub(super) struct Driver {
     cancel_seen: bool,
     flights: FuturesUnordered<Flight>,
     in_flight: BTreeMap<Step, Cancellation>,
-    hold: Arc<Mutex<()>>,
+    hold: Shown,
     places: Places,
     calls: Cancellation,
     sight: watch::Sender<Sight>,
@@ -80,9 +82,11 @@ impl Driver {
         sight: watch::Sender<Sight>,
         events: broadcast::Sender<OperationEvent>,
     ) -> Self {
-        let now = parts.clock.now();
+        let clock: Arc<dyn Clock> = Arc::new(SteadyClock::new(Arc::clone(&parts.clock)));
+        let now = clock.now();
         Self {
             parts,
+            clock,
             drives,
             lease,
             confirmed_at: now,
@@ -94,7 +98,7 @@ impl Driver {
             cancel_seen: false,
             flights: FuturesUnordered::new(),
             in_flight: BTreeMap::new(),
-            hold: Arc::new(Mutex::new(())),
+            hold: Shown::default(),
             places: Places::default(),
             calls: Cancellation::new(),
             sight,
@@ -130,7 +134,7 @@ impl Driver {
         let mut event = first;
         let mut note = None;
         loop {
-            let now = self.parts.clock.now();
+            let now = self.clock.now();
             let decision = decide(&self.record, &event, now);
             let launches: Vec<_> = decision
                 .effects
@@ -172,8 +176,8 @@ impl Driver {
         }
         self.flights.clear();
         let id = backup.hold_id(&self.record.id);
-        let cx = OpContext::new(Arc::clone(&self.parts.clock))
-            .for_operation(self.record.id.clone(), self.lease.epoch);
+        let cx =
+            OpContext::new(Arc::clone(&self.clock)).for_operation(self.record.id.clone(), self.lease.epoch);
         for attempt in 1..=LET_GO_TRIES {
             let resumed = match self.parts.known_workspace(&self.record.workspace) {
                 Some(workspace) => workspace.resume(&cx, &id).await,
@@ -181,7 +185,7 @@ impl Driver {
             };
             let Err(error) = resumed else { return };
             tracing::error!(workspace = %self.record.workspace, %error, "the workspace is still held still");
-            self.parts.clock.sleep(Duration::from_secs(u64::from(attempt))).await;
+            self.clock.sleep(Duration::from_secs(u64::from(attempt))).await;
         }
     }
 
@@ -247,7 +251,7 @@ impl Driver {
             change.ledger = ledger;
             change.put_backup = decision.put_backup.as_ref();
             change.remove_backup = decision.remove_backup.as_ref();
-            commit(&self.parts, &self.lease, self.confirmed_at, &change).await?;
+            commit(&self.parts, self.clock.as_ref(), &self.lease, self.confirmed_at, &change).await?;
             self.stored_at = now;
         }
         if self.record.state == OperationState::Detached && before.state != OperationState::Detached {
@@ -315,7 +319,7 @@ impl Driver {
         let step = effect.step();
         let note = effect.ledger_action().map(|action| LedgerNote { action, attempt: params(&effect).0 });
         let call = self.calls.child();
-        let cx = OpContext::new(Arc::clone(&self.parts.clock))
+        let cx = OpContext::new(Arc::clone(&self.clock))
             .for_operation(self.record.id.clone(), self.lease.epoch)
             .with_deadline(Some(self.record.deadline))
             .with_cancellation(call.clone());
@@ -338,7 +342,7 @@ impl Driver {
     /// Waits for whatever happens first, and keeps the lease meanwhile.
     async fn next(&mut self, wake_at: Option<Timestamp>) -> Result<(Event, Option<LedgerNote>)> {
         loop {
-            let now = self.parts.clock.now();
+            let now = self.clock.now();
             let renew_at =
                 self.confirmed_at.after(self.parts.lease_ttl / 3).max(now.after(Duration::from_millis(1)));
             let until = wake_at.map_or(renew_at, |wake| wake.min(renew_at));
@@ -352,13 +356,13 @@ impl Driver {
                     self.cancel_seen = true;
                     return Ok((Event::CancelRequested, None));
                 }
-                () = self.parts.clock.sleep(until.since(now)) => {}
+                () = self.clock.sleep(until.since(now)) => {}
             }
             if self.renew().await? && !self.cancel_seen {
                 self.cancel_seen = true;
                 return Ok((Event::CancelRequested, None));
             }
-            if wake_at.is_some_and(|wake| wake <= self.parts.clock.now()) {
+            if wake_at.is_some_and(|wake| wake <= self.clock.now()) {
                 return Ok((Event::Tick, None));
             }
         }
@@ -366,7 +370,7 @@ impl Driver {
 
     /// Renews the lease when a third of it has passed; answers whether somebody asked the operation to stop.
     async fn renew(&mut self) -> Result<bool> {
-        let now = self.parts.clock.now();
+        let now = self.clock.now();
         if now.since(self.confirmed_at) < self.parts.lease_ttl / 3 {
             return Ok(false);
         }
@@ -376,8 +380,11 @@ impl Driver {
                 self.confirmed_at = now;
                 Ok(renewal.cancel_requested)
             }
-            Err(error) if is_passing(&error) && lease_is_sure(&self.parts, self.confirmed_at) => {
-                self.parts.clock.sleep(self.parts.lease_ttl / 20).await;
+            Err(error)
+                if is_passing(&error)
+                    && is_sure(self.clock.as_ref(), self.confirmed_at, self.parts.lease_ttl) =>
+            {
+                self.clock.sleep(self.parts.lease_ttl / 20).await;
                 Ok(false)
             }
             Err(error) => Err(error),
@@ -387,7 +394,7 @@ impl Driver {
 
 /// Waits for the answer of a call, as long as anybody wants to hear it and no longer than such a call may take.
 async fn answer(runner: Runner, effect: Effect, call: &Cancellation) -> Result<Outcome> {
-    let (clock, limit) = (Arc::clone(&runner.parts.clock), call_limit(&effect));
+    let (clock, limit) = (Arc::clone(runner.cx.clock()), call_limit(&effect));
     let late = async {
         match limit {
             Some(limit) => clock.sleep(limit).await,
@@ -407,6 +414,7 @@ async fn answer(runner: Runner, effect: Effect, call: &Cancellation) -> Result<O
 /// Commits, again while the catalog cannot be reached and the lease is surely ours.
 async fn commit(
     parts: &Parts,
+    clock: &dyn Clock,
     lease: &Lease,
     confirmed_at: Timestamp,
     change: &OperationChange<'_>,
@@ -426,9 +434,9 @@ async fn commit(
         };
         match tried {
             Ok(()) => return Ok(()),
-            Err(error) if is_passing(&error) && lease_is_sure(parts, confirmed_at) => {
+            Err(error) if is_passing(&error) && is_sure(clock, confirmed_at, parts.lease_ttl) => {
                 doubtful |= error.effect() == crate::error::Effect::MaybeApplied;
-                parts.clock.sleep(delay).await;
+                clock.sleep(delay).await;
                 delay = (delay * 2).min(Duration::from_secs(2));
             }
             Err(error) => return Err(error),
@@ -437,8 +445,8 @@ async fn commit(
 }
 
 /// Whether less than half the lease has passed since the catalog last confirmed it.
-fn lease_is_sure(parts: &Parts, confirmed_at: Timestamp) -> bool {
-    parts.clock.now().since(confirmed_at) < parts.lease_ttl / 2
+fn is_sure(clock: &dyn Clock, confirmed_at: Timestamp, lease_ttl: Duration) -> bool {
+    clock.now().since(confirmed_at) < lease_ttl / 2
 }
 
 /// Whether more than progress changed.

@@ -36,10 +36,13 @@ pub(super) struct Runner {
     pub(super) cx: OpContext,
     pub(super) request: Request,
     /// Taken while the workspace is being held still or let go.
-    pub(super) hold: Arc<Mutex<()>>,
+    pub(super) hold: Shown,
     /// The places that the operation has among all.
     pub(super) places: Places,
 }
+
+/// The hold that the workspace was seen to show, where it shows any.
+pub(super) type Shown = Arc<Mutex<Option<QuiesceId>>>;
 
 /// The places that an operation has; they are free again when it is detached or its driver is gone.
 pub(super) type Places = Arc<std::sync::Mutex<Vec<Place>>>;
@@ -54,15 +57,21 @@ impl Runner {
                 Ok(Outcome::Done)
             }
             Effect::Quiesce { id, budget, earlier } => {
-                let _hold = self.hold.lock().await;
+                let mut shown = self.hold.lock().await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
-                self.quiesce(workspace.as_ref(), &id, earlier.as_ref(), &QuiesceOptions::new(budget)).await
+                let options = QuiesceOptions::new(budget);
+                let quiesced = self.quiesce(workspace.as_ref(), &id, earlier.as_ref(), &options).await;
+                *shown = self.seen_hold(workspace.as_ref()).await;
+                quiesced
             }
             Effect::Resume { id } => {
-                let _hold = tokio::time::timeout(HOLD_GRACE, self.hold.lock()).await;
+                let shown = tokio::time::timeout(HOLD_GRACE, self.hold.lock()).await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
+                // Somebody whose clock is ahead may have called the hold overdue.
+                let shows = shown.is_ok_and(|shown| shown.as_ref() == Some(&id));
+                let stands = !shows || self.seen_hold(workspace.as_ref()).await.as_ref() == Some(&id);
                 workspace.resume(&self.cx, &id).await?;
-                Ok(Outcome::Done)
+                Ok(if stands { Outcome::Done } else { Outcome::FoundFree })
             }
             Effect::Provision(request) => {
                 let provisioner = self.parts.provisioner(&request.restore.provisioner)?;
@@ -160,6 +169,17 @@ impl Runner {
                 Ok(Outcome::Quiesced(on.quiesce(&self.cx, id, options).await?))
             }
             answer => Ok(Outcome::Quiesced(answer?)),
+        }
+    }
+
+    /// The hold that the workspace shows; none where it cannot be asked, which keeps nobody from letting it go.
+    async fn seen_hold(&self, on: &dyn Workspace) -> Option<QuiesceId> {
+        match on.hold(&self.cx).await {
+            Ok(hold) => hold.map(|hold| hold.id),
+            Err(error) => {
+                tracing::warn!(workspace = %on.id(), %error, "cannot see whether it is held still");
+                None
+            }
         }
     }
 

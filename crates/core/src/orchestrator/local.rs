@@ -25,8 +25,9 @@ use crate::orchestrator::{effects, outlook};
 use crate::outlook::{DeletePlan, RestorePlan};
 use crate::plan::Plan;
 
-/// How often an operation that somebody else drives is looked at.
+/// After what time an operation that somebody else drives is looked at again; doubled up to the longest.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
+const WATCH_EVERY_MAX: Duration = Duration::from_secs(8);
 /// How many interrupted operations of other kinds one submission finishes before its own.
 const TAKEOVERS_MAX: usize = 8;
 
@@ -172,17 +173,23 @@ impl LocalOrchestrator {
     }
 
     async fn watch_others(&self, id: &OperationId) -> Result<OperationStatus> {
+        let mut pause = WATCH_EVERY;
         loop {
             let stored = self.parts.catalog.operation(id).await?.ok_or_else(|| unknown(id))?;
             let state = stored.operation.state;
-            if state.is_terminal() || state == OperationState::Detached {
+            if state.is_terminal() {
                 return self.status(id).await;
             }
-            if self.drives.take_over(&stored).await? {
+            let driven_here = self.drives.take_over(&stored).await?;
+            if state == OperationState::Detached {
+                return self.status(id).await;
+            }
+            if driven_here {
                 let sight = self.drives.news(id).ok_or_else(|| unknown(id))?;
                 return self.watch_own(id, sight).await;
             }
-            self.parts.clock.sleep(WATCH_EVERY).await;
+            self.parts.clock.sleep(pause).await;
+            pause = (pause * 2).min(WATCH_EVERY_MAX);
         }
     }
 
