@@ -143,3 +143,67 @@ fn an_outage_while_a_backup_is_looked_at_is_waited_out() {
         assert_eq!(refused.record.state, OperationState::Failed, "{kind}");
     }
 }
+
+/// A backup whose workspace could not be let go at the first try, and when that was.
+fn waits_to_resume() -> (Decision, Timestamp) {
+    let waiting = quiescing(OnDeadline::Detach);
+    let cancelled = decide(&waiting.record, &Event::CancelRequested, time(2));
+    let held = done(&cancelled.record, Step::Quiesce, Outcome::Quiesced(Consistency::Application), time(3));
+    assert!(matches!(held.effects[..], [Effect::Resume { .. }]), "{:?}", held.effects);
+    let refused = Error::new(ErrorKind::Unavailable, "not now").record();
+    let waits = decide(&held.record, &Event::Done(Step::Resume, Err(refused)), time(4));
+    assert!(waits.effects.is_empty() && waits.wake_at.is_some(), "{waits:?}");
+    (waits, time(4))
+}
+
+#[test]
+fn a_wait_that_a_clock_ahead_has_set_keeps_no_workspace_frozen() {
+    let (waits, at) = waits_to_resume();
+    for behind in [HOUR, 24 * HOUR] {
+        let here = Timestamp::from_millis(at.as_millis() - behind * 1000);
+        for event in [Event::Recovered, Event::Tick] {
+            let taken = decide(&waits.record, &event, here);
+            assert!(matches!(taken.effects[..], [Effect::Resume { .. }]), "{event:?} {:?}", taken.effects);
+        }
+    }
+    let early = decide(&waits.record, &Event::Tick, at);
+    assert!(
+        early.effects.is_empty(),
+        "a wait that the same clock has set is waited out: {:?}",
+        early.effects
+    );
+}
+
+#[test]
+fn a_job_that_waits_by_a_clock_ahead_is_begun_at_once() {
+    let waiting = quiescing(OnDeadline::Detach);
+    let held = done(&waiting.record, Step::Quiesce, Outcome::Quiesced(Consistency::Application), time(2));
+    let busy = Error::new(ErrorKind::Busy, "somebody else's job").record();
+    let start = Step::Start("db".parse().unwrap());
+    let behind = decide(&held.record, &Event::Done(start, Err(busy)), time(3));
+    assert!(behind.effects.is_empty(), "{:?}", behind.effects);
+    let here = time(3 - HOUR);
+    let taken = decide(&behind.record, &Event::Recovered, here);
+    assert_eq!(taken.wake_at, Some(here));
+    let begun = decide(&taken.record, &Event::Tick, here);
+    assert!(matches!(begun.effects[..], [Effect::Start(_)]), "{:?}", begun.effects);
+}
+
+#[test]
+fn what_outlasted_the_hold_claims_nothing_whatever_the_clouds_clock_says() {
+    let waiting = quiescing(OnDeadline::Extend);
+    let db = || "db".parse().unwrap();
+    let held = done(&waiting.record, Step::Quiesce, Outcome::Quiesced(Consistency::Application), time(2));
+    let runs = done(&held.record, Step::Start(db()), Outcome::Started(job()), time(3));
+    let expired = decide(&runs.record, &Event::Tick, time(HOUR));
+    let free = done(&expired.record, Step::Resume, Outcome::Done, time(HOUR + 1));
+    // Captured hours after services came back, by a clock that is behind.
+    let mut status = JobStatus::new(JobState::Succeeded);
+    status.snapshot = Some(SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new("snap-1").unwrap()));
+    status.captured = Some(CaptureWindow::new(time(60), time(60)));
+    let captured = done(&free.record, Step::Poll(db()), Outcome::Polled(Box::new(status)), time(5 * HOUR));
+    let good = Outcome::Verified(Verification::new(Depth::Sized, Vec::new()));
+    let sealed = done(&captured.record, Step::Verify(db()), good, time(5 * HOUR + 1));
+    let [Effect::WriteRecord(record)] = &sealed.effects[..] else { panic!("{:?}", sealed.effects) };
+    assert!(record.consistency < Consistency::Application, "{:?}", record.consistency);
+}

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillpoint_conformance::sim::{SimConfig, SimKind, SimWorld};
+use stillpoint_conformance::sim::{SimConfig, SimKind, SimWorld, SkewedClock};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::*;
 
@@ -98,4 +98,36 @@ async fn a_driver_that_wakes_after_the_watchdog_let_go_claims_nothing() {
     assert_eq!(status.operation.state, OperationState::Partial);
     assert_eq!(status.backup.unwrap().consistency, Consistency::Fuzzy);
     assert_eq!(world.workspace.holds().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_keeps_no_workspace_frozen() {
+    let world = abandoned().await;
+    let set_back = SkewedClock::new(Arc::clone(&world.clock), 0).jumping(10 * MINUTE, -24 * 3_600_000);
+    let workspaces = [world.workspace.clone() as Arc<dyn Workspace>];
+    let watchdog = Watchdog::new(Arc::new(set_back));
+    tokio::select! {
+        never = watchdog.look_after(&workspaces) => match never {},
+        () = world.pass(2 * HOUR) => {}
+    }
+    assert!(held_for(&world) <= HOUR + 10 * MINUTE, "{:?}", held_for(&world));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_whose_hold_was_let_go_by_a_clock_that_is_ahead_claims_nothing() {
+    for ahead in [0, 24 * 3_600_000] {
+        let files = ("home", SimKind::FileSystem, 100 * GB, 10_000);
+        let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+        let orchestrator = world.orchestrator().unwrap();
+        orchestrator.submit(Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+        world.pass(5 * MINUTE).await;
+        let clock = SkewedClock::new(Arc::clone(&world.clock), ahead);
+        let seen = Watchdog::new(Arc::new(clock)).look(world.workspace.as_ref()).await.unwrap();
+        assert_eq!(matches!(seen, Watched::Released(_)), ahead > 0, "{seen:?}");
+        let status = world.finish(&orchestrator, &"op-1".parse().unwrap()).await.unwrap();
+        let claimed = status.backup.unwrap().consistency;
+        let level = if ahead == 0 { Consistency::Application } else { Consistency::Fuzzy };
+        assert_eq!(claimed, level, "{:?}", status.operation.warnings);
+        assert_eq!(status.operation.warnings.is_empty(), ahead == 0, "{:?}", status.operation.warnings);
+    }
 }

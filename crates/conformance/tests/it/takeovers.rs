@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_conformance::crash::{CrashPoint, Fuse, FusedWorkspace, Moment};
-use stillpoint_conformance::sim::{LEASE_TTL, SimConfig, SimKind, SimWorkspace, SimWorld};
+use stillpoint_conformance::sim::{LEASE_TTL, SimConfig, SimKind, SimWorkspace, SimWorld, SkewedClock};
 use stillpoint_core::*;
 
 const GB: u64 = 1_000_000_000;
@@ -111,4 +111,42 @@ async fn a_quiesce_that_arrives_late_does_not_stand_in_its_successors_way() {
     let status = world.finish(&second, &"op-1".parse().unwrap()).await.unwrap();
     assert_eq!(world.workspace.holds().len(), 3);
     assert_held(&world, &status.backup.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_is_set_back_or_ahead_loses_no_lease_and_no_time() {
+    for by in [-24 * 3_600_000, 24 * 3_600_000] {
+        let files = ("home", SimKind::FileSystem, 100 * GB, 10_000);
+        let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+        let clock = SkewedClock::new(Arc::clone(&world.clock), 0).jumping(Duration::from_secs(300), by);
+        let provider = Arc::new(world.cloud.provider("sim".parse().unwrap()));
+        let (catalog, workspace) = (world.catalog.clone(), world.workspace.clone());
+        let set = world
+            .orchestrator_under(Arc::new(clock), catalog, provider, workspace, world.provisioner.clone())
+            .unwrap();
+        set.submit(Request::Backup(world.backup("op").unwrap())).await.unwrap();
+        world.pass(Duration::from_secs(300) + 3 * LEASE_TTL).await;
+        let other = world.orchestrator().unwrap();
+        assert_eq!(other.recover().await.unwrap(), [], "{by}: its lease is renewed as before");
+        let status = world.finish(&set, &"op".parse().unwrap()).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed, "{by}: {:?}", status.operation.issues);
+        let took = status.backup.unwrap().downtime;
+        assert!(took < Duration::from_secs(3 * 3600), "{by}: {took:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_waits_for_a_detached_operation_follows_it_where_its_driver_is_gone() {
+    let files = ("home", SimKind::FileSystem, 600 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+    let first = world.orchestrator().unwrap();
+    let mut request = world.backup("op").unwrap();
+    request.timeout = Some(Duration::from_secs(600));
+    first.submit(Request::Backup(request)).await.unwrap();
+    let id = "op".parse().unwrap();
+    assert_eq!(first.wait(&id).await.unwrap().operation.state, OperationState::Detached);
+    drop(first);
+    world.pass(LEASE_TTL + Duration::from_secs(1)).await;
+    let second = world.orchestrator().unwrap();
+    assert_eq!(world.finish(&second, &id).await.unwrap().operation.state, OperationState::Partial);
 }

@@ -225,3 +225,30 @@ fn what_a_stopped_job_left_is_deleted_and_named_where_it_stays() {
     let kept = deleted(DeleteState::Stuck { reason: "no role".into() });
     assert_eq!((kept.state, kept.issues[0].kind.as_str()), (OperationState::Cancelled, "not-undone"));
 }
+
+#[test]
+fn a_likely_job_that_ended_without_a_result_is_not_followed_for_ever() {
+    let failed = || JobState::Failed(Error::new(ErrorKind::Unexpected, "by chance").record());
+    let mut last = following_a_likely_job();
+    let mut calls = 0;
+    for attempt in 1..=3 {
+        last = poll(&last, Ok(failed()), calls);
+        // It stays in the list, and nothing else is there.
+        while matches!(last.effects[..], [Effect::Find { .. }]) {
+            assert_eq!(run(&last).request.key().attempt(), attempt, "ours may not be listed yet");
+            calls += 1;
+            assert!(calls < 100, "it is looked for without end");
+            let both = (1..=attempt).map(|nth| Candidate::new(job(&format!("job-{nth}")), Evidence::Likely));
+            last = answer_start(&last, Ok(Outcome::Found(both.collect())), calls);
+        }
+        if attempt < 3 {
+            last = decide(&last.record, &Event::Tick, time(calls));
+            assert!(matches!(last.effects[..], [Effect::Start(_)]), "{:?}", last.effects);
+            last = answer_start(&last, lost_answer(), calls);
+            last = answer_start(&last, found(&format!("job-{}", attempt + 1), Evidence::Likely), calls);
+        }
+    }
+    assert!(calls > 30, "each is looked for long enough to be listed: {calls}");
+    let JobStep::Ended(JobEnd::Failed(error)) = &run(&last).step else { panic!("{:?}", run(&last).step) };
+    assert!(error.message.contains("ended without a result"), "{error}");
+}

@@ -4,15 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stillpoint_conformance::crash::{Case, CrashPoint, Moment, Outcome, Scenario};
-use stillpoint_core::OperationState;
 
 /// Runs a case; nothing may be broken afterwards.
 fn run(case: &Case) -> Outcome {
-    let replay = format!("{case} cargo test -p stillpoint-conformance --test crash one_case");
+    let replay = format!("{case} cargo test -p stillpoint-conformance --test it one_case");
     let outcome = Scenario::run(case).map_err(|error| format!("{error}\nrun it again: {replay}")).unwrap();
     assert_eq!(outcome.broken, [""; 0], "\nrun it again: {replay}");
     outcome

@@ -1,0 +1,14 @@
+//! The contract and the orchestrator of core, driven from outside.
+
+mod catalog_lost;
+mod clocks;
+mod decide;
+mod delete;
+mod forecast;
+mod jobs;
+mod object_safety;
+mod orchestrator;
+mod progress;
+mod retention;
+mod schedule;
+mod stuck_holds;
