@@ -455,7 +455,7 @@ pub(super) fn unexpected(message: &str) -> ErrorRecord {
     Error::new(ErrorKind::Unexpected, message).record()
 }
 
-/// Doubling delays from half a second to a minute.
+/// Doubling delays from half a second to half a minute.
 pub(super) fn backoff(misses: u32) -> Duration {
     Duration::from_millis(500u64.saturating_mul(1 << misses.min(7).saturating_sub(1)))
         .min(Duration::from_secs(60))

@@ -9,7 +9,7 @@ use crate::provider::{Candidate, Evidence, JobRequest};
 const LOSSES_MAX: u32 = 3;
 /// How often a job is looked for beside one that was ruled out before it counts as never started: some ten minutes, longer
 /// than any list lags behind.
-const LOOKS_BESIDE_RULED_OUT: u32 = 14;
+const LOOKS_BESIDE_RULED_OUT: u32 = 25;
 /// What turned out not to be ours is searched for anew after as long as after so many failures: four seconds.
 const MISSES_OF_A_LOSS: u32 = 4;
 
