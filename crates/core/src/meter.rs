@@ -146,22 +146,18 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_takeover_is_told_by_the_one_and_the_lost_lease_by_the_other() {
-        let (one, two, clock) = (Arc::new(Noted::default()), Arc::new(Noted::default()), virtual_clock());
+    async fn a_takeover_is_told() {
+        let (meter, clock) = (Arc::new(Noted::default()), virtual_clock());
         let catalog = Arc::new(MemoryCatalog::with_clock(clock.clone()));
-        let (first, second) = (scene(&one, &catalog, &clock), scene(&two, &catalog, &clock));
         let id: OperationId = "op-1".parse().unwrap();
         let request = BackupRequest::new(id.clone(), "ada".parse().unwrap());
-        first.submit(Request::Backup(request)).await.unwrap();
-        // Claimed as from a holder that is known to be dead, before the first one has got anywhere.
-        let epoch = catalog.operation(&id).await.unwrap().unwrap().lease.epoch;
-        let thief = Holder::new("elsewhere", "thief");
-        let claim = catalog.claim_operation(&id, &thief, Duration::from_secs(1), Some(epoch)).await.unwrap();
-        assert!(matches!(claim, Claim::Claimed(_)));
+        let record = OperationRecord::submitted(Request::Backup(request), clock.now());
+        let dead = Holder::new("elsewhere", "dead");
+        catalog.create_operation(&record, &dead, Duration::from_secs(1)).await.unwrap();
         clock.sleep(Duration::from_secs(90)).await;
-        second.recover().await.unwrap();
-        second.wait(&id).await.unwrap();
-        assert!(one.has("stillpoint.leases.lost kind=backup"), "{one:?}");
-        assert!(two.has("stillpoint.takeovers kind=backup"), "{two:?}");
+        let orchestrator = scene(&meter, &catalog, &clock);
+        assert_eq!(orchestrator.recover().await.unwrap(), std::slice::from_ref(&id));
+        orchestrator.wait(&id).await.unwrap();
+        assert!(meter.has("stillpoint.takeovers kind=backup"), "{meter:?}");
     }
 }
