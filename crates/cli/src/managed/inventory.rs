@@ -6,6 +6,7 @@ use std::fmt::Debug;
 use async_trait::async_trait;
 use stillpoint_core::{Component, Error, ErrorKind, OpContext, ProviderId, Result, Tags};
 use stillpoint_provider_aws::managed::{ROLE_ARN, VAULT};
+use stillpoint_provider_azure::managed::{REGION, RESOURCE_GROUP};
 
 use crate::settings::{ConfiguredComponent, Kind, ManagedConfig};
 
@@ -82,15 +83,23 @@ pub(super) fn of(
             component.id = component.resource.parse()?;
             ids.insert(component.id.clone());
         }
-        components.push(in_vault(config, component));
+        components.push(in_place(config, component));
     }
     Ok(components)
 }
 
-/// A component of the cloud with the vault and the role that back it up, unless it names its own.
-fn in_vault(config: &ManagedConfig, mut component: Component) -> Component {
+/// A component of the cloud with what its workspace says of all of them, unless it says otherwise itself: the vault and the
+/// role that back it up, or where restores make it.
+fn in_place(config: &ManagedConfig, mut component: Component) -> Component {
     let role = config.role_arn.as_ref().map(|role| role.get_ref());
-    for (name, value) in [(VAULT, config.vault.as_ref()), (ROLE_ARN, role)] {
+    let region = (config.provider == super::AZURE).then(|| config.region.to_string());
+    let said = [
+        (VAULT, config.vault.as_ref()),
+        (ROLE_ARN, role),
+        (RESOURCE_GROUP, config.resource_group.as_ref()),
+        (REGION, region.as_ref()),
+    ];
+    for (name, value) in said {
         if let Some(value) = value {
             component.settings.entry(name.to_owned()).or_insert_with(|| value.as_str().into());
         }
@@ -112,8 +121,8 @@ fn component(
     };
     let mount = configured.mount.as_ref().and_then(|mount| mount.to_str());
     let provider = match configured.kind {
-        Kind::Ebs | Kind::Efs => ProviderId::new(config.provider.clone())?,
         Kind::Nfs => files.clone(),
+        _ => ProviderId::new(config.provider.clone())?,
     };
     let mut component = Component::new(configured.id.clone(), configured.kind.as_str(), provider, resource);
     component.settings.clone_from(&configured.settings);
@@ -127,6 +136,6 @@ fn component(
         }
         (Kind::Nfs, Some(mount)) => Ok(component.with_setting(MOUNT, mount)),
         // Where this host sees a file system of the cloud matters for a restore into it, and says nothing of its backup.
-        (Kind::Ebs | Kind::Efs, _) => Ok(in_vault(config, component)),
+        _ => Ok(in_place(config, component)),
     }
 }

@@ -10,7 +10,7 @@ mod workspace;
 
 use std::path::PathBuf;
 
-pub(crate) use providers::{AWS, Aws, aws, cloud, complete, is_aws};
+pub(crate) use providers::{AWS, AZURE, Clouds, aws, azure, complete, is_aws};
 pub(crate) use provisioner::{ENVIRONMENT, HookProvisioner};
 pub(crate) use workspace::ManagedWorkspace;
 

@@ -231,7 +231,7 @@ impl HookProvisioner {
 fn place_findings(target: &ManagedConfig, backup: &BackupRecord) -> Vec<Finding> {
     let definition = &backup.definition;
     let pairs = [
-        ("account", "target-account", definition.account.as_deref(), target.account.as_str()),
+        ("account", "target-account", definition.account.as_deref(), target.owner()),
         ("region", "target-region", definition.region.as_deref(), target.region.as_str()),
     ];
     let different =
@@ -278,7 +278,9 @@ fn environment_findings(
         format!(
             "environment {asked} is in account {} and region {}, where workspace {} is; a backup is restored where it was \
              made, and gets elsewhere by a copy",
-            config.account, config.region, config.id
+            config.owner(),
+            config.region,
+            config.id
         )
     };
     elsewhere.map(|config| Finding::new(CHECK, Severity::Blocker, message(config))).into_iter().collect()

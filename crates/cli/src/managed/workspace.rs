@@ -76,7 +76,7 @@ impl ManagedWorkspace {
 /// The definition that a backup records: enough to find its vault when the configuration has forgotten the workspace.
 pub(super) fn definition(config: &ManagedConfig) -> Definition {
     let mut definition = Definition::new(config.id.clone());
-    definition.account = Some(config.account.to_string());
+    definition.account = Some(config.owner().to_owned());
     definition.region = Some(config.region.to_string());
     definition.environment.clone_from(&config.environment);
     definition.software_version.clone_from(&config.software_version);

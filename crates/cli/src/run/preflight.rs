@@ -6,6 +6,7 @@ use stillpoint_server::document::{FindingItem, PreflightDocument};
 use super::backup::prepare;
 use crate::args::{BackupArgs, PreflightArgs};
 use crate::exit::{Exit, Outcome};
+use crate::managed::Clouds;
 use crate::output::{Output, word};
 use crate::session::Session;
 
@@ -39,7 +40,7 @@ async fn of_hooks(session: &Session, args: &PreflightArgs) -> Result<Vec<Finding
                        what each capture gives by itself";
         findings.push(Finding::new("quiesce-hook", Severity::Info, message));
     }
-    let hold = session.managed_workspace(config, None)?.hold(&OpContext::background()).await?;
+    let hold = session.managed_workspace(config, &Clouds::default())?.hold(&OpContext::background()).await?;
     if let Some(hold) = hold {
         let message = format!(
             "the workspace is held still since {} for {} s at the most; `stillpoint resume` lets it go",

@@ -9,7 +9,7 @@ use stillpoint_core::{
 };
 
 use crate::exit::{Exit, Outcome, REPOSITORY};
-use crate::managed::AWS;
+use crate::managed::{AWS, AZURE, Clouds};
 use crate::session::{Needs, Session};
 
 /// Catalogues every backup whose record lies beside the data, and every backup that the marks on a cloud's recovery
@@ -20,10 +20,12 @@ pub(super) async fn run(session: &Session) -> Outcome {
     let needs = needs.fold(Needs::default(), Needs::and);
     let mut report = match from_store(session, catalog.as_ref()).await {
         // Who has managed workspaces only need have no repository.
-        Err(error) if needs.aws && error.context(REPOSITORY) == Some("missing") => Rebuilt::default(),
+        Err(error) if (needs.aws || needs.azure) && error.context(REPOSITORY) == Some("missing") => {
+            Rebuilt::default()
+        }
         found => found?,
     };
-    if needs.aws {
+    if needs.aws || needs.azure {
         let found = from_clouds(session, &catalog, &needs).await?;
         report.added.extend(found.added);
         report.same += found.same;
@@ -47,8 +49,10 @@ async fn from_store(session: &Session, catalog: &dyn Catalog) -> Result<Rebuilt>
 /// What the tags of recovery points tell of. They say less than a record, so what is catalogued already is left as it is.
 async fn from_clouds(session: &Session, catalog: &Arc<dyn Catalog>, needs: &Needs) -> Result<Rebuilt> {
     let cx = OpContext::background();
-    let Some(provider) = session.aws(needs).await? else { return Ok(Rebuilt::default()) };
-    let found = from_snapshots(&provider.snapshots(&cx, &SnapshotQuery::all()).await?);
+    let mut found = Vec::new();
+    for provider in session.clouds(needs).await?.providers() {
+        found.extend(from_snapshots(&provider.snapshots(&cx, &SnapshotQuery::all()).await?));
+    }
     let (mut new, mut same) = (Vec::new(), 0);
     for mut record in found.iter().cloned() {
         if catalog.backup(&record.id).await?.is_some() {
@@ -67,7 +71,7 @@ async fn from_clouds(session: &Session, catalog: &Arc<dyn Catalog>, needs: &Need
 /// Adds what the configuration knows of the workspace and its components.
 async fn complete(session: &Session, cx: &OpContext, record: &mut BackupRecord) -> Result<()> {
     let Some(config) = session.settings.config.managed(record.workspace.as_str()) else { return Ok(()) };
-    let workspace = session.managed_workspace(config, None)?;
+    let workspace = session.managed_workspace(config, &Clouds::default())?;
     record.definition = workspace.definition(cx).await?;
     // A component that cannot be backed up any more is no reason to leave what was backed up uncatalogued.
     let inventory: Vec<Component> = workspace.inventory(cx).await.unwrap_or_else(|error: Error| {
@@ -92,7 +96,7 @@ async fn missing(session: &Session, catalog: &dyn Catalog, found: &[BackupRecord
         for backup in page.items.into_iter().map(|stored| stored.backup) {
             let looked_for = session.settings.config.managed(backup.workspace.as_str()).is_some();
             let mut snapshots = backup.components.iter().filter_map(|record| record.snapshot.as_ref());
-            let kept = snapshots.any(|snapshot| snapshot.provider.as_str() == AWS);
+            let kept = snapshots.any(|snapshot| [AWS, AZURE].contains(&snapshot.provider.as_str()));
             if looked_for && kept && !there.contains(&backup.id) {
                 missing.push(backup.id);
             }

@@ -8,7 +8,7 @@ use stillpoint_core::{
 };
 
 use crate::engine;
-use crate::managed::{AWS, is_aws};
+use crate::managed::{AWS, AZURE, is_aws};
 use crate::settings::{ConfigFile, ConfiguredWorkspace, ManagedConfig};
 
 /// The providers that a run needs.
@@ -18,6 +18,8 @@ pub(crate) struct Needs {
     pub(crate) files: bool,
     /// AWS.
     pub(crate) aws: bool,
+    /// Azure.
+    pub(crate) azure: bool,
     /// A region where AWS is needed, for when nothing else names one.
     pub(crate) region: Option<String>,
 }
@@ -31,7 +33,8 @@ impl Needs {
     /// What backs up a managed workspace.
     pub(crate) fn of_managed(config: &ManagedConfig) -> Self {
         let region = Some(config.region.to_string());
-        Self { files: config.uses_files(), aws: config.uses_the_cloud() && config.provider == AWS, region }
+        let uses = |cloud: &str| config.uses_the_cloud() && config.provider == cloud;
+        Self { files: config.uses_files(), aws: uses(AWS), azure: uses(AZURE), region }
     }
 
     /// What opens, restores and deletes the snapshots of `backup`.
@@ -93,6 +96,7 @@ impl Needs {
         Self {
             files: self.files || other.files,
             aws: self.aws || other.aws,
+            azure: self.azure || other.azure,
             region: self.region.or(other.region),
         }
     }
@@ -108,6 +112,7 @@ impl Needs {
         Self {
             files: ids.iter().any(|id| engine::keeps_files(id)),
             aws: ids.iter().any(|id| is_aws(id)),
+            azure: ids.iter().any(|id| id.as_str() == AZURE),
             region: None,
         }
     }

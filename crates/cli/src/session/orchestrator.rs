@@ -9,12 +9,11 @@ use stillpoint_core::layer::CallLimits;
 use stillpoint_core::{
     Builder, Catalog, LocalOrchestrator, OpContext, OperationLimits, Provider, ProviderId, Result, Workspace,
 };
-use stillpoint_provider_aws::managed::AwsProvider;
 use stillpoint_provider_s3sync::S3SyncProvider;
 
 use super::{Needs, Session};
 use crate::engine;
-use crate::managed::{self, Aws, HookProvisioner, ManagedWorkspace, Places};
+use crate::managed::{self, Clouds, HookProvisioner, ManagedWorkspace, Places};
 use crate::settings::ManagedConfig;
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -31,10 +30,6 @@ pub(crate) enum Files {
     LookedAt,
 }
 
-fn all(aws: Aws) -> impl Iterator<Item = Arc<AwsProvider>> {
-    std::iter::once(aws.own).chain(aws.others)
-}
-
 impl Session {
     /// The providers that a run needs, by their ids.
     ///
@@ -48,7 +43,11 @@ impl Session {
     ) -> Result<BTreeMap<ProviderId, Arc<dyn Provider>>> {
         let files = Box::pin(self.files(needs, files)).await?.map(|provider| provider as Arc<dyn Provider>);
         let clouds = Box::pin(self.clouds(needs)).await?;
-        Ok(files.into_iter().chain(clouds).map(|provider| (provider.id().clone(), provider)).collect())
+        Ok(files
+            .into_iter()
+            .chain(clouds.providers())
+            .map(|provider| (provider.id().clone(), provider))
+            .collect())
     }
 
     /// An orchestrator with the providers of `needs`, the configured managed workspaces, and `workspaces`.
@@ -63,7 +62,7 @@ impl Session {
         workspaces: impl IntoIterator<Item = Arc<dyn Workspace>>,
     ) -> Result<LocalOrchestrator> {
         let files = Box::pin(self.files(needs, files)).await?;
-        let aws = Box::pin(self.aws_accounts(needs)).await?;
+        let clouds = Box::pin(self.clouds(needs)).await?;
         let configured: Vec<_> = self.settings.config.all_managed().cloned().collect();
         let limits = self.settings.config.limits;
         let mut builder = LocalOrchestrator::builder(Arc::clone(catalog))
@@ -79,19 +78,16 @@ impl Session {
             .provisioner(engine::PROVISIONER, engine::provisioner())
             .workspaces(engine::resolver());
         for config in &configured {
-            let own = aws.as_ref().map(|aws| &aws.own);
-            builder = builder.workspace(self.managed_workspace(config, own)?);
+            builder = builder.workspace(self.managed_workspace(config, &clouds)?);
         }
-        if !configured.is_empty() || needs.aws {
+        if !configured.is_empty() || needs.aws || needs.azure {
             let provisioner = HookProvisioner::new(configured, Arc::clone(catalog), &self.places());
             builder = builder.provisioner(managed::PROVISIONER, Arc::new(provisioner));
         }
         if let Some(files) = files {
             builder = builder.provider(files);
         }
-        for provider in aws.into_iter().flat_map(all) {
-            builder = builder.provider(provider);
-        }
+        builder = clouds.providers().fold(builder, Builder::provider);
         Ok(workspaces.into_iter().fold(builder, Builder::workspace).build())
     }
 
@@ -104,39 +100,35 @@ impl Session {
         })
     }
 
-    /// The provider of AWS in the account of the environment, where it is needed.
+    /// The clouds that are needed.
     ///
     /// # Errors
     /// As [`Session::providers`].
-    pub(crate) async fn aws(&self, needs: &Needs) -> Result<Option<Arc<AwsProvider>>> {
-        Ok(self.aws_accounts(needs).await?.map(|aws| aws.own))
-    }
-
-    async fn aws_accounts(&self, needs: &Needs) -> Result<Option<Aws>> {
-        if !needs.aws {
-            return Ok(None);
+    pub(crate) async fn clouds(&self, needs: &Needs) -> Result<Clouds> {
+        let mut clouds = Clouds::default();
+        if needs.aws {
+            let aws = managed::aws(&self.settings.config, needs.region.as_deref());
+            clouds.aws = Some(Box::pin(aws).await?);
         }
-        managed::aws(&self.settings.config, needs.region.as_deref()).await.map(Some)
+        if needs.azure {
+            clouds.azure = Some(managed::azure(self.settings.config.all_managed())?);
+        }
+        Ok(clouds)
     }
 
-    async fn clouds(&self, needs: &Needs) -> Result<Vec<Arc<dyn Provider>>> {
-        let aws = self.aws_accounts(needs).await?;
-        Ok(aws.into_iter().flat_map(all).map(|provider| provider as Arc<dyn Provider>).collect())
-    }
-
-    /// A configured managed workspace; with `aws` it also finds components by their tags.
+    /// A configured managed workspace; with its cloud it also finds components by their tags.
     ///
     /// # Errors
     /// None that a checked configuration can cause.
     pub(crate) fn managed_workspace(
         &self,
         config: &ManagedConfig,
-        aws: Option<&Arc<AwsProvider>>,
+        clouds: &Clouds,
     ) -> Result<Arc<dyn Workspace>> {
         let files = engine::provider_id(self.settings.layout)?;
         let workspace = ManagedWorkspace::new(config.clone(), files, &self.places());
-        Ok(match aws {
-            Some(aws) => Arc::new(workspace.with_cloud(managed::cloud(aws, config))),
+        Ok(match clouds.of(config) {
+            Some(cloud) => Arc::new(workspace.with_cloud(cloud)),
             None => Arc::new(workspace),
         })
     }

@@ -155,12 +155,12 @@ fn workspace(table: Spanned<DeValue<'_>>, id: &str) -> Result<ConfiguredWorkspac
             let directory = ConfiguredDirectory::deserialize(ValueDeserializer::from(table))?;
             Ok(ConfiguredWorkspace::Directory(directory))
         }
-        "aws" => {
+        "aws" | "azure" => {
             let managed = ManagedConfig::deserialize(ValueDeserializer::from(table))?;
             managed.check(&at)?;
             Ok(ConfiguredWorkspace::Managed(Box::new(managed)))
         }
-        "azure" | "studio" => Ok(ConfiguredWorkspace::Unread { id: id.to_owned(), provider }),
+        "studio" => Ok(ConfiguredWorkspace::Unread { id: id.to_owned(), provider }),
         other => {
             let message = format!("there is no provider `{other}`; use directory, aws, azure or studio");
             Err(Wrong::new(at, message))

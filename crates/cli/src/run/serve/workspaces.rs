@@ -5,6 +5,7 @@ use std::sync::Arc;
 use stillpoint_core::{Catalog, LocalOrchestrator, OpContext, Provider, Result, Workspace, WorkspaceRecord};
 
 use crate::args::BackupArgs;
+use crate::managed::Clouds;
 use crate::run::backup::directory_workspace;
 use crate::session::{Files, Needs, Session};
 use crate::settings::ConfiguredWorkspace;
@@ -26,7 +27,7 @@ pub(super) async fn orchestrator(session: &Session, catalog: &Arc<dyn Catalog>) 
         remember(session, catalog.as_ref(), workspace.as_ref()).await?;
     }
     for config in session.settings.config.all_managed() {
-        let workspace = session.managed_workspace(config, None)?;
+        let workspace = session.managed_workspace(config, &Clouds::default())?;
         remember(session, catalog.as_ref(), workspace.as_ref()).await?;
     }
     session.orchestrator(catalog, &needs(session), Files::MadeWhenMissing, workspaces).await

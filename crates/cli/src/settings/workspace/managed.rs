@@ -9,7 +9,8 @@ use stillpoint_core::{ComponentId, Consistency, RoleGrant, Settings, WorkspaceId
 use toml::Spanned;
 
 use super::arn::Arn;
-use super::value::{Account, Region};
+use super::azure;
+use super::value::{Account, Region, Subscription};
 use crate::settings::config_file::Wrong;
 
 /// The longest key and the longest value of a tag, in characters.
@@ -19,7 +20,7 @@ const TAG_VALUE_MAX: usize = 256;
 /// Tags of one resource that may be the administrator's; the cloud allows 50, and some are ours.
 const TAGS_MAX: usize = 30;
 
-/// One `[[workspace]]` with `provider = "aws"`.
+/// One `[[workspace]]` with `provider = "aws"` or `"azure"`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ManagedConfig {
@@ -27,8 +28,12 @@ pub(crate) struct ManagedConfig {
     pub(crate) id: WorkspaceId,
     /// The cloud.
     pub(crate) provider: String,
-    /// The account that owns it.
-    pub(crate) account: Account,
+    /// The account that owns it, on AWS.
+    account: Option<Account>,
+    /// The subscription that owns it, on Azure.
+    pub(super) subscription: Option<Subscription>,
+    /// The resource group that it is found in and restored into, on Azure.
+    pub(crate) resource_group: Option<String>,
     /// The region it stands in.
     pub(crate) region: Region,
     /// The environment it belongs to.
@@ -81,7 +86,7 @@ pub(crate) struct ConfiguredComponent {
 
 /// What a component is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[serde(rename_all = "kebab-case")]
 pub(crate) enum Kind {
     /// A block volume.
     Ebs,
@@ -89,6 +94,14 @@ pub(crate) enum Kind {
     Efs,
     /// Files on a server that the cloud's backup does not reach.
     Nfs,
+    /// A managed disk of Azure.
+    Disk,
+    /// A share of Azure Files.
+    FileShare,
+    /// A volume of Azure NetApp Files.
+    NetappVolume,
+    /// A container of blobs.
+    BlobContainer,
 }
 
 impl Kind {
@@ -98,6 +111,19 @@ impl Kind {
             Self::Ebs => "ebs",
             Self::Efs => "efs",
             Self::Nfs => "nfs",
+            Self::Disk => "disk",
+            Self::FileShare => "file-share",
+            Self::NetappVolume => "netapp-volume",
+            Self::BlobContainer => "blob-container",
+        }
+    }
+
+    /// The cloud that has such components; any may have external files.
+    fn cloud(self) -> Option<&'static str> {
+        match self {
+            Self::Ebs | Self::Efs => Some("aws"),
+            Self::Nfs => None,
+            Self::Disk | Self::FileShare | Self::NetappVolume | Self::BlobContainer => Some("azure"),
         }
     }
 
@@ -106,7 +132,7 @@ impl Kind {
         match self {
             Self::Ebs => Some(("ec2", "volume/vol-")),
             Self::Efs => Some(("elasticfilesystem", "file-system/fs-")),
-            Self::Nfs => None,
+            _ => None,
         }
     }
 }
@@ -132,6 +158,12 @@ pub(crate) struct HookLines {
 }
 
 impl ManagedConfig {
+    /// The account or subscription that owns it.
+    pub(crate) fn owner(&self) -> &str {
+        let subscription = self.subscription.as_ref().map(Subscription::as_str);
+        self.account.as_ref().map(Account::as_str).or(subscription).unwrap_or_default()
+    }
+
     /// The component of this id.
     pub(crate) fn component(&self, id: &ComponentId) -> Option<&ConfiguredComponent> {
         self.components.iter().find(|component| component.id == *id)
@@ -156,6 +188,7 @@ impl ManagedConfig {
         if self.hooks.consistency == Some(Consistency::Fuzzy) {
             return here("hooks.consistency is application, filesystem or crash".to_owned());
         }
+        self.check_owner().or_else(here)?;
         if let Some(role) = &self.role_arn {
             self.check_role(role)?;
         }
@@ -179,17 +212,42 @@ impl ManagedConfig {
         Ok(())
     }
 
+    /// Whether it says whose it is in the way of its cloud, and in no other.
+    fn check_owner(&self) -> Result<(), String> {
+        let own = [("account", self.account.is_some()), ("role_arn", self.role_arn.is_some())];
+        let others = [
+            ("subscription", self.subscription.is_some()),
+            ("resource_group", self.resource_group.is_some()),
+        ];
+        let is_azure = self.provider == "azure";
+        let (needed, strange) = if is_azure { (others.first(), own) } else { (own.first(), others) };
+        if let Some((key, false)) = needed {
+            return Err(format!("a workspace of provider {} needs the key {key}", self.provider));
+        }
+        if let Some((key, _)) = strange.iter().find(|(_, given)| *given) {
+            return Err(format!("a workspace of provider {} has no key {key}", self.provider));
+        }
+        let fits = |c: char| c.is_alphanumeric() || "-_.()".contains(c);
+        match &self.resource_group {
+            Some(group) if group.is_empty() || !group.chars().all(fits) => {
+                Err(format!("resource_group {group:?} is not the name of a resource group"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn check_role(&self, role: &Spanned<String>) -> Result<(), Wrong> {
         let wrong = |message: String| Err(Wrong::new(role.span(), format!("role_arn: {message}")));
         let text = role.get_ref();
         match Arn::parse(text) {
             Some(arn) if arn.service == "iam" && arn.resource.starts_with("role/") => {
-                if arn.account == self.account.as_str() {
+                if arn.account == self.owner() {
                     return Ok(());
                 }
                 wrong(format!(
                     "{text:?} is a role of account {}, the workspace is in {}",
-                    arn.account, self.account
+                    arn.account,
+                    self.owner()
                 ))
             }
             _ => wrong(format!("{text:?} is not the ARN of a role (arn:aws:iam::ACCOUNT:role/NAME)")),
@@ -206,7 +264,7 @@ impl ConfiguredComponent {
     fn check(&self, workspace: &ManagedConfig, at: &Range<usize>) -> Result<(), Wrong> {
         let id = &self.id;
         if let Some(mount) = &self.mount {
-            if self.kind == Kind::Ebs {
+            if matches!(self.kind, Kind::Ebs | Kind::Disk) {
                 return Err(Wrong::new(at.clone(), format!("component {id}: a volume has no mount")));
             }
             if !mount.is_absolute() || mount.to_str().is_none() {
@@ -214,6 +272,19 @@ impl ConfiguredComponent {
                     format!("component {id}: mount {} is not an absolute path in UTF-8", mount.display());
                 return Err(Wrong::new(at.clone(), message));
             }
+        }
+        if let Some(cloud) = self.kind.cloud().filter(|cloud| *cloud != workspace.provider) {
+            let message = format!(
+                "component {id}: {} is a kind of {cloud}, and the workspace is of provider {}",
+                self.kind.as_str(),
+                workspace.provider
+            );
+            return Err(Wrong::new(at.clone(), message));
+        }
+        if let Some(resource) = &self.resource
+            && let Some(message) = azure::wrong_resource(resource.get_ref(), self.kind, workspace)
+        {
+            return Err(Wrong::new(resource.span(), format!("component {id}: resource: {message}")));
         }
         let (Some(resource), Some((service, beginning))) = (&self.resource, self.kind.in_arn()) else {
             return Ok(());
@@ -231,10 +302,11 @@ impl ConfiguredComponent {
         if !arn.resource.strip_prefix(beginning).is_some_and(|rest| !rest.is_empty() && !rest.contains('/')) {
             return wrong(format!("{text:?} names no {beginning}…"));
         }
-        if arn.account != workspace.account.as_str() {
+        if arn.account != workspace.owner() {
             return wrong(format!(
                 "{text:?} is in account {}, the workspace is in {}",
-                arn.account, workspace.account
+                arn.account,
+                workspace.owner()
             ));
         }
         if arn.region != workspace.region.as_str() {
@@ -312,7 +384,7 @@ resume = "start it"
     fn a_managed_workspace_is_understood_to_its_last_key() {
         let config = read(WHOLE).unwrap();
         let managed = config.managed("ml-prod").unwrap();
-        assert_eq!(managed.account.as_str(), "123456789012");
+        assert_eq!(managed.owner(), "123456789012");
         assert_eq!(managed.protect_tags["do-not-collect"], "true");
         assert_eq!(managed.components.len(), 3);
         assert_eq!(managed.components[0].settings["availability_zone"], json!("us-west-2a"));

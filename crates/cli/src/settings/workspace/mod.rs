@@ -1,6 +1,7 @@
 //! The workspaces of the configuration file.
 
 mod arn;
+mod azure;
 mod managed;
 mod value;
 

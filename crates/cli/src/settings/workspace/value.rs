@@ -14,6 +14,32 @@ pub(crate) struct Account(String);
 #[serde(try_from = "String")]
 pub(crate) struct Region(String);
 
+/// An Azure subscription: a GUID.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub(crate) struct Subscription(String);
+
+impl Subscription {
+    pub(crate) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Subscription {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let hyphens = text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+        if text.len() == 36 && hyphens {
+            return Ok(Self(text.to_ascii_lowercase()));
+        }
+        Err(format!("subscription {text:?} is not the id of an Azure subscription (a GUID)"))
+    }
+}
+
 impl Account {
     pub(crate) fn as_str(&self) -> &str {
         &self.0

@@ -1,0 +1,125 @@
+//! A workspace on Azure, through its whole life, against a fake Azure.
+
+use std::fs;
+
+use serde_json::{Value, json};
+use stillpoint_testkit::oracle::{FakeCloud, fake_azure};
+
+use super::world::component;
+use crate::common::Place;
+
+const SUBSCRIPTION: &str = "22222222-2222-4222-8222-222222222222";
+const CALLER: &str = "33333333-3333-4333-8333-333333333333";
+
+fn disk(name: &str) -> String {
+    format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Compute/disks/{name}")
+}
+
+/// A subscription whose snapshots and disks take a second of the real clock's time.
+fn scenario() -> Value {
+    json!({
+        "start": "now",
+        "clock": { "speed": 1 },
+        "rules": { "snapshot.seconds": 1, "disk.seconds": 1, "snapshot.delete_seconds": 1, "disk.delete_seconds": 1 },
+        "subscriptions": { SUBSCRIPTION: { "groups": {
+            "rg": { "disks": [
+                { "name": "db", "size_gib": 4, "sku": "Premium_LRS", "zones": ["1"] },
+                { "name": "models", "size_gib": 8, "tags": { "ml-workspace": "ml-azure" } },
+                { "name": "other", "size_gib": 8 },
+            ] },
+            "backups": {},
+        } } },
+        "garbage_collector": { "after_seconds": 3, "every_seconds": 1, "keep_tag": "keep" },
+    })
+}
+
+/// A place whose configuration has the workspace `ml-azure`.
+fn place(fake: &FakeCloud) -> Place {
+    let mut place = Place::new();
+    place.env("AZURE_RESOURCE_MANAGER_ENDPOINT", fake.endpoint());
+    place.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", fake.endpoint());
+    place.flag("--config", place.path("stillpoint.toml").to_str().unwrap());
+    let (log, db) = (place.path("log"), disk("db"));
+    let note = format!("echo \"$STILLPOINT_HOOK\" >> {}", log.display());
+    let text = format!(
+        r#"
+[[workspace]]
+id = "ml-azure"
+provider = "azure"
+subscription = "{SUBSCRIPTION}"
+resource_group = "rg"
+region = "westeurope"
+protect_tags = {{ "keep" = "true" }}
+discover_tags = {{ "ml-workspace" = "ml-azure" }}
+components = [
+  {{ id = "db", kind = "disk", resource = "{db}", settings = {{ snapshot_resource_group = "backups" }} }},
+  {{ id = "datasets", kind = "nfs", resource = "nfs.example.com:/export" }},
+]
+[workspace.hooks]
+quiesce = '''{note}'''
+resume = '''{note}'''
+"#
+    );
+    fs::write(place.path("stillpoint.toml"), text).unwrap();
+    place
+}
+
+/// What the fake has of a type, with its tags.
+fn all(fake: &FakeCloud, kind: &str) -> Vec<Value> {
+    let state = fake.get("state");
+    let resources = state["resources"].as_object().unwrap().iter();
+    resources
+        .filter(|(id, _)| id.contains(&format!("/{kind}/")))
+        .map(|(_, resource)| resource.clone())
+        .collect()
+}
+
+#[test]
+fn a_workspace_on_azure_is_looked_at_backed_up_listed_restored_and_deleted() {
+    let Some(fake) = fake_azure(&scenario()) else { return };
+    let place = place(&fake);
+    // From here on nothing is done with more rights than the printed roles give.
+    let policy = place.json(["policy", "--workspace", "ml-azure"]);
+    let roles: Vec<Value> = ["groups", "subscription"]
+        .iter()
+        .flat_map(|part| {
+            let role = &policy[*part];
+            let scopes = role["AssignableScopes"].as_array().unwrap().clone();
+            scopes.into_iter().map(move |scope| json!({ "scope": scope, "definition": role }))
+        })
+        .collect();
+    assert_eq!(roles.len(), 3, "two resource groups and the subscription: {policy:#}");
+    fake.post("set", &json!({ "principal": CALLER, "set": { "roles": roles } }));
+
+    let preflight = place.json(["preflight", "--workspace", "ml-azure"]);
+    assert_eq!(preflight["blocked"], false, "{preflight:#}");
+    let backup = place.json(["backup", "--workspace", "ml-azure"]);
+    assert_eq!(backup["consistency"], "application", "{backup:#}");
+    assert_eq!(fs::read_to_string(place.path("log")).unwrap(), "quiesce\nresume\n");
+    for (id, group) in [("db", "backups"), ("models", "rg")] {
+        let snapshot = component(&backup, id)["snapshot_id"].as_str().unwrap();
+        assert!(snapshot.contains(&format!("/resourceGroups/{group}/")), "{snapshot}");
+    }
+    let reason = component(&backup, "datasets")["excluded_reason"].as_str().unwrap();
+    assert!(reason.contains("nfs.example.com"), "{reason}");
+    let listed = place.json(["list"]);
+    assert_eq!(listed["backups"][0]["id"], backup["backup_id"], "{listed:#}");
+
+    let restored = place.json(["restore", "latest", "--as", "ml-new"]);
+    assert_eq!(restored["target"], "ml-new", "{restored:#}");
+    let disks = all(&fake, "disks");
+    assert_eq!(disks.len(), 5, "{disks:#?}");
+    let made: Vec<_> = disks.iter().filter(|disk| disk["tags"]["keep"] == "true").collect();
+    assert_eq!(made.len(), 2, "{disks:#?}");
+    let db = made.iter().find(|disk| disk["tags"]["stillpoint:component"] == "db").unwrap();
+    assert_eq!((&db["sku"]["name"], &db["zones"]), (&json!("Premium_LRS"), &json!(["1"])), "{db:#}");
+    assert!(db["id"].as_str().unwrap().contains("/resourceGroups/rg/"), "{db:#}");
+
+    // The tags alone tell of the backup.
+    let rebuilt = place.json(["rebuild"]);
+    assert_eq!(rebuilt["same"], 1, "{rebuilt:#}");
+    place.json(["delete", backup["backup_id"].as_str().unwrap()]);
+    assert_eq!(place.json(["list"])["backups"], json!([]));
+    assert_eq!(all(&fake, "snapshots").len(), 0);
+    fake.assert_no_violations();
+}
