@@ -41,8 +41,13 @@ pub(crate) struct Clouds {
 impl Clouds {
     /// Their providers.
     pub(crate) fn providers(&self) -> impl Iterator<Item = Arc<dyn Provider>> {
-        let aws = self.aws.iter().flat_map(|aws| std::iter::once(&aws.own).chain(&aws.others));
-        let aws = aws.map(|provider| Arc::clone(provider) as Arc<dyn Provider>);
+        let others = self.aws.iter().flat_map(|aws| aws.others.clone());
+        self.own().chain(others.map(|provider| provider as Arc<dyn Provider>))
+    }
+
+    /// Those with the credentials of the environment.
+    pub(crate) fn own(&self) -> impl Iterator<Item = Arc<dyn Provider>> {
+        let aws = self.aws.iter().map(|aws| Arc::clone(&aws.own) as Arc<dyn Provider>);
         aws.chain(self.azure.clone().map(|provider| provider as Arc<dyn Provider>))
     }
 

@@ -50,7 +50,7 @@ async fn from_store(session: &Session, catalog: &dyn Catalog) -> Result<Rebuilt>
 async fn from_clouds(session: &Session, catalog: &Arc<dyn Catalog>, needs: &Needs) -> Result<Rebuilt> {
     let cx = OpContext::background();
     let mut found = Vec::new();
-    for provider in session.clouds(needs).await?.providers() {
+    for provider in session.clouds(needs).await?.own() {
         found.extend(from_snapshots(&provider.snapshots(&cx, &SnapshotQuery::all()).await?));
     }
     let (mut new, mut same) = (Vec::new(), 0);
