@@ -1,5 +1,5 @@
 // The whole story in a real browser: first backup, progress, restore with its plan, a server that is killed in the middle,
-// deletion, and a reader who may only look. docs/page.md says how to run it.
+// deletion, and a reader who may only look. Run by `cargo xtask browser`.
 import { strict as assert } from "node:assert";
 import { join } from "node:path";
 import { browse, inspect, place, serve, shoot, signIn, step, watch } from "./world.mjs";

@@ -1,5 +1,5 @@
 // Every page of a full catalog, wide and narrow, light and dark: nothing overflows, axe-core finds nothing grave. With
-// `--shots FOLDER` it leaves a picture of each. docs/page.md says how to run it.
+// `--shots FOLDER` it leaves a picture of each. Run by `cargo xtask browser`.
 import { strict as assert } from "node:assert";
 import { browse, inspect, serve, shoot, signIn, step, watch } from "./world.mjs";
 

@@ -149,7 +149,7 @@ fn example_names() -> Outcome<Vec<String>> {
     Ok(said.lines().filter_map(|line| line.strip_prefix("    ")).map(str::to_owned).collect())
 }
 
-fn target_dir() -> Outcome<PathBuf> {
+pub(crate) fn target_dir() -> Outcome<PathBuf> {
     // This program lies in `<target>/debug/`.
     let here = std::env::current_exe()?;
     let dir = here.parent().and_then(|dir| dir.parent()).ok_or("this program is not in a target folder")?;

@@ -6,6 +6,7 @@
 //! | `tools` | puts the foreign oracles (restic, rustic), the simulated clouds, and PostgreSQL where the machine has none under `.tools/` |
 //! | `tidy` | the house rules alone; `ci` runs them as a test |
 //! | `fuzz` | fuzzes every parser under libFuzzer: `--seconds N`, names of targets |
+//! | `browser` | plays the catalog page's story in a real browser; `--shots FOLDER` keeps pictures |
 //! | `s3-server` | an S3 server on loopback; `--help` lists its flags |
 //! | `real-input` | backs a real tree up, changes and restores it, and checks the result; `--help` lists its flags |
 //! | `bench-peers` | installs our peers and measures us beside them; `--help` lists its flags, docs/performance.md explains |
@@ -16,6 +17,7 @@
     reason = "a command line program talks on both streams"
 )]
 
+mod browser;
 mod ci;
 mod command;
 mod fuzz;
@@ -27,7 +29,7 @@ use std::process::ExitCode;
 
 use command::{Cargo, Outcome};
 
-const USAGE: &str = "usage: cargo xtask ci | tools | tidy | fuzz [--seconds N] [TARGET…] | s3-server [FLAGS] | \
+const USAGE: &str = "usage: cargo xtask ci | tools | tidy | fuzz [--seconds N] [TARGET…] | browser [--shots FOLDER] | s3-server [FLAGS] | \
     real-input [FLAGS] | bench-peers [FLAGS] | instructions [--update]";
 
 fn main() -> ExitCode {
@@ -48,6 +50,8 @@ fn run(args: &[&str]) -> Outcome {
         ["tools"] => tools::install(),
         ["tidy"] => tidy(),
         ["fuzz", args @ ..] => fuzz::fuzz(args),
+        ["browser"] => browser::test(None),
+        ["browser", "--shots", folder] => browser::test(Some(folder)),
         ["s3-server", flags @ ..] => {
             Cargo::new(&["run", "--quiet", "--package", "stillpoint-testkit", "--bin", "s3-server", "--"])
                 .args(flags)

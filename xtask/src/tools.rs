@@ -45,23 +45,23 @@ fn postgres() -> Outcome {
     let unpacked = tools_dir().join("postgresql");
     let found = || bin("/usr/lib/postgresql".into()).or_else(|| bin(unpacked.join("usr/lib/postgresql")));
     if found().is_none() {
-        fetch_postgres(&unpacked)?;
+        unpack_with_dependencies("postgresql", &unpacked)?;
     }
     let program = found().ok_or("the PostgreSQL package holds no server")?;
     println!("PostgreSQL at {}", program.display());
     Ok(())
 }
 
-/// Fetches the package and whatever of its dependencies the machine lacks. Nothing is installed: no script of any
+/// Fetches a package and whatever of its dependencies the machine lacks. Nothing is installed: no script of any
 /// package runs, and no service starts.
-fn fetch_postgres(unpacked: &Path) -> Outcome {
+pub(crate) fn unpack_with_dependencies(package: &str, unpacked: &Path) -> Outcome {
     let dir = tools_dir().join("download");
     drop(fs::remove_dir_all(&dir));
     fs::create_dir_all(dir.join("partial"))?;
     let download = || {
         let archives = format!("Dir::Cache::archives={}", dir.display());
         let options = ["-qq", "-o", "Debug::NoLocking=1", "-o", "APT::Sandbox::User=root", "-o", &archives];
-        let what = ["install", "--yes", "--download-only", "--no-install-recommends", "postgresql"];
+        let what = ["install", "--yes", "--download-only", "--no-install-recommends", package];
         run(Command::new("apt-get").args(options).args(what))
     };
     if download().is_err() {

@@ -56,7 +56,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "NUMBER", default_value_t = CALLS_PER_SECOND_DEFAULT, env = "STILLPOINT_CALLS_PER_SECOND",
           hide_env_values = true)]
     pub(crate) calls_per_second: u32,
-    /// Serve a generated catalog to look at, which is gone afterwards
+    /// Serve an invented catalog to look at, which is gone afterwards
     #[arg(long)]
     pub(crate) demo: bool,
 }

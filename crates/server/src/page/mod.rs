@@ -14,6 +14,8 @@ mod restore;
 mod retention;
 mod schedule;
 mod session;
+#[cfg(test)]
+mod tests;
 mod view;
 mod workspace;
 

@@ -23,7 +23,7 @@ const WORDS: [&str; 16] = [
 ///
 /// # Errors
 /// Whatever the file system answers.
-pub(in crate::run) fn generate(root: &Path, files: u32, seed: u64) -> io::Result<()> {
+pub(super) fn generate(root: &Path, files: u32, seed: u64) -> io::Result<()> {
     let mut maker = Maker { random: SeededEntropy::new(seed), made: Vec::new() };
     fs::create_dir_all(root)?;
     for number in 0..files {
@@ -37,7 +37,7 @@ pub(in crate::run) fn generate(root: &Path, files: u32, seed: u64) -> io::Result
 ///
 /// # Errors
 /// Whatever the file system answers.
-pub(in crate::run) fn edit(root: &Path, seed: u64) -> io::Result<()> {
+pub(super) fn edit(root: &Path, seed: u64) -> io::Result<()> {
     let random = SeededEntropy::new(seed ^ 0x5eed);
     let mut sources = Vec::new();
     collect(&root.join(PROJECTS[0]), &mut sources)?;

@@ -1,7 +1,7 @@
 //! `stillpoint demo`: the embedded default end to end on a generated workspace.
 
 mod compare;
-pub(super) mod generate;
+mod generate;
 
 use std::fs;
 use std::path::{Path, PathBuf};

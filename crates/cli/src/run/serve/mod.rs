@@ -13,7 +13,7 @@ use stillpoint_core::{
     SystemEntropy,
 };
 use stillpoint_server::access::{AccessStore, NewToken, Role};
-use stillpoint_server::{ControlPlane, Listen, keep_going, serve};
+use stillpoint_server::{Bound, ControlPlane, Listen, keep_going, serve};
 
 use crate::args::ServeArgs;
 use crate::exit::{Exit, Outcome};
@@ -34,7 +34,7 @@ pub(super) async fn run(session: Session, args: &ServeArgs) -> Outcome {
     }
     listen.check()?;
     if args.demo {
-        return demo::run(session.output, args, listen).await;
+        return Box::pin(demo::run(&session.output, args, listen)).await;
     }
     answer(&session, args, listen).await
 }
@@ -46,11 +46,23 @@ async fn answer(session: &Session, args: &ServeArgs, listen: Listen) -> Outcome 
     first_token(&session.output, access.as_ref()).await?;
     let bound = listen.bind().await?;
     let served: Arc<dyn Orchestrator> = Arc::clone(&orchestrator) as _;
-    let plane = ControlPlane::new(Arc::clone(&catalog), served, access)
+    let plane = ControlPlane::new(catalog, served, access)
         .with_providers(providers)
         .with_restores(Arc::new(route::Routes::new(&session.settings, args.restore_root.as_deref())?))
         .with_calls_per_second(args.calls_per_second);
-    session.output.note(format_args!("serving at {}", bound.url()));
+    stand(&session.output, args, bound, plane, orchestrator.as_ref()).await
+}
+
+/// Answers until it is told to stop, then hands over what is under way.
+async fn stand(
+    output: &Output,
+    args: &ServeArgs,
+    bound: Bound,
+    plane: ControlPlane,
+    orchestrator: &LocalOrchestrator,
+) -> Outcome {
+    let catalog = Arc::clone(plane.catalog());
+    output.note(format_args!("serving at {}", bound.url()));
     let mut interrupts = Interrupts::listen()?;
     let stop = Cancellation::new();
     let (address, url) = (bound.address(), bound.url());
@@ -60,22 +72,22 @@ async fn answer(session: &Session, args: &ServeArgs, listen: Listen) -> Outcome 
         ended = &mut serving => Some(ended),
         () = interrupts.next() => None,
     };
-    session.output.note("stopping; operations under way are handed over");
+    output.note("stopping; operations under way are handed over");
     stop.cancel();
     let ended = match ended {
         Some(ended) => ended,
         None => tokio::select! {
             ended = serving => ended,
-            () = interrupts.next() => interrupts.end_at_once(&session.output),
+            () = interrupts.next() => interrupts.end_at_once(output),
         },
     };
     let left = tokio::select! {
-        left = hand_over(&orchestrator, catalog.as_ref(), args.shutdown_grace) => left?,
-        () = interrupts.next() => interrupts.end_at_once(&session.output),
+        left = hand_over(orchestrator, catalog.as_ref(), args.shutdown_grace) => left?,
+        () = interrupts.next() => interrupts.end_at_once(output),
     };
     background.abort();
-    if session.output.is_json() {
-        session.output.document(&json!({ "listened": address, "url": url, "handed_over": left }))?;
+    if output.is_json() {
+        output.document(&json!({ "listened": address, "url": url, "handed_over": left }))?;
     }
     match ended {
         Ok(served) => served?,
