@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn a_caller_may_call_twice_as_often_at_once_and_then_as_often_as_it_may_for_long() {
         let gate = Gate::new(10);
-        let at = |millis| Timestamp::from_millis(1_000_000 + millis);
+        let at = |millis: i64| Timestamp::from_millis(1_000_000 + millis);
         let taken = (0..100).filter(|_| gate.count("a", at(0)).is_ok()).count();
         assert_eq!(taken, 20);
         assert_eq!(gate.count("a", at(99)).unwrap_err().kind(), ErrorKind::RateLimited);
