@@ -14,6 +14,7 @@ mod holding;
 mod id;
 mod job;
 pub mod layer;
+mod ledger;
 pub mod memory;
 pub mod meter;
 mod operation;

@@ -1,5 +1,6 @@
 //! From a URL to a store.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -110,17 +111,27 @@ fn s3(bucket: &str, settings: &StoreSettings) -> Result<AmazonS3> {
         })
 }
 
-fn azure(container: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
+/// What Azure's own command line calls account and key, beside the names that the client knows.
+const AZURE_NAMES: [(&str, AzureConfigKey); 2] = [
+    ("AZURE_STORAGE_ACCOUNT", AzureConfigKey::AccountName),
+    ("AZURE_STORAGE_KEY", AzureConfigKey::AccessKey),
+];
+
+fn azure(container: &str, settings: &StoreSettings) -> Result<impl ObjectStore + use<>> {
     let mut builder = MicrosoftAzureBuilder::new();
+    let mut account = None;
     for (name, value) in settings.with_prefix("AZURE_") {
-        if let Ok(key) = name.to_ascii_lowercase().parse::<AzureConfigKey>() {
-            builder = builder.with_config(key, value);
+        let own = AZURE_NAMES.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
+        let Some(key) = own.or_else(|| name.to_ascii_lowercase().parse().ok()) else { continue };
+        if matches!(key, AzureConfigKey::AccountName) {
+            account = Some(value);
         }
+        builder = builder.with_config(key, value);
     }
     let mut options = client_options();
     if let Some(endpoint) = settings.get("AZURE_STORAGE_ENDPOINT").or(settings.get("AZURE_ENDPOINT")) {
         options = options.with_allow_http(plain_http(endpoint, false)?);
-        builder = builder.with_endpoint(endpoint.to_owned());
+        builder = builder.with_endpoint(with_account(endpoint, account));
     }
     if settings.get("AZURE_STORAGE_USE_EMULATOR") == Some("true") {
         options = options.with_allow_http(true);
@@ -130,6 +141,18 @@ fn azure(container: &str, settings: &StoreSettings) -> Result<impl ObjectStore> 
             Error::invalid(format!("the settings of az://{container} are not usable")).with_source(source)
         },
     )
+}
+
+/// An endpoint whose host is an address, as an emulator's is, names its account in the path; others do in the host.
+fn with_account(endpoint: &str, account: Option<&str>) -> String {
+    let plain = endpoint.trim_end_matches('/');
+    let address = Url::parse(plain).is_ok_and(|url| {
+        url.path() == "/" && url.host_str().is_some_and(|host| host.parse::<IpAddr>().is_ok())
+    });
+    match account.filter(|_| address) {
+        Some(account) => format!("{plain}/{account}"),
+        None => plain.to_owned(),
+    }
 }
 
 fn google(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
@@ -233,6 +256,19 @@ mod tests {
             let error = open(url, &settings()).unwrap_err();
             assert!(matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported), "{url}");
             assert!(!format!("{error} {error:?}").contains("canary"), "{url}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_that_is_an_address_names_the_account_in_its_path() {
+        for (endpoint, account, expected) in [
+            ("http://127.0.0.1:10000", Some("ada"), "http://127.0.0.1:10000/ada"),
+            ("http://127.0.0.1:10000/", Some("ada"), "http://127.0.0.1:10000/ada"),
+            ("http://127.0.0.1:10000/ada", Some("ada"), "http://127.0.0.1:10000/ada"),
+            ("http://127.0.0.1:10000", None, "http://127.0.0.1:10000"),
+            ("https://ada.blob.core.windows.net", Some("ada"), "https://ada.blob.core.windows.net"),
+        ] {
+            assert_eq!(with_account(endpoint, account), expected);
         }
     }
 
