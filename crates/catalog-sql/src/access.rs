@@ -1,6 +1,8 @@
 //! What a server of the catalog keeps beside it: tokens and the log of who did what. What is in their records only the
 //! server knows.
 
+use std::sync::atomic::Ordering;
+
 use stillpoint_core::{Result, Timestamp};
 
 use crate::catalog::SqlCatalog;
@@ -8,6 +10,10 @@ use crate::engine::{Row, Statement};
 
 /// The most rows that one call answers.
 const ROWS_MAX: usize = 1000;
+/// Lines of the log that are kept at least; older ones go.
+const LOG_LINES_KEPT: usize = 100_000;
+/// How many lines a process adds from one look for those that may go to the next.
+const LINES_PER_TRIM: u64 = 256;
 
 /// One token as stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,14 +76,26 @@ impl SqlCatalog {
         Ok(!self.engine().write(statement).await?.is_empty())
     }
 
-    /// Adds a line to the log; `id` is one that no other line has.
+    /// Adds a line to the log; `id` is one that no other line has. The newest 100,000 lines are kept; older ones go, at
+    /// the latest when each process has added 256 more.
     ///
     /// # Errors
     /// Whatever storing can meet.
     pub async fn append_access_log(&self, id: &str, at: Timestamp, record: &str) -> Result<()> {
         let sql = "INSERT INTO access_log (id, at_ms, record) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
         let statement = Statement::new(sql).bind(id).bind(at.as_millis()).bind(record);
-        self.engine().write(statement).await.map(drop)
+        self.engine().write(statement).await?;
+        if self.logged().fetch_add(1, Ordering::Relaxed).is_multiple_of(LINES_PER_TRIM) {
+            self.trim_access_log().await?;
+        }
+        Ok(())
+    }
+
+    async fn trim_access_log(&self) -> Result<()> {
+        let sql =
+            "DELETE FROM access_log WHERE at_ms < (SELECT at_ms FROM access_log ORDER BY at_ms DESC, id DESC
+             LIMIT 1 OFFSET $1)";
+        self.engine().write(Statement::new(sql).bind(rows(LOG_LINES_KEPT - 1))).await.map(drop)
     }
 
     /// The newest lines of the log, newest first; at most `limit`, and never more than a thousand.
@@ -98,4 +116,28 @@ fn token(row: &Row) -> Result<TokenRow> {
 
 fn rows(limit: usize) -> i64 {
     i64::try_from(limit).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::SqlOptions;
+
+    #[tokio::test]
+    async fn the_log_keeps_its_newest_lines_and_lets_older_ones_go() {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("sqlite:{}", folder.path().join("catalog.db").display());
+        let catalog = SqlCatalog::open(&url, SqlOptions::default()).await.unwrap();
+        let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $1)
+             INSERT INTO access_log (id, at_ms, record) SELECT 'line-' || i, i, '{}' FROM n";
+        catalog.engine().write(Statement::new(sql).bind(rows(LOG_LINES_KEPT + 7))).await.unwrap();
+        let now = Timestamp::from_millis(rows(LOG_LINES_KEPT + 8));
+        catalog.append_access_log("newest", now, "newest").await.unwrap();
+
+        let sql = "SELECT record, at_ms FROM access_log ORDER BY at_ms";
+        let left = catalog.engine().read(Statement::new(sql)).await.unwrap();
+        assert_eq!(left.len(), LOG_LINES_KEPT);
+        assert_eq!(left.last().unwrap().text("record").unwrap(), "newest");
+        assert_eq!(catalog.access_log(1).await.unwrap(), ["newest"]);
+    }
 }

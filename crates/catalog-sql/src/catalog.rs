@@ -1,5 +1,6 @@
 //! The catalog that the crate offers.
 
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -27,6 +28,8 @@ use crate::{backups, commit, leases, operations, schedules, workspaces};
 #[derive(Debug)]
 pub struct SqlCatalog {
     engine: Engine,
+    /// Lines that this process added to the access log.
+    logged: AtomicU64,
 }
 
 impl SqlCatalog {
@@ -46,13 +49,21 @@ impl SqlCatalog {
     pub async fn open(url: &str, options: SqlOptions) -> Result<Self> {
         #[cfg(feature = "postgres")]
         if is_postgres(url) {
-            return Ok(Self { engine: Engine::Postgres(Box::new(Postgres::open(url, &options).await?)) });
+            return Ok(Self::new(Engine::Postgres(Box::new(Postgres::open(url, &options).await?))));
         }
-        Ok(Self { engine: Engine::Sqlite(Sqlite::open(url, options).await?) })
+        Ok(Self::new(Engine::Sqlite(Sqlite::open(url, options).await?)))
+    }
+
+    fn new(engine: Engine) -> Self {
+        Self { engine, logged: AtomicU64::new(0) }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
         &self.engine
+    }
+
+    pub(crate) fn logged(&self) -> &AtomicU64 {
+        &self.logged
     }
 
     /// Closes every connection after the calls under way. Not required: what was acknowledged is on the disk.

@@ -61,7 +61,7 @@ pub async fn preview(
 /// Deletes what `previewed` said goes, oldest first, each as an operation of its own that is read back.
 ///
 /// The policy is judged once more before anything is done: a backup that it keeps by now, or that somebody holds, stays
-/// and is named; one that it would let go only now is left for the next preview.
+/// and is named; one that it would let go only now is left for the next preview. What is not of `workspace` is passed over.
 ///
 /// # Errors
 /// Whatever reading the catalog can meet. What a deletion meets is in the answer and keeps no other one from going on.
@@ -82,6 +82,10 @@ pub async fn forget(
             continue;
         }
         let Some(stored) = catalog.backup(id).await? else { continue };
+        // What is of another workspace was not asked about, and is as if it were not there.
+        if workspace.is_some_and(|asked| *asked != stored.backup.workspace) {
+            continue;
+        }
         // What a deletion left unfinished is beyond any policy; everything else is judged here, or stays.
         if stored.backup.state != BackupState::Deleting && !fresh.remove.contains(id) {
             forgotten.kept.push((id.clone(), "no longer among what the policy lets go".into()));

@@ -13,7 +13,7 @@ use crate::plane::ControlPlane;
 const BUCKETS_MS: [u64; 9] = [5, 10, 25, 50, 100, 250, 500, 1_000, 5_000];
 
 /// What a request is counted under.
-type Key = (String, String, u16);
+type Key = (&'static str, String, u16);
 
 /// Counts requests.
 #[derive(Debug, Default)]
@@ -28,9 +28,9 @@ struct Count {
 
 impl Metrics {
     /// Counts a request to `route` that was answered with `status` after `took`.
-    pub(crate) fn count(&self, method: &str, route: &str, status: u16, took: Duration) {
+    pub(crate) fn count(&self, method: &'static str, route: &str, status: u16, took: Duration) {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry((method.to_owned(), route.to_owned(), status)).or_default();
+        let count = counts.entry((method, route.to_owned(), status)).or_default();
         count.requests += 1;
         count.total += took;
         for (bucket, end) in count.buckets.iter_mut().zip(BUCKETS_MS) {

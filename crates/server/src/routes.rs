@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
@@ -86,19 +87,56 @@ fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {
 /// Bounds the time of each request, counts it, and adds the headers that every answer has.
 async fn guard(State(plane): State<ControlPlane>, request: Request, next: Next) -> Response {
     let clock = plane.shared_clock();
-    let (began, method) = (clock.now(), request.method().clone());
+    let (began, method) = (clock.now(), counted(request.method()));
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let route = route.unwrap_or_else(|| "unknown".to_owned());
-    let most = if route.ends_with("/retention/apply") { LONG_ANSWER_MAX } else { ANSWER_MAX };
-    let answered = tokio::time::timeout(most, next.run(request)).await;
+    let answered = tokio::time::timeout(answer_max(&route), answer(request, next)).await;
     let mut answer = answered.unwrap_or_else(|_elapsed| {
         let message = "the answer took too long; what was begun goes on, and the operations show it";
         Problem::from(Error::new(ErrorKind::DeadlineExceeded, message).maybe_applied()).into_response()
     });
     dress(&mut answer, plane.is_secure());
-    let counted = if method == Method::HEAD { "GET" } else { method.as_str() };
-    plane.metrics().count(counted, &route, answer.status().as_u16(), clock.now().since(began));
+    plane.metrics().count(method, &route, answer.status().as_u16(), clock.now().since(began));
     answer
+}
+
+/// What answers. What changes something goes on to its end, and is noted, also where the caller hangs up or nobody waits
+/// for it any longer; it begins only once it was read whole.
+async fn answer(request: Request, next: Next) -> Response {
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    let (parts, body) = request.into_parts();
+    let body = match to_bytes(body, BODY_BYTES_MAX).await {
+        Ok(body) => body,
+        Err(error) => {
+            let message =
+                format!("the body cannot be read to its end, or has more than {BODY_BYTES_MAX} bytes");
+            let error = Error::new(ErrorKind::InvalidInput, message).with_source(error);
+            return Problem::from(error).into_response();
+        }
+    };
+    let request = Request::from_parts(parts, Body::from(body));
+    tokio::spawn(next.run(request)).await.unwrap_or_else(|gone| panicked(Box::new(gone)))
+}
+
+/// How long the answer of `route` may take.
+fn answer_max(route: &str) -> Duration {
+    match route {
+        "/api/v1/retention/apply" | "/workspaces/{id}/retention" => LONG_ANSWER_MAX,
+        _ => ANSWER_MAX,
+    }
+}
+
+/// What a method is counted as. Callers may make up any number of others.
+fn counted(method: &Method) -> &'static str {
+    match *method {
+        Method::GET | Method::HEAD => "GET",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        _ => "other",
+    }
 }
 
 /// The headers that every answer has, unless its handler knows better.
@@ -117,5 +155,18 @@ fn dress(answer: &mut Response, secure: bool) {
     }
     for (name, value) in defaults {
         answer.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn applying_retention_may_take_long_from_the_api_and_from_the_page() {
+        for route in ["/api/v1/retention/apply", "/workspaces/{id}/retention"] {
+            assert_eq!(answer_max(route), LONG_ANSWER_MAX, "{route}");
+        }
+        assert_eq!(answer_max("/api/v1/retention/preview"), ANSWER_MAX);
     }
 }

@@ -90,12 +90,14 @@ impl ControlPlane {
         let found = match self.gate().recall(&digest, now) {
             Some(known) => Some(known),
             None => {
-                self.gate().look_up(now)?;
-                self.access().token_of_digest(&digest).await?
+                self.gate().look_up(&digest, now)?;
+                let found = self.access().token_of_digest(&digest).await?;
+                // Only what was just looked up is remembered: no token outlives its revocation by being used.
+                self.gate().remember(&digest, found.as_ref().filter(|token| token.is_valid(now)), now);
+                found
             }
         };
         let valid = found.filter(|token| token.is_valid(now)).ok_or_else(unauthenticated)?;
-        self.gate().remember(&valid, now);
         self.gate().count(&valid.id, now)?;
         Ok(valid.caller())
     }
@@ -117,4 +119,36 @@ fn unauthenticated() -> Error {
 
 fn sign_in() -> Response {
     Redirect::to("/sign-in").into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use stillpoint_core::memory::MemoryCatalog;
+    use stillpoint_core::{Clock, LocalOrchestrator, SystemEntropy, Timestamp, VirtualClock};
+
+    use super::*;
+    use crate::access::{AccessStore, MemoryAccess, NewToken, Role};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_another_server_revoked_is_refused_after_five_seconds_however_often_it_calls() {
+        let (catalog, access) = (Arc::new(MemoryCatalog::new()), Arc::new(MemoryAccess::default()));
+        let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(1_000_000)));
+        let orchestrator = Arc::new(LocalOrchestrator::builder(catalog.clone()).build());
+        let plane = ControlPlane::new(catalog, orchestrator, access.clone()).with_clock(clock.clone());
+        let made = NewToken::new("ada", Role::Operator).make(clock.as_ref(), &SystemEntropy::default());
+        let (secret, record) = made.unwrap();
+        access.put_token(&record).await.unwrap();
+        plane.authenticate(&secret).await.unwrap();
+
+        access.remove_token(&record.id).await.unwrap();
+        for second in [2, 4] {
+            clock.sleep(std::time::Duration::from_secs(2)).await;
+            assert!(plane.authenticate(&secret).await.is_ok(), "it is remembered at {second} s");
+        }
+        clock.sleep(std::time::Duration::from_secs(2)).await;
+        let refused = plane.authenticate(&secret).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
+    }
 }

@@ -13,7 +13,7 @@ use super::token::TokenRecord;
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
 /// Tokens that are remembered.
 const REMEMBERED_MAX: usize = 4096;
-/// Unknown tokens that are looked up each second, all callers together.
+/// Tokens that were never let in and are looked up each second, all callers together.
 const UNKNOWN_PER_SECOND: u32 = 50;
 
 /// How often each caller may call: so many calls a second for long, and twice as many at once.
@@ -25,7 +25,7 @@ pub(crate) struct Gate {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// By the digest of the secret.
+    /// By the digest of the secret. What is over stays while there is room: it may be looked up again freely.
     known: HashMap<String, (TokenRecord, Timestamp)>,
     /// By the token's id.
     buckets: HashMap<String, Bucket>,
@@ -71,21 +71,29 @@ impl Gate {
         (now < *until).then(|| record.clone())
     }
 
-    /// Refuses to look up more unknown tokens than the catalog is to be bothered with.
-    pub(super) fn look_up(&self, now: Timestamp) -> Result<()> {
+    /// Refuses to look up more unknown tokens than the catalog is to be bothered with. Whose token was let in before is
+    /// not held up by those who guess.
+    pub(super) fn look_up(&self, digest: &str, now: Timestamp) -> Result<()> {
         let mut inner = self.inner();
+        if inner.known.contains_key(digest) {
+            return Ok(());
+        }
         let bucket = inner.unknown.get_or_insert_with(|| Bucket::full(UNKNOWN_PER_SECOND, now));
         if bucket.take(UNKNOWN_PER_SECOND, now) { Ok(()) } else { Err(too_often()) }
     }
 
-    /// Notes that a token was let in.
-    pub(super) fn remember(&self, record: &TokenRecord, now: Timestamp) {
+    /// Notes what a look-up found: the valid token of `digest`, or none.
+    pub(super) fn remember(&self, digest: &str, found: Option<&TokenRecord>, now: Timestamp) {
         let mut inner = self.inner();
+        let Some(record) = found else {
+            inner.known.remove(digest);
+            return;
+        };
         if inner.known.len() >= REMEMBERED_MAX {
             inner.known.retain(|_, (_, until)| now < *until);
         }
         if inner.known.len() < REMEMBERED_MAX {
-            inner.known.insert(record.digest.clone(), (record.clone(), now.after(REMEMBERED_FOR)));
+            inner.known.insert(digest.to_owned(), (record.clone(), now.after(REMEMBERED_FOR)));
         }
     }
 
@@ -113,6 +121,7 @@ fn too_often() -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::access::{NewToken, Role};
 
     #[test]
     fn a_caller_may_call_twice_as_often_at_once_and_then_as_often_as_it_may_for_long() {
@@ -123,5 +132,22 @@ mod tests {
         assert_eq!(gate.count("a", at(99)).unwrap_err().kind(), ErrorKind::RateLimited);
         assert!(gate.count("a", at(200)).is_ok());
         assert!(gate.count("b", at(0)).is_ok(), "another caller is not held up");
+    }
+
+    #[test]
+    fn whoever_guesses_tokens_holds_up_nobody_whose_token_was_let_in_before() {
+        let gate = Gate::new(10);
+        let at = |seconds: i64| Timestamp::from_millis(1_000_000 + seconds * 1000);
+        let clock = stillpoint_core::VirtualClock::starting_at(at(0));
+        let made = NewToken::new("ada", Role::Viewer).make(&clock, &stillpoint_core::SeededEntropy::new(1));
+        let (_, record) = made.unwrap();
+        gate.remember(&record.digest, Some(&record), at(0));
+        assert!(gate.recall(&record.digest, at(4)).is_some());
+        assert!(gate.recall(&record.digest, at(5)).is_none());
+        while gate.look_up("guessed", at(6)).is_ok() {}
+        assert!(gate.look_up(&record.digest, at(6)).is_ok());
+
+        gate.remember(&record.digest, None, at(6));
+        assert!(gate.look_up(&record.digest, at(6)).is_err(), "once revoked it is as unknown as any");
     }
 }

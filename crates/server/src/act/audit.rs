@@ -5,6 +5,9 @@ use stillpoint_core::{OperationId, Result};
 use crate::access::{AuditLine, AuditOutcome, Caller};
 use crate::plane::ControlPlane;
 
+/// The longest subject that is noted, in bytes; it may be whatever a caller who is refused wrote.
+const SUBJECT_BYTES_MAX: usize = 200;
+
 impl ControlPlane {
     /// Notes what came of `caller`'s wish, and hands it on. What cannot be noted is told in the log of the process and
     /// stops nobody: the operation itself names who asked for it.
@@ -16,6 +19,7 @@ impl ControlPlane {
         operation: Option<&OperationId>,
         done: Result<T>,
     ) -> Result<T> {
+        let subject = &subject[..subject.floor_char_boundary(SUBJECT_BYTES_MAX)];
         let outcome = match &done {
             Ok(_) => AuditOutcome::Accepted,
             Err(error) => {

@@ -29,11 +29,7 @@ impl ControlPlane {
         if self.sees_workspace(caller, id).await? {
             return Ok(());
         }
-        let message = format!(
-            "no workspace {id} is known in environment {}",
-            caller.environment.as_deref().unwrap_or("-")
-        );
-        Err(Error::new(ErrorKind::NotFound, message))
+        Err(unknown_workspace(caller, id))
     }
 
     /// Asks an operation to stop.
@@ -58,6 +54,12 @@ impl ControlPlane {
         let done = done.await;
         self.noted(caller, "cancel", id.as_str(), Some(id), done).await
     }
+}
+
+/// What a caller hears of a workspace that it may not see.
+pub(super) fn unknown_workspace(caller: &Caller, id: &WorkspaceId) -> Error {
+    let environment = caller.environment.as_deref().unwrap_or("-");
+    Error::new(ErrorKind::NotFound, format!("no workspace {id} is known in environment {environment}"))
 }
 
 fn another(id: &OperationId) -> Error {

@@ -10,6 +10,7 @@ use stillpoint_core::{
 };
 use utoipa::ToSchema;
 
+use super::operation::unknown_workspace;
 use crate::access::{Caller, Role};
 use crate::plane::ControlPlane;
 
@@ -69,12 +70,23 @@ pub struct Routed {
     pub provisioner: String,
     /// What the provisioner needs to know.
     pub settings: Settings,
+    /// Whether the host itself knows the target, catalogued or not.
+    pub known: bool,
+    /// The environment of a target that is known.
+    pub environment: Option<String>,
 }
 
 impl Routed {
     /// To `target`, made by `provisioner` with `settings`.
     pub fn new(target: WorkspaceId, provisioner: impl Into<String>, settings: Settings) -> Self {
-        Self { target, provisioner: provisioner.into(), settings }
+        Self { target, provisioner: provisioner.into(), settings, known: false, environment: None }
+    }
+
+    /// To a target that the host itself knows, in `environment`: only who may see that may restore there.
+    #[must_use]
+    pub fn to_known(mut self, environment: Option<String>) -> Self {
+        (self.known, self.environment) = (true, environment);
+        self
     }
 }
 
@@ -121,8 +133,9 @@ impl ControlPlane {
     /// reported.
     ///
     /// # Errors
-    /// `PermissionDenied` below an operator, or for another environment than the caller's; `NotFound` where the caller
-    /// may not see the backup; `Conflict` where the id is that of another request; whatever submitting can meet.
+    /// `PermissionDenied` below an operator, for another environment than the caller's, and where a caller that is bound
+    /// to one would land on what may be somebody else's; `NotFound` where the caller may not see the backup or the target;
+    /// `Conflict` where the id is that of another request; whatever submitting can meet.
     pub(crate) async fn restore(
         &self,
         caller: &Caller,
@@ -174,11 +187,7 @@ impl ControlPlane {
             )
         })?;
         let routed = route.route(&backup, &order.target, environment)?;
-        for target in [&order.target, &routed.target] {
-            if self.catalog().workspace(target).await?.is_some() {
-                self.require_workspace(caller, target).await?;
-            }
-        }
+        self.require_target(caller, order, &routed).await?;
         let mut request =
             RestoreRequest::new(id, backup.id, routed.target, routed.provisioner, routed.settings);
         request.creator = Some(caller.name.clone());
@@ -190,5 +199,28 @@ impl ControlPlane {
         request.allow_partial = order.allow_partial.unwrap_or(true);
         request.on_failure = if order.keep_on_failure { OnFailure::Keep } else { OnFailure::Discard };
         Ok(request)
+    }
+
+    /// Refuses a target that is another environment's, and a landing on what nobody can say whose it is.
+    async fn require_target(&self, caller: &Caller, order: &RestoreOrder, routed: &Routed) -> Result<()> {
+        if routed.known && !caller.sees(routed.environment.as_deref()) {
+            return Err(unknown_workspace(caller, &order.target));
+        }
+        let mut owned = routed.known;
+        for target in [&order.target, &routed.target] {
+            if self.catalog().workspace(target).await?.is_some() {
+                self.require_workspace(caller, target).await?;
+                owned |= *target == routed.target;
+            }
+        }
+        let lands_on_nothing = order.landing.unwrap_or_default() == Landing::Empty;
+        if caller.environment.is_none() || owned || lands_on_nothing {
+            return Ok(());
+        }
+        let message = format!(
+            "the token {} is for one environment, and what stands at {} may be of another; restore to a new name",
+            caller.token, order.target
+        );
+        Err(Error::new(ErrorKind::PermissionDenied, message))
     }
 }

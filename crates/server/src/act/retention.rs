@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use stillpoint_core::{
-    BackupId, Error, ErrorKind, Forgotten, Result, Retention, RetentionPolicy, WorkspaceId, forget, preview,
+    BackupId, Forgotten, Result, Retention, RetentionPolicy, WorkspaceId, forget, preview,
 };
 use utoipa::ToSchema;
 
@@ -85,7 +85,7 @@ impl ControlPlane {
         preview(self.catalog().as_ref(), order.workspace.as_ref(), &order.policy.policy()).await
     }
 
-    /// Deletes what a preview said goes, each as an operation of its own. It goes on also where the caller hangs up.
+    /// Deletes what a preview said goes, each as an operation of its own.
     ///
     /// # Errors
     /// `PermissionDenied` below an administrator, otherwise as [`ControlPlane::preview_retention`].
@@ -93,19 +93,11 @@ impl ControlPlane {
         let done = async {
             caller.require(Role::Administrator)?;
             self.require_retention(caller, order.workspace.as_ref()).await?;
-            let (plane, order) = (self.clone(), order.clone());
-            let applied = tokio::spawn(async move {
-                let mut previewed = Retention::default();
-                previewed.remove = order.remove;
-                let (catalog, policy) = (plane.catalog().as_ref(), order.policy.policy());
-                let orchestrator = plane.orchestrator().as_ref();
-                let workspace = order.workspace.as_ref();
-                forget(orchestrator, catalog, workspace, &policy, &previewed, plane.entropy()).await
-            });
-            applied.await.unwrap_or_else(|gone| {
-                let message = "applying the retention ended unexpectedly; preview it again";
-                Err(Error::new(ErrorKind::Unexpected, message).maybe_applied().with_source(gone))
-            })
+            let mut previewed = Retention::default();
+            previewed.remove.clone_from(&order.remove);
+            let (catalog, orchestrator) = (self.catalog().as_ref(), self.orchestrator().as_ref());
+            let (workspace, policy) = (order.workspace.as_ref(), order.policy.policy());
+            forget(orchestrator, catalog, workspace, &policy, &previewed, self.entropy()).await
         };
         let done = done.await;
         let subject = order.workspace.as_ref().map_or("all workspaces", WorkspaceId::as_str);

@@ -1,11 +1,15 @@
 //! What every answer carries, and what no caller may do.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use async_trait::async_trait;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use stillpoint_core::Result;
 use stillpoint_core::memory::MemoryCatalog;
-use stillpoint_server::access::{MemoryAccess, Role};
+use stillpoint_server::access::{AccessStore, AuditLine, MemoryAccess, Role, TokenRecord};
+use tokio::sync::Semaphore;
 
 use super::support::Scene;
 
@@ -98,4 +102,91 @@ async fn a_session_of_the_page_changes_nothing_without_its_proof() {
         scene.administrator().await.get("/api/v1/operations?all=true").await.json()["operations"],
         json!([])
     );
+}
+
+#[tokio::test]
+async fn a_method_that_a_caller_made_up_is_counted_as_any_other() {
+    let scene = Scene::new().await;
+    let anonymous = scene.anonymous();
+    for method in ["AAAA", "AAAAB"] {
+        let method = Method::from_bytes(method.as_bytes()).unwrap();
+        let answer = anonymous.send(anonymous.request(method, "/nothing")).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND);
+    }
+    let metrics = anonymous.get("/metrics").await.text;
+    assert!(!metrics.contains("AAAA"), "{metrics}");
+    assert!(metrics.contains("_count{method=\"other\",route=\"unknown\",status=\"404\"} 2"), "{metrics}");
+}
+
+/// Notes nothing until it may.
+#[derive(Debug)]
+struct SlowAccess {
+    inner: MemoryAccess,
+    asked: Semaphore,
+    may: Semaphore,
+}
+
+#[async_trait]
+impl AccessStore for SlowAccess {
+    async fn put_token(&self, record: &TokenRecord) -> Result<bool> {
+        self.inner.put_token(record).await
+    }
+
+    async fn token_of_digest(&self, digest: &str) -> Result<Option<TokenRecord>> {
+        self.inner.token_of_digest(digest).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<TokenRecord>> {
+        self.inner.tokens().await
+    }
+
+    async fn remove_token(&self, id: &str) -> Result<bool> {
+        self.inner.remove_token(id).await
+    }
+
+    async fn append_audit(&self, line: &AuditLine) -> Result<()> {
+        self.asked.add_permits(1);
+        self.may.acquire().await.unwrap().forget();
+        self.inner.append_audit(line).await
+    }
+
+    async fn audit(&self, limit: usize) -> Result<Vec<AuditLine>> {
+        self.inner.audit(limit).await
+    }
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_is_noted_all_the_same() {
+    let (asked, may) = (Semaphore::new(0), Semaphore::new(0));
+    let access = Arc::new(SlowAccess { inner: MemoryAccess::default(), asked, may });
+    let scene = Scene::on(Arc::new(MemoryCatalog::new()), access.clone()).await;
+    let admin = scene.administrator().await;
+    let order = json!({ "workspace": "ada", "policy": {} });
+    tokio::select! {
+        answer = admin.post("/api/v1/retention/apply", &order) => panic!("answered before it was noted: {answer:?}"),
+        asked = access.asked.acquire() => asked.unwrap().forget(),
+    }
+    // The connection is closed by now; the server is given the time to see it.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    access.may.add_permits(1);
+    let noted = async {
+        loop {
+            if let [line] = access.audit(10).await.unwrap().as_slice() {
+                return line.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let noted = tokio::time::timeout(Duration::from_secs(10), noted).await.expect("a line in the log");
+    assert_eq!((noted.action.as_str(), noted.subject.as_str()), ("retention-apply", "ada"));
+}
+
+#[tokio::test]
+async fn what_a_refused_caller_wrote_does_not_fill_the_log() {
+    let scene = Scene::new().await;
+    let viewer = scene.client(Role::Viewer, None).await;
+    let order = json!({ "name": format!("x{}", "ä".repeat(10_000)), "role": "viewer" });
+    assert_eq!(viewer.post("/api/v1/tokens", &order).await.status, StatusCode::FORBIDDEN);
+    let lines = scene.access.audit(10).await.unwrap();
+    assert_eq!(lines[0].subject, format!("x{}", "ä".repeat(99)), "cut between letters, at 200 bytes");
 }

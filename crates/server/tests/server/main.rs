@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a broken scene fails its test")]
 
 mod access;
+mod bounds;
 mod documents;
 mod fuzz;
 mod idempotency;

@@ -1,6 +1,6 @@
 //! Where a server's restores go.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use stillpoint_core::{BackupRecord, Error, ErrorKind, Result, Settings as Values, WorkspaceId};
@@ -8,7 +8,7 @@ use stillpoint_server::{RestoreRoute, Routed};
 
 use crate::engine;
 use crate::managed::{self, ENVIRONMENT};
-use crate::settings::Settings;
+use crate::settings::{ManagedConfig, Settings};
 
 /// The longest name of a folder, in bytes.
 const NAME_BYTES_MAX: usize = 200;
@@ -17,7 +17,8 @@ const NAME_BYTES_MAX: usize = 200;
 /// workspaces; no path that a caller wrote is ever used.
 #[derive(Debug)]
 pub(super) struct Routes {
-    managed: BTreeSet<String>,
+    /// The environment of each managed workspace, by its id.
+    managed: BTreeMap<String, Option<String>>,
     root: Option<PathBuf>,
 }
 
@@ -33,7 +34,8 @@ impl Routes {
                 Error::new(ErrorKind::InvalidConfig, message).with_source(error)
             })
         });
-        let managed = settings.config.all_managed().map(|config| config.id.to_string()).collect();
+        let of = |config: &ManagedConfig| (config.id.to_string(), config.environment.clone());
+        let managed = settings.config.all_managed().map(of).collect();
         Ok(Self { managed, root: root.transpose()? })
     }
 }
@@ -47,11 +49,15 @@ impl RestoreRoute for Routes {
     ) -> Result<Routed> {
         let kept_by_files = backup.components.iter().filter_map(|component| component.snapshot.as_ref());
         let of_directory = kept_by_files.into_iter().all(|snapshot| engine::keeps_files(&snapshot.provider));
-        let is_managed = [&backup.workspace, target].iter().any(|id| self.managed.contains(id.as_str()));
+        let is_managed = [&backup.workspace, target].iter().any(|id| self.managed.contains_key(id.as_str()));
         if is_managed || !of_directory {
             let settings =
                 environment.map(|name| (ENVIRONMENT.to_owned(), name.into())).into_iter().collect();
-            return Ok(Routed::new(target.clone(), managed::PROVISIONER, settings));
+            let routed = Routed::new(target.clone(), managed::PROVISIONER, settings);
+            return Ok(match self.managed.get(target.as_str()) {
+                Some(own) => routed.to_known(own.clone()),
+                None => routed,
+            });
         }
         let Some(root) = &self.root else {
             let message = "this server restores no directories; start it with --restore-root DIR";
@@ -80,7 +86,22 @@ fn folder(target: &WorkspaceId) -> Result<&str> {
 
 #[cfg(test)]
 mod tests {
+    use stillpoint_core::{Definition, Timestamp};
+
     use super::*;
+
+    #[test]
+    fn a_managed_workspace_is_known_with_its_environment_and_a_new_one_is_not() {
+        let managed = BTreeMap::from([("ml-prod".to_owned(), Some("prod".to_owned()))]);
+        let routes = Routes { managed, root: None };
+        let definition = Definition::new("ml-prod".parse().unwrap());
+        let made = Timestamp::from_millis(0);
+        let backup = BackupRecord::new("b-1".parse().unwrap(), "op".parse().unwrap(), definition, made);
+        let routed = |target: &str| routes.route(&backup, &target.parse().unwrap(), None).unwrap();
+        let (own, new) = (routed("ml-prod"), routed("ml-staging"));
+        assert_eq!((own.known, own.environment.as_deref()), (true, Some("prod")));
+        assert_eq!((new.known, new.environment), (false, None));
+    }
 
     #[test]
     fn no_name_leads_out_of_the_place_for_restores() {
