@@ -13,7 +13,7 @@ use super::token::TokenRecord;
 const REMEMBERED_FOR: Duration = Duration::from_secs(5);
 /// Tokens that are remembered.
 const REMEMBERED_MAX: usize = 4096;
-/// Tokens that were never let in and are looked up each second, all callers together.
+/// Tokens that are looked up in vain each second, all callers together.
 const UNKNOWN_PER_SECOND: u32 = 50;
 
 /// How often each caller may call: so many calls a second for long, and twice as many at once.
@@ -53,6 +53,10 @@ impl Bucket {
         self.left -= if taken { 1000 } else { 0 };
         taken
     }
+
+    fn give_back(&mut self, per_second: u32) {
+        self.left = (self.left + 1000).min(u64::from(per_second) * 2000);
+    }
 }
 
 impl Gate {
@@ -89,6 +93,11 @@ impl Gate {
             inner.known.remove(digest);
             return;
         };
+        if !inner.known.contains_key(digest)
+            && let Some(bucket) = &mut inner.unknown
+        {
+            bucket.give_back(UNKNOWN_PER_SECOND);
+        }
         if inner.known.len() >= REMEMBERED_MAX {
             inner.known.retain(|_, (_, until)| now < *until);
         }
@@ -144,6 +153,11 @@ mod tests {
         gate.remember(&record.digest, Some(&record), at(0));
         assert!(gate.recall(&record.digest, at(4)).is_some());
         assert!(gate.recall(&record.digest, at(5)).is_none());
+        for number in 0..1000 {
+            let digest = format!("new-{number}");
+            assert!(gate.look_up(&digest, at(6)).is_ok(), "valid tokens count for nothing");
+            gate.remember(&digest, Some(&record), at(6));
+        }
         while gate.look_up("guessed", at(6)).is_ok() {}
         assert!(gate.look_up(&record.digest, at(6)).is_ok());
 
