@@ -9,6 +9,7 @@ use stillpoint_core::{
 };
 use utoipa::ToSchema;
 
+use super::bounds;
 use crate::access::{Caller, Role};
 use crate::plane::ControlPlane;
 
@@ -22,16 +23,19 @@ pub(crate) struct BackupOrder {
     /// A name for people.
     pub(crate) name: Option<String>,
     /// Seconds from now to the deadline; without it the forecast decides.
-    #[schema(minimum = 1)]
+    #[serde(deserialize_with = "bounds::some_seconds")]
+    #[schema(minimum = 1, maximum = 3162240000_u64)]
     pub(crate) timeout_seconds: Option<u64>,
     /// The longest time without progress, in seconds.
-    #[schema(minimum = 1)]
+    #[serde(deserialize_with = "bounds::some_seconds")]
+    #[schema(minimum = 1, maximum = 3162240000_u64)]
     pub(crate) stall_timeout_seconds: Option<u64>,
     /// What to do when a clock runs out: `detach`, `cancel` or `extend`.
     #[schema(value_type = Option<String>)]
     pub(crate) on_deadline: Option<OnDeadline>,
     /// Keep it for so many seconds; without it for ever.
-    #[schema(minimum = 1)]
+    #[serde(deserialize_with = "bounds::some_seconds")]
+    #[schema(minimum = 1, maximum = 3162240000_u64)]
     pub(crate) retain_seconds: Option<u64>,
     /// Preflight checks to waive, by name.
     pub(crate) waivers: Vec<String>,

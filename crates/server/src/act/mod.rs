@@ -3,6 +3,7 @@
 
 mod audit;
 mod backup;
+mod bounds;
 mod delete;
 mod hold;
 mod operation;
@@ -13,6 +14,7 @@ mod token;
 mod verify;
 
 pub(crate) use backup::{BackupOrder, operation_id};
+pub(crate) use bounds::object;
 pub(crate) use restore::RestoreOrder;
 pub use restore::{RestoreRoute, Routed, SameProvisioner};
 pub(crate) use retention::{RetentionOrder, Rules};

@@ -10,6 +10,7 @@ use stillpoint_core::{
 };
 use utoipa::ToSchema;
 
+use super::bounds;
 use super::operation::unknown_workspace;
 use crate::access::{Caller, Role};
 use crate::plane::ControlPlane;
@@ -19,7 +20,7 @@ use crate::plane::ControlPlane;
 #[serde(deny_unknown_fields)]
 pub(crate) struct RestoreOrder {
     /// The new workspace.
-    #[schema(value_type = String, min_length = 1, max_length = 1000)]
+    #[schema(value_type = String, min_length = 1, max_length = 4096)]
     pub(crate) target: WorkspaceId,
     /// The environment of the new workspace; without it that of the old one.
     #[serde(default)]
@@ -35,8 +36,8 @@ pub(crate) struct RestoreOrder {
     #[serde(default)]
     pub(crate) software_version: Option<String>,
     /// Seconds from now to the deadline.
-    #[serde(default)]
-    #[schema(minimum = 1)]
+    #[serde(default, deserialize_with = "bounds::some_seconds")]
+    #[schema(minimum = 1, maximum = 3162240000_u64)]
     pub(crate) timeout_seconds: Option<u64>,
     /// Preflight checks to waive, by name.
     #[serde(default)]

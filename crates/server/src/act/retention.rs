@@ -8,6 +8,7 @@ use stillpoint_core::{
 };
 use utoipa::ToSchema;
 
+use super::bounds;
 use crate::access::{Caller, Role};
 use crate::plane::ControlPlane;
 
@@ -17,9 +18,10 @@ use crate::plane::ControlPlane;
 pub(crate) struct RetentionOrder {
     /// The workspace; without it all of them.
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 1000)]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 4096)]
     pub(crate) workspace: Option<WorkspaceId>,
     /// The policy.
+    #[serde(deserialize_with = "bounds::object")]
     pub(crate) policy: Rules,
     /// What the preview said goes; nothing else is deleted. Only for applying.
     #[serde(default)]
@@ -32,22 +34,38 @@ pub(crate) struct RetentionOrder {
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Rules {
     /// The newest so many.
+    #[serde(deserialize_with = "bounds::count")]
+    #[schema(maximum = 1000000)]
     pub(crate) keep_last: u32,
     /// The newest of each of so many hours.
+    #[serde(deserialize_with = "bounds::count")]
+    #[schema(maximum = 1000000)]
     pub(crate) keep_hourly: u32,
     /// The newest of each of so many days.
+    #[serde(deserialize_with = "bounds::count")]
+    #[schema(maximum = 1000000)]
     pub(crate) keep_daily: u32,
     /// The newest of each of so many weeks.
+    #[serde(deserialize_with = "bounds::count")]
+    #[schema(maximum = 1000000)]
     pub(crate) keep_weekly: u32,
     /// The newest of each of so many months.
+    #[serde(deserialize_with = "bounds::count")]
+    #[schema(maximum = 1000000)]
     pub(crate) keep_monthly: u32,
     /// The newest of each of so many years.
+    #[serde(deserialize_with = "bounds::count")]
+    #[schema(maximum = 1000000)]
     pub(crate) keep_yearly: u32,
     /// Those that were made within so many seconds before the newest one.
+    #[serde(deserialize_with = "bounds::any_seconds")]
+    #[schema(maximum = 3162240000_u64)]
     pub(crate) keep_within_seconds: Option<u64>,
     /// Those with one of these names.
     pub(crate) keep_names: Vec<String>,
     /// At least so many good ones; without it one.
+    #[serde(deserialize_with = "bounds::some_count")]
+    #[schema(maximum = 1000000)]
     pub(crate) keep_good: Option<u32>,
     /// Those go whose own retention has ended.
     pub(crate) expired: bool,

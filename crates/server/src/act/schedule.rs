@@ -10,6 +10,7 @@ use stillpoint_core::{
 use utoipa::ToSchema;
 
 use super::backup::BackupOrder;
+use super::bounds;
 use crate::access::{Caller, Role};
 use crate::plane::ControlPlane;
 
@@ -18,11 +19,11 @@ use crate::plane::ControlPlane;
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScheduleOrder {
     /// The workspace that is backed up.
-    #[schema(value_type = String, min_length = 1, max_length = 1000)]
+    #[schema(value_type = String, min_length = 1, max_length = 4096)]
     pub(crate) workspace: WorkspaceId,
     /// Seconds from one run to the next, 60 at the least. Either this or `cron`.
-    #[serde(default)]
-    #[schema(minimum = 60)]
+    #[serde(default, deserialize_with = "bounds::some_seconds")]
+    #[schema(minimum = 60, maximum = 3162240000_u64)]
     pub(crate) every_seconds: Option<u64>,
     /// A cron expression of five fields, or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
     #[serde(default)]
@@ -31,10 +32,12 @@ pub(crate) struct ScheduleOrder {
     #[serde(default)]
     pub(crate) zone: Option<String>,
     /// Runs begin later by a share of this, always the same one for one workspace.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounds::seconds")]
+    #[schema(maximum = 3162240000_u64)]
     pub(crate) jitter_seconds: u64,
     /// A run that begins later than this has been missed.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounds::any_seconds")]
+    #[schema(maximum = 3162240000_u64)]
     pub(crate) grace_seconds: Option<u64>,
     /// What to do about missed runs: `run_once` or `skip`.
     #[serde(default)]
@@ -49,11 +52,11 @@ pub(crate) struct ScheduleOrder {
     #[schema(value_type = Vec<Object>)]
     pub(crate) blackouts: Vec<Blackout>,
     /// Alarm when the newest completed backup is older than this.
-    #[serde(default)]
-    #[schema(minimum = 1)]
+    #[serde(default, deserialize_with = "bounds::some_seconds")]
+    #[schema(minimum = 1, maximum = 3162240000_u64)]
     pub(crate) alarm_after_seconds: Option<u64>,
     /// What each run asks for.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "bounds::object")]
     pub(crate) backup: BackupOrder,
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 use stillpoint_core::{Error, ErrorKind, Result};
 use utoipa::ToSchema;
 
+use super::bounds;
 use crate::access::{AuditLine, Caller, NewToken, Role, Secret, TokenRecord};
 use crate::plane::ControlPlane;
 
@@ -14,18 +15,18 @@ use crate::plane::ControlPlane;
 #[serde(deny_unknown_fields)]
 pub(crate) struct TokenOrder {
     /// Whose or what for it is.
-    #[schema(min_length = 1, max_length = 50)]
+    #[schema(min_length = 1, max_length = 200)]
     pub(crate) name: String,
     /// What its holder may do.
     #[schema(value_type = RoleWord)]
     pub(crate) role: Role,
     /// The only environment that it may see.
     #[serde(default)]
-    #[schema(min_length = 1, max_length = 50)]
+    #[schema(min_length = 1, max_length = 200)]
     pub(crate) environment: Option<String>,
     /// How many seconds it lasts; without it for ever.
-    #[serde(default)]
-    #[schema(minimum = 1)]
+    #[serde(default, deserialize_with = "bounds::some_seconds")]
+    #[schema(minimum = 1, maximum = 3162240000_u64)]
     pub(crate) expires_seconds: Option<u64>,
 }
 

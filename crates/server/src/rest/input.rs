@@ -3,15 +3,21 @@
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use http::request::Parts;
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use stillpoint_core::{Error, ErrorKind, OperationId, Result};
 
-use crate::act::operation_id;
+use crate::act::{object, operation_id};
 use crate::plane::ControlPlane;
 use crate::problem::Problem;
 
 /// The header that names the operation.
 const KEY_HEADER: &str = "idempotency-key";
+
+/// What stands in a JSON body: an object, whatever it is of.
+#[derive(Deserialize)]
+#[serde(transparent, bound = "T: DeserializeOwned")]
+struct Object<T>(#[serde(deserialize_with = "object")] T);
 
 /// A JSON body.
 #[derive(Debug)]
@@ -21,8 +27,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let read = axum::Json::from_request(request, state).await;
-        read.map(|axum::Json(body)| Self(body))
+        let read = axum::Json::<Object<T>>::from_request(request, state).await;
+        read.map(|axum::Json(Object(body))| Self(body))
             .map_err(|rejected: JsonRejection| refused(rejected.body_text()))
     }
 }
