@@ -13,7 +13,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::stream::{self, Stream, StreamExt};
-use stillpoint_core::{Error, ErrorKind, OperationId, Result};
+use stillpoint_core::{Error, ErrorKind, OperationId, Result, WorkspaceId};
 use tokio::sync::OwnedSemaphorePermit;
 
 use super::desk::{Desk, Fields};
@@ -34,7 +34,7 @@ pub(super) fn router() -> Router<ControlPlane> {
 }
 
 async fn follow(desk: Desk, Query(fields): Query<Vec<(String, String)>>) -> Response {
-    let only = Fields(fields).text("operation").map(OperationId::new).transpose();
+    let only = Only::of(&Fields(fields));
     match begin(&desk, only).await {
         Ok((shell, only, place)) => Sse::new(events(Watch::new(desk, shell, only, place)))
             .keep_alive(KeepAlive::default())
@@ -43,11 +43,29 @@ async fn follow(desk: Desk, Query(fields): Query<Vec<(String, String)>>) -> Resp
     }
 }
 
+/// What is followed.
+enum Only {
+    All,
+    Workspace(WorkspaceId),
+    Operation(OperationId),
+}
+
+impl Only {
+    fn of(fields: &Fields) -> Result<Self> {
+        match (fields.text("operation"), fields.text("workspace")) {
+            (Some(operation), _) => Ok(Self::Operation(OperationId::new(operation)?)),
+            (None, Some(workspace)) => Ok(Self::Workspace(WorkspaceId::new(workspace)?)),
+            (None, None) => Ok(Self::All),
+        }
+    }
+
+    fn is_one(&self) -> bool {
+        matches!(self, Self::Operation(_))
+    }
+}
+
 /// A place among those who follow, and what they follow.
-async fn begin(
-    desk: &Desk,
-    only: Result<Option<OperationId>>,
-) -> Result<(Shell, Option<OperationId>, OwnedSemaphorePermit)> {
+async fn begin(desk: &Desk, only: Result<Only>) -> Result<(Shell, Only, OwnedSemaphorePermit)> {
     let place = Arc::clone(desk.plane.streams()).try_acquire_owned().map_err(|full| {
         let message = "too many streams are open; come back later";
         Error::new(ErrorKind::RateLimited, message).retry_after(PACE * 5).with_source(full)
@@ -59,7 +77,7 @@ async fn begin(
 struct Watch {
     desk: Desk,
     shell: Shell,
-    only: Option<OperationId>,
+    only: Only,
     said: BTreeMap<String, String>,
     running: Vec<OperationId>,
     looks: u32,
@@ -68,7 +86,7 @@ struct Watch {
 }
 
 impl Watch {
-    fn new(desk: Desk, shell: Shell, only: Option<OperationId>, place: OwnedSemaphorePermit) -> Self {
+    fn new(desk: Desk, shell: Shell, only: Only, place: OwnedSemaphorePermit) -> Self {
         Self {
             desk,
             shell,
@@ -84,8 +102,9 @@ impl Watch {
     /// What has changed since the last look.
     async fn look(&mut self) -> Result<Vec<Event>> {
         let mut found = match &self.only {
-            Some(id) => vec![self.item(id).await?],
-            None => under_way(&self.desk, None).await?,
+            Only::Operation(id) => vec![self.item(id).await?],
+            Only::Workspace(id) => under_way(&self.desk, Some(id)).await?,
+            Only::All => under_way(&self.desk, None).await?,
         };
         let ended: Vec<_> =
             self.running.iter().filter(|id| found.iter().all(|item| item.id != **id)).cloned().collect();
@@ -98,7 +117,7 @@ impl Watch {
         }
         if found.iter().any(|item| item.state.is_terminal()) {
             events.push(Event::default().event("end").data("ended"));
-            self.over = self.only.is_some();
+            self.over = self.only.is_one();
         }
         self.running =
             found.into_iter().filter(|item| !item.state.is_terminal()).map(|item| item.id).collect();
@@ -114,7 +133,7 @@ impl Watch {
         let now = self.desk.plane.clock().now();
         let row = || Row { operation: item, cancel: self.desk.may(Role::Operator) };
         let mut parts = vec![(format!("operation-{}", item.id), card(&self.shell, &row(), now))];
-        if self.only.is_some() {
+        if self.only.is_one() {
             let view = operation::View { row: row(), ledger: &[], now };
             parts.push((format!("components-{}", item.id), operation::components(&view)));
         }

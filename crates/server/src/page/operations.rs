@@ -42,7 +42,7 @@ pub(super) async fn under_way(desk: &Desk, workspace: Option<&WorkspaceId>) -> R
 pub(super) async fn running(desk: &Desk, workspace: Option<&WorkspaceId>) -> Result<Markup> {
     let found = under_way(desk, workspace).await?;
     let rows = rows(desk, &found);
-    Ok(operations::live(&desk.shell().await?, &rows, desk.plane.clock().now()))
+    Ok(operations::live(&desk.shell().await?, &rows, workspace, desk.plane.clock().now()))
 }
 
 fn rows<'a>(desk: &Desk, found: &'a [OperationItem]) -> Vec<Row<'a>> {

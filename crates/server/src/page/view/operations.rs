@@ -1,7 +1,7 @@
 //! What is under way, and what ended lately.
 
 use maud::{Markup, html};
-use stillpoint_core::Timestamp;
+use stillpoint_core::{Timestamp, WorkspaceId};
 
 use super::part;
 use super::shell::Shell;
@@ -33,7 +33,7 @@ pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
         div.head { div { h1 { "Operations" } p.lede { "Backups, restores, verifications, copies and deletions." } } }
         section {
             h2 id="running" { "Under way" }
-            @if view.running.is_empty() { p.quiet { "Nothing is under way." } } @else { (live(shell, view.running, view.now)) }
+            @if view.running.is_empty() { p.quiet { "Nothing is under way." } } @else { (live(shell, view.running, None, view.now)) }
         }
         section {
             h2 id="ended" { "Ended" }
@@ -42,11 +42,15 @@ pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
     }
 }
 
-/// Operations under way as cards that follow what happens. Nothing where none is.
-pub(crate) fn live(shell: &Shell, rows: &[Row<'_>], now: Timestamp) -> Markup {
+/// Operations under way, of all workspaces or of one, as cards that follow what happens. Nothing where none is.
+pub(crate) fn live(shell: &Shell, rows: &[Row<'_>], only: Option<&WorkspaceId>, now: Timestamp) -> Markup {
+    let place = only.map_or_else(
+        || "/live".to_owned(),
+        |workspace| format!("/live?workspace={}", part::encode(workspace.as_str())),
+    );
     html! {
         @if !rows.is_empty() {
-            div.running data-live="/live" {
+            div.running data-live=(place) {
                 @for row in rows { (card(shell, row, now)) }
             }
             p.live-state role="status" data-live-state { "As of " (text::second(now)) "; reload to see how far they are." }
