@@ -21,12 +21,30 @@ use crate::output::restore::RestoreText;
 use crate::output::{Output, operation, word};
 use crate::run::backup::show_plan;
 
+/// Refuses flags that a server cannot follow, rather than leave out what they ask for.
+fn refuse_local(flags: &[(&str, bool)]) -> Result<(), Failure> {
+    match flags.iter().find(|(_, given)| *given) {
+        None => Ok(()),
+        Some((flag, _)) => Err(Failure::usage(format!(
+            "a server does not take {flag}; what is left out is set where the server knows the workspace"
+        ))),
+    }
+}
+
 pub(super) async fn backup(client: &Client, output: &Output, args: &BackupArgs) -> Outcome {
     let (None, Some(workspace)) = (&args.directory, &args.workspace) else {
         return Err(Failure::usage(
             "a server backs up workspaces that it knows; give --workspace ID and no directory",
         ));
     };
+    let local = [
+        ("--exclude", !args.exclude.is_empty()),
+        ("--exclude-file", args.exclude_file.is_some()),
+        ("--preset", !args.preset.is_empty()),
+        ("--one-file-system", args.one_file_system),
+        ("--no-one-file-system", args.no_one_file_system),
+    ];
+    refuse_local(&local)?;
     let body = json!({
         "name": args.name,
         "timeout_seconds": seconds(args.timeout),
@@ -61,6 +79,7 @@ pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs
             "a server restores into new workspaces of its own; give --as NEW_WORKSPACE",
         ));
     };
+    refuse_local(&[("--privileged", args.privileged)])?;
     let body = json!({
         "target": target,
         "environment": args.environment,

@@ -391,13 +391,13 @@ fn users_and_spaces_name_workspaces_and_the_configuration_may_do_so() {
         "user = \"bob\"\nspace = \"lab\"\n[[workspace]]\nid = \"notes\"\nprovider = \"directory\"\npath = {source:?}\n\
          [[workspace]]\nid = \"ml-prod\"\nprovider = \"aws\"\naccount = \"123456789012\"\n\
          region = \"us-west-2\"\ndiscover_tags = {{ team = \"ml\" }}\n\
-         [[workspace]]\nid = \"later\"\nprovider = \"azure\"\n"
+         [[workspace]]\nid = \"later\"\nprovider = \"studio\"\n"
     );
     fs::write(&config, text).unwrap();
     place.flag("--config", config.to_str().unwrap());
     assert_eq!(place.json(os(&["backup"], &source))["workspace"].as_str(), Some("bob/lab"));
     assert_eq!(place.json(["backup", "--workspace", "notes"])["workspace"].as_str(), Some("notes"));
-    place.run(["backup", "--workspace", "later"]).assert_refused(1, &["azure", "configured"]);
+    place.run(["backup", "--workspace", "later"]).assert_refused(1, &["studio", "configured"]);
     place.run(["backup", "--workspace", "ml-prod"]).assert_refused(1, &["ml-prod", "vault"]);
     let excluding = place.run(["backup", "--workspace", "ml-prod", "--exclude", "*.tmp"]);
     excluding.assert_refused(1, &["ml-prod", "--exclude"]);

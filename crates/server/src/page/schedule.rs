@@ -44,7 +44,8 @@ async fn page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
         Some(stored) if !typed => read(stored),
         _ => form(fields),
     };
-    let runs = (typed || stored.is_some()).then(|| runs(desk, &id, &form).map_err(|error| error.to_string()));
+    let runs = (typed || stored.is_some())
+        .then(|| runs(desk, &id, &form, stored.as_ref()).map_err(|error| error.to_string()));
     let view = schedule::View {
         workspace: &id,
         form: &form,
@@ -65,8 +66,17 @@ async fn stored(desk: &Desk, id: &WorkspaceId) -> Result<Option<StoredSchedule>>
 }
 
 /// The next runs that would follow, from now on.
-fn runs(desk: &Desk, id: &WorkspaceId, form: &Form) -> Result<Vec<Timestamp>> {
-    let mut schedule = order(id, form)?.schedule()?;
+fn runs(
+    desk: &Desk,
+    id: &WorkspaceId,
+    form: &Form,
+    stored: Option<&StoredSchedule>,
+) -> Result<Vec<Timestamp>> {
+    let mut order = order(id, form)?;
+    if let Some(stored) = stored {
+        leave_untouched(&mut order, form, stored);
+    }
+    let mut schedule = order.schedule()?;
     schedule.paused = form.paused;
     let mut anchor = desk.plane.clock().now();
     let mut runs = Vec::new();
@@ -156,6 +166,37 @@ fn order(id: &WorkspaceId, form: &Form) -> Result<ScheduleOrder> {
     })
 }
 
+/// What the form does not show, and what it shows in coarser units and nobody altered, stays as it is.
+fn leave_untouched(order: &mut ScheduleOrder, form: &Form, stored: &StoredSchedule) {
+    let (schedule, request, shown) = (&stored.record.schedule, &stored.record.request, read(stored));
+    let seconds = |span: Option<std::time::Duration>| span.map(|span| span.as_secs());
+    if let Cadence::Interval { every } = &schedule.cadence
+        && order.every_seconds.is_some()
+        && form.hours == shown.hours
+    {
+        order.every_seconds = Some(every.as_secs());
+    }
+    if form.jitter_minutes == shown.jitter_minutes {
+        order.jitter_seconds = schedule.jitter.as_secs();
+    }
+    if form.grace_minutes == shown.grace_minutes {
+        order.grace_seconds = Some(schedule.grace.as_secs());
+    }
+    if form.alarm_hours == shown.alarm_hours {
+        order.alarm_after_seconds = seconds(schedule.alarm_after);
+    }
+    if form.keep_days == shown.keep_days {
+        order.backup.retain_seconds = seconds(request.retain);
+    }
+    order.blackouts.clone_from(&schedule.blackouts);
+    order.backup.name.clone_from(&request.name);
+    order.backup.timeout_seconds = seconds(request.timeout);
+    order.backup.stall_timeout_seconds = seconds(request.stall_timeout);
+    order.backup.on_deadline = Some(request.on_deadline);
+    order.backup.waivers.clone_from(&request.waivers);
+    order.backup.when_busy = Some(request.when_busy);
+}
+
 async fn save(desk: Desk, Path(id): Path<String>, Posted(fields): Posted<Vec<(String, String)>>) -> Response {
     let done = save_it(&desk, &id, &Fields(fields)).await;
     desk.done(done)
@@ -169,9 +210,7 @@ async fn save_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
     let mut order = order(&workspace, &form)?;
     let (schedule, expected) = match known {
         Some(known) => {
-            // What the form does not show stays as it is.
-            order.blackouts = known.record.schedule.blackouts.clone();
-            order.backup.name = known.record.request.name.clone();
+            leave_untouched(&mut order, &form, &known);
             (known.record.id.clone(), Some(revision(fields)?))
         }
         None => (ScheduleId::new(OperationId::generate(desk.plane.entropy()).as_str())?, None),
@@ -206,4 +245,47 @@ async fn remove_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
         desk.plane.remove_schedule(desk.caller(), &known.record.id).await?;
     }
     Ok(part::path(&["workspaces", id]) + "?said=unscheduled")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use stillpoint_core::{BackupRequest, OnDeadline, Schedule, ScheduleRecord};
+
+    use super::*;
+
+    #[test]
+    fn a_schedule_that_is_saved_unaltered_stays_as_it_was_to_the_second() {
+        let workspace: WorkspaceId = "ada".parse().unwrap();
+        let mut schedule = Schedule::new(Cadence::every(Duration::from_secs(90 * 60)).unwrap());
+        schedule.jitter = Duration::from_secs(90);
+        schedule.grace = Duration::from_secs(200);
+        schedule.alarm_after = Some(Duration::from_secs(5400));
+        let mut request = BackupRequest::new("template".parse().unwrap(), workspace.clone());
+        request.retain = Some(Duration::from_secs(12 * HOUR));
+        request.timeout = Some(Duration::from_secs(61));
+        request.on_deadline = OnDeadline::Cancel;
+        request.waivers = vec!["clock".into()];
+        let record =
+            ScheduleRecord::new("nightly".parse().unwrap(), schedule, request, Timestamp::from_millis(0));
+        let stored = StoredSchedule::new(record, Revision(1));
+
+        let form = read(&stored);
+        let mut order = order(&workspace, &form).unwrap();
+        leave_untouched(&mut order, &form, &stored);
+        assert_eq!(order.every_seconds, Some(5400));
+        assert_eq!((order.jitter_seconds, order.grace_seconds), (90, Some(200)));
+        assert_eq!((order.alarm_after_seconds, order.backup.retain_seconds), (Some(5400), Some(12 * HOUR)));
+        assert_eq!(
+            (order.backup.timeout_seconds, order.backup.on_deadline),
+            (Some(61), Some(OnDeadline::Cancel))
+        );
+        assert_eq!(order.backup.waivers, ["clock"]);
+
+        let altered = Form { keep_days: "2".into(), ..form };
+        let mut order = super::order(&workspace, &altered).unwrap();
+        leave_untouched(&mut order, &altered, &stored);
+        assert_eq!(order.backup.retain_seconds, Some(2 * DAY));
+    }
 }
