@@ -186,8 +186,8 @@ mod tests {
             store = "s3://backups/team"
             [[workspace]]
             id = "later"
-            provider = "azure"
-            subscription = "1"
+            provider = "studio"
+            metadata = "1"
             [[workspace]]
             id = "notes"
             provider = "directory"
@@ -198,7 +198,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(config.store.as_deref(), Some("s3://backups/team"));
-        assert_eq!(config.workspace("later").unwrap().provider(), "azure");
+        assert_eq!(config.workspace("later").unwrap().provider(), "studio");
         let Some(ConfiguredWorkspace::Directory(notes)) = config.workspace("notes") else {
             panic!("{config:?}")
         };
