@@ -78,7 +78,7 @@ async fn the_second_run_waits_for_whoever_ran_during_the_first() {
     house.repository.delete_snapshot(&first).await.unwrap();
     let before = house.repository.lock(LockMode::Shared).await.unwrap();
     assert_eq!(house.prune(GRACE).await.state, PruneState::Condemned);
-    tokio::time::sleep(GRACE).await;
+    tokio::time::sleep(GRACE * 2).await;
     let refused = house.repository.prune(&PruneOptions::with_grace(GRACE)).await.unwrap_err();
     assert!(matches!(refused.kind(), ErrorKind::Locked { .. }), "{refused}");
     before.release().await.unwrap();
