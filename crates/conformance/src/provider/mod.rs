@@ -36,8 +36,23 @@ pub use snapshots::*;
 #[macro_export]
 macro_rules! provider_suite {
     ($(#[$attribute:meta])+ $harness:expr) => {
-        $crate::__suite! {
-            ($crate::provider) [$(#[$attribute])+] ($harness)
+        $crate::provider_checks! { ($crate::__suite) ($crate::provider) [$(#[$attribute])+] ($harness) }
+    };
+}
+
+/// Hands the names of all checks of the provider suite to the macro that is named in parentheses, after whatever else
+/// is given. For hosts that run the checks in their own way, so that none is left out but by name.
+///
+/// ```
+/// macro_rules! names { ($($check:ident)+) => { [$(stringify!($check)),+] }; }
+/// let names = stillpoint_conformance::provider_checks! { (names) };
+/// assert!(names.contains(&"the_same_key_is_one_job"));
+/// ```
+#[macro_export]
+macro_rules! provider_checks {
+    (($($callback:tt)+) $($given:tt)*) => {
+        $($callback)+! {
+            $($given)*
             a_source_that_is_there_has_no_blocker
             a_missing_source_is_a_blocker
             the_same_key_is_one_job

@@ -7,6 +7,8 @@ macro_rules! checks {
         mod $name {
             use crate::fake::{AwsHarness, Sources};
 
+            pub(super) const NAMES: &[&str] = &[$(stringify!($check)),+];
+
             $(#[tokio::test]
             async fn $check() -> Result<(), Box<dyn std::error::Error>> {
                 let Some(harness) = AwsHarness::new(Sources::$sources) else { return Ok(()) };
@@ -73,4 +75,18 @@ checks! { file_systems, FileSystems:
     a_resource_of_another_operation_is_not_discarded
     a_copy_is_made_as_the_capability_says
     records_are_kept_as_the_capability_says
+}
+
+macro_rules! names {
+    ($($check:ident)+) => { [$(stringify!($check)),+] };
+}
+
+#[test]
+fn each_kind_leaves_out_no_check_but_the_one() {
+    let left_out = |run: &[&str]| {
+        let all = stillpoint_conformance::provider_checks! { (names) };
+        all.into_iter().filter(|name| !run.contains(name)).collect::<Vec<_>>()
+    };
+    assert_eq!(left_out(volumes::NAMES), ["a_single_path_is_restored_as_the_capability_says"]);
+    assert_eq!(left_out(file_systems::NAMES), ["a_job_says_when_its_content_was_captured"]);
 }
