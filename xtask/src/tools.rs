@@ -33,6 +33,7 @@ pub(crate) fn install() -> Outcome {
     AWS.install()?;
     AZURE.install()?;
     FUZZER.install()?;
+    azurite()?;
     postgres()
 }
 
@@ -127,6 +128,25 @@ fn environment(place: &Path) -> Outcome {
         run(Command::new("python3").args(["-m", "pip", "install", "--quiet", "--user", "virtualenv"]))?;
         run(Command::new("python3").args(["-m", "virtualenv", "--quiet"]).arg(place))
     })
+}
+
+/// Azure's own emulator of Blob Storage, as `tools/azurite/package-lock.json` pins it; installed again when that changes.
+fn azurite() -> Outcome {
+    let (from, to) = (xtask::root().join("tools/azurite"), tools_dir().join("azurite"));
+    let stamp = to.join("installed.json");
+    let pins = fs::read_to_string(from.join("package-lock.json"))?;
+    if !fs::read_to_string(&stamp).is_ok_and(|known| known == pins) {
+        fs::create_dir_all(&to)?;
+        for name in ["package.json", "package-lock.json"] {
+            fs::copy(from.join(name), to.join(name))?;
+        }
+        let quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
+        // No script of any package runs; what they would build is for stores of secrets that nobody needs here.
+        run(Command::new("npm").args(["ci", "--ignore-scripts"]).args(quiet).current_dir(&to))?;
+        fs::write(stamp, pins)?;
+    }
+    println!("Azurite at {}", to.display());
+    Ok(())
 }
 
 fn restic() -> Outcome {

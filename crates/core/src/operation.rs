@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::decide::Machine;
-use crate::error::ErrorRecord;
-use crate::id::{BackupId, OperationId, WorkspaceId};
+use crate::error::{Error, ErrorKind, ErrorRecord, Result};
+use crate::id::{BackupId, ComponentId, OperationId, WorkspaceId};
 pub use crate::ledger::{LedgerEntry, LedgerKind};
 use crate::outlook::AcceptedPlan;
 use crate::provider::{Issue, Landing, Progress};
@@ -141,9 +141,32 @@ pub struct RestoreRequest {
     pub waivers: Vec<String>,
     /// Accept a backup that is not `Completed`.
     pub allow_partial: bool,
+    /// Restrict to these components; empty for all. What a cloud keeps stays where it is, and the files beside it can be
+    /// restored anywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components: Vec<ComponentId>,
 }
 
 impl RestoreRequest {
+    /// `backup` with nothing but the components that are to be restored.
+    ///
+    /// # Errors
+    /// `InvalidInput` where it lacks one of them.
+    pub fn narrowed(&self, mut backup: BackupRecord) -> Result<BackupRecord> {
+        if self.components.is_empty() {
+            return Ok(backup);
+        }
+        let known = |id: &ComponentId| backup.components.iter().any(|record| record.component.id == *id);
+        if let Some(unknown) = self.components.iter().find(|id| !known(id)) {
+            let ids: Vec<_> = backup.components.iter().map(|record| record.component.id.as_str()).collect();
+            let message =
+                format!("backup {} has no component {unknown}; it has {}", backup.id, ids.join(", "));
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        backup.components.retain(|record| self.components.contains(&record.component.id));
+        Ok(backup)
+    }
+
     /// A full restore of `backup` into the new workspace `target` by the provisioner of that name.
     pub fn new(
         id: OperationId,
@@ -167,6 +190,7 @@ impl RestoreRequest {
             on_failure: OnFailure::default(),
             waivers: Vec::new(),
             allow_partial: true,
+            components: Vec::new(),
         }
     }
 }

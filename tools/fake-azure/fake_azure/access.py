@@ -23,6 +23,10 @@ def needs(call: Call) -> list[Need]:
         source = data.get("sourceResourceId")
         if source and call.rule("rights.linked_access"):
             found.append((f"{arm.kind(source)}/beginGetAccess/action", source))
+    if call.operation.full_name == "netapp:volumes.create_or_update" and call.rule("rights.linked_access"):
+        subnet = properties.get("subnetId")
+        if subnet:
+            found.append(("Microsoft.Network/virtualNetworks/subnets/join/action", subnet))
     return found
 
 

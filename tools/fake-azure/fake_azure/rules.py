@@ -10,7 +10,7 @@ from fake_cloud.rules import Rule
 RULES: tuple[Rule, ...] = (
     Rule("token.seconds", 3599, "D", "a token of client credentials is good this long"),
     Rule("token.managed_seconds", 86400, "D", "a token of a managed identity is good this long"),
-    Rule("rights.linked_access", True, "P", "a copy needs beginGetAccess on its source too"),
+    Rule("rights.linked_access", True, "P", "a copy needs beginGetAccess on its source, a volume the right to join its subnet"),
     Rule("rights.polling", True, "A", "a poll needs the right to read the provider's operations"),
     Rule("throttle.reads_per_hour", 12000, "D", "reads of a principal in a subscription and hour"),
     Rule("throttle.writes_per_hour", 1200, "D", "writes of a principal in a subscription and hour"),

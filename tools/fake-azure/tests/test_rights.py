@@ -135,3 +135,15 @@ def test_locks_forbid_what_they_say(fake, compute, snap):
         compute.disks.begin_update("rg", "db", {"tags": {}})
     snap("s2")
     assert compute.disks.begin_create_or_update("rg", "new", copy_of(f"{SNAPSHOT[:-2]}s2")).result().name == "new"
+
+
+def test_a_volume_is_made_by_who_may_join_its_subnet(fake):
+    netapp = fake.client("netapp")
+    volume = {"location": "westeurope", "properties": {"creationToken": "new", "usageThreshold": 100 * 2**30,
+              "subnetId": f"{GROUP}/providers/Microsoft.Network/virtualNetworks/net/subnets/anf"}}  # fmt: skip
+    holds(fake, role(["Microsoft.NetApp/*"]))
+    with pytest.raises(HttpResponseError) as error:
+        netapp.volumes.begin_create_or_update("rg", "anf", "pool", "new", volume)
+    assert code(error) == "LinkedAuthorizationFailed"
+    holds(fake, role(["Microsoft.NetApp/*", "Microsoft.Network/virtualNetworks/subnets/join/action"]))
+    assert netapp.volumes.begin_create_or_update("rg", "anf", "pool", "new", volume).result().name.endswith("new")

@@ -14,7 +14,8 @@ use super::value::duration;
   stillpoint restore latest --into ~/projects-again
   stillpoint restore ada/notebooks@2026-01-31-18-30-00 --into /home/ada-2
   stillpoint restore 3f2a --into /tmp/one-file --include src/main.py
-  stillpoint restore latest --into ~/projects --landing side")]
+  stillpoint restore latest --into ~/projects --landing side
+  stillpoint restore ml-aws@latest --component datasets --as ml-azure")]
 pub(crate) struct RestoreArgs {
     /// An id, a unique id prefix, `latest`, WORKSPACE@latest, WORKSPACE@TIMESTAMP, or a timestamp
     #[arg(value_name = "BACKUP")]
@@ -28,6 +29,9 @@ pub(crate) struct RestoreArgs {
     /// Restore only this path and what is below it; may be repeated
     #[arg(long, value_name = "PATH")]
     pub(crate) include: Vec<String>,
+    /// Restore only this component of a managed workspace; may be repeated
+    #[arg(long, value_name = "ID")]
+    pub(crate) component: Vec<String>,
     /// How files meet what already stands in DIR [default: DIR must be new or empty]
     #[arg(long, value_name = "LANDING")]
     pub(crate) landing: Option<LandingPolicy>,

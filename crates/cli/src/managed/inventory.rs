@@ -13,6 +13,11 @@ use crate::settings::{ConfiguredComponent, Kind, ManagedConfig};
 /// The setting of a component that says where this host sees its files.
 pub(super) const MOUNT: &str = "mount";
 
+/// The setting of a component that says what of its files is left out.
+const EXCLUDES: &str = "excludes";
+/// Where a mounted share or volume shows its own snapshots, which are no files of it.
+const SNAPSHOT_FOLDERS: [&str; 2] = ["/.snapshot/", "/.snapshots/"];
+
 /// What a cloud knows of a workspace's storage.
 #[async_trait]
 pub(crate) trait Cloud: Debug + Send + Sync + 'static {
@@ -43,7 +48,7 @@ pub(super) async fn read(
     };
     let mut described = Vec::new();
     for component in of(config, files, found)? {
-        if component.provider.as_str() != config.provider {
+        if component.provider.as_str() != config.provider && component.kind == Kind::Nfs.as_str() {
             described.push(component);
             continue;
         }
@@ -120,10 +125,8 @@ fn component(
         return Err(Error::new(ErrorKind::InvalidConfig, message));
     };
     let mount = configured.mount.as_ref().and_then(|mount| mount.to_str());
-    let provider = match configured.kind {
-        Kind::Nfs => files.clone(),
-        _ => ProviderId::new(config.provider.clone())?,
-    };
+    let provider =
+        if configured.by_files() { files.clone() } else { ProviderId::new(config.provider.clone())? };
     let mut component = Component::new(configured.id.clone(), configured.kind.as_str(), provider, resource);
     component.settings.clone_from(&configured.settings);
     match (configured.kind, mount) {
@@ -135,6 +138,10 @@ fn component(
             Ok(component.excluded(reason))
         }
         (Kind::Nfs, Some(mount)) => Ok(component.with_setting(MOUNT, mount)),
+        (kind, Some(mount)) if kind.is_filled() => {
+            component.settings.entry(EXCLUDES.to_owned()).or_insert_with(|| SNAPSHOT_FOLDERS.into());
+            Ok(component.with_setting(MOUNT, mount))
+        }
         // Where this host sees a file system of the cloud matters for a restore into it, and says nothing of its backup.
         _ => Ok(in_place(config, component)),
     }

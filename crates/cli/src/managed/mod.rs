@@ -1,5 +1,6 @@
 //! Managed workspaces: what the configuration says of them, turned into the contract's workspace and provisioner.
 
+mod empty;
 mod hold;
 mod hook;
 mod inventory;

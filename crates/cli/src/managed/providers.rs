@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use stillpoint_core::{Component, Error, ErrorKind, OpContext, Provider, ProviderId, Result, Tags};
 use stillpoint_provider_aws::managed::{AwsProvider, VaultPlace};
-use stillpoint_provider_azure::managed::{AzureProvider, GroupPlace, SNAPSHOT_RESOURCE_GROUP};
+use stillpoint_provider_azure::managed::{AzureProvider, BACKUP_VAULT, GroupPlace, SNAPSHOT_RESOURCE_GROUP};
 
 use super::inventory::Cloud;
 use crate::settings::{AwsAccount, ConfigFile, ConfiguredComponent, Kind, ManagedConfig};
@@ -68,10 +68,20 @@ impl Clouds {
 /// # Errors
 /// `InvalidConfig` where the environment names no usable endpoint.
 pub(crate) fn azure<'a>(configured: impl Iterator<Item = &'a ManagedConfig>) -> Result<Arc<AzureProvider>> {
-    let configured = configured.filter(|config| config.provider == AZURE);
-    let groups: BTreeSet<_> = configured.flat_map(places).collect();
+    let configured: Vec<_> = configured.filter(|config| config.provider == AZURE).collect();
+    let groups: BTreeSet<_> = configured.iter().copied().flat_map(places).collect();
+    let sources: BTreeSet<_> = configured.iter().copied().flat_map(sources).collect();
     let connection = stillpoint_provider_azure::Connection::from_environment()?;
-    Ok(Arc::new(AzureProvider::new(ProviderId::new(AZURE)?, connection, groups)))
+    let provider = AzureProvider::new(ProviderId::new(AZURE)?, connection, groups);
+    Ok(Arc::new(provider.looking_in(sources)?))
+}
+
+/// The shares and volumes of a workspace in which their own snapshots are, and the vaults that keep copies of these.
+fn sources(config: &ManagedConfig) -> impl Iterator<Item = &str> {
+    let components = config.components.iter().filter(|one| one.kind.is_filled() && !one.by_files());
+    components
+        .flat_map(|one| [one.resource(), one.settings.get(BACKUP_VAULT).and_then(|it| it.as_str())])
+        .flatten()
 }
 
 /// The resource group of a workspace.
@@ -90,7 +100,9 @@ fn places(config: &ManagedConfig) -> Vec<GroupPlace> {
         Some(GroupPlace::new(config.owner(), group))
     };
     let disks = config.components.iter().filter(|component| component.kind == Kind::Disk);
-    let own = config.resource_group.is_some().then(|| place(config));
+    // Who has shares only need not be allowed to look for snapshots of disks.
+    let has_disks = disks.clone().next().is_some() || !config.discover_tags.is_empty();
+    let own = (config.resource_group.is_some() && has_disks).then(|| place(config));
     disks.flat_map(|disk| [of_disk(disk), of_setting(disk)]).chain([own]).flatten().collect()
 }
 

@@ -7,12 +7,15 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
-    BackupRecord, Catalog, ComponentId, Error, ErrorKind, Finding, OpContext, ProvisionRequest, Provisioned,
-    Provisioner, Request, RestoredResource, Result, Settings, Severity, Tags, WorkspaceId,
+    BackupRecord, Catalog, ComponentId, ComponentRecord, Error, ErrorKind, Finding, OpContext,
+    ProvisionRequest, Provisioned, Provisioner, Request, RestoreJob, RestoredResource, Result, Settings,
+    Severity, Tags, WorkspaceId,
 };
+use stillpoint_provider_azure::managed::{AzureProvider, RESOURCE};
 use stillpoint_provider_s3sync::DirectoryProvisioner;
 
 use super::Places;
+use super::empty;
 use super::hook::{Hook, HookCall, Hooks};
 use super::inventory::MOUNT;
 use super::plan_file::{HookPlan, RestoredItem};
@@ -36,6 +39,8 @@ pub(crate) struct HookProvisioner {
     catalog: Arc<dyn Catalog>,
     hooks: Hooks,
     places: Places,
+    /// Where empty shares are made for files.
+    azure: Option<Arc<AzureProvider>>,
 }
 
 /// What `provision` prints.
@@ -59,6 +64,7 @@ struct Known {
     backup: Option<BackupRecord>,
     environment: Option<String>,
     resources: Vec<RestoredResource>,
+    request: Option<ProvisionRequest>,
 }
 
 impl Known {
@@ -73,7 +79,15 @@ impl Known {
 impl HookProvisioner {
     /// A provisioner for these workspaces; what an interrupted restore has made is read from `catalog`.
     pub(crate) fn new(configured: Vec<ManagedConfig>, catalog: Arc<dyn Catalog>, places: &Places) -> Self {
-        Self { configured, catalog, hooks: Hooks::new(places.hooks.clone()), places: places.clone() }
+        let hooks = Hooks::new(places.hooks.clone());
+        Self { configured, catalog, hooks, places: places.clone(), azure: None }
+    }
+
+    /// The same, which makes empty shares and volumes of Azure for what is restored as files.
+    #[must_use]
+    pub(crate) fn with_azure(mut self, azure: Option<Arc<AzureProvider>>) -> Self {
+        self.azure = azure;
+        self
     }
 
     fn configured(&self, id: &WorkspaceId) -> Option<&ManagedConfig> {
@@ -108,8 +122,11 @@ impl HookProvisioner {
             let target = configs[1].and_then(|config| config.component(id));
             let mount = target.and_then(|component| component.mount.as_ref()?.to_str());
             if let Some(mount) = mount {
-                let name = if record.component.kind == Kind::Nfs.as_str() { PATH } else { MOUNT };
-                destination.insert(name.to_owned(), mount.into());
+                destination.insert(if of_files(record) { PATH } else { MOUNT }.to_owned(), mount.into());
+            }
+            let named = target.filter(|component| component.kind.is_filled() && of_files(record));
+            if let Some(resource) = named.and_then(|component| component.resource()) {
+                destination.insert(RESOURCE.to_owned(), resource.into());
             }
             let hook = self.lines(&request.restore.target, Some(&backup.workspace)).reroot;
             if hook.is_some() && mount.is_none() && record.component.kind == Kind::Efs.as_str() {
@@ -118,6 +135,12 @@ impl HookProvisioner {
             destinations.insert(id.clone(), destination);
         }
         destinations
+    }
+
+    /// The empty shares and volumes that a restore fills.
+    fn empties(&self, request: &ProvisionRequest) -> Result<Vec<RestoreJob>> {
+        let target = self.configured(&request.restore.target);
+        empty::jobs(request, target, &self.destinations(request), &self.tags(request))
     }
 
     fn tags(&self, request: &ProvisionRequest) -> Tags {
@@ -168,7 +191,8 @@ impl HookProvisioner {
         let environment =
             backup.as_ref().and_then(|backup| self.environment(&restore.settings, &restore.target, backup));
         let source = backup.as_ref().map(|backup| backup.workspace.clone());
-        Ok(Known { target: Some(restore.target.clone()), source, backup, environment, resources })
+        let request = backup.clone().map(|backup| ProvisionRequest::new(restore.clone(), backup));
+        Ok(Known { target: Some(restore.target.clone()), source, backup, environment, resources, request })
     }
 
     /// The hooks of a restore whose workspace was made.
@@ -227,8 +251,17 @@ impl HookProvisioner {
     }
 }
 
-/// What stands against a target of the configuration: restores stay in the backup's account and region.
+/// Whether the data plane of files keeps a component.
+pub(super) fn of_files(record: &ComponentRecord) -> bool {
+    record.snapshot.as_ref().is_some_and(|snapshot| engine::keeps_files(&snapshot.provider))
+}
+
+/// What stands against a target of the configuration: restores stay in the backup's account and region, but those of files,
+/// which come back in any cloud.
 fn place_findings(target: &ManagedConfig, backup: &BackupRecord) -> Vec<Finding> {
+    if backup.components.iter().all(|record| record.snapshot.is_none() || of_files(record)) {
+        return Vec::new();
+    }
     let definition = &backup.definition;
     let pairs = [
         ("account", "target-account", definition.account.as_deref(), target.owner()),
@@ -239,7 +272,7 @@ fn place_findings(target: &ManagedConfig, backup: &BackupRecord) -> Vec<Finding>
     different.map(|(what, check, source, there)| {
         let message = format!(
             "workspace {} is in {what} {there} and the backup is of {what} {}; a backup is restored where it was made, \
-             and gets elsewhere by a copy",
+             and gets elsewhere by a copy; what is kept as files can be restored there by itself (--component)",
             target.id,
             source.unwrap_or_default()
         );
@@ -307,14 +340,22 @@ impl Provisioner for HookProvisioner {
         for record in &backup.components {
             let (id, destination) = (&record.component.id, destinations.get(&record.component.id));
             let Some(destination) = destination else { continue };
-            let files =
-                record.snapshot.as_ref().is_some_and(|snapshot| engine::keeps_files(&snapshot.provider));
             // The hook may answer where they go.
-            if files && !destination.contains_key(PATH) && lines.provision.is_none() {
+            if of_files(record) && !destination.contains_key(PATH) && lines.provision.is_none() {
                 let message = format!(
                     "component {id} is restored as files; configure workspace {target} with a mount for it"
                 );
                 findings.push(Finding::new("target-mount", Severity::Blocker, message));
+            }
+        }
+        for job in self.empties(request)? {
+            if !job.destination.contains_key(RESOURCE) && lines.provision.is_none() {
+                let message = format!(
+                    "a new one is made of component {} and nothing mounts it: name it in workspace {target} by the key \
+                     resource, or mount what the provision hook is told of",
+                    job.component.id
+                );
+                findings.push(Finding::new("target-share", Severity::Blocker, message));
             }
         }
         Ok(findings)
@@ -331,6 +372,7 @@ impl Provisioner for HookProvisioner {
         made.software_version = self.software_version(request);
         made.destinations = self.destinations(request);
         made.tags = self.tags(request);
+        empty::make(self.azure.as_deref(), cx, self.empties(request)?, &mut made).await?;
         let lines = self.lines(&restore.target, Some(&backup.workspace));
         let Some(line) = &lines.provision else { return Ok(made) };
         let plan = HookPlan {
@@ -382,6 +424,9 @@ impl Provisioner for HookProvisioner {
 
     async fn discard(&self, cx: &OpContext, made: &Provisioned) -> Result<()> {
         let known = self.known(cx).await?;
+        if let Some(request) = &known.request {
+            empty::discard(self.azure.as_deref(), cx, self.empties(request)?).await?;
+        }
         let lines = self.lines_of(made, &known);
         match (&lines.provision, &lines.discard) {
             (None, _) => Ok(()),

@@ -79,7 +79,7 @@ pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs
             "a server restores into new workspaces of its own; give --as NEW_WORKSPACE",
         ));
     };
-    refuse_local(&[("--privileged", args.privileged)])?;
+    refuse_local(&[("--privileged", args.privileged), ("--component", !args.component.is_empty())])?;
     let body = json!({
         "target": target,
         "environment": args.environment,

@@ -5,8 +5,9 @@ use std::sync::Arc;
 
 use serde_json::json;
 use stillpoint_core::{
-    BackupRecord, Catalog, ComponentRecord, Error, ErrorKind, Finding, Landing, OnFailure, OpContext,
-    Orchestrator, ProvisionRequest, Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
+    BackupRecord, Catalog, ComponentId, ComponentRecord, Error, ErrorKind, Finding, Landing, OnFailure,
+    OpContext, Orchestrator, ProvisionRequest, Request, RestoreRequest, Result, Settings, Severity,
+    WorkspaceId,
 };
 use stillpoint_server::document::{ComponentItem, RestoreDocument};
 
@@ -26,6 +27,7 @@ pub(super) async fn run(session: &Session, args: &RestoreArgs) -> Outcome {
         let catalog = session.catalog().await?;
         let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
         let request = request(session, args, &backup)?;
+        let backup = request.narrowed(backup)?;
         return plan(session, &catalog, request, backup).await;
     }
     let (driven, claim) = restore(session, args).await?;
@@ -45,8 +47,8 @@ pub(super) async fn restore(session: &Session, args: &RestoreArgs) -> Result<(Dr
     let catalog = session.catalog().await?;
     let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
     let mut request = request(session, args, &backup)?;
-    let orchestrator =
-        session.orchestrator(&catalog, &Needs::of_backup(&backup), Files::Stored, None).await?;
+    let needs = Needs::of_restore(&session.settings.config, &request.narrowed(backup)?, &request.target);
+    let orchestrator = session.orchestrator(&catalog, &needs, Files::Stored, None).await?;
     let claim = Claim::take(&session.settings.data_dir, catalog.as_ref(), &mut request).await?;
     match drive(&session.output, &orchestrator, Request::Restore(request)).await.and_then(Driven::with_result)
     {
@@ -73,8 +75,13 @@ pub(super) fn request(
             }
         }
     };
-    if let Some(held) = kept_by_a_cloud(backup) {
-        let message = format!("backup {} holds {held}, which no directory can take; give --as", backup.id);
+    let chosen = components(args)?;
+    let held = kept_by_a_cloud(backup, |id| chosen.is_empty() || chosen.contains(id));
+    if let Some(held) = held {
+        let message = format!(
+            "backup {} holds {held}, which no directory can take; give --as, or --component for the others",
+            backup.id
+        );
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let target = target(into)?;
@@ -93,6 +100,7 @@ pub(super) fn request(
 /// What every restore may be told.
 fn finished(session: &Session, args: &RestoreArgs, mut request: RestoreRequest) -> Result<RestoreRequest> {
     request.creator = Some(session.creator());
+    request.components = components(args)?;
     request.include = args.include.iter().map(|path| inside(path)).collect::<Result<_>>()?;
     request.landing = match args.landing {
         None => Landing::Empty,
@@ -105,6 +113,10 @@ fn finished(session: &Session, args: &RestoreArgs, mut request: RestoreRequest) 
     Ok(request)
 }
 
+fn components(args: &RestoreArgs) -> Result<Vec<ComponentId>> {
+    args.component.iter().map(|id| ComponentId::new(id.clone())).collect()
+}
+
 /// A restore into a new managed workspace. What a failed one has made is removed again.
 fn managed_request(
     session: &Session,
@@ -114,7 +126,7 @@ fn managed_request(
 ) -> Result<RestoreRequest> {
     let config = &session.settings.config;
     let known = [backup.workspace.as_str(), target.as_str()].iter().any(|id| config.managed(id).is_some());
-    if !known && kept_by_a_cloud(backup).is_none() {
+    if !known && kept_by_a_cloud(backup, |_| true).is_none() {
         let message = format!(
             "backup {} is of a directory and workspace {target} is not configured; give --into DIR",
             backup.id
@@ -128,10 +140,11 @@ fn managed_request(
     finished(session, args, request)
 }
 
-/// A component of the backup whose snapshot no file data plane keeps.
-fn kept_by_a_cloud(backup: &BackupRecord) -> Option<String> {
+/// A chosen component of the backup whose snapshot no file data plane keeps.
+fn kept_by_a_cloud(backup: &BackupRecord, chosen: impl Fn(&ComponentId) -> bool) -> Option<String> {
     let others = |record: &&ComponentRecord| {
-        record.snapshot.as_ref().is_some_and(|snapshot| !engine::keeps_files(&snapshot.provider))
+        chosen(&record.component.id)
+            && record.snapshot.as_ref().is_some_and(|snapshot| !engine::keeps_files(&snapshot.provider))
     };
     let found = backup.components.iter().find(others)?;
     Some(format!("{} ({} of {})", found.component.id, found.component.kind, found.component.provider))
@@ -175,7 +188,7 @@ async fn plan(
         let request = ProvisionRequest::new(request.clone(), backup.clone());
         engine::provisioner().preflight(&OpContext::background(), &request).await?
     } else {
-        let needs = Needs::of_backup(&backup);
+        let needs = Needs::of_restore(&session.settings.config, &backup, &request.target);
         let orchestrator = session.orchestrator(catalog, &needs, Files::LookedAt, None).await?;
         orchestrator.plan_restore(&request).await?.findings
     };

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
-    BackupRecord, Catalog, Component, OperationRecord, Protection, ProviderId, Request, Result,
+    BackupRecord, Catalog, Component, OperationRecord, Protection, ProviderId, Request, Result, WorkspaceId,
 };
 
 use crate::engine;
 use crate::managed::{AWS, AZURE, is_aws};
-use crate::settings::{ConfigFile, ConfiguredWorkspace, ManagedConfig};
+use crate::settings::{ConfigFile, ConfiguredWorkspace, Kind, ManagedConfig};
 
 /// The providers that a run needs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,18 @@ impl Needs {
         needs
     }
 
+    /// What restores `backup` as `target`: beside what keeps it, the cloud in which empty shares are made for its files.
+    pub(crate) fn of_restore(config: &ConfigFile, backup: &BackupRecord, target: &WorkspaceId) -> Self {
+        let fills = |kind: &str| [Kind::FileShare, Kind::NetappVolume].iter().any(|one| one.as_str() == kind);
+        let recorded = backup.components.iter().any(|record| fills(&record.component.kind));
+        let named = config.managed(target.as_str());
+        let wanted = named.is_some_and(|target| target.components.iter().any(|one| one.kind.is_filled()));
+        let elsewhere = named.is_some_and(|target| target.provider != AZURE);
+        let mut needs = Self::of_backup(backup);
+        needs.azure |= wanted || (recorded && !elsewhere);
+        needs
+    }
+
     /// What goes on with an operation that some process began.
     ///
     /// # Errors
@@ -73,7 +85,7 @@ impl Needs {
                 return Ok(needs);
             }
             (Request::Restore(request), Machine::Restore(machine)) => match &machine.backup {
-                Some(backup) => return Ok(Self::of_backup(backup)),
+                Some(backup) => return Ok(Self::of_restore(config, backup, &request.target)),
                 None => &request.backup,
             },
             (Request::Restore(request), _) => &request.backup,
@@ -83,7 +95,11 @@ impl Needs {
             _ => return Ok(Self::files()),
         };
         let stored = catalog.backup(backup).await?;
-        let needs = stored.map(|stored| Self::of_backup(&stored.backup)).unwrap_or_default();
+        let needs = stored.map(|stored| match &operation.request {
+            Request::Restore(request) => Self::of_restore(config, &stored.backup, &request.target),
+            _ => Self::of_backup(&stored.backup),
+        });
+        let needs = needs.unwrap_or_default();
         Ok(match &operation.request {
             Request::Copy(request) => needs.and(Self::of_providers(request.provider.iter())),
             _ => needs,

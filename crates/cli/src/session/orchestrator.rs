@@ -81,7 +81,8 @@ impl Session {
             builder = builder.workspace(self.managed_workspace(config, &clouds)?);
         }
         if !configured.is_empty() || needs.aws || needs.azure {
-            let provisioner = HookProvisioner::new(configured, Arc::clone(catalog), &self.places());
+            let provisioner = HookProvisioner::new(configured, Arc::clone(catalog), &self.places())
+                .with_azure(clouds.azure.clone());
             builder = builder.provisioner(managed::PROVISIONER, Arc::new(provisioner));
         }
         if let Some(files) = files {

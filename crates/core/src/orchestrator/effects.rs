@@ -235,9 +235,12 @@ impl Runner {
             }
         };
         let mut found = Inspection::new(None, Vec::new(), std::collections::BTreeMap::new());
-        let Some(stored) = self.parts.catalog.backup(id).await? else {
+        let Some(mut stored) = self.parts.catalog.backup(id).await? else {
             return Ok(Outcome::Inspected(Box::new(found)));
         };
+        if let Request::Restore(restore) = &self.request {
+            stored.backup = restore.narrowed(stored.backup)?;
+        }
         let mut providers = BTreeSet::new();
         for component in &stored.backup.components {
             let Some(snapshot) = &component.snapshot else { continue };

@@ -248,7 +248,7 @@ impl Orchestrator for LocalOrchestrator {
 
     async fn plan_restore(&self, request: &RestoreRequest) -> Result<RestorePlan> {
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
-        let backup = outlook::backup(&self.parts, &request.backup).await?;
+        let backup = request.narrowed(outlook::backup(&self.parts, &request.backup).await?)?;
         let findings = effects::restore_findings(&self.parts, &cx, request, &backup).await?;
         outlook::of_restore(&self.parts, &cx, request, backup, findings).await
     }

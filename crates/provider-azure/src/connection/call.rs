@@ -77,6 +77,18 @@ impl Connection {
         answer.json().map_err(|error| unreadable(request.action, error))
     }
 
+    /// Reads one thing, or nothing where it does not exist.
+    ///
+    /// # Errors
+    /// Whatever else a call can meet.
+    pub(crate) async fn known<T: DeserializeOwned>(&self, request: &Request) -> Result<Option<T>> {
+        match self.get(request).await {
+            Ok(found) => Ok(Some(found)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Makes what the service itself names, and reads what it is.
     ///
     /// # Errors

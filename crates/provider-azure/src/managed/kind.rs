@@ -12,7 +12,7 @@ pub(super) const FILE_SHARE: &str = "file-share";
 pub(super) const NETAPP_VOLUME: &str = "netapp-volume";
 
 /// What answers for it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     /// A managed disk; also whatever this provider does not know, which the part for disks refuses.
     Disk,

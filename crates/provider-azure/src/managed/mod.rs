@@ -4,6 +4,7 @@ mod backup;
 mod compute;
 mod copy;
 mod discover;
+mod empty;
 mod kind;
 mod names;
 mod netapp;
@@ -21,6 +22,7 @@ mod tags;
 mod under_way;
 mod volumes;
 
+pub use empty::RESOURCE;
 pub use policy::{PolicyDocuments, PolicyScope, RoleDefinition, Task, policy};
 pub use provider::{AzureProvider, GroupPlace};
 pub use settings::{REGION, RESOURCE_GROUP, SNAPSHOT_RESOURCE_GROUP, SNAPSHOT_SKU};

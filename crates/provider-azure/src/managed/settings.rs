@@ -54,6 +54,11 @@ impl Source {
         Ok(Self { id, group, snapshot_sku: settings.text(SNAPSHOT_SKU)? })
     }
 
+    /// A source whose snapshots lie in itself.
+    pub(super) fn itself(id: ResourceId) -> Self {
+        Self { group: id.group.clone(), id, snapshot_sku: None }
+    }
+
     /// The snapshot of it that the job `key` makes.
     ///
     /// # Errors

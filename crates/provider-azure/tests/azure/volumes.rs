@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use stillpoint_conformance::provider::{Content, Harness, Occupied};
+use stillpoint_conformance::provider::{self as suite, Content, Harness, Occupied};
 use stillpoint_core::{
     Clock, Component, DeleteState, ErrorKind, JobRequest, JobState, Provider, RestoredResource, Result,
     Settings, SnapshotQuery, SnapshotRef,
@@ -28,11 +28,11 @@ fn volume(name: &str) -> String {
     format!("{}/capacityPools/pool/volumes/{name}", account())
 }
 
-fn component(name: &str) -> Component {
+pub(crate) fn component(name: &str) -> Component {
     Component::new(name.parse().unwrap(), "netapp-volume", "azure".parse().unwrap(), volume(name))
 }
 
-fn in_vault(component: Component) -> Component {
+pub(crate) fn in_vault(component: Component) -> Component {
     component.with_setting(BACKUP_VAULT, format!("{}/backupVaults/keep", account()))
 }
 
@@ -54,9 +54,17 @@ fn provider(world: &World) -> AzureProvider {
 struct VolumeHarness {
     world: Arc<World>,
     used: AtomicUsize,
+    /// Whether snapshots are copied into a vault.
+    vault: bool,
 }
 
 impl VolumeHarness {
+    /// Begins anew, for the next check.
+    fn again(&self) {
+        self.world.reset(&scenario(json!({})));
+        self.used.store(0, Ordering::Relaxed);
+    }
+
     fn content(&self, resource: &str) -> Content {
         let resource = self.world.resource(resource);
         let going = resource["properties"]["provisioningState"] == "Deleting";
@@ -79,7 +87,7 @@ impl Harness for VolumeHarness {
         let resource = volume(&format!("volume-{}", self.used.fetch_add(1, Ordering::Relaxed)));
         let source = Component::new(name.parse()?, "netapp-volume", "azure".parse()?, resource);
         self.change(&source, seed).await?;
-        Ok(source)
+        Ok(if self.vault { in_vault(source) } else { source })
     }
 
     async fn change(&self, source: &Component, seed: u64) -> Result<()> {
@@ -115,13 +123,18 @@ impl Harness for VolumeHarness {
 #[tokio::test]
 async fn volumes_keep_the_contract_of_providers() -> std::result::Result<(), Box<dyn std::error::Error>> {
     let Some(world) = World::of(&scenario(json!({}))) else { return Ok(()) };
-    let harness = VolumeHarness { world, used: AtomicUsize::new(0) };
-    let again = || {
-        harness.world.reset(&scenario(json!({})));
-        harness.used.store(0, Ordering::Relaxed);
-    };
+    let harness = VolumeHarness { world, used: AtomicUsize::new(0), vault: false };
+    let again = || harness.again();
     let left_out = ["a_job_says_when_its_content_was_captured", "a_copy_is_made_as_the_capability_says"];
     stillpoint_conformance::provider_checks! { (crate::suite::checks) (harness, again, &left_out) };
+    // What the vault changes: what is listed, what goes along, and what is restored from.
+    let harness = VolumeHarness { vault: true, ..harness };
+    harness.again();
+    suite::snapshots_are_found_by_what_is_written_on_them(&harness).await?;
+    harness.again();
+    suite::a_deleted_snapshot_is_gone_and_stays_gone(&harness).await?;
+    harness.again();
+    suite::a_restore_brings_back_what_was_captured(&harness).await?;
     Ok(())
 }
 

@@ -261,6 +261,7 @@ enum Cause {
     Missing,
     Taken,
     Denied,
+    Kept,
     Unauthenticated,
     Full,
     Misconfigured,
@@ -278,6 +279,11 @@ pub(super) fn failed(source: E, verb: &str, key: &str) -> Error {
         Cause::Denied => {
             (ErrorKind::PermissionDenied, "the store denies access; check the permissions of the credentials")
         }
+        Cause::Kept => (
+            ErrorKind::PermissionDenied,
+            "the store keeps it, by an immutability policy, a legal hold, a lease or a snapshot of the blob; whoever set that \
+             must lift it",
+        ),
         Cause::Unauthenticated => (
             ErrorKind::PermissionDenied,
             "the store does not accept the credentials; check that they are set and valid",
@@ -335,6 +341,14 @@ fn cause_by_text(error: &E) -> Cause {
                 _ => Cause::Unreachable,
             };
         }
+        // One of many deletions that Azure was asked for in one call.
+        if let Some((_, rest)) = text.split_once("(code: ") {
+            return match rest.get(..3) {
+                Some("403") => Cause::Denied,
+                Some("409" | "412") => Cause::Kept,
+                _ => Cause::Unreachable,
+            };
+        }
         if text.contains("incorrectly configured region") {
             return Cause::Misconfigured;
         }
@@ -365,6 +379,9 @@ mod tests {
             ("Server returned non-2xx status code: 503 Slow Down: ", ErrorKind::Unavailable),
             ("Error performing PUT http://169.254.169.254/latest/api/token", ErrorKind::PermissionDenied),
             ("this normally indicates an incorrectly configured region", ErrorKind::InvalidInput),
+            ("Bulk delete request failed for key k: immutable (code: 409)", ErrorKind::PermissionDenied),
+            ("Bulk delete request failed for key k: leased (code: 412)", ErrorKind::PermissionDenied),
+            ("Bulk delete request failed for key k: busy (code: 503)", ErrorKind::Unavailable),
             ("connection refused", ErrorKind::Unavailable),
         ] {
             assert_eq!(kind_of(text), kind, "{text}");

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::TryStreamExt;
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{
     BackupOptions, BackupSource, Cancellation, Credentials, Id, NoProgress, Origin, PruneOptions,
@@ -88,6 +89,16 @@ impl House {
             self.repository.with_fresh_index().check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
         assert!(report.is_sound() && report.snapshots == snapshots && report.unused_packs == 0, "{report:?}");
     }
+}
+
+/// Copies all objects of a store into another, as any tool does that knows nothing of repositories; answers how many.
+pub(crate) async fn copied(from: &Store, to: &Store) -> usize {
+    let objects: Vec<_> = from.list_objects("").try_collect().await.unwrap();
+    for object in &objects {
+        let content = from.get_object(&object.key, object.size).await.unwrap();
+        to.put_object(&object.key, content).await.unwrap();
+    }
+    objects.len()
 }
 
 pub(crate) fn files_in(folder: &Path) -> BTreeMap<String, Vec<u8>> {

@@ -14,6 +14,7 @@
 //! # }
 //! ```
 
+mod azurite;
 mod fake_cloud;
 mod moto;
 mod restic;
@@ -22,6 +23,7 @@ mod rustic;
 use std::env;
 use std::path::{Path, PathBuf};
 
+pub use azurite::{Azurite, azurite};
 pub use fake_cloud::{FakeCloud, FakeCloud as FakeAws, fake_aws, fake_azure};
 pub use moto::{Moto, moto};
 pub use restic::{Repository, Restic, restic};

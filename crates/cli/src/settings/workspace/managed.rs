@@ -118,6 +118,11 @@ impl Kind {
         }
     }
 
+    /// Whether a restore of files can make one and fill it.
+    pub(crate) fn is_filled(self) -> bool {
+        matches!(self, Self::FileShare | Self::NetappVolume)
+    }
+
     /// The cloud that has such components; any may have external files.
     fn cloud(self) -> Option<&'static str> {
         match self {
@@ -176,7 +181,7 @@ impl ManagedConfig {
 
     /// Whether files of it are read through a mount.
     pub(crate) fn uses_files(&self) -> bool {
-        self.components.iter().any(|component| component.kind == Kind::Nfs && component.mount.is_some())
+        self.components.iter().any(|component| component.by_files() && component.mount.is_some())
     }
 
     /// Holds the parts against each other. `at` is where the workspace begins.
@@ -259,6 +264,12 @@ impl ConfiguredComponent {
     /// The cloud's name of it.
     pub(crate) fn resource(&self) -> Option<&str> {
         self.resource.as_ref().map(|resource| resource.get_ref().as_str())
+    }
+
+    /// Whether the data plane of files protects it, where anything does: what no cloud's own backup reaches, and those shares
+    /// and volumes of Azure whose files this host sees. Azure makes nothing of a share's snapshot.
+    pub(crate) fn by_files(&self) -> bool {
+        self.kind == Kind::Nfs || (self.kind.is_filled() && self.mount.is_some())
     }
 
     fn check(&self, workspace: &ManagedConfig, at: &Range<usize>) -> Result<(), Wrong> {

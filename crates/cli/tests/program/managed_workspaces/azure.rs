@@ -3,7 +3,9 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::oracle::{FakeCloud, fake_azure};
+use stillpoint_testkit::tree::TreeSpec;
 
 use super::world::component;
 use crate::common::Place;
@@ -121,5 +123,79 @@ fn a_workspace_on_azure_is_looked_at_backed_up_listed_restored_and_deleted() {
     place.json(["delete", backup["backup_id"].as_str().unwrap()]);
     assert_eq!(place.json(["list"])["backups"], json!([]));
     assert_eq!(all(&fake, "snapshots").len(), 0);
+    fake.assert_no_violations();
+}
+
+/// A workspace of one share that this host sees below `trees`.
+fn workspace_of_share(id: &str, trees: &std::path::Path, share: &str) -> String {
+    format!(
+        r#"
+[[workspace]]
+id = "{id}"
+provider = "azure"
+subscription = "{SUBSCRIPTION}"
+resource_group = "rg"
+region = "westeurope"
+protect_tags = {{ keep = "true" }}
+components = [
+  {{ id = "projects", kind = "file-share", mount = "{}", resource = "{}" }},
+]
+"#,
+        trees.join(share).display(),
+        share_id(share)
+    )
+}
+
+fn share_id(name: &str) -> String {
+    format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/files/\
+         fileServices/default/shares/{name}"
+    )
+}
+
+#[test]
+fn a_share_that_azures_own_backup_refuses_comes_back_as_a_new_share() {
+    let mut scenario = scenario();
+    let group = &mut scenario["subscriptions"][SUBSCRIPTION]["groups"]["rg"];
+    group["disks"] = json!([]);
+    group["storage_accounts"] = json!([{ "name": "files", "kind": "FileStorage", "sku": "Premium_LRS",
+        "shares": [{ "name": "projects", "protocol": "NFS", "quota": 256 }] }]);
+    let trees = tempfile::tempdir().unwrap();
+    scenario["trees"] = json!(trees.path());
+    let Some(fake) = fake_azure(&scenario) else { return };
+    let mut place = Place::new();
+    place.env("AZURE_RESOURCE_MANAGER_ENDPOINT", fake.endpoint());
+    place.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", fake.endpoint());
+    place.flag("--config", place.path("stillpoint.toml").to_str().unwrap());
+    let both =
+        ["projects", "again"].map(|share| workspace_of_share(&format!("ml-{share}"), trees.path(), share));
+    fs::write(place.path("stillpoint.toml"), both.concat()).unwrap();
+    TreeSpec::small(3).plain().generate(&trees.path().join("projects/team")).unwrap();
+    // Only what the printed roles allow is done from here on.
+    let policy = place.json(["policy", "--workspace", "ml-projects"]);
+    let roles: Vec<Value> = ["groups", "subscription"]
+        .map(|part| json!({ "scope": policy[part]["AssignableScopes"][0], "definition": policy[part] }))
+        .into();
+    fake.post("set", &json!({ "principal": CALLER, "set": { "roles": roles } }));
+
+    let backup = place.json(["backup", "--workspace", "ml-projects"]);
+    assert_eq!(backup["state"], "completed", "{backup:#}");
+    assert_eq!(component(&backup, "projects")["provider"], "s3sync", "{backup:#}");
+    let listed = place.json(["list"]);
+    assert_eq!(listed["backups"][0]["id"], backup["backup_id"], "{listed:#}");
+    fs::write(trees.path().join("projects/spoiled"), "since").unwrap();
+
+    let restored = place.json(["restore", "ml-projects@latest", "--as", "ml-again"]);
+    assert_eq!(restored["state"], "completed", "{restored:#}");
+    assert_same(&trees.path().join("projects/team"), &trees.path().join("again/team"));
+    assert!(!trees.path().join("again/spoiled").exists() && trees.path().join("projects/spoiled").exists());
+    let new = all(&fake, "shares").into_iter().find(|share| share["id"] == share_id("again")).unwrap();
+    let properties = &new["properties"];
+    assert_eq!((&properties["enabledProtocols"], &properties["shareQuota"]), (&json!("NFS"), &json!(256)));
+    assert_eq!(properties["metadata"]["keep"], "true", "its tags are metadata from its birth: {new:#}");
+
+    place.json(["delete", backup["backup_id"].as_str().unwrap()]);
+    assert_eq!(place.json(["list"])["backups"], json!([]));
+    assert_eq!(all(&fake, "shares").len(), 2, "what was restored is the user's");
     fake.assert_no_violations();
 }

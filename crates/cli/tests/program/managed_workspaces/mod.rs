@@ -7,5 +7,6 @@ mod copies;
 mod interrupted;
 mod refusals;
 mod restores;
+mod two_clouds;
 mod volumes;
 mod world;

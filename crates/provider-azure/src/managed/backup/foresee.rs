@@ -1,6 +1,8 @@
 //! How much there is to capture, and what a job would do, found out without doing it.
 
-use stillpoint_core::{Component, Error, ErrorKind, Estimate, Foreseen, JobRequest, OpContext, Result};
+use stillpoint_core::{
+    BackupJob, Component, Error, ErrorKind, Estimate, Foreseen, JobRequest, OpContext, Result, Tags,
+};
 
 use super::super::AzureProvider;
 use super::super::compute::Disk;
@@ -27,33 +29,38 @@ impl AzureProvider {
         cx: &OpContext,
         request: &JobRequest,
     ) -> Result<Foreseen> {
-        let mut foreseen = Foreseen::default();
-        let task = match request {
-            JobRequest::Backup(job) if Kind::of(&job.component) == Kind::Share => {
-                return self.foresee_share(cx, job).await;
-            }
-            JobRequest::Backup(job) if Kind::of(&job.component) == Kind::Volume => {
-                return self.foresee_volume(cx, job).await;
-            }
+        let (task, kind, mut foreseen) = match request {
             JobRequest::Backup(job) => {
-                let id = Source::of(&job.component)?.snapshot(&job.key)?;
-                foreseen.tags = tags::placed(tags::of_backup(job)?, &id);
-                foreseen.bytes = self.estimate_capture(cx, &job.component).await?.and_then(|size| size.bytes);
-                Task::Backup
+                let kind = Kind::of(&job.component);
+                let foreseen = match kind {
+                    Kind::Share => self.foresee_share(cx, job).await?,
+                    Kind::Volume => self.foresee_volume(cx, job).await?,
+                    Kind::Disk => self.foresee_disk(cx, job).await?,
+                };
+                (Task::Backup, kind, foreseen)
             }
             JobRequest::Restore(job) => {
-                foreseen.tags = tags::of_restore(job)?;
-                Task::Restore
+                let kind = Kind::of_point(job.snapshot.id.as_str());
+                (Task::Restore, kind, carrying(tags::of_restore(job)?))
             }
-            JobRequest::Copy(job) => {
-                foreseen.tags = tags::of_copy(job)?;
-                Task::Copy
-            }
+            JobRequest::Copy(job) => (Task::Copy, Kind::Disk, carrying(tags::of_copy(job)?)),
             _ => return Err(Error::new(ErrorKind::Unsupported, "Azure knows no such job")),
         };
         // Azure calls each of its calls by the action that it needs.
-        foreseen.calls = calls::actions(task).map(str::to_owned).collect();
+        foreseen.calls = calls::actions(task, kind).map(str::to_owned).collect();
         foreseen.permissions = foreseen.calls.iter().cloned().collect();
         Ok(foreseen)
     }
+    async fn foresee_disk(&self, cx: &OpContext, job: &BackupJob) -> Result<Foreseen> {
+        let id = Source::of(&job.component)?.snapshot(&job.key)?;
+        let mut foreseen = carrying(tags::placed(tags::of_backup(job)?, &id));
+        foreseen.bytes = self.estimate_capture(cx, &job.component).await?.and_then(|size| size.bytes);
+        Ok(foreseen)
+    }
+}
+
+fn carrying(tags: Tags) -> Foreseen {
+    let mut foreseen = Foreseen::default();
+    foreseen.tags = tags;
+    foreseen
 }

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use stillpoint_core::{ErrorKind, Result, Tags};
+use stillpoint_core::{Result, Tags};
 
 use super::super::resource_id::ResourceId;
 use super::{Access, CreationData, Sku, VERSION, listing, or_default, write_tags};
@@ -73,11 +73,7 @@ impl Disk {
     /// # Errors
     /// Whatever else the call can meet.
     pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        match Self::get(connection, id).await {
-            Ok(disk) => Ok(Some(disk)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
     }
 
     /// All disks of a subscription, or of one of its resource groups.

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 use serde_json::Value;
-use stillpoint_core::{ErrorKind, Result, Tags, Timestamp};
+use stillpoint_core::{Result, Tags, Timestamp};
 
 use super::super::resource_id::ResourceId;
 use super::{Access, CreationData, SNAPSHOTS, VERSION, listing, or_default, time};
@@ -98,11 +98,7 @@ impl Snapshot {
     /// # Errors
     /// Whatever else the call can meet.
     pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        match Self::get(connection, id).await {
-            Ok(snapshot) => Ok(Some(snapshot)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
     }
 
     /// All snapshots of a subscription, or of one of its resource groups.

@@ -5,7 +5,7 @@ use serde_json::json;
 use stillpoint_core::Result;
 
 use super::super::resource_id::ResourceId;
-use super::{Standing, VERSION, known};
+use super::{Standing, VERSION};
 use crate::connection::{Begun, Connection, Request};
 
 const READ: &str = "Microsoft.NetApp/netAppAccounts/backupVaults/backups/read";
@@ -64,7 +64,7 @@ impl Backup {
     /// # Errors
     /// Whatever else the call can meet.
     pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        known(Self::get(connection, id).await)
+        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
     }
 
     /// All backups in `vault`.
@@ -136,7 +136,7 @@ pub(in super::super) async fn latest_restore(
 }
 
 async fn latest(connection: &Connection, action: &'static str, path: String) -> Result<Option<Transfer>> {
-    known(connection.get(&Request::new(action, path, VERSION)).await)
+    connection.known(&Request::new(action, path, VERSION)).await
 }
 
 impl Transfer {

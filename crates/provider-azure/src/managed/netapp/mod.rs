@@ -4,7 +4,11 @@ mod backups;
 mod snapshots;
 mod volumes;
 
-use stillpoint_core::{ErrorKind, Result};
+use serde::Deserialize;
+use stillpoint_core::Result;
+
+use super::resource_id::ResourceId;
+use crate::connection::{Connection, Request};
 
 pub(super) use backups::{Backup, WRITE as BACKUP_WRITE, latest_backup, latest_restore};
 pub(super) use snapshots::{Snapshot, WRITE as SNAPSHOT_WRITE};
@@ -20,6 +24,20 @@ pub(super) const VAULTS: &str = "Microsoft.NetApp/netAppAccounts/backupVaults";
 pub(super) const BACKUPS: &str = "Microsoft.NetApp/netAppAccounts/backupVaults/backups";
 /// The version of the service's interface.
 const VERSION: &str = "2026-08-01";
+
+#[derive(Deserialize)]
+struct Account {
+    location: String,
+}
+
+/// The region of a NetApp account, in which all of it is.
+///
+/// # Errors
+/// `NotFound` where it does not exist.
+pub(super) async fn region(connection: &Connection, account: &ResourceId) -> Result<String> {
+    let request = Request::new("Microsoft.NetApp/netAppAccounts/read", account.to_string(), VERSION);
+    Ok(connection.get::<Account>(&request).await?.location)
+}
 
 /// How something of this service stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +61,6 @@ impl Standing {
             "failed" | "canceled" | "cancelled" | "error" => Self::Failed,
             _ => Self::Unknown(word.to_owned()),
         }
-    }
-}
-
-fn known<T>(answer: Result<T>) -> Result<Option<T>> {
-    match answer {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }
 

@@ -6,7 +6,7 @@ use stillpoint_core::{Result, Timestamp};
 
 use super::super::compute::time;
 use super::super::resource_id::ResourceId;
-use super::{Standing, VERSION, known};
+use super::{Standing, VERSION};
 use crate::connection::{Begun, Connection, Request};
 
 const READ: &str = "Microsoft.NetApp/netAppAccounts/capacityPools/volumes/snapshots/read";
@@ -45,7 +45,7 @@ impl Snapshot {
     /// # Errors
     /// Whatever else the call can meet.
     pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        known(Self::get(connection, id).await)
+        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
     }
 
     /// All snapshots of `volume`.

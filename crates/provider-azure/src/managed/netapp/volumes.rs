@@ -6,7 +6,7 @@ use stillpoint_core::{Result, Tags};
 
 use super::super::compute::or_default;
 use super::super::resource_id::ResourceId;
-use super::{Standing, VERSION, known};
+use super::{Standing, VERSION};
 use crate::connection::{Begun, Connection, Request};
 
 const READ: &str = "Microsoft.NetApp/netAppAccounts/capacityPools/volumes/read";
@@ -58,7 +58,7 @@ impl Volume {
     /// # Errors
     /// Whatever else the call can meet.
     pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        known(Self::get(connection, id).await)
+        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
     }
 
     /// Makes the volume `id`.

@@ -1,5 +1,7 @@
 //! Snapshots found by what is written on them, in the resource groups that the provider was given.
 
+use std::collections::BTreeSet;
+
 use stillpoint_core::{Error, ErrorKind, OpContext, Result, SnapshotInfo, SnapshotQuery, Tags};
 
 use super::super::AzureProvider;
@@ -8,6 +10,7 @@ use super::super::kind::Kind;
 use super::super::names::PointName;
 use super::super::resource_id::ResourceId;
 use super::super::tags;
+use super::super::volumes::VolumePoint;
 use super::open::info;
 
 impl AzureProvider {
@@ -57,10 +60,22 @@ impl AzureProvider {
                 other => found.extend(other?),
             }
         }
+        without_originals(&mut found);
         found.sort_by(|a, b| a.snapshot.cmp(&b.snapshot));
         found.dedup_by(|a, b| a.snapshot == b.snapshot);
         Ok(found)
     }
+}
+
+/// Takes out the snapshots of volumes of which the backup in a vault was found: it stands for both, and takes its snapshot
+/// along when it is deleted.
+fn without_originals(found: &mut Vec<SnapshotInfo>) {
+    let made = |info: &SnapshotInfo, backups: bool| {
+        let point: VolumePoint = info.snapshot.id.as_str().parse().ok()?;
+        (point.is_backup() == backups).then(|| point.0.name().to_lowercase())
+    };
+    let backups: BTreeSet<String> = found.iter().filter_map(|info| made(info, true)).collect();
+    found.retain(|info| made(info, false).is_none_or(|name| !backups.contains(&name)));
 }
 
 /// The tags that a query asks for, with their values as they are written.

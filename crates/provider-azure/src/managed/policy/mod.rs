@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use calls::{CALLS, On};
 pub use document::{PolicyDocuments, RoleDefinition};
 pub use scope::PolicyScope;
+pub(super) use scope::place;
 
 /// What a caller is to be able to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -60,6 +61,7 @@ pub fn policy(scope: &PolicyScope) -> PolicyDocuments {
         let mut actions: Vec<String> = CALLS
             .iter()
             .filter(|call| call.on == on && call.tasks.iter().any(|task| scope.tasks.contains(task)))
+            .filter(|call| scope.kinds.iter().any(|kind| call.is_of(*kind)))
             .map(|call| call.action.to_owned())
             .collect();
         actions.sort_unstable();

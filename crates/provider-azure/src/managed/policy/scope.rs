@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use stillpoint_core::{Component, Error, ErrorKind, Result};
 
+use super::super::kind::Kind;
 use super::super::provider::GroupPlace;
 use super::super::settings::Source;
+use super::super::{shares, volumes};
 use super::Task;
 
 /// What a policy is to be about: which tasks on which components, with the resource groups that they lie in and that their
@@ -18,10 +20,11 @@ pub struct PolicyScope {
     /// The subscription that all of it belongs to.
     pub subscription: String,
     groups: BTreeSet<String>,
+    pub(super) kinds: BTreeSet<Kind>,
 }
 
 impl PolicyScope {
-    /// `tasks` on `components`. Components that are no disks are passed over.
+    /// `tasks` on `components`, whoever captures them. Components that Azure does not keep are passed over.
     ///
     /// # Errors
     /// `InvalidConfig` where they belong to different subscriptions, or where there is nothing to protect.
@@ -29,7 +32,8 @@ impl PolicyScope {
         let tasks: BTreeSet<Task> = tasks.into_iter().collect();
         let mut scope: Option<Self> = None;
         for component in components {
-            let source = match Source::of(component) {
+            let kind = Kind::of(component);
+            let source = match place(kind, component) {
                 Ok(source) => source,
                 Err(error) if error.kind() == ErrorKind::Unsupported => continue,
                 Err(error) => return Err(error),
@@ -39,6 +43,7 @@ impl PolicyScope {
                 tasks: tasks.clone(),
                 subscription: subscription.clone(),
                 groups: BTreeSet::new(),
+                kinds: BTreeSet::new(),
             });
             if scope.subscription != *subscription {
                 let message = format!(
@@ -47,12 +52,13 @@ impl PolicyScope {
                 );
                 return Err(Error::new(ErrorKind::InvalidConfig, message));
             }
+            scope.kinds.insert(kind);
             scope.groups.extend([source.id.group, source.group.to_lowercase()]);
         }
         scope.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidConfig,
-                "no component is a disk that Azure protects; there is no policy",
+                "no component is a disk, share or volume of Azure; there is no policy",
             )
         })
     }
@@ -68,5 +74,14 @@ impl PolicyScope {
     pub(super) fn groups(&self) -> Vec<String> {
         let name = |group: &String| format!("/subscriptions/{}/resourceGroups/{group}", self.subscription);
         self.groups.iter().map(name).collect()
+    }
+}
+
+/// What a component of `kind` is, and where its snapshots are kept.
+pub(in super::super) fn place(kind: Kind, component: &Component) -> Result<Source> {
+    match kind {
+        Kind::Disk => Source::of(component),
+        Kind::Share => shares::source(component).map(Source::itself),
+        Kind::Volume => volumes::Source::of(component).map(|source| Source::itself(source.id)),
     }
 }

@@ -9,6 +9,7 @@ use stillpoint_core::{Component, ErrorKind, Finding, OpContext, Result, Retry, S
 
 use super::AzureProvider;
 use super::kind::Kind;
+use super::policy::place;
 use super::settings::Source;
 use crate::connection::Connection;
 
@@ -18,18 +19,17 @@ struct Subject<'a> {
     connection: &'a Connection,
     component: &'a Component,
     source: Source,
+    kind: Kind,
 }
 
 impl AzureProvider {
     pub(super) async fn check(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
-        if Kind::of(component) != Kind::Disk {
-            return self.check_files(component).await;
-        }
-        let source = match Source::of(component) {
+        let kind = Kind::of(component);
+        let source = match place(kind, component) {
             Ok(source) => source,
             Err(error) => return Ok(vec![blocker("settings", error.to_string())]),
         };
-        let subject = Subject { connection: self.connection(), component, source };
+        let subject = Subject { connection: self.connection(), component, source, kind };
         let mut findings = match subject.subscription().await {
             Err(error) if error.kind() == ErrorKind::Unauthenticated => {
                 return Ok(vec![blocker("credentials", error.to_string())]);
@@ -43,8 +43,12 @@ impl AzureProvider {
         findings.extend(judged("permissions", subject.permissions().await)?);
         findings.extend(judged("locks", subject.locks().await)?);
         cx.check()?;
-        findings.extend(judged("resource-exists", subject.resource().await)?);
-        findings.extend(judged("disk-limits", subject.limits(cx.clock().now()).await)?);
+        if kind == Kind::Disk {
+            findings.extend(judged("resource-exists", subject.resource().await)?);
+            findings.extend(judged("disk-limits", subject.limits(cx.clock().now()).await)?);
+        } else {
+            findings.extend(judged("resource-exists", subject.files().await)?);
+        }
         findings.extend(subject.identifiers());
         Ok(findings)
     }

@@ -54,12 +54,12 @@ impl Subject<'_> {
     }
 
     pub(super) async fn registered(&self) -> Result<Vec<Finding>> {
-        const COMPUTE: &str = "Microsoft.Compute";
-        let path = format!("/subscriptions/{}/providers/{COMPUTE}", self.source.id.subscription);
+        let service = &self.source.id.provider;
+        let path = format!("/subscriptions/{}/providers/{service}", self.source.id.subscription);
         let request = Request::new("Microsoft.Resources/subscriptions/providers/read", path, RESOURCES);
         let found: Registration = self.connection.get(&request).await?;
         let state = found.registration_state.unwrap_or_default();
-        let message = format!("{COMPUTE} is {state} in the subscription; register it (az provider register)");
+        let message = format!("{service} is {state} in the subscription; register it (az provider register)");
         let registered = matches!(state.as_str(), "Registered" | "Registering");
         Ok((!registered).then(|| blocker("provider-registered", message)).into_iter().collect())
     }

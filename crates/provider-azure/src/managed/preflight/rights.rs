@@ -66,7 +66,7 @@ impl Subject<'_> {
             let granted: Vec<Permission> = self.connection.list(&request).await?;
             let of_disk = |action: &&str| action.contains("/disks/") == (group == self.source.id.group);
             let alone = self.source.group.eq_ignore_ascii_case(&self.source.id.group);
-            let denied: Vec<&str> = calls::on_groups(Task::Backup)
+            let denied: Vec<&str> = calls::on_groups(Task::Backup, self.kind)
                 .filter(|action| alone || of_disk(action))
                 .filter(|action| !granted.iter().any(|permission| permission.allows(action)))
                 .collect();

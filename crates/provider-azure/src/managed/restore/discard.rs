@@ -18,6 +18,9 @@ impl AzureProvider {
         if Kind::of_id(&id) == Kind::Volume {
             return self.discard_volume(cx, &id).await;
         }
+        if Kind::of_id(&id) == Kind::Share {
+            return self.discard_share(cx, &id).await;
+        }
         if !id.is(DISKS) {
             let message = format!("{id} is no resource that this provider makes");
             return Err(Error::new(ErrorKind::PermissionDenied, message));

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::json;
-use stillpoint_core::{ErrorKind, Result, Tags, Timestamp};
+use serde_json::{Value, json};
+use stillpoint_core::{Result, Tags, Timestamp};
 
 use super::super::compute::or_default;
 use super::super::resource_id::ResourceId;
@@ -70,7 +70,7 @@ impl Share {
     /// # Errors
     /// Whatever else the call can meet.
     pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        known(Self::get(connection, id).await)
+        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
     }
 
     /// How many bytes the share holds.
@@ -118,7 +118,7 @@ impl Share {
         time: &str,
     ) -> Result<Option<Taken>> {
         let request = Request::new(READ, id.to_string(), VERSION).with_header(SNAPSHOT, time);
-        Ok(known(connection.get::<Self>(&request).await)?.as_ref().and_then(Self::taken))
+        Ok(connection.known::<Self>(&request).await?.as_ref().and_then(Self::taken))
     }
 
     /// Takes a snapshot. The same call again takes another one.
@@ -133,6 +133,22 @@ impl Share {
         let request = Request::new(WRITE, id.to_string(), VERSION).asking("$expand", "snapshots");
         let body = json!({"properties": {"metadata": metadata}});
         Ok(connection.put_new::<Self>(&request, &body).await?.taken())
+    }
+
+    /// Makes the share `id`, or changes it where it is there.
+    ///
+    /// # Errors
+    /// Whatever the call can meet.
+    pub(in super::super) async fn make(connection: &Connection, id: &ResourceId, body: &Value) -> Result<()> {
+        connection.put(&Request::new(WRITE, id.to_string(), VERSION), body).await.map(drop)
+    }
+
+    /// Deletes the share `id`, unless it has snapshots.
+    ///
+    /// # Errors
+    /// Whatever refuses it.
+    pub(in super::super) async fn delete(connection: &Connection, id: &ResourceId) -> Result<()> {
+        connection.delete(&Request::new(DELETE, id.to_string(), VERSION)).await.map(drop)
     }
 
     /// Deletes one snapshot of the share `id`.
@@ -173,13 +189,5 @@ impl Taken {
     /// When it was taken.
     pub(in super::super) fn at(&self) -> Option<Timestamp> {
         self.time.parse().ok()
-    }
-}
-
-fn known<T>(answer: Result<T>) -> Result<Option<T>> {
-    match answer {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

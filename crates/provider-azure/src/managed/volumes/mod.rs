@@ -13,6 +13,7 @@ use super::kind::NETAPP_VOLUME;
 use super::netapp::{VAULTS, VOLUMES, Volume};
 use super::resource_id::ResourceId;
 pub(super) use points::VolumePoint;
+pub(super) use restore::body;
 use said::Said;
 
 /// The setting of a component of kind `netapp-volume` that names the backup vault (its full resource id) into which each

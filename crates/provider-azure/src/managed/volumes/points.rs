@@ -25,7 +25,7 @@ impl VolumePoint {
         Ok(SnapshotRef::new(provider.clone(), SnapshotId::new(self.0.to_string())?))
     }
 
-    pub(super) fn is_backup(&self) -> bool {
+    pub(in super::super) fn is_backup(&self) -> bool {
         self.0.is(BACKUPS)
     }
 

@@ -44,7 +44,7 @@ impl AzureProvider {
             return Ok(name);
         }
         let region = restore.region(self).await?;
-        let body = restore.body(&region)?;
+        let body = body(&restore.wanted, &restore.id, &region, &restore.tags, Some(&restore.point))?;
         let begun = Volume::put(self.connection(), &restore.id, &body).await?;
         self.under_way().keep(&restore.id.to_string(), &begun);
         Ok(name)
@@ -234,37 +234,46 @@ impl Restore<'_> {
         super::super::restore::prove_place(&self.point.0.subscription, &region, &self.wanted)?;
         Ok(region)
     }
+}
 
-    fn body(&self, region: &str) -> Result<Value> {
-        let wanted = &self.wanted;
-        let size: u64 = wanted.get("size_gib")?.unwrap_or(0);
-        if size == 0 {
-            let message = "a new volume needs the setting size_gib";
-            return Err(Error::new(ErrorKind::InvalidConfig, message).with("setting", "size_gib"));
-        }
-        let made_of = if self.point.is_backup() { "backupId" } else { "snapshotId" };
-        let members: [(&str, Value); 9] = [
-            ("creationToken", json!(self.id.name())),
-            ("usageThreshold", json!(size << 30)),
-            ("subnetId", json!(wanted.needed("subnet", "a new volume")?)),
-            ("serviceLevel", json!(wanted.text("service_level")?)),
-            ("protocolTypes", json!(wanted.get::<Vec<String>>("protocols")?)),
-            ("exportPolicy", json!(wanted.get::<Value>("export_policy")?)),
-            ("networkFeatures", json!(wanted.text("network_features")?)),
-            ("securityStyle", json!(wanted.text("security_style")?)),
-            (made_of, json!(self.point.0.to_string())),
-        ];
-        let properties: Map<String, Value> = members
-            .into_iter()
-            .filter(|(_, value)| !value.is_null())
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect();
-        let mut body = json!({"location": region, "tags": self.tags, "properties": properties});
-        if let (Some(zone), Some(body)) = (wanted.text("zone")?, body.as_object_mut()) {
-            body.insert("zones".to_owned(), json!([zone]));
-        }
-        Ok(body)
+/// The request for the volume `id` in `region`, empty or made of `point`.
+///
+/// # Errors
+/// `InvalidConfig` where a setting is missing or cannot be used.
+pub(in super::super) fn body(
+    wanted: &Wanted,
+    id: &ResourceId,
+    region: &str,
+    tags: &Tags,
+    point: Option<&VolumePoint>,
+) -> Result<Value> {
+    let size: u64 = wanted.get("size_gib")?.unwrap_or(0);
+    if size == 0 {
+        let message = "a new volume needs the setting size_gib";
+        return Err(Error::new(ErrorKind::InvalidConfig, message).with("setting", "size_gib"));
     }
+    let made_of = if point.is_some_and(VolumePoint::is_backup) { "backupId" } else { "snapshotId" };
+    let members: [(&str, Value); 9] = [
+        ("creationToken", json!(id.name())),
+        ("usageThreshold", json!(size << 30)),
+        ("subnetId", json!(wanted.needed("subnet", "a new volume")?)),
+        ("serviceLevel", json!(wanted.text("service_level")?)),
+        ("protocolTypes", json!(wanted.get::<Vec<String>>("protocols")?)),
+        ("exportPolicy", json!(wanted.get::<Value>("export_policy")?)),
+        ("networkFeatures", json!(wanted.text("network_features")?)),
+        ("securityStyle", json!(wanted.text("security_style")?)),
+        (made_of, json!(point.map(|point| point.0.to_string()))),
+    ];
+    let properties: Map<String, Value> = members
+        .into_iter()
+        .filter(|(_, value)| !value.is_null())
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let mut body = json!({"location": region, "tags": tags, "properties": properties});
+    if let (Some(zone), Some(body)) = (wanted.text("zone")?, body.as_object_mut()) {
+        body.insert("zones".to_owned(), json!([zone]));
+    }
+    Ok(body)
 }
 
 fn running(state: JobState) -> JobStatus {
