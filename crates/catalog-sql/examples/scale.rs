@@ -1,12 +1,16 @@
-//! How long lists take in a catalog of many backups, on both databases. Fails if one takes too long.
+//! How long lists take in a catalog of many backups, on both databases, and how long it takes to rebuild one that is lost.
+//! Fails if either takes too long.
 //!
 //! ```sh
 //! cargo run --release -p stillpoint-catalog-sql --features postgres --example scale -- --backups 100000
+//! cargo run --release -p stillpoint-catalog-sql --features postgres --example scale -- --backups 100000 --rebuild
 //! ```
 #![expect(clippy::print_stdout, reason = "a measurement is printed")]
 
 #[path = "scale/fill.rs"]
 mod fill;
+#[path = "scale/rebuilt.rs"]
+mod rebuilt;
 
 use std::error::Error as StdError;
 use std::time::Duration;
@@ -32,16 +36,30 @@ struct Scale {
     /// The longest that any list may take in the median, in milliseconds
     #[arg(long, default_value_t = 50)]
     limit_ms: u64,
+    /// Rebuild a lost catalog from its records, instead of asking for lists
+    #[arg(long)]
+    rebuild: bool,
+    /// The address of the catalog that this process rebuilds; set by the first one
+    #[arg(long, hide = true)]
+    rebuild_at: Option<String>,
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Outcome {
     let scale = Scale::parse();
+    if let Some(url) = &scale.rebuild_at {
+        return rebuilt::rebuild_here(url, scale.backups).await;
+    }
     let directory = tempfile::tempdir()?;
     let server = Postgres::own();
     let sqlite = format!("sqlite:{}", directory.path().join("catalog.sqlite").display());
+    let engines = [("SQLite", sqlite), ("PostgreSQL", server.url("scale"))];
+    if scale.rebuild {
+        let mut each = engines.iter();
+        return each.try_for_each(|(name, url)| rebuilt::rebuilt_elsewhere(name, url, scale.backups));
+    }
     let mut slow = Vec::new();
-    for (name, url) in [("SQLite", sqlite), ("PostgreSQL", server.url("scale"))] {
+    for (name, url) in engines {
         let catalog = SqlCatalog::open(&url, SqlOptions::default()).await?;
         fill::fill(&url, scale.backups).await?;
         println!("{name}, {} backups and operations: median and longest of {ASKED}", scale.backups);

@@ -1,5 +1,7 @@
 //! Backups.
 
+use std::collections::BTreeSet;
+
 use stillpoint_core::{
     BackupId, BackupQuery, BackupRecord, Error, ErrorKind, Page, Result, Revision, StoredBackup,
 };
@@ -7,6 +9,9 @@ use stillpoint_core::{
 use crate::engine::{Engine, Statement};
 use crate::page::{Cursor, after, page, prefix_end, rows_wanted};
 use crate::rows::{self, encode};
+
+/// How many backups one statement adds; either database takes ten times as many values.
+const BATCH: usize = 500;
 
 /// The columns that a backup is written to, in the order of [`values`].
 macro_rules! backup_columns {
@@ -110,6 +115,23 @@ pub(crate) async fn put(
         Error::new(kind, format!("backup {} was changed by somebody else", record.id))
     })?;
     Ok(Revision(row.counter("revision")?))
+}
+
+/// Writes those backups that are not there yet, each batch of them by one statement.
+pub(crate) async fn add(engine: &Engine, records: &[BackupRecord]) -> Result<Vec<bool>> {
+    let mut added = Vec::with_capacity(records.len());
+    for batch in records.chunks(BATCH) {
+        let mut all = Statement::new(concat!("INSERT INTO backups (", backup_columns!(), ") VALUES "));
+        for (number, record) in batch.iter().enumerate() {
+            all.push_str(if number == 0 { "" } else { ", " });
+            all.append(values(Statement::new("($1, $2, $3, $4, $5, $6, 1)"), record)?);
+        }
+        all.push_str(" ON CONFLICT (id) DO NOTHING RETURNING id");
+        let written = engine.write(all).await?;
+        let mut new = written.iter().map(|row| row.text("id")).collect::<Result<BTreeSet<_>>>()?;
+        added.extend(batch.iter().map(|record| new.remove(record.id.as_str())));
+    }
+    Ok(added)
 }
 
 /// Writes or overwrites a backup.

@@ -145,6 +145,10 @@ impl Catalog for SqlCatalog {
         backups::put(&self.engine, record, expected).await
     }
 
+    async fn add_backups(&self, records: &[BackupRecord]) -> Result<Vec<bool>> {
+        backups::add(&self.engine, records).await
+    }
+
     async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
         schedules::put(&self.engine, record, expected).await
     }

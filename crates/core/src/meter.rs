@@ -160,4 +160,21 @@ mod tests {
         orchestrator.wait(&id).await.unwrap();
         assert!(meter.has("stillpoint.takeovers kind=backup"), "{meter:?}");
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_operation_that_another_process_took_is_told_as_a_lost_lease() {
+        let (meter, clock) = (Arc::new(Noted::default()), virtual_clock());
+        let catalog = Arc::new(MemoryCatalog::with_clock(clock.clone()));
+        let orchestrator = scene(&meter, &catalog, &clock);
+        let id: OperationId = "op-1".parse().unwrap();
+        let request = BackupRequest::new(id.clone(), "ada".parse().unwrap());
+        orchestrator.submit(Request::Backup(request)).await.unwrap();
+        assert!(!meter.has("stillpoint.leases.lost kind=backup"));
+        let (other, ttl) = (Holder::new("elsewhere", "other"), Duration::from_secs(60));
+        let claim = catalog.claim_operation(&id, &other, ttl, Some(1)).await.unwrap();
+        assert!(matches!(claim, Claim::Claimed(_)), "the epoch proves that the holder is meant");
+        clock.sleep(Duration::from_secs(90)).await;
+        assert!(meter.has("stillpoint.leases.lost kind=backup"), "{meter:?}");
+        assert!(!meter.has("stillpoint.operations kind=backup state=completed"), "it is the other's to end");
+    }
 }

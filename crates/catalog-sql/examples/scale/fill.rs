@@ -31,7 +31,7 @@ pub(crate) fn time(number: usize) -> Timestamp {
     Timestamp::from_millis(1_767_225_600_000 + i64::try_from(number).unwrap_or(i64::MAX) * 10_000)
 }
 
-fn backup(number: usize) -> Outcome<BackupRecord> {
+pub(crate) fn backup(number: usize) -> Outcome<BackupRecord> {
     let definition = Definition::new(workspace(number).parse()?);
     let operation = format!("op-{number:08}").parse()?;
     let mut record = BackupRecord::new(backup_id(number).parse()?, operation, definition, time(number));

@@ -84,7 +84,6 @@ impl Statement {
     }
 
     /// Adds another statement's text, whose values are numbered on.
-    #[cfg(any(test, feature = "postgres"))]
     pub(crate) fn append(&mut self, other: Self) {
         let before = self.values.len();
         let mut rest = other.sql.split('$');

@@ -23,6 +23,28 @@ pub async fn a_new_backup_must_be_new(harness: &dyn Harness) -> Result<()> {
     Ok(())
 }
 
+/// Of several backups those are added that are not there; what is there stays as it is.
+///
+/// # Errors
+/// Whatever the catalog answers against the contract.
+pub async fn several_backups_are_added_where_they_are_not_there(harness: &dyn Harness) -> Result<()> {
+    let catalog = harness.catalog().await?;
+    let (mut there, new) = (backup("b-1", "ada", 0)?, backup("b-2", "ada", 1)?);
+    let revision = catalog.put_backup(&there, None).await?;
+    assert_eq!(catalog.add_backups(&[]).await?, [false; 0]);
+    let other = backup("b-1", "grace", 7)?;
+    let twice = backup("b-2", "grace", 8)?;
+    assert_eq!(catalog.add_backups(&[other, new.clone(), twice]).await?, [false, true, false]);
+    let found = catalog.backup(&there.id).await?;
+    assert_eq!(found.map(|stored| (stored.backup, stored.revision)), Some((there.clone(), revision)));
+    let found = catalog.backup(&new.id).await?;
+    let revision = found.as_ref().map(|stored| stored.revision);
+    assert_eq!(found.map(|stored| stored.backup).as_ref(), Some(&new));
+    (there.id, there.name) = (new.id.clone(), Some("renamed".into()));
+    catalog.put_backup(&there, revision).await?;
+    Ok(())
+}
+
 /// A backup is overwritten by whoever read it last, and every column that it is found by follows.
 ///
 /// # Errors

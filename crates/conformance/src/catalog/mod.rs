@@ -85,6 +85,7 @@ macro_rules! catalog_suite {
             a_broken_cursor_is_refused
             a_long_list_is_paged_whole
             a_new_backup_must_be_new
+            several_backups_are_added_where_they_are_not_there
             a_backup_is_overwritten_at_its_revision_only
             of_many_writers_at_one_revision_one_wins
             an_unknown_backup_is_none

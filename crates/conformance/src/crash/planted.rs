@@ -147,6 +147,9 @@ impl Catalog for PlantedCatalog {
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
         self.inner.put_backup(record, expected).await
     }
+    async fn add_backups(&self, records: &[BackupRecord]) -> Result<Vec<bool>> {
+        self.inner.add_backups(records).await
+    }
     async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
         self.inner.put_schedule(record, expected).await
     }

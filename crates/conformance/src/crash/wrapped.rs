@@ -113,6 +113,9 @@ impl Catalog for FusedCatalog {
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
         self.fuse.cross(self.inner.put_backup(record, expected)).await
     }
+    async fn add_backups(&self, records: &[BackupRecord]) -> Result<Vec<bool>> {
+        self.fuse.cross(self.inner.add_backups(records)).await
+    }
     async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
         self.fuse.cross(self.inner.put_schedule(record, expected)).await
     }

@@ -58,6 +58,9 @@ fn run_all(name: &str, cases: impl Iterator<Item = Case> + Send) -> Sum {
     sum
 }
 
+/// In how many clouds with faults each single death is tried.
+const FAULTY_CLOUDS: u64 = 1;
+
 fn moments(at: usize) -> [CrashPoint; 2] {
     [CrashPoint::new(at, Moment::Before), CrashPoint::new(at, Moment::After)]
 }
@@ -71,11 +74,13 @@ fn every_single_death(scenario: Scenario) {
     every_single_death_of(scenario, 20);
 }
 
-/// A scenario with more than `least` crash points.
+/// A scenario with more than `least` crash points; in a cloud without faults, and with those of `STILLPOINT_SEEDS` seeds.
 fn every_single_death_of(scenario: Scenario, least: usize) {
     let cases = singles(scenario, 0);
     assert!(cases.len() > least, "{} has {} crash points only", scenario.name(), cases.len());
-    run_all(&format!("{} with one death", scenario.name()), cases.into_iter());
+    let first = Case::first_seed();
+    let seeded = (first..first + Case::seeds(FAULTY_CLOUDS)).flat_map(|seed| singles(scenario, seed));
+    run_all(&format!("{} with one death", scenario.name()), cases.into_iter().chain(seeded));
 }
 
 #[test]
@@ -194,17 +199,20 @@ fn a_copy_survives_a_sleep_at_every_boundary() {
 
 /// Pairs of deaths: the second process dies while it brings in order what the first one left. Each first death is
 /// paired with a few second ones, spread so that all boundaries of the recovery are met over the first ones;
-/// `STILLPOINT_PAIRS_APART=1` pairs it with all of them.
+/// `STILLPOINT_PAIRS_APART=1` pairs it with all of them. In a cloud without faults, and with those of as many seeds as
+/// `STILLPOINT_SEEDS` says.
 fn pairs_of_deaths(scenario: Scenario, stride: usize) {
     let stride = Case::pairs_apart(stride);
-    let mut cases = Vec::new();
-    for (index, single) in singles(scenario, 0).into_iter().enumerate() {
-        let boundaries = run(&single).crossed[1];
-        let seconds = (0..boundaries).flat_map(moments).skip(index % stride).step_by(stride);
-        cases.extend(seconds.map(|second| single.clone().and(second)));
+    let seeded = Case::first_seed()..Case::first_seed() + Case::seeds(0);
+    for seed in std::iter::once(0).chain(seeded) {
+        let pairs = singles(scenario, seed).into_iter().enumerate().flat_map(|(index, single)| {
+            let boundaries = run(&single).crossed.get(1).copied().unwrap_or(0);
+            let seconds = (0..boundaries).flat_map(moments).skip(index % stride).step_by(stride);
+            seconds.map(|second| single.clone().and(second)).collect::<Vec<_>>()
+        });
+        let sum = run_all(&format!("{} with two deaths, seed {seed}", scenario.name()), pairs);
+        assert!(sum.cases > 30, "{sum:?}: so few pairs");
     }
-    assert!(cases.len() > 30, "{} pairs only", cases.len());
-    run_all(&format!("{} with two deaths", scenario.name()), cases.into_iter());
 }
 
 #[test]

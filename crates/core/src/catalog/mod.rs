@@ -180,6 +180,23 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// `Conflict` where the revision is another; `AlreadyExists` where it should be new and is not.
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision>;
 
+    /// Writes those of the backups that are not there yet, and answers for each whether it was new. Not one step: where it
+    /// fails some may be there, and a repeat adds the others. A catalog that can write many at once should.
+    ///
+    /// # Errors
+    /// Whatever storing can meet.
+    async fn add_backups(&self, records: &[BackupRecord]) -> Result<Vec<bool>> {
+        let mut new = Vec::with_capacity(records.len());
+        for record in records {
+            new.push(match self.put_backup(record, None).await {
+                Ok(_) => true,
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => false,
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(new)
+    }
+
     /// Writes a schedule: `expected` is the revision it has, `None` where it must be new.
     ///
     /// # Errors

@@ -11,6 +11,7 @@ mod holder;
 mod line;
 mod local;
 mod outlook;
+mod recovery;
 
 use std::fmt::Debug;
 
@@ -18,6 +19,7 @@ pub use admission::OperationLimits;
 pub use builder::{Builder, LEASE_TTL_DEFAULT, WorkspaceResolver};
 pub use holder::{Liveness, ProcessLiveness, process_holder};
 pub use local::LocalOrchestrator;
+pub use recovery::{RECOVER_EVERY_DEFAULT, Recovery};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -84,8 +86,8 @@ pub trait Orchestrator: Debug + Send + Sync + 'static {
     async fn cancel(&self, id: &OperationId) -> Result<()>;
 
     /// Takes over every unfinished operation that nobody drives and starts to drive it. To be called once at
-    /// start-up, and as often as one likes. One whose stored record cannot be read is said in a warning and passed
-    /// over.
+    /// start-up, and as often as one likes; [`Recovery`] does so. One whose stored record cannot be read is said in a
+    /// warning and passed over.
     ///
     /// # Errors
     /// Whatever reading the catalog can meet.

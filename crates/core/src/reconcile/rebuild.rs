@@ -9,10 +9,13 @@ use crate::catalog::{
     WorkspaceRecord,
 };
 use crate::error::{ErrorKind, Result};
-use crate::id::{BackupId, ProviderId};
+use crate::id::{BackupId, ProviderId, WorkspaceId};
 use crate::provider::Issue;
 use crate::snapshot::SnapshotInfo;
 use crate::workspace::{Component, Definition};
+
+/// How many backups are written at once.
+const BATCH: usize = 500;
 
 /// What a rebuild found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,19 +58,24 @@ pub async fn rebuild(
     kept_by: Option<&ProviderId>,
 ) -> Result<Rebuilt> {
     let mut rebuilt = Rebuilt::default();
-    for record in records {
-        match catalog.backup(&record.id).await {
-            Ok(Some(stored)) if stored.backup == *record => rebuilt.same += 1,
-            Ok(Some(_)) => rebuilt.differing.push(record.id.clone()),
-            Ok(None) => {
-                catalogue(catalog, record).await?;
-                rebuilt.added.push(record.id.clone());
+    for record in newest_of_each_workspace(records) {
+        describe_workspace(catalog, record).await?;
+    }
+    for batch in records.chunks(BATCH) {
+        let mut unknown = Vec::new();
+        for record in batch {
+            match catalog.backup(&record.id).await {
+                Ok(Some(stored)) if stored.backup == *record => rebuilt.same += 1,
+                Ok(Some(_)) => rebuilt.differing.push(record.id.clone()),
+                Ok(None) => unknown.push(record.clone()),
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidConfig) => {
+                    rebuilt.damaged.push(DamagedRow::new(record.id.as_str(), error.record()));
+                }
+                Err(error) => return Err(error),
             }
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidConfig) => {
-                rebuilt.damaged.push(DamagedRow::new(record.id.as_str(), error.record()));
-            }
-            Err(error) => return Err(error),
         }
+        catalog.add_backups(&unknown).await?;
+        rebuilt.added.extend(unknown.into_iter().map(|record| record.id));
     }
     let Some(provider) = kept_by else { return Ok(rebuilt) };
     let in_store: BTreeSet<_> = records.iter().map(|record| &record.id).collect();
@@ -86,21 +94,34 @@ pub async fn rebuild(
     }
 }
 
-/// Catalogues a backup that the catalog does not know, and its workspace; answers whether it was new.
+fn newest_of_each_workspace(records: &[BackupRecord]) -> impl Iterator<Item = &BackupRecord> {
+    let mut newest: BTreeMap<&WorkspaceId, &BackupRecord> = BTreeMap::new();
+    for record in records {
+        let known = newest.entry(&record.workspace).or_insert(record);
+        if known.created_at < record.created_at {
+            *known = record;
+        }
+    }
+    newest.into_values()
+}
+
+/// Catalogues a backup that the catalog does not know, after its workspace; answers whether it was new.
 pub(super) async fn catalogue(catalog: &dyn Catalog, record: &BackupRecord) -> Result<bool> {
-    match catalog.put_backup(record, None).await {
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(false),
-        Err(error) => return Err(error),
-    }
-    // Unless a newer description of it is there.
+    // First, because a repeat passes over what is catalogued.
+    describe_workspace(catalog, record).await?;
+    Ok(catalog.add_backups(std::slice::from_ref(record)).await?.contains(&true))
+}
+
+/// Describes the workspace of a backup, unless a newer description of it is there.
+async fn describe_workspace(catalog: &dyn Catalog, record: &BackupRecord) -> Result<()> {
     let known = catalog.workspace(&record.workspace).await?;
-    if known.is_none_or(|known| known.seen_at < record.created_at) {
-        let components = record.components.iter().map(|component| component.component.clone()).collect();
-        let seen = WorkspaceRecord::new(record.definition.clone(), components, record.created_at);
-        catalog.put_workspace(&seen).await?;
+    if known.is_some_and(|known| known.seen_at >= record.created_at) {
+        return Ok(());
     }
-    Ok(true)
+    let components = record.components.iter().map(|component| component.component.clone()).collect();
+    catalog
+        .put_workspace(&WorkspaceRecord::new(record.definition.clone(), components, record.created_at))
+        .await
 }
 
 /// Whether the provider should know of the backup: one that another provider keeps is none of its business.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::StreamExt;
 use serde_json::json;
 use stillpoint_core::{
-    Alarm, Cancellation, Catalog, LocalOrchestrator, Orchestrator, Result, ScheduleEvent, ScheduleEventKind,
-    Scheduler, SystemClock,
+    Alarm, Cancellation, Catalog, Clock, LocalOrchestrator, Orchestrator, Recovery, Result, ScheduleEvent,
+    ScheduleEventKind, Scheduler, SystemClock,
 };
 
 use super::super::drive::to_its_end;
@@ -26,8 +26,10 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     let needs = needs(session, catalog.as_ref()).await?;
     let orchestrator = session.orchestrator(&catalog, &needs, Files::MadeWhenMissing, None).await?;
     let orchestrator = Arc::new(orchestrator);
-    let clock = Arc::new(SystemClock::default());
-    let scheduler = Scheduler::new(Arc::clone(&orchestrator) as Arc<dyn Orchestrator>, catalog, clock);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let shared = Arc::clone(&orchestrator) as Arc<dyn Orchestrator>;
+    let recovery = Recovery::new(Arc::clone(&shared), Arc::clone(&clock));
+    let scheduler = Scheduler::new(shared, catalog, clock);
     let mut interrupts = Interrupts::listen()?;
     let mut events = scheduler.events();
     let told = async {
@@ -47,6 +49,7 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     let stop = Cancellation::default();
     tokio::select! {
         () = scheduler.run(&stop) => {}
+        () = recovery.run(&stop) => {}
         () = told => {}
         () = interrupts.next() => session.output.note("stopped; what is under way is left to `stillpoint resume`"),
     }
