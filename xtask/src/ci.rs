@@ -10,6 +10,9 @@ use crate::tools;
 /// The whole workspace with the same features and profile in each stage, so that nothing is built twice.
 const WORKSPACE: [&str; 2] = ["--workspace", "--locked"];
 
+/// So many tests run at once on each processor: many wait for another process, or for time to pass, most of theirs.
+const TESTS_A_PROCESSOR: usize = 2;
+
 type Stage = (&'static str, fn() -> Outcome);
 
 const STAGES: [Stage; 10] = [
@@ -115,7 +118,10 @@ fn build() -> Outcome {
 
 fn tests() -> Outcome {
     if nextest() {
-        Cargo::new(&["nextest", "run", "--no-tests", "fail"]).args(&WORKSPACE).run()
+        let processors = std::thread::available_parallelism().map_or(1, usize::from);
+        let at_once = (TESTS_A_PROCESSOR * processors).to_string();
+        let run = ["nextest", "run", "--no-tests", "fail", "--test-threads", &at_once];
+        Cargo::new(&run).args(&WORKSPACE).run()
     } else {
         Cargo::new(&["test", "--no-fail-fast", "--lib", "--bins", "--tests"]).args(&WORKSPACE).run()
     }

@@ -48,3 +48,16 @@ fn no_crate_that_deny_toml_bans_is_in_the_tree() {
     let found: Vec<&&str> = banned.iter().filter(|name| crates.contains(**name)).collect();
     assert!(found.is_empty(), "{found:?}");
 }
+
+#[test]
+fn object_storage_needs_no_crate_of_a_cloud() {
+    for package in ["stillpoint-core", "stillpoint-repository", "stillpoint-provider-s3sync"] {
+        let crates = tree(&["--package", package, "--edges", "normal,build"]);
+        // The cryptography of TLS has its name from AWS, and nothing else.
+        let clouds = crates.iter().filter(|name| {
+            let cloud = ["aws", "azure", "google"].iter().any(|cloud| name.starts_with(cloud));
+            cloud && !name.starts_with("aws-lc-") || name.contains("smithy")
+        });
+        assert_eq!(clouds.collect::<Vec<_>>(), Vec::<&String>::new(), "{package}");
+    }
+}

@@ -6,4 +6,4 @@ pub mod managed;
 #[cfg(feature = "studio")]
 pub mod studio;
 
-pub use connection::Connection;
+pub use connection::{Connection, Exchange, WireJournal};

@@ -55,6 +55,9 @@ def denied(service: str, message: str) -> Fault:
 
 Need = tuple[str, str]
 
+# What a vault with a key of the customer's needs of that key.
+_KEY_OF_A_VAULT = ("kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKey", "kms:RetireGrant")
+
 
 def needs(service: str, operation: str, params: dict[str, Any], region: Region) -> list[Need]:
     """The IAM actions that a call needs, each with its resource, as the service authorization reference lists them."""
@@ -65,6 +68,7 @@ def needs(service: str, operation: str, params: dict[str, Any], region: Region) 
     if service == "backup" and operation == "CreateBackupVault":
         needed += [("backup-storage:MountCapsule", "*")]
         needed += [("backup:TagResource", needed[0][1])] if params.get("BackupVaultTags") else []
+        needed += [(action, key) for action in _KEY_OF_A_VAULT] if (key := params.get("EncryptionKeyArn")) else []
     if (service == "ec2" and params.get("TagSpecifications")) or (service == "ebs" and params.get("Tags")):
         needed += [("ec2:CreateTags", "*")]
     if service == "elasticfilesystem" and operation.startswith("Create") and params.get("Tags"):

@@ -26,7 +26,7 @@ _SERIALIZERS = {"rest-json": RestJSONSerializer, "json": JSONSerializer, "query"
 _PARSERS = {"query": QueryParser, "ec2": EC2QueryParser}
 
 
-class _Headers(dict[str, str]):
+class Headers(dict[str, str]):
     """Headers as botocore's parsers look them up: whatever their case."""
 
     def __init__(self, headers: dict[str, str]) -> None:
@@ -54,7 +54,7 @@ def decode(
     if service.protocol in _PARSERS:
         return _decode_query(service, operation, request)
     if service.protocol == "json":
-        return _members(_json(request.body), operation.input_shape), []
+        return members(_json(request.body), operation.input_shape), []
     return _decode_rest(operation, path, request)
 
 
@@ -70,18 +70,18 @@ def _json(body: bytes) -> Any:
     return value
 
 
-def _members(value: Any, shape: Shape | None) -> Any:
+def members(value: Any, shape: Shape | None) -> Any:
     """Names of the wire to names of the model; what the model does not know stays and is found by validation."""
     if shape is None:
         return value
     if shape.type_name == "structure" and isinstance(value, dict):
         names = {member.serialization.get("name", name): name for name, member in shape.members.items()}
         pairs = ((names.get(key, key), item) for key, item in value.items())
-        return {name: _members(item, shape.members.get(name)) for name, item in pairs}
+        return {name: members(item, shape.members.get(name)) for name, item in pairs}
     if shape.type_name == "list" and isinstance(value, list):
-        return [_members(item, shape.member) for item in value]
+        return [members(item, shape.member) for item in value]
     if shape.type_name == "map" and isinstance(value, dict):
-        return {key: _members(item, shape.value) for key, item in value.items()}
+        return {key: members(item, shape.value) for key, item in value.items()}
     return value
 
 
@@ -94,9 +94,9 @@ def _decode_rest(operation: OperationModel, path: dict[str, str], request: Reque
     params: dict[str, Any] = {}
     if payload is not None:
         blob = shape.members[payload].type_name in {"blob", "string"}
-        params[payload] = request.body if blob else _members(_json(request.body), shape.members[payload])
+        params[payload] = request.body if blob else members(_json(request.body), shape.members[payload])
     elif len(located) < len(shape.members) or request.body:
-        body = _members(_json(request.body), shape)
+        body = members(_json(request.body), shape)
         misplaced = sorted(set(body) & set(located))
         if misplaced:
             raise Unreadable(f"{', '.join(misplaced)} in the body, where it has no place")
@@ -214,7 +214,7 @@ def lost(service: Service, operation: OperationModel, result: dict[str, Any], an
     shape = operation.output_shape
     if shape is None or "payload" in shape.serialization:
         return []
-    response = {"status_code": answer.status, "headers": _Headers(answer.headers), "body": answer.body}
+    response = {"status_code": answer.status, "headers": Headers(answer.headers), "body": answer.body}
     parsed = botocore.parsers.create_parser(service.protocol).parse(response, shape)
     found = []
     for name, value in result.items():

@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 from botocore.exceptions import ClientError
-from conftest import FILES_ARN, OWN, ROLE, VOLUME_ARN, workspace
+from conftest import ACCOUNT, FILES_ARN, OWN, ROLE, VOLUME_ARN, workspace
 
 
 def test_the_same_scenario_gives_the_same_ids(fake, start):
@@ -137,3 +137,20 @@ def test_many_clients_at_once_are_answered_one_by_one(fake, backup):
         jobs = set(pool.map(lambda _: backup.start_backup_job(**given)["BackupJobId"], range(40)))
     assert len(jobs) == 1
     assert [entry["n"] for entry in fake.call("journal")] == list(range(1, 41))
+
+
+def test_calls_are_counted_by_operation(fake, backup, start):
+    start()
+    seen = fake.call("calls")
+    backup.describe_backup_vault(BackupVaultName="Default")
+    backup.describe_backup_vault(BackupVaultName="Default")
+    assert fake.call(f"calls?since={seen['n']}") == {"n": seen["n"] + 2, "calls": {"DescribeBackupVault": 2}}
+    assert fake.call("calls")["calls"] == {**seen["calls"], "DescribeBackupVault": 2}
+
+
+def test_a_vault_with_a_key_of_ones_own_needs_that_key(fake, backup):
+    key = f"arn:aws:kms:us-east-1:{ACCOUNT}:key/k-1"
+    fake.call("set", {"key": "test", "set": {"deny": ["kms:CreateGrant"]}})
+    backup.create_backup_vault(BackupVaultName="plain", CreatorRequestId="r1")
+    with pytest.raises(ClientError, match="kms:CreateGrant"):
+        backup.create_backup_vault(BackupVaultName="keyed", CreatorRequestId="r2", EncryptionKeyArn=key)

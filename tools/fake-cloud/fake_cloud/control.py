@@ -38,6 +38,7 @@ class Control:
         self._gets: dict[str, Callable[[dict[str, str]], Any]] = {
             "now": lambda _: {"now": self.world.now, "next": self.world.clock.next_due},
             "journal": lambda query: self.world.journal.entries[int(query.get("since", 0)) :],
+            "calls": lambda query: self.world.journal.counted(int(query.get("since", 0))),
             "violations": lambda _: self.world.journal.violations,
             "events": lambda _: self.world.journal.events,
             "rules": lambda _: self.world.rules.told(),

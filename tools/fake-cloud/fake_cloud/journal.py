@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +24,11 @@ class Journal:
     def event(self, now: float, what: str, **more: Any) -> None:
         """Something that happened without a request: a job's step, a deletion by the garbage collector."""
         self.events.append({"time": now, "what": what, **more})
+
+    def counted(self, since: int) -> dict[str, Any]:
+        """How many requests there were in all, and how often each operation was asked for after the first `since`."""
+        names = (entry.get("operation") for entry in self.entries[since:])
+        return {"n": len(self.entries), "calls": Counter(name for name in names if name is not None)}
 
     def violate(self, entry: dict[str, Any], side: str, errors: list[str]) -> None:
         """A request, answer or error that the cloud's model does not allow."""

@@ -4,6 +4,7 @@
 
 mod files;
 mod links;
+mod names;
 mod source;
 mod workspace;
 
@@ -60,6 +61,7 @@ pub fn check(root: &Path) -> io::Result<Vec<Finding>> {
         source::check(text, &mut findings);
     }
     links::check(root, &texts, &mut findings);
+    names::check(&texts, &mut findings);
     workspace::check(&texts, &mut findings);
     findings.sort();
     Ok(findings)

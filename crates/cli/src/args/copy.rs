@@ -26,6 +26,12 @@ pub(crate) struct CopyArgs {
     /// The account of the vault [default: that of the backup]
     #[arg(long, value_name = "ACCOUNT", requires = "vault")]
     pub(crate) account: Option<String>,
+    /// Make the vault where it is not there
+    #[arg(long, requires = "vault")]
+    pub(crate) create_vault: bool,
+    /// The key that encrypts a vault that is made [default: AWS Backup's own]
+    #[arg(long, value_name = "ARN", requires = "create_vault")]
+    pub(crate) vault_kms_key: Option<String>,
     /// The role that the copy job works under [default: that of the backup]
     #[arg(long, value_name = "ARN")]
     pub(crate) role_arn: Option<String>,

@@ -28,6 +28,12 @@ pub(crate) struct PolicyArgs {
     /// Also what `copy` into this vault of the account needs, and restores from there; may be repeated
     #[arg(long, value_name = "REGION/VAULT")]
     pub(crate) copy_to: Vec<String>,
+    /// Also what making those vaults needs, as `copy --create-vault` does where they are not there
+    #[arg(long, requires = "copy_to")]
+    pub(crate) create_vault: bool,
+    /// The key that encrypts a vault that is made [default: AWS Backup's own]
+    #[arg(long, value_name = "ARN", requires = "create_vault")]
+    pub(crate) vault_kms_key: Option<String>,
     /// Also what `volume export` and `volume import` need
     #[arg(long)]
     pub(crate) volumes: bool,

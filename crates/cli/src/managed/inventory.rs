@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fmt::Debug;
 
 use async_trait::async_trait;
+use serde_json::{Value, json};
 use stillpoint_core::{Component, Error, ErrorKind, OpContext, ProviderId, Result, Tags};
-use stillpoint_provider_aws::managed::{ROLE_ARN, VAULT};
+use stillpoint_provider_aws::managed::{CREATE_VAULT, ROLE_ARN, VAULT, VAULT_KMS_KEY, VAULT_TAGS};
 use stillpoint_provider_azure::managed::{REGION, RESOURCE_GROUP};
 
 use crate::settings::{ConfiguredComponent, Kind, ManagedConfig};
@@ -107,6 +108,15 @@ fn in_place(config: &ManagedConfig, mut component: Component) -> Component {
     for (name, value) in said {
         if let Some(value) = value {
             component.settings.entry(name.to_owned()).or_insert_with(|| value.as_str().into());
+        }
+    }
+    // A component with a vault of its own says itself whether that is made.
+    if config.create_vault && component.settings.get(VAULT).and_then(Value::as_str) == config.vault.as_deref()
+    {
+        let key = config.vault_kms_key.as_ref().map(|key| (VAULT_KMS_KEY, key.as_str().into()));
+        let tags = (!config.vault_tags.is_empty()).then(|| (VAULT_TAGS, json!(config.vault_tags)));
+        for (name, value) in [Some((CREATE_VAULT, true.into())), key, tags].into_iter().flatten() {
+            component.settings.entry(name.to_owned()).or_insert(value);
         }
     }
     component

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use stillpoint_core::{BackupRecord, CopyRequest, Error, ErrorKind, ProviderId, Request, Result, Settings};
+use stillpoint_provider_aws::managed::{CREATE_VAULT, VAULT_KMS_KEY};
 use stillpoint_server::document::ComponentItem;
 
 use super::drive::drive;
@@ -80,8 +81,11 @@ fn destination(args: &CopyArgs) -> Result<Settings> {
         ("region", region),
         ("account", account),
         ("role_arn", args.role_arn.as_deref()),
+        (VAULT_KMS_KEY, args.vault_kms_key.as_deref()),
     ];
-    Ok(pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into()))).collect())
+    let made = args.create_vault.then(|| (CREATE_VAULT.to_owned(), true.into()));
+    let named = pairs.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.into())));
+    Ok(named.chain(made).collect())
 }
 
 #[cfg(test)]
@@ -104,5 +108,8 @@ mod tests {
         assert!(error.to_string().contains("--region"), "{error}");
         let named = destination(&args("far", Some("eu-west-1"))).unwrap();
         assert_eq!((&named["vault"], named.get("account")), (&"far".into(), None));
+        assert_eq!(named.get("create_vault"), None, "unless it is asked for");
+        let made = CopyArgs { create_vault: true, ..args("far", None) };
+        assert_eq!(destination(&made).unwrap()["create_vault"], true);
     }
 }

@@ -57,10 +57,16 @@ fn policies_of_aws(
     if !args.copy_to.is_empty() {
         tasks.push(Task::Copy);
     }
-    let scope = aws::PolicyScope::of(components, tasks)?;
-    let scope =
-        args.copy_to.iter().try_fold(scope, |scope, place| Ok::<_, Error>(scope.with_vault(vault(place)?)));
-    let documents = aws::policy(&scope?);
+    let mut scope = aws::PolicyScope::of(components, tasks)?;
+    for place in &args.copy_to {
+        let place = vault(place)?;
+        scope = if args.create_vault {
+            scope.with_new_vault(place, args.vault_kms_key.clone())
+        } else {
+            scope.with_vault(place)
+        };
+    }
+    let documents = aws::policy(&scope);
     Ok(json!({ "workspace": config.id, "caller": documents.caller, "role": documents.role }))
 }
 

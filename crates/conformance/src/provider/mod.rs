@@ -84,6 +84,49 @@ macro_rules! provider_checks {
     };
 }
 
+/// Runs all checks of the provider suite one after another, but those that are left out by name: for harnesses that are slow
+/// to make. Stands in an async function whose errors may be boxed.
+///
+/// Takes the harness, a function that begins anew before each check, and the names to leave out; a name that no check
+/// has fails.
+///
+/// ```
+/// use stillpoint_conformance::memory::MemoryHarness;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let (harness, mut begun) = (MemoryHarness::new(), 0);
+/// let again = || begun += 1;
+/// stillpoint_conformance::provider_checks_in_turn! { harness, again, ["records_are_kept_as_the_capability_says"] };
+/// assert!(begun > 20);
+/// # Ok(()) }
+/// ```
+#[macro_export]
+macro_rules! provider_checks_in_turn {
+    ($harness:expr, $again:expr, $left_out:expr) => {{
+        let (harness, mut again, left_out) = (&$harness, $again, $left_out);
+        $crate::provider_checks! { ($crate::__in_turn) (harness, again, left_out) }
+    }};
+}
+
+/// The checks one after another; used by [`provider_checks_in_turn`] only.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __in_turn {
+    (($harness:ident, $again:ident, $left_out:ident) $($check:ident)+) => {
+        for name in &$left_out {
+            assert!([$(stringify!($check)),+].contains(name), "no check is called {name}");
+        }
+        $(
+            if !$left_out.contains(&stringify!($check)) {
+                $again();
+                let ended = $crate::provider::$check($harness).await;
+                ended.map_err(|error| format!("{}: {error:?}", stringify!($check)))?;
+            }
+        )+
+    };
+}
+
 /// Turns a list of checks into tests; used by the suites' macros only.
 #[doc(hidden)]
 #[macro_export]

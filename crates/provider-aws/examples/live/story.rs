@@ -121,11 +121,16 @@ impl<'a, T: FnMut(&Told) -> std::io::Result<()>> Story<'a, T> {
         self.cancel().await
     }
 
-    /// Starts a backup twice.
+    /// Starts a backup by two at once, as two orchestrators would, and once more, as one that lost the answer.
     async fn begin(&mut self, component: &Component) -> Result<JobRef> {
         let request = JobRequest::Backup(self.backup(component));
-        let job = self.provider.start(&self.cx(), &request).await?;
+        let (one, two) = (self.cx(), self.cx());
+        let (job, other) =
+            tokio::join!(self.provider.start(&one, &request), self.provider.start(&two, &request));
+        let job = job?;
         self.saw(&format!("backup of {} started", component.id), json!(job))?;
+        let same = other.as_ref().is_ok_and(|other| *other == job);
+        self.check(&format!("two at once start one backup of {}", component.id), same, shown(&other))?;
         let again = self.provider.start(&self.cx(), &request).await;
         let same = again.as_ref().is_ok_and(|again| *again == job);
         self.check(&format!("the same request for {} is one job", component.id), same, shown(&again))?;

@@ -7,6 +7,7 @@ use aws_sigv4::sign::v4;
 use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::credentials::unsigned;
+use super::wire::{Exchange, text};
 use super::{Connection, Service};
 
 /// The longest answer that is read, in bytes. A page of a thousand volumes with all their tags takes less.
@@ -64,6 +65,7 @@ impl Call<'_> {
             let error = Error::new(ErrorKind::Unavailable, message).with_source(error.without_url());
             if self.mutates { error.maybe_applied() } else { error }
         };
+        let sent = self.connection.wire.0.is_some().then(|| request.try_clone()).flatten();
         let mut response = self.connection.http.execute(request).await.map_err(lost)?;
         let status = response.status();
         let error_type = response.headers().get("x-amzn-errortype").and_then(|value| value.to_str().ok());
@@ -75,7 +77,25 @@ impl Call<'_> {
                 return Err(self.unreadable(format!("it is longer than {ANSWER_BYTES_MAX} bytes")));
             }
         }
-        Ok(Answer { status, error_type, body })
+        let answer = Answer { status, error_type, body };
+        if let Some(sent) = sent {
+            self.connection.wire.tell(|| self.told(&sent, &answer));
+        }
+        Ok(answer)
+    }
+
+    fn told(&self, sent: &reqwest::Request, answer: &Answer) -> Exchange {
+        let operation = sent.headers().get("x-amz-target").and_then(|value| value.to_str().ok());
+        Exchange {
+            service: self.service.signing_name,
+            method: sent.method().to_string(),
+            target: sent.url().path().to_owned(),
+            operation: operation.map(str::to_owned),
+            request: text(sent.body().and_then(reqwest::Body::as_bytes).unwrap_or_default()),
+            status: answer.status.as_u16(),
+            error: answer.error_type.clone(),
+            response: text(&answer.body),
+        }
     }
 
     async fn signed(&self, headers: &[(&'static str, String)], body: Vec<u8>) -> Result<reqwest::Request> {

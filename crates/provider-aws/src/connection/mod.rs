@@ -7,6 +7,7 @@ mod credentials;
 mod json;
 #[cfg(feature = "managed")]
 mod query;
+mod wire;
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,6 +17,8 @@ use aws_config::BehaviorVersion;
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+#[cfg(feature = "managed")]
+use aws_sdk_backup::config::SharedInterceptor;
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 #[cfg(feature = "managed")]
@@ -30,6 +33,10 @@ use credentials::Kept;
 pub(crate) use credentials::unsigned;
 #[cfg(feature = "managed")]
 pub(crate) use query::{Form, Items};
+#[cfg(feature = "managed")]
+use wire::Overheard;
+use wire::Wire;
+pub use wire::{Exchange, WireJournal};
 
 /// How long a connection may take to stand.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,6 +55,7 @@ pub struct Connection {
     http: reqwest::Client,
     clock: Arc<dyn Clock>,
     credentials: Kept,
+    wire: Wire,
 }
 
 impl Connection {
@@ -122,7 +130,21 @@ impl Connection {
             http,
             clock: Arc::new(SystemClock::default()),
             credentials: Kept::default(),
+            wire: Wire::default(),
         })
+    }
+
+    /// The same, whose calls and answers `journal` hears.
+    #[must_use]
+    pub fn with_wire_journal(mut self, journal: Arc<dyn WireJournal>) -> Self {
+        self.wire = Wire(Some(journal));
+        self
+    }
+
+    /// What overhears an SDK's clients of `service`; `None` where nobody hears.
+    #[cfg(feature = "managed")]
+    pub(crate) fn overheard(&self, service: &'static str) -> Option<SharedInterceptor> {
+        self.wire.0.is_some().then(|| SharedInterceptor::new(Overheard { service, wire: self.wire.clone() }))
     }
 
     /// The region whose services are called.

@@ -52,11 +52,23 @@ impl Clients {
         config.set_retry_config(Some(RetryConfig::disabled()));
         config.set_timeout_config(Some(timeouts));
         let config = config.build();
+        let mut backup = aws_sdk_backup::config::Builder::from(&config);
+        let mut efs = aws_sdk_efs::config::Builder::from(&config);
+        let mut tagging = aws_sdk_resourcegroupstagging::config::Builder::from(&config);
+        if let Some(overheard) = connection.overheard("backup") {
+            backup.push_interceptor(overheard);
+        }
+        if let Some(overheard) = connection.overheard("elasticfilesystem") {
+            efs.push_interceptor(overheard);
+        }
+        if let Some(overheard) = connection.overheard("tagging") {
+            tagging.push_interceptor(overheard);
+        }
         Ok(Self {
             region: region.to_owned(),
-            backup: aws_sdk_backup::Client::new(&config),
-            efs: aws_sdk_efs::Client::new(&config),
-            tagging: aws_sdk_resourcegroupstagging::Client::new(&config),
+            backup: aws_sdk_backup::Client::from_conf(backup.build()),
+            efs: aws_sdk_efs::Client::from_conf(efs.build()),
+            tagging: aws_sdk_resourcegroupstagging::Client::from_conf(tagging.build()),
             connection,
         })
     }

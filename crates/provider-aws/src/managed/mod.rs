@@ -32,3 +32,4 @@ mod vault;
 pub use policy::{PolicyDocument, PolicyDocuments, PolicyScope, ServiceRole, Statement, Task, policy};
 pub use provider::{AwsProvider, VaultPlace};
 pub use settings::{BackupSettings, COMPLETE_WINDOW_MINUTES, ROLE_ARN, START_WINDOW_MINUTES, VAULT};
+pub use vault::{CREATE_VAULT, NewVault, VAULT_KMS_KEY, VAULT_TAGS};

@@ -6,6 +6,7 @@ use serde_json::Value;
 use stillpoint_core::{Component, Error, ErrorKind, Result};
 
 use super::arn::Arn;
+use super::vault::NewVault;
 
 /// The setting of a component that names the vault its recovery points go to.
 pub const VAULT: &str = "vault";
@@ -54,6 +55,8 @@ pub struct BackupSettings {
     pub start_window: Duration,
     /// How long after its creation AWS stops a job; longer than any deadline of ours should be, whole minutes.
     pub complete_window: Duration,
+    /// How the vault is made where it is not there; `None` leaves that to somebody else, and the backup fails.
+    pub new_vault: Option<NewVault>,
 }
 
 impl BackupSettings {
@@ -69,7 +72,15 @@ impl BackupSettings {
             role_arn: role_arn.into(),
             start_window: minutes(START_WINDOW),
             complete_window: minutes(COMPLETE_WINDOW),
+            new_vault: None,
         }
+    }
+
+    /// The same, which make the vault where it is not there.
+    #[must_use]
+    pub fn with_new_vault(mut self, vault: NewVault) -> Self {
+        self.new_vault = Some(vault);
+        self
     }
 
     /// The settings of `component`.
@@ -98,12 +109,17 @@ impl BackupSettings {
                 "counts from the job's creation and cannot end before the start window",
             ));
         }
+        settings.new_vault = NewVault::of(&component.settings)?;
         Ok(settings)
     }
 
     /// `component` with these settings.
     #[must_use]
     pub fn on(&self, component: Component) -> Component {
+        let component = match &self.new_vault {
+            Some(vault) => vault.on(component),
+            None => component,
+        };
         component
             .with_setting(VAULT, self.vault.as_str())
             .with_setting(ROLE_ARN, self.role_arn.as_str())

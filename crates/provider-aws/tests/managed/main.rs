@@ -19,4 +19,5 @@ mod restores;
 mod stories;
 mod suites;
 mod under_way;
+mod vaults;
 mod whose;

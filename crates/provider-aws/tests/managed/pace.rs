@@ -15,8 +15,6 @@ use crate::under_way::{Counted, Death, UnderWay};
 
 /// How often everybody else gets a turn until nothing more is expected of those who were woken.
 const TURNS: usize = 64;
-/// How long an answer, or somebody who sleeps, is waited for before it is looked at again, in real time.
-const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 type Sleepers = Mutex<BTreeMap<(i64, u64), oneshot::Sender<()>>>;
 
@@ -48,7 +46,7 @@ impl PacedClock {
                     Some(waiting) => first(&waiting),
                 };
                 let Some((until, sleeper)) = first else {
-                    tokio::time::sleep(LOOK_AGAIN).await;
+                    under_way.rings().await;
                     continue;
                 };
                 let millis = until - time.load(Ordering::SeqCst);
@@ -92,6 +90,7 @@ impl Clock for PacedClock {
         let (wake, woken) = oneshot::channel();
         let at = self.count.fetch_add(1, Ordering::Relaxed);
         self.sleepers.lock().unwrap().insert((until, at), wake);
+        self.calls.ring();
         let _woken = woken.await;
     }
 }

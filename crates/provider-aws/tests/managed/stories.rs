@@ -114,7 +114,11 @@ async fn a_workspace_is_captured_as_one_and_what_is_left_out_is_shown() {
 
 #[tokio::test]
 async fn a_deadline_lets_the_workspace_go_and_the_job_run_on_and_the_next_backup_is_short() {
+    // 600 GB in eighteen million files take ten hours, and the administrator allows two.
     let Some(scene) = Scene::named("slow-file-system") else { return };
+    let size = scene.world.file_system(FILE_SYSTEM)["bytes"].as_u64();
+    assert_eq!(size, Some(600_000_000_000));
+    let began = scene.clock.now();
     let mut request = scene.backup("op-1");
     request.timeout = Some(2 * HOUR);
     let orchestrator = scene.orchestrator("one");
@@ -122,7 +126,9 @@ async fn a_deadline_lets_the_workspace_go_and_the_job_run_on_and_the_next_backup
     let status = orchestrator.wait(&operation("op-1")).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Detached, "{:?}", status.operation);
     assert_eq!(scene.workspace.held_by(), None);
-    assert_eq!(scene.world.calls("StopBackupJob"), 0, "the job is not ours to stop");
+    let waited = scene.clock.now().since(began);
+    assert!((2 * HOUR..2 * HOUR + HOUR / 4).contains(&waited), "{waited:?}");
+    assert_eq!(scene.world.calls("StopBackupJob"), 0, "nobody asked for its end");
     let late = loop {
         scene.clock.sleep(HOUR).await;
         let stored = scene.catalog.operation(&operation("op-1")).await.unwrap().unwrap().operation;
@@ -131,6 +137,8 @@ async fn a_deadline_lets_the_workspace_go_and_the_job_run_on_and_the_next_backup
         }
     };
     assert_eq!(late.state, OperationState::Partial);
+    let took = scene.clock.now().since(began);
+    assert!((10 * HOUR..12 * HOUR).contains(&took), "{took:?}");
     let first = scene.catalog.backup(&late.backup.unwrap()).await.unwrap().unwrap().backup;
     assert!(states(&first).contains(&("projects", ComponentState::Late)), "{:?}", states(&first));
     let before = scene.clock.now();

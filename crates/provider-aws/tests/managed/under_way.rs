@@ -15,9 +15,9 @@ use stillpoint_core::{
 };
 use tokio::sync::Notify;
 
-/// Calls under way.
+/// Calls under way, and a bell that rings when none is any more.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UnderWay(Arc<AtomicUsize>);
+pub(crate) struct UnderWay(Arc<(AtomicUsize, Notify)>);
 
 /// The end of a process, which comes with the first answer that it does not get.
 #[derive(Clone, Debug, Default)]
@@ -47,17 +47,29 @@ struct Call(UnderWay);
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.0.0.fetch_sub(1, Ordering::SeqCst);
+        if self.0.0.0.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.0.ring();
+        }
     }
 }
 
 impl UnderWay {
     pub(crate) fn is_any(&self) -> bool {
-        self.0.load(Ordering::SeqCst) > 0
+        self.0.0.load(Ordering::SeqCst) > 0
+    }
+
+    /// Wakes whoever waits for something to happen.
+    pub(crate) fn ring(&self) {
+        self.0.1.notify_one();
+    }
+
+    /// Returns when something has happened since the last time.
+    pub(crate) async fn rings(&self) {
+        self.0.1.notified().await;
     }
 
     async fn of<T>(&self, call: impl Future<Output = T>) -> T {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        self.0.0.fetch_add(1, Ordering::SeqCst);
         let _call = Call(self.clone());
         call.await
     }

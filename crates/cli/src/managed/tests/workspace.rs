@@ -183,6 +183,22 @@ async fn external_files_are_left_out_with_a_reason_unless_this_host_sees_them() 
     assert_eq!(of("projects").settings.get("mount"), None, "a restore of it goes elsewhere");
 }
 
+#[tokio::test]
+async fn a_vault_that_is_to_be_made_is_made_for_what_goes_into_it_and_for_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut config = configured(dir.path(), "", "").remove(0);
+    config.create_vault = true;
+    config.vault_tags.insert("owner".into(), "ml".into());
+    config.components[1].settings.insert("vault".into(), "another".into());
+    let workspace = ManagedWorkspace::new(config, "s3sync".parse().unwrap(), &places(dir.path()));
+    let inventory = workspace.inventory(&OpContext::background()).await.unwrap();
+    let of = |id: &str| inventory.iter().find(|component| component.id.as_str() == id).unwrap();
+    let db = &of("db").settings;
+    assert_eq!((&db["create_vault"], &db["vault_tags"]), (&json!(true), &json!({ "owner": "ml" })));
+    assert_eq!(of("projects").settings.get("create_vault"), None, "its own vault is not said to be made");
+    assert_eq!(of("shared").settings.get("create_vault"), None, "files go into no vault");
+}
+
 /// Answers the same components whatever the tags.
 #[derive(Debug)]
 struct Found(Vec<Component>);

@@ -42,6 +42,14 @@ pub(crate) struct ManagedConfig {
     pub(crate) software_version: Option<String>,
     /// The backup vault.
     pub(crate) vault: Option<String>,
+    /// Whether the vault is made where it is not there.
+    #[serde(default)]
+    pub(crate) create_vault: bool,
+    /// The key that encrypts a vault that is made.
+    pub(crate) vault_kms_key: Option<String>,
+    /// Written on a vault that is made.
+    #[serde(default)]
+    pub(crate) vault_tags: BTreeMap<String, String>,
     /// The role that the cloud's backup service works under.
     pub(crate) role_arn: Option<Spanned<String>>,
     /// Written on every restored resource at its birth.
@@ -194,10 +202,20 @@ impl ManagedConfig {
             return here("hooks.consistency is application, filesystem or crash".to_owned());
         }
         self.check_owner().or_else(here)?;
+        if !self.create_vault && (self.vault_kms_key.is_some() || !self.vault_tags.is_empty()) {
+            return here(
+                "vault_kms_key and vault_tags are for a vault that is made; set create_vault".to_owned(),
+            );
+        }
         if let Some(role) = &self.role_arn {
             self.check_role(role)?;
         }
-        for (name, tags) in [("protect_tags", &self.protect_tags), ("discover_tags", &self.discover_tags)] {
+        let all = [
+            ("protect_tags", &self.protect_tags),
+            ("discover_tags", &self.discover_tags),
+            ("vault_tags", &self.vault_tags),
+        ];
+        for (name, tags) in all {
             check_tags(tags).or_else(|message| here(format!("{name}: {message}")))?;
         }
         let found = &self.discover_tags;
@@ -219,13 +237,20 @@ impl ManagedConfig {
 
     /// Whether it says whose it is in the way of its cloud, and in no other.
     fn check_owner(&self) -> Result<(), String> {
-        let own = [("account", self.account.is_some()), ("role_arn", self.role_arn.is_some())];
+        let own = [
+            ("account", self.account.is_some()),
+            ("role_arn", self.role_arn.is_some()),
+            ("create_vault", self.create_vault),
+            ("vault_kms_key", self.vault_kms_key.is_some()),
+            ("vault_tags", !self.vault_tags.is_empty()),
+        ];
         let others = [
             ("subscription", self.subscription.is_some()),
             ("resource_group", self.resource_group.is_some()),
         ];
         let is_azure = self.provider == "azure";
-        let (needed, strange) = if is_azure { (others.first(), own) } else { (own.first(), others) };
+        let (needed, strange) =
+            if is_azure { (others.first(), &own[..]) } else { (own.first(), &others[..]) };
         if let Some((key, false)) = needed {
             return Err(format!("a workspace of provider {} needs the key {key}", self.provider));
         }
@@ -431,6 +456,7 @@ resume = "start it"
             ("resume = \"start it\"\n", "", 1, &["quiesce", "resume"]),
             ("quiesce = ", "stop = ", 22, &["stop", "quiesce"]),
             ("\"do-not-collect\"", "\"aws:keep\"", 1, &["protect_tags", "aws:keep"]),
+            ("vault = ", "vault_kms_key = \"k\"\nvault = ", 1, &["vault_kms_key", "create_vault"]),
             (
                 "{ \"ml-workspace\" = \"ml-prod\" }",
                 "{ \"do-not-collect\" = \"true\" }",

@@ -4,12 +4,18 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use super::world::{FILE_SYSTEM, VOLUME, World, component};
+use super::world::{ACCOUNT, FILE_SYSTEM, VOLUME, World, component, scenario};
 use crate::common::{Place, assert_keys};
 
 #[test]
 fn the_whole_story_of_a_workspace_with_no_more_rights_than_its_policy() {
-    let Some(world) = World::new() else { return };
+    let mut without_vault = scenario();
+    without_vault["accounts"][ACCOUNT]["regions"]["us-east-1"]["vaults"] = json!({});
+    let Some(world) = World::of(&without_vault) else { return };
+    let path = world.place.path("stillpoint.toml");
+    let text = fs::read_to_string(&path).unwrap();
+    let made = "vault = \"Default\"\ncreate_vault = true\nvault_tags = { owner = \"ml\" }";
+    fs::write(&path, text.replacen("vault = \"Default\"", made, 1)).unwrap();
     let policy = world.place.json(["policy", "--workspace", "ml-prod"]);
     let text = policy["caller"].to_string();
     assert!(text.contains("backup:StartBackupJob") && !text.contains("backup:*"), "{policy:#}");
@@ -26,6 +32,8 @@ fn the_whole_story_of_a_workspace_with_no_more_rights_than_its_policy() {
         (&json!("completed"), &json!("application")),
         "{first:#}"
     );
+    assert_eq!(finding(&preflight, "vault-exists")["severity"], "info", "the backup made it: {preflight:#}");
+    assert_eq!(world.region()["vaults"]["Default"]["tags"], json!({ "owner": "ml" }));
     assert_eq!(world.called(), ["quiesce", "resume"]);
     assert!(!world.is_stopped());
     for (id, resource) in [("db", VOLUME), ("projects", FILE_SYSTEM)] {
@@ -99,6 +107,20 @@ fn a_plan_changes_nothing() {
     assert_eq!(world.called(), Vec::<String>::new());
     assert_eq!(world.calls("StartBackupJob"), 0);
     assert_eq!(world.place.json(["operations", "--all"])["operations"], json!([]));
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn calls_keep_to_the_limits_of_the_configuration() {
+    let Some(world) = World::new() else { return };
+    world.configure("[limits]\ncalls_per_second = 1\n", &world.hooks());
+    world.place.json(["backup", "--workspace", "ml-prod", "--dry-run"]);
+    // One for each of the two components, which are asked about at once where nothing says otherwise.
+    let journal = world.fake.get("journal");
+    let asked =
+        journal.as_array().unwrap().iter().filter(|call| call["operation"] == "DescribeRegionSettings");
+    let at: Vec<f64> = asked.map(|call| call["time"].as_f64().unwrap()).collect();
+    assert!(at.len() == 2 && at[1] - at[0] > 0.9, "{at:?}");
     world.fake.assert_no_violations();
 }
 

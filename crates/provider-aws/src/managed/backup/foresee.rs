@@ -8,6 +8,7 @@ use super::super::names::PointName;
 use super::super::policy::{Task, calls};
 use super::super::settings::{BackupSettings, Source, SourceKind};
 use super::super::tags;
+use super::super::vault::NewVault;
 
 /// Bytes a second that AWS Backup reaches with large files of a file system.
 /// Source: <https://docs.aws.amazon.com/efs/latest/ug/awsbackup.html>, on performance.
@@ -55,8 +56,12 @@ impl AwsProvider {
         match request {
             JobRequest::Backup(job) => {
                 let source = Source::of(&job.component)?;
-                let vault = BackupSettings::of(&job.component)?.vault_arn(&source.arn);
-                let mut foreseen = foreseen(Task::Backup, source.kind, tags::of_backup(job, &vault)?);
+                let settings = BackupSettings::of(&job.component)?;
+                let tags = tags::of_backup(job, &settings.vault_arn(&source.arn))?;
+                let mut foreseen = foreseen(Task::Backup, source.kind, tags);
+                if settings.new_vault.is_some() {
+                    foresee(&mut foreseen, Task::CreateVault, source.kind);
+                }
                 foreseen.bytes = self.estimate_capture(cx, &job.component).await?.and_then(|size| size.bytes);
                 Ok(foreseen)
             }
@@ -66,7 +71,11 @@ impl AwsProvider {
             }
             JobRequest::Copy(job) => {
                 let point: PointName = job.snapshot.id.as_str().parse()?;
-                Ok(foreseen(Task::Copy, kind_of(&point), Marks::of_copy(job)?.tags().clone()))
+                let mut foreseen = foreseen(Task::Copy, kind_of(&point), Marks::of_copy(job)?.tags().clone());
+                if NewVault::of(&job.destination)?.is_some() {
+                    foresee(&mut foreseen, Task::CreateVault, kind_of(&point));
+                }
+                Ok(foreseen)
             }
             _ => Err(Error::new(ErrorKind::Unsupported, "AWS knows no such job")),
         }
@@ -79,10 +88,17 @@ fn kind_of(point: &PointName) -> SourceKind {
 
 fn foreseen(task: Task, kind: SourceKind, tags: Tags) -> Foreseen {
     let mut foreseen = Foreseen::default();
-    for call in calls::calls(task, kind) {
-        foreseen.calls.push(call.name.to_owned());
-        foreseen.permissions.extend(call.needs.iter().map(|(action, _)| (*action).to_owned()));
-    }
+    foresee(&mut foreseen, task, kind);
     foreseen.tags = tags;
     foreseen
+}
+
+/// Adds what one more task needs.
+fn foresee(foreseen: &mut Foreseen, task: Task, kind: SourceKind) {
+    for call in calls::calls(task, kind) {
+        if !foreseen.calls.iter().any(|known| known == call.name) {
+            foreseen.calls.push(call.name.to_owned());
+        }
+        foreseen.permissions.extend(call.needs.iter().map(|(action, _)| (*action).to_owned()));
+    }
 }

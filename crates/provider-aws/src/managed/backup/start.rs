@@ -41,7 +41,7 @@ impl AwsProvider {
         if is_new && let Some(copying) = Copying::on(&clients, &source.arn).await?.first() {
             return Err(copying.error(&source.arn));
         }
-        check_retention(&clients, &settings, job).await?;
+        check_retention(&clients, &source, &settings, job).await?;
         match call(&clients, &source, &settings, job).await {
             Ok(id) => Ok(ours(&clients, &id, &job.key)),
             // The place on the resource may have been taken meanwhile, which AWS calls a limit.
@@ -75,14 +75,19 @@ fn settle(cx: &OpContext, clients: &Clients, job: &BackupJob, found: Vec<Found>)
 
 /// A retention that AWS or the vault's lock does not allow is refused here; the lock would let a job fail only when it has
 /// begun, hours later maybe.
-async fn check_retention(clients: &Clients, settings: &BackupSettings, job: &BackupJob) -> Result<()> {
+async fn check_retention(
+    clients: &Clients,
+    source: &Source,
+    settings: &BackupSettings,
+    job: &BackupJob,
+) -> Result<()> {
     if let Some(days) = job.retain.map(retention_days).filter(|days| *days > RETENTION_DAYS_MAX) {
         let message = format!(
             "AWS keeps a backup for {RETENTION_DAYS_MAX} days at most, not {days}; ask for less, or for ever"
         );
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
-    let vault = Vault::describe(clients, &settings.vault).await?;
+    let vault = Vault::ready(clients, &settings.vault_arn(&source.arn), settings.new_vault.as_ref()).await?;
     let Some(why) = vault.refuses(job.retain) else { return Ok(()) };
     let message =
         format!("the lock of vault {} refuses the backup: {why}; set another retention", vault.name);

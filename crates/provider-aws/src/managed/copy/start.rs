@@ -10,6 +10,7 @@ use super::super::marks::Marks;
 use super::super::names::{JobName, PointName};
 use super::super::points::{PointState, Usable};
 use super::super::refusal::undone;
+use super::super::vault::{CREATE_VAULT, NewVault, Vault};
 use super::{Copy, Destination};
 
 impl AwsProvider {
@@ -40,7 +41,10 @@ impl AwsProvider {
             Err(Error::new(kind, format!("the recovery point is {}; {what}", state.in_words())))
         };
         match state.usable() {
-            Usable::Now => copy.call(job).await,
+            Usable::Now => {
+                copy.make_vault(job).await?;
+                copy.call(job).await
+            }
             Usable::NotYet | Usable::Unknown => refused(ErrorKind::Busy, "it cannot be copied yet"),
             Usable::Never => refused(ErrorKind::InvalidInput, "it cannot be copied; choose another backup"),
         }
@@ -48,6 +52,20 @@ impl AwsProvider {
 }
 
 impl Copy {
+    /// Makes the vault that is to take the copy, where that is asked for and it is not there.
+    async fn make_vault(&self, job: &CopyJob) -> Result<()> {
+        let Some(new) = NewVault::of(&job.destination)? else { return Ok(()) };
+        let vault = &self.destination.0;
+        if self.clients.caller().await?.account != vault.account {
+            let message = format!(
+                "a vault in another account takes copies only when its access policy says so; have it made in account {}",
+                vault.account
+            );
+            return Err(Error::new(ErrorKind::InvalidConfig, message).with("setting", CREATE_VAULT));
+        }
+        Vault::ready(&self.there, vault, Some(&new)).await.map(drop)
+    }
+
     /// Makes the call, which answers the same job as often as it is made within the life of its token.
     pub(super) async fn call(&self, job: &CopyJob) -> Result<JobName> {
         let call = self.clients.backup.start_copy_job().recovery_point_arn(self.point.arn.to_string());

@@ -1,59 +1,12 @@
 //! Every call that this provider makes, and what IAM calls it: the one table behind plans and policies.
 //!
 //! Source of actions and resource types: <https://docs.aws.amazon.com/service-authorization/latest/reference/>; of what
-//! mount targets need of EC2: <https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html>.
+//! mount targets need of EC2: <https://docs.aws.amazon.com/efs/latest/ug/API_CreateMountTarget.html>; of what a new vault
+//! needs: <https://docs.aws.amazon.com/aws-backup/latest/devguide/create-a-vault.html>.
 
 use super::super::settings::SourceKind;
-use super::super::tags;
 use super::Task;
-
-/// What a call is made on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(in super::super) enum On {
-    /// The service does not tell resources apart here.
-    Anything,
-    /// The vaults that are named.
-    Vaults,
-    /// Recovery points, whatever keeps them.
-    Points,
-    /// Recovery points that AWS Backup keeps itself and that carry our mark.
-    MarkedPoints,
-    /// Recovery points that are snapshots of volumes. AWS Backup does not know their tags, so no mark can be asked for.
-    SnapshotPoints,
-    /// Snapshots of volumes: those that imports make have no name before.
-    Snapshots,
-    /// Legal holds.
-    Holds,
-    /// The components themselves.
-    Sources,
-    /// The roles that are named.
-    Roles,
-    /// The same, handed to AWS Backup and to no other service.
-    PassedRoles,
-    /// The keys of vaults and volumes.
-    Keys,
-    /// Volumes of the account: those that restores make have no name before.
-    Volumes,
-    /// File systems of the account, likewise.
-    FileSystems,
-    /// Access points of file systems.
-    AccessPoints,
-    /// Volumes that carry the mark of a restore.
-    MarkedVolumes,
-    /// File systems that carry the mark of a restore.
-    MarkedFileSystems,
-}
-
-impl On {
-    /// The tag without which nothing is allowed on it.
-    pub(super) fn mark(self) -> Option<&'static str> {
-        match self {
-            Self::MarkedPoints => Some(tags::JOB),
-            Self::MarkedVolumes | Self::MarkedFileSystems => Some(tags::OPERATION),
-            _ => None,
-        }
-    }
-}
+use super::on::On;
 
 /// One call.
 #[derive(Debug)]
@@ -117,7 +70,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call { name: "GetRole", needs: &[("iam:GetRole", On::Roles)], tasks: &[Task::Preflight], kind: None },
     Call {
         name: "SimulatePrincipalPolicy",
-        needs: &[("iam:SimulatePrincipalPolicy", On::Anything)],
+        needs: &[("iam:SimulatePrincipalPolicy", On::Principals)],
         tasks: &[Task::Preflight],
         kind: None,
     },
@@ -136,7 +89,22 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "DescribeBackupVault",
         needs: &[("backup:DescribeBackupVault", On::Vaults)],
-        tasks: &[Task::Preflight, Task::Backup, Task::Delete],
+        tasks: &[Task::Preflight, Task::Backup, Task::Delete, Task::CreateVault],
+        kind: None,
+    },
+    Call {
+        name: "CreateBackupVault",
+        needs: &[
+            ("backup:CreateBackupVault", On::NewVaults),
+            ("backup:TagResource", On::NewVaults),
+            ("backup-storage:MountCapsule", On::Anything),
+            ("kms:CreateGrant", On::NewVaultKeys),
+            ("kms:Decrypt", On::NewVaultKeys),
+            ("kms:DescribeKey", On::NewVaultKeys),
+            ("kms:GenerateDataKey", On::NewVaultKeys),
+            ("kms:RetireGrant", On::NewVaultKeys),
+        ],
+        tasks: &[Task::CreateVault],
         kind: None,
     },
     Call {

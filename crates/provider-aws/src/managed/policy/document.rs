@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::calls::On;
+use super::on::On;
 use super::{PolicyScope, Task};
 
 /// The version of IAM's policy language.

@@ -2,14 +2,16 @@
 
 pub(super) mod calls;
 mod document;
+mod on;
 mod scope;
 
 use serde::{Deserialize, Serialize};
 
 use super::settings::SourceKind;
-use calls::{CALLS, On};
+use calls::CALLS;
 pub(super) use document::BACKUP_SERVICE;
 pub use document::{PolicyDocument, PolicyDocuments, ServiceRole, Statement};
+use on::On;
 pub use scope::PolicyScope;
 
 /// What a caller is to be able to do.
@@ -31,6 +33,8 @@ pub enum Task {
     Restore,
     /// Copy recovery points to another vault, region or account.
     Copy,
+    /// Make vaults where there are none: those of [`PolicyScope::new_vaults`], for which nobody has to name this task.
+    CreateVault,
     /// Read the blocks of volumes' snapshots into a repository.
     Export,
     /// Make snapshots of volumes from a repository.
@@ -38,7 +42,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// All that goes through AWS Backup.
+    /// All that goes through AWS Backup, whatever the configuration.
     pub const ALL: [Self; 7] =
         [Self::Discover, Self::Preflight, Self::Backup, Self::List, Self::Delete, Self::Restore, Self::Copy];
 }
@@ -69,7 +73,7 @@ pub fn policy(scope: &PolicyScope) -> PolicyDocuments {
     let applies = |only: Option<SourceKind>| only.is_none_or(|only| kinds.contains(&(only, true)));
     let mut actions: Vec<(On, &'static str)> = CALLS
         .iter()
-        .filter(|call| call.tasks.iter().any(|task| scope.tasks.contains(task)) && applies(call.kind))
+        .filter(|call| call.tasks.iter().any(|task| scope.includes(*task)) && applies(call.kind))
         .flat_map(|call| call.needs.iter().map(|(action, on)| (*on, *action)))
         .collect();
     actions.sort_unstable();

@@ -1,6 +1,6 @@
 //! What a policy is to be about.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use stillpoint_core::{Component, Error, ErrorKind, Result};
 
@@ -8,7 +8,7 @@ use super::super::arn::Arn;
 use super::super::provider::VaultPlace;
 use super::super::settings::{BackupSettings, Source, SourceKind};
 use super::Task;
-use super::calls::On;
+use super::on::On;
 
 /// What a policy is to be about: which tasks on which components, with which vaults and roles.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub struct PolicyScope {
     pub account: String,
     /// The vaults, each in its region.
     pub vaults: BTreeSet<VaultPlace>,
+    /// Those of them that are made where they are not there, each with the key that is named for it.
+    pub new_vaults: BTreeMap<VaultPlace, Option<String>>,
     /// The roles that are handed to AWS Backup.
     pub roles: BTreeSet<String>,
     sources: Vec<Source>,
@@ -50,6 +52,7 @@ impl PolicyScope {
                 partition,
                 account: account.clone(),
                 vaults: BTreeSet::new(),
+                new_vaults: BTreeMap::new(),
                 roles: BTreeSet::new(),
                 sources: Vec::new(),
             });
@@ -60,7 +63,11 @@ impl PolicyScope {
                 );
                 return Err(Error::new(ErrorKind::InvalidConfig, message));
             }
-            scope.vaults.insert(VaultPlace::new(region, settings.vault));
+            let place = VaultPlace::new(region, settings.vault);
+            if let Some(new) = settings.new_vault {
+                scope.new_vaults.insert(place.clone(), new.kms_key);
+            }
+            scope.vaults.insert(place);
             scope.roles.insert(settings.role_arn);
             scope.sources.push(source);
         }
@@ -79,6 +86,20 @@ impl PolicyScope {
         self
     }
 
+    /// The same with one more vault, which a copy makes where it is not there, encrypted with `kms_key` if one is named.
+    #[must_use]
+    pub fn with_new_vault(mut self, vault: VaultPlace, kms_key: Option<String>) -> Self {
+        self.new_vaults.insert(vault.clone(), kms_key);
+        self.with_vault(vault)
+    }
+
+    /// Whether the policy is for this task. Vaults are made by what puts something into them.
+    pub(super) fn includes(&self, task: Task) -> bool {
+        let fills = [Task::Backup, Task::Copy].iter().any(|task| self.tasks.contains(task));
+        let makes = task == Task::CreateVault && fills && !self.new_vaults.is_empty();
+        makes || self.tasks.contains(&task)
+    }
+
     /// Whether a component is of this kind.
     pub(super) fn has(&self, kind: SourceKind) -> bool {
         self.sources.iter().any(|source| source.kind == kind)
@@ -89,13 +110,14 @@ impl PolicyScope {
         let resources: BTreeSet<String> = match on {
             On::Anything => BTreeSet::from(["*".to_owned()]),
             On::Roles | On::PassedRoles => self.roles.clone(),
+            On::Principals => ["user/*", "role/*"]
+                .map(|kind| self.arn("iam", "", &self.account, kind))
+                .into_iter()
+                .collect(),
             On::Sources => self.sources.iter().map(|source| source.arn.to_string()).collect(),
-            On::Vaults => {
-                let name = |place: &VaultPlace| {
-                    self.arn("backup", &place.region, &self.account, &format!("backup-vault:{}", place.vault))
-                };
-                self.vaults.iter().map(name).collect()
-            }
+            On::Vaults => self.vaults.iter().map(|place| self.vault(place)).collect(),
+            On::NewVaults => self.new_vaults.keys().map(|place| self.vault(place)).collect(),
+            On::NewVaultKeys => self.new_vaults.values().flatten().cloned().collect(),
             On::Points => [On::SnapshotPoints, On::MarkedPoints]
                 .map(|on| self.resources(on))
                 .concat()
@@ -123,6 +145,10 @@ impl PolicyScope {
     fn in_regions(&self, resources: impl Fn(&str) -> Vec<String>) -> BTreeSet<String> {
         let regions: BTreeSet<&str> = self.vaults.iter().map(|place| place.region.as_str()).collect();
         regions.into_iter().flat_map(resources).collect()
+    }
+
+    fn vault(&self, place: &VaultPlace) -> String {
+        self.arn("backup", &place.region, &self.account, &format!("backup-vault:{}", place.vault))
     }
 
     fn arn(&self, service: &str, region: &str, account: &str, resource: &str) -> String {

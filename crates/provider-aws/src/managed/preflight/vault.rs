@@ -2,11 +2,8 @@
 
 use stillpoint_core::{ErrorKind, Finding, Result, Severity};
 
-use super::super::vault::Vault;
-use super::{Subject, blocker, judged};
-
-/// The state of a vault that takes recovery points.
-const AVAILABLE: &str = "AVAILABLE";
+use super::super::vault::{CREATE_VAULT, VAULT_KMS_KEY, Vault};
+use super::{Subject, blocker, judged, warning};
 
 impl Subject<'_> {
     /// The vault, where it may be looked at, and what is to be said about it.
@@ -15,17 +12,21 @@ impl Subject<'_> {
         let vault = match Vault::describe(&self.clients, name).await {
             Ok(vault) => vault,
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let region = &self.clients.region;
-                let message = format!("there is no vault {name} in {region}; make it, or name another");
-                return Ok((None, vec![blocker("vault-exists", message)]));
+                let mut findings = vec![self.no_vault(name)];
+                let key = self.settings.new_vault.as_ref().and_then(|new| new.kms_key.as_deref());
+                if let Some(key) = key {
+                    findings.extend(judged("kms-key", self.key(key).await)?);
+                }
+                return Ok((None, findings));
             }
             Err(error) => return Ok((None, judged("vault-exists", Err(error))?)),
         };
         let mut findings = Vec::new();
-        if let Some(state) = vault.state.as_deref().filter(|state| *state != AVAILABLE) {
+        if let Some(state) = vault.trouble() {
             let message = format!("the vault {name} is {state} and takes nothing; wait, or name another");
             findings.push(blocker("vault-exists", message));
         }
+        findings.extend(self.other_key(&vault));
         if vault.locked {
             // A backup whose retention does not fit is refused when it is to start.
             let severity = if vault.refuses(None).is_some() { Severity::Warning } else { Severity::Info };
@@ -37,6 +38,30 @@ impl Subject<'_> {
             findings.push(Finding::new("vault-lock", severity, message));
         }
         Ok((Some(vault), findings))
+    }
+
+    fn no_vault(&self, name: &str) -> Finding {
+        let region = &self.clients.region;
+        if self.settings.new_vault.is_some() {
+            let message = format!("there is no vault {name} in {region} yet; the backup makes it");
+            return Finding::new("vault-exists", Severity::Info, message);
+        }
+        let message =
+            format!("there is no vault {name} in {region}; make it, name another, or set {CREATE_VAULT}");
+        blocker("vault-exists", message)
+    }
+
+    /// A vault that is there keeps its key.
+    fn other_key(&self, vault: &Vault) -> Option<Finding> {
+        let asked = self.settings.new_vault.as_ref()?.kms_key.as_ref()?;
+        let (name, own) = (&vault.name, vault.key.as_ref()?);
+        (own != asked).then(|| {
+            let message = format!(
+                "the vault {name} is encrypted with {own} and not with {asked}, and stays so; correct {VAULT_KMS_KEY}, or \
+                 name another vault"
+            );
+            warning("vault-key", message)
+        })
     }
 
     /// Whether the key `id` can be used.

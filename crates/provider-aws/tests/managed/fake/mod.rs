@@ -4,7 +4,7 @@
 
 pub(crate) mod restores;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,6 +37,8 @@ pub(crate) const VOLUME_TWO: &str = "arn:aws:ec2:us-east-1:111122223333:volume/v
 #[derive(Debug)]
 pub(crate) struct World {
     fake: FakeAws,
+    /// Made once: to read the machine's certificates takes longer than most of what is done here.
+    connection: Connection,
 }
 
 /// The fake's clock: sleeping moves it.
@@ -66,10 +68,20 @@ impl World {
 
     /// A scenario of one's own.
     pub(crate) fn of(scenario: &Value) -> Option<Arc<Self>> {
-        let world = Arc::new(Self { fake: fake_aws(scenario)? });
+        let fake = fake_aws(scenario)?;
+        let connection =
+            Connection::with_credentials(REGION, "test", "test", None, Some(&fake.endpoint())).unwrap();
+        let world = Arc::new(Self { fake, connection });
         // Whatever is done here, is done with no more rights than the policy gives.
         world.allow(&Task::ALL);
         Some(world)
+    }
+
+    /// Begins anew with a scenario. What broke AWS's own models before fails here.
+    pub(crate) fn reset(&self, scenario: &Value) {
+        let before = self.fake.post("reset", scenario);
+        assert_eq!(before["violations_before"], json!([]));
+        self.allow(&Task::ALL);
     }
 
     /// Gives the caller the policy for `tasks`, and nothing more.
@@ -110,7 +122,7 @@ impl World {
 
     /// A connection as a process with the scenario's credentials has it.
     pub(crate) fn connection(&self) -> Connection {
-        Connection::with_credentials(REGION, "test", "test", None, Some(&self.fake.endpoint())).unwrap()
+        self.connection.clone()
     }
 
     /// The provider as a newly started process builds it.
@@ -157,8 +169,18 @@ impl World {
 
     /// How often an operation was called so far.
     pub(crate) fn calls(&self, operation: &str) -> usize {
-        let journal = self.fake.get("journal");
-        journal.as_array().unwrap().iter().filter(|entry| entry["operation"] == operation).count()
+        self.calls_since(0).get(operation).copied().unwrap_or(0)
+    }
+
+    /// The calls after the first `since`, each as often as it was made.
+    pub(crate) fn calls_since(&self, since: u64) -> BTreeMap<String, usize> {
+        let counted = self.fake.get(&format!("calls?since={since}"))["calls"].take();
+        serde_json::from_value(counted).unwrap()
+    }
+
+    /// How many calls there were so far.
+    pub(crate) fn called(&self) -> u64 {
+        self.fake.get("calls")["n"].as_u64().unwrap()
     }
 
     /// The actions that were needed so far.
@@ -209,6 +231,17 @@ const SOURCES: usize = 8;
 /// The bytes of one block of a volume.
 const BLOCK: usize = 524_288;
 
+/// The scenario of the suite, whose file systems hold what lies in `trees`.
+fn suite(trees: &Path) -> Value {
+    let volumes: Vec<_> =
+        (0..SOURCES).map(|at| json!({"id": format!("vol-{at:017}"), "size_gib": 8, "blocks": 0})).collect();
+    let systems: Vec<_> =
+        (0..SOURCES).map(|at| json!({"id": format!("fs-{at:017}"), "bytes": 6_000_000})).collect();
+    let vaults = json!({VAULT: {}, "elsewhere": {}});
+    let region = json!({"volumes": volumes, "file_systems": systems, "vaults": vaults});
+    json!({"accounts": {ACCOUNT: {"regions": {REGION: region}}}, "trees": trees})
+}
+
 /// The provider suite's view of a fake AWS.
 pub(crate) struct AwsHarness {
     pub(crate) world: Arc<World>,
@@ -221,18 +254,18 @@ impl AwsHarness {
     /// A fake with sources of one kind; `None` where its Python is not installed.
     pub(crate) fn new(sources: Sources) -> Option<Self> {
         let trees = tempfile::tempdir().unwrap();
-        let volumes: Vec<_> = (0..SOURCES)
-            .map(|at| json!({"id": format!("vol-{at:017}"), "size_gib": 8, "blocks": 0}))
-            .collect();
-        let systems: Vec<_> =
-            (0..SOURCES).map(|at| json!({"id": format!("fs-{at:017}"), "bytes": 6_000_000})).collect();
-        let vaults = json!({VAULT: {}, "elsewhere": {}});
-        let region = json!({"volumes": volumes, "file_systems": systems, "vaults": vaults});
-        let scenario = json!({
-            "accounts": {ACCOUNT: {"regions": {REGION: region}}},
-            "trees": trees.path().join("trees"),
-        });
-        Some(Self { world: World::of(&scenario)?, sources, used: AtomicUsize::new(0), trees })
+        let world = World::of(&suite(&trees.path().join("trees")))?;
+        Some(Self { world, sources, used: AtomicUsize::new(0), trees })
+    }
+
+    /// Begins anew, with sources that nobody has used or written to.
+    pub(crate) fn again(&self) {
+        let trees = self.trees.path().join("trees");
+        if trees.exists() {
+            std::fs::remove_dir_all(&trees).unwrap();
+        }
+        self.world.reset(&suite(&trees));
+        self.used.store(0, Ordering::Relaxed);
     }
 
     /// The directory behind the file system `id`.

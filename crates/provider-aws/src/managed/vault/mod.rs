@@ -1,4 +1,6 @@
-//! A vault and its lock.
+//! A vault and its lock, and vaults that are made where there are none.
+
+mod new;
 
 use std::time::Duration;
 
@@ -8,13 +10,16 @@ use super::backup::retention_days;
 use super::clients::Clients;
 use super::refusal::unread;
 use super::time::timestamp;
+pub use new::{CREATE_VAULT, NewVault, VAULT_KMS_KEY, VAULT_TAGS};
+
+/// The state of a vault that takes recovery points.
+const AVAILABLE: &str = "AVAILABLE";
 
 /// A vault as AWS Backup describes it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Vault {
     pub(super) name: String,
-    /// AWS's own word: `AVAILABLE`, or something that keeps it from being used.
-    pub(super) state: Option<String>,
+    state: Option<String>,
     pub(super) key: Option<String>,
     pub(super) locked: bool,
     /// When the lock can no longer be taken away; `None` for a lock that an administrator may take away at any time.
@@ -40,6 +45,11 @@ impl Vault {
             least_days: answer.min_retention_days,
             most_days: answer.max_retention_days,
         })
+    }
+
+    /// The state that keeps it from taking recovery points, in AWS's own word.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.state.as_deref().filter(|state| *state != AVAILABLE)
     }
 
     /// Why the vault's lock would make a job with this retention fail; `None` where it does not.
