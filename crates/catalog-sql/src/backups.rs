@@ -16,7 +16,7 @@ const BATCH: usize = 500;
 /// The columns that a backup is written to, in the order of [`values`].
 macro_rules! backup_columns {
     () => {
-        "id, workspace, state, name, created_ms, record, revision"
+        "id, workspace, state, name, created_ms, record, environment, held, searched, revision"
     };
 }
 pub(crate) use backup_columns;
@@ -26,7 +26,9 @@ macro_rules! backup_overwrite {
     () => {
         "ON CONFLICT (id) DO UPDATE SET
              workspace = excluded.workspace, state = excluded.state, name = excluded.name,
-             created_ms = excluded.created_ms, record = excluded.record, revision = backups.revision + 1"
+             created_ms = excluded.created_ms, record = excluded.record,
+             environment = excluded.environment, held = excluded.held, searched = excluded.searched,
+             revision = backups.revision + 1"
     };
 }
 pub(crate) use backup_overwrite;
@@ -47,6 +49,30 @@ pub(crate) fn select(query: &BackupQuery) -> Result<Statement> {
         "SELECT id, created_ms, record, revision FROM backups
          WHERE id IN (SELECT id FROM backups WHERE TRUE",
     );
+    conditions(&mut sql, query);
+    if let Some(cursor) = query.after.as_deref().map(Cursor::parse).transpose()? {
+        let beyond = if query.oldest_first { ">" } else { "<" };
+        sql.push(&format!(" AND (created_ms, id) {beyond} ($"), cursor.millis);
+        sql.push(", $)", cursor.id);
+    }
+    let order = match query.oldest_first {
+        true => " ORDER BY created_ms, id",
+        false => " ORDER BY created_ms DESC, id DESC",
+    };
+    sql.push(&format!("{order} LIMIT $"), rows_wanted(query.limit));
+    sql.push_str(")");
+    sql.push_str(order);
+    Ok(sql)
+}
+
+pub(crate) async fn count(engine: &Engine, query: &BackupQuery) -> Result<u64> {
+    let mut sql = Statement::new("SELECT COUNT(*) AS rows_found FROM backups WHERE TRUE");
+    conditions(&mut sql, query);
+    engine.read(sql).await?.first().map_or(Ok(0), |row| row.counter("rows_found"))
+}
+
+/// The conditions of a query, but for its cursor.
+fn conditions(sql: &mut Statement, query: &BackupQuery) {
     if let Some(workspace) = &query.workspace {
         sql.push(" AND workspace = $", workspace.as_str());
     }
@@ -68,19 +94,47 @@ pub(crate) fn select(query: &BackupQuery) -> Result<Statement> {
     if let Some(before) = query.created_before {
         sql.push(" AND created_ms < $", before.as_millis());
     }
-    if let Some(cursor) = query.after.as_deref().map(Cursor::parse).transpose()? {
-        let beyond = if query.oldest_first { ">" } else { "<" };
-        sql.push(&format!(" AND (created_ms, id) {beyond} ($"), cursor.millis);
-        sql.push(", $)", cursor.id);
+    if let Some(environment) = &query.environment {
+        sql.push(" AND environment = $", environment.as_str());
     }
-    let order = match query.oldest_first {
-        true => " ORDER BY created_ms, id",
-        false => " ORDER BY created_ms DESC, id DESC",
-    };
-    sql.push(&format!("{order} LIMIT $"), rows_wanted(query.limit));
-    sql.push_str(")");
-    sql.push_str(order);
-    Ok(sql)
+    if let Some(held) = query.held {
+        sql.push(" AND held = $", held);
+    }
+    if let Some(text) = &query.search {
+        sql.push(" AND searched LIKE $ ESCAPE '!'", containing(&text.to_lowercase()));
+    }
+}
+
+/// The pattern of every text that contains `text`.
+fn containing(text: &str) -> String {
+    let escaped: String = text
+        .chars()
+        .flat_map(|letter| ["!", ""][usize::from(!"!%_".contains(letter))].chars().chain([letter]))
+        .collect();
+    format!("%{escaped}%")
+}
+
+/// Fills the columns that an older version did not know, in the rows that it wrote.
+pub(crate) async fn fill_columns(engine: &Engine) -> Result<()> {
+    loop {
+        let sql = "SELECT id, record, revision FROM backups WHERE searched IS NULL ORDER BY id LIMIT 500";
+        let rows = engine.read(Statement::new(sql)).await?;
+        for row in &rows {
+            // A record that cannot be read is found by its other columns alone.
+            let record = rows::backup(row).ok().map(|stored| stored.backup);
+            let sql = "UPDATE backups SET environment = $2, held = $3, searched = $4 WHERE id = $1 AND searched IS NULL
+                 RETURNING id";
+            let statement = Statement::new(sql)
+                .bind(row.text("id")?)
+                .bind(record.as_ref().and_then(|record| record.definition.environment.as_deref()))
+                .bind(record.as_ref().is_some_and(|record| record.held))
+                .bind(record.map(|record| record.searched()).unwrap_or_default());
+            engine.write(statement).await?;
+        }
+        if rows.is_empty() {
+            return Ok(());
+        }
+    }
 }
 
 /// Writes a backup outside an operation, if it has the revision `expected`.
@@ -94,15 +148,16 @@ pub(crate) async fn put(
             Statement::new(concat!(
                 "INSERT INTO backups (",
                 backup_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, 1) ON CONFLICT (id) DO NOTHING RETURNING revision"
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1) ON CONFLICT (id) DO NOTHING RETURNING revision"
             )),
             record,
         )?,
         Some(revision) => values(
             Statement::new(
                 "UPDATE backups
-                 SET workspace = $2, state = $3, name = $4, created_ms = $5, record = $6, revision = revision + 1
-                 WHERE id = $1 AND revision = $7 RETURNING revision",
+                 SET workspace = $2, state = $3, name = $4, created_ms = $5, record = $6,
+                     environment = $7, held = $8, searched = $9, revision = revision + 1
+                 WHERE id = $1 AND revision = $10 RETURNING revision",
             ),
             record,
         )?
@@ -139,7 +194,7 @@ pub(crate) fn overwrite(record: &BackupRecord) -> Result<Statement> {
     let sql = concat!(
         "INSERT INTO backups (",
         backup_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, 1) ",
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1) ",
         backup_overwrite!()
     );
     values(Statement::new(sql), record)
@@ -150,7 +205,7 @@ pub(crate) fn remove(id: &BackupId) -> Statement {
     Statement::new("DELETE FROM backups WHERE id = $1").bind(id.as_str())
 }
 
-/// Adds the six values of a backup.
+/// Adds the nine values of a backup.
 pub(crate) fn values(statement: Statement, record: &BackupRecord) -> Result<Statement> {
     Ok(statement
         .bind(record.id.as_str())
@@ -158,5 +213,8 @@ pub(crate) fn values(statement: Statement, record: &BackupRecord) -> Result<Stat
         .bind(record.state.as_str())
         .bind(record.name.as_deref())
         .bind(record.created_at.as_millis())
-        .bind(encode(record)?))
+        .bind(encode(record)?)
+        .bind(record.definition.environment.as_deref())
+        .bind(record.held)
+        .bind(record.searched()))
 }

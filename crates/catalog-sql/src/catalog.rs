@@ -47,11 +47,13 @@ impl SqlCatalog {
     /// - `Unavailable`: another process kept it locked for longer than the busy timeout; the server cannot be reached.
     /// - `Corrupt`: the file is damaged.
     pub async fn open(url: &str, options: SqlOptions) -> Result<Self> {
-        #[cfg(feature = "postgres")]
-        if is_postgres(url) {
-            return Ok(Self::new(Engine::Postgres(Box::new(Postgres::open(url, &options).await?))));
-        }
-        Ok(Self::new(Engine::Sqlite(Sqlite::open(url, options).await?)))
+        let engine = match url {
+            #[cfg(feature = "postgres")]
+            url if is_postgres(url) => Engine::Postgres(Box::new(Postgres::open(url, &options).await?)),
+            url => Engine::Sqlite(Sqlite::open(url, options).await?),
+        };
+        backups::fill_columns(&engine).await?;
+        Ok(Self::new(engine))
     }
 
     fn new(engine: Engine) -> Self {
@@ -139,6 +141,10 @@ impl Catalog for SqlCatalog {
 
     async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>> {
         backups::list(&self.engine, query).await
+    }
+
+    async fn count_backups(&self, query: &BackupQuery) -> Result<u64> {
+        backups::count(&self.engine, query).await
     }
 
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {

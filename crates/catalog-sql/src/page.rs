@@ -1,6 +1,6 @@
 //! Pages, newest first. A cursor names the last row of a page by its time and id.
 
-use stillpoint_core::{DamagedRow, Error, ErrorKind, PAGE_LIMIT_MAX, Page, Result};
+use stillpoint_core::{DamagedRow, Error, ErrorKind, PAGE_LIMIT_MAX, Page, Result, Timestamp, cursor_after};
 
 use crate::engine::Row;
 
@@ -52,7 +52,7 @@ pub(crate) fn page<T>(
 
 /// The cursor after a row of a list that is ordered by the time in column `time`.
 pub(crate) fn after(row: &Row, time: &str) -> Result<String> {
-    Ok(format!("{}:{}", row.number(time)?, row.text("id")?))
+    Ok(cursor_after(Timestamp::from_millis(row.number(time)?), row.text("id")?))
 }
 
 /// The least text that is greater than every text beginning with `prefix`, in the order of code points, which is also

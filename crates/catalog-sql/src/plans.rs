@@ -31,6 +31,9 @@ fn lists() -> Result<Vec<(Statement, &'static str)>> {
         (backup(&|query| query.workspace = Some(workspace.clone()))?, "backups_by_workspace"),
         (backup(&|query| query.state = partial)?, "backups_by_state"),
         (backup(&|query| query.name = Some("release-7".into()))?, "backups_by_name"),
+        (backup(&|query| query.environment = Some("e-1".into()))?, "backups_by_environment"),
+        (backup(&|query| query.held = Some(true))?, "backups_held"),
+        (backup(&|query| query.search = Some("w-7".into()))?, "backups_by_time"),
         (backup(&|query| query.id_prefix = Some("b-1234".into()))?, "backups_by_id"),
         (operation(&|_| {})?, "operations_by_time"),
         (operation(&|query| query.workspace = Some(workspace.clone()))?, "operations_by_workspace"),
@@ -50,9 +53,11 @@ fn lists() -> Result<Vec<(Statement, &'static str)>> {
 /// Twenty thousand of each, of a hundred workspaces; `numbers` is a table with the column `n`.
 fn rows(numbers: &str) -> [String; 2] {
     let backups = format!(
-        "INSERT INTO backups (id, workspace, state, name, created_ms, revision, record)
+        "INSERT INTO backups (id, workspace, state, name, created_ms, revision, record, environment, held, searched)
          SELECT 'b-' || n, 'w-' || (n % 100), CASE WHEN n % 50 = 0 THEN 'partial' ELSE 'completed' END,
-                CASE WHEN n % 100 = 0 THEN 'release-' || (n / 100) END, n, 1, '{{}}' FROM {numbers}"
+                CASE WHEN n % 100 = 0 THEN 'release-' || (n / 100) END, n, 1, '{{}}',
+                'e-' || (n % 3), CASE WHEN n % 500 = 0 THEN 1 ELSE 0 END, 'b-' || n || ' w-' || (n % 100)
+         FROM {numbers}"
     );
     let operations = format!(
         "INSERT INTO operations (id, workspace, state, active, unfinished, started_ms, epoch, expires_ms, record)

@@ -287,3 +287,25 @@ async fn unwritable(directory: &Path) -> Tested {
     refused(&directory.join("catalog.sqlite"), ErrorKind::PermissionDenied, "cannot be written").await;
     Ok(())
 }
+
+#[tokio::test]
+async fn what_an_older_version_wrote_is_found_by_every_condition() -> Tested {
+    let directory = tempfile::tempdir()?;
+    let path = file(&directory);
+    let catalog = open(&path).await?;
+    let mut record = backup(1)?;
+    record.definition.environment = Some("prod".into());
+    record.held = true;
+    catalog.put_backup(&record, None).await?;
+    catalog.close().await;
+    let mut connection = stranger(&path).await?;
+    sqlx::query("UPDATE backups SET environment = NULL, held = NULL, searched = NULL")
+        .execute(&mut connection)
+        .await?;
+    connection.close().await?;
+    let mut query = BackupQuery::all();
+    (query.environment, query.held) = (Some("prod".into()), Some(true));
+    query.search = Some(record.id.to_string());
+    assert_eq!(open(&path).await?.backups(&query).await?.items.len(), 1);
+    Ok(())
+}

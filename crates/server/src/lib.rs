@@ -13,6 +13,7 @@ mod problem;
 mod rest;
 mod routes;
 mod serve;
+mod streams;
 mod view;
 
 pub use act::{RestoreRoute, Routed, SameProvisioner};

@@ -5,19 +5,26 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use stillpoint_core::{ErrorKind, OperationQuery, Result, ScheduleQuery};
+use stillpoint_core::{ErrorKind, OperationQuery, Result, ScheduleQuery, Timestamp};
 
 use crate::plane::ControlPlane;
 
 /// The upper ends of the histogram's buckets, in milliseconds.
 const BUCKETS_MS: [u64; 9] = [5, 10, 25, 50, 100, 250, 500, 1_000, 5_000];
 
+/// How long what was read of the catalog is told.
+const CATALOG_READ_EVERY: Duration = Duration::from_secs(5);
+
 /// What a request is counted under.
 type Key = (&'static str, String, u16);
 
 /// Counts requests.
 #[derive(Debug, Default)]
-pub(crate) struct Metrics(Mutex<BTreeMap<Key, Count>>);
+pub(crate) struct Metrics {
+    counts: Mutex<BTreeMap<Key, Count>>,
+    /// What was last read of the catalog, and when.
+    catalog: tokio::sync::Mutex<Option<(Timestamp, String)>>,
+}
 
 #[derive(Clone, Debug, Default)]
 struct Count {
@@ -29,7 +36,7 @@ struct Count {
 impl Metrics {
     /// Counts a request to `route` that was answered with `status` after `took`.
     pub(crate) fn count(&self, method: &'static str, route: &str, status: u16, took: Duration) {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry((method, route.to_owned(), status)).or_default();
         count.requests += 1;
         count.total += took;
@@ -41,7 +48,7 @@ impl Metrics {
     }
 
     fn text(&self) -> String {
-        let counts = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let mut text = String::from(
             "# HELP stillpoint_http_request_seconds How long requests took.\n\
              # TYPE stillpoint_http_request_seconds histogram\n",
@@ -67,12 +74,22 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 }
 
 impl ControlPlane {
-    /// The metrics of this server and of its catalog.
+    /// The metrics of this server and of its catalog. However many ask, the catalog is read every five seconds.
     ///
     /// # Errors
     /// Whatever reading the catalog can meet.
     pub(crate) async fn metrics_text(&self) -> Result<String> {
-        let mut text = self.metrics().text();
+        let mut known = self.metrics().catalog.lock().await;
+        let now = self.clock().now();
+        let text = match known.take() {
+            Some((at, text)) if now.since(at) < CATALOG_READ_EVERY => known.insert((at, text)).1.clone(),
+            _ => known.insert((now, self.catalog_text().await?)).1.clone(),
+        };
+        Ok(self.metrics().text() + &text)
+    }
+
+    async fn catalog_text(&self) -> Result<String> {
+        let mut text = String::new();
         let page = self.catalog().operations(&OperationQuery::unfinished()).await?;
         let mut states: BTreeMap<(&str, &str), u64> = BTreeMap::new();
         let mut undriven = 0;
@@ -105,7 +122,37 @@ impl ControlPlane {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use stillpoint_core::memory::MemoryCatalog;
+    use stillpoint_core::{
+        BackupRequest, Catalog, Clock, Holder, LocalOrchestrator, OperationRecord, Request, VirtualClock,
+    };
+
     use super::*;
+    use crate::access::MemoryAccess;
+
+    #[tokio::test(start_paused = true)]
+    async fn however_many_ask_the_catalog_is_read_every_five_seconds() {
+        let catalog = Arc::new(MemoryCatalog::new());
+        let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(1_000_000)));
+        let orchestrator = Arc::new(LocalOrchestrator::builder(catalog.clone()).build());
+        let plane = ControlPlane::new(catalog.clone(), orchestrator, Arc::new(MemoryAccess::default()))
+            .with_clock(clock.clone());
+        let before = plane.metrics_text().await.unwrap();
+        let request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
+        let record = OperationRecord::submitted(Request::Backup(request), clock.now());
+        let holder = Holder::new("test", "test");
+        catalog.create_operation(&record, &holder, Duration::from_secs(60)).await.unwrap();
+        clock.sleep(Duration::from_secs(4)).await;
+        assert_eq!(plane.metrics_text().await.unwrap(), before);
+        clock.sleep(Duration::from_secs(2)).await;
+        let after = plane.metrics_text().await.unwrap();
+        assert!(
+            after.contains("stillpoint_operations_unfinished{kind=\"backup\",state=\"running\"} 1"),
+            "{after}"
+        );
+    }
 
     #[test]
     fn buckets_hold_everything_up_to_their_ends() {

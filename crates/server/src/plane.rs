@@ -3,18 +3,20 @@
 use std::sync::Arc;
 
 use stillpoint_core::{
-    Cancellation, Catalog, Clock, Entropy, Orchestrator, Provider, SystemClock, SystemEntropy,
+    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, Orchestrator, Provider, Result, SystemClock,
+    SystemEntropy,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::access::{AccessStore, Gate};
 use crate::act::RestoreRoute;
 use crate::metrics::Metrics;
+use crate::streams::Streams;
 
 /// Calls a second that each caller may make, unless the host says otherwise.
 pub const CALLS_PER_SECOND_DEFAULT: u32 = 50;
-/// Streams of events at a time.
-const STREAMS_MAX: usize = 1000;
+/// Heavy reads at a time: those that look through much of the catalog.
+const HEAVY_MAX: usize = 2;
 
 /// Everything that the server works with. Cheap to clone; all clones are one.
 ///
@@ -44,7 +46,8 @@ struct Inner {
     restores: Option<Arc<dyn RestoreRoute>>,
     gate: Arc<Gate>,
     metrics: Arc<Metrics>,
-    streams: Arc<Semaphore>,
+    streams: Streams,
+    heavy: Arc<Semaphore>,
     stop: Cancellation,
     demo: bool,
 }
@@ -67,7 +70,8 @@ impl ControlPlane {
             restores: None,
             gate: Arc::new(Gate::new(CALLS_PER_SECOND_DEFAULT)),
             metrics: Arc::default(),
-            streams: Arc::new(Semaphore::new(STREAMS_MAX)),
+            streams: Streams::default(),
+            heavy: Arc::new(Semaphore::new(HEAVY_MAX)),
             stop: Cancellation::new(),
             demo: false,
         }))
@@ -174,8 +178,15 @@ impl ControlPlane {
         &self.0.metrics
     }
 
-    pub(crate) fn streams(&self) -> &Arc<Semaphore> {
+    pub(crate) fn streams(&self) -> &Streams {
         &self.0.streams
+    }
+
+    /// A turn for a read that looks through much of the catalog; the others wait for theirs.
+    pub(crate) async fn heavy_turn(&self) -> Result<SemaphorePermit<'_>> {
+        self.0.heavy.acquire().await.map_err(|closed| {
+            Error::new(ErrorKind::Unavailable, "the server is stopping").with_source(closed)
+        })
     }
 
     pub(crate) fn is_demo(&self) -> bool {

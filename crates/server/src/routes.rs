@@ -5,14 +5,14 @@ use std::time::Duration;
 use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue, REFERRER_POLICY,
-    STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderName, HeaderValue,
+    REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::{Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use stillpoint_core::{Error, ErrorKind, OperationQuery, Result};
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -48,8 +48,8 @@ pub(crate) fn router(plane: ControlPlane) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(unknown_method)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(plane.clone(), guard))
         .layer(CatchPanicLayer::custom(panicked))
+        .layer(middleware::from_fn_with_state(plane.clone(), guard))
         .with_state(plane)
 }
 
@@ -106,6 +106,11 @@ async fn answer(request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
     }
+    if is_of_another_site(request.headers()) {
+        let message =
+            "this comes from a page of another site; go to this server's own pages and repeat it there";
+        return Problem::from(Error::new(ErrorKind::PermissionDenied, message)).into_response();
+    }
     let (parts, body) = request.into_parts();
     let body = match to_bytes(body, BODY_BYTES_MAX).await {
         Ok(body) => body,
@@ -118,6 +123,24 @@ async fn answer(request: Request, next: Next) -> Response {
     };
     let request = Request::from_parts(parts, Body::from(body));
     tokio::spawn(next.run(request)).await.unwrap_or_else(|gone| panicked(Box::new(gone)))
+}
+
+/// Whether a browser says that a page of another site made the request. What comes with a bearer token needs no such
+/// protection: no browser adds that by itself.
+fn is_of_another_site(headers: &HeaderMap) -> bool {
+    let told = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    if headers.contains_key(AUTHORIZATION) {
+        return false;
+    }
+    match (told("sec-fetch-site"), told("origin")) {
+        (Some(site), _) => !["same-origin", "none"].contains(&site),
+        // Browsers that do not say more are told by their origin, unless they hide it, as from our own pages.
+        (None, Some(origin)) if origin != "null" => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            host != told("host")
+        }
+        _ => false,
+    }
 }
 
 /// How long the answer of `route` may take.
@@ -168,5 +191,27 @@ mod tests {
             assert_eq!(answer_max(route), LONG_ANSWER_MAX, "{route}");
         }
         assert_eq!(answer_max("/api/v1/retention/preview"), ANSWER_MAX);
+    }
+
+    #[test]
+    fn a_page_of_another_site_is_known_by_what_browsers_say_of_it() {
+        let foreign = |pairs: &[(&'static str, &'static str)]| {
+            let pairs = pairs
+                .iter()
+                .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
+            is_of_another_site(&pairs.collect())
+        };
+        let host = ("host", "here.example:8080");
+        for site in ["cross-site", "same-site"] {
+            assert!(foreign(&[host, ("sec-fetch-site", site)]), "{site}");
+        }
+        for site in ["same-origin", "none"] {
+            assert!(!foreign(&[host, ("sec-fetch-site", site), ("origin", "null")]), "{site}");
+        }
+        assert!(foreign(&[host, ("origin", "https://there.example")]));
+        assert!(foreign(&[host, ("origin", "https://here.example")]), "another port is another site");
+        assert!(!foreign(&[host, ("origin", "https://here.example:8080")]));
+        assert!(!foreign(&[host, ("origin", "null")]) && !foreign(&[host]));
+        assert!(!foreign(&[("sec-fetch-site", "cross-site"), ("authorization", "Bearer stp_x")]));
     }
 }

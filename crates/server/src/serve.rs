@@ -1,50 +1,75 @@
 //! Serving: answers until it is told to stop.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use stillpoint_core::{Cancellation, Error, ErrorKind, Result};
+use stillpoint_core::{Cancellation, Result};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
 
-use crate::listen::{Bound, TlsListener};
+use crate::listen::{Bound, Connections};
 use crate::plane::ControlPlane;
 use crate::routes::router;
 
 /// How long requests under way may take to end after the server was told to stop.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
+/// Connections at a time; more wait until one ends.
+const CONNECTIONS_MAX: usize = 4096;
+/// How long the listener rests after a failure to accept, as where no file descriptor is left.
+const REST: Duration = Duration::from_millis(100);
 
 /// Answers on `bound` until `stop` is raised, then lets the requests under way end, for ten seconds at the most. Streams
 /// of events end at once; their readers come back to another server with where they were.
 ///
+/// At most 4096 connections are open at a time. One that has sent no whole request within twenty seconds is closed, and
+/// so is one that then is silent for as long.
+///
 /// # Errors
-/// `Unavailable` where the listener fails.
+/// None so far; whoever calls waits for the end of serving.
 pub async fn serve(plane: ControlPlane, bound: Bound, stop: Cancellation) -> Result<()> {
     let plane = plane.with_secure_cookies(bound.is_secure()).with_stop(stop.clone());
-    let (address, router) = (bound.address(), router(plane));
-    let stopped = {
-        let stop = stop.clone();
-        async move { stop.cancelled().await }
-    };
-    match bound.tls {
-        None => answer(axum::serve(bound.listener, router).with_graceful_shutdown(stopped), &stop).await,
-        Some(tls) => {
-            let listener = TlsListener::new(bound.listener, tls, address);
-            answer(axum::serve(listener, router).with_graceful_shutdown(stopped), &stop).await
-        }
+    let connections = Connections::new(bound.tls, router(plane), stop.clone());
+    let tracker = TaskTracker::new();
+    accept(&bound.listener, &connections, &tracker, &stop).await;
+    drop(bound.listener);
+    tracker.close();
+    if tokio::time::timeout(DRAIN_MAX, tracker.wait()).await.is_err() {
+        tracing::warn!(connections = tracker.len(), "some requests did not end in time");
     }
+    Ok(())
 }
 
-async fn answer(
-    serving: impl IntoFuture<Output = std::io::Result<()>, IntoFuture: Send>,
+/// Accepts connections until `stop` is raised.
+async fn accept(
+    listener: &TcpListener,
+    connections: &Arc<Connections>,
+    tracker: &TaskTracker,
     stop: &Cancellation,
-) -> Result<()> {
-    let too_late = async {
-        stop.cancelled().await;
-        tokio::time::sleep(DRAIN_MAX).await;
-    };
-    let served = tokio::select! {
-        served = serving.into_future() => served,
-        () = too_late => Ok(()),
-    };
-    served.map_err(|error| {
-        Error::new(ErrorKind::Unavailable, "the server cannot listen any more").with_source(error)
-    })
+) {
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    loop {
+        let accepted = tokio::select! {
+            () = stop.cancelled() => return,
+            accepted = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, listener.accept().await)
+            } => accepted,
+        };
+        match accepted {
+            (Ok(place), Ok((stream, peer))) => {
+                let connections = Arc::clone(connections);
+                tracker.spawn(async move {
+                    connections.answer(stream, peer).await;
+                    drop(place);
+                });
+            }
+            (_, Err(error)) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(REST).await;
+            }
+            // Nobody closes the places.
+            (Err(_closed), _) => return,
+        }
+    }
 }

@@ -39,8 +39,8 @@ pub(crate) use schedule::{
     MissedPolicy, OverlapPolicy, RunSchedulesArgs, ScheduleArgs, ScheduleCommand, SetScheduleArgs,
 };
 pub(crate) use serve::{RoleName, ServeArgs, TokenArgs, TokenCommand, TokenCreateArgs};
-pub(crate) use value::Subset;
 use value::rate;
+pub(crate) use value::{Subset, duration};
 pub(crate) use volume::{ExportArgs, ImportVolumeArgs, VolumeArgs, VolumeCommand};
 pub(crate) use workspace::{PolicyArgs, PreflightArgs};
 

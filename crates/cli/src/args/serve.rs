@@ -6,25 +6,21 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use stillpoint_server::CALLS_PER_SECOND_DEFAULT;
-
 use super::value::duration;
 
-/// Where the server listens unless told otherwise.
-const LISTEN_DEFAULT: &str = "127.0.0.1:8080";
-
 /// Serve the catalog: its page, and the API under /api/v1
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   stillpoint serve
   stillpoint serve --demo
   stillpoint serve --listen 0.0.0.0:8443 --tls-cert cert.pem --tls-key key.pem
 
-The first start prints one administrator token on standard error; `stillpoint token create` makes others.")]
+The first start prints one administrator token on standard error; `stillpoint token create` makes others. What is not
+said here may stand in the table [serve] of the configuration.")]
 pub(crate) struct ServeArgs {
-    /// Where to listen. Beyond this machine it takes TLS, or --behind-proxy
-    #[arg(long, value_name = "ADDRESS", default_value = LISTEN_DEFAULT, env = "STILLPOINT_LISTEN", hide_env_values = true)]
-    pub(crate) listen: SocketAddr,
+    /// Where to listen; 127.0.0.1:8080 unless told otherwise. Beyond this machine it takes TLS, or --behind-proxy
+    #[arg(long, value_name = "ADDRESS", env = "STILLPOINT_LISTEN", hide_env_values = true)]
+    pub(crate) listen: Option<SocketAddr>,
     /// The certificate chain in PEM
     #[arg(
         long,
@@ -46,16 +42,15 @@ pub(crate) struct ServeArgs {
     /// A proxy in front of the server speaks TLS, and nobody else reaches it
     #[arg(long, env = "STILLPOINT_BEHIND_PROXY", hide_env_values = true)]
     pub(crate) behind_proxy: bool,
-    /// How long a shutdown waits for operations under way before it hands them over
-    #[arg(long, value_name = "TIME", value_parser = duration, default_value = "5s")]
-    pub(crate) shutdown_grace: Duration,
+    /// How long a shutdown waits for operations under way before it hands them over; 5s unless told otherwise
+    #[arg(long, value_name = "TIME", value_parser = duration, env = "STILLPOINT_SHUTDOWN_GRACE", hide_env_values = true)]
+    pub(crate) shutdown_grace: Option<Duration>,
     /// Where restores of directories may land: each new workspace becomes a folder in it
     #[arg(long, value_name = "DIR", env = "STILLPOINT_RESTORE_ROOT", hide_env_values = true)]
     pub(crate) restore_root: Option<PathBuf>,
-    /// How many calls a second each token may make
-    #[arg(long, value_name = "NUMBER", default_value_t = CALLS_PER_SECOND_DEFAULT, env = "STILLPOINT_CALLS_PER_SECOND",
-          hide_env_values = true)]
-    pub(crate) calls_per_second: u32,
+    /// How many calls a second each token may make; 50 unless told otherwise
+    #[arg(long, value_name = "NUMBER", env = "STILLPOINT_CALLS_PER_SECOND", hide_env_values = true)]
+    pub(crate) calls_per_second: Option<u32>,
     /// Serve an invented catalog to look at, which is gone afterwards
     #[arg(long)]
     pub(crate) demo: bool,

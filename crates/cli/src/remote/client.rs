@@ -17,6 +17,11 @@ const CONNECT_MAX: Duration = Duration::from_secs(10);
 /// How long an answer may be silent. Streams send something every fifteen seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(90);
 
+/// How long an answer may be silent that comes after many deletions.
+const LONG_SILENCE_MAX: Duration = Duration::from_secs(6 * 3600);
+/// How often a silent peer is asked whether it is still there.
+const KEEP_ALIVE: Duration = Duration::from_secs(30);
+
 /// A server, and the token for it.
 pub(super) struct Client {
     http: reqwest::Client,
@@ -26,7 +31,9 @@ pub(super) struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+        // What stands before the host may be a password.
+        let place = (self.base.host_str(), self.base.port());
+        f.debug_struct("Client").field("place", &place).finish_non_exhaustive()
     }
 }
 
@@ -53,15 +60,16 @@ impl Client {
         let token = token().ok_or_else(|| {
             Error::new(ErrorKind::Unauthenticated, "put the server's token into STILLPOINT_TOKEN")
         })?;
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_MAX)
-            .read_timeout(SILENCE_MAX)
-            .redirect(reqwest::redirect::Policy::none())
-            .build();
-        let http = http.map_err(|error| {
-            Error::new(ErrorKind::Unexpected, "no connection can be made").with_source(error)
-        })?;
-        Ok(Self { http, base, token })
+        Ok(Self { http: connections(SILENCE_MAX)?, base, token })
+    }
+
+    /// The same server, whose answer may take as long as the longest deletion.
+    ///
+    /// # Errors
+    /// `Unexpected` where no connection can be made at all.
+    pub(super) fn patient(&self) -> Result<Self> {
+        let http = connections(LONG_SILENCE_MAX)?;
+        Ok(Self { http, base: self.base.clone(), token: self.token.clone() })
     }
 
     /// A call of the path of these parts, each of which may hold any letter.
@@ -112,6 +120,17 @@ impl Client {
     }
 }
 
+/// Connections whose answers may be silent for so long. A peer that is gone is noticed earlier.
+fn connections(silence: Duration) -> Result<reqwest::Client> {
+    let built = reqwest::Client::builder()
+        .connect_timeout(CONNECT_MAX)
+        .read_timeout(silence)
+        .tcp_keepalive(KEEP_ALIVE)
+        .redirect(reqwest::redirect::Policy::none())
+        .build();
+    built.map_err(|error| Error::new(ErrorKind::Unexpected, "no connection can be made").with_source(error))
+}
+
 async fn read<T: DeserializeOwned>(request: RequestBuilder) -> Result<T> {
     let response = open(request).await?;
     let bytes = response.bytes().await.map_err(unreachable)?;
@@ -152,4 +171,17 @@ fn unreachable(error: reqwest::Error) -> Error {
         Error::new(ErrorKind::Unavailable, "the server cannot be reached; check the URL and the network")
             .with_source(error.without_url());
     if reached { error.maybe_applied() } else { error }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_debug_form_of_a_client_holds_no_secret() {
+        let base = Url::parse("https://ada:secret@backups.example.com:8443/stillpoint").unwrap();
+        let client = Client { http: reqwest::Client::new(), base, token: "stp_secret".to_owned() };
+        let shown = format!("{client:?}");
+        assert!(shown.contains("backups.example.com") && !shown.contains("secret"), "{shown}");
+    }
 }

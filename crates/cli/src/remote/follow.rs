@@ -52,7 +52,11 @@ pub(super) async fn follow(
                 interrupted = true;
                 output.note("asking the server to stop it; interrupt again to leave it to the server");
                 let path = ["operations", id, "cancel"];
-                client.send::<OperationItem>(Method::POST, &path, None, None).await?;
+                match client.send::<OperationItem>(Method::POST, &path, None, None).await {
+                    // It ended in the same moment; how is what is followed to its end.
+                    Err(error) if error.kind() == ErrorKind::Conflict => {}
+                    answered => drop(answered?),
+                }
             }
         }
     }

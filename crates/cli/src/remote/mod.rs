@@ -3,6 +3,7 @@
 mod client;
 mod follow;
 mod look;
+mod manage;
 mod work;
 
 use crate::args::Command;
@@ -30,6 +31,9 @@ pub(crate) async fn run(url: &str, command: &Command, output: Output) -> Outcome
         Command::Forget(args) => work::forget(client, output, args).await,
         Command::Cancel(args) => work::cancel(client, output, args).await,
         Command::Watch(args) => work::watch(client, output, args).await,
+        Command::Resume(args) => work::resume(client, output, args).await,
+        Command::Schedule(args) => manage::schedule(client, output, args).await,
+        Command::Token(args) => manage::token(client, output, args).await,
         _ => Err(Failure::usage("this command works on this machine; leave --server out")),
     }
 }

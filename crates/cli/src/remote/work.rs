@@ -11,15 +11,20 @@ use stillpoint_server::document::{
 
 use super::client::Client;
 use super::follow::{Followed, follow};
+use super::manage::all_under_way;
 use crate::args::{
-    BackupArgs, CancelArgs, DeadlinePolicy, DeleteArgs, ForgetArgs, LandingPolicy, RestoreArgs, VerifyArgs,
-    VerifyDepth, WatchArgs,
+    BackupArgs, CancelArgs, DeadlinePolicy, DeleteArgs, ForgetArgs, LandingPolicy, RestoreArgs, ResumeArgs,
+    VerifyArgs, VerifyDepth, WatchArgs,
 };
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::backup::BackupText;
 use crate::output::restore::RestoreText;
 use crate::output::{Output, operation, word};
 use crate::run::backup::show_plan;
+use crate::run::resume::worst;
+
+/// Backups that one call removes.
+const REMOVED_TOGETHER: usize = 100;
 
 /// Refuses flags that a server cannot follow, rather than leave out what they ask for.
 fn refuse_local(flags: &[(&str, bool)]) -> Result<(), Failure> {
@@ -37,27 +42,7 @@ pub(super) async fn backup(client: &Client, output: &Output, args: &BackupArgs) 
             "a server backs up workspaces that it knows; give --workspace ID and no directory",
         ));
     };
-    let local = [
-        ("--exclude", !args.exclude.is_empty()),
-        ("--exclude-file", args.exclude_file.is_some()),
-        ("--preset", !args.preset.is_empty()),
-        ("--one-file-system", args.one_file_system),
-        ("--no-one-file-system", args.no_one_file_system),
-    ];
-    refuse_local(&local)?;
-    let body = json!({
-        "name": args.name,
-        "timeout_seconds": seconds(args.timeout),
-        "stall_timeout_seconds": seconds(args.stall_timeout),
-        "on_deadline": args.on_deadline.map(|policy| match policy {
-            DeadlinePolicy::Detach => "detach",
-            DeadlinePolicy::Cancel => "cancel",
-            DeadlinePolicy::Extend => "extend",
-        }),
-        "retain_seconds": seconds(args.retain),
-        "waivers": args.skip_check,
-        "when_busy": "resume",
-    });
+    let body = order(args)?;
     if args.dry_run {
         let path = ["workspaces", workspace, "backup-plan"];
         let plan: PlanDocument = client.send(Method::POST, &path, None, Some(&body)).await?;
@@ -71,6 +56,34 @@ pub(super) async fn backup(client: &Client, output: &Output, args: &BackupArgs) 
         false => output.line(BackupText(&document))?,
     }
     Ok(followed.exit)
+}
+
+/// What a backup is asked for with.
+///
+/// # Errors
+/// Flags that a server cannot follow.
+pub(super) fn order(args: &BackupArgs) -> Result<Value, Failure> {
+    let local = [
+        ("--exclude", !args.exclude.is_empty()),
+        ("--exclude-file", args.exclude_file.is_some()),
+        ("--preset", !args.preset.is_empty()),
+        ("--one-file-system", args.one_file_system),
+        ("--no-one-file-system", args.no_one_file_system),
+    ];
+    refuse_local(&local)?;
+    Ok(json!({
+        "name": args.name,
+        "timeout_seconds": seconds(args.timeout),
+        "stall_timeout_seconds": seconds(args.stall_timeout),
+        "on_deadline": args.on_deadline.map(|policy| match policy {
+            DeadlinePolicy::Detach => "detach",
+            DeadlinePolicy::Cancel => "cancel",
+            DeadlinePolicy::Extend => "extend",
+        }),
+        "retain_seconds": seconds(args.retain),
+        "waivers": args.skip_check,
+        "when_busy": "resume",
+    }))
 }
 
 pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs) -> Outcome {
@@ -187,9 +200,16 @@ pub(super) async fn forget(client: &Client, output: &Output, args: &ForgetArgs) 
     let path = ["retention", "preview"];
     let previewed: RetentionDocument = client.send(Method::POST, &path, None, Some(&body)).await?;
     let mut done = ForgottenDocument::default();
-    if !args.dry_run && !previewed.remove.is_empty() {
-        body["remove"] = json!(previewed.remove);
-        done = client.send(Method::POST, &["retention", "apply"], None, Some(&body)).await?;
+    let going = if args.dry_run { &[][..] } else { &previewed.remove };
+    // The oldest first, in parts that fit a request.
+    let patient = client.patient()?;
+    for part in going.rchunks(REMOVED_TOGETHER) {
+        body["remove"] = json!(part);
+        let answered: ForgottenDocument =
+            patient.send(Method::POST, &["retention", "apply"], None, Some(&body)).await?;
+        done.deleted.extend(answered.deleted);
+        done.kept.extend(answered.kept);
+        done.failed.extend(answered.failed);
     }
     let failed = done.failed.iter().map(|failed| json!({ "id": failed.id, "message": failed.error.message }));
     if output.is_json() {
@@ -225,6 +245,28 @@ pub(super) async fn watch(client: &Client, output: &Output, args: &WatchArgs) ->
     Ok(followed.exit)
 }
 
+/// Servers take interrupted operations over by themselves; here they are followed to their end.
+pub(super) async fn resume(client: &Client, output: &Output, args: &ResumeArgs) -> Outcome {
+    let begun = match &args.operation {
+        Some(id) => vec![client.get(&["operations", id], &[]).await?],
+        None => all_under_way(client).await?,
+    };
+    let (mut ended, mut exits) = (Vec::new(), Vec::new());
+    for begun in &begun {
+        let followed = follow(output, client, begun, false).await?;
+        ended.push(followed.result.operation);
+        exits.push(if followed.exit == Exit::Cancelled { Exit::Done } else { followed.exit });
+    }
+    if output.is_json() {
+        output.document(&json!({ "operations": ended }))?;
+    } else if ended.is_empty() {
+        output.line("no operation is under way")?;
+    } else {
+        ended.iter().try_for_each(|item| output.line(operation::line(item)))?;
+    }
+    Ok(worst(exits.into_iter()))
+}
+
 fn tell(output: &Output, followed: &Followed) -> stillpoint_core::Result<()> {
     let item = &followed.result.operation;
     match output.is_json() {
@@ -250,7 +292,7 @@ async fn submit(
     follow(output, client, &begun, true).await
 }
 
-fn seconds(span: Option<Duration>) -> Option<u64> {
+pub(super) fn seconds(span: Option<Duration>) -> Option<u64> {
     span.map(|span| span.as_secs().max(1))
 }
 

@@ -95,7 +95,7 @@ pub(super) fn report(session: &Session, statuses: &[OperationStatus], nothing: &
 }
 
 /// The exit that says most about what went wrong: a failure before a partial result before success.
-fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
+pub(crate) fn worst(exits: impl Iterator<Item = Exit>) -> Exit {
     let rank = |exit: &Exit| match exit {
         Exit::Done => 0,
         Exit::Partial => 1,

@@ -10,6 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
 use super::catalog_url::CatalogUrl;
+use super::serve::ServeConfig;
 use super::workspace::{AwsAccount, ConfiguredDirectory, ConfiguredWorkspace, ManagedConfig};
 use crate::args::Layout;
 
@@ -28,6 +29,9 @@ pub(crate) struct ConfigFile {
     /// How much is under way at a time in one process.
     #[serde(default)]
     pub(crate) limits: WorkLimits,
+    /// How the catalog is served.
+    #[serde(default)]
+    pub(crate) serve: ServeConfig,
     /// Other accounts of AWS.
     #[serde(default)]
     pub(crate) aws_account: Vec<AwsAccount>,
@@ -214,6 +218,8 @@ mod tests {
             ("stor = \"x\"", 1, "stor"),
             ("[limits]\noperations = 4\ncalls = 1", 3, "calls"),
             ("[limits]\noperations = 0", 2, "zero"),
+            ("[serve]\nlisten = \"everywhere\"", 2, "socket address"),
+            ("[serve]\nlissen = \"127.0.0.1:1\"", 2, "lissen"),
             ("[[aws_account]]\naccount = \"12\"\nprofile = \"p\"", 2, "twelve digits"),
             ("[[workspace]]\nid = \"a\"\nprovider = \"directory\"", 1, "path"),
             ("[[workspace]]\nid = \"a\"\nprovider = \"gcp\"", 1, "gcp"),

@@ -21,4 +21,5 @@ mod managed_workspaces;
 mod mirror;
 mod postgres;
 mod presets;
+mod serve;
 mod studio;

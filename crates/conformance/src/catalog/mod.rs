@@ -76,6 +76,7 @@ macro_rules! catalog_suite {
             commits_and_takeovers_at_once_leave_no_half_change
             operations_are_found_by_every_condition
             backups_are_found_by_every_condition
+            backups_are_found_by_what_is_in_their_records
             backups_are_found_by_a_span_of_time
             an_id_prefix_is_taken_literally
             lists_are_newest_first_and_ties_by_id

@@ -111,6 +111,61 @@ pub async fn backups_are_found_by_every_condition(harness: &dyn Harness) -> Resu
     Ok(())
 }
 
+/// Backups are found by the environment that they were made in, by whether they are held, and by any part of id, name,
+/// workspace, creator and software version, taken literally, in small letters or capitals; also after they were changed.
+/// As many are counted as are found, whatever the limit.
+///
+/// # Errors
+/// Whatever the catalog answers against the contract.
+pub async fn backups_are_found_by_what_is_in_their_records(harness: &dyn Harness) -> Result<()> {
+    let catalog = harness.catalog().await?;
+    let rows = [
+        ("b-1", "prod", "nightly", "Ada", "2026.1"),
+        ("b-2", "prod", "50% off", "grace", "2026.10"),
+        ("b-3", "Prod", "a_b!c", "ADA", "2025.1"),
+        ("b-4", "lab", "é\u{10ffff}", "alan", "v"),
+    ];
+    for (millis, (id, environment, name, creator, version)) in (0..).zip(rows) {
+        let mut record = backup(id, "w", millis)?;
+        record.definition.environment = Some(environment.to_owned());
+        record.definition.software_version = Some(version.to_owned());
+        (record.name, record.creator) = (Some(name.to_owned()), Some(creator.to_owned()));
+        let made = catalog.put_backup(&record, None).await?;
+        if id == "b-3" {
+            record.held = true;
+            catalog.put_backup(&record, Some(made)).await?;
+        }
+    }
+    catalog.put_backup(&backup("none", "w", 9)?, None).await?;
+    let query = |environment: Option<&str>, held: Option<bool>, search: Option<&str>| {
+        let mut query = BackupQuery::all();
+        (query.environment, query.held) = (environment.map(str::to_owned), held);
+        query.search = search.map(str::to_owned);
+        query
+    };
+    for (asked, found) in [
+        (query(Some("prod"), None, None), &["b-2", "b-1"][..]),
+        (query(Some("pro"), None, None), &[]),
+        (query(None, Some(true), None), &["b-3"]),
+        (query(Some("lab"), Some(false), None), &["b-4"]),
+        (query(None, None, Some("aDa")), &["b-3", "b-1"]),
+        (query(None, None, Some("2026.1")), &["b-2", "b-1"]),
+        (query(Some("prod"), None, Some("NIGHT")), &["b-1"]),
+        (query(None, None, Some("%")), &["b-2"]),
+        (query(None, None, Some("_")), &["b-3"]),
+        (query(None, None, Some("b!C")), &["b-3"]),
+        (query(None, None, Some("É\u{10ffff}")), &["b-4"]),
+        (query(None, None, Some("\\")), &[]),
+        (query(None, None, Some("")), &["none", "b-4", "b-3", "b-2", "b-1"]),
+    ] {
+        assert_eq!(backups(&*catalog, asked.clone()).await?, found, "{asked:?}");
+        let mut few = asked.clone();
+        few.limit = 1;
+        assert_eq!(catalog.count_backups(&few).await?, found.len() as u64, "{asked:?}");
+    }
+    Ok(())
+}
+
 /// A span of time holds its beginning and not its end.
 ///
 /// # Errors

@@ -22,7 +22,20 @@ pub trait CatalogExt: Catalog {
     /// # Errors
     /// Whatever reading can meet; none is `None`.
     async fn latest_good(&self, workspace: Option<&WorkspaceId>) -> Result<Option<BackupRecord>> {
+        self.latest_good_within(None, workspace).await
+    }
+
+    /// As [`CatalogExt::latest_good`], of the backups of `environment` alone where one is named.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; none is `None`.
+    async fn latest_good_within(
+        &self,
+        environment: Option<&str>,
+        workspace: Option<&WorkspaceId>,
+    ) -> Result<Option<BackupRecord>> {
         let mut query = BackupQuery {
+            environment: environment.map(str::to_owned),
             workspace: workspace.cloned(),
             state: Some(BackupState::Completed),
             limit: SAME_TIME_MAX,
@@ -65,30 +78,47 @@ pub trait CatalogExt: Catalog {
     /// `NotFound` where nothing fits, `InvalidInput` where several do; the message lists them. `Corrupt` where what fits
     /// cannot be read.
     async fn resolve(&self, text: &str) -> Result<BackupRecord> {
+        self.resolve_within(None, text).await
+    }
+
+    /// As [`CatalogExt::resolve`], among the backups of `environment` alone where one is named: others are neither found
+    /// nor stand in the way.
+    ///
+    /// # Errors
+    /// As [`CatalogExt::resolve`].
+    async fn resolve_within(&self, environment: Option<&str>, text: &str) -> Result<BackupRecord> {
+        let within =
+            |query: BackupQuery| BackupQuery { environment: environment.map(str::to_owned), ..query };
         if text == "latest" {
-            let found = self.latest_good(None).await?;
+            let found = self.latest_good_within(environment, None).await?;
             return found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no completed backup yet"));
         }
         if let Some((workspace, point)) = text.rsplit_once('@') {
             let workspace = WorkspaceId::new(workspace)?;
             if point == "latest" {
-                let found = self.latest_good(Some(&workspace)).await?;
+                let found = self.latest_good_within(environment, Some(&workspace)).await?;
                 return found.ok_or_else(|| {
                     Error::new(ErrorKind::NotFound, format!("workspace {workspace} has no completed backup"))
                 });
             }
-            let query = at(point.parse()?, BackupQuery::of_workspace(workspace));
+            let query = at(point.parse()?, within(BackupQuery::of_workspace(workspace)));
             return one(text, of_time(self.backups(&query).await?));
         }
         if let Ok(time) = text.parse::<Timestamp>() {
-            let query = at(time, BackupQuery::all());
+            let query = at(time, within(BackupQuery::all()));
             return one(text, of_time(self.backups(&query).await?));
         }
-        if let Some(exact) = self.backup(&text.parse()?).await? {
-            return Ok(exact.backup);
+        let query = BackupQuery { id_prefix: Some(text.to_owned()), limit: 20, ..within(BackupQuery::all()) };
+        match self.backup(&text.parse()?).await {
+            Ok(Some(exact))
+                if environment.is_none() || exact.backup.definition.environment.as_deref() == environment =>
+            {
+                Ok(exact.backup)
+            }
+            // What cannot be read may be another environment's.
+            Err(error) if environment.is_none() || error.kind() != ErrorKind::Corrupt => Err(error),
+            _ => one(text, self.backups(&query).await?),
         }
-        let query = BackupQuery { id_prefix: Some(text.to_owned()), limit: 20, ..BackupQuery::all() };
-        one(text, self.backups(&query).await?)
     }
 }
 

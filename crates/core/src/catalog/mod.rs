@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 pub use ext::CatalogExt;
 pub use lease::{Claim, Creation, Holder, Lease, LeaseInfo, Renewal, StoredOperation};
-pub use query::{BackupQuery, DamagedRow, OperationQuery, PAGE_LIMIT_MAX, Page};
+pub use query::{BackupQuery, DamagedRow, OperationQuery, PAGE_LIMIT_MAX, Page, cursor_after};
 pub use record::{
     BackupRecord, BackupState, ComponentRecord, ComponentState, RECORD_FORMAT, Revision, StoredBackup,
     WorkspaceRecord,
@@ -173,6 +173,22 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// # Errors
     /// `InvalidInput` for a cursor that is none.
     async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>>;
+
+    /// How many backups fit, whatever the query's limit; those that cannot be read too.
+    ///
+    /// # Errors
+    /// As [`Catalog::backups`].
+    async fn count_backups(&self, query: &BackupQuery) -> Result<u64> {
+        let (mut query, mut count) = (BackupQuery { limit: PAGE_LIMIT_MAX, ..query.clone() }, 0);
+        loop {
+            let page = self.backups(&query).await?;
+            count += (page.items.len() + page.damaged.len()) as u64;
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(count),
+            }
+        }
+    }
 
     /// Writes a backup outside an operation: `expected` is the revision it has, `None` where it must be new.
     ///

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::BackupState;
+use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::id::WorkspaceId;
@@ -54,6 +54,12 @@ impl DamagedRow {
     }
 }
 
+/// The cursor of a list that is ordered by time and id, after the row of this time and id. Every catalog's cursors of
+/// backups and operations have this form, so that whoever passes rows over can say where to go on.
+pub fn cursor_after(at: Timestamp, id: &str) -> String {
+    format!("{}:{id}", at.as_millis())
+}
+
 /// Which backups to list, newest first unless the oldest are wanted first. Every condition that is set must hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -70,6 +76,12 @@ pub struct BackupQuery {
     pub created_from: Option<Timestamp>,
     /// Created before this time.
     pub created_before: Option<Timestamp>,
+    /// Of a workspace that was in this environment then.
+    pub environment: Option<String>,
+    /// Only those that are held, or only those that are not.
+    pub held: Option<bool>,
+    /// With this text in what [`BackupRecord::searched`] answers, in small letters or capitals.
+    pub search: Option<String>,
     /// The oldest first, not the newest. A cursor is good for the order that it came from.
     pub oldest_first: bool,
     /// At most so many, and never more than [`PAGE_LIMIT_MAX`].
@@ -87,6 +99,9 @@ impl Default for BackupQuery {
             id_prefix: None,
             created_from: None,
             created_before: None,
+            environment: None,
+            held: None,
+            search: None,
             oldest_first: false,
             limit: PAGE_LIMIT_MAX,
             after: None,
@@ -103,6 +118,31 @@ impl BackupQuery {
     /// The backups of `workspace`.
     pub fn of_workspace(workspace: WorkspaceId) -> Self {
         Self { workspace: Some(workspace), ..Self::default() }
+    }
+
+    /// Whether every condition that is set holds for `backup`.
+    ///
+    /// ```
+    /// use stillpoint_core::{BackupQuery, BackupRecord, Definition, Timestamp};
+    ///
+    /// let made = Timestamp::from_millis(0);
+    /// let backup = BackupRecord::new("b-1".parse().unwrap(), "op".parse().unwrap(), Definition::new("ada".parse().unwrap()), made);
+    /// let mut query = BackupQuery::of_workspace("ada".parse().unwrap());
+    /// query.search = Some("B-".into());
+    /// assert!(query.fits(&backup));
+    /// query.held = Some(true);
+    /// assert!(!query.fits(&backup));
+    /// ```
+    pub fn fits(&self, backup: &BackupRecord) -> bool {
+        self.workspace.as_ref().is_none_or(|workspace| backup.workspace == *workspace)
+            && self.state.is_none_or(|wanted| backup.state == wanted)
+            && (self.name.is_none() || backup.name == self.name)
+            && self.id_prefix.as_ref().is_none_or(|prefix| backup.id.as_str().starts_with(prefix))
+            && self.created_from.is_none_or(|from| backup.created_at >= from)
+            && self.created_before.is_none_or(|before| backup.created_at < before)
+            && (self.environment.is_none() || backup.definition.environment == self.environment)
+            && self.held.is_none_or(|held| backup.held == held)
+            && self.search.as_ref().is_none_or(|text| backup.searched().contains(&text.to_lowercase()))
     }
 }
 

@@ -186,6 +186,18 @@ pub struct BackupRecord {
 }
 
 impl BackupRecord {
+    /// What a list is searched in, in small letters: id, name, workspace, creator and software version, a line each.
+    pub fn searched(&self) -> String {
+        let texts = [
+            Some(self.id.as_str()),
+            self.name.as_deref(),
+            Some(self.workspace.as_str()),
+            self.creator.as_deref(),
+            self.definition.software_version.as_deref(),
+        ];
+        texts.into_iter().flatten().collect::<Vec<_>>().join("\n").to_lowercase()
+    }
+
     /// A completed backup of `definition` without components, begun and sealed at `created_at`.
     pub fn new(id: BackupId, operation: OperationId, definition: Definition, created_at: Timestamp) -> Self {
         Self {

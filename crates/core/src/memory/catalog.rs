@@ -10,6 +10,7 @@ use async_trait::async_trait;
 use crate::catalog::{
     BackupQuery, BackupRecord, Catalog, Claim, Creation, Holder, Lease, LeaseInfo, OperationChange,
     OperationQuery, PAGE_LIMIT_MAX, Page, Renewal, Revision, StoredBackup, StoredOperation, WorkspaceRecord,
+    cursor_after,
 };
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
@@ -224,20 +225,8 @@ impl Catalog for MemoryCatalog {
 
     async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>> {
         let state = self.lock();
-        let mut rows: Vec<_> = state
-            .backups
-            .values()
-            .filter(|stored| {
-                let backup = &stored.backup;
-                query.workspace.as_ref().is_none_or(|workspace| backup.workspace == *workspace)
-                    && query.state.is_none_or(|wanted| backup.state == wanted)
-                    && (query.name.is_none() || backup.name == query.name)
-                    && query.id_prefix.as_ref().is_none_or(|prefix| backup.id.as_str().starts_with(prefix))
-                    && query.created_from.is_none_or(|from| backup.created_at >= from)
-                    && query.created_before.is_none_or(|before| backup.created_at < before)
-            })
-            .cloned()
-            .collect();
+        let mut rows: Vec<_> =
+            state.backups.values().filter(|stored| query.fits(&stored.backup)).cloned().collect();
         rows.sort_by(|a, b| (b.backup.created_at, &b.backup.id).cmp(&(a.backup.created_at, &a.backup.id)));
         if query.oldest_first {
             rows.reverse();
@@ -318,7 +307,7 @@ fn page<T>(
         .collect();
     let next = (rest.len() > limit).then(|| {
         let (time, id) = key(&rest[limit - 1]);
-        format!("{}:{id}", time.as_millis())
+        cursor_after(time, &id)
     });
     rest.truncate(limit);
     Ok(Page::new(rest, next))

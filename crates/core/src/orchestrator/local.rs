@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::sync::{broadcast, watch};
 
-use crate::catalog::{Catalog, Creation, DamagedRow, OperationQuery, StoredOperation};
+use crate::catalog::{Catalog, Creation, DamagedRow, Holder, OperationQuery, StoredOperation};
 use crate::context::OpContext;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKind, OperationEvent};
@@ -86,6 +86,11 @@ impl LocalOrchestrator {
     pub(super) fn from_parts(parts: Parts) -> Self {
         let parts = Arc::new(parts);
         Self { drives: Arc::new(Drives::new(Arc::clone(&parts))), lines: Lines::default(), parts }
+    }
+
+    /// Who this orchestrator is to others: the holder of its leases.
+    pub fn holder(&self) -> &Holder {
+        &self.parts.holder
     }
 
     /// Stops driving in order that this process may end: each operation is left where it stands, and its lease is given

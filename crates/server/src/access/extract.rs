@@ -32,7 +32,7 @@ impl FromRequestParts<ControlPlane> for Authenticated {
             let secret = secret.ok_or_else(unauthenticated)?.1.trim();
             return Ok(Self(plane.authenticate(&Secret::given(secret)).await?));
         }
-        let session = Session::of(&parts.headers).ok_or_else(unauthenticated)?;
+        let session = Session::of(&parts.headers, plane.is_secure()).ok_or_else(unauthenticated)?;
         if !parts.method.is_safe() {
             let given = parts.headers.get(PROOF_HEADER).and_then(|header| header.to_str().ok());
             prove(&session, given.unwrap_or_default())?;
@@ -68,7 +68,7 @@ impl FromRequestParts<ControlPlane> for PageCaller {
     type Rejection = Response;
 
     async fn from_request_parts(parts: &mut Parts, plane: &ControlPlane) -> Result<Self, Response> {
-        let session = Session::of(&parts.headers).ok_or_else(sign_in)?;
+        let session = Session::of(&parts.headers, plane.is_secure()).ok_or_else(sign_in)?;
         match plane.authenticate(session.secret()).await {
             Ok(caller) => Ok(Self { caller, session }),
             Err(error) if error.kind() == ErrorKind::Unauthenticated => Err(sign_in()),

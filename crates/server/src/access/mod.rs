@@ -3,6 +3,7 @@
 mod audit;
 mod caller;
 mod extract;
+mod keep;
 mod limits;
 mod memory;
 mod session;
@@ -14,6 +15,7 @@ mod token;
 pub use audit::{AuditLine, AuditOutcome};
 pub use caller::{Caller, Role};
 pub(crate) use extract::{Authenticated, PageCaller};
+pub use keep::keep_token;
 pub(crate) use limits::Gate;
 pub use memory::MemoryAccess;
 pub(crate) use session::Session;

@@ -22,12 +22,12 @@ impl Session {
         Self(secret)
     }
 
-    /// The session that a request came with.
-    pub(crate) fn of(headers: &HeaderMap) -> Option<Self> {
+    /// The session that a request came with. Over TLS only the cookie that no other host can set is one.
+    pub(crate) fn of(headers: &HeaderMap, secure: bool) -> Option<Self> {
         let cookies = headers.get_all(COOKIE).iter().filter_map(|header| header.to_str().ok());
         let mut pairs =
             cookies.flat_map(|header| header.split(';')).filter_map(|pair| pair.trim().split_once('='));
-        let found = pairs.find(|(name, value)| [NAME, SECURE_NAME].contains(name) && !value.is_empty());
+        let found = pairs.find(|(name, value)| *name == name_of(secure) && !value.is_empty());
         found.map(|(_, value)| Self(Secret::given(value)))
     }
 
@@ -51,8 +51,12 @@ impl Session {
     }
 }
 
+fn name_of(secure: bool) -> &'static str {
+    if secure { SECURE_NAME } else { NAME }
+}
+
 fn cookie(value: &str, secure: bool) -> String {
-    let (name, secure) = if secure { (SECURE_NAME, "; Secure") } else { (NAME, "") };
+    let (name, secure) = (name_of(secure), if secure { "; Secure" } else { "" });
     format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict{secure}")
 }
 
@@ -60,4 +64,20 @@ fn cookie(value: &str, secure: bool) -> String {
 pub(super) fn same(left: &str, right: &str) -> bool {
     left.len() == right.len()
         && left.bytes().zip(right.bytes()).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn over_tls_a_cookie_that_another_host_could_set_is_no_session() {
+        let mut headers = HeaderMap::new();
+        let both = format!("{NAME}=stp_planted; {SECURE_NAME}=stp_own");
+        headers.insert(COOKIE, both.parse().unwrap());
+        assert_eq!(Session::of(&headers, true).unwrap().secret().expose(), "stp_own");
+        assert_eq!(Session::of(&headers, false).unwrap().secret().expose(), "stp_planted");
+        headers.insert(COOKIE, format!("{NAME}=stp_planted").parse().unwrap());
+        assert!(Session::of(&headers, true).is_none());
+    }
 }

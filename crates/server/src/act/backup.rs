@@ -39,7 +39,7 @@ pub(crate) struct BackupOrder {
     pub(crate) retain_seconds: Option<u64>,
     /// Preflight checks to waive, by name.
     pub(crate) waivers: Vec<String>,
-    /// What to do when the workspace is busy: `refuse`, `attach`, `resume` or `queue`.
+    /// What to do when the workspace is busy: `refuse`, `attach` or `resume`; in a schedule `queue` too.
     #[schema(value_type = Option<String>)]
     pub(crate) when_busy: Option<WhenBusy>,
 }
@@ -79,7 +79,8 @@ impl ControlPlane {
     ///
     /// # Errors
     /// `PermissionDenied` below an operator; `NotFound` where the caller may not see the workspace; `Conflict` where the
-    /// id is that of another request; whatever submitting can meet.
+    /// id is that of another request; `InvalidInput` for a backup that would wait in line until the workspace is free;
+    /// whatever submitting can meet.
     pub(crate) async fn back_up(
         &self,
         caller: &Caller,
@@ -90,6 +91,11 @@ impl ControlPlane {
         let done = async {
             caller.require(Role::Operator)?;
             self.require_workspace(caller, workspace).await?;
+            if order.when_busy == Some(WhenBusy::Queue) {
+                let message = "nothing is stored of a backup that waits in line, so a server lets none wait; say `attach` \
+                               or `resume`, or let a schedule wait";
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
             let request = order.request(id.clone(), workspace.clone(), caller);
             self.submit(Request::Backup(request)).await
         };

@@ -20,12 +20,8 @@ impl ControlPlane {
         let done = async {
             caller.require(Role::Administrator)?;
             // The same deletion again is answered also where nothing is left of the backup.
-            if let Some(stored) = self.catalog().operation(&id).await?
-                && let Request::Delete(request) = &stored.operation.request
-                && request.backup.as_str() == backup
-                && self.sees_operation(caller, &stored.operation).await?
-            {
-                return self.orchestrator().submit(stored.operation.request).await;
+            if let Some(request @ Request::Delete(_)) = self.repeated(caller, &id, backup).await? {
+                return self.orchestrator().submit(request).await;
             }
             let backup = self.backup(caller, backup).await?;
             let mut request = DeleteRequest::new(id.clone(), backup.id, backup.workspace);

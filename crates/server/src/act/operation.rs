@@ -1,11 +1,37 @@
 //! Submitting operations, and stopping them.
 
-use stillpoint_core::{Error, ErrorKind, OperationId, OperationStatus, Request, Result, WorkspaceId};
+use stillpoint_core::{
+    Error, ErrorKind, OperationId, OperationStatus, Request, Result, Timestamp, WorkspaceId,
+};
 
 use crate::access::{Caller, Role};
 use crate::plane::ControlPlane;
 
 impl ControlPlane {
+    /// What an operation of this id asks for already, where the caller may see it and `text` may name the backup that it is
+    /// about: a name that means another one by now, or none, meant that one.
+    pub(super) async fn repeated(
+        &self,
+        caller: &Caller,
+        id: &OperationId,
+        text: &str,
+    ) -> Result<Option<Request>> {
+        let Some(stored) = self.catalog().operation(id).await? else { return Ok(None) };
+        let request = &stored.operation.request;
+        let backup = match request {
+            Request::Restore(request) => &request.backup,
+            Request::Delete(request) => &request.backup,
+            Request::Verify(request) => &request.backup,
+            _ => return Ok(None),
+        };
+        let moves = text == "latest" || text.contains('@') || text.parse::<Timestamp>().is_ok();
+        let meant = text == backup.as_str()
+            || moves
+            || backup.as_str().starts_with(text) && self.catalog().backup(&text.parse()?).await?.is_none();
+        let seen = meant && self.sees_operation(caller, &stored.operation).await?;
+        Ok(seen.then(|| stored.operation.request))
+    }
+
     /// Submits `request`. The same id twice is one operation, if it asks for the same thing.
     ///
     /// # Errors

@@ -50,6 +50,33 @@ pub(crate) struct RestoreOrder {
     pub(crate) keep_on_failure: bool,
 }
 
+impl RestoreOrder {
+    /// `request` with what the order says besides where it goes.
+    fn applied_to(&self, mut request: RestoreRequest) -> RestoreRequest {
+        request.include.clone_from(&self.include);
+        request.landing = self.landing.unwrap_or_default();
+        request.software_version.clone_from(&self.software_version);
+        request.timeout = self.timeout_seconds.map(Duration::from_secs);
+        request.waivers.clone_from(&self.waivers);
+        request.allow_partial = self.allow_partial.unwrap_or(true);
+        request.on_failure = if self.keep_on_failure { OnFailure::Keep } else { OnFailure::Discard };
+        request
+    }
+}
+
+/// What `order` asks for, where the restore `begun` is of a backup that is gone. Where it went is told by its target alone,
+/// which may be a folder of that name.
+fn asked_again(begun: RestoreRequest, order: &RestoreOrder) -> RestoreRequest {
+    let mut request = order.applied_to(begun);
+    let name = order.target.as_str();
+    let same =
+        request.target.as_str().strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'));
+    if !same {
+        request.target = order.target.clone();
+    }
+    request
+}
+
 /// How files meet what already stands at the target.
 #[derive(ToSchema)]
 #[schema(rename_all = "snake_case")]
@@ -145,6 +172,15 @@ impl ControlPlane {
         order: &RestoreOrder,
     ) -> Result<OperationStatus> {
         let done = async {
+            caller.require(Role::Operator)?;
+            let backup = match self.repeated(caller, &id, backup).await? {
+                Some(Request::Restore(begun)) => match self.catalog().backup(&begun.backup).await? {
+                    Some(stored) => stored.backup,
+                    // Its backup is gone by now; what is asked for is compared with what was begun all the same.
+                    None => return self.submit(Request::Restore(asked_again(begun, order))).await,
+                },
+                _ => self.backup(caller, backup).await?,
+            };
             let request = self.restore_request(caller, id.clone(), backup, order).await?;
             self.submit(Request::Restore(request)).await
         };
@@ -162,7 +198,9 @@ impl ControlPlane {
         backup: &str,
         order: &RestoreOrder,
     ) -> Result<RestorePlan> {
+        caller.require(Role::Operator)?;
         let id = OperationId::generate(self.entropy());
+        let backup = self.backup(caller, backup).await?;
         let request = self.restore_request(caller, id, backup, order).await?;
         self.orchestrator().plan_restore(&request).await
     }
@@ -171,11 +209,9 @@ impl ControlPlane {
         &self,
         caller: &Caller,
         id: OperationId,
-        backup: &str,
+        backup: BackupRecord,
         order: &RestoreOrder,
     ) -> Result<RestoreRequest> {
-        caller.require(Role::Operator)?;
-        let backup = self.backup(caller, backup).await?;
         let environment = order.environment.as_deref();
         if environment.is_some() && !caller.sees(environment) {
             let message = format!("the token {} is not for that environment", caller.token);
@@ -192,14 +228,7 @@ impl ControlPlane {
         let mut request =
             RestoreRequest::new(id, backup.id, routed.target, routed.provisioner, routed.settings);
         request.creator = Some(caller.name.clone());
-        request.include.clone_from(&order.include);
-        request.landing = order.landing.unwrap_or_default();
-        request.software_version.clone_from(&order.software_version);
-        request.timeout = order.timeout_seconds.map(Duration::from_secs);
-        request.waivers.clone_from(&order.waivers);
-        request.allow_partial = order.allow_partial.unwrap_or(true);
-        request.on_failure = if order.keep_on_failure { OnFailure::Keep } else { OnFailure::Discard };
-        Ok(request)
+        Ok(order.applied_to(request))
     }
 
     /// Refuses a target that is another environment's, and a landing on what nobody can say whose it is.

@@ -1,16 +1,21 @@
 //! Applying retention: previewed first, then done.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use serde::Deserialize;
 use stillpoint_core::{
-    BackupId, Forgotten, Result, Retention, RetentionPolicy, WorkspaceId, forget, preview,
+    BackupId, BackupQuery, Error, ErrorKind, Forgotten, Result, Retention, RetentionPolicy, WorkspaceId,
+    forget, preview,
 };
 use utoipa::ToSchema;
 
 use super::bounds;
 use crate::access::{Caller, Role};
 use crate::plane::ControlPlane;
+
+/// Backups that one call removes at the most.
+const REMOVED_MAX: usize = 1000;
 
 /// What a policy is to be applied to.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
@@ -100,19 +105,53 @@ impl ControlPlane {
         order: &RetentionOrder,
     ) -> Result<Retention> {
         self.require_retention(caller, order.workspace.as_ref()).await?;
-        preview(self.catalog().as_ref(), order.workspace.as_ref(), &order.policy.policy()).await
+        let _turn = self.heavy_turn().await?;
+        let policy = order.policy.policy();
+        let mut previewed = preview(self.catalog().as_ref(), order.workspace.as_ref(), &policy).await?;
+        if caller.environment.is_some() {
+            // Backups from a time when the workspace was in another environment are that one's.
+            let seen = self.seen_of(caller, order.workspace.as_ref()).await?;
+            previewed.keep.retain(|kept| seen.contains(&kept.id));
+            previewed.remove.retain(|id| seen.contains(id));
+        }
+        Ok(previewed)
+    }
+
+    /// The backups of a workspace that `caller` may see.
+    async fn seen_of(&self, caller: &Caller, workspace: Option<&WorkspaceId>) -> Result<HashSet<BackupId>> {
+        let mut query = BackupQuery::all();
+        query.workspace = workspace.cloned();
+        query.environment.clone_from(&caller.environment);
+        let mut seen = HashSet::new();
+        loop {
+            let page = self.catalog().backups(&query).await?;
+            seen.extend(page.items.into_iter().map(|stored| stored.backup.id));
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(seen),
+            }
+        }
     }
 
     /// Deletes what a preview said goes, each as an operation of its own.
     ///
     /// # Errors
-    /// `PermissionDenied` below an administrator, otherwise as [`ControlPlane::preview_retention`].
+    /// `PermissionDenied` below an administrator; `InvalidInput` for more than a thousand at a time; otherwise as [`ControlPlane::preview_retention`].
     pub(crate) async fn apply_retention(&self, caller: &Caller, order: &RetentionOrder) -> Result<Forgotten> {
         let done = async {
             caller.require(Role::Administrator)?;
             self.require_retention(caller, order.workspace.as_ref()).await?;
             let mut previewed = Retention::default();
+            if order.remove.len() > REMOVED_MAX {
+                let message =
+                    format!("{REMOVED_MAX} backups at the most are removed at a time; do it in parts");
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
             previewed.remove.clone_from(&order.remove);
+            if caller.environment.is_some() {
+                let seen = self.seen_of(caller, order.workspace.as_ref()).await?;
+                previewed.remove.retain(|id| seen.contains(id));
+            }
             let (catalog, orchestrator) = (self.catalog().as_ref(), self.orchestrator().as_ref());
             let (workspace, policy) = (order.workspace.as_ref(), order.policy.policy());
             forget(orchestrator, catalog, workspace, &policy, &previewed, self.entropy()).await

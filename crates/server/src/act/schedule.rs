@@ -55,6 +55,9 @@ pub(crate) struct ScheduleOrder {
     #[serde(default, deserialize_with = "bounds::some_seconds")]
     #[schema(minimum = 1, maximum = 3162240000_u64)]
     pub(crate) alarm_after_seconds: Option<u64>,
+    /// Whether no run begins; without it as it was.
+    #[serde(default)]
+    pub(crate) paused: Option<bool>,
     /// What each run asks for.
     #[serde(default, deserialize_with = "bounds::object")]
     pub(crate) backup: BackupOrder,
@@ -129,6 +132,11 @@ impl ControlPlane {
             (record.schedule, record.request) = (schedule, request);
             record.schedule.paused = paused;
             record.look_at = Some(now);
+            match order.paused {
+                Some(true) => record.pause(),
+                Some(false) if paused => record.unpause(now),
+                _ => {}
+            }
             self.store_schedule(record, revision).await
         };
         let done = done.await;

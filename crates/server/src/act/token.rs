@@ -7,7 +7,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 use utoipa::ToSchema;
 
 use super::bounds;
-use crate::access::{AuditLine, Caller, NewToken, Role, Secret, TokenRecord};
+use crate::access::{AuditLine, Caller, NewToken, Role, Secret, TokenRecord, keep_token};
 use crate::plane::ControlPlane;
 
 /// A token to make.
@@ -58,7 +58,7 @@ impl ControlPlane {
             made.expires = order.expires_seconds.map(Duration::from_secs);
             made.created_by = Some(caller.name.clone());
             let (secret, record) = made.make(self.clock(), self.entropy())?;
-            if self.access().put_token(&record).await? {
+            if keep_token(self.access().as_ref(), &record, self.clock().now()).await? {
                 return Ok((secret, record));
             }
             Err(Error::new(ErrorKind::Conflict, "the token could not be stored; try again"))

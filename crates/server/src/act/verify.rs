@@ -42,8 +42,12 @@ impl ControlPlane {
     ) -> Result<OperationStatus> {
         let done = async {
             caller.require(Role::Operator)?;
-            let found = self.backup(caller, backup).await?;
             let depth = order.depth.unwrap_or(Depth::Decrypted);
+            if let Some(Request::Verify(mut request)) = self.repeated(caller, &id, backup).await? {
+                request.depth = depth;
+                return self.submit(Request::Verify(request)).await;
+            }
+            let found = self.backup(caller, backup).await?;
             let mut request = VerifyRequest::new(id.clone(), found.id, found.workspace, depth);
             request.creator = Some(caller.name.clone());
             self.submit(Request::Verify(request)).await

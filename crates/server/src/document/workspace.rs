@@ -25,10 +25,8 @@ pub struct WorkspaceItem {
     pub last_good: Option<BackupItem>,
     /// How old that one is, in seconds.
     pub last_good_age_seconds: Option<u64>,
-    /// Backups that can be restored, as far as they were counted.
+    /// Backups that can be restored.
     pub available: u64,
-    /// Whether there are more than were counted.
-    pub available_is_least: bool,
     /// When the next scheduled run is due.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub next_run: Option<Timestamp>,

@@ -1,5 +1,6 @@
 //! Where the server listens, and what it refuses to listen on.
 
+mod connection;
 mod tls;
 
 use std::net::SocketAddr;
@@ -8,7 +9,7 @@ use std::path::PathBuf;
 use stillpoint_core::{Error, ErrorKind, Result};
 use tokio::net::TcpListener;
 
-pub(crate) use tls::TlsListener;
+pub(crate) use connection::Connections;
 
 /// Where to listen.
 ///

@@ -4,7 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,8 +12,7 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures::stream::{self, Stream, StreamExt};
-use stillpoint_core::{Error, ErrorKind, OperationId, Result, WorkspaceId};
-use tokio::sync::OwnedSemaphorePermit;
+use stillpoint_core::{OperationId, Result, WorkspaceId};
 
 use super::desk::{Desk, Fields};
 use super::operations::under_way;
@@ -23,6 +21,7 @@ use super::view::{operation, shell::Shell};
 use crate::access::Role;
 use crate::document::OperationItem;
 use crate::plane::ControlPlane;
+use crate::streams::Place;
 
 /// How long a look lasts until the next one.
 const PACE: Duration = Duration::from_secs(1);
@@ -65,11 +64,8 @@ impl Only {
 }
 
 /// A place among those who follow, and what they follow.
-async fn begin(desk: &Desk, only: Result<Only>) -> Result<(Shell, Only, OwnedSemaphorePermit)> {
-    let place = Arc::clone(desk.plane.streams()).try_acquire_owned().map_err(|full| {
-        let message = "too many streams are open; come back later";
-        Error::new(ErrorKind::RateLimited, message).retry_after(PACE * 5).with_source(full)
-    })?;
+async fn begin(desk: &Desk, only: Result<Only>) -> Result<(Shell, Only, Place)> {
+    let place = desk.plane.streams().take(&desk.caller().token)?;
     Ok((desk.shell().await?, only?, place))
 }
 
@@ -82,11 +78,11 @@ struct Watch {
     running: Vec<OperationId>,
     looks: u32,
     over: bool,
-    _place: OwnedSemaphorePermit,
+    _place: Place,
 }
 
 impl Watch {
-    fn new(desk: Desk, shell: Shell, only: Only, place: OwnedSemaphorePermit) -> Self {
+    fn new(desk: Desk, shell: Shell, only: Only, place: Place) -> Self {
         Self {
             desk,
             shell,

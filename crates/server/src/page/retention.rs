@@ -1,6 +1,6 @@
 //! The page on which a policy is tried on a workspace's backups, and applied.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::extract::{Path, Query};
 use axum::response::Response;
@@ -14,10 +14,13 @@ use super::view::retention::{self, Form};
 use super::view::shell::Section;
 use crate::access::Role;
 use crate::act::{RetentionOrder, Rules};
+use crate::document::BackupItem;
 use crate::plane::ControlPlane;
 use crate::view::BackupFilter;
 
 const DAY: u64 = 86_400;
+/// Backups that are offered to be deleted together: the oldest of those that go.
+const OFFERED_MAX: usize = 500;
 
 pub(super) fn router() -> Router<ControlPlane> {
     Router::new().route("/workspaces/{id}/retention", get(show).post(apply))
@@ -35,7 +38,7 @@ async fn page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
     let form = form(fields);
     let filter =
         BackupFilter { workspace: Some(id.clone()), limit: Some(PAGE_LIMIT_MAX), ..BackupFilter::default() };
-    let backups = desk.plane.backups(desk.caller(), &filter).await?.backups;
+    let mut backups = desk.plane.backups(desk.caller(), &filter).await?.backups;
     let tried = match fields.text("preview") {
         None => None,
         Some(_) => Some(match order(&id, fields) {
@@ -43,13 +46,21 @@ async fn page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
             Err(error) => Err(error.to_string()),
         }),
     };
+    let going = tried.as_ref().and_then(|tried| tried.as_ref().ok()).map_or(&[][..], |tried| &tried.remove);
+    let offered = &going[going.len().saturating_sub(OFFERED_MAX)..];
+    let shown: BTreeSet<_> = backups.iter().map(|backup| backup.id.clone()).collect();
+    // What is offered to be deleted is shown, however old it is.
+    for id in offered.iter().filter(|id| !shown.contains(id)) {
+        backups.push(BackupItem::new(&desk.plane.backup(desk.caller(), id.as_str()).await?));
+    }
     let keep = tried.as_ref().and_then(|tried| tried.as_ref().ok()).map(reasons).unwrap_or_default();
     let view = retention::View {
         workspace: &id,
         form: &form,
         preview: tried.as_ref().map(|tried| match tried {
             Ok(retention) => {
-                Ok(retention::Preview { backups: &backups, keep: &keep, remove: &retention.remove })
+                let going = retention.remove.len();
+                Ok(retention::Preview { backups: &backups, keep: &keep, going, remove: offered })
             }
             Err(wrong) => Err(wrong.as_str()),
         }),

@@ -50,6 +50,7 @@ async fn page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
         workspace: &id,
         form: &form,
         exists: stored.is_some(),
+        fresh: OperationId::generate(desk.plane.entropy()).to_string(),
         revision: stored.as_ref().map(|stored| stored.revision.0.to_string()).unwrap_or_default(),
         preview: runs.as_ref().map(|runs| runs.as_deref().map_err(String::as_str)),
         now: desk.plane.clock().now(),
@@ -158,6 +159,7 @@ fn order(id: &WorkspaceId, form: &Form) -> Result<ScheduleOrder> {
             _ => Overlap::Skip,
         }),
         blackouts: Vec::new(),
+        paused: Some(form.paused),
         alarm_after_seconds: times("alarm_hours", &form.alarm_hours, HOUR)?,
         backup: BackupOrder {
             retain_seconds: times("keep_days", &form.keep_days, DAY)?,
@@ -209,16 +211,18 @@ async fn save_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
     let known = stored(desk, &workspace).await?;
     let mut order = order(&workspace, &form)?;
     let (schedule, expected) = match known {
+        // Saved by the same form just now, which a browser sent twice.
+        Some(known) if known.record.id.as_str() == fields.get("schedule") => {
+            return Ok(part::path(&["workspaces", id]) + "?said=scheduled");
+        }
         Some(known) => {
             leave_untouched(&mut order, &form, &known);
             (known.record.id.clone(), Some(revision(fields)?))
         }
-        None => (ScheduleId::new(OperationId::generate(desk.plane.entropy()).as_str())?, None),
+        // The id is the form's, so that the same form sent twice is one schedule.
+        None => (ScheduleId::new(fields.get("schedule"))?, None),
     };
-    let saved = desk.plane.put_schedule(desk.caller(), &schedule, &order, expected).await?;
-    if saved.record.schedule.paused != form.paused {
-        desk.plane.pause_schedule(desk.caller(), &schedule, form.paused).await?;
-    }
+    desk.plane.put_schedule(desk.caller(), &schedule, &order, expected).await?;
     Ok(part::path(&["workspaces", id]) + "?said=scheduled")
 }
 

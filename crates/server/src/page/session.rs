@@ -28,12 +28,18 @@ fn page(plane: &ControlPlane, refused: Option<&str>) -> Html<String> {
 
 async fn begin(State(plane): State<ControlPlane>, Form(fields): Form<Vec<(String, String)>>) -> Response {
     let secret = Secret::given(Fields(fields).get("token"));
-    match plane.authenticate(&secret).await {
-        Ok(_) => {
+    let signed_in = match plane.authenticate(&secret).await {
+        Ok(caller) => plane.noted(&caller, "sign-in", "page", None, Ok(())).await,
+        Err(error) => Err(error),
+    };
+    match signed_in {
+        Ok(()) => {
             let cookie = Session::new(secret).begin(plane.is_secure());
             ([(SET_COOKIE, cookie)], Redirect::to("/")).into_response()
         }
         Err(error) if error.kind() == ErrorKind::Unauthenticated => {
+            // Whoever guesses could fill the audit log, so this is for the log of the process.
+            tracing::warn!(target: "stillpoint::audit", action = "sign-in", "an unknown token was refused");
             let refused = "That token is unknown, revoked or over.";
             (StatusCode::UNAUTHORIZED, page(&plane, Some(refused))).into_response()
         }
@@ -42,7 +48,8 @@ async fn begin(State(plane): State<ControlPlane>, Form(fields): Form<Vec<(String
 }
 
 async fn end(desk: Desk, Form(fields): Form<Vec<(String, String)>>) -> Response {
-    match desk.prove(&Fields(fields)) {
+    let proved = desk.prove(&Fields(fields));
+    match desk.plane.noted(desk.caller(), "sign-out", "page", None, proved).await {
         Ok(()) => {
             let cookie = Session::end(desk.plane.is_secure());
             ([(SET_COOKIE, cookie)], Redirect::to("/sign-in")).into_response()

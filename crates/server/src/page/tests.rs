@@ -147,3 +147,48 @@ async fn signing_in_sets_a_cookie_that_no_script_reads() {
     let (status, text) = ask(&world, None, "/sign-in", Some("token=stp_guessed")).await;
     assert!(status == StatusCode::UNAUTHORIZED && text.contains("unknown, revoked or over"));
 }
+
+#[tokio::test]
+async fn a_schedule_form_that_is_sent_twice_makes_one_schedule_which_never_was_unpaused() {
+    let (catalog, world) = world().await;
+    let now = Timestamp::from_millis(1_790_000_000_000);
+    let bare = WorkspaceRecord::new(Definition::new("bare".parse().unwrap()), Vec::new(), now);
+    catalog.put_workspace(&bare).await.unwrap();
+    let who = secret(&world, Role::Administrator);
+    let path = "/workspaces/bare/schedule";
+    let (_, text) =
+        ask(&world, Some(&who), &format!("{path}?cadence=interval&hours=6&paused=yes"), None).await;
+    let id = text.split("name=\"schedule\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let proof = Session::new(who.clone()).proof();
+    let form = format!("cadence=interval&hours=6&paused=yes&revision=&schedule={id}&csrf={proof}");
+    for _ in 0..2 {
+        let (status, text) = ask(&world, Some(&who), path, Some(&form)).await;
+        assert_eq!(status, StatusCode::SEE_OTHER, "{text}");
+    }
+    let mut query = stillpoint_core::ScheduleQuery::all();
+    query.workspace = Some("bare".parse().unwrap());
+    let stored = catalog.schedules(&query).await.unwrap().items;
+    assert_eq!((stored.len(), stored[0].revision.0, stored[0].record.schedule.paused), (1, 1, true));
+}
+
+#[tokio::test]
+async fn what_retention_offers_to_delete_is_shown_however_old_it_is_and_not_all_at_once() {
+    let (catalog, world) = world().await;
+    let definition = Definition::new("long".parse().unwrap());
+    let at = |number: i64| Timestamp::from_millis(1_700_000_000_000 + number * 3_600_000);
+    catalog.put_workspace(&WorkspaceRecord::new(definition.clone(), Vec::new(), at(0))).await.unwrap();
+    for number in 0..1600 {
+        let id = format!("b-{number:04}");
+        let made =
+            BackupRecord::new(id.parse().unwrap(), "op".parse().unwrap(), definition.clone(), at(number));
+        catalog.put_backup(&made, None).await.unwrap();
+    }
+    let who = secret(&world, Role::Administrator);
+    let (status, text) = ask(&world, Some(&who), "/workspaces/long/retention?preview=yes&last=7", None).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(text.matches("name=\"remove\"").count(), 500);
+    assert!(text.contains("The oldest 500 of them") && text.contains("lets go <strong>1593</strong>"));
+    for offered in ["b-0000", "b-0499"] {
+        assert!(text.contains(&format!("/backups/{offered}\"")), "{offered} is shown");
+    }
+}

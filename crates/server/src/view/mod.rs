@@ -5,6 +5,7 @@ mod backups;
 mod files;
 mod operations;
 mod schedules;
+mod sight;
 mod workspaces;
 
 use serde::Deserialize;
@@ -17,8 +18,6 @@ pub(crate) use operations::OperationFilter;
 pub(crate) use schedules::ScheduleFilter;
 pub(crate) use workspaces::WorkspaceFilter;
 
-/// Rows that one call looks through before it answers what it has found so far.
-pub(crate) const LOOKED_AT_MAX: usize = 5_000;
 /// Rows that are looked at together.
 pub(crate) const LOOK_AT: usize = 500;
 /// Items on a page unless the caller says otherwise.

@@ -1,16 +1,22 @@
 //! Operations: the list, and one of them.
 
+use std::time::Duration;
+
 use serde::Deserialize;
 use stillpoint_core::{
-    Error, ErrorKind, OperationId, OperationQuery, OperationRecord, OperationState, Request, Result,
-    StoredOperation, WorkspaceId,
+    Error, ErrorKind, OperationId, OperationQuery, OperationRecord, OperationState, Result, StoredOperation,
+    WorkspaceId, cursor_after,
 };
 use utoipa::IntoParams;
 
-use super::{LOOK_AT, LOOKED_AT_MAX, page_limit};
+use super::sight::Sight;
+use super::{LOOK_AT, page_limit};
 use crate::access::Caller;
 use crate::document::{OperationItem, OperationPage, OperationResult};
 use crate::plane::ControlPlane;
+
+/// Look-ups after which a page ends where the next time begins.
+const LOOK_UPS_MAX: usize = 500;
 
 /// Which operations to list, newest first. Every condition that is set must hold.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, IntoParams)]
@@ -42,41 +48,53 @@ impl ControlPlane {
         caller: &Caller,
         filter: &OperationFilter,
     ) -> Result<OperationPage> {
-        let wanted = page_limit(filter.limit)?;
         let mut query = OperationQuery::all();
         query.workspace.clone_from(&filter.workspace);
         query.state = filter.state;
         query.unfinished = !filter.all && filter.state.is_none();
+        query.limit = page_limit(filter.limit)?;
         query.after.clone_from(&filter.after);
-        let mut answer = OperationPage::default();
-        let mut looked_at = 0;
-        while looked_at < LOOKED_AT_MAX {
-            query.limit = if caller.environment.is_none() { wanted } else { LOOK_AT };
+        if caller.environment.is_some() {
+            return self.operations_within(caller, query).await;
+        }
+        let page = self.catalog().operations(&query).await?;
+        let operations = page.items.iter().map(OperationItem::stored).collect();
+        Ok(OperationPage { operations, next: page.next, damaged: page.damaged })
+    }
+
+    /// A page for a caller that is bound to one environment. Whom operations concern the catalog has no index for, so a
+    /// page ends early where that took too many look-ups. Where to go on is told by an operation that the caller may see,
+    /// or by a time alone.
+    async fn operations_within(&self, caller: &Caller, mut query: OperationQuery) -> Result<OperationPage> {
+        let wanted = std::mem::replace(&mut query.limit, LOOK_AT);
+        let (mut answer, mut sight) = (OperationPage::default(), Sight::new(self, caller));
+        let mut time = None;
+        loop {
             let page = self.catalog().operations(&query).await?;
-            if caller.environment.is_none() {
-                answer.damaged.extend(page.damaged);
-            }
-            for (index, stored) in page.items.iter().enumerate() {
-                if !self.sees_operation(caller, &stored.operation).await? {
-                    continue;
-                }
-                answer.operations.push(OperationItem::stored(stored));
-                if answer.operations.len() == wanted {
-                    query.limit = index + 1;
-                    let last = index + 1 == page.items.len();
-                    answer.next =
-                        if last { page.next } else { self.catalog().operations(&query).await?.next };
+            for stored in &page.items {
+                let operation = &stored.operation;
+                // Whatever is of one time is looked at together, so that a time says where to go on.
+                if sight.cost() >= LOOK_UPS_MAX && time.is_some_and(|time| time != operation.started_at) {
+                    let just_after = operation.started_at.after(Duration::from_millis(1));
+                    answer.next = Some(cursor_after(just_after, ""));
                     return Ok(answer);
                 }
+                time = Some(operation.started_at);
+                if !sight.of_operation(operation).await? {
+                    continue;
+                }
+                if answer.operations.len() == wanted {
+                    answer.next =
+                        answer.operations.last().map(|last| cursor_after(last.started_at, last.id.as_str()));
+                    return Ok(answer);
+                }
+                answer.operations.push(OperationItem::stored(stored));
             }
-            looked_at += page.items.len().max(1);
-            answer.next.clone_from(&page.next);
             match page.next {
-                Some(next) if caller.environment.is_some() => query.after = Some(next),
-                _ => break,
+                Some(next) => query.after = Some(next),
+                None => return Ok(answer),
             }
         }
-        Ok(answer)
     }
 
     /// The operation of this id, as stored.
@@ -108,34 +126,13 @@ impl ControlPlane {
         Ok(OperationResult::new(&self.orchestrator().status(id).await?))
     }
 
-    /// Whether an operation is on what `caller` may see: the workspace's environment, or that of the backup where the
-    /// workspace is not catalogued, as a restore's target is not at first.
+    /// Whether an operation is on what `caller` may see.
     pub(crate) async fn sees_operation(&self, caller: &Caller, operation: &OperationRecord) -> Result<bool> {
-        if caller.environment.is_none() {
-            return Ok(true);
-        }
-        let backup = match &operation.request {
-            Request::Restore(request) => Some(&request.backup),
-            Request::Delete(request) => Some(&request.backup),
-            Request::Verify(request) => Some(&request.backup),
-            Request::Copy(request) => Some(&request.backup),
-            _ => operation.backup.as_ref(),
-        };
-        if let Some(backup) = backup
-            && let Some(stored) = self.catalog().backup(backup).await?
-        {
-            return Ok(caller.sees(stored.backup.definition.environment.as_deref()));
-        }
-        self.sees_workspace(caller, &operation.workspace).await
+        Sight::new(self, caller).of_operation(operation).await
     }
 
-    /// Whether a catalogued workspace is one that `caller` may see. One that nobody catalogued is seen by those who see
-    /// everything.
+    /// Whether a catalogued workspace is one that `caller` may see.
     pub(crate) async fn sees_workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<bool> {
-        if caller.environment.is_none() {
-            return Ok(true);
-        }
-        let known = self.catalog().workspace(id).await?;
-        Ok(known.is_some_and(|known| caller.sees(known.definition.environment.as_deref())))
+        Sight::new(self, caller).of_workspace(id).await
     }
 }

@@ -6,7 +6,8 @@ use stillpoint_core::{
 };
 use utoipa::IntoParams;
 
-use super::page_limit;
+use super::sight::Sight;
+use super::{LOOK_AT, page_limit};
 use crate::access::Caller;
 use crate::document::{ScheduleItem, SchedulePage};
 use crate::plane::ControlPlane;
@@ -27,7 +28,7 @@ pub(crate) struct ScheduleFilter {
 }
 
 impl ControlPlane {
-    /// One page of the schedules that `caller` may see. It may hold fewer than were asked for and still have a next one.
+    /// One page of the schedules that `caller` may see.
     ///
     /// # Errors
     /// `InvalidInput` for a limit or cursor that is none; `Unsupported` where the catalog keeps none.
@@ -36,17 +37,35 @@ impl ControlPlane {
         query.workspace.clone_from(&filter.workspace);
         query.limit = page_limit(filter.limit)?;
         query.after.clone_from(&filter.after);
-        let page = self.catalog().schedules(&query).await?;
-        let mut answer = SchedulePage { next: page.next, ..SchedulePage::default() };
-        if caller.environment.is_none() {
-            answer.damaged = page.damaged;
+        if caller.environment.is_some() {
+            return self.schedules_within(caller, query).await;
         }
-        for stored in &page.items {
-            if self.sees_workspace(caller, stored.record.workspace()).await? {
+        let page = self.catalog().schedules(&query).await?;
+        let schedules = page.items.iter().map(|stored| self.schedule_item(stored)).collect();
+        Ok(SchedulePage { schedules, next: page.next, damaged: page.damaged })
+    }
+
+    /// A page for a caller that is bound to one environment. Where to go on is told by a schedule that it may see.
+    async fn schedules_within(&self, caller: &Caller, mut query: ScheduleQuery) -> Result<SchedulePage> {
+        let wanted = std::mem::replace(&mut query.limit, LOOK_AT);
+        let (mut answer, mut sight) = (SchedulePage::default(), Sight::new(self, caller));
+        loop {
+            let page = self.catalog().schedules(&query).await?;
+            for stored in &page.items {
+                if !sight.of_workspace(stored.record.workspace()).await? {
+                    continue;
+                }
+                if answer.schedules.len() == wanted {
+                    answer.next = answer.schedules.last().map(|last| last.id.to_string());
+                    return Ok(answer);
+                }
                 answer.schedules.push(self.schedule_item(stored));
             }
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => return Ok(answer),
+            }
         }
-        Ok(answer)
     }
 
     /// One schedule as stored.

@@ -7,7 +7,7 @@ use stillpoint_core::{
 };
 use utoipa::IntoParams;
 
-use super::{LOOK_AT, LOOKED_AT_MAX, page_limit};
+use super::{LOOK_AT, page_limit};
 use crate::access::Caller;
 use crate::document::{BackupItem, WorkspaceDetail, WorkspaceItem, WorkspacePage};
 use crate::plane::ControlPlane;
@@ -37,31 +37,25 @@ impl ControlPlane {
     ) -> Result<WorkspacePage> {
         let wanted = page_limit(filter.limit)?;
         let mut answer = WorkspacePage::default();
-        let mut last = filter.after.clone();
-        let mut looked_at = 0;
-        while looked_at < LOOKED_AT_MAX {
-            let rows = if caller.environment.is_none() { wanted } else { LOOK_AT };
-            let found = self.catalog().workspaces(last.as_ref(), rows).await?;
+        let mut after = filter.after.clone();
+        let rows = if caller.environment.is_none() { (wanted + 1).min(PAGE_LIMIT_MAX) } else { LOOK_AT };
+        loop {
+            let found = self.catalog().workspaces(after.as_ref(), rows).await?;
             for record in &found {
+                if !caller.sees(record.definition.environment.as_deref()) {
+                    continue;
+                }
                 if answer.workspaces.len() == wanted {
-                    answer.next = last.map(String::from);
+                    answer.next = answer.workspaces.last().map(|last| last.id.to_string());
                     return Ok(answer);
                 }
-                last = Some(record.definition.id.clone());
-                if caller.sees(record.definition.environment.as_deref()) {
-                    answer.workspaces.push(self.summary(record).await?);
-                }
+                answer.workspaces.push(self.summary(caller, record).await?);
             }
-            looked_at += found.len().max(1);
-            if found.len() < rows {
-                return Ok(answer);
-            }
-            if answer.workspaces.len() == wanted {
-                break;
+            match found.last() {
+                Some(last) if found.len() == rows => after = Some(last.definition.id.clone()),
+                _ => return Ok(answer),
             }
         }
-        answer.next = last.map(String::from);
-        Ok(answer)
     }
 
     /// One workspace.
@@ -70,7 +64,7 @@ impl ControlPlane {
     /// `NotFound` where there is none that `caller` may see.
     pub(crate) async fn workspace(&self, caller: &Caller, id: &WorkspaceId) -> Result<WorkspaceDetail> {
         let record = self.known_workspace(caller, id).await?;
-        Ok(WorkspaceDetail::new(self.summary(&record).await?, &record))
+        Ok(WorkspaceDetail::new(self.summary(caller, &record).await?, &record))
     }
 
     /// What is catalogued of a workspace.
@@ -86,16 +80,17 @@ impl ControlPlane {
         })
     }
 
-    async fn summary(&self, record: &WorkspaceRecord) -> Result<WorkspaceItem> {
-        let id = &record.definition.id;
-        let last_good = self.catalog().latest_good(Some(id)).await?.map(|backup| BackupItem::new(&backup));
-        let mut query = BackupQuery::of_workspace(id.clone());
-        query.limit = PAGE_LIMIT_MAX;
-        let page = self.catalog().backups(&query).await?;
-        let available = page
-            .items
-            .iter()
-            .filter(|stored| matches!(stored.backup.state, BackupState::Completed | BackupState::Partial));
+    /// How well a workspace is protected, by the backups of it that `caller` may see.
+    async fn summary(&self, caller: &Caller, record: &WorkspaceRecord) -> Result<WorkspaceItem> {
+        let (id, environment) = (&record.definition.id, caller.environment.as_deref());
+        let last_good = self.catalog().latest_good_within(environment, Some(id)).await?;
+        let last_good = last_good.map(|backup| BackupItem::new(&backup));
+        let mut available = 0;
+        for state in [BackupState::Completed, BackupState::Partial] {
+            let mut query = BackupQuery::of_workspace(id.clone());
+            (query.environment, query.state) = (caller.environment.clone(), Some(state));
+            available += self.catalog().count_backups(&query).await?;
+        }
         let now = self.clock().now();
         Ok(WorkspaceItem {
             id: id.clone(),
@@ -104,8 +99,7 @@ impl ControlPlane {
             seen_at: Some(record.seen_at),
             last_good_age_seconds: last_good.as_ref().map(|backup| now.since(backup.created_at).as_secs()),
             last_good,
-            available: available.count() as u64,
-            available_is_least: page.next.is_some(),
+            available,
             next_run: self.next_run_of(id).await?,
         })
     }

@@ -3,6 +3,7 @@
 
 mod access;
 mod bounds;
+mod connections;
 mod documents;
 mod fuzz;
 mod idempotency;

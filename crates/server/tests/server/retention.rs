@@ -26,3 +26,12 @@ async fn what_a_preview_named_goes_and_nothing_else() {
     let left: Vec<_> = left["backups"].as_array().unwrap().iter().map(|item| item["id"].clone()).collect();
     assert_eq!(left, ["b-3", "b-2", "b-1"]);
 }
+
+#[tokio::test]
+async fn no_call_removes_more_than_is_described() {
+    let scene = Scene::new().await;
+    let remove: Vec<_> = (0..1001).map(|number| format!("b-{number}")).collect();
+    let order = json!({ "workspace": "ada", "policy": {}, "remove": remove });
+    let refused = scene.administrator().await.post("/api/v1/retention/apply", &order).await;
+    assert_eq!(refused.status, reqwest::StatusCode::BAD_REQUEST, "{}", refused.text);
+}

@@ -50,3 +50,19 @@ async fn a_schedule_that_cannot_be_followed_is_refused() {
     }
     assert_eq!(admin.get("/api/v1/schedules").await.json()["schedules"], json!([]));
 }
+
+#[tokio::test]
+async fn a_schedule_that_is_made_paused_never_was_anything_else() {
+    let scene = Scene::new().await;
+    let admin = scene.administrator().await;
+    let path = "/api/v1/schedules/paused";
+    let wanted = json!({ "workspace": "ada", "every_seconds": 3600, "paused": true });
+    let made = admin.call(Method::PUT, path, &wanted).await.json();
+    assert_eq!(
+        (&made["revision"], &made["paused"], &made["next_run"]),
+        (&1.into(), &true.into(), &json!(null))
+    );
+    let wanted = json!({ "workspace": "ada", "every_seconds": 3600, "paused": false });
+    let resumed = admin.call(Method::PUT, path, &wanted).await.json();
+    assert!(resumed["next_run"].is_string(), "{resumed}");
+}

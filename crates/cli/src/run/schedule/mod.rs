@@ -3,6 +3,8 @@
 mod runs;
 mod set;
 
+use std::time::Duration;
+
 use serde::Serialize;
 use serde_json::json;
 use stillpoint_core::{
@@ -12,6 +14,7 @@ use stillpoint_core::{
 
 use crate::args::{ScheduleArgs, ScheduleCommand};
 use crate::exit::{Exit, Outcome};
+use crate::output::Output;
 use crate::output::bytes::Span;
 use crate::session::Session;
 
@@ -36,42 +39,61 @@ pub(super) async fn run(session: &Session, args: &ScheduleArgs) -> Outcome {
 
 /// One schedule as a document.
 #[derive(Debug, Serialize)]
-struct ScheduleItem<'a> {
-    id: &'a ScheduleId,
-    workspace: &'a str,
-    cadence: &'a Cadence,
-    zone: &'a str,
+pub(crate) struct ScheduleItem {
+    id: ScheduleId,
+    workspace: String,
+    cadence: Option<Cadence>,
+    zone: String,
     paused: bool,
     next_run: Option<Timestamp>,
     waiting_since: Option<Timestamp>,
     last_run: Option<Timestamp>,
-    last_operation_id: Option<&'a str>,
+    last_operation_id: Option<String>,
     missed_runs: u64,
     stale_since: Option<Timestamp>,
 }
 
-impl<'a> ScheduleItem<'a> {
-    fn new(record: &'a ScheduleRecord, now: Timestamp) -> Self {
+impl ScheduleItem {
+    fn new(record: &ScheduleRecord, now: Timestamp) -> Self {
         let next = next_run(&record.schedule, record.workspace(), record.anchor, now);
         Self {
-            id: &record.id,
-            workspace: record.workspace().as_str(),
-            cadence: &record.schedule.cadence,
-            zone: &record.schedule.zone,
+            id: record.id.clone(),
+            workspace: record.workspace().to_string(),
+            cadence: Some(record.schedule.cadence.clone()),
+            zone: record.schedule.zone.clone(),
             paused: record.schedule.paused,
             next_run: next.ok().and_then(|next| next.due).map(|due| due.at),
             waiting_since: record.waiting,
             last_run: record.last.as_ref().map(|run| run.submitted_at),
-            last_operation_id: record.last.as_ref().map(|run| run.operation.as_str()),
+            last_operation_id: record.last.as_ref().map(|run| run.operation.to_string()),
             missed_runs: record.missed_runs,
             stale_since: record.stale_since,
         }
     }
 
+    /// A schedule as a server answers it, which tells the nominal time of the last run and nobody's wait.
+    pub(crate) fn of(item: &stillpoint_server::document::ScheduleItem) -> Self {
+        let every = item.every_seconds.and_then(|every| Cadence::every(Duration::from_secs(every)).ok());
+        let cron = item.cron.as_deref().and_then(|expression| Cadence::cron(expression).ok());
+        Self {
+            id: item.id.clone(),
+            workspace: item.workspace.to_string(),
+            cadence: every.or(cron),
+            zone: item.zone.clone(),
+            paused: item.paused,
+            next_run: item.next_run,
+            waiting_since: None,
+            last_run: item.last_run,
+            last_operation_id: item.last_operation.clone(),
+            missed_runs: item.missed_runs,
+            stale_since: item.stale_since,
+        }
+    }
+
     fn line(&self) -> String {
-        let cadence = match self.cadence {
-            Cadence::Interval { every } => format!("every {}", Span(*every)),
-            Cadence::Cron { expression } => format!("{expression} ({})", self.zone),
+        let cadence = match &self.cadence {
+            Some(Cadence::Interval { every }) => format!("every {}", Span(*every)),
+            Some(Cadence::Cron { expression }) => format!("{expression} ({})", self.zone),
             other => format!("{other:?}"),
         };
         let next = match (self.paused, self.next_run) {
@@ -94,13 +116,18 @@ async fn list(session: &Session) -> Outcome {
     let schedules = all(session, session.catalog().await?.as_ref()).await?;
     let now = SystemClock::default().now();
     let items: Vec<_> = schedules.iter().map(|stored| ScheduleItem::new(&stored.record, now)).collect();
-    if session.output.is_json() {
-        session.output.document(&json!({ "schedules": items }))?;
+    list_all(&session.output, &items)
+}
+
+/// Shows all schedules.
+pub(crate) fn list_all(output: &Output, items: &[ScheduleItem]) -> Outcome {
+    if output.is_json() {
+        output.document(&json!({ "schedules": items }))?;
         return Ok(Exit::Done);
     }
-    items.iter().try_for_each(|item| session.output.line(item.line()))?;
+    items.iter().try_for_each(|item| output.line(item.line()))?;
     if items.is_empty() {
-        session.output.line("there is no schedule yet; `stillpoint schedule set NAME …` makes one")?;
+        output.line("there is no schedule yet; `stillpoint schedule set NAME …` makes one")?;
     }
     Ok(Exit::Done)
 }
@@ -152,16 +179,29 @@ async fn change(
             }
         }
     };
-    tell(session, &record, done)
+    tell_record(session, &record, done)
 }
 
-fn tell(session: &Session, record: &ScheduleRecord, done: &str) -> Outcome {
-    let item = ScheduleItem::new(record, SystemClock::default().now());
-    if session.output.is_json() {
-        session.output.document(&json!({ "schedule": item }))?;
+fn tell_record(session: &Session, record: &ScheduleRecord, done: &str) -> Outcome {
+    tell(&session.output, &ScheduleItem::new(record, SystemClock::default().now()), done)
+}
+
+/// Says what was done to a schedule.
+pub(crate) fn tell(output: &Output, item: &ScheduleItem, done: &str) -> Outcome {
+    if output.is_json() {
+        output.document(&json!({ "schedule": item }))?;
     } else {
-        session.output.line(format_args!("schedule {} {done}", record.id))?;
-        session.output.line(format_args!("  {}", item.line()))?;
+        output.line(format_args!("schedule {} {done}", item.id))?;
+        output.line(format_args!("  {}", item.line()))?;
+    }
+    Ok(Exit::Done)
+}
+
+/// Says that a schedule is removed.
+pub(crate) fn removed(output: &Output, name: &str) -> Outcome {
+    match output.is_json() {
+        true => output.document(&json!({ "removed": name }))?,
+        false => output.line(format_args!("schedule {name} is removed; its backups stay"))?,
     }
     Ok(Exit::Done)
 }
@@ -170,10 +210,5 @@ async fn remove(session: &Session, name: &str) -> Outcome {
     let catalog = session.catalog().await?;
     let stored = named(catalog.as_ref(), name).await?;
     catalog.remove_schedule(&stored.record.id).await?;
-    if session.output.is_json() {
-        session.output.document(&json!({ "removed": stored.record.id }))?;
-    } else {
-        session.output.line(format_args!("schedule {name} is removed; its backups stay"))?;
-    }
-    Ok(Exit::Done)
+    removed(&session.output, name)
 }

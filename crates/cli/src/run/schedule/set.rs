@@ -6,7 +6,7 @@ use stillpoint_core::{
 };
 
 use super::super::backup::prepare;
-use super::tell;
+use super::tell_record;
 use crate::args::{MissedPolicy, OverlapPolicy, SetScheduleArgs};
 use crate::exit::Outcome;
 use crate::session::Session;
@@ -21,7 +21,7 @@ pub(super) async fn run(session: &Session, args: &SetScheduleArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let mut record = ScheduleRecord::new(id, schedule, request, now);
     if args.backup.dry_run {
-        return tell(session, &record, "would be set");
+        return tell_record(session, &record, "would be set");
     }
     let done = match catalog.put_schedule(&record, None).await {
         Ok(_) => "is set",
@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session, args: &SetScheduleArgs) -> Outcome {
         }
         Err(error) => return Err(error.into()),
     };
-    tell(session, &record, done)
+    tell_record(session, &record, done)
 }
 
 /// Overwrites the schedule of the same id, whose runs so far stay its own.

@@ -9,16 +9,17 @@ use std::time::Duration;
 
 use serde_json::json;
 use stillpoint_core::{
-    Cancellation, Catalog, LocalOrchestrator, OperationQuery, Orchestrator, Result, SystemClock,
-    SystemEntropy,
+    Cancellation, Catalog, Error, ErrorKind, LocalOrchestrator, OperationId, OperationQuery, Orchestrator,
+    Result, StoredOperation, SystemClock, SystemEntropy,
 };
 use stillpoint_server::access::{AccessStore, NewToken, Role};
-use stillpoint_server::{Bound, ControlPlane, Listen, keep_going, serve};
+use stillpoint_server::{Bound, ControlPlane, keep_going, serve};
 
 use crate::args::ServeArgs;
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 use crate::session::Session;
+use crate::settings::Serving;
 use crate::signals::Interrupts;
 
 /// The id of the token that the first start makes: two servers that start at once make one.
@@ -28,35 +29,31 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(session: Session, args: &ServeArgs) -> Outcome {
     // Nothing is opened for a server that may not listen.
-    let mut listen = Listen::new(args.listen).behind_proxy(args.behind_proxy);
-    if let (Some(certificates), Some(key)) = (&args.tls_cert, &args.tls_key) {
-        listen = listen.tls(certificates.clone(), key.clone());
-    }
-    listen.check()?;
+    let serving = Serving::resolve(args, &session.settings.config.serve)?;
     if args.demo {
-        return Box::pin(demo::run(&session.output, args, listen)).await;
+        return Box::pin(demo::run(&session.output, &serving)).await;
     }
-    answer(&session, args, listen).await
+    answer(&session, &serving).await
 }
 
-async fn answer(session: &Session, args: &ServeArgs, listen: Listen) -> Outcome {
+async fn answer(session: &Session, serving: &Serving) -> Outcome {
     let (catalog, access) = session.catalog_and_access().await?;
     let orchestrator = Arc::new(Box::pin(workspaces::orchestrator(session, &catalog)).await?);
     let providers = Box::pin(workspaces::providers(session)).await?;
     first_token(&session.output, access.as_ref()).await?;
-    let bound = listen.bind().await?;
+    let bound = serving.listen.clone().bind().await?;
     let served: Arc<dyn Orchestrator> = Arc::clone(&orchestrator) as _;
     let plane = ControlPlane::new(catalog, served, access)
         .with_providers(providers)
-        .with_restores(Arc::new(route::Routes::new(&session.settings, args.restore_root.as_deref())?))
-        .with_calls_per_second(args.calls_per_second);
-    stand(&session.output, args, bound, plane, orchestrator.as_ref()).await
+        .with_restores(Arc::new(route::Routes::new(&session.settings, serving.restore_root.as_deref())?))
+        .with_calls_per_second(serving.calls_per_second);
+    stand(&session.output, serving, bound, plane, orchestrator.as_ref()).await
 }
 
 /// Answers until it is told to stop, then hands over what is under way.
 async fn stand(
     output: &Output,
-    args: &ServeArgs,
+    serving: &Serving,
     bound: Bound,
     plane: ControlPlane,
     orchestrator: &LocalOrchestrator,
@@ -66,10 +63,12 @@ async fn stand(
     let mut interrupts = Interrupts::listen()?;
     let stop = Cancellation::new();
     let (address, url) = (bound.address(), bound.url());
-    let background = tokio::spawn(keep_going(plane.clone(), stop.clone()));
-    let mut serving = tokio::spawn(serve(plane, bound, stop.clone()));
+    let mut background = tokio::spawn(keep_going(plane.clone(), stop.clone()));
+    let mut answering = tokio::spawn(serve(plane, bound, stop.clone()));
     let ended = tokio::select! {
-        ended = &mut serving => Some(ended),
+        ended = &mut answering => Some(settled(ended)),
+        // A server that takes nothing over and begins no scheduled run is not to look as if it did.
+        ended = &mut background => Some(settled(ended.map(|()| Err(gone())))),
         () = interrupts.next() => None,
     };
     output.note("stopping; operations under way are handed over");
@@ -77,40 +76,46 @@ async fn stand(
     let ended = match ended {
         Some(ended) => ended,
         None => tokio::select! {
-            ended = serving => ended,
+            ended = answering => settled(ended),
             () = interrupts.next() => interrupts.end_at_once(output),
         },
     };
     let left = tokio::select! {
-        left = hand_over(orchestrator, catalog.as_ref(), args.shutdown_grace) => left?,
+        left = hand_over(orchestrator, catalog.as_ref(), serving.shutdown_grace) => left?,
         () = interrupts.next() => interrupts.end_at_once(output),
     };
     background.abort();
     if output.is_json() {
         output.document(&json!({ "listened": address, "url": url, "handed_over": left }))?;
     }
-    match ended {
-        Ok(served) => served?,
-        Err(gone) => {
-            let message = "the task that served ended unexpectedly";
-            return Err(stillpoint_core::Error::new(stillpoint_core::ErrorKind::Unexpected, message)
-                .with_source(gone)
-                .into());
-        }
-    }
+    ended?;
     Ok(Exit::Done)
 }
 
-/// Waits until nothing is under way, for `grace` at the most, and gives up what is left to whoever comes next.
+/// How a task ended, where it may have panicked.
+fn settled(ended: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+    ended.unwrap_or_else(|defect| Err(gone().with_source(defect)))
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Unexpected, "a task of the server ended unexpectedly; start it again")
+}
+
+/// Waits until this process has nothing under way, for `grace` at the most, and gives up what is left to whoever comes
+/// next. What other servers of the catalog drive is theirs.
 async fn hand_over(
     orchestrator: &LocalOrchestrator,
     catalog: &dyn Catalog,
     grace: Duration,
-) -> Result<Vec<stillpoint_core::OperationId>> {
+) -> Result<Vec<OperationId>> {
+    let own = orchestrator.holder();
+    let is_own = |stored: &StoredOperation| {
+        stored.operation.state.is_active() && stored.lease.live && stored.lease.holder.as_ref() == Some(own)
+    };
     let quiet = async {
         loop {
             match catalog.operations(&OperationQuery::unfinished()).await {
-                Ok(page) if !page.items.iter().any(|stored| stored.operation.state.is_active()) => return,
+                Ok(page) if !page.items.iter().any(is_own) => return,
                 Ok(_) | Err(_) => tokio::time::sleep(LOOK_EVERY).await,
             }
         }

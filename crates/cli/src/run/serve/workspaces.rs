@@ -24,11 +24,12 @@ pub(super) async fn orchestrator(session: &Session, catalog: &Arc<dyn Catalog>) 
         }
     }
     for workspace in &workspaces {
-        remember(session, catalog.as_ref(), workspace.as_ref()).await?;
+        remember(session, catalog.as_ref(), workspace.as_ref(), None).await?;
     }
     for config in session.settings.config.all_managed() {
         let workspace = session.managed_workspace(config, &Clouds::default())?;
-        remember(session, catalog.as_ref(), workspace.as_ref()).await?;
+        let environment = config.environment.as_deref();
+        remember(session, catalog.as_ref(), workspace.as_ref(), environment).await?;
     }
     session.orchestrator(catalog, &needs(session), Files::MadeWhenMissing, workspaces).await
 }
@@ -47,11 +48,17 @@ fn needs(session: &Session) -> Needs {
     managed.fold(Needs::files(), Needs::and)
 }
 
-/// Notes a configured workspace that was never seen, so that it is listed before its first backup. One that cannot be
-/// read now is listed once it can.
-async fn remember(session: &Session, catalog: &dyn Catalog, workspace: &dyn Workspace) -> Result<()> {
+/// Notes a configured workspace that was never seen, so that it is listed before its first backup, and one that is in
+/// another environment by now. One that cannot be read now is listed once it can.
+async fn remember(
+    session: &Session,
+    catalog: &dyn Catalog,
+    workspace: &dyn Workspace,
+    environment: Option<&str>,
+) -> Result<()> {
     let cx = OpContext::background();
-    if catalog.workspace(workspace.id()).await?.is_some() {
+    let known = catalog.workspace(workspace.id()).await?;
+    if known.is_some_and(|known| known.definition.environment.as_deref() == environment) {
         return Ok(());
     }
     let seen = match workspace.definition(&cx).await {

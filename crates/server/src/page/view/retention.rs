@@ -30,6 +30,9 @@ pub(crate) struct Preview<'a> {
     pub(crate) backups: &'a [BackupItem],
     /// Why each that stays does.
     pub(crate) keep: &'a BTreeMap<BackupId, Vec<String>>,
+    /// How many go.
+    pub(crate) going: usize,
+    /// Those of them that are offered to be deleted now: the oldest.
     pub(crate) remove: &'a [BackupId],
 }
 
@@ -92,20 +95,21 @@ fn fields(form: &Form) -> Markup {
 
 fn outcome(shell: &Shell, view: &View<'_>, preview: &Preview<'_>) -> Markup {
     let action = part::path(&["workspaces", view.workspace.as_str(), "retention"]);
-    let going = preview.remove.len();
+    let offered = preview.remove.len();
     let freed: u64 = preview
         .backups
         .iter()
         .filter(|backup| preview.remove.contains(&backup.id))
         .map(|backup| backup.added_bytes)
         .sum();
-    let word = going.to_string();
+    let word = offered.to_string();
     html! {
         section {
             h2 id="preview" { "What it would do" }
             p {
-                "Keeps " strong { (preview.keep.len()) } ", lets go " strong { (going) }
-                @if going > 0 { ", which added " (Bytes(freed)) " to storage" } "."
+                "Keeps " strong { (preview.keep.len()) } ", lets go " strong { (preview.going) } "."
+                @if offered < preview.going { " The oldest " (offered) " of them can be deleted now; look again afterwards." }
+                @if offered > 0 { " They added " (Bytes(freed)) " to storage." }
             }
             div.scroll role="region" aria-labelledby="preview" tabindex="0" {
                 table.grid.cards {
@@ -113,17 +117,17 @@ fn outcome(shell: &Shell, view: &View<'_>, preview: &Preview<'_>) -> Markup {
                     tbody { @for backup in preview.backups { (row(backup, preview, view.now)) } }
                 }
             }
-            @if going > 0 {
+            @if offered > 0 {
                 form.sheet.danger-zone method="post" action=(action) data-once {
                     (part::csrf(shell))
                     @for (name, _, value) in rules(view.form) { input type="hidden" name=(name) value=(value); }
                     @if view.form.expired { input type="hidden" name="expired" value="yes"; }
                     @for id in preview.remove { input type="hidden" name="remove" value=(id); }
                     label.field {
-                        span { "To delete " (text::count(going, "backup", "backups")) ", type the number " code { (word) } }
+                        span { "To delete " (text::count(offered, "backup", "backups")) ", type the number " code { (word) } }
                         input type="text" name="confirm" inputmode="numeric" required autocomplete="off" data-confirm=(word);
                     }
-                    button.danger.wide type="submit" { "Delete " (text::count(going, "backup", "backups")) }
+                    button.danger.wide type="submit" { "Delete " (text::count(offered, "backup", "backups")) }
                 }
             }
         }

@@ -30,6 +30,8 @@ pub(crate) struct View<'a> {
     pub(crate) form: &'a Form,
     /// Whether there is one already.
     pub(crate) exists: bool,
+    /// The id of a new one, where there is none yet.
+    pub(crate) fresh: String,
     /// The schedule's revision, so that nobody overwrites what another has changed.
     pub(crate) revision: String,
     /// The next runs, or what is wrong with the form; nothing before it was looked at.
@@ -87,6 +89,7 @@ fn save(shell: &Shell, view: &View<'_>, action: &str) -> Markup {
             (part::csrf(shell))
             @for (name, value) in pairs { input type="hidden" name=(name) value=(value); }
             @if form.paused { input type="hidden" name="paused" value="yes"; }
+            @if !view.exists { input type="hidden" name="schedule" value=(view.fresh); }
             button.primary.wide type="submit" { "Save schedule" }
             p.note { "What is saved is what the runs above follow from." }
         }

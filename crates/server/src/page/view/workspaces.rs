@@ -60,7 +60,7 @@ fn row(workspace: &WorkspaceItem, now: Timestamp) -> Markup {
 
 /// How many of its backups can be restored.
 pub(crate) fn available(workspace: &WorkspaceItem) -> String {
-    format!("{}{}", workspace.available, if workspace.available_is_least { "+" } else { "" })
+    workspace.available.to_string()
 }
 
 /// How old a last good backup may be before it is worth a look, where no schedule says otherwise.
