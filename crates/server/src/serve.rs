@@ -31,7 +31,8 @@ pub async fn serve(plane: ControlPlane, bound: Bound, stop: Cancellation) -> Res
     let plane = plane.with_secure_cookies(bound.is_secure()).with_stop(stop.clone());
     let connections = Connections::new(bound.tls, router(plane), stop.clone());
     let tracker = TaskTracker::new();
-    accept(&bound.listener, &connections, &tracker, &stop).await;
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    accept(&bound.listener, &connections, &tracker, &places, &stop).await;
     drop(bound.listener);
     tracker.close();
     if tokio::time::timeout(DRAIN_MAX, tracker.wait()).await.is_err() {
@@ -45,14 +46,14 @@ async fn accept(
     listener: &TcpListener,
     connections: &Arc<Connections>,
     tracker: &TaskTracker,
+    places: &Arc<Semaphore>,
     stop: &Cancellation,
 ) {
-    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
             accepted = async {
-                let place = Arc::clone(&places).acquire_owned().await;
+                let place = Arc::clone(places).acquire_owned().await;
                 (place, listener.accept().await)
             } => accepted,
         };
@@ -71,5 +72,42 @@ async fn accept(
             // Nobody closes the places.
             (Err(_closed), _) => return,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::routing::get;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_too_many_waits_until_another_one_ends() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let stop = Cancellation::new();
+        let router = Router::new().route("/", get(|| async { "here" }));
+        let connections = Connections::new(None, router, stop.clone());
+        let accepting = {
+            let stop = stop.clone();
+            tokio::spawn(async move {
+                let places = Arc::new(Semaphore::new(1));
+                accept(&listener, &connections, &TaskTracker::new(), &places, &stop).await;
+            })
+        };
+        let first = TcpStream::connect(address).await.unwrap();
+        let mut second = TcpStream::connect(address).await.unwrap();
+        second.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut heard = [0; 15];
+        let early = tokio::time::timeout(Duration::from_millis(100), second.read(&mut heard)).await;
+        assert!(early.is_err(), "no place is free");
+        drop(first);
+        second.read_exact(&mut heard).await.unwrap();
+        assert_eq!(&heard, b"HTTP/1.1 200 OK");
+        stop.cancel();
+        accepting.await.unwrap();
     }
 }

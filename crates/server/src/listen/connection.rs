@@ -50,7 +50,10 @@ impl Connections {
     pub(crate) async fn answer(&self, stream: TcpStream, peer: SocketAddr) {
         let begun = Arc::new(AtomicBool::new(false));
         let silent = async {
-            tokio::time::sleep(HEAD_MAX).await;
+            tokio::select! {
+                () = tokio::time::sleep(HEAD_MAX) => {}
+                () = self.stop.cancelled() => {}
+            }
             if begun.load(Ordering::Relaxed) {
                 std::future::pending::<()>().await;
             }
@@ -66,7 +69,7 @@ impl Connections {
         };
         tokio::select! {
             () = answered => {}
-            () = silent => tracing::debug!(%peer, "no request came in time"),
+            () = silent => tracing::debug!(%peer, "no request came in time, or before the server stopped"),
         }
     }
 
