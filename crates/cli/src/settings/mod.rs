@@ -20,7 +20,7 @@ pub(crate) use config_file::ConfigFile;
 pub(crate) use data_dir::DataDir;
 pub(crate) use environment::{home, token};
 pub(crate) use password::{PasswordSource, write_new_key};
-pub(crate) use serve::{ServeConfig, Serving};
+pub(crate) use serve::Serving;
 pub(crate) use workspace::{
     AwsAccount, ConfiguredComponent, ConfiguredWorkspace, HookLines, Kind, ManagedConfig,
 };
