@@ -29,7 +29,7 @@ impl ControlPlane {
             || moves
             || backup.as_str().starts_with(text) && self.catalog().backup(&text.parse()?).await?.is_none();
         let seen = meant && self.sees_operation(caller, &stored.operation).await?;
-        Ok(seen.then(|| stored.operation.request))
+        Ok(seen.then_some(stored.operation.request))
     }
 
     /// Submits `request`. The same id twice is one operation, if it asks for the same thing.
