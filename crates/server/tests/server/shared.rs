@@ -6,14 +6,30 @@ use reqwest::StatusCode;
 use serde_json::json;
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_server::access::Role;
+use stillpoint_testkit::postgres::Postgres;
 
 use super::support::{Client, Scene};
 
 #[tokio::test]
-async fn servers_of_one_catalog_know_the_same_tokens_operations_and_log() {
+async fn servers_of_one_file_know_the_same_tokens_operations_and_log() {
     let folder = tempfile::tempdir().unwrap();
     let url = format!("sqlite:{}", folder.path().join("catalog.sqlite").display());
-    let (one, two) = (open(&url).await, open(&url).await);
+    let secret = one_catalog(&url).await;
+    // A file holds the digest of the secret alone.
+    for entry in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret.as_bytes()));
+    }
+}
+
+#[tokio::test]
+async fn servers_of_one_postgresql_know_the_same_tokens_operations_and_log() {
+    one_catalog(&Postgres::shared().fresh_url()).await;
+}
+
+/// Two servers of the catalog at `url`; answers the secret of a token that was made.
+async fn one_catalog(url: &str) -> String {
+    let (one, two) = (open(url).await, open(url).await);
     let here = Scene::on(Arc::clone(&one) as _, one).await;
     let there = Scene::on(Arc::clone(&two) as _, two).await;
     let admin = here.administrator().await;
@@ -33,13 +49,14 @@ async fn servers_of_one_catalog_know_the_same_tokens_operations_and_log() {
     assert_eq!(same.delete(&format!("/api/v1/tokens/{id}")).await.status, StatusCode::NO_CONTENT);
     let log = admin.get("/api/v1/audit?limit=1").await.json();
     assert_eq!(log["lines"][0]["action"], "token-revoke", "{log}");
-    // A file holds the digest of the secret alone.
-    for entry in std::fs::read_dir(folder.path()).unwrap() {
-        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
-        let secret = made["token"].as_str().unwrap().as_bytes();
-        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
-    }
     assert_eq!(here.client(Role::Viewer, None).await.get("/api/v1/backups").await.status, StatusCode::OK);
+    for filter in
+        ["environment=prod", "held=false&oldest_first=true", "search=ADA", "environment=prod&search=2026"]
+    {
+        let found = same.get(&format!("/api/v1/backups?{filter}")).await.json();
+        assert_eq!(found["backups"].as_array().unwrap().len(), 1, "{filter}: {found}");
+    }
+    made["token"].as_str().unwrap().to_owned()
 }
 
 async fn open(url: &str) -> Arc<SqlCatalog> {
