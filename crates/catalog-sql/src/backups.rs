@@ -10,7 +10,7 @@ use crate::engine::{Engine, Statement};
 use crate::page::{Cursor, after, page, prefix_end, rows_wanted};
 use crate::rows::{self, encode};
 
-/// How many backups one statement adds; either database takes ten times as many values.
+/// How many backups one statement adds; either database takes seven times as many values.
 const BATCH: usize = 500;
 
 /// The columns that a backup is written to, in the order of [`values`].
@@ -179,7 +179,7 @@ pub(crate) async fn add(engine: &Engine, records: &[BackupRecord]) -> Result<Vec
         let mut all = Statement::new(concat!("INSERT INTO backups (", backup_columns!(), ") VALUES "));
         for (number, record) in batch.iter().enumerate() {
             all.push_str(if number == 0 { "" } else { ", " });
-            all.append(values(Statement::new("($1, $2, $3, $4, $5, $6, 1)"), record)?);
+            all.append(values(Statement::new("($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)"), record)?);
         }
         all.push_str(" ON CONFLICT (id) DO NOTHING RETURNING id");
         let written = engine.write(all).await?;
