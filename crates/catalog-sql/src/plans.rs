@@ -56,7 +56,7 @@ fn rows(numbers: &str) -> [String; 2] {
         "INSERT INTO backups (id, workspace, state, name, created_ms, revision, record, environment, held, searched)
          SELECT 'b-' || n, 'w-' || (n % 100), CASE WHEN n % 50 = 0 THEN 'partial' ELSE 'completed' END,
                 CASE WHEN n % 100 = 0 THEN 'release-' || (n / 100) END, n, 1, '{{}}',
-                'e-' || (n % 3), CASE WHEN n % 500 = 0 THEN 1 ELSE 0 END, 'b-' || n || ' w-' || (n % 100)
+                'e-' || (n % 200), CASE WHEN n % 500 = 0 THEN 1 ELSE 0 END, 'b-' || n || ' w-' || (n % 100)
          FROM {numbers}"
     );
     let operations = format!(
