@@ -21,5 +21,4 @@ mod managed_workspaces;
 mod mirror;
 mod postgres;
 mod presets;
-mod serve;
 mod studio;
