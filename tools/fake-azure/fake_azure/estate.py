@@ -123,9 +123,10 @@ def _backup_vault(world: World, at: str, location: str, given: dict[str, Any]) -
     where = {"location": location, "tenant": tenant, **given}
     vault = dataprotection.make_vault(world, f"{at}/providers/{dataprotection.VAULT}/{given['name']}", where)
     for each in given.get("policies", [{"name": "daily"}]):
-        only(each, {"name", "type", "rule"}, "policies")
+        only(each, {"name", "type", "rule", "retention_days"}, "policies")
         dataprotection.make_policy(world, f"{vault.id}/backupPolicies/{each['name']}",
-                                   each.get("type", disks.KIND), each.get("rule", "BackupDaily"))  # fmt: skip
+                                   each.get("type", disks.KIND), each.get("rule", "BackupDaily"),
+                                   each.get("retention_days", 7))  # fmt: skip
     for each in given.get("instances", []):
         only(each, {"name", "disk", "account", "policy", "state"}, "instances")
         kind = disks.KIND if "disk" in each else f"{storage.KIND}/blobServices"

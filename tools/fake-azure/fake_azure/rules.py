@@ -69,7 +69,9 @@ RULES: tuple[Rule, ...] = (
     Rule("job.second_backup", "refuse", "P", "a backup while one runs on the item: refuse, or wait behind it"),
     Rule("job.busy_error", "UserErrorJobAlreadyInProgress", "A", "the error of a refused second backup"),
     Rule("job.late_completion_wins", True, "A", "a job that finishes while it is cancelled is completed"),
+    Rule("job.activity_id", "request", "P", "a job's activity id: its request's client id (portal: -Ibz), or own"),
     Rule("job.rights_seconds", 60, "A", "a job whose vault lacks a right fails after this"),
     Rule("vault.rights_error", "UserErrorMissingRequiredPermissions", "A", "the error of a vault's missing rights"),
+    Rule("vault.share_days", 30, "D", "a share's recovery point is kept this long where its request does not say"),
     Rule("vault.point_delay_seconds", 0, "A", "a recovery point is listed this long after its job"),
 )

@@ -69,6 +69,7 @@ class Job:
     ended: float | None = None
     error: dict[str, Any] | None = None
     point: str | None = None
+    activity: str | None = None
     shown: dict[str, Any] = field(default_factory=dict)
     timer: Any = None
 

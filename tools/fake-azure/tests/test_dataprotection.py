@@ -219,3 +219,33 @@ def test_a_scenario_says_what_a_vaults_identity_may(fake, protection):
     assert job(protection, name).status == "Failed"
     with pytest.raises(ValueError, match="unknown in rights"):
         fake.reset(workspace(group={"backup_vaults": [{**vault, "rights": {"delete": False}}]}))
+
+
+@pytest.mark.parametrize(("rule", "kept"), [("request", True), ("own", False)])
+def test_a_job_says_what_its_request_was_called(fake, protection, rule, kept):
+    fake.reset(workspace(rules={"job.activity_id": rule}))
+    asked = {"x-ms-client-request-id": "0f0f-stillpoint"}
+    status, _, _ = fake.send("POST", f"{INSTANCE}/backup?api-version=2026-06-01", RULE, asked)
+    assert status == 202
+    fake.advance(10)
+    [shown] = protection.jobs.list("rg", "vault")
+    assert (shown.properties.activity_id == "0f0f-stillpoint") is kept
+    fake.advance(300)
+    fake.call("foreign-job", {"item": INSTANCE, "user": True})
+    fake.advance(10)
+    newest = next(iter(protection.jobs.list("rg", "vault")))
+    assert newest.properties.activity_id == newest.name
+
+
+def test_a_recovery_point_goes_by_itself_when_its_policy_says(fake, protection):
+    policy = [{"name": "daily", "retention_days": 2}]
+    vaults = [{"name": "vault", "policies": policy, "instances": [{"name": "db", "disk": "db"}]}]
+    fake.reset(workspace(group={"backup_vaults": vaults}))
+    adhoc(protection)
+    fake.advance(300)
+    [point] = protection.recovery_points.list(*AT)
+    kept = point.properties.expiry_time - point.properties.recovery_point_time
+    assert kept.days == 2
+    fake.advance(2 * 86400)
+    fake.bearer.token = fake.token()
+    assert list(protection.recovery_points.list(*AT)) == []

@@ -132,3 +132,25 @@ def test_a_filter_that_is_none_is_refused(fake, backup):
     with pytest.raises(HttpResponseError, match="no filter"):
         list(backup.backup_jobs.list("recovery", "rg", filter="colour eq 'red'"))
     assert SUBSCRIPTION in backup.protected_items.get(*ITEM_AT).id
+
+
+def test_a_recovery_point_is_kept_as_long_as_its_request_says(fake, backup):
+    def kept(request):
+        backup.backups.trigger(*ITEM_AT, {"properties": {"objectType": "AzureFileShareBackupRequest", **request}})
+        fake.advance(310)
+        newest = next(iter(backup.recovery_points.list(*ITEM_AT))).properties
+        return newest.recovery_point_properties.expiry_time[:10]
+
+    assert kept({}) == "2026-02-04"
+    assert kept({"recoveryPointExpiryTimeInUTC": "2026-01-06T00:00:00Z"}) == "2026-01-06"
+    fake.advance(2 * 86400)
+    fake.bearer.token = fake.token()
+    assert len(list(backup.recovery_points.list(*ITEM_AT))) == 1
+
+
+def test_a_job_says_what_its_request_was_called(fake, backup):
+    asked = {"x-ms-client-request-id": "0f0f-stillpoint"}
+    assert fake.send("POST", f"{ITEM}/backup?api-version=2026-10-01", BACKUP, asked)[0] == 202
+    fake.advance(10)
+    [shown] = backup.backup_jobs.list("recovery", "rg")
+    assert shown.properties.activity_id == "0f0f-stillpoint"

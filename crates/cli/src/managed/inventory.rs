@@ -94,6 +94,23 @@ pub(super) fn of(
     Ok(components)
 }
 
+/// The components of a workspace on Azure that may go through a vault.
+///
+/// # Errors
+/// `InvalidInput` where the cloud's name cannot be one.
+pub(super) fn in_vaults(config: &ManagedConfig) -> Result<Vec<Component>> {
+    let known = config.components.iter().filter(|one| one.kind != Kind::Nfs && !one.by_files());
+    let known = known.filter_map(|configured| Some((configured, configured.resource()?)));
+    let component = |(configured, resource): (&ConfiguredComponent, &str)| {
+        let provider = ProviderId::new(config.provider.clone())?;
+        let mut component =
+            Component::new(configured.id.clone(), configured.kind.as_str(), provider, resource);
+        component.settings.clone_from(&configured.settings);
+        Ok(in_place(config, component))
+    };
+    known.map(component).collect()
+}
+
 /// A component of the cloud with what its workspace says of all of them, unless it says otherwise itself: the vault and the
 /// role that back it up, or where restores make it.
 fn in_place(config: &ManagedConfig, mut component: Component) -> Component {

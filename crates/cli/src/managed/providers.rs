@@ -73,7 +73,9 @@ pub(crate) fn azure<'a>(configured: impl Iterator<Item = &'a ManagedConfig>) -> 
     let sources: BTreeSet<_> = configured.iter().copied().flat_map(sources).collect();
     let connection = stillpoint_provider_azure::Connection::from_environment()?;
     let provider = AzureProvider::new(ProviderId::new(AZURE)?, connection, groups);
-    Ok(Arc::new(provider.looking_in(sources)?))
+    let vaulted: Vec<_> =
+        configured.iter().copied().map(super::inventory::in_vaults).collect::<Result<_>>()?;
+    Ok(Arc::new(provider.looking_in(sources)?.looking_in_vaults_of(vaulted.iter().flatten())?))
 }
 
 /// The shares and volumes of a workspace in which their own snapshots are, and the vaults that keep copies of these.

@@ -104,6 +104,7 @@ fn roles_of_azure(
     Ok(json!({
         "workspace": config.id,
         "groups": documents.groups,
+        "vaults": documents.vaults,
         "subscription": documents.subscription,
     }))
 }

@@ -114,6 +114,15 @@ impl Connection {
         self.begin(Method::Patch, request, Some(body)).await
     }
 
+    /// Begins what has no name before the service gives it one, and answers what it is told at once.
+    ///
+    /// # Errors
+    /// Those of [`Connection::put`].
+    pub(crate) async fn post(&self, request: &Request, body: Option<&Value>) -> Result<(Begun, Value)> {
+        let answer = self.send(&self.message(Method::Post, request, body)?).await?;
+        Ok((Begun::of(&answer, &self.arm), answer.document().unwrap_or_default()))
+    }
+
     /// Deletes what has this name. Absent is done.
     ///
     /// # Errors

@@ -24,6 +24,7 @@ use url::Url;
 pub(crate) use call::Request;
 pub use environment::Environment;
 pub(crate) use operation::{Begun, Poll, Polled};
+pub(crate) use refusal::known as kind_of_code;
 use token::{Given, Tokens};
 
 /// How long a connection may take to stand.

@@ -83,21 +83,30 @@ impl Connection {
     /// # Errors
     /// Whatever asking can meet; what the operation itself met is [`Polled::Failed`].
     pub(crate) async fn poll(&self, action: &str, poll: &Poll) -> Result<Polled> {
+        Ok(self.poll_result(action, poll).await?.0)
+    }
+
+    /// The same with what an address tells beside it: of an operation that began a job, which one.
+    ///
+    /// # Errors
+    /// Those of [`Connection::poll`].
+    pub(crate) async fn poll_result(&self, action: &str, poll: &Poll) -> Result<(Polled, Value)> {
         let url = Url::parse(&poll.url).map_err(|error| {
             Error::new(ErrorKind::Unexpected, "an operation's address is none").with_source(error)
         })?;
         let answer = self.answer(&Message::get(action, url)).await?;
         let wait = answer.retry_after(self.now());
         let refused = || refusal(answer.status, &answer.body, wait, action);
-        match (answer.status, poll.kind) {
-            (404 | 410, _) => Ok(Polled::Lost),
+        let polled = match (answer.status, poll.kind) {
+            (404 | 410, _) => Polled::Lost,
             // These say nothing of the operation, only that it could not be asked about.
-            (401 | 403 | 408 | 429 | 500.., _) => Err(refused()),
-            (202, PollKind::Location) => Ok(Polled::Running { retry_after: wait }),
-            (200..=299, PollKind::Location) => Ok(Polled::Succeeded),
-            (200..=299, PollKind::AsyncOperation) => Ok(state_of(&answer, wait, action)),
-            _ => Ok(Polled::Failed(refused())),
-        }
+            (401 | 403 | 408 | 429 | 500.., _) => return Err(refused()),
+            (202, PollKind::Location) => Polled::Running { retry_after: wait },
+            (200..=299, PollKind::Location) => Polled::Succeeded,
+            (200..=299, PollKind::AsyncOperation) => state_of(&answer, wait, action),
+            _ => Polled::Failed(refused()),
+        };
+        Ok((polled, answer.document().unwrap_or_default()))
     }
 }
 

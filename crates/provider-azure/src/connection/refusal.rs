@@ -155,6 +155,7 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "ReadOnlyDisabledSubscription",
             SCOPE_LOCKED,
             NO_SUBSCRIPTION,
+            "UserErrorMissingRequiredPermissions",
         ],
     ),
     (
@@ -166,6 +167,9 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "ParentResourceNotFound",
             "ShareNotFound",
             "ShareSnapshotNotFound",
+            "UserErrorDatasourceNotFound",
+            "UserErrorFileShareNotFound",
+            "UserErrorTargetFileShareNotFound",
         ],
     ),
     (
@@ -212,7 +216,13 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
     ),
     (
         ErrorKind::AlreadyExists,
-        &["ShareAlreadyExists", "BlobAlreadyExists", "ResourceAlreadyExists", "StorageAccountAlreadyExists"],
+        &[
+            "ShareAlreadyExists",
+            "BlobAlreadyExists",
+            "ResourceAlreadyExists",
+            "StorageAccountAlreadyExists",
+            "UserErrorTargetResourceExists",
+        ],
     ),
     (ErrorKind::Conflict, &["PropertyChangeNotAllowed", "PreconditionFailed", "ConditionNotMet"]),
     (
@@ -234,7 +244,8 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
     ),
 ];
 
-fn known(code: &str, message: &str) -> Option<ErrorKind> {
+/// What a code asks of the caller, where it is known.
+pub(crate) fn known(code: &str, message: &str) -> Option<ErrorKind> {
     // Compute says by this one code both that a quota is used up and that the state of a thing does not allow it.
     if code == "OperationNotAllowed" {
         return Some(if speaks_of_a_quota(message) { ErrorKind::QuotaExceeded } else { ErrorKind::Busy });

@@ -20,10 +20,12 @@ mod shares;
 mod storage;
 mod tags;
 mod under_way;
+mod vault;
 mod volumes;
 
 pub use empty::RESOURCE;
 pub use policy::{PolicyDocuments, PolicyScope, RoleDefinition, Task, policy};
 pub use provider::{AzureProvider, GroupPlace};
 pub use settings::{REGION, RESOURCE_GROUP, SNAPSHOT_RESOURCE_GROUP, SNAPSHOT_SKU};
+pub use vault::{BACKUP_RULE, RETENTION_TAG, VAULT, VAULT_RESOURCE_GROUP};
 pub use volumes::BACKUP_VAULT;

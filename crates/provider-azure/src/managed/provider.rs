@@ -13,13 +13,14 @@ use stillpoint_core::{
 
 use super::compute::{DISKS, SNAPSHOTS};
 use super::kind::Kind;
-use super::names::{JobName, PointName};
+use super::names::{JobKind, JobName, PointName};
 use super::netapp::{VAULTS, VOLUMES};
 use super::resource_id::ResourceId;
 use super::settings::Source;
 use super::shares::{self, SharePoint, Times};
 use super::storage::SHARES;
 use super::under_way::{UnderWay, settled};
+use super::vault::{self, Heard, VaultPoint};
 use super::volumes::{self, VolumePoint};
 use crate::connection::Connection;
 
@@ -35,8 +36,11 @@ pub struct AzureProvider {
     groups: BTreeSet<GroupPlace>,
     /// Shares, volumes and backup vaults in which it looks, too.
     sources: Vec<ResourceId>,
+    /// What it looks for in vaults.
+    vaulted: Vec<vault::Source>,
     under_way: UnderWay,
     times: Times,
+    heard: Heard,
 }
 
 /// A resource group in its subscription.
@@ -64,13 +68,16 @@ impl AzureProvider {
             connection,
             groups: groups.into_iter().collect(),
             sources: Vec::new(),
+            vaulted: Vec::new(),
             under_way: UnderWay::default(),
             times: Times::default(),
+            heard: Heard::default(),
         }
     }
 
-    /// The same, which looks for snapshots in these file shares, NetApp volumes and NetApp backup vaults, too: their full
-    /// resource ids. A snapshot lives in its share or volume, so there is nowhere else to look for it.
+    /// The same, which looks for snapshots in these file shares, NetApp volumes and NetApp backup vaults, too, and of these
+    /// backup instances and protected items in their vaults: their full resource ids. A snapshot lives in its share or
+    /// volume, so there is nowhere else to look for it.
     ///
     /// ```
     /// use stillpoint_provider_azure::Connection;
@@ -89,13 +96,47 @@ impl AzureProvider {
     pub fn looking_in(mut self, sources: impl IntoIterator<Item = impl AsRef<str>>) -> Result<Self> {
         for source in sources {
             let id: ResourceId = source.as_ref().parse()?;
-            if ![SHARES, VOLUMES, VAULTS].iter().any(|kind| id.is(kind)) {
-                let message = format!("{id} is no file share, NetApp volume or backup vault of one");
+            if ![SHARES, VOLUMES, VAULTS].iter().any(|kind| id.is(kind)) && vault::Item::of(&id).is_none() {
+                let message = format!(
+                    "{id} is no file share, NetApp volume or backup vault of one, and nothing that a vault protects"
+                );
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
             self.sources.push(id);
         }
         Ok(self)
+    }
+
+    /// The same, which looks for the backups of these components in their vaults, too; those that go through none are
+    /// passed over.
+    ///
+    /// ```
+    /// use stillpoint_core::Component;
+    /// use stillpoint_provider_azure::Connection;
+    /// use stillpoint_provider_azure::managed::{AzureProvider, VAULT};
+    ///
+    /// # fn main() -> stillpoint_core::Result<()> {
+    /// let disk = "/subscriptions/1/resourceGroups/ml/providers/Microsoft.Compute/disks/db";
+    /// let component = Component::new("db".parse()?, "disk", "azure".parse()?, disk).with_setting(VAULT, "ml-backups");
+    /// let provider = AzureProvider::new("azure".parse()?, Connection::from_environment()?, []);
+    /// assert!(provider.looking_in_vaults_of([&component]).is_ok());
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidConfig` where a component names no usable vault; `InvalidInput` where its resource is none.
+    pub fn looking_in_vaults_of<'a>(
+        mut self,
+        components: impl IntoIterator<Item = &'a Component>,
+    ) -> Result<Self> {
+        for component in components {
+            self.vaulted.extend(vault::Source::of(component)?);
+        }
+        Ok(self)
+    }
+
+    pub(super) fn vaulted(&self) -> &[vault::Source] {
+        &self.vaulted
     }
 
     pub(super) fn connection(&self) -> &Connection {
@@ -118,6 +159,10 @@ impl AzureProvider {
         &self.times
     }
 
+    pub(super) fn heard(&self) -> &Heard {
+        &self.heard
+    }
+
     pub(super) fn under_way(&self) -> &UnderWay {
         &self.under_way
     }
@@ -130,6 +175,7 @@ impl Provider for AzureProvider {
     }
 
     fn capabilities(&self) -> Capabilities {
+        // One answer for all kinds. Recovery Services can stop a job, and does so when it is asked.
         let mut can = Capabilities::default();
         // A disk's snapshot is one instant, before its data is copied.
         can.early_capture = true;
@@ -142,6 +188,9 @@ impl Provider for AzureProvider {
     }
 
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
+        if vault::Source::of(component)?.is_some_and(|source| source.is_of_blobs()) {
+            return Ok(None);
+        }
         match Kind::of(component) {
             Kind::Disk => self.estimate_capture(cx, component).await,
             Kind::Share => self.estimate_share(cx, component).await,
@@ -151,13 +200,20 @@ impl Provider for AzureProvider {
     }
 
     async fn place(&self, _cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
-        let (subscription, group) = match Kind::of(component) {
-            Kind::Disk => Source::of(component).map(|source| (source.id.subscription, source.group))?,
-            Kind::Share => shares::source(component).map(|id| (id.subscription, id.group))?,
-            Kind::Volume => volumes::Source::of(component).map(|it| (it.id.subscription, it.id.group))?,
+        let vaulted = vault::Source::of(component)?;
+        let vault = vaulted.as_ref().map(|source| ("vault", source.vault.to_string()));
+        let (subscription, group) = match (vaulted, Kind::of(component)) {
+            (Some(source), _) => (source.vault.subscription, source.vault.group),
+            (None, Kind::Disk) => {
+                Source::of(component).map(|source| (source.id.subscription, source.group))?
+            }
+            (None, Kind::Share) => shares::source(component).map(|id| (id.subscription, id.group))?,
+            (None, Kind::Volume) => {
+                volumes::Source::of(component).map(|it| (it.id.subscription, it.id.group))?
+            }
         };
-        let place = [("subscription", subscription), ("resource_group", group)];
-        Ok(place.into_iter().map(|(name, value)| (name.to_owned(), value.to_lowercase())).collect())
+        let place = [("subscription", subscription), ("resource_group", group)].into_iter().chain(vault);
+        Ok(place.map(|(name, value)| (name.to_owned(), value.to_lowercase())).collect())
     }
 
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
@@ -166,18 +222,20 @@ impl Provider for AzureProvider {
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         let name = match request {
-            JobRequest::Backup(job) => match Kind::of(&job.component) {
-                Kind::Disk => self.start_backup(cx, job).await?,
-                Kind::Share => self.start_share_backup(cx, job).await?,
-                Kind::Volume => self.start_volume_backup(cx, job).await?,
+            JobRequest::Backup(job) => match (vault::Source::of(&job.component)?, Kind::of(&job.component)) {
+                (Some(source), _) => self.start_vault_backup(cx, job, &source).await?,
+                (None, Kind::Disk) => self.start_backup(cx, job).await?,
+                (None, Kind::Share) => self.start_share_backup(cx, job).await?,
+                (None, Kind::Volume) => self.start_volume_backup(cx, job).await?,
             },
-            JobRequest::Restore(job) => match Kind::of_point(job.snapshot.id.as_str()) {
-                Kind::Disk => self.start_restore(cx, job).await?,
-                Kind::Share => return Err(by_files_only()),
-                Kind::Volume => self.start_volume_restore(cx, job).await?,
+            JobRequest::Restore(job) => match (vault_point(&job.snapshot), of_point(&job.snapshot)) {
+                (Some(point), _) => self.start_vault_restore(cx, job, point).await?,
+                (None, Kind::Disk) => self.start_restore(cx, job).await?,
+                (None, Kind::Share) => return Err(by_files_only()),
+                (None, Kind::Volume) => self.start_volume_restore(cx, job).await?,
             },
-            JobRequest::Copy(job) => match Kind::of_point(job.snapshot.id.as_str()) {
-                Kind::Disk => self.start_copy(cx, job).await?,
+            JobRequest::Copy(job) => match (vault_point(&job.snapshot), of_point(&job.snapshot)) {
+                (None, Kind::Disk) => self.start_copy(cx, job).await?,
                 _ => return Err(no_copies()),
             },
             _ => return Err(Error::new(ErrorKind::Unsupported, "Azure knows no such job")),
@@ -188,6 +246,11 @@ impl Provider for AzureProvider {
 
     async fn poll(&self, cx: &OpContext, job: &JobRef, _wait: Duration) -> Result<JobStatus> {
         let name: JobName = job.id.as_str().parse()?;
+        match (vault::item_of(&name), name.kind) {
+            (Some(item), JobKind::Backup) => return self.poll_vault_backup(cx, &name, &item).await,
+            (Some(item), _) => return self.poll_vault_restore(cx, &name, &item).await,
+            (None, _) => {}
+        }
         match name.id.resource_type() {
             _ if Kind::of_id(&name.id) == Kind::Share => self.poll_share(cx, &name).await,
             _ if name.id.is(VOLUMES) => self.poll_volume(cx, &name).await,
@@ -200,15 +263,17 @@ impl Provider for AzureProvider {
 
     async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
         let found = match request {
-            JobRequest::Backup(job) => match Kind::of(&job.component) {
-                Kind::Disk => self.find_backup(cx, job).await,
-                Kind::Share => self.find_share_backup(cx, job).await,
-                Kind::Volume => self.find_volume_backup(cx, job).await,
+            JobRequest::Backup(job) => match (vault::Source::of(&job.component)?, Kind::of(&job.component)) {
+                (Some(source), _) => self.find_vault_backup(cx, job, &source, since).await,
+                (None, Kind::Disk) => self.find_backup(cx, job).await,
+                (None, Kind::Share) => self.find_share_backup(cx, job).await,
+                (None, Kind::Volume) => self.find_volume_backup(cx, job).await,
             },
-            JobRequest::Restore(job) => match Kind::of_point(job.snapshot.id.as_str()) {
-                Kind::Disk => self.find_restore(cx, job).await,
-                Kind::Share => Ok(Vec::new()),
-                Kind::Volume => self.find_volume_restore(cx, job).await,
+            JobRequest::Restore(job) => match (vault_point(&job.snapshot), of_point(&job.snapshot)) {
+                (Some(point), _) => self.find_vault_restore(cx, job, point, since).await,
+                (None, Kind::Disk) => self.find_restore(cx, job).await,
+                (None, Kind::Share) => Ok(Vec::new()),
+                (None, Kind::Volume) => self.find_volume_restore(cx, job).await,
             },
             JobRequest::Copy(job) => self.find_copy(cx, job).await,
             _ => Ok(Vec::new()),
@@ -216,15 +281,19 @@ impl Provider for AzureProvider {
         settled(cx.clock().now(), since, found?)
     }
 
-    async fn cancel(&self, _cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
-        // Compute has no call that stops making a snapshot or a disk.
-        Ok(match job.id.as_str().parse::<JobName>() {
-            Ok(_) => CancelOutcome::Unsupported,
-            Err(_) => CancelOutcome::AlreadyTerminal,
-        })
+    async fn cancel(&self, cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
+        let Ok(name) = job.id.as_str().parse::<JobName>() else { return Ok(CancelOutcome::AlreadyTerminal) };
+        match vault::item_of(&name) {
+            Some(item) => self.cancel_vault_job(cx, &name, &item).await,
+            // Compute has no call that stops making a snapshot or a disk.
+            None => Ok(CancelOutcome::Unsupported),
+        }
     }
 
     async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
+        if let Some(point) = vault_point(snapshot) {
+            return self.open_vault_point(cx, point).await;
+        }
         let text = snapshot.id.as_str();
         match Kind::of_point(text) {
             Kind::Disk => self.open_point(cx, text.parse()?).await,
@@ -238,6 +307,9 @@ impl Provider for AzureProvider {
     }
 
     async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        if let Some(point) = vault_point(snapshot) {
+            return self.delete_vault_point(cx, &point).await;
+        }
         let text = snapshot.id.as_str();
         match (text.parse::<PointName>(), text.parse::<SharePoint>(), text.parse::<VolumePoint>()) {
             (Ok(name), ..) => self.delete_point(cx, &name).await,
@@ -268,6 +340,15 @@ impl Provider for AzureProvider {
     }
 }
 
+/// The recovery point of a vault that `snapshot` is, where it is one.
+fn vault_point(snapshot: &SnapshotRef) -> Option<VaultPoint> {
+    snapshot.id.as_str().parse().ok()
+}
+
+fn of_point(snapshot: &SnapshotRef) -> Kind {
+    Kind::of_point(snapshot.id.as_str())
+}
+
 fn by_files_only() -> Error {
     let message = "nothing can be made of a share's snapshot but by copying its files: give the component a mount, and \
                    the data plane of files reads them there";
@@ -275,7 +356,7 @@ fn by_files_only() -> Error {
 }
 
 fn no_copies() -> Error {
-    let message = "Azure copies no snapshots of shares and volumes; back them up through the data plane of files, whose \
+    let message = "Azure copies no snapshots of shares and volumes, and no recovery points of vaults; back them up through the data plane of files, whose \
                    store can be copied";
     Error::new(ErrorKind::Unsupported, message)
 }

@@ -9,7 +9,7 @@ use super::kind::Kind;
 use super::netapp::Volume;
 use super::settings::Source;
 use super::storage::Share;
-use super::{shares, volumes};
+use super::{shares, vault, volumes};
 
 impl AzureProvider {
     /// `component` with what a restore of it will need, read now from the source itself: of a disk zone, SKU, size,
@@ -36,6 +36,9 @@ impl AzureProvider {
     /// `NotFound` where the source does not exist; `Unsupported` where it is neither disk nor share nor volume.
     pub async fn record(&self, cx: &OpContext, component: &Component) -> Result<Component> {
         cx.check()?;
+        if vault::Source::of(component)?.is_some_and(|source| source.is_of_blobs()) {
+            return Ok(component.clone());
+        }
         let mut settings = match Kind::of(component) {
             Kind::Disk => settings(&Disk::get(self.connection(), &Source::of(component)?.id).await?),
             Kind::Share => {

@@ -88,7 +88,7 @@ impl FromStr for ResourceId {
             Error::new(ErrorKind::InvalidInput, format!("{text:?} is no resource of Azure ({form})"))
         };
         let fits = |part: &&str| {
-            let allowed = |c: char| c.is_alphanumeric() || "-_.()$".contains(c);
+            let allowed = |c: char| c.is_alphanumeric() || "-_.()$;".contains(c);
             !part.is_empty()
                 && *part != "."
                 && *part != ".."

@@ -13,4 +13,6 @@ mod stories;
 mod suite;
 #[path = "../../../provider-aws/tests/managed/under_way.rs"]
 mod under_way;
+mod vault_jobs;
+mod vaults;
 mod volumes;

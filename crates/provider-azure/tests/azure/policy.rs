@@ -16,7 +16,8 @@ use crate::fake::{GROUP, PRINCIPAL, RESTORE, SUBSCRIPTION, World, disk, group, s
 /// Gives the caller the roles for `tasks`, and nothing more; answers their actions.
 fn allow(world: &World, component: &Component, tasks: &[Task]) -> BTreeSet<String> {
     let documents = policy(&PolicyScope::of(std::slice::from_ref(component), tasks.iter().copied()).unwrap());
-    let definitions = [&documents.groups, &documents.subscription];
+    let definitions: Vec<_> =
+        [&documents.groups, &documents.subscription].into_iter().chain(&documents.vaults).collect();
     let roles: Vec<Value> = definitions
         .iter()
         .flat_map(|role| {
@@ -60,6 +61,59 @@ async fn whole_story(world: &Arc<World>, source: &Component) {
     provider.discard(&cx, &resource).await.unwrap();
     while provider.delete(&world.cx(), &point).await.unwrap() != DeleteState::Gone {
         world.advance(5.0);
+    }
+}
+
+/// Everything that this provider does with a vault.
+async fn vault_story(world: &Arc<World>, source: &Component) {
+    let provider = world.provider().looking_in_vaults_of([source]).unwrap();
+    let source = provider.record(&world.cx(), source).await.unwrap();
+    let findings = provider.preflight(&world.cx(), &source).await.unwrap();
+    assert!(findings.iter().all(|finding| finding.severity < Severity::Warning), "{findings:?}");
+    // One whose request is asked about, and one that is stopped where that can be.
+    world.set(&json!({"rules": {"job.start_delay_seconds": 15, "job.backup_seconds": 40}}));
+    let stopped = JobRequest::Backup(world.backup("op-0", &source));
+    let job = world.start(&provider, &stopped).await;
+    provider.poll(&world.cx(), &job, Duration::ZERO).await.unwrap();
+    world.advance(16.0);
+    provider.cancel(&world.cx(), &job).await.unwrap();
+    world.settle(&provider, &job).await;
+    let point = world.captured("op-1", &source).await;
+    assert!(!provider.snapshots(&world.cx(), &SnapshotQuery::all()).await.unwrap().is_empty());
+    let restore = JobRequest::Restore(world.restore(&point, &source, json!({})));
+    let made = world.run(&provider, &restore).await.restored.unwrap();
+    let cx = world.cx_of(RESTORE);
+    provider.finish_restore(&cx, &made).await.unwrap();
+    provider.discard(&cx, &made).await.unwrap();
+    assert!(matches!(provider.delete(&world.cx(), &point).await.unwrap(), DeleteState::Locked { .. }));
+}
+
+#[tokio::test]
+async fn every_call_to_a_vault_is_in_the_roles_and_nothing_else_is() {
+    let Some(world) = World::of(&crate::vaults::scenario(json!({}))) else { return };
+    for source in [crate::vaults::disk("disk-0"), crate::vaults::files("share-0")] {
+        world.reset(&crate::vaults::scenario(json!({})));
+        let allowed = allow(&world, &source, &Task::ALL);
+        vault_story(&world, &source).await;
+        let used = world.actions();
+        let needed = |pattern: &String| used.iter().any(|action| matches(pattern, action));
+        // What a running operation is asked is no operation of the journal.
+        let idle = allowed.iter().filter(|pattern| !pattern.contains("/locations/") && !needed(pattern));
+        assert_eq!(idle.collect::<Vec<_>>(), Vec::<&String>::new());
+        let journal = world.fake().get("journal");
+        let refused = |entry: &&Value| {
+            entry["outcome"].as_str().is_some_and(|outcome| outcome.contains("Authorization"))
+        };
+        assert_eq!(
+            journal.as_array().unwrap().iter().filter(refused).collect::<Vec<_>>(),
+            Vec::<&Value>::new()
+        );
+        let findings = world.provider().preflight(&world.cx(), &source).await.unwrap();
+        assert!(findings.iter().all(|finding| finding.check != "permissions"), "{findings:?}");
+        allow(&world, &source, &[Task::Preflight]);
+        let told = checks(&world, &world.provider(), &source).await;
+        let (severity, message) = &told["permissions"];
+        assert!(*severity == Severity::Blocker && message.contains("backup/action"), "{message}");
     }
 }
 

@@ -48,8 +48,8 @@ def _check_rights(world: World, vault_id: str, kind: str) -> None:
         raise Fault(world.rules["vault.rights_error"], told)
 
 
-def make_policy(world: World, resource_id: str, kind: str, rule: str) -> Resource:
-    """A policy with one rule that backs up every day."""
+def make_policy(world: World, resource_id: str, kind: str, rule: str, days: int = 7) -> Resource:
+    """A policy with one rule that backs up every day, and one that keeps recovery points so many days."""
     return world.new(resource_id, {"properties": {"objectType": "BackupPolicy", "datasourceTypes": [kind],
         "policyRules": [{
             "objectType": "AzureBackupRule", "name": rule,
@@ -59,7 +59,11 @@ def make_policy(world: World, resource_id: str, kind: str, rule: str) -> Resourc
                         "schedule": {"repeatingTimeIntervals": ["R/2026-01-01T00:00:00+00:00/P1D"]},
                         "taggingCriteria": [{"isDefault": True, "taggingPriority": 99,
                                              "tagInfo": {"tagName": "Default"}}]},
-        }]}})  # fmt: skip
+        }, {
+            "objectType": "AzureRetentionRule", "name": "Default", "isDefault": True, "lifecycles": [{
+                "deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": f"P{days}D"},
+                "sourceDataStore": {"dataStoreType": "OperationalStore", "objectType": "DataStoreInfoBase"}}],
+        }]}}, days=days)  # fmt: skip
 
 
 def make_instance(world: World, resource_id: str, given: dict[str, Any]) -> Resource:
@@ -115,11 +119,16 @@ def make_point(world: World, instance: Resource, job: Job, content: str) -> Reso
             "creationTime": world.time(job.started)}],
     }}  # fmt: skip
     job.point = name
+    policy = world.find(instance.properties["policyInfo"]["policyId"])
+    until = job.started + (policy.hidden["days"] if policy else 7) * 86400
+    body["properties"]["expiryTime"] = world.time(until)
     delay = world.rules["vault.point_delay_seconds"]
-    return world.new(f"{instance.id}/recoveryPoints/{name}", body, content=content, visible_at=world.now + delay)
+    made = world.new(f"{instance.id}/recoveryPoints/{name}", body, content=content, visible_at=world.now + delay)
+    vault_jobs.expire(world, made, until)
+    return made
 
 
-def start_backup(world: World, instance: Resource, *, user: bool = True) -> Job:
+def start_backup(world: World, instance: Resource, *, user: bool = True, activity: str | None = None) -> Job:
     """Begins a backup job; what it holds is what the resource holds now."""
     source = world.find(instance.properties["dataSourceInfo"]["resourceID"])
     content = source.hidden.get("content", "") if source else ""
@@ -128,7 +137,7 @@ def start_backup(world: World, instance: Resource, *, user: bool = True) -> Job:
     def done(job: Job) -> None:
         make_point(world, instance, job, content)
 
-    job = vault_jobs.begin(world, vault, "Backup", instance.id, done, user=user)
+    job = vault_jobs.begin(world, vault, "Backup", instance.id, done, user=user, activity=activity)
     vault_jobs.foredoom(world, job, _unable(world, vault, "backup"))
     return job
 
@@ -138,7 +147,7 @@ def adhoc_backup(call: Call) -> Work:
     """Begins a backup by one of the policy's rules."""
     instance = call.here()
     policy = call.need(instance.properties["policyInfo"]["policyId"])
-    names = [rule["name"] for rule in policy.properties["policyRules"]]
+    names = [rule["name"] for rule in policy.properties["policyRules"] if rule["objectType"] == "AzureBackupRule"]
     asked = call.body["backupRuleOptions"]["ruleName"]
     if asked not in names:
         raise Fault("BMSUserErrorInvalidInput", f"The policy has no rule {asked!r}: {', '.join(names)}.")
@@ -148,7 +157,7 @@ def adhoc_backup(call: Call) -> Work:
     if call.world.find(instance.properties["dataSourceInfo"]["resourceID"]) is None:
         raise Fault("UserErrorDatasourceNotFound", "The datasource does not exist.", 404)
     vault_jobs.free(call, instance.id)
-    return _reached(call, start_backup(call.world, instance))
+    return _reached(call, start_backup(call.world, instance, activity=vault_jobs.activity(call)))
 
 
 @operation("dataprotection", "backup_instances.validate_for_backup")
@@ -207,7 +216,8 @@ def trigger_restore(call: Call) -> Work:
         body = {"location": location, "properties": {"diskSizeGB": size, "creationData": {"createOption": "Copy"}}}
         disks.make(world, target, body, point.hidden["content"]).state = "Succeeded"
 
-    job = vault_jobs.begin(world, arm.parent(instance.id), "Restore", instance.id, done, target=target)
+    job = vault_jobs.begin(world, arm.parent(instance.id), "Restore", instance.id, done, activity=vault_jobs.activity(call),
+                           target=target)  # fmt: skip
     job.point = point.name
     vault_jobs.foredoom(world, job, _unable(world, job.vault, "restore"))
     return _reached(call, job)
@@ -224,7 +234,7 @@ def view_job(world: World, job: Job) -> dict[str, Any]:
     instance = world.find(job.item)
     source = instance.properties["dataSourceInfo"] if instance else {"resourceID": "", "datasourceType": ""}
     properties: dict[str, Any] = {
-        "activityID": job.id, "backupInstanceFriendlyName": arm.name(source["resourceID"]),
+        "activityID": job.activity or job.id, "backupInstanceFriendlyName": arm.name(source["resourceID"]),
         "backupInstanceId": job.item,
         "dataSourceId": source["resourceID"], "dataSourceLocation": source.get("resourceLocation", ""),
         "dataSourceName": arm.name(source["resourceID"]), "dataSourceType": source["datasourceType"],

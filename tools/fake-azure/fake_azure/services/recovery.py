@@ -134,8 +134,10 @@ def _reached(call: Call, job: Job) -> Work:
     return vault_jobs.reached(call, job, info, result=False)
 
 
-def start_backup(world: World, item: Resource, *, user: bool = True) -> Job:
-    """Begins a backup job of a share."""
+def start_backup(
+    world: World, item: Resource, *, user: bool = True, activity: str | None = None, until: str | None = None
+) -> Job:
+    """Begins a backup job of a share, whose point is kept until a time."""
     vault = item.id.partition("/backupFabrics/")[0]
     share = world.resources[arm.key(item.hidden["share"])]
     # The vault keeps its points as snapshots of the share, which count among the share's own.
@@ -147,15 +149,20 @@ def start_backup(world: World, item: Resource, *, user: bool = True) -> Job:
         name = world.ids.uuid("recovery-point")
         job.point = name
         delay = world.rules["vault.point_delay_seconds"]
-        world.new(f"{item.id}/recoveryPoints/{name}", {"properties": {
+        ends = job.started + world.rules["vault.share_days"] * 86400
+        if until is not None:
+            ends = datetime.fromisoformat(until).timestamp()
+        made = world.new(f"{item.id}/recoveryPoints/{name}", {"properties": {
             "objectType": "AzureFileShareRecoveryPoint", "recoveryPointType": "FileSystemConsistent",
             "recoveryPointTime": world.time(job.started), "recoveryPointSizeInGB": 1,
             "fileShareSnapshotUri": f"{item.hidden['share']}?sharesnapshot={taken['time']}",
+            "recoveryPointProperties": {"expiryTime": world.time(ends)},
         }}, content=taken["content"], tree=tree, visible_at=world.now + delay)  # fmt: skip
+        vault_jobs.expire(world, made, ends)
         item.properties |= {"lastBackupStatus": "Completed", "lastBackupTime": world.time(job.started),
                             "lastRecoveryPoint": world.time(job.started)}  # fmt: skip
 
-    return vault_jobs.begin(world, vault, "Backup", item.id, done, user=user)
+    return vault_jobs.begin(world, vault, "Backup", item.id, done, user=user, activity=activity)
 
 
 @operation("recoveryservicesbackup", "backups.trigger")
@@ -169,7 +176,8 @@ def trigger_backup(call: Call) -> Work:
     if shares.live(call.world, item.hidden["share"]) is None:
         raise Fault("UserErrorFileShareNotFound", "The file share does not exist.", 404)
     vault_jobs.free(call, item.id)
-    return _reached(call, start_backup(call.world, item))
+    activity, until = vault_jobs.activity(call), request.get("recoveryPointExpiryTimeInUTC")
+    return _reached(call, start_backup(call.world, item, activity=activity, until=until))
 
 
 def _check_restore(request: dict[str, Any]) -> None:
@@ -203,7 +211,8 @@ def trigger_restore(call: Call) -> Work:
         trees.make(world, share, point.hidden["tree"])
 
     vault = item.id.partition("/backupFabrics/")[0]
-    job = vault_jobs.begin(world, vault, "Restore", item.id, done, target=share.id)
+    job = vault_jobs.begin(world, vault, "Restore", item.id, done, activity=vault_jobs.activity(call),
+                           target=share.id)  # fmt: skip
     job.point = point.name
     return _reached(call, job)
 
@@ -212,7 +221,8 @@ def view_job(world: World, job: Job) -> dict[str, Any]:
     """A job as GET shows it."""
     item = world.find(job.item)
     properties: dict[str, Any] = {
-        "jobType": "AzureStorageJob", "operation": job.kind, "status": job.status, "activityId": job.id,
+        "jobType": "AzureStorageJob", "operation": job.kind, "status": job.status,
+        "activityId": job.activity or job.id,
         "startTime": world.time(job.started), "backupManagementType": "AzureStorage", "isUserTriggered": job.user,
         "entityFriendlyName": item.properties["friendlyName"] if item else "",
         "duration": vault_jobs.duration(world, job),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from ..arm import Resource
 from ..errors import Fault
 from ..world import Call, Job, Work, World
 
@@ -19,15 +20,34 @@ def free(call: Call, item: str) -> None:
         raise Fault(call.rule("job.busy_error"), f"The job {busy[0].id} is in progress on this item.")
 
 
+def activity(call: Call) -> str | None:
+    """What a job says of the request that began it: what its client called it, where Azure hands that on."""
+    asked = call.headers.get("x-ms-client-request-id")
+    return asked if call.rule("job.activity_id") == "request" else None
+
+
+def expire(world: World, point: Resource, at: float) -> None:
+    """Lets a recovery point go at a time, by itself."""
+
+    def gone() -> None:
+        if world.find(point.id) is point:
+            world.remove(point.id)
+            world.event("recovery point expired", resource=point.id)
+
+    world.clock.after(at - world.now, gone)
+
+
 def begin(
-    world: World, vault: str, kind: str, item: str, done: Callable[[Job], None], *, user: bool = True, **shown: Any
-) -> Job:
+    world: World, vault: str, kind: str, item: str, done: Callable[[Job], None], *, user: bool = True,
+    activity: str | None = None, **shown: Any,
+) -> Job:  # fmt: skip
     """Begins a job, behind the one that runs if need be."""
     seconds = world.rules["job.backup_seconds" if kind == "Backup" else "job.restore_seconds"]
     ahead = [job.started + job.seconds for job in world.jobs.values()
              if job.item == item and job.kind == kind == "Backup" and job.status in RUNNING]  # fmt: skip
     seconds += max([until - world.now for until in ahead], default=0.0)
-    job = Job(world.ids.uuid("job"), vault, kind, item, "InProgress", world.now, seconds, user, shown=shown)
+    job = Job(world.ids.uuid("job"), vault, kind, item, "InProgress", world.now, seconds, user, activity=activity,
+              shown=shown)  # fmt: skip
     world.jobs[job.id] = job
     outcome = next(iter(world.faults.take({f"{kind}Job"}, {"item": item})), None)
     job.timer = world.clock.after(seconds, lambda: _finish(world, job, outcome, done))

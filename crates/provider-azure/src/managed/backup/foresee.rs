@@ -7,9 +7,10 @@ use stillpoint_core::{
 use super::super::AzureProvider;
 use super::super::compute::Disk;
 use super::super::kind::Kind;
-use super::super::policy::{Task, calls};
+use super::super::policy::{Task, calls, vaults};
 use super::super::settings::Source;
 use super::super::tags;
+use super::super::vault::{self, VaultPoint};
 
 impl AzureProvider {
     /// Only the size is known: Azure publishes no rate, and a snapshot is there at once.
@@ -29,6 +30,9 @@ impl AzureProvider {
         cx: &OpContext,
         request: &JobRequest,
     ) -> Result<Foreseen> {
+        if let Some(of_vault) = self.foresee_in_vault(cx, request).await? {
+            return Ok(of_vault);
+        }
         let (task, kind, mut foreseen) = match request {
             JobRequest::Backup(job) => {
                 let kind = Kind::of(&job.component);
@@ -51,6 +55,32 @@ impl AzureProvider {
         foreseen.permissions = foreseen.calls.iter().cloned().collect();
         Ok(foreseen)
     }
+
+    /// What a job of a vault would do. Nothing is written on what a vault makes but on a restored resource.
+    async fn foresee_in_vault(&self, cx: &OpContext, request: &JobRequest) -> Result<Option<Foreseen>> {
+        let (component, task) = match request {
+            JobRequest::Backup(job) => (&job.component, Task::Backup),
+            JobRequest::Restore(job) if job.snapshot.id.as_str().parse::<VaultPoint>().is_ok() => {
+                (&job.component, Task::Restore)
+            }
+            _ => return Ok(None),
+        };
+        let Some(source) = vault::Source::of(component)? else { return Ok(None) };
+        let mut foreseen = Foreseen::default();
+        if let JobRequest::Restore(job) = request {
+            foreseen.tags = tags::of_restore(job)?;
+        } else if !source.is_of_blobs() {
+            let size = match Kind::of(component) {
+                Kind::Share => self.estimate_share(cx, component).await?,
+                _ => self.estimate_capture(cx, component).await?,
+            };
+            foreseen.bytes = size.and_then(|size| size.bytes);
+        }
+        foreseen.calls = vaults::actions(source.what(), task).map(str::to_owned).collect();
+        foreseen.permissions = foreseen.calls.iter().cloned().collect();
+        Ok(Some(foreseen))
+    }
+
     async fn foresee_disk(&self, cx: &OpContext, job: &BackupJob) -> Result<Foreseen> {
         let id = Source::of(&job.component)?.snapshot(&job.key)?;
         let mut foreseen = carrying(tags::placed(tags::of_backup(job)?, &id));

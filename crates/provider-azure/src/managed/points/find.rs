@@ -10,6 +10,7 @@ use super::super::kind::Kind;
 use super::super::names::PointName;
 use super::super::resource_id::ResourceId;
 use super::super::tags;
+use super::super::vault::Item;
 use super::super::volumes::VolumePoint;
 use super::open::info;
 
@@ -19,7 +20,7 @@ impl AzureProvider {
         cx: &OpContext,
         query: &SnapshotQuery,
     ) -> Result<Vec<SnapshotInfo>> {
-        if self.groups().is_empty() && self.sources().is_empty() {
+        if self.groups().is_empty() && self.sources().is_empty() && self.vaulted().is_empty() {
             let message =
                 "no resource group, share or volume is configured in which snapshots could be looked for";
             return Err(Error::new(ErrorKind::InvalidConfig, message));
@@ -50,9 +51,10 @@ impl AzureProvider {
         }
         for source in self.sources() {
             cx.check()?;
-            let listed = match Kind::of_id(source) {
-                Kind::Share => self.find_share_points(source, &wanted).await,
-                _ => self.find_volume_points(source, &wanted).await,
+            let listed = match (Item::of(source), Kind::of_id(source)) {
+                (Some(item), _) => self.find_vault_points(cx, &item, &wanted).await,
+                (None, Kind::Share) => self.find_share_points(source, &wanted).await,
+                (None, _) => self.find_volume_points(source, &wanted).await,
             };
             match listed {
                 // Its snapshots went with it.
@@ -61,6 +63,15 @@ impl AzureProvider {
             }
         }
         without_originals(&mut found);
+        for source in self.vaulted() {
+            cx.check()?;
+            match source.protected(self.connection()).await {
+                Ok(protected) => found.extend(self.find_vault_points(cx, protected.item(), &wanted).await?),
+                // Its vault is gone, or protects it no longer.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
         found.sort_by(|a, b| a.snapshot.cmp(&b.snapshot));
         found.dedup_by(|a, b| a.snapshot == b.snapshot);
         Ok(found)

@@ -13,6 +13,8 @@ use super::Task;
 pub(in super::super) enum On {
     /// The resource groups of disks and snapshots.
     Groups,
+    /// The resource groups of vaults.
+    Vaults,
     /// The subscription.
     Subscription,
 }

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 pub struct PolicyDocuments {
     /// For whoever runs Stillpoint, on each of the resource groups.
     pub groups: RoleDefinition,
+    /// For the same, on the resource groups of the vaults; nothing where no component goes through one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vaults: Option<RoleDefinition>,
     /// For the same, on the subscription.
     pub subscription: RoleDefinition,
 }

@@ -3,6 +3,7 @@
 pub(super) mod calls;
 mod document;
 mod scope;
+pub(super) mod vaults;
 
 use serde::{Deserialize, Serialize};
 
@@ -41,7 +42,8 @@ impl Task {
 /// The exact role definitions for what `scope` says.
 ///
 /// Each action is there because a call of this provider needs it. What Azure lets be granted on a resource group is in one
-/// definition, what it asks of the whole subscription (all of it only reads) in the other.
+/// definition, what it asks of the whole subscription (all of it only reads) in another, and what is asked of vaults, where
+/// components go through any, in a third.
 ///
 /// ```
 /// use stillpoint_core::Component;
@@ -64,6 +66,9 @@ pub fn policy(scope: &PolicyScope) -> PolicyDocuments {
             .filter(|call| scope.kinds.iter().any(|kind| call.is_of(*kind)))
             .map(|call| call.action.to_owned())
             .collect();
+        let of_vaults = vaults::CALLS.iter().filter(|call| call.on == on && scope.what.contains(&call.what));
+        let wanted = of_vaults.filter(|call| call.tasks.iter().any(|task| scope.tasks.contains(task)));
+        actions.extend(wanted.map(|call| call.action.to_owned()));
         actions.sort_unstable();
         actions.dedup();
         actions
@@ -71,6 +76,8 @@ pub fn policy(scope: &PolicyScope) -> PolicyDocuments {
     let subscription = &scope.subscription;
     PolicyDocuments {
         groups: RoleDefinition::new("Stillpoint backup and restore", actions(On::Groups), scope.groups()),
+        vaults: (!scope.vaults.is_empty())
+            .then(|| RoleDefinition::new("Stillpoint jobs of vaults", actions(On::Vaults), scope.vaults())),
         subscription: RoleDefinition::new(
             "Stillpoint reader of the subscription",
             actions(On::Subscription),

@@ -7,8 +7,9 @@ use stillpoint_core::{Component, Error, ErrorKind, Result};
 use super::super::kind::Kind;
 use super::super::provider::GroupPlace;
 use super::super::settings::Source;
-use super::super::{shares, volumes};
+use super::super::{shares, vault, volumes};
 use super::Task;
+use super::vaults::What;
 
 /// What a policy is to be about: which tasks on which components, with the resource groups that they lie in and that their
 /// snapshots are kept in.
@@ -21,6 +22,10 @@ pub struct PolicyScope {
     pub subscription: String,
     groups: BTreeSet<String>,
     pub(super) kinds: BTreeSet<Kind>,
+    /// The resource groups of vaults, in full.
+    pub(super) vaults: BTreeSet<String>,
+    /// What the tasks have to do with in vaults.
+    pub(super) what: BTreeSet<What>,
 }
 
 impl PolicyScope {
@@ -32,8 +37,9 @@ impl PolicyScope {
         let tasks: BTreeSet<Task> = tasks.into_iter().collect();
         let mut scope: Option<Self> = None;
         for component in components {
+            let vaulted = vault::Source::of(component)?;
             let kind = Kind::of(component);
-            let source = match place(kind, component) {
+            let source = match vaulted.as_ref().map_or_else(|| place(kind, component), |it| Ok(it.place())) {
                 Ok(source) => source,
                 Err(error) if error.kind() == ErrorKind::Unsupported => continue,
                 Err(error) => return Err(error),
@@ -44,6 +50,8 @@ impl PolicyScope {
                 subscription: subscription.clone(),
                 groups: BTreeSet::new(),
                 kinds: BTreeSet::new(),
+                vaults: BTreeSet::new(),
+                what: BTreeSet::new(),
             });
             if scope.subscription != *subscription {
                 let message = format!(
@@ -52,7 +60,17 @@ impl PolicyScope {
                 );
                 return Err(Error::new(ErrorKind::InvalidConfig, message));
             }
-            scope.kinds.insert(kind);
+            match vaulted {
+                Some(vaulted) => {
+                    let vault = &vaulted.vault;
+                    scope.vaults.insert(format!(
+                        "/subscriptions/{}/resourceGroups/{}",
+                        vault.subscription, vault.group
+                    ));
+                    scope.what.extend(vaulted.what());
+                }
+                None => drop(scope.kinds.insert(kind)),
+            }
             scope.groups.extend([source.id.group, source.group.to_lowercase()]);
         }
         scope.ok_or_else(|| {
@@ -68,6 +86,11 @@ impl PolicyScope {
     pub fn with_group(mut self, place: &GroupPlace) -> Self {
         self.groups.insert(place.resource_group.clone());
         self
+    }
+
+    /// The resource groups of vaults by their full names.
+    pub(super) fn vaults(&self) -> Vec<String> {
+        self.vaults.iter().cloned().collect()
     }
 
     /// The resource groups by their full names.

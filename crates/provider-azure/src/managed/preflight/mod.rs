@@ -4,6 +4,7 @@ mod files;
 mod place;
 mod resource;
 mod rights;
+mod vault;
 
 use stillpoint_core::{Component, ErrorKind, Finding, OpContext, Result, Retry, Severity};
 
@@ -11,6 +12,7 @@ use super::AzureProvider;
 use super::kind::Kind;
 use super::policy::place;
 use super::settings::Source;
+use super::vault::Source as Vaulted;
 use crate::connection::Connection;
 
 /// Who and what is looked at.
@@ -24,6 +26,11 @@ struct Subject<'a> {
 
 impl AzureProvider {
     pub(super) async fn check(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
+        match Vaulted::of(component) {
+            Ok(Some(source)) => return self.check_vaulted(cx, component, &source).await,
+            Ok(None) => {}
+            Err(error) => return Ok(vec![blocker("settings", error.to_string())]),
+        }
         let kind = Kind::of(component);
         let source = match place(kind, component) {
             Ok(source) => source,

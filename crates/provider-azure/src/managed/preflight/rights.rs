@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde::Deserialize;
 use stillpoint_core::{Finding, Result};
 
-use super::super::policy::{Task, calls};
+use super::super::policy::Task;
+use super::super::policy::calls;
 use super::{Subject, blocker, warning};
-use crate::connection::Request;
+use crate::connection::{Connection, Request};
 
 const PERMISSIONS: &str = "2022-04-01";
 const LOCKS: &str = "2020-05-01";
@@ -16,7 +17,7 @@ const LOCKS: &str = "2020-05-01";
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[derive(Default)]
-struct Permission {
+pub(super) struct Permission {
     actions: Vec<String>,
     not_actions: Vec<String>,
 }
@@ -33,7 +34,7 @@ struct LockProperties {
 }
 
 impl Permission {
-    fn allows(&self, action: &str) -> bool {
+    pub(super) fn allows(&self, action: &str) -> bool {
         let any = |patterns: &[String]| patterns.iter().any(|pattern| matches(pattern, action));
         any(&self.actions) && !any(&self.not_actions)
     }
@@ -53,6 +54,17 @@ fn matches(pattern: &str, action: &str) -> bool {
     rest.ends_with(last)
 }
 
+/// What roles allow the caller in a resource group.
+pub(super) async fn granted(
+    connection: &Connection,
+    subscription: &str,
+    group: &str,
+) -> Result<Vec<Permission>> {
+    let scope = format!("/subscriptions/{subscription}/resourcegroups/{group}");
+    let path = format!("{scope}/providers/Microsoft.Authorization/permissions");
+    connection.list(&Request::new("Microsoft.Authorization/permissions/read", path, PERMISSIONS)).await
+}
+
 impl Subject<'_> {
     /// Asks Azure for everything that a backup of this component needs. What roles grant is known; deny assignments and
     /// conditions are not told here.
@@ -60,10 +72,7 @@ impl Subject<'_> {
         let mut findings = Vec::new();
         let groups = BTreeSet::from([self.source.id.group.clone(), self.source.group.to_lowercase()]);
         for group in groups {
-            let scope = format!("/subscriptions/{}/resourcegroups/{group}", self.source.id.subscription);
-            let path = format!("{scope}/providers/Microsoft.Authorization/permissions");
-            let request = Request::new("Microsoft.Authorization/permissions/read", path, PERMISSIONS);
-            let granted: Vec<Permission> = self.connection.list(&request).await?;
+            let granted = granted(self.connection, &self.source.id.subscription, &group).await?;
             let of_disk = |action: &&str| action.contains("/disks/") == (group == self.source.id.group);
             let alone = self.source.group.eq_ignore_ascii_case(&self.source.id.group);
             let denied: Vec<&str> = calls::on_groups(Task::Backup, self.kind)

@@ -18,6 +18,9 @@ impl AzureProvider {
         if Kind::of_id(&id) == Kind::Volume {
             return self.finish_volume(cx, &id).await;
         }
+        if Kind::of_id(&id) == Kind::Share {
+            return self.finish_share(cx, &id).await;
+        }
         let disk = Disk::get(self.connection(), &id).await?;
         tags::owned(cx, &id, &disk.tags)?;
         let word = disk.properties.provisioning_state.as_deref().unwrap_or("Succeeded");

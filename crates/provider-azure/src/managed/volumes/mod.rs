@@ -14,7 +14,7 @@ use super::netapp::{VAULTS, VOLUMES, Volume};
 use super::resource_id::ResourceId;
 pub(super) use points::VolumePoint;
 pub(super) use restore::body;
-use said::Said;
+pub(super) use said::Said;
 
 /// The setting of a component of kind `netapp-volume` that names the backup vault (its full resource id) into which each
 /// snapshot is copied. Without it the snapshot itself is the backup, which lives in the volume and dies with it.

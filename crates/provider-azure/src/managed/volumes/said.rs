@@ -5,6 +5,7 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 use stillpoint_core::{
     BackupId, BackupJob, ComponentId, Error, ErrorKind, JobKey, OperationId, Result, Tags, Timestamp,
+    WorkspaceId,
 };
 
 use super::super::names::made_by_token;
@@ -19,7 +20,7 @@ const DIGEST: &str = "_-";
 
 /// A snapshot's name taken apart: `stillpoint-TOKEN.MILLISECONDS.COMPONENT.OPERATION.WORKSPACE`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Said {
+pub(in super::super) struct Said {
     token: String,
     created: Timestamp,
     component: String,
@@ -28,13 +29,18 @@ pub(super) struct Said {
 }
 
 impl Said {
-    pub(super) fn of(job: &BackupJob) -> Self {
+    pub(in super::super) fn of(job: &BackupJob) -> Self {
+        Self::new(&job.key, job.created_at, &job.workspace)
+    }
+
+    /// What is to be known of the job `key`, of a backup that was begun at `created`.
+    pub(in super::super) fn new(key: &JobKey, created: Timestamp, workspace: &WorkspaceId) -> Self {
         Self {
-            token: job.key.token(),
-            created: job.created_at,
-            component: job.key.component().to_string(),
-            operation: job.key.operation().to_string(),
-            workspace: job.workspace.to_string(),
+            token: key.token(),
+            created,
+            component: key.component().to_string(),
+            operation: key.operation().to_string(),
+            workspace: workspace.to_string(),
         }
     }
 
@@ -42,7 +48,7 @@ impl Said {
     ///
     /// # Errors
     /// `InvalidInput` where component and operation are too long for one.
-    pub(super) fn name(&self) -> Result<String> {
+    pub(in super::super) fn name(&self) -> Result<String> {
         let name = |workspace: &str| {
             let Self { token, created, component, operation, .. } = self;
             let parts =
@@ -62,7 +68,7 @@ impl Said {
     }
 
     /// What `name` says, where it is one of ours: its mark must follow from what else it says.
-    pub(super) fn read(name: &str) -> Option<Self> {
+    pub(in super::super) fn read(name: &str) -> Option<Self> {
         let (mark, rest) = name.split_once('.')?;
         let parts: Vec<&str> = rest.split('.').collect();
         let [created, component, operation, workspace] = <[&str; PARTS]>::try_from(parts).ok()?;
@@ -80,6 +86,11 @@ impl Said {
         said.is_coherent().then_some(said)
     }
 
+    /// The operation that it was for, as it calls itself.
+    pub(in super::super) fn operation(&self) -> &str {
+        &self.operation
+    }
+
     fn is_coherent(&self) -> bool {
         let ids = (self.operation.parse::<OperationId>(), self.component.parse::<ComponentId>());
         let (Ok(operation), Ok(component)) = ids else { return false };
@@ -89,7 +100,7 @@ impl Said {
     }
 
     /// The same as the tags that other snapshots carry.
-    pub(super) fn tags(&self) -> Tags {
+    pub(in super::super) fn tags(&self) -> Tags {
         let backup =
             self.operation.parse::<OperationId>().map(|operation| BackupId::of(&operation).to_string());
         let mut tags = Tags::from([
@@ -106,7 +117,7 @@ impl Said {
     }
 
     /// Whether it says what the tags `wanted` do.
-    pub(super) fn fits(&self, wanted: &Tags) -> bool {
+    pub(in super::super) fn fits(&self, wanted: &Tags) -> bool {
         let mut lacking = tags::missing(wanted, &self.tags());
         if lacking.get(tags::WORKSPACE).is_some_and(|value| self.workspace == digest(value)) {
             lacking.remove(tags::WORKSPACE);

@@ -1,0 +1,57 @@
+//! Backups through the vaults of Azure Backup: disks and blobs by Data Protection, SMB shares by Recovery Services.
+//!
+//! A vault keeps backups behind a boundary of its own: whoever may delete a disk and all its snapshots may not delete what
+//! the vault has of it. So Stillpoint asks for jobs there and follows them, and configures nothing.
+
+mod backup;
+mod cancel;
+mod disk;
+mod follow;
+mod item;
+mod job;
+mod known;
+mod mark;
+mod points;
+mod protection;
+mod recovery;
+mod restore;
+mod share;
+mod source;
+
+use std::time::Duration;
+
+use super::names::JobName;
+pub(super) use item::Item;
+pub(super) use known::Heard;
+pub(super) use points::VaultPoint;
+pub(super) use source::{Service, Source};
+
+/// The setting of a component that names the vault which backs it up: in full, or by its name in the resource group
+/// [`VAULT_RESOURCE_GROUP`]. A disk and a container of blobs need a backup vault of Data Protection, an SMB share one of
+/// Recovery Services. Without it, or where it is empty, snapshots are taken directly.
+pub const VAULT: &str = "vault";
+/// The setting of a component that names the resource group of its vault; without it that of the source.
+pub const VAULT_RESOURCE_GROUP: &str = "vault_resource_group";
+/// The setting of a component that names the rule of its policy by which a backup vault backs it up; needed where the
+/// policy has several.
+pub const BACKUP_RULE: &str = "backup_rule";
+/// The setting of a component that names the retention of its policy under which a backup vault keeps its backups;
+/// without it the policy's default.
+pub const RETENTION_TAG: &str = "retention_tag";
+
+/// How old a job may be that is looked for.
+const RECENT: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How old a job may be that recovery points are recognised by. Azure keeps them about as long.
+const REMEMBERED: Duration = Duration::from_secs(180 * 24 * 3600);
+/// The note of a job's name that carries the mark of its request.
+const MARK: &str = "mark";
+/// The note of a job's name that says which job of the vault it is, of one that nothing proves to be ours.
+const JOB: &str = "job";
+/// The note of a restore's name that says from which item it is.
+const ITEM: &str = "item";
+
+/// The item that the job called `name` works on, where it is one of a vault.
+pub(super) fn item_of(name: &JobName) -> Option<Item> {
+    let noted = name.note(ITEM).and_then(|id| id.parse().ok());
+    Item::of(noted.as_ref().unwrap_or(&name.id))
+}

@@ -1,0 +1,188 @@
+//! Restores through a vault, into a new disk or a new share.
+
+use stillpoint_core::{
+    Candidate, Error, ErrorKind, Evidence, JobState, JobStatus, OpContext, RestoreJob, RestoredResource,
+    Result, Tags, Timestamp, Wanted,
+};
+
+use super::super::AzureProvider;
+use super::super::names::{JobKind, JobName};
+use super::super::resource_id::ResourceId;
+use super::super::restore::{COMPONENT, prove_place, whole};
+use super::super::tags;
+use super::disk::disk_to_make;
+use super::follow::Found;
+use super::item::Item;
+use super::job::Job;
+use super::mark::Mark;
+use super::points::VaultPoint;
+use super::source::Service;
+use super::{ITEM, MARK, RECENT};
+
+/// A restore with everything that its start and the search for it need.
+pub(super) struct Restore<'a> {
+    pub(super) job: &'a RestoreJob,
+    pub(super) point: VaultPoint,
+    pub(super) item: Item,
+    /// The disk or share to be made.
+    pub(super) id: ResourceId,
+    pub(super) wanted: Wanted,
+    pub(super) tags: Tags,
+    pub(super) mark: Mark,
+}
+
+/// What stands where a restore is to make something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Standing {
+    Nothing,
+    /// What this restore made.
+    Ours,
+    Others,
+}
+
+impl Restore<'_> {
+    fn name(&self) -> JobName {
+        let name = JobName::new(JobKind::Restore, self.id.clone())
+            .with(ITEM, self.item.id.to_string())
+            .with(MARK, self.mark.as_str())
+            .with(COMPONENT, self.job.key.component().as_str());
+        tags::note(&self.tags, name)
+    }
+}
+
+impl AzureProvider {
+    pub(in super::super) async fn start_vault_restore(
+        &self,
+        cx: &OpContext,
+        job: &RestoreJob,
+        point: VaultPoint,
+    ) -> Result<JobName> {
+        whole(job)?;
+        cx.check()?;
+        let restore = self.vault_restore(job, point).await?;
+        let name = restore.name();
+        name.of(self.provider_id())?;
+        if self.heard().of(&name.to_string()).is_some()
+            || restore.item.marked(cx, self.connection(), &restore.mark).await?.is_some()
+        {
+            return Ok(name);
+        }
+        let standing = self.standing(&restore).await?;
+        if standing == Standing::Others {
+            let id = &restore.id;
+            let message = format!("{id} exists already; a restore makes a new one, so name another");
+            return Err(Error::new(ErrorKind::AlreadyExists, message).with("resource", id));
+        }
+        let region = self.usable(&restore).await?;
+        cx.check()?;
+        let now = cx.clock().now();
+        let asked = match restore.item.service {
+            // What the vault has made already is not asked for again.
+            Service::Protection if standing == Standing::Ours => return Ok(name),
+            Service::Protection => self.ask_for_disk(&restore, &region).await?,
+            Service::Recovery => {
+                if standing == Standing::Nothing {
+                    self.make_share_to_fill(&restore).await?;
+                }
+                // Whatever becomes of the request, a share is there from now on.
+                self.ask_for_share(&restore).await.map_err(Error::maybe_applied)?
+            }
+        };
+        self.heard().accepted(&name.to_string(), now, &asked.0, &asked.1);
+        Ok(name)
+    }
+
+    pub(in super::super) async fn find_vault_restore(
+        &self,
+        cx: &OpContext,
+        job: &RestoreJob,
+        point: VaultPoint,
+        since: Timestamp,
+    ) -> Result<Vec<Candidate>> {
+        cx.check()?;
+        let restore = self.vault_restore(job, point).await?;
+        let name = restore.name().of(self.provider_id())?;
+        let jobs = restore.item.jobs(self.connection(), cx.clock().now(), RECENT).await?;
+        let standing = self.standing(&restore).await?;
+        let evidence = match standing {
+            _ if jobs.iter().any(|job| restore.mark.is_of(&job.activity)) => Evidence::Proven,
+            Standing::Others => Evidence::Foreign,
+            // A disk that the vault made is the end of it; a share that we made is only its beginning.
+            Standing::Ours if restore.item.service == Service::Protection => Evidence::Proven,
+            _ if jobs.iter().any(|job| may_be_ours(job, since)) => Evidence::Likely,
+            _ => return Ok(Vec::new()),
+        };
+        Ok(vec![Candidate::new(name, evidence)])
+    }
+
+    pub(in super::super) async fn poll_vault_restore(
+        &self,
+        cx: &OpContext,
+        name: &JobName,
+        item: &Item,
+    ) -> Result<JobStatus> {
+        let now = cx.clock().now();
+        let mut status = match self.vault_job(cx, item, name).await? {
+            Found::Told(status) => return Ok(*status),
+            Found::Job(job) => job.job_status(now),
+            // Jobs are forgotten; what they made is not.
+            Found::Nothing => JobStatus::new(JobState::Succeeded),
+        };
+        let ended = matches!(status.state, JobState::Succeeded | JobState::SucceededWithIssues);
+        if !ended && item.service == Service::Protection {
+            return Ok(status);
+        }
+        let wanted = tags::noted(name);
+        let landed = match item.service {
+            Service::Protection => self.disk_landed(&name.id, &wanted).await?,
+            Service::Recovery => self.share_landed(&name.id, &wanted).await?,
+        };
+        if !landed {
+            let message = format!(
+                "{} is not there; look for a housekeeper that deletes what lacks its tag, and restore again",
+                name.id
+            );
+            return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        let component = name.note(COMPONENT).unwrap_or_default().parse()?;
+        status.restored =
+            Some(RestoredResource::new(self.provider_id().clone(), component, name.id.to_string()));
+        Ok(status)
+    }
+
+    /// The restore of `job`, with the place where it makes something.
+    async fn vault_restore<'a>(&self, job: &'a RestoreJob, point: VaultPoint) -> Result<Restore<'a>> {
+        let item = point.item()?;
+        let wanted = Wanted::new(&job.destination, Some(&job.component.settings));
+        let id = match item.service {
+            Service::Protection => disk_to_make(job, &wanted, &item)?,
+            Service::Recovery => self.share_to_make(job, &wanted, &item).await?,
+        };
+        let (tags, mark) = (tags::of_restore(job)?, Mark::of_restore(job)?);
+        Ok(Restore { job, point, item, id, wanted, tags, mark })
+    }
+
+    async fn standing(&self, restore: &Restore<'_>) -> Result<Standing> {
+        match restore.item.service {
+            Service::Protection => self.disk_standing(restore).await,
+            Service::Recovery => self.share_standing(restore).await,
+        }
+    }
+
+    /// Proves that the recovery point can be restored where it is wanted, and answers the region.
+    async fn usable(&self, restore: &Restore<'_>) -> Result<String> {
+        let point = restore.item.point(self.connection(), &restore.point.id).await?;
+        if !point.is_usable() {
+            let message = format!("{} is not whole, or was deleted; restore another backup", point.id);
+            return Err(Error::new(ErrorKind::Corrupt, message));
+        }
+        let region = restore.item.region(self.connection()).await?;
+        prove_place(&restore.id.subscription, &region, &restore.wanted)?;
+        Ok(region)
+    }
+}
+
+/// Whether a restore that carries no mark of ours may be the one that was asked for at `since`.
+fn may_be_ours(job: &Job, since: Timestamp) -> bool {
+    !job.is_backup() && job.is_active() && Mark::read(&job.activity).is_none() && job.started >= Some(since)
+}
