@@ -1,5 +1,4 @@
 //! Jobs of vaults at their worst moments: lost replies, others' jobs, what Azure forgets, every way to end.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
 use std::time::Duration;
 
