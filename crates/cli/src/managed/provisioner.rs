@@ -143,6 +143,33 @@ impl HookProvisioner {
         empty::jobs(request, target, &self.destinations(request), &self.tags(request))
     }
 
+    /// What stands against the new shares and volumes; `hooked` where a provision hook may mount them.
+    fn empties_findings(&self, request: &ProvisionRequest, hooked: bool) -> Result<Vec<Finding>> {
+        let mut findings = Vec::new();
+        for job in self.empties(request)? {
+            let lost =
+                self.azure.as_ref().map(|azure| azure.tags_left_out(&job)).transpose()?.unwrap_or_default();
+            if !lost.is_empty() {
+                let message = format!(
+                    "a share has metadata and no tags, and metadata cannot hold {}; the new share of component {} goes \
+                     without",
+                    lost.join(", "),
+                    job.component.id
+                );
+                findings.push(Finding::new("target-tags", Severity::Warning, message));
+            }
+            if !job.destination.contains_key(RESOURCE) && !hooked {
+                let message = format!(
+                    "a new one is made of component {} and nothing mounts it: name it in workspace {} by the key \
+                     resource, or mount what the provision hook is told of",
+                    job.component.id, request.restore.target
+                );
+                findings.push(Finding::new("target-share", Severity::Blocker, message));
+            }
+        }
+        Ok(findings)
+    }
+
     fn tags(&self, request: &ProvisionRequest) -> Tags {
         let recorded = request.backup.definition.settings.get("protect_tags");
         let recorded = recorded.and_then(|tags| serde_json::from_value::<Tags>(tags.clone()).ok());
@@ -348,16 +375,7 @@ impl Provisioner for HookProvisioner {
                 findings.push(Finding::new("target-mount", Severity::Blocker, message));
             }
         }
-        for job in self.empties(request)? {
-            if !job.destination.contains_key(RESOURCE) && lines.provision.is_none() {
-                let message = format!(
-                    "a new one is made of component {} and nothing mounts it: name it in workspace {target} by the key \
-                     resource, or mount what the provision hook is told of",
-                    job.component.id
-                );
-                findings.push(Finding::new("target-share", Severity::Blocker, message));
-            }
-        }
+        findings.extend(self.empties_findings(request, lines.provision.is_some())?);
         Ok(findings)
     }
 

@@ -33,12 +33,25 @@ impl AzureProvider {
         Ok(RestoredResource::new(self.provider_id().clone(), job.key.component().clone(), id))
     }
 
+    /// Those tags of `job` that [`Self::make_empty`] cannot write, because a share has metadata and no tags. Nothing is asked.
+    ///
+    /// # Errors
+    /// Those of [`Self::empty`]; `InvalidInput` where a tag cannot be written at all.
+    pub fn tags_left_out(&self, job: &RestoreJob) -> Result<Vec<String>> {
+        let written = tags::of_restore(job)?;
+        if Kind::of_id(&place(job)?) == Kind::Share {
+            Ok(Metadata::of(&written)?.left_out)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+
     /// Makes the empty share or volume into which the data plane of files restores the component of `job`, with the job's
     /// tags at its birth, or finds the one that this job made. [`stillpoint_core::Provider::discard`] removes it again.
     ///
     /// How it is made is the destination's word over what was recorded of the component: `protocol`, `size_gib`,
     /// `access_tier` and `root_squash` of a share; `size_gib`, `subnet`, `protocols`, `export_policy` and the like of a
-    /// volume. A share has metadata and no tags, and what metadata cannot hold (a name with a dash) is not on it.
+    /// volume. A share has metadata and no tags; [`Self::tags_left_out`] says what metadata cannot hold.
     ///
     /// ```no_run
     /// use stillpoint_core::{OpContext, RestoreJob, Result};

@@ -5,6 +5,7 @@ mod crash;
 mod disks;
 mod fake;
 mod faults;
+mod live;
 #[path = "../../../provider-aws/tests/managed/pace.rs"]
 mod pace;
 mod policy;

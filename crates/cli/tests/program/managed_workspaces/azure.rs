@@ -136,7 +136,7 @@ provider = "azure"
 subscription = "{SUBSCRIPTION}"
 resource_group = "rg"
 region = "westeurope"
-protect_tags = {{ keep = "true" }}
+protect_tags = {{ keep = "true", "do-not-collect" = "true" }}
 components = [
   {{ id = "projects", kind = "file-share", mount = "{}", resource = "{}" }},
 ]
@@ -187,6 +187,7 @@ fn a_share_that_azures_own_backup_refuses_comes_back_as_a_new_share() {
 
     let restored = place.json(["restore", "ml-projects@latest", "--as", "ml-again"]);
     assert_eq!(restored["state"], "completed", "{restored:#}");
+    assert!(restored["warnings"].to_string().contains("do-not-collect"), "{restored:#}");
     assert_same(&trees.path().join("projects/team"), &trees.path().join("again/team"));
     assert!(!trees.path().join("again/spoiled").exists() && trees.path().join("projects/spoiled").exists());
     let new = all(&fake, "shares").into_iter().find(|share| share["id"] == share_id("again")).unwrap();

@@ -2,6 +2,7 @@
 //! restored into a new share of a fake Azure; taken there into Azurite, restored beside a workspace on AWS.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::json;
 use stillpoint_testkit::compare::assert_same;
@@ -13,35 +14,9 @@ use super::world::{ACCOUNT, FILE_SYSTEM, World, component, scenario};
 
 const SUBSCRIPTION: &str = "22222222-2222-4222-8222-222222222222";
 
-#[test]
-fn files_of_a_workspace_go_from_one_cloud_to_the_other_and_back() {
-    let (Some(blob), s3) = (azurite(), Server::start_in_memory().unwrap()) else { return };
-    let (key, secret) = s3.keys();
-    let mut scenario = scenario();
-    scenario["accounts"][ACCOUNT]["keys"] = json!({ key: { "secret": secret } });
-    let trees = tempfile::tempdir().unwrap();
-    let account = json!({ "name": "files", "kind": "FileStorage", "sku": "Premium_LRS", "shares": [] });
-    let groups = json!({ "rg": { "storage_accounts": [account] } });
-    let azure = json!({ "start": "now", "clock": { "speed": 1 }, "trees": trees.path(),
-        "subscriptions": { SUBSCRIPTION: { "groups": groups } } });
-    let (Some(mut world), Some(azure)) = (World::of(&scenario), fake_azure(&azure)) else { return };
-    let share = format!(
-        "/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/files/\
-         fileServices/default/shares/moved"
-    );
-    let place = &mut world.place;
-    let aws = place.path("aws");
-    let own = [
-        ("AWS_ENDPOINT_URL_S3", s3.endpoint()),
-        ("AWS_ACCESS_KEY_ID", key.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-        ("AZURE_RESOURCE_MANAGER_ENDPOINT", azure.endpoint()),
-        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", azure.endpoint()),
-    ];
-    own.into_iter().for_each(|(name, value)| place.env(name, value));
-    blob.env().into_iter().for_each(|(name, value)| place.env(&name, value));
-    let config = format!(
+/// A workspace on AWS, one on Azure that takes its files into `share`, and one on AWS that takes them back.
+fn config(share: &str, aws: &Path, moved: &Path, again: &Path) -> String {
+    format!(
         r#"
 [[workspace]]
 id = "on-aws"
@@ -71,9 +46,40 @@ region = "us-east-1"
 components = [{{ id = "datasets", kind = "nfs", mount = "{again}" }}]
 "#,
         aws = aws.display(),
-        moved = trees.path().join("moved").display(),
-        again = place.path("again").display(),
+        moved = moved.display(),
+        again = again.display(),
+    )
+}
+
+#[test]
+fn files_of_a_workspace_go_from_one_cloud_to_the_other_and_back() {
+    let (Some(blob), s3) = (azurite(), Server::start_in_memory().unwrap()) else { return };
+    let (key, secret) = s3.keys();
+    let mut scenario = scenario();
+    scenario["accounts"][ACCOUNT]["keys"] = json!({ key: { "secret": secret } });
+    let trees = tempfile::tempdir().unwrap();
+    let account = json!({ "name": "files", "kind": "FileStorage", "sku": "Premium_LRS", "shares": [] });
+    let groups = json!({ "rg": { "storage_accounts": [account] } });
+    let azure = json!({ "start": "now", "clock": { "speed": 1 }, "trees": trees.path(),
+        "subscriptions": { SUBSCRIPTION: { "groups": groups } } });
+    let (Some(mut world), Some(azure)) = (World::of(&scenario), fake_azure(&azure)) else { return };
+    let share = format!(
+        "/subscriptions/{SUBSCRIPTION}/resourceGroups/rg/providers/Microsoft.Storage/storageAccounts/files/\
+         fileServices/default/shares/moved"
     );
+    let place = &mut world.place;
+    let aws = place.path("aws");
+    let own = [
+        ("AWS_ENDPOINT_URL_S3", s3.endpoint()),
+        ("AWS_ACCESS_KEY_ID", key.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", secret.to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+        ("AZURE_RESOURCE_MANAGER_ENDPOINT", azure.endpoint()),
+        ("AZURE_POD_IDENTITY_AUTHORITY_HOST", azure.endpoint()),
+    ];
+    own.into_iter().for_each(|(name, value)| place.env(name, value));
+    blob.env().into_iter().for_each(|(name, value)| place.env(&name, value));
+    let config = config(&share, &aws, &trees.path().join("moved"), &place.path("again"));
     fs::write(place.path("stillpoint.toml"), config).unwrap();
     TreeSpec::small(5).plain().generate(&aws).unwrap();
 
