@@ -31,6 +31,8 @@ _PLACE = f"{__file__.rpartition('/')[0]}/"
 _SOURCES = ("models.py", "package.py", "schema.py", "source.py")
 
 _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELETE": "delete"}
+# https://learn.microsoft.com/azure/role-based-access-control/permissions/storage (latestBackupStatus/current/read)
+_NAMED = {"current"}
 _OF_SUBSCRIPTION = re.compile(r"^/subscriptions/[^/]+/providers/[^/]+/?$", re.IGNORECASE)
 _PART = re.compile(r"\{(\w+)\}")
 _PROVIDER = re.compile(r"/providers/([^/]+)", re.IGNORECASE)
@@ -100,7 +102,9 @@ class Operation:
         if not found or rest.startswith("{"):
             template = self.builder.template.replace("resourcegroups", "resourceGroups")
             namespace, parts = "Microsoft.Resources", template.strip("/").split("/")
-        return "/".join([namespace, *parts[::2], _VERBS.get(self.method, "action")])
+        # The names of what is the only one of its kind stay out, but for those that the list of permissions has in.
+        only = [parts[-1]] if len(parts) % 2 == 0 and parts[-1] in _NAMED else []
+        return "/".join([namespace, *parts[::2], *only, _VERBS.get(self.method, "action")])
 
 
 class Service:

@@ -84,6 +84,8 @@ def test_a_backup_is_transferred_and_its_name_is_the_key(fake, netapp):
     assert again.properties.backup_id == first.properties.backup_id
     fake.advance(60)
     assert netapp.backups.get_latest_status(*AT).mirror_state == "Mirrored"
+    volumes = "Microsoft.NetApp/netAppAccounts/capacityPools/volumes"
+    assert fake.call("journal")[-1]["actions"] == [f"{volumes}/latestBackupStatus/current/read"]
     done = netapp.backups.get("rg", "anf", "keep", "b1")
     assert (done.properties.provisioning_state, done.properties.size) == ("Succeeded", 12_000_000_000)
     assert [each.name for each in netapp.backups.list_by_vault("rg", "anf", "keep")] == ["b1"]
