@@ -11,7 +11,7 @@ const MODES = {
 
 const complaints = [];
 const browser = await browse();
-const { url, tokens } = await serve("--listen", "127.0.0.1:0", "--pace", "90");
+const { url, tokens } = await serve("--listen", "127.0.0.1:0", "--pace", "900");
 
 /** The pages, found as a person finds them. */
 async function pages(page) {

@@ -15,7 +15,7 @@ const TESTS_A_PROCESSOR: usize = 2;
 
 type Stage = (&'static str, fn() -> Outcome);
 
-const STAGES: [Stage; 10] = [
+const STAGES: [Stage; 11] = [
     ("format", format),
     ("lints", lints),
     ("documentation", documentation),
@@ -24,6 +24,7 @@ const STAGES: [Stage; 10] = [
     ("fake Azure", fake_azure),
     ("build", build),
     ("examples", examples),
+    ("browser", browser),
     ("doc tests", doc_tests),
     ("tests", tests),
 ];
@@ -143,6 +144,11 @@ fn examples() -> Outcome {
         command::run(&mut Command::new(target_dir()?.join("debug/examples").join(name)))?;
     }
     Ok(())
+}
+
+/// The catalog page in a real browser, against the demonstration that the build stage has compiled.
+fn browser() -> Outcome {
+    crate::browser::stage(&target_dir()?.join("debug/examples/demo"))
 }
 
 /// Asked to run an example without being told which, cargo lists them all, one indented name on a line.

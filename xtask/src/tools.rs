@@ -34,6 +34,7 @@ pub(crate) fn install() -> Outcome {
     AZURE.install()?;
     FUZZER.install()?;
     azurite()?;
+    crate::browser::install()?;
     postgres()
 }
 
@@ -132,21 +133,31 @@ fn environment(place: &Path) -> Outcome {
 
 /// Azure's own emulator of Blob Storage, as `tools/azurite/package-lock.json` pins it; installed again when that changes.
 fn azurite() -> Outcome {
-    let (from, to) = (xtask::root().join("tools/azurite"), tools_dir().join("azurite"));
-    let stamp = to.join("installed.json");
-    let pins = fs::read_to_string(from.join("package-lock.json"))?;
-    if !fs::read_to_string(&stamp).is_ok_and(|known| known == pins) {
-        fs::create_dir_all(&to)?;
-        for name in ["package.json", "package-lock.json"] {
-            fs::copy(from.join(name), to.join(name))?;
-        }
-        let quiet = ["--no-audit", "--no-fund", "--loglevel=error"];
-        // No script of any package runs; what they would build is for stores of secrets that nobody needs here.
-        run(Command::new("npm").args(["ci", "--ignore-scripts"]).args(quiet).current_dir(&to))?;
-        fs::write(stamp, pins)?;
-    }
-    println!("Azurite at {}", to.display());
+    println!("Azurite at {}", npm("azurite")?.display());
     Ok(())
+}
+
+/// Installs what `tools/NAME/package-lock.json` pins into a folder of its own, again when a pin has changed, and answers the
+/// folder. No script of any package runs; what they would build is for stores of secrets that nobody needs here.
+pub(crate) fn npm(name: &str) -> Outcome<PathBuf> {
+    let place = tools_dir().join(name);
+    if !npm_is_current(name) {
+        fs::create_dir_all(&place)?;
+        for file in ["package.json", "package-lock.json"] {
+            fs::copy(xtask::root().join("tools").join(name).join(file), place.join(file))?;
+        }
+        let words = ["ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
+        run(Command::new("npm").args(words).current_dir(&place))?;
+        fs::copy(place.join("package-lock.json"), place.join("installed.json"))?;
+    }
+    Ok(place)
+}
+
+/// Whether what is installed under this name is what the pins say.
+pub(crate) fn npm_is_current(name: &str) -> bool {
+    let installed = fs::read_to_string(tools_dir().join(name).join("installed.json"));
+    let pins = fs::read_to_string(xtask::root().join("tools").join(name).join("package-lock.json"));
+    installed.is_ok_and(|installed| pins.is_ok_and(|pins| installed == pins))
 }
 
 fn restic() -> Outcome {

@@ -56,9 +56,14 @@ pub(crate) fn resolver() -> WorkspaceResolver {
     })
 }
 
-/// A gitignore pattern that means exactly `path` below `root`; `None` where it does not lie there.
+/// A gitignore pattern that means exactly `path` below `root`, whether anything is there yet or not; `None` where it does
+/// not lie there.
 pub(crate) fn pattern_below(root: &Path, path: &Path) -> Option<String> {
-    let relative = path.canonicalize().ok()?.strip_prefix(root).ok()?.to_str()?.to_owned();
+    let path = std::path::absolute(path).ok()?;
+    // Links are followed as far as there is something; what is made later is made beneath.
+    let (there, real) = path.ancestors().find_map(|above| Some((above, above.canonicalize().ok()?)))?;
+    let real = real.join(path.strip_prefix(there).ok()?);
+    let relative = real.strip_prefix(root).ok()?.to_str()?.to_owned();
     if relative.is_empty() {
         return None;
     }
@@ -77,6 +82,7 @@ mod tests {
         let inside = root.join("a b").join("data");
         std::fs::create_dir_all(&inside).unwrap();
         assert_eq!(pattern_below(&root, &inside).as_deref(), Some("/a\\ b/data"));
+        assert_eq!(pattern_below(&root, &inside.join("later/key")).as_deref(), Some("/a\\ b/data/later/key"));
         assert_eq!(pattern_below(&inside, &root), None);
         assert_eq!(pattern_below(&root, &root), None);
     }

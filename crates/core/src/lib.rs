@@ -57,7 +57,7 @@ pub use provisioner::{ProvisionRequest, Provisioned, Provisioner};
 pub use reconcile::*;
 pub use retention::{Kept, Retention, RetentionPolicy, retain};
 pub use schedule::*;
-pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
+pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, StoreRef, Verification};
 pub use wanted::Wanted;
 pub use watchdog::{Watchdog, Watched};
 pub use workspace::{

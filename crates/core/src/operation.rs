@@ -42,7 +42,8 @@ pub enum WhenBusy {
     Refuse,
     /// Answer the status of the running operation instead of starting one.
     Attach,
-    /// Take an interrupted operation over and drive it to its end; refuse while its process lives.
+    /// Take an interrupted operation over and drive it to its end; refuse while its process lives. Where it is what is
+    /// asked for, it answers the request, unless it was being cancelled: then the request runs after it.
     Resume,
     /// Wait in line until the workspace is free, for no longer than the request's own timeout. The submission
     /// returns when its turn has come. First come is first served among those who wait in one orchestrator, at most
@@ -303,7 +304,9 @@ impl Request {
     /// Whether `other` asks for the same thing under another id, so that its end answers this request too.
     pub fn is_equivalent(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Backup(a), Self::Backup(b)) => a.workspace == b.workspace,
+            (Self::Backup(a), Self::Backup(b)) => {
+                (&a.workspace, &a.name, a.retain) == (&b.workspace, &b.name, b.retain)
+            }
             (Self::Restore(a), Self::Restore(b)) => {
                 (&a.backup, &a.target, &a.include, a.landing) == (&b.backup, &b.target, &b.include, b.landing)
             }

@@ -220,6 +220,17 @@ pub trait Provider: Debug + Send + Sync + 'static {
         Ok(BTreeMap::new())
     }
 
+    /// Refuses a snapshot that lies in another store than the one this provider is pointed at ([`SnapshotRef::store`]).
+    /// Asked before anything is decided about a backup, because there its absence means nothing. A provider that has only
+    /// one store refuses none.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names both stores; whatever looking can meet.
+    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        let _unused = (cx, snapshot);
+        Ok(())
+    }
+
     /// What `request` would do outside, without doing it: for plans. A provider that does not say foresees nothing.
     ///
     /// # Errors

@@ -1,6 +1,8 @@
 //! The snapshot: one immutable point of one component.
 
+use std::cmp::Ordering;
 use std::fmt::Debug;
+use std::hash::{Hash, Hasher};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -11,20 +13,74 @@ use crate::error::Result;
 use crate::id::{BackupId, ComponentId, OperationId, ProviderId, SnapshotId, WorkspaceId};
 use crate::provider::Issue;
 
-/// A snapshot as its provider names it.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// One of the stores that a provider can be pointed at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StoreRef {
+    /// What the store says it is, wherever it lies by now.
+    pub id: String,
+    /// Where it was reached, for people. Never holds a secret.
+    pub url: String,
+}
+
+impl StoreRef {
+    /// The store `id`, reached at `url`.
+    pub fn new(id: impl Into<String>, url: impl Into<String>) -> Self {
+        Self { id: id.into(), url: url.into() }
+    }
+}
+
+/// A snapshot as its provider names it. Two that name the same snapshot are equal, whatever they know of its store.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct SnapshotRef {
     /// The provider.
     pub provider: ProviderId,
     /// The provider's id of the snapshot.
     pub id: SnapshotId,
+    /// The store that holds it, where the provider can be pointed at several: that a snapshot is absent from another
+    /// one says nothing. `None` where there is only one, and on snapshots from before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<StoreRef>,
 }
 
 impl SnapshotRef {
     /// Snapshot `id` of `provider`.
     pub fn new(provider: ProviderId, id: SnapshotId) -> Self {
-        Self { provider, id }
+        Self { provider, id, store: None }
+    }
+
+    /// The same, held by `store`.
+    #[must_use]
+    pub fn in_store(mut self, store: StoreRef) -> Self {
+        self.store = Some(store);
+        self
+    }
+}
+
+impl PartialEq for SnapshotRef {
+    fn eq(&self, other: &Self) -> bool {
+        (&self.provider, &self.id) == (&other.provider, &other.id)
+    }
+}
+
+impl Eq for SnapshotRef {}
+
+impl PartialOrd for SnapshotRef {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for SnapshotRef {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (&self.provider, &self.id).cmp(&(&other.provider, &other.id))
+    }
+}
+
+impl Hash for SnapshotRef {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (&self.provider, &self.id).hash(state);
     }
 }
 

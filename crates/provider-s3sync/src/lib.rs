@@ -18,6 +18,7 @@ mod workspace;
 pub use error::{REPOSITORY, from_repository};
 pub use import::{Import, ImportState, ImportedTimestamp};
 pub use mirror::{MirrorSource, Space};
+pub use path_text::to_text as path_to_text;
 pub use provider::S3SyncProvider;
 pub use provisioner::DirectoryProvisioner;
 pub use repository::RepositorySource;

@@ -8,8 +8,15 @@ use std::fmt::Write;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
 
-/// The text of a path.
-pub(crate) fn to_text(path: &Path) -> String {
+/// The text of a path as entries of snapshots have it: readable in a terminal, and able to say any bytes. Backslashes,
+/// control characters and what is not UTF-8 are escaped.
+///
+/// ```
+/// # use std::path::Path;
+/// # use stillpoint_provider_s3sync::path_to_text;
+/// assert_eq!(path_to_text(Path::new("new\nline")), r"new\x0aline");
+/// ```
+pub fn to_text(path: &Path) -> String {
     let mut text = String::new();
     for chunk in path.as_os_str().as_bytes().utf8_chunks() {
         for character in chunk.valid().chars() {

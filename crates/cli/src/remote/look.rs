@@ -10,13 +10,30 @@ use stillpoint_server::document::{
 
 use super::client::Client;
 use crate::args::{FilesArgs, ListArgs, OperationsArgs, PreflightArgs, ShowArgs};
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::stream::ListDocument;
 use crate::output::{Output, operation};
 use crate::run::{list, preflight, show};
 
 pub(super) async fn list(client: &Client, output: &Output, args: &ListArgs) -> Outcome {
-    let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "backups")).transpose()?;
+    let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "backups"));
+    let listed = each_backup(client, output, args, &mut document).await;
+    let narrowed = args.workspace.is_some() || args.name.is_some() || args.limit == Some(0);
+    match document {
+        Some(document) => return document.end_as(listed.map(drop), &[]),
+        None if listed? == 0 => output.line(list::nothing(narrowed))?,
+        None => {}
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints each backup, a page at a time, and answers how many there were.
+async fn each_backup(
+    client: &Client,
+    output: &Output,
+    args: &ListArgs,
+    document: &mut Option<ListDocument<'_>>,
+) -> Result<usize, Failure> {
     let (mut left, mut after) = (args.limit.unwrap_or(usize::MAX), None::<String>);
     let mut count = 0;
     while left > 0 {
@@ -27,7 +44,7 @@ pub(super) async fn list(client: &Client, output: &Output, args: &ListArgs) -> O
         let page: BackupPage = client.get(&["backups"], &query).await?;
         output.note_damaged("backup", &page.damaged);
         for item in page.backups.iter().take(left) {
-            match &mut document {
+            match document {
                 Some(document) => document.push(item)?,
                 None => output.line(list::line(item))?,
             }
@@ -39,12 +56,7 @@ pub(super) async fn list(client: &Client, output: &Output, args: &ListArgs) -> O
             None => break,
         }
     }
-    match document {
-        Some(document) => document.end(&[])?,
-        None if count == 0 => output.line("there is no backup yet")?,
-        None => {}
-    }
-    Ok(Exit::Done)
+    Ok(count)
 }
 
 pub(super) async fn show(client: &Client, output: &Output, args: &ShowArgs) -> Outcome {
@@ -56,20 +68,32 @@ pub(super) async fn files(client: &Client, output: &Output, args: &FilesArgs) ->
     let backup: BackupDetail = client.get(&["backups", &args.backup], &[]).await?;
     let id = backup.item.id.as_str();
     let path = args.path.as_deref().unwrap_or_default().trim_matches('/').to_owned();
+    let head = [("backup_id", json!(id)), ("path", json!(path))];
+    let mut document = output.is_json().then(|| ListDocument::begin(output, &head, "entries"));
+    let query =
+        [Some(("path", path.clone())), args.component.clone().map(|component| ("component", component))];
+    let query: Vec<_> = query.into_iter().flatten().collect();
+    let listed = each_file(client, output, id, query, &mut document).await;
+    match document {
+        Some(document) => document.end_as(listed, &[]),
+        None => listed.map(|()| Exit::Done),
+    }
+}
+
+/// Prints each entry of the backup `id`, a page at a time.
+async fn each_file(
+    client: &Client,
+    output: &Output,
+    id: &str,
+    query: Vec<(&str, String)>,
+    document: &mut Option<ListDocument<'_>>,
+) -> Result<(), Failure> {
     let mut after = None::<String>;
-    let mut document = None;
     loop {
-        let mut query = vec![("path", path.clone())];
-        query.extend(args.component.clone().map(|component| ("component", component)));
-        query.extend(after.map(|after| ("after", after)));
+        let query: Vec<_> = query.iter().cloned().chain(after.map(|after| ("after", after))).collect();
         let page: FilePage = client.get(&["backups", id, "files"], &query).await?;
-        // The first page comes before anything is printed, so that a wrong path is an error and not half a document.
-        if output.is_json() && document.is_none() {
-            let head = [("backup_id", json!(id)), ("path", json!(path))];
-            document = Some(ListDocument::begin(output, &head, "entries")?);
-        }
         for entry in &page.entries {
-            match &mut document {
+            match document {
                 Some(document) => document.push(&OfComponent { component: &page.component, entry })?,
                 None => {
                     output.line(format_args!("{:<8} {:>12}  {}", entry.kind, entry.size_bytes, entry.path))?
@@ -78,11 +102,9 @@ pub(super) async fn files(client: &Client, output: &Output, args: &FilesArgs) ->
         }
         match page.next {
             Some(next) => after = Some(next),
-            None => break,
+            None => return Ok(()),
         }
     }
-    document.map_or(Ok(()), |document| document.end(&[]))?;
-    Ok(Exit::Done)
 }
 
 /// An entry, with the component that it is in.
@@ -94,8 +116,23 @@ struct OfComponent<'a> {
 }
 
 pub(super) async fn operations(client: &Client, output: &Output, args: &OperationsArgs) -> Outcome {
-    let mut document =
-        output.is_json().then(|| ListDocument::begin(output, &[], "operations")).transpose()?;
+    let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "operations"));
+    let listed = each_operation(client, output, args, &mut document).await;
+    match document {
+        Some(document) => return document.end_as(listed.map(drop), &[]),
+        None if listed? == 0 => output.line("no operation is under way")?,
+        None => {}
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints each operation, a page at a time, and answers how many there were.
+async fn each_operation(
+    client: &Client,
+    output: &Output,
+    args: &OperationsArgs,
+    document: &mut Option<ListDocument<'_>>,
+) -> Result<usize, Failure> {
     let (mut after, mut count) = (None::<String>, 0);
     loop {
         let mut query = vec![("all", args.all.to_string()), ("limit", PAGE_LIMIT_MAX.to_string())];
@@ -103,7 +140,7 @@ pub(super) async fn operations(client: &Client, output: &Output, args: &Operatio
         let page: OperationPage = client.get(&["operations"], &query).await?;
         output.note_damaged("operation", &page.damaged);
         for item in &page.operations {
-            match &mut document {
+            match document {
                 Some(document) => document.push(item)?,
                 None => output.line(operation::line(item))?,
             }
@@ -114,12 +151,7 @@ pub(super) async fn operations(client: &Client, output: &Output, args: &Operatio
             None => break,
         }
     }
-    match document {
-        Some(document) => document.end(&[])?,
-        None if count == 0 => output.line("no operation is under way")?,
-        None => {}
-    }
-    Ok(Exit::Done)
+    Ok(count)
 }
 
 pub(super) async fn preflight(client: &Client, output: &Output, args: &PreflightArgs) -> Outcome {

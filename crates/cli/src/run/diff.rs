@@ -2,11 +2,12 @@
 
 use serde_json::json;
 use stillpoint_core::{BackupRecord, CatalogExt, Error, ErrorKind, SnapshotRef};
+use stillpoint_provider_s3sync::path_to_text;
 use stillpoint_repository::{Change, Difference, Id};
 
 use crate::args::DiffArgs;
 use crate::engine;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::stream::ListDocument;
 use crate::session::Session;
 
@@ -17,9 +18,9 @@ pub(super) async fn run(session: &Session, args: &DiffArgs) -> Outcome {
     let repository = session.repository().await?;
     let output = &session.output;
     let head = [("before_id", json!(before.id)), ("after_id", json!(after.id))];
-    let mut document = output.is_json().then(|| ListDocument::begin(output, &head, "changes")).transpose()?;
+    let mut document = output.is_json().then(|| ListDocument::begin(output, &head, "changes"));
     let mut counts = [0_u64; 4];
-    let mut failed = None;
+    let mut ended = Ok(());
     for (component, old, new) in &pairs {
         let visit = |difference: Difference| {
             let (index, word, sign) = match difference.change {
@@ -29,32 +30,38 @@ pub(super) async fn run(session: &Session, args: &DiffArgs) -> Outcome {
                 _ => (2, "modified", 'M'),
             };
             counts[index] += 1;
-            let path = difference.path.to_string_lossy();
+            let path = path_to_text(&difference.path);
             let printed = match &mut document {
                 Some(document) => {
                     document.push(&json!({ "component": component, "path": path, "change": word }))
                 }
                 None => output.line(format_args!("{sign}  {path}")),
             };
-            failed = printed.err();
-            failed.is_none()
+            ended = printed;
+            ended.is_ok()
         };
-        repository.diff(old, new, visit).await.map_err(engine::error)?;
+        let compared = repository.diff(old, new, visit).await.map_err(engine::error);
+        ended = ended.and(compared);
+        if ended.is_err() {
+            break;
+        }
     }
-    if let Some(error) = failed {
-        return Err(error.into());
-    }
+    let ended = ended.map_err(Failure::from);
     let [added, removed, modified, metadata] = counts;
     match document {
-        Some(document) => document.end(&[(
-            "counts",
-            json!({ "added": added, "removed": removed, "modified": modified, "metadata": metadata }),
-        )])?,
-        None => output.line(format_args!(
-            "{added} added, {removed} removed, {modified} modified, {metadata} with other metadata only"
-        ))?,
+        Some(document) => {
+            let counts =
+                json!({ "added": added, "removed": removed, "modified": modified, "metadata": metadata });
+            document.end_as(ended, &[("counts", counts)])
+        }
+        None => {
+            ended?;
+            output.line(format_args!(
+                "{added} added, {removed} removed, {modified} modified, {metadata} with other metadata only"
+            ))?;
+            Ok(Exit::Done)
+        }
     }
-    Ok(Exit::Done)
 }
 
 /// The components that both backups hold in the repository, with their snapshots.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use stillpoint_core::{Entry, EntryPage, Error, ErrorKind, OpContext, Provider, Result, Snapshot, Timestamp};
 
 use crate::args::FilesArgs;
+use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::output::stream::ListDocument;
@@ -34,14 +35,20 @@ pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
     let wanted = |id: &str| args.component.as_deref().is_none_or(|component| component == id);
-    let snapshots: Vec<_> = backup
+    let kept = backup
         .components
         .iter()
-        .filter(|component| wanted(component.component.id.as_str()))
-        .filter_map(|component| Some((component.component.id.as_str(), component.snapshot.as_ref()?)))
-        .collect();
-    if snapshots.is_empty() {
-        let message = format!("backup {} holds no such component with files", backup.id);
+        .filter_map(|component| Some((component.component.id.as_str(), component.snapshot.as_ref()?)));
+    let (files, others): (Vec<_>, Vec<_>) =
+        kept.partition(|(id, snapshot)| wanted(id) && engine::keeps_files(&snapshot.provider));
+    if files.is_empty() {
+        let others: Vec<_> = others.iter().map(|(id, _)| *id).collect();
+        let message = format!(
+            "backup {} holds no files of {}; besides it holds: {}",
+            backup.id,
+            args.component.as_deref().unwrap_or("any component"),
+            others.join(", ")
+        );
         return Err(Error::new(ErrorKind::NotFound, message).into());
     }
     let provider = session.provider().await?;
@@ -50,7 +57,7 @@ pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
     let cx = OpContext::background();
     let mut listings = Vec::new();
     let mut missing = None;
-    for (component, reference) in snapshots {
+    for (component, reference) in files {
         let snapshot = provider.open(&cx, reference).await?;
         match snapshot.entries(&cx, path, None).await {
             Ok(page) => listings.push(Listing { component, snapshot, page }),
@@ -63,23 +70,15 @@ pub(super) async fn run(session: &Session, args: &FilesArgs) -> Outcome {
     }
     let mut sink = if session.output.is_json() {
         let head = [("backup_id", json!(backup.id)), ("path", json!(path))];
-        Sink::Json(ListDocument::begin(&session.output, &head, "entries")?)
+        Sink::Json(ListDocument::begin(&session.output, &head, "entries"))
     } else {
         Sink::Text(&session.output)
     };
     let listed = list(path, listings, &mut sink).await.map_err(Failure::from);
-    if let Sink::Json(document) = sink {
-        // The document is closed in any case; an error that came late is its last key.
-        let error =
-            listed.as_ref().err().and_then(|failure| serde_json::to_value(failure.document().error).ok());
-        document.end(&error.map(|error: Value| ("error", error)).into_iter().collect::<Vec<_>>())?;
-        if let Err(failure) = listed {
-            session.output.note(format_args!("error: {failure}"));
-            return Ok(failure.exit());
-        }
-        return Ok(Exit::Done);
+    match sink {
+        Sink::Json(document) => document.end_as(listed, &[]),
+        Sink::Text(_) => listed.map(|()| Exit::Done),
     }
-    listed.map(|()| Exit::Done)
 }
 
 /// One component's snapshot and the page of it that is printed next.

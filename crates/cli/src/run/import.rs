@@ -1,7 +1,7 @@
 //! `stillpoint import`.
 
 use serde_json::{Value, json};
-use stillpoint_core::Result;
+use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_provider_s3sync::{
     Import, ImportState, ImportedTimestamp, MirrorSource, Store, StoreSettings,
 };
@@ -33,7 +33,7 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
     let into = session.repository_to_fill().await?;
     let import = Import::new(from, into, engine::provider_id(Layout::Repository)?);
     let mut document = match session.output.is_json() {
-        true => Some(ListDocument::begin(&session.output, &[("from", json!(args.from))], "timestamps")?),
+        true => Some(ListDocument::begin(&session.output, &[("from", json!(args.from))], "timestamps")),
         false => None,
     };
     let mut tally = Tally::default();
@@ -56,25 +56,18 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
             return Ok(Exit::Interrupted);
         }
     };
-    let failure = ended.err().map(Failure::from);
-    if let Some(document) = document {
-        let error = failure.as_ref().and_then(|failure| serde_json::to_value(failure.document().error).ok());
-        let mut tail = tally.document();
-        tail.extend(error.map(|error| ("error", error)));
-        document.end(&tail)?;
-    }
-    match failure {
-        Some(failure) => {
-            session.output.note(format_args!("error: {failure}"));
-            Ok(failure.exit())
+    let ended = ended.and_then(|()| tally.anything(&args.from)).map_err(Failure::from);
+    match document {
+        Some(document) => {
+            let exit = document.end_as(ended, &tally.document())?;
+            Ok(if exit == Exit::Done { tally.exit() } else { exit })
         }
         None => {
-            if !session.output.is_json() {
-                session.output.line(format_args!(
-                    "{} timestamps imported, {} were there already, {} are partial, {} could not be read",
-                    tally.imported, tally.known, tally.partial, tally.failed
-                ))?;
-            }
+            ended?;
+            session.output.line(format_args!(
+                "{} timestamps imported, {} were there already, {} are partial, {} could not be read",
+                tally.imported, tally.known, tally.partial, tally.failed
+            ))?;
             Ok(tally.exit())
         }
     }
@@ -88,6 +81,16 @@ impl Tally {
             ImportState::Partial => self.partial += 1,
             _ => self.failed += 1,
         }
+    }
+
+    /// Fails where there was nothing to import: a wrong address must not look as if all were done.
+    fn anything(&self, from: &str) -> Result<()> {
+        if self.imported + self.known + self.partial + self.failed > 0 {
+            return Ok(());
+        }
+        let message =
+            format!("there is no finished timestamp at {from}; look at the address, the user and the space");
+        Err(Error::new(ErrorKind::NotFound, message))
     }
 
     fn document(&self) -> Vec<(&'static str, Value)> {

@@ -4,7 +4,7 @@ use stillpoint_core::{BackupQuery, Catalog, PAGE_LIMIT_MAX, WorkspaceId};
 use stillpoint_server::document::BackupItem;
 
 use crate::args::{Layout, ListArgs};
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::output::bytes::Bytes;
 use crate::output::stream::ListDocument;
@@ -22,18 +22,30 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     query.workspace = workspace;
     query.name.clone_from(&args.name);
     if session.output.is_json() {
-        let mut document = ListDocument::begin(&session.output, &[], "backups")?;
-        each(&session.output, catalog.as_ref(), query, args.limit, |item| document.push(item)).await?;
-        document.end(&[])?;
-        return Ok(Exit::Done);
+        let mut document = ListDocument::begin(&session.output, &[], "backups");
+        let listed = each(&session.output, catalog.as_ref(), query, args.limit, |item| document.push(item));
+        let listed = listed.await;
+        return document.end_as(listed.map(drop).map_err(Failure::from), &[]);
     }
+    let narrowed = query.workspace.is_some() || query.name.is_some() || args.limit == Some(0);
     let count =
         each(&session.output, catalog.as_ref(), query, args.limit, |item| session.output.line(line(item)))
             .await?;
     if count == 0 {
-        session.output.line("there is no backup yet; `stillpoint backup DIR` makes one")?;
+        session.output.line(nothing(narrowed))?;
     }
     Ok(Exit::Done)
+}
+
+/// What is said where no backup is listed.
+pub(crate) fn nothing(narrowed: bool) -> &'static str {
+    match narrowed {
+        true => "no backup in the catalog fits",
+        false => {
+            "there is no backup in the catalog yet; `stillpoint backup DIR` makes one, and `stillpoint rebuild` finds \
+             those that a store has already"
+        }
+    }
 }
 
 /// Calls `show` with each backup, a page at a time.

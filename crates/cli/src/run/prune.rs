@@ -61,16 +61,19 @@ fn document(report: &PruneReport) -> Value {
 }
 
 fn text(output: &Output, report: &PruneReport) -> stillpoint_core::Result<()> {
-    output.line(format_args!(
-        "{} snapshots use {} packs with {}; {} packs with {} are unused, and {} more hold {} that is",
-        report.snapshots,
-        report.packs.saturating_sub(report.unused_packs),
-        Bytes(report.bytes.saturating_sub(report.unused_bytes)),
-        report.unused_packs,
-        Bytes(report.unused_bytes),
-        report.wasteful_packs,
-        Bytes(report.wasteful_bytes),
-    ))?;
+    // Within the grace of an earlier prune nothing is looked at anew.
+    if report.packs > 0 || report.due.is_none() {
+        output.line(format_args!(
+            "{} snapshots use {} packs with {}; {} packs with {} are unused, and {} in use hold {} that nothing needs",
+            report.snapshots,
+            report.packs.saturating_sub(report.unused_packs),
+            Bytes(report.bytes.saturating_sub(report.unused_bytes)),
+            report.unused_packs,
+            Bytes(report.unused_bytes),
+            report.wasteful_packs,
+            Bytes(report.wasteful_bytes),
+        ))?;
+    }
     if report.deleted_packs > 0 {
         output.line(format_args!(
             "deleted {} packs with {}; {} were copied to keep what is used",

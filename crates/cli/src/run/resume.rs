@@ -1,7 +1,10 @@
 //! `stillpoint resume`.
 
 use serde_json::json;
-use stillpoint_core::{Catalog, OperationId, OperationQuery, OperationStatus, Orchestrator};
+use stillpoint_core::decide::Machine;
+use stillpoint_core::{
+    Catalog, Error, ErrorKind, OperationId, OperationQuery, OperationRecord, OperationStatus, Orchestrator,
+};
 use stillpoint_server::document::OperationItem;
 
 use super::drive::to_its_end;
@@ -26,6 +29,7 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     }
     let needs = match &wanted {
         Some(stored) => {
+            begun_here(session, &stored.operation)?;
             Needs::of_operation(&session.settings.config, catalog.as_ref(), &stored.operation).await?
         }
         None => all_needs(session, catalog.as_ref()).await?,
@@ -41,7 +45,7 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         for id in ids {
             ended.push(to_its_end(&orchestrator, &id).await?);
         }
-        Ok::<Vec<OperationStatus>, stillpoint_core::Error>(ended)
+        Ok::<Vec<OperationStatus>, Error>(ended)
     };
     let shown = async {
         progress::follow(&session.output, "resume", orchestrator.events()).await;
@@ -55,12 +59,35 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     report(session, &statuses, NOTHING)
 }
 
+/// Refuses a backup that was begun into another store than the one at hand: it would be finished in the wrong one.
+///
+/// # Errors
+/// `InvalidInput` that names the store.
+fn begun_here(session: &Session, operation: &OperationRecord) -> stillpoint_core::Result<()> {
+    let Machine::Backup(machine) = &operation.machine else { return Ok(()) };
+    let planned = machine.plan.iter().flat_map(|plan| &plan.components);
+    for begun in planned.filter_map(|planned| planned.place.get("store")) {
+        let here = session.store()?;
+        if here.description() != begun {
+            let message = format!(
+                "operation {} was begun into the store {begun}, and not into {}; name its store with --store, or \
+                 cancel it",
+                operation.id,
+                here.description()
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+    }
+    Ok(())
+}
+
 /// What all unfinished operations need together.
 async fn all_needs(session: &Session, catalog: &dyn Catalog) -> stillpoint_core::Result<Needs> {
     let (mut needs, mut query) = (Needs::default(), OperationQuery::unfinished());
     loop {
         let page = catalog.operations(&query).await?;
         for stored in &page.items {
+            begun_here(session, &stored.operation)?;
             let config = &session.settings.config;
             needs = needs.and(Needs::of_operation(config, catalog, &stored.operation).await?);
         }

@@ -51,10 +51,11 @@ fn text(output: &Output, detail: &BackupDetail) -> stillpoint_core::Result<()> {
     for component in &detail.components {
         let snapshot =
             component.snapshot_id.as_ref().map(|id| format!("  snapshot {id}")).unwrap_or_default();
+        let store = component.store.as_ref().map(|url| format!(" in {url}")).unwrap_or_default();
         let reason =
             component.excluded_reason.as_ref().map(|reason| format!("  ({reason})")).unwrap_or_default();
         output.line(format_args!(
-            "component    {}  {}  {}  {}{snapshot}{reason}",
+            "component    {}  {}  {}  {}{snapshot}{store}{reason}",
             component.id,
             component.kind,
             component.resource,

@@ -1,59 +1,68 @@
 //! `stillpoint verify`.
 
 use serde_json::json;
-use stillpoint_core::{Depth, OpContext};
+use stillpoint_core::decide::Machine;
+use stillpoint_core::{Depth, Issue, OperationRecord, Request, VerifyRequest};
 
+use super::drive::drive;
 use crate::args::{VerifyArgs, VerifyDepth};
 use crate::exit::{Exit, Outcome};
 use crate::output::word;
 use crate::session::{Files, Needs, Session};
-use crate::signals::Interrupts;
 
+/// Verifies a backup as an operation, so that the catalog and the record beside the data learn the verdict.
 pub(super) async fn run(session: &Session, args: &VerifyArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
-    let providers = session.providers(&Needs::of_backup(&backup), Files::Stored).await?;
-    let wanted = match args.depth {
+    let depth = match args.depth {
         VerifyDepth::Listed => Depth::Listed,
         VerifyDepth::Sized => Depth::Sized,
         VerifyDepth::Decrypted => Depth::Decrypted,
     };
-    let cx = OpContext::background();
-    let mut interrupts = Interrupts::listen()?;
-    let mut depth = wanted;
-    let mut problems = Vec::new();
-    let mut snapshots = 0_u64;
-    for component in &backup.components {
-        let Some(reference) = &component.snapshot else { continue };
-        let Some(provider) = providers.get(&reference.provider) else {
-            session.output.note(format_args!(
-                "{} is kept by {}, which is not configured",
-                reference.id, reference.provider
-            ));
-            continue;
-        };
-        let verified = async { provider.open(&cx, reference).await?.verify(&cx, wanted).await };
-        let verification = tokio::select! {
-            verified = verified => verified?,
-            () = interrupts.next() => return Ok(Exit::Interrupted),
-        };
-        depth = depth.min(verification.depth);
-        problems.extend(verification.problems);
-        snapshots += 1;
-    }
+    let (id, workspace) = (backup.id.clone(), backup.workspace.clone());
+    let mut request = VerifyRequest::new(session.new_operation(), id, workspace, depth);
+    request.creator = Some(session.creator());
+    let orchestrator =
+        session.orchestrator(&catalog, &Needs::of_backup(&backup), Files::Stored, None).await?;
+    let driven = drive(&session.output, &orchestrator, Request::Verify(request)).await?.with_result()?;
+    let found = Found::of(&driven.status.operation, depth);
     if session.output.is_json() {
-        let document =
-            json!({ "backup_id": backup.id, "depth": depth, "snapshots": snapshots, "problems": problems });
-        session.output.document(&document)?;
+        session.output.document(&json!({
+            "backup_id": backup.id,
+            "depth": found.depth,
+            "snapshots": found.snapshots,
+            "problems": found.problems,
+        }))?;
     } else {
-        for problem in &problems {
+        for problem in &found.problems {
             session.output.line(format_args!("{}: {}: {}", problem.kind, problem.item, problem.message))?;
         }
-        let verdict = if problems.is_empty() { "is good" } else { "is damaged" };
-        let depth = word(&depth);
+        let verdict = if found.problems.is_empty() { "is good" } else { "is damaged" };
+        let (snapshots, depth) = (found.snapshots, word(&found.depth));
+        let id = &backup.id;
         session
             .output
-            .line(format_args!("backup {} {verdict}: {snapshots} snapshots verified ({depth})", backup.id))?;
+            .line(format_args!("backup {id} {verdict}: {snapshots} snapshots verified ({depth})"))?;
     }
-    Ok(if problems.is_empty() { Exit::Done } else { Exit::Failed })
+    Ok(if found.problems.is_empty() { driven.exit() } else { Exit::Failed })
+}
+
+/// What a verification found of all snapshots together.
+struct Found {
+    depth: Depth,
+    snapshots: usize,
+    problems: Vec<Issue>,
+}
+
+impl Found {
+    fn of(operation: &OperationRecord, wanted: Depth) -> Self {
+        let mut all = Self { depth: wanted, snapshots: 0, problems: Vec::new() };
+        let Machine::Verify(machine) = &operation.machine else { return all };
+        for found in machine.members.iter().filter_map(|member| member.found.as_ref()) {
+            all.depth = all.depth.min(found.depth);
+            all.snapshots += 1;
+            all.problems.extend(found.problems.iter().cloned());
+        }
+        all
+    }
 }

@@ -205,7 +205,7 @@ fn a_full_disk_is_said_to_be_full_and_the_next_run_goes_on() {
 #[test]
 fn a_corrupt_pack_is_found_and_never_restored_as_good() {
     let place = Place::with_tree(25);
-    place.back_up();
+    let id = place.back_up();
     let packs = place.stored("data");
     let pack = packs.iter().max_by_key(|path| fs::metadata(path).unwrap().len()).unwrap();
     fs::set_permissions(pack, fs::Permissions::from_mode(0o600)).unwrap();
@@ -220,8 +220,11 @@ fn a_corrupt_pack_is_found_and_never_restored_as_good() {
     crate::common::assert_keys(&problems[0], &["kind", "object", "message"]);
     let verify = place.json_ending(1, ["verify", "latest"]);
     assert!(!verify["problems"].as_array().unwrap().is_empty());
+    // From now on nobody takes it for a good one.
+    assert_eq!(place.json(["show", &id])["state"], "damaged");
+    place.run(["show", "latest"]).assert_refused(1, &["no completed backup"]);
     let target = place.path("restored");
-    let run = place.run(os(&["restore", "latest", "--into"], &target));
+    let run = place.run(os(&["restore", &id, "--into"], &target));
     assert!(matches!(run.code, Some(1 | 3)), "{run:?}");
     let differences = match target.exists() {
         true => stillpoint_testkit::compare::compare(&place.source(), &target).unwrap(),

@@ -21,4 +21,6 @@ mod managed_workspaces;
 mod mirror;
 mod postgres;
 mod presets;
+mod serve;
 mod studio;
+mod two_stores;

@@ -77,6 +77,9 @@ impl Catalog for PlantedCatalog {
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
         self.inner.operation(id).await
     }
+    async fn count_backups(&self, query: &BackupQuery) -> Result<u64> {
+        self.inner.count_backups(query).await
+    }
     async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
         self.inner.operations(query).await
     }
@@ -215,6 +218,10 @@ impl Provider for PlantedProvider {
     }
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
         self.inner.place(cx, component).await
+    }
+
+    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        self.inner.reaches(cx, snapshot).await
     }
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         self.inner.foresee(cx, request).await

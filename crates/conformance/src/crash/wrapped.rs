@@ -67,6 +67,9 @@ impl Catalog for FusedCatalog {
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
         self.fuse.read(self.inner.operation(id)).await
     }
+    async fn count_backups(&self, query: &BackupQuery) -> Result<u64> {
+        self.fuse.read(self.inner.count_backups(query)).await
+    }
     async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
         self.fuse.read(self.inner.operations(query)).await
     }
@@ -144,6 +147,10 @@ impl Provider for FusedProvider {
     }
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
         self.fuse.read(self.inner.place(cx, component)).await
+    }
+
+    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        self.fuse.read(self.inner.reaches(cx, snapshot)).await
     }
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         self.fuse.read(self.inner.foresee(cx, request)).await

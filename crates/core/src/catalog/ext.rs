@@ -12,6 +12,8 @@ use crate::id::WorkspaceId;
 
 /// Copies that a backup may have without hiding it; each has its original's time.
 const SAME_TIME_MAX: usize = 16;
+/// What is said where nothing is completed: one that is not whole is taken only where somebody names it.
+const PARTIAL: &str = "one that is partial is named by its id";
 
 /// Conveniences for users of a [`Catalog`]; implemented for each one.
 #[async_trait]
@@ -91,14 +93,19 @@ pub trait CatalogExt: Catalog {
             |query: BackupQuery| BackupQuery { environment: environment.map(str::to_owned), ..query };
         if text == "latest" {
             let found = self.latest_good_within(environment, None).await?;
-            return found.ok_or_else(|| Error::new(ErrorKind::NotFound, "there is no completed backup yet"));
+            return found.ok_or_else(|| {
+                Error::new(ErrorKind::NotFound, format!("there is no completed backup yet; {PARTIAL}"))
+            });
         }
         if let Some((workspace, point)) = text.rsplit_once('@') {
             let workspace = WorkspaceId::new(workspace)?;
             if point == "latest" {
                 let found = self.latest_good_within(environment, Some(&workspace)).await?;
                 return found.ok_or_else(|| {
-                    Error::new(ErrorKind::NotFound, format!("workspace {workspace} has no completed backup"))
+                    Error::new(
+                        ErrorKind::NotFound,
+                        format!("workspace {workspace} has no completed backup; {PARTIAL}"),
+                    )
                 });
             }
             let query = at(point.parse()?, within(BackupQuery::of_workspace(workspace)));

@@ -121,6 +121,11 @@ impl Provider for Limited {
         self.inner.place(cx, component).await
     }
 
+    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        let _place = self.enter(cx).await?;
+        self.inner.reaches(cx, snapshot).await
+    }
+
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         let _place = self.enter(cx).await?;
         self.inner.foresee(cx, request).await

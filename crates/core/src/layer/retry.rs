@@ -164,6 +164,10 @@ impl Provider for Retrying {
         self.call(cx, "place", || self.inner.place(cx, component)).await
     }
 
+    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        self.call(cx, "reaches", || self.inner.reaches(cx, snapshot)).await
+    }
+
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         self.call(cx, "foresee", || self.inner.foresee(cx, request)).await
     }

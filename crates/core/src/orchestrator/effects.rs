@@ -249,6 +249,9 @@ impl Runner {
                 _ => &snapshot.provider,
             };
             let provider = self.parts.provider(provider)?;
+            if *provider.id() == snapshot.provider {
+                provider.reaches(&self.cx, snapshot).await?;
+            }
             if matches!(self.request, Request::Copy(_)) && !provider.capabilities().copies {
                 let message = format!("{} cannot copy snapshots; choose another provider", provider.id());
                 found.findings.push(Finding::new("copy-supported", Severity::Blocker, message));

@@ -10,11 +10,13 @@ use tokio::sync::{broadcast, watch};
 
 use crate::catalog::{Catalog, Creation, DamagedRow, Holder, OperationQuery, StoredOperation};
 use crate::context::OpContext;
+use crate::decide::Machine;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{EventKind, OperationEvent};
 use crate::id::OperationId;
 use crate::operation::{
-    BackupRequest, DeleteRequest, OperationState, OperationStatus, Request, RestoreRequest, WhenBusy,
+    BackupRequest, DeleteRequest, OperationRecord, OperationState, OperationStatus, Request, RestoreRequest,
+    WhenBusy,
 };
 use crate::orchestrator::Orchestrator;
 use crate::orchestrator::builder::{Builder, Parts};
@@ -132,11 +134,28 @@ impl LocalOrchestrator {
             WhenBusy::Resume if self.drives.take_over(running).await? => {}
             WhenBusy::Resume | WhenBusy::Refuse => return Err(busy(running)),
         }
-        if request.is_equivalent(&running.operation.request) {
+        let answers = !running.cancel_requested && request.is_equivalent(&running.operation.request);
+        if answers && self.captures_the_same(&running.operation).await {
             return self.status(id).await.map(Some);
         }
         self.wait(id).await?;
         Ok(None)
+    }
+
+    /// Whether the components of a backup that is under way are those that the workspace has now, with the same settings:
+    /// what was to be left out must not come in by an older request.
+    async fn captures_the_same(&self, operation: &OperationRecord) -> bool {
+        let Machine::Backup(machine) = &operation.machine else { return true };
+        let Some(plan) = &machine.plan else { return true };
+        let cx = OpContext::new(Arc::clone(&self.parts.clock));
+        let now = async { self.parts.workspace(&operation.workspace).await?.inventory(&cx).await };
+        match now.await {
+            Ok(components) => plan.components.iter().map(|planned| &planned.component).eq(&components),
+            Err(error) => {
+                tracing::warn!(operation = %operation.id, %error, "the workspace cannot be compared with what is captured");
+                true
+            }
+        }
     }
 
     /// A row that cannot be read is for a person to mend; it keeps nobody from the other operations.

@@ -163,8 +163,12 @@ async fn compare_backup(
     for component in &backup.components {
         let Some(snapshot) = &component.snapshot else { continue };
         let Some(keeps) = outside.asked.get(&snapshot.provider) else { continue };
+        let listed = outside.snapshots.contains_key(snapshot);
+        if !listed && is_elsewhere(cx, snapshot, providers).await {
+            continue;
+        }
         keepers |= keeps;
-        if !outside.snapshots.contains_key(snapshot) && is_gone(cx, snapshot, providers).await {
+        if !listed && is_gone(cx, snapshot, providers).await {
             let lost = LostSnapshot {
                 backup: backup.id.clone(),
                 component: component.component.id.clone(),
@@ -180,6 +184,15 @@ async fn compare_backup(
         None if keepers => note(&mut report.unrecorded, backup.id.clone(), &mut report.left_out),
         _ => {}
     }
+}
+
+/// Whether the snapshot lies in another store than its provider is pointed at, where nothing is known of it.
+async fn is_elsewhere(cx: &OpContext, snapshot: &SnapshotRef, providers: &[Arc<dyn Provider>]) -> bool {
+    let Some(provider) = providers.iter().find(|provider| *provider.id() == snapshot.provider) else {
+        return false;
+    };
+    let reached = provider.reaches(cx, snapshot).await;
+    reached.is_err_and(|error| error.kind() == ErrorKind::InvalidInput)
 }
 
 /// Whether the provider itself says that the snapshot does not exist; a list may lag behind.

@@ -110,6 +110,59 @@ async fn a_dropped_orchestrator_leaves_an_operation_that_another_one_finishes() 
     assert_eq!(world.workspace.held_by(), None);
 }
 
+/// Leaves `op-1` behind as a process does that dies when it has planned `components`.
+async fn left_behind(world: &World, components: Vec<Component>) {
+    let mut record = OperationRecord::submitted(backup("op-1"), Timestamp::from_millis(1));
+    let planned = components.into_iter().map(PlannedComponent::new).collect();
+    let mut machine = decide::BackupMachine::default();
+    machine.plan = Some(Plan::new(Definition::new("ada".parse().unwrap()), planned, None));
+    record.deadline = Timestamp::from_millis(i64::MAX);
+    record.machine = decide::Machine::Backup(Box::new(machine));
+    let holder = Holder::new("test", "one");
+    let created = world.catalog.create_operation(&record, &holder, Duration::from_secs(60)).await.unwrap();
+    let Creation::Created(lease) = created else { unreachable!("the catalog was empty") };
+    world.catalog.release_lease(&lease).await.unwrap();
+}
+
+/// Submits `op-2` in its place and answers which operation that became, once both have ended.
+async fn instead(orchestrator: &LocalOrchestrator, change: impl FnOnce(&mut BackupRequest)) -> OperationId {
+    let mut request = BackupRequest::new(id("op-2"), "ada".parse().unwrap());
+    request.when_busy = WhenBusy::Resume;
+    change(&mut request);
+    let submitted = orchestrator.submit(Request::Backup(request)).await.unwrap().operation.id;
+    orchestrator.wait(&submitted).await.unwrap();
+    let first = orchestrator.status(&id("op-1")).await.unwrap().operation;
+    assert!(first.state.is_terminal(), "{first:?}");
+    submitted
+}
+
+#[tokio::test]
+async fn what_was_left_answers_a_new_request_for_the_same_and_no_other() {
+    let cx = OpContext::background();
+    let world = World::new();
+    let inventory = world.workspace.inventory(&cx).await.unwrap();
+    left_behind(&world, inventory.clone()).await;
+    assert_eq!(instead(&world.orchestrator("two"), |_same| {}).await, id("op-1"));
+
+    // Another name, or an end that was asked for: that one ends first, and the new one runs.
+    let world = World::new();
+    left_behind(&world, inventory.clone()).await;
+    let named = |request: &mut BackupRequest| request.name = Some("before the upgrade".to_owned());
+    assert_eq!(instead(&world.orchestrator("two"), named).await, id("op-2"));
+
+    let world = World::new();
+    left_behind(&world, inventory.clone()).await;
+    world.catalog.request_cancel(&id("op-1")).await.unwrap();
+    assert_eq!(instead(&world.orchestrator("two"), |_same| {}).await, id("op-2"));
+
+    // What is left out by now does not come in by an older request.
+    let world = World::new();
+    let mut before = inventory;
+    before[0].settings.insert("exclude".to_owned(), "less than now".into());
+    left_behind(&world, before).await;
+    assert_eq!(instead(&world.orchestrator("two"), |_same| {}).await, id("op-2"));
+}
+
 #[tokio::test]
 async fn a_busy_workspace_says_who_has_it() {
     let world = World::new();

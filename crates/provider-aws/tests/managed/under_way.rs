@@ -121,6 +121,10 @@ impl Provider for Counted<dyn Provider> {
         self.call(self.inner.place(cx, component)).await
     }
 
+    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        self.call(self.inner.reaches(cx, snapshot)).await
+    }
+
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
         self.call(self.inner.estimate(cx, component)).await
     }

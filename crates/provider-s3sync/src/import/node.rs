@@ -2,11 +2,13 @@
 
 use std::os::unix::ffi::OsStrExt;
 
+use stillpoint_core::Issue;
 use stillpoint_localfs::{FileKind, Timestamp as Local};
 use stillpoint_repository::tree::{ExtendedAttribute, Mode, Node, NodeKind};
 use stillpoint_repository::{Id, Timestamp};
 
 use crate::mirror::Entry;
+use crate::path_text;
 
 /// The node of an entry. A file's content is what its pieces are; nothing else has any.
 pub(super) fn node(entry: &Entry, content: Option<Vec<Id>>) -> Node {
@@ -33,7 +35,7 @@ pub(super) fn node(entry: &Entry, content: Option<Vec<Id>>) -> Node {
     }
     node.size = entry.size;
     node.link_target = entry.target.as_os_str().as_bytes().to_vec();
-    let extended = entry.extended.iter();
+    let extended = entry.extended.iter().filter(|own| own.name.to_str().is_some());
     node.extended_attributes =
         extended.map(|own| ExtendedAttribute::new(own.name.as_bytes(), own.value.clone())).collect();
     node.device = entry.special;
@@ -41,6 +43,39 @@ pub(super) fn node(entry: &Entry, content: Option<Vec<Id>>) -> Node {
     node
 }
 
+/// The attributes of an entry that a repository cannot keep, because their names are not UTF-8.
+pub(super) fn unkept(entry: &Entry) -> impl Iterator<Item = Issue> + '_ {
+    entry.extended.iter().filter(|own| own.name.to_str().is_none()).map(|own| {
+        let message = format!(
+            "its extended attribute {:?} has a name that is not UTF-8, which the format cannot keep",
+            own.name
+        );
+        Issue::new("skipped", path_text::to_text(&entry.path), message)
+    })
+}
+
 fn stamp(time: Local) -> Timestamp {
     Timestamp::new(time.seconds, time.nanoseconds)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+
+    use stillpoint_localfs::ExtendedAttribute as Own;
+
+    use super::*;
+
+    #[test]
+    fn an_attribute_whose_name_is_not_text_is_left_out_and_told() {
+        let mut entry = Entry::plain(PathBuf::from("a.txt"), FileKind::File, 0, Local::new(0, 0));
+        let odd = OsString::from_vec(b"user.bad\xff".to_vec());
+        entry.extended = vec![Own::new("user.good", "1"), Own::new(odd, "2")];
+        let kept = node(&entry, None).extended_attributes;
+        assert_eq!(kept, [ExtendedAttribute::new("user.good".as_bytes(), "1")]);
+        let told: Vec<_> = unkept(&entry).collect();
+        assert_eq!((told.len(), told[0].kind.as_str(), told[0].item.as_str()), (1, "skipped", "a.txt"));
+    }
 }

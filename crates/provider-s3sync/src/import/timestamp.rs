@@ -5,19 +5,19 @@ use std::path::{Path, PathBuf};
 use futures::{StreamExt, stream};
 use stillpoint_core::{
     BackupId, BackupJob, BackupRecord, BackupState, Component, ComponentRecord, ComponentState, Error,
-    ErrorKind, Issue, JobKey, OperationId, Result, SnapshotId, SnapshotRef,
+    ErrorKind, Issue, JobKey, OperationId, Result,
 };
 use stillpoint_localfs::FileKind;
 use stillpoint_repository::{Assembly, Id, Origin, Repository, Snapshot, SnapshotSummary, StoredSnapshot};
 
 use super::content::{Fetched, KnownContent, fetch};
-use super::node::node;
+use super::node::{node, unkept};
 use super::{Import, ImportState, ImportedTimestamp};
 use crate::error::from_repository;
 use crate::jobs::Issues;
 use crate::mirror::{Entry, Item, Listing, Point, content_key, in_order, script_record};
 use crate::path_text;
-use crate::repository::{Journal, has_record, is_whole, put_record, tags_of, to_stored};
+use crate::repository::{Journal, has_record, is_whole, put_record, reference, store_of, tags_of, to_stored};
 
 /// Entries that are fetched together, and how many files at once.
 const BATCH: usize = 256;
@@ -173,8 +173,8 @@ impl Run<'_> {
         let whole = told.issues.is_empty();
         let state = if whole { ComponentState::Completed } else { ComponentState::Partial };
         let mut captured = ComponentRecord::new(job.component.clone(), state);
-        let id = SnapshotId::new(snapshot.to_hex())?;
-        captured.snapshot = Some(SnapshotRef::new(self.import.provider.clone(), id));
+        let store = store_of(self.repository);
+        captured.snapshot = Some(reference(&store, &self.import.provider, &snapshot)?);
         captured.issues.clone_from(&told.issues);
         captured.counts = [("files_new", told.files), ("bytes_scanned", told.bytes)]
             .map(|(name, count)| (name.to_owned(), count))
@@ -237,7 +237,10 @@ impl Run<'_> {
                 None => listing.next().await?,
             };
             match item {
-                Some(Item::Entry(entry)) => batch.push(*entry),
+                Some(Item::Entry(entry)) => {
+                    unkept(&entry).for_each(|issue| tally.issues.push(issue));
+                    batch.push(*entry);
+                }
                 Some(Item::Refused(issue)) => tally.issues.push(issue),
                 None => break,
             }

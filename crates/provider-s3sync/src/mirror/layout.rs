@@ -24,6 +24,10 @@ impl Layout for MirrorSource {
         self.store().description()
     }
 
+    async fn is_here(&self, snapshot: &SnapshotRef) -> Result<()> {
+        Self::is_here(self, snapshot).await
+    }
+
     async fn back_up(
         self: Arc<Self>,
         provider: ProviderId,
@@ -49,7 +53,7 @@ impl Layout for MirrorSource {
                 if let Point::Ours(place, completion) = point
                     && completion.claim.job == token
                 {
-                    return completion.status(provider, &place).map(Some);
+                    return Ok(Some(completion.status(self.reference(provider, &place)?)));
                 }
             }
         }

@@ -5,11 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{
     BackupId, BackupJob, CaptureWindow, ComponentId, Issue, JobState, JobStatus, OperationId, Progress,
-    ProviderId, Result, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp, WorkspaceId,
+    SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp, WorkspaceId,
 };
 use stillpoint_repository::Id;
-
-use super::place::Place;
 
 /// What the object `claim` is.
 pub(super) const CLAIM: &str = "claim";
@@ -129,16 +127,16 @@ pub(crate) struct Completion {
 
 impl Completion {
     /// The status of the job that made it.
-    pub(super) fn status(&self, provider: &ProviderId, place: &Place) -> Result<JobStatus> {
+    pub(super) fn status(&self, snapshot: SnapshotRef) -> JobStatus {
         let whole = self.issues.is_empty();
         let mut status =
             JobStatus::new(if whole { JobState::Succeeded } else { JobState::SucceededWithIssues });
-        status.snapshot = Some(SnapshotRef::new(provider.clone(), place.snapshot()?));
+        status.snapshot = Some(snapshot);
         status.captured = Some(self.captured);
         status.progress = Progress::new(self.bytes, self.files).of(Some(self.bytes), Some(self.files));
         status.issues.clone_from(&self.issues);
         status.warnings.clone_from(&self.warnings);
         status.counts.clone_from(&self.counts);
-        Ok(status)
+        status
     }
 }

@@ -3,7 +3,7 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use stillpoint_core::{
     BackupId, BackupRecord, Component, ComponentRecord, ComponentState, Definition, Error, ErrorKind,
-    ProviderId, RECORD_FORMAT, Result, SnapshotRef, Timestamp,
+    ProviderId, RECORD_FORMAT, Result, Timestamp,
 };
 use stillpoint_localfs::FileKind;
 use stillpoint_repository::{ErrorKind as Stored, Id};
@@ -128,7 +128,7 @@ pub(crate) async fn script_record(
     let time = place.time().unwrap_or(Timestamp::from_millis(0));
     let component = Component::new("files".parse()?, "directory", provider.clone(), SCRIPT_HOME);
     let mut captured = ComponentRecord::new(component, ComponentState::Completed);
-    captured.snapshot = Some(SnapshotRef::new(provider.clone(), place.snapshot()?));
+    captured.snapshot = Some(source.reference(provider, place)?);
     captured.counts = [("files_new", files), ("bytes_scanned", bytes), ("bytes_stored", bytes)]
         .map(|(name, count)| (name.to_owned(), count))
         .into();

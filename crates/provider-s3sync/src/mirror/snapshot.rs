@@ -67,7 +67,7 @@ pub(super) async fn fitting(
     let mut found = Vec::new();
     for space in spaces {
         for point in source.points(&space).await? {
-            let reference = SnapshotRef::new(provider.clone(), point.place().snapshot()?);
+            let reference = source.reference(provider, point.place())?;
             let fits = match &point {
                 Point::Ours(_, completion) => completion.claim.fits(query),
                 Point::Script(place) => {

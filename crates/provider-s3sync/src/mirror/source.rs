@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_core::{Error, ErrorKind, ProviderId, Result, SnapshotRef, StoreRef};
 use stillpoint_repository::{Store, StoreSettings};
 
 use super::framed;
 use super::place::{Place, Space};
 use super::record::{CLAIM, COMPLETION, Claim, Completion};
 use crate::error::from_repository;
+use crate::provider::is_of;
 
 /// The longest record about one timestamp.
 pub(super) const RECORD_BYTES_MAX: u64 = 16 << 20;
@@ -56,6 +57,32 @@ impl MirrorSource {
     /// The store, with its counters of requests and bytes.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The store as snapshots name it. Plain objects carry no id of their own, so it is known by where it lies.
+    pub(super) fn itself(&self) -> StoreRef {
+        let url = self.store.description();
+        StoreRef::new(url, url)
+    }
+
+    /// Refuses a snapshot that another store holds. One that lies here is not refused where the store has moved.
+    ///
+    /// # Errors
+    /// `InvalidInput` that names both stores; the store's own failures.
+    pub(super) async fn is_here(&self, snapshot: &SnapshotRef) -> Result<()> {
+        let Err(refusal) = is_of(&self.itself(), snapshot) else { return Ok(()) };
+        let Ok(place) = Place::of_snapshot(&snapshot.id) else { return Err(refusal) };
+        for folder in [place.control(), place.folder()] {
+            if self.holds_anything(&folder).await? {
+                return Ok(());
+            }
+        }
+        Err(refusal)
+    }
+
+    /// The name of a timestamp in the contract.
+    pub(super) fn reference(&self, provider: &ProviderId, place: &Place) -> Result<SnapshotRef> {
+        Ok(SnapshotRef::new(provider.clone(), place.snapshot()?).in_store(self.itself()))
     }
 
     /// The directory the store lies in, where it lies in one of this machine.

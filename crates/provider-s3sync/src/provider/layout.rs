@@ -20,6 +20,9 @@ pub(crate) trait Layout: Debug + Send + Sync + 'static {
     /// The store's URL, for messages and accepted plans. Never holds a secret.
     fn store_url(&self) -> &str;
 
+    /// Refuses a snapshot that another store holds.
+    async fn is_here(&self, snapshot: &SnapshotRef) -> Result<()>;
+
     /// Runs a backup job to its end.
     async fn back_up(
         self: Arc<Self>,

@@ -2,6 +2,7 @@
 
 mod layout;
 mod preflight;
+mod store;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,6 +23,7 @@ use crate::repository::RepositorySource;
 use crate::target;
 
 pub(crate) use layout::Layout;
+pub(crate) use store::is_of;
 
 const BACKUP: &str = "backup-";
 const RESTORE: &str = "restore-";
@@ -125,6 +127,10 @@ impl Provider for S3SyncProvider {
         Ok([("store".to_owned(), self.layout.store_url().to_owned())].into())
     }
 
+    async fn reaches(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        self.layout.is_here(snapshot).await
+    }
+
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         let job = self.job_ref(request)?;
         let (layout, id) = (Arc::clone(&self.layout), self.id.clone());
@@ -135,6 +141,7 @@ impl Provider for S3SyncProvider {
                 self.jobs.start(job.id.clone(), work)?;
             }
             JobRequest::Restore(restore) => {
+                layout.is_here(&restore.snapshot).await?;
                 let restore = restore.clone();
                 self.jobs.start(job.id.clone(), |reporter| layout.restore(id, restore, reporter))?;
             }
@@ -166,6 +173,7 @@ impl Provider for S3SyncProvider {
     }
 
     async fn open(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
+        self.layout.is_here(snapshot).await?;
         Arc::clone(&self.layout).open(snapshot).await
     }
 
@@ -174,6 +182,7 @@ impl Provider for S3SyncProvider {
     }
 
     async fn delete(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        self.layout.is_here(snapshot).await?;
         self.layout.delete(snapshot).await
     }
 
@@ -195,6 +204,10 @@ impl Provider for S3SyncProvider {
     }
 
     async fn put_record(&self, _cx: &OpContext, record: &BackupRecord) -> Result<()> {
+        let snapshots = record.components.iter().filter_map(|component| component.snapshot.as_ref());
+        for snapshot in snapshots.filter(|snapshot| snapshot.provider == self.id) {
+            self.layout.is_here(snapshot).await?;
+        }
         self.layout.put_record(record).await
     }
 

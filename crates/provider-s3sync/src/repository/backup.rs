@@ -4,15 +4,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stillpoint_core::{
-    BackupJob, CaptureWindow, Clock, Issue, JobState, JobStatus, Progress, ProviderId, Result, SnapshotId,
-    SnapshotRef,
+    BackupJob, CaptureWindow, Clock, Issue, JobState, JobStatus, Progress, ProviderId, Result, SnapshotRef,
 };
 use stillpoint_repository::{
     BackupOptions, BackupSource, BackupSummary, IssueKind, Parent, Repository, StoredSnapshot,
 };
 
 use super::convert::{from_stored, to_stored};
-use super::journal::{Journal, reference};
+use super::journal::{Journal, reference, store_of};
 use super::made::Made;
 use super::{RepositorySource, tags};
 use crate::error::{blocking, from_repository};
@@ -44,7 +43,9 @@ pub(crate) async fn found_job(
     let journal = Journal::read(&repository).await?;
     match journal.of_job(token) {
         // Starting the job again makes anew what is not whole.
-        Some(stored) if is_whole(&repository, stored).await? => recorded(provider, stored).map(Some),
+        Some(stored) if is_whole(&repository, stored).await? => {
+            recorded(&journal, provider, stored).map(Some)
+        }
         Some(_) | None => Ok(None),
     }
 }
@@ -62,7 +63,7 @@ async fn capture(
     // The operation may have stored its snapshot and died before it could say so.
     if let Some(stored) = journal.of_capture(job) {
         if reporter.unless_cancelled(is_whole(&repository, stored)).await? {
-            let status = recorded(provider, stored)?;
+            let status = recorded(&journal, provider, stored)?;
             reporter.meter.resume_at(status.progress);
             return Ok(status);
         }
@@ -87,7 +88,8 @@ async fn capture(
     let until = clock.now();
     let (parent, same_as_parent) = (summary.parent, summary.same_as_parent);
     source.made().insert(summary.snapshot, Made { parent, same_as_parent, at: to_stored(until) });
-    let mut status = done(provider, summary)?;
+    let snapshot = reference(&store_of(&repository), provider, &summary.snapshot)?;
+    let mut status = done(snapshot, summary);
     status.captured = Some(CaptureWindow::new(from, until));
     Ok(status)
 }
@@ -99,7 +101,7 @@ pub(crate) async fn is_whole(repository: &Repository, stored: &StoredSnapshot) -
     repository.confirm_snapshot(&stored.snapshot).await.map_err(from_repository)
 }
 
-fn done(provider: &ProviderId, summary: BackupSummary) -> Result<JobStatus> {
+fn done(snapshot: SnapshotRef, summary: BackupSummary) -> JobStatus {
     let mut issues = Issues::default();
     for issue in summary.issues.items() {
         let kind = match issue.kind {
@@ -114,7 +116,7 @@ fn done(provider: &ProviderId, summary: BackupSummary) -> Result<JobStatus> {
         JobStatus::new(if complete { JobState::Succeeded } else { JobState::SucceededWithIssues });
     status.issues = issues.into_list();
     status.warnings = summary.rules.iter().filter_map(left_out).collect();
-    status.snapshot = Some(SnapshotRef::new(provider.clone(), SnapshotId::new(summary.snapshot.to_hex())?));
+    status.snapshot = Some(snapshot);
     let directories = summary.directories_new + summary.directories_changed + summary.directories_unmodified;
     let counts = [
         ("files_new", summary.files_new),
@@ -129,13 +131,13 @@ fn done(provider: &ProviderId, summary: BackupSummary) -> Result<JobStatus> {
         ("bytes_stored", summary.written.pack_bytes),
     ];
     status.counts = counts.map(|(name, count)| (name.to_owned(), count)).into();
-    Ok(status)
+    status
 }
 
 /// What a stored snapshot says of the job that made it.
-fn recorded(provider: &ProviderId, stored: &StoredSnapshot) -> Result<JobStatus> {
+fn recorded(journal: &Journal, provider: &ProviderId, stored: &StoredSnapshot) -> Result<JobStatus> {
     let mut status = JobStatus::new(JobState::Succeeded);
-    status.snapshot = Some(reference(provider, stored)?);
+    status.snapshot = Some(journal.reference(provider, stored)?);
     if stored.snapshot.tags.iter().any(|tag| tag == tags::INCOMPLETE) {
         status.state = JobState::SucceededWithIssues;
         let message = "entries were skipped or torn; the process that listed them is gone";

@@ -1,7 +1,9 @@
 //! The snapshots in the repository, looked at by what is written on them.
 
-use stillpoint_core::{BackupJob, ProviderId, Result, SnapshotId, SnapshotInfo, SnapshotQuery, SnapshotRef};
-use stillpoint_repository::{Repository, StoredSnapshot};
+use stillpoint_core::{
+    BackupJob, ProviderId, Result, SnapshotId, SnapshotInfo, SnapshotQuery, SnapshotRef, StoreRef,
+};
+use stillpoint_repository::{Id, Repository, StoredSnapshot};
 
 use super::tags;
 use crate::error::from_repository;
@@ -11,6 +13,7 @@ use crate::workspace::root_of;
 #[derive(Debug)]
 pub(crate) struct Journal {
     stored: Vec<StoredSnapshot>,
+    store: StoreRef,
 }
 
 impl Journal {
@@ -20,7 +23,7 @@ impl Journal {
         for damaged in &list.damaged {
             tracing::warn!(snapshot = %damaged.id, error = %damaged.error, "a snapshot cannot be read");
         }
-        Ok(Self { stored: list.readable })
+        Ok(Self { stored: list.readable, store: store_of(repository) })
     }
 
     /// The snapshot that the operation of `job` already made of its component.
@@ -47,7 +50,12 @@ impl Journal {
     /// What the snapshots that fit a query say of themselves.
     pub(crate) fn fitting(&self, provider: &ProviderId, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
         let fitting = self.stored.iter().filter(|stored| tags::fits(&stored.snapshot, query));
-        fitting.map(|stored| Ok(tags::info(reference(provider, stored)?, &stored.snapshot))).collect()
+        fitting.map(|stored| Ok(tags::info(self.reference(provider, stored)?, &stored.snapshot))).collect()
+    }
+
+    /// A snapshot's name in the contract.
+    pub(super) fn reference(&self, provider: &ProviderId, stored: &StoredSnapshot) -> Result<SnapshotRef> {
+        reference(&self.store, provider, &stored.id)
     }
 
     fn newest(&self, wanted: &[String]) -> Option<&StoredSnapshot> {
@@ -55,7 +63,12 @@ impl Journal {
     }
 }
 
-/// A snapshot's name in the contract.
-pub(super) fn reference(provider: &ProviderId, stored: &StoredSnapshot) -> Result<SnapshotRef> {
-    Ok(SnapshotRef::new(provider.clone(), SnapshotId::new(stored.id.to_hex())?))
+/// The name in the contract of the snapshot `id` in `store`.
+pub(crate) fn reference(store: &StoreRef, provider: &ProviderId, id: &Id) -> Result<SnapshotRef> {
+    Ok(SnapshotRef::new(provider.clone(), SnapshotId::new(id.to_hex())?).in_store(store.clone()))
+}
+
+/// The repository as snapshots name it: the id in its own configuration.
+pub(crate) fn store_of(repository: &Repository) -> StoreRef {
+    StoreRef::new(repository.id(), repository.store().description())
 }

@@ -8,9 +8,9 @@ use stillpoint_core::{
     Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 
-use super::{Journal, RepositorySnapshot, RepositorySource, backup, records, restore, snapshot};
+use super::{Journal, RepositorySnapshot, RepositorySource, backup, records, restore, snapshot, store_of};
 use crate::jobs::Reporter;
-use crate::provider::Layout;
+use crate::provider::{Layout, is_of};
 
 #[async_trait]
 impl Layout for RepositorySource {
@@ -20,6 +20,13 @@ impl Layout for RepositorySource {
 
     fn store_url(&self) -> &str {
         self.store().description()
+    }
+
+    async fn is_here(&self, snapshot: &SnapshotRef) -> Result<()> {
+        match &snapshot.store {
+            Some(_) => is_of(&store_of(&Self::open(self).await?), snapshot),
+            None => Ok(()),
+        }
     }
 
     async fn back_up(

@@ -15,7 +15,7 @@ mod verify;
 
 pub(crate) use backup::is_whole;
 pub(crate) use convert::to_stored;
-pub(crate) use journal::Journal;
+pub(crate) use journal::{Journal, reference, store_of};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use records::parse as parse_record;
 pub(crate) use records::{has_record, put_record};

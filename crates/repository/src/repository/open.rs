@@ -99,7 +99,8 @@ impl Repository {
         // Only the listing tells a store without a repository from a bucket that is not there.
         let (config, keys) = try_join!(read_config(&store), key_ids(&store))?;
         let Some(config) = config else {
-            let message = format!("there is no repository at {}; create one first", store.description());
+            let message =
+                format!("there is no repository at {}; the first backup makes one", store.description());
             return Err(Error::new(ErrorKind::NoRepository, message));
         };
         if keys.is_empty() {

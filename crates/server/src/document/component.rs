@@ -21,6 +21,9 @@ pub struct ComponentItem {
     pub state: ComponentState,
     /// Its snapshot.
     pub snapshot_id: Option<String>,
+    /// The address of the store that holds the snapshot, where its provider can be pointed at several.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
     /// From when its content was read.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub captured_from: Option<Timestamp>,
@@ -48,6 +51,11 @@ impl ComponentItem {
             resource: record.component.resource.clone(),
             state: record.state,
             snapshot_id: record.snapshot.as_ref().map(|snapshot| snapshot.id.to_string()),
+            store: record
+                .snapshot
+                .as_ref()
+                .and_then(|snapshot| snapshot.store.clone())
+                .map(|store| store.url),
             captured_from: record.captured.map(|window| window.from),
             captured_to: record.captured.map(|window| window.to),
             verified: record.verified,

@@ -4,7 +4,7 @@ mod witness;
 
 use serde_json::{Value, json};
 use stillpoint_core::{Depth, Entropy, SystemEntropy};
-use stillpoint_repository::check::{CheckDepth, CheckOptions, CheckReport, VerifiedDepth};
+use stillpoint_repository::check::{CheckDepth, CheckOptions, CheckReport, Problem, VerifiedDepth};
 
 use crate::args::{CheckArgs, Subset};
 use crate::engine;
@@ -53,10 +53,15 @@ fn proven(report: &CheckReport) -> Depth {
     }
 }
 
+/// What a problem is about.
+fn kind(problem: &Problem) -> String {
+    format!("{:?}", problem.kind).to_lowercase()
+}
+
 fn document(report: &CheckReport, witness: &Witness) -> Value {
-    let problem = |problem: &stillpoint_repository::check::Problem| {
+    let problem = |problem: &Problem| {
         json!({
-            "kind": format!("{:?}", problem.kind).to_lowercase(),
+            "kind": kind(problem),
             "object": problem.object,
             "message": problem.message,
         })
@@ -79,7 +84,7 @@ fn document(report: &CheckReport, witness: &Witness) -> Value {
 
 fn text(output: &Output, report: &CheckReport, witness: &Witness) -> stillpoint_core::Result<()> {
     for problem in &report.problems {
-        output.line(format_args!("{:?}: {}", problem.kind, problem.message))?;
+        output.line(format_args!("{} {}: {}", kind(problem), problem.object, problem.message))?;
     }
     if report.more_problems > 0 {
         output.line(format_args!("… and {} more problems", report.more_problems))?;
@@ -112,7 +117,8 @@ fn text(output: &Output, report: &CheckReport, witness: &Witness) -> stillpoint_
     } else if report.is_sound() {
         "no problem found"
     } else {
-        "the repository is damaged"
+        "the repository is damaged: `stillpoint verify` tells what it costs a backup; `stillpoint repair index` forgets what is \
+         gone, so that the next backup stores it anew"
     };
     output.line(format_args!("{verdict} ({})", report.depth))
 }

@@ -69,7 +69,7 @@ async fn capture(
     let mut begun = match begun {
         // The operation may have completed its timestamp and died before it could say so.
         Begun::Complete(place, completion) => {
-            let status = completion.status(provider, &place)?;
+            let status = completion.status(source.reference(provider, &place)?);
             reporter.meter.resume_at(status.progress);
             return Ok(status);
         }
@@ -82,7 +82,7 @@ async fn capture(
     let end = finish::End { parts, selection: &selection, totals: &totals, to: clock.now() };
     let completion = Box::pin(finish::run(source, &begun, end)).await?;
     reporter.meter.complete();
-    completion.status(provider, &begun.place)
+    Ok(completion.status(source.reference(provider, &begun.place)?))
 }
 
 /// The directory and what of it is captured.

@@ -1,0 +1,95 @@
+//! One catalog that lists what lies in two stores: what one of them holds is never looked for, nor given up for gone, in the
+//! other.
+
+use std::fs;
+use std::time::Duration;
+
+use serde_json::Value;
+use stillpoint_testkit::compare::compare;
+use stillpoint_testkit::eventually;
+use stillpoint_testkit::s3::Server;
+
+use crate::common::Place;
+
+/// A backup in the default store and one in another, in the same catalog; their ids.
+fn two(place: &Place, layout: &[&str]) -> (String, String) {
+    let id = |document: &Value| document["backup_id"].as_str().unwrap().to_owned();
+    let source = place.source();
+    let source = source.to_str().unwrap();
+    let first = id(&place.json(["backup", source]));
+    let other = place.path("other");
+    let words = [&["backup", source, "--store", other.to_str().unwrap()][..], layout].concat();
+    let second = id(&place.json(words));
+    (first, second)
+}
+
+fn refused(place: &Place, words: &[&str]) {
+    let run = place.run(words);
+    assert_eq!(run.code, Some(1), "{run:?}");
+    for word in ["lies in another store", "/other"] {
+        assert!(run.stderr.contains(word), "{run:?}");
+    }
+}
+
+#[test]
+fn a_backup_is_deleted_verified_and_restored_only_in_the_store_that_holds_it() {
+    let place = Place::with_tree(120);
+    let (first, second) = two(&place, &[]);
+    let (kept, other) = (place.path("kept"), place.path("other"));
+    refused(&place, &["delete", &second]);
+    refused(&place, &["verify", &second]);
+    refused(&place, &["restore", &second, "--into", kept.to_str().unwrap()]);
+    assert!(!kept.exists());
+    // Nothing is called lost for being elsewhere.
+    place.json(["reconcile"]);
+    let shown = place.json(["show", &second]);
+    assert_eq!(shown["state"], "completed", "{shown}");
+    // Both are whole where they are, also once the store has moved.
+    place.json(["verify", &first]);
+    let moved = place.path("moved");
+    fs::rename(&other, &moved).unwrap();
+    let named = ["--store", moved.to_str().unwrap()];
+    place
+        .json([&["restore", &second, "--privileged", "--into", kept.to_str().unwrap()][..], &named].concat());
+    assert_eq!(compare(&place.source(), &kept).unwrap(), []);
+    place.json([&["delete", &second][..], &named].concat());
+    let listed = place.json(["list"]);
+    assert_eq!(listed["backups"].as_array().unwrap().len(), 1, "{listed}");
+}
+
+#[test]
+fn a_mirrored_timestamp_is_not_called_deleted_by_a_store_that_never_had_it() {
+    let place = Place::with_tree(121);
+    let layout = ["--layout", "mirror", "--user", "ada", "--space", "lab"];
+    let (_, second) = two(&place, &layout);
+    let (empty, other) = (place.path("empty"), place.path("other"));
+    fs::create_dir(&empty).unwrap();
+    // The default store is no mirror at all.
+    place.run(["delete", &second]).assert_refused(1, &["mirror"]);
+    let words = ["delete", &second, "--layout", "mirror", "--store"];
+    refused(&place, &[&words[..], &[empty.to_str().unwrap()]].concat());
+    place.json([&words[..], &[other.to_str().unwrap()]].concat());
+    let left = fs::read_dir(other.join("ada/lab")).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(left.collect::<Vec<_>>(), [".stillpoint"], "of the space only its own records are left");
+}
+
+#[test]
+fn an_interrupted_backup_goes_on_into_the_store_that_it_was_begun_into() {
+    let server = Server::start().unwrap();
+    let mut place = Place::with_tree(122);
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    server.set_latency(Duration::from_millis(400));
+    let (source, url) = (place.source(), server.url("slow"));
+    let mut child = place.start(["backup", source.to_str().unwrap(), "--store", &url]);
+    let operation = place.operation_under_way();
+    let captures = || place.json(["operations"])["operations"][0]["step"] == "capturing";
+    assert!(eventually(Duration::from_secs(30), captures), "it is planned before anything is captured");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    server.set_latency(Duration::ZERO);
+    place.run(["resume", &operation]).assert_refused(1, &["was begun into the store", &url]);
+    let resumed = place.json(["resume", &operation, "--store", &url]);
+    assert_eq!(resumed["operations"][0]["state"], "completed", "{resumed}");
+}
