@@ -1,6 +1,6 @@
 //! The story that is played against a real subscription, played against the fake: it must be right before it costs money.
 
-#[path = "../../examples/live/story.rs"]
+#[path = "../../examples/live-azure/story.rs"]
 mod story;
 
 use std::sync::Arc;

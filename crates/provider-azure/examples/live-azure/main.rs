@@ -6,7 +6,7 @@
 //! the fake by. Credentials come from the environment, as the command line's do.
 //!
 //! ```sh
-//! cargo run -p stillpoint-provider-azure --example live -- --journal live.jsonl \
+//! cargo run -p stillpoint-provider-azure --example live-azure -- --journal live.jsonl \
 //!     --disk /subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Compute/disks/NAME
 //! ```
 #![expect(clippy::print_stdout, reason = "a run is told as it goes")]
