@@ -202,6 +202,7 @@ fn fetch_restic() -> Outcome {
 
 /// Unpacks every package in `dir`, which goes then.
 fn unpack(dir: &Path, place: &Path) -> Outcome {
+    fs::create_dir_all(place)?;
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         if path.extension().is_some_and(|extension| extension == "deb") {
