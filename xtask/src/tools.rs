@@ -28,14 +28,17 @@ const RESTIC: [u32; 2] = [0, 14];
 
 pub(crate) fn install() -> Outcome {
     fs::create_dir_all(tools_dir())?;
+    // Hundreds of small packages are mostly waited for, so they come beside everything else.
+    let azurite = std::thread::spawn(|| azurite().map_err(|error| error.to_string()));
     restic()?;
     rustic()?;
     AWS.install()?;
     AZURE.install()?;
     FUZZER.install()?;
-    azurite()?;
     crate::browser::install()?;
-    postgres()
+    postgres()?;
+    azurite.join().map_err(|_panicked| "the installation of Azurite panicked")??;
+    Ok(())
 }
 
 /// The machine's own server where there is one; else the distribution's package with what it needs, unpacked.
