@@ -103,18 +103,50 @@ mod tests {
     }
 
     fn scene(meter: &Arc<Noted>, catalog: &Arc<MemoryCatalog>, clock: &Arc<dyn Clock>) -> LocalOrchestrator {
-        let provider = Arc::new(MemoryProvider::new("memory".parse().unwrap()));
-        provider.write("/home/ada", "notes.txt", b"first");
         let home =
             Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/ada");
         let workspace = MemoryWorkspace::new(Definition::new("ada".parse().unwrap()), vec![home]);
+        scene_of(Arc::new(workspace), meter, catalog, clock)
+    }
+
+    fn scene_of(
+        workspace: Arc<dyn Workspace>,
+        meter: &Arc<Noted>,
+        catalog: &Arc<MemoryCatalog>,
+        clock: &Arc<dyn Clock>,
+    ) -> LocalOrchestrator {
+        let provider = Arc::new(MemoryProvider::new("memory".parse().unwrap()));
+        provider.write("/home/ada", "notes.txt", b"first");
         LocalOrchestrator::builder(catalog.clone())
             .clock(clock.clone())
             .holder(Holder::new("host", format!("{meter:p}")))
             .meter(meter.clone())
             .provider(provider)
-            .workspace(Arc::new(workspace))
+            .workspace(workspace)
             .build()
+    }
+
+    /// A workspace that never answers, so that its backup is under way for as long as it takes.
+    #[derive(Debug)]
+    struct Silent(WorkspaceId);
+
+    #[async_trait::async_trait]
+    impl Workspace for Silent {
+        fn id(&self) -> &WorkspaceId {
+            &self.0
+        }
+        async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
+            std::future::pending().await
+        }
+        async fn inventory(&self, _cx: &OpContext) -> Result<Vec<Component>> {
+            std::future::pending().await
+        }
+        async fn quiesce(&self, _: &OpContext, _: &QuiesceId, _: &QuiesceOptions) -> Result<Consistency> {
+            std::future::pending().await
+        }
+        async fn resume(&self, _cx: &OpContext, _id: &QuiesceId) -> Result<()> {
+            Ok(())
+        }
     }
 
     fn virtual_clock() -> Arc<dyn Clock> {
@@ -165,7 +197,7 @@ mod tests {
     async fn an_operation_that_another_process_took_is_told_as_a_lost_lease() {
         let (meter, clock) = (Arc::new(Noted::default()), virtual_clock());
         let catalog = Arc::new(MemoryCatalog::with_clock(clock.clone()));
-        let orchestrator = scene(&meter, &catalog, &clock);
+        let orchestrator = scene_of(Arc::new(Silent("ada".parse().unwrap())), &meter, &catalog, &clock);
         let id: OperationId = "op-1".parse().unwrap();
         let request = BackupRequest::new(id.clone(), "ada".parse().unwrap());
         orchestrator.submit(Request::Backup(request)).await.unwrap();
