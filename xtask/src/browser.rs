@@ -10,6 +10,10 @@ use crate::tools::{npm, npm_is_current, unpack_with_dependencies};
 
 /// Its folder, in `tools/` and in `.tools/`.
 const NAME: &str = "browser";
+/// What a person does from the first backup on.
+const STORY: &str = "story.mjs";
+/// Every page wide, dark and on a phone.
+const TOUR: &str = "tour.mjs";
 /// The browser without a window, of which the test needs no more.
 const PACKAGE: &str = "chromium-headless-shell";
 
@@ -32,9 +36,9 @@ pub(crate) fn install() -> Outcome {
     Ok(())
 }
 
-/// Both parts of the test against the demonstration at `server`; pictures go to `shots`.
-fn play(server: &Path, shots: Option<&Path>) -> Outcome {
-    for part in ["story.mjs", "tour.mjs"] {
+/// Parts of the test against the demonstration at `server`; pictures go to `shots`.
+fn play(parts: &[&str], server: &Path, shots: Option<&Path>) -> Outcome {
+    for part in parts {
         println!("-- {part}");
         let mut node = Command::new("node");
         node.arg(xtask::root().join("tools/browser").join(part));
@@ -48,10 +52,10 @@ fn play(server: &Path, shots: Option<&Path>) -> Outcome {
     Ok(())
 }
 
-/// The stage of the whole test run: the demonstration was built with everything else.
+/// The stage of the whole test run, which plays the story: the demonstration was built with everything else.
 pub(crate) fn stage(server: &Path) -> Outcome {
     if program().is_file() && npm_is_current(NAME) {
-        return play(server, None);
+        return play(&[STORY], server, None);
     }
     println!("SKIPPED, because the browser of `cargo xtask tools` is not there");
     let needed = ["CI", "STILLPOINT_REQUIRE_ORACLES"].into_iter().any(|name| variable(name).is_some());
@@ -62,5 +66,5 @@ pub(crate) fn stage(server: &Path) -> Outcome {
 pub(crate) fn test(shots: Option<&str>) -> Outcome {
     install()?;
     Cargo::new(&["build", "--locked", "--package", "stillpoint-server", "--example", "demo"]).run()?;
-    play(&crate::ci::target_dir()?.join("debug/examples/demo"), shots.map(Path::new))
+    play(&[STORY, TOUR], &crate::ci::target_dir()?.join("debug/examples/demo"), shots.map(Path::new))
 }

@@ -113,60 +113,6 @@ fn states(place: &Place) -> Vec<String> {
 }
 
 #[test]
-fn the_first_start_tells_a_token_once_and_commands_against_the_server_print_what_local_ones_do() {
-    let place = Place::with_tree(7);
-    let backup = place.back_up();
-    let workspace = place.json(["show", "latest"])["workspace"].as_str().unwrap().to_owned();
-    let here = place.json(["list"]);
-    let served = Served::start(&place, &[]);
-    let token = served.token.clone().expect("the first start makes a token");
-
-    let mut there = place;
-    there.env("STILLPOINT_TOKEN", token.clone());
-    there.env("STILLPOINT_SERVER", served.url.clone());
-    assert_eq!(there.json(["list"]), here);
-    assert_eq!(there.json(["show", &backup])["id"], *backup);
-    assert!(!there.json(["files", &backup])["entries"].as_array().unwrap().is_empty());
-    let made = there.json(["backup", "--workspace", &workspace, "--name", "from afar"]);
-    assert_eq!((&made["state"], &made["name"]), (&"completed".into(), &"from afar".into()));
-    assert_eq!(made["files"]["new"], 0, "it built on the backup before: {made}");
-    let verified = there.json(["verify", made["backup_id"].as_str().unwrap()]);
-    assert_eq!((&verified["depth"], &verified["problems"]), (&"decrypted".into(), &serde_json::json!([])));
-    let going = there.json(["forget", "--workspace", &workspace, "--keep-last", "1", "--dry-run"]);
-    assert_eq!(going["remove"], serde_json::json!([backup]));
-    let gone = there.json(["delete", made["backup_id"].as_str().unwrap()]);
-    assert_eq!(gone["state"], "completed");
-    assert_eq!(there.json(["list"]), here);
-    assert_eq!(there.json(["resume"])["operations"], serde_json::json!([]));
-
-    let set = there.json(["schedule", "set", "nightly", "--workspace", &workspace, "--cron", "30 2 * * *"]);
-    assert_eq!(
-        set["schedule"]["cadence"],
-        serde_json::json!({ "cron": { "expression": "30 2 * * *" } }),
-        "{set}"
-    );
-    assert_eq!(there.json(["schedule", "pause", "nightly"])["schedule"]["paused"], true);
-    assert_eq!(there.json(["schedule", "list"])["schedules"][0]["id"], "nightly");
-    assert_eq!(there.json(["schedule", "unpause", "nightly"])["schedule"]["paused"], false);
-    assert_eq!(there.json(["schedule", "remove", "nightly"])["removed"], "nightly");
-    let made = there.json(["token", "create", "--role", "viewer", "--name", "ci"]);
-    assert!(made["token"].as_str().unwrap().starts_with("stp_"));
-    assert_eq!(there.json(["token", "list"])["tokens"].as_array().unwrap().len(), 2);
-    let id = made["record"]["id"].as_str().unwrap();
-    assert_eq!(there.json(["token", "revoke", id])["revoked"], *id);
-
-    there.run(["check"]).assert_refused(2, &["this machine"]);
-    there.run(["schedule", "run"]).assert_refused(2, &["by itself"]);
-    there.env("STILLPOINT_TOKEN", "stp_wrong");
-    there.run(["list"]).assert_refused(1, &["token"]);
-    assert_eq!(served.stop()["handed_over"], serde_json::json!([]));
-
-    let again = Served::start(&there, &[]);
-    assert_eq!(again.token, None, "the token is told once");
-    again.stop();
-}
-
-#[test]
 fn a_backup_under_way_when_its_server_is_told_to_stop_is_finished_by_the_next_one() {
     let place = configured();
     let slow = Served::start(&place, &["--limit-upload", "100K"]);
