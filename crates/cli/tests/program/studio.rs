@@ -3,6 +3,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -294,6 +295,45 @@ fn the_lifecycle_script_fits_and_never_fails_the_application() {
     let output = std::process::Command::new("bash").arg(&script).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success() && said.contains("NOT backed up"), "{output:?}");
+}
+
+/// Whoever starts the script finds nothing in the home directory afterwards that a later start would go on using, no
+/// timetable, and nothing installed: the program is all that it calls.
+#[test]
+fn the_lifecycle_script_leaves_nothing_behind_and_calls_nothing_but_the_program() {
+    let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/studio/on-start.sh");
+    let place = tempfile::tempdir().unwrap();
+    let (home, bin, told) = (place.path().join("home"), place.path().join("bin"), place.path().join("told"));
+    fs::create_dir(&home).unwrap();
+    fs::create_dir(&bin).unwrap();
+    let tell = |name: &str| {
+        let text = format!(
+            "#!/bin/sh\necho \"{name} $*; $STILLPOINT_STORE $STILLPOINT_LAYOUT\" >> {}\n",
+            told.display()
+        );
+        fs::write(bin.join(name), text).unwrap();
+        fs::set_permissions(bin.join(name), PermissionsExt::from_mode(0o755)).unwrap();
+    };
+    let others = [
+        "apt-get", "aws", "cat", "chmod", "cp", "cron", "crontab", "curl", "jq", "pip", "sudo", "tee",
+        "envsubst",
+    ];
+    ["stillpoint"].iter().chain(&others).for_each(|name| tell(name));
+    let installed = "PROGRAM=\"/opt/stillpoint/bin/stillpoint\"";
+    let text = fs::read_to_string(&script).unwrap();
+    assert!(text.contains(installed));
+    let own = text.replace(installed, &format!("PROGRAM=\"{}\"", bin.join("stillpoint").display()));
+    let edited = own.replace("my-backup-bucket", "other-bucket");
+    for (script, bucket) in [(&own, "my-backup-bucket"), (&edited, "other-bucket")] {
+        fs::write(&told, "").unwrap();
+        let mut bash = std::process::Command::new("/bin/bash");
+        bash.args(["-c", script.as_str()]).current_dir(&home).env_clear();
+        let output = bash.env("HOME", &home).env("PATH", &bin).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let called = format!("stillpoint agent --studio --interval 12h; s3://{bucket}/studio mirror\n");
+        assert_eq!(fs::read_to_string(&told).unwrap(), called, "what is edited holds from the next start on");
+        assert_eq!(fs::read_dir(&home).unwrap().count(), 0);
+    }
 }
 
 #[test]

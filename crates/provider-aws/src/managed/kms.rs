@@ -1,9 +1,13 @@
 //! Keys: whether one can be used.
 
 use serde::{Deserialize, Serialize};
-use stillpoint_core::Result;
+use serde_json::Value;
+use stillpoint_core::{Component, Result};
 
+use super::arn::Arn;
 use super::clients::Clients;
+use super::settings::{Source, SourceKind};
+use super::vault::NewVault;
 use crate::connection::{Call, Service};
 
 /// Source: the service model of KMS, version 2014-11-01.
@@ -29,6 +33,25 @@ struct Answer {
 struct Metadata {
     #[serde(default)]
     key_state: String,
+}
+
+/// The key that a preflight of `component` asks about, as IAM names it: the one that its settings (or those of its vault)
+/// name, every key of the region where none is named, and none for a volume that is said not to be encrypted.
+pub(super) fn asked_keys(component: &Component, source: &Source, vault: Option<&NewVault>) -> Option<String> {
+    let said = |name: &str| component.settings.get(name);
+    let named = match source.kind {
+        SourceKind::Volume if said("encrypted").and_then(Value::as_bool) == Some(false) => return None,
+        SourceKind::Volume => said("kms_key_id").and_then(Value::as_str),
+        // The points of a file system have the key of their vault.
+        SourceKind::FileSystem => vault.and_then(|vault| vault.kms_key.as_deref()),
+    };
+    let full = |key: &str| match key.parse::<Arn>() {
+        Ok(arn) => (arn.service == "kms" && arn.resource_type() == "key").then(|| key.to_owned()),
+        // An alias stands for a key without naming it.
+        Err(_) if key.contains(['/', ':']) => None,
+        Err(_) => Some(source.arn.sibling("kms", format!("key/{key}")).to_string()),
+    };
+    named.and_then(full).or_else(|| Some(source.arn.sibling("kms", "key/*").to_string()))
 }
 
 impl Clients {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crate::fake::{FILE_SYSTEM, REGION, VOLUME, World, component, scenario};
 use serde_json::{Value, json};
-use stillpoint_core::{DeleteState, JobRequest, Provider, SnapshotQuery, Tags};
-use stillpoint_provider_aws::managed::{PolicyScope, Task, policy};
+use stillpoint_core::{Component, DeleteState, JobRequest, Provider, SnapshotQuery, Tags};
+use stillpoint_provider_aws::managed::{BackupSettings, NewVault, PolicyScope, Task, policy};
 
 /// The tasks of this half of the provider.
 const TASKS: [Task; 5] = [Task::Discover, Task::Preflight, Task::Backup, Task::List, Task::Delete];
@@ -162,6 +162,33 @@ fn what_deletes_asks_for_our_mark_wherever_iam_can_see_it() {
     let snapshots = r#"["arn:aws:ec2:us-east-1::snapshot/*"]"#.to_owned();
     let of_the_target = ("ec2:DeleteNetworkInterface".to_owned(), r#"["*"]"#.to_owned());
     assert_eq!(without, [("backup:DeleteRecoveryPoint".to_owned(), snapshots), of_the_target].into());
+}
+
+#[test]
+fn a_policy_asks_about_the_keys_that_are_named_and_about_all_where_one_is_not() {
+    let asked = |components: &[Component]| {
+        let scope = PolicyScope::of(components, [Task::Preflight]).unwrap();
+        let document = serde_json::to_value(policy(&scope).caller).unwrap();
+        let statements = document["Statement"].as_array().unwrap().clone();
+        let asks =
+            |statement: &Value| statement["Action"].as_array().unwrap().contains(&"kms:DescribeKey".into());
+        statements.iter().find(|one| asks(one)).map(|statement| statement["Resource"].clone())
+    };
+    let key = |id: &str| format!("arn:aws:kms:us-east-1:111122223333:key/{id}");
+    let volume = |name: &str, value: Value| component("db", "ebs", VOLUME).with_setting(name, value);
+    let files = component("projects", "efs", FILE_SYSTEM);
+    let into =
+        |key: &str| BackupSettings::of(&files).unwrap().with_new_vault(NewVault::new().with_kms_key(key));
+    assert_eq!(asked(&[volume("kms_key_id", key("k-1").into())]), Some(json!([key("k-1")])));
+    assert_eq!(asked(&[volume("kms_key_id", "k-1".into())]), Some(json!([key("k-1")])));
+    assert_eq!(asked(&[volume("encrypted", false.into())]), None);
+    let both = [volume("kms_key_id", key("k-1").into()), into(&key("k-2")).on(files.clone())];
+    assert_eq!(asked(&both), Some(json!([key("k-1"), key("k-2")])));
+    for unknown in
+        [volume("encrypted", true.into()), volume("kms_key_id", "alias/mine".into()), files.clone()]
+    {
+        assert_eq!(asked(&[unknown]), Some(json!([key("*")])));
+    }
 }
 
 #[test]

@@ -31,7 +31,8 @@ pub(in super::super) enum On {
     Principals,
     /// The same, handed to AWS Backup and to no other service.
     PassedRoles,
-    /// The keys of vaults and volumes.
+    /// The keys of volumes and of the vaults of file systems: those that the settings name, and all of the region where one
+    /// is not named. A preflight learns its name from the volume or vault, so that nobody need write it down.
     Keys,
     /// Volumes of the account: those that restores make have no name before.
     Volumes,

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use stillpoint_core::{Component, Error, ErrorKind, Result};
 
 use super::super::arn::Arn;
+use super::super::kms::asked_keys;
 use super::super::provider::VaultPlace;
 use super::super::settings::{BackupSettings, Source, SourceKind};
 use super::Task;
@@ -27,6 +28,8 @@ pub struct PolicyScope {
     /// The roles that are handed to AWS Backup.
     pub roles: BTreeSet<String>,
     sources: Vec<Source>,
+    /// The keys that a preflight asks about.
+    keys: BTreeSet<String>,
 }
 
 impl PolicyScope {
@@ -55,6 +58,7 @@ impl PolicyScope {
                 new_vaults: BTreeMap::new(),
                 roles: BTreeSet::new(),
                 sources: Vec::new(),
+                keys: BTreeSet::new(),
             });
             if scope.account != account {
                 let message = format!(
@@ -63,6 +67,7 @@ impl PolicyScope {
                 );
                 return Err(Error::new(ErrorKind::InvalidConfig, message));
             }
+            scope.keys.extend(asked_keys(component, &source, settings.new_vault.as_ref()));
             let place = VaultPlace::new(region, settings.vault);
             if let Some(new) = settings.new_vault {
                 scope.new_vaults.insert(place.clone(), new.kms_key);
@@ -130,7 +135,7 @@ impl PolicyScope {
                 self.in_regions(|region| vec![self.arn("ec2", region, "", "snapshot/*")])
             }
             On::Holds => self.everything("backup", "legal-hold:*"),
-            On::Keys => self.everything("kms", "key/*"),
+            On::Keys => self.keys.clone(),
             On::Volumes | On::MarkedVolumes => self.everything("ec2", "volume/*"),
             On::AccessPoints => self.everything("elasticfilesystem", "access-point/*"),
             On::FileSystems | On::MarkedFileSystems => self.everything("elasticfilesystem", "file-system/*"),
