@@ -24,7 +24,9 @@ pub enum ErrorKind {
     AlreadyExists,
     /// Somebody changed the record first: read it again, then decide.
     Conflict,
-    /// Somebody else works on the same workspace or resource: wait, attach or give up.
+    /// Somebody else works on the same workspace or resource: wait, attach or give up. An orchestrator says with
+    /// [`Retry::After`] when to come again; a provider's call is not made again by itself, for what holds the resource may
+    /// last for hours.
     Busy,
     /// The request is wrong: fix it.
     InvalidInput,

@@ -1,5 +1,6 @@
 //! Operations: what a host submits, and what is stored of it while it runs.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -409,6 +410,9 @@ pub struct OperationRecord {
     pub warnings: Vec<String>,
     /// The backup it made, restored or deleted.
     pub backup: Option<BackupId>,
+    /// What the host noted when it was submitted ([`Builder::note`](crate::Builder::note)).
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub noted: BTreeMap<String, String>,
     /// The state from which the next step is decided.
     pub machine: Machine,
 }
@@ -430,6 +434,7 @@ impl OperationRecord {
             issues: Vec::new(),
             warnings: Vec::new(),
             backup: None,
+            noted: BTreeMap::new(),
             machine: Machine::new(&request),
             request,
         }

@@ -59,6 +59,9 @@ pub struct PlannedComponent {
     pub findings: Vec<Finding>,
     /// The snapshot it would build on.
     pub base: Option<SnapshotRef>,
+    /// Why it has nothing to build on although earlier backups hold it, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_lost: Option<String>,
     /// Whether its jobs run inside this process and die with it.
     pub in_process: bool,
     /// Where its provider would keep it ([`Provider::place`](crate::Provider::place)).
@@ -69,6 +72,13 @@ pub struct PlannedComponent {
 impl PlannedComponent {
     /// `component` with nothing found against it.
     pub fn new(component: Component) -> Self {
-        Self { component, findings: Vec::new(), base: None, in_process: false, place: BTreeMap::new() }
+        Self {
+            component,
+            findings: Vec::new(),
+            base: None,
+            base_lost: None,
+            in_process: false,
+            place: BTreeMap::new(),
+        }
     }
 }

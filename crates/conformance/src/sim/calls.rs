@@ -75,6 +75,7 @@ impl State {
             phase,
             bytes: 0,
             snapshot,
+            base_lost: None,
             twin,
         });
         Ok(id)

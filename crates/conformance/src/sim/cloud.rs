@@ -107,6 +107,7 @@ impl SimCloud {
             phase: Phase::Queued,
             bytes,
             snapshot,
+            base_lost: None,
             twin: false,
         });
         Ok(id)

@@ -21,6 +21,8 @@ pub(super) struct Job {
     pub(super) bytes: u64,
     /// The snapshot a backup makes.
     pub(super) snapshot: Option<SnapshotId>,
+    /// Why the base that was asked for was not built on.
+    pub(super) base_lost: Option<String>,
     /// A second run that the cloud made by itself of one request.
     pub(super) twin: bool,
 }

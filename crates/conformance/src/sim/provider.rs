@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, Estimate,
-    Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
+    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
+    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
     RestoredResource, Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
 };
 
@@ -24,11 +24,20 @@ pub struct SimProvider {
     cloud: Arc<SimCloud>,
     id: ProviderId,
     process: u32,
+    misdirected: bool,
 }
 
 impl SimProvider {
     pub(super) fn new(cloud: Arc<SimCloud>, id: ProviderId, process: u32) -> Self {
-        Self { cloud, id, process }
+        Self { cloud, id, process, misdirected: false }
+    }
+
+    /// The same pointed at another store, which is empty: what it is asked to delete is not there, and it says of every
+    /// snapshot that it does not reach it.
+    #[must_use]
+    pub fn misdirected(mut self) -> Self {
+        self.misdirected = true;
+        self
     }
 
     async fn call<T>(
@@ -79,6 +88,11 @@ impl Provider for SimProvider {
             Ok(busy.collect())
         })
         .await
+    }
+
+    async fn reaches(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        let message = format!("snapshot {} lies in another store; name that one", snapshot.id);
+        if self.misdirected { Err(Error::new(ErrorKind::InvalidInput, message)) } else { Ok(()) }
     }
 
     async fn place(&self, _cx: &OpContext, _component: &Component) -> Result<BTreeMap<String, String>> {
@@ -168,7 +182,8 @@ impl Provider for SimProvider {
         .await
     }
 
-    async fn delete(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+    async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        self.reaches(cx, snapshot).await?;
         self.call(Call::Delete, snapshot.id.as_str(), |state, now| state.delete(&snapshot.id, now)).await
     }
 
@@ -196,7 +211,9 @@ impl Provider for SimProvider {
 
     async fn delete_record(&self, _cx: &OpContext, backup: &BackupId) -> Result<()> {
         self.call(Call::DeleteRecord, backup.as_str(), |state, _| {
-            state.records.remove(backup);
+            if !self.misdirected {
+                state.records.remove(backup);
+            }
             Ok(())
         })
         .await

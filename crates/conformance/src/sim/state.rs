@@ -194,8 +194,9 @@ impl State {
         };
         match prepared {
             Ok(bytes) => {
+                let base_lost = self.lost_base(&job);
                 let job = &mut self.jobs[index];
-                job.bytes = bytes;
+                (job.bytes, job.base_lost) = (bytes, base_lost);
                 job.phase = Phase::Running { from: at, until: at.after(job.duration(&self.config)) };
             }
             Err(error) => self.end(index, at, End::Failed(error)),
@@ -203,9 +204,9 @@ impl State {
     }
 
     fn begin_capture(&mut self, job: &Job, at: Timestamp) -> Result<u64, ErrorRecord> {
-        let whole = self.config.needs_base && !self.has_its_base(job);
+        let missed = self.config.needs_base && !self.has_its_base(job);
         let resource = self.resources.get_mut(&job.resource).ok_or_else(|| missing(&job.resource))?;
-        let bytes = if whole { resource.size_bytes } else { resource.due_bytes(at) };
+        let bytes = if missed { resource.size_bytes } else { resource.due_bytes(at) };
         if resource.kind == SimKind::Volume {
             let image = Image::of(resource, at);
             let point = Point::new(job, image, PointPhase::Creating, at);
@@ -219,6 +220,13 @@ impl State {
         let Some(JobRequest::Backup(backup)) = &job.request else { return false };
         let named = backup.base.as_ref().and_then(|base| self.points.get(&base.id));
         named.is_some_and(|point| point.phase == PointPhase::Available && point.resource == job.resource)
+    }
+
+    /// What to say of a capture whose base is gone, where the cloud needs one.
+    fn lost_base(&self, job: &Job) -> Option<String> {
+        let Some(JobRequest::Backup(backup)) = &job.request else { return None };
+        let base = backup.base.as_ref().filter(|_| self.config.needs_base && !self.has_its_base(job))?;
+        Some(format!("snapshot {} is not there; everything was copied", base.id))
     }
 
     fn end(&mut self, index: usize, at: Timestamp, end: End) {

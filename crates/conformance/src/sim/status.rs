@@ -53,6 +53,7 @@ fn add_capture(state: &State, provider: &ProviderId, job: &Job, status: &mut Job
         }
         _ => None,
     };
+    status.base_lost.clone_from(&job.base_lost);
     let size = point.image.size_bytes;
     status.counts = [("bytes_scanned".to_owned(), size), ("bytes_stored".to_owned(), job.bytes)].into();
 }

@@ -26,6 +26,31 @@ fn downtime(world: &SimWorld, hold: usize) -> Duration {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_lost_base_makes_a_full_backup_that_says_so() {
+    let config = SimConfig::with(|config| config.needs_base = true);
+    let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 10 * GB, 10_000)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    let backup = async |name: &str| {
+        let status = world.run(&orchestrator, Request::Backup(world.backup(name).unwrap())).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed, "{name}: {:?}", status.operation);
+        status.backup.unwrap()
+    };
+    let first = backup("op-1").await;
+    assert_eq!((&first.parent, &first.components[0].base_lost), (&None, &None));
+    let second = backup("op-2").await;
+    assert_eq!((second.parent.as_ref(), &second.components[0].base_lost), (Some(&first.id), &None));
+    assert!(second.added_bytes < first.added_bytes, "{} bytes", second.added_bytes);
+    world.cloud.lose(&second.components[0].snapshot.as_ref().unwrap().id);
+    let third = backup("op-3").await;
+    assert_eq!((&third.parent, third.added_bytes), (&None, first.added_bytes));
+    let told = third.components[0].base_lost.as_deref().unwrap();
+    assert!(told.contains("is not there; everything was copied"), "{told}");
+    assert_eq!(third.issues().count(), 0, "nothing is missing");
+    let fourth = backup("op-4").await;
+    assert_eq!((fourth.parent.as_ref(), &fourth.components[0].base_lost), (Some(&third.id), &None));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_whole_backup_is_completed_and_recorded_beside_the_data() {
     let world = world();
     let orchestrator = world.orchestrator().unwrap();

@@ -50,6 +50,7 @@ async fn a_busy_workspace_is_refused_with_who_and_since_when() {
     let error = two.submit(Request::Backup(world.backup("op-2").unwrap())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
     assert_eq!(error.context("operation"), Some("op-1"));
+    assert!(matches!(error.retry(), Retry::After { delay_ms: 1.. }), "it comes free by and by: {error:?}");
     assert!(error.to_string().contains("process 0 on sim-host since"), "{error}");
     let mut attach = world.backup("op-3").unwrap();
     attach.when_busy = WhenBusy::Attach;

@@ -1,9 +1,10 @@
 //! Stories of restores and deletions, under virtual time.
 #![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use stillpoint_conformance::sim::{Fate, FaultPlan, SimConfig, SimKind, SimWorld};
+use stillpoint_conformance::sim::{Call, Fate, Fault, FaultPlan, LEASE_TTL, SimConfig, SimKind, SimWorld};
 use stillpoint_core::*;
 
 const GB: u64 = 1_000_000_000;
@@ -203,5 +204,47 @@ async fn a_deletion_that_only_claims_success_is_found_out() {
     assert_eq!(left.len(), 1, "the catalog still accounts for what is left");
     if world.cloud.snapshots().len() < 2 {
         assert_eq!(left[0].backup.state, BackupState::Deleting, "and never offers it for restore");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_that_goes_on_with_another_store_calls_nothing_gone() {
+    // It dies while snapshots go, and when only the record beside them is left.
+    for (dies_after, gone) in [(Duration::from_secs(2), 0), (2 * MINUTE, 2)] {
+        let (world, first) = backed_up(SimConfig::default()).await;
+        let backup = BackupId::of(&"backup".parse().unwrap());
+        let mut faults = FaultPlan::none();
+        for nth in 1..200 {
+            faults = faults.call(Call::DeleteRecord, nth, Fault::Unavailable);
+        }
+        world.cloud.set_faults(faults);
+        first.submit(Request::Delete(world.delete("delete", "backup").unwrap())).await.unwrap();
+        world.pass(dies_after).await;
+        drop(first);
+        assert_eq!(2 - world.cloud.snapshots().len(), gone, "dies after {dies_after:?}");
+        world.cloud.set_faults(FaultPlan::none());
+        world.pass(LEASE_TTL + Duration::from_secs(1)).await;
+        let elsewhere = world
+            .orchestrator_on(
+                Arc::clone(&world.catalog) as Arc<dyn Catalog>,
+                Arc::new(world.cloud.provider("sim".parse().unwrap()).misdirected()),
+                Arc::clone(&world.workspace) as Arc<dyn Workspace>,
+                Arc::clone(&world.provisioner) as Arc<dyn Provisioner>,
+            )
+            .unwrap();
+        elsewhere.recover().await.unwrap();
+        let status = world.finish(&elsewhere, &"delete".parse().unwrap()).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Failed, "{:?}", status.operation);
+        assert!(status.operation.error.unwrap().message.contains("another store"));
+        let kept = world.catalog.backup(&backup).await.unwrap().expect("it is still listed");
+        assert_eq!(kept.backup.state, BackupState::Deleting);
+        let right = world.orchestrator().unwrap();
+        let request = Request::Delete(world.delete("again", "backup").unwrap());
+        let status = world.run(&right, request).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+        assert_eq!(world.cloud.snapshots(), []);
+        assert!(world.catalog.backup(&backup).await.unwrap().is_none());
+        let provider = world.cloud.provider("sim".parse().unwrap());
+        assert_eq!(provider.records(&OpContext::background()).await.unwrap(), [], "nor the record beside it");
     }
 }

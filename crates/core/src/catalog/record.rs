@@ -106,6 +106,10 @@ pub struct ComponentRecord {
     /// When a verification after the sealing last looked at its snapshot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verified_at: Option<Timestamp>,
+    /// Why it was not built on the snapshot of the earlier backup that it was to be built on: that was gone, damaged or
+    /// somewhere else. Nothing is missing because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_lost: Option<String>,
     /// What did not go as planned; a bounded list.
     pub issues: Vec<Issue>,
     /// The provider's own counts.
@@ -123,6 +127,7 @@ impl ComponentRecord {
             verified: None,
             took: None,
             verified_at: None,
+            base_lost: None,
             issues: Vec::new(),
             counts: BTreeMap::new(),
         }

@@ -28,7 +28,8 @@ impl BackupMachine {
     }
 
     pub(super) fn wake_for_clocks(&self, record: &OperationRecord, request: &BackupRequest, turn: &mut Turn) {
-        if self.stopping.is_none() {
+        // What is being sealed is carried to its end whatever the clocks say.
+        if self.stopping.is_none() && self.record.is_none() {
             turn.wake(record.deadline);
             let others = [self.stalls_at(record, request), self.held_until(request)];
             others.into_iter().flatten().for_each(|at| turn.wake(at));

@@ -312,7 +312,7 @@ impl CopyMachine {
         if self.undoing == Some(Undoing::Cancelled) && record.state == OperationState::Running {
             record.state = OperationState::Cancelling;
         }
-        if record.state == OperationState::Running && self.record.is_none() {
+        if record.state == OperationState::Running && self.record.is_none() && self.undoing.is_none() {
             turn.wake(record.deadline);
         }
         if let Some(at) = self.gives_up_at(record).filter(|at| self.record.is_none() && *at > now) {

@@ -82,7 +82,8 @@ pub struct Decision {
     pub record: OperationRecord,
     /// Everything that is due. An effect whose [`Step`] already runs is not to be started again.
     pub effects: Vec<Effect>,
-    /// When to look again although nothing happened ([`Event::Tick`]).
+    /// When to look again although nothing happened ([`Event::Tick`]). After a tick it lies ahead: what that moment
+    /// changes, the tick has changed.
     pub wake_at: Option<Timestamp>,
     /// A backup to store together with the record.
     pub put_backup: Option<BackupRecord>,

@@ -49,6 +49,8 @@ impl RestoreMachine {
         turn: &mut Turn,
     ) {
         let first = match self.stopping {
+            // What is being undone is undone to its end whatever the clocks say.
+            None if self.stage == RestoreStage::Undoing => [None, None],
             None => [Some(record.deadline), self.stalls_at(record, request)],
             Some(_) => [self.gives_up_at(), self.call_ends_at(record)],
         };

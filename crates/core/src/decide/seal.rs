@@ -8,7 +8,8 @@ use crate::catalog::{BackupRecord, BackupState, ComponentRecord, ComponentState}
 use crate::clock::Timestamp;
 use crate::id::BackupId;
 use crate::operation::{BackupRequest, OperationRecord, OperationState};
-use crate::provider::{CaptureWindow, Issue, JobState};
+use crate::plan::PlannedComponent;
+use crate::provider::{CaptureWindow, Issue, JobRequest, JobState};
 use crate::workspace::{Consistency, Protection};
 
 /// The record of a backup whose members are all settled.
@@ -25,7 +26,7 @@ pub(super) fn record(
     for planned in &plan.components {
         let member = machine.members.iter().find(|member| *member.run.component() == planned.component.id);
         sealed.components.push(match (member, &planned.component.protection) {
-            (Some(member), _) => component(member, planned.component.clone()),
+            (Some(member), _) => component(member, planned),
             (None, _) => ComponentRecord::new(planned.component.clone(), ComponentState::Excluded),
         });
     }
@@ -33,7 +34,12 @@ pub(super) fn record(
     sealed.creator.clone_from(&request.creator);
     sealed.waivers.clone_from(&request.waivers);
     sealed.finished_at = now;
-    sealed.parent.clone_from(&plan.parent);
+    // What was built on nothing has no parent.
+    let built = |member: &Member| {
+        let named = matches!(&member.run.request, JobRequest::Backup(job) if job.base.is_some());
+        named && member.run.status.as_ref().is_none_or(|status| status.base_lost.is_none())
+    };
+    sealed.parent = plan.parent.clone().filter(|_| machine.members.iter().any(built));
     sealed.expires_at = request.retain.map(|retain| operation.started_at.after(retain));
     sealed.size_bytes = sum(&sealed, "bytes_scanned");
     sealed.added_bytes = sum(&sealed, "bytes_stored");
@@ -70,11 +76,13 @@ pub(super) fn conclude(record: &mut OperationRecord, sealed: &BackupRecord) {
     record.issues = sealed.issues().cloned().collect();
 }
 
-fn component(member: &Member, component: crate::workspace::Component) -> ComponentRecord {
-    let id = component.id.clone();
-    let mut out = ComponentRecord::new(component, ComponentState::Failed);
+fn component(member: &Member, planned: &PlannedComponent) -> ComponentRecord {
+    let id = planned.component.id.clone();
+    let mut out = ComponentRecord::new(planned.component.clone(), ComponentState::Failed);
     out.issues.clone_from(&member.issues);
+    out.base_lost.clone_from(&planned.base_lost);
     if let Some(status) = &member.run.status {
+        out.base_lost = status.base_lost.clone().or(out.base_lost);
         out.captured = status.captured;
         out.counts.clone_from(&status.counts);
         out.issues.extend(status.issues.iter().cloned());

@@ -31,9 +31,30 @@ pub(super) fn base<'a>(
     parents: &'a [BackupRecord],
     component: &Component,
 ) -> Option<(&'a BackupRecord, SnapshotRef)> {
-    parents.iter().find_map(|backup| {
+    let mut earlier = snapshots(parents, component);
+    let (backup, snapshot, _) =
+        earlier.find(|(_, snapshot, verified)| *verified && snapshot.provider == component.provider)?;
+    Some((backup, snapshot.clone()))
+}
+
+/// Why nothing is a base of `component` although an earlier backup holds it, by the newest one.
+pub(super) fn why_none(parents: &[BackupRecord], component: &Component) -> Option<String> {
+    let (backup, snapshot, _) = snapshots(parents, component).next()?;
+    let id = &backup.id;
+    Some(if snapshot.provider == component.provider {
+        format!("no earlier snapshot of it was found good; the newest is that of backup {id}")
+    } else {
+        format!("its newest snapshot, of backup {id}, is at provider {}", snapshot.provider)
+    })
+}
+
+/// The earlier snapshots of `component`, and whether each was found good.
+fn snapshots<'a>(
+    parents: &'a [BackupRecord],
+    component: &Component,
+) -> impl Iterator<Item = (&'a BackupRecord, &'a SnapshotRef, bool)> {
+    parents.iter().filter_map(|backup| {
         let same = backup.components.iter().find(|made| made.component.id == component.id)?;
-        let snapshot = same.snapshot.as_ref().filter(|_| same.verified.is_some())?;
-        (snapshot.provider == component.provider).then(|| (backup, snapshot.clone()))
+        Some((backup, same.snapshot.as_ref()?, same.verified.is_some()))
     })
 }

@@ -41,6 +41,7 @@ pub(super) struct Parts {
     pub(super) admission: Admission,
     pub(super) calls: CallLimits,
     pub(super) meter: Arc<dyn Meter>,
+    pub(super) noted: BTreeMap<String, String>,
 }
 
 impl fmt::Debug for Parts {
@@ -106,7 +107,16 @@ impl Builder {
             admission: Admission::default(),
             calls: CallLimits::default(),
             meter: Arc::new(NoMeter),
+            noted: BTreeMap::new(),
         })
+    }
+
+    /// Notes this on every operation that is submitted here: what a host needs in order to go on with one that died before
+    /// anything was planned, the store that it was to use for example. Never a secret.
+    #[must_use]
+    pub fn note(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.noted.insert(name.into(), value.into());
+        self
     }
 
     /// Takes the time from `clock` instead of the system.

@@ -162,7 +162,8 @@ impl Drives {
         let drives = Arc::clone(self);
         to_its_end(async move {
             let parts = &drives.parts;
-            let record = OperationRecord::submitted(request, parts.clock.now());
+            let mut record = OperationRecord::submitted(request, parts.clock.now());
+            record.noted.clone_from(&parts.noted);
             let created = parts.catalog.create_operation(&record, &parts.holder, parts.lease_ttl).await?;
             if let Creation::Created(lease) = &created {
                 drives.drive(lease.clone(), record, Event::Begun);

@@ -280,6 +280,10 @@ impl Runner {
     }
 
     async fn delete_record(&self, record: &BackupRecord) -> Result<Outcome> {
+        // Whoever went on with the deletion may be pointed at another store, which never had the record.
+        for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
+            self.parts.provider(&snapshot.provider)?.reaches(&self.cx, snapshot).await?;
+        }
         for provider in self.record_keepers(record)? {
             provider.delete_record(&self.cx, &record.id).await?;
         }
@@ -352,9 +356,13 @@ pub(super) async fn plan(parts: &Parts, cx: &OpContext, workspace: &dyn Workspac
             planned.place = provider.place(cx, &planned.component).await?;
             estimates
                 .push((planned.component.clone(), estimate(provider.as_ref(), cx, &planned.component).await));
-            if let Some((backup, snapshot)) = bases::base(&parents, &planned.component) {
-                planned.base = Some(snapshot);
-                built_on = built_on.filter(|other| other.created_at >= backup.created_at).or(Some(backup));
+            match bases::base(&parents, &planned.component) {
+                Some((backup, snapshot)) => {
+                    planned.base = Some(snapshot);
+                    built_on =
+                        built_on.filter(|other| other.created_at >= backup.created_at).or(Some(backup));
+                }
+                None => planned.base_lost = bases::why_none(&parents, &planned.component),
             }
         }
         components.push(planned);

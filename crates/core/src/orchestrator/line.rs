@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::WorkspaceId;
 use crate::layer::{FairQueue, Place};
+use crate::orchestrator::local::BUSY_PAUSE;
 
 /// How many requests may wait for one workspace.
 const WAITING_MAX: usize = 64;
@@ -47,7 +48,7 @@ impl Lines {
             let (queue, waiting) = lines.entry(workspace.clone()).or_insert_with(|| (FairQueue::new(1), 0));
             if *waiting >= WAITING_MAX {
                 let message = format!("{WAITING_MAX} requests wait for workspace {workspace} already");
-                return Err(Error::new(ErrorKind::Busy, message));
+                return Err(Error::new(ErrorKind::Busy, message).retry_after(BUSY_PAUSE));
             }
             *waiting += 1;
             queue.clone()

@@ -30,6 +30,8 @@ use crate::plan::Plan;
 /// After what time an operation that somebody else drives is looked at again; doubled up to the longest.
 const WATCH_EVERY: Duration = Duration::from_millis(500);
 const WATCH_EVERY_MAX: Duration = Duration::from_secs(8);
+/// Who finds a workspace busy is told to come again after this.
+pub(super) const BUSY_PAUSE: Duration = Duration::from_secs(30);
 /// How many interrupted operations of other kinds one submission finishes before its own.
 const TAKEOVERS_MAX: usize = 8;
 
@@ -243,6 +245,7 @@ impl LocalOrchestrator {
 
 fn not_free(request: &Request) -> Error {
     Error::new(ErrorKind::Busy, format!("workspace {} does not come free", request.workspace()))
+        .retry_after(BUSY_PAUSE)
 }
 
 fn busy(running: &StoredOperation) -> Error {
@@ -257,7 +260,7 @@ fn busy(running: &StoredOperation) -> Error {
         operation.request.kind(),
         operation.id
     );
-    Error::new(ErrorKind::Busy, message).with("operation", &operation.id)
+    Error::new(ErrorKind::Busy, message).with("operation", &operation.id).retry_after(BUSY_PAUSE)
 }
 
 #[async_trait]

@@ -1,6 +1,7 @@
 //! Cron expressions and zones: the only place that knows `croner`, which sees our time library through its trait.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use croner::errors::CronError;
 use croner::parser::{CronParser, Seconds};
@@ -35,6 +36,25 @@ pub(super) fn next(cron: &Cron, after: Timestamp, zone: &TimeZone) -> Result<Opt
 /// The last time up to `until` that fits.
 pub(super) fn previous(cron: &Cron, until: Timestamp, zone: &TimeZone) -> Result<Option<Timestamp>> {
     found(cron.find_previous_occurrence(&local(until, zone), true))
+}
+
+/// How long the closest two of the first `runs` runs after `after` are apart; `None` where there are no two.
+pub(super) fn least_apart(
+    cron: &Cron,
+    after: Timestamp,
+    zone: &TimeZone,
+    runs: usize,
+) -> Result<Option<Duration>> {
+    let (mut least, mut last) = (None::<Duration>, None::<Timestamp>);
+    for _ in 0..runs {
+        let Some(run) = next(cron, last.unwrap_or(after), zone)? else { break };
+        if let Some(last) = last {
+            let apart = run.since(last);
+            least = Some(least.map_or(apart, |least| least.min(apart)));
+        }
+        last = Some(run);
+    }
+    Ok(least)
 }
 
 fn found(answer: std::result::Result<Local, CronError>) -> Result<Option<Timestamp>> {

@@ -20,12 +20,17 @@ pub use next::{Due, MISSED_COUNT_MAX, MissedRuns, Next, next_run};
 pub use record::{ScheduleQuery, ScheduleRecord, ScheduledRun, StoredSchedule};
 pub use scheduler::{Scheduler, Tick};
 
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 
 /// The shortest interval between two runs.
 pub const INTERVAL_MIN: Duration = Duration::from_secs(60);
 /// The most blackout windows of one schedule.
 pub const BLACKOUTS_MAX: usize = 64;
+/// From here the runs of a cron expression are looked at when it is checked, in milliseconds: a moment like any other.
+const LOOKED_AT_FROM: i64 = 1_767_225_600_000;
+/// So many of them.
+const RUNS_LOOKED_AT: usize = 53;
 /// How late a run may begin before it counts as missed, unless the schedule says otherwise.
 pub const GRACE_DEFAULT: Duration = Duration::from_secs(10 * 60);
 
@@ -87,11 +92,66 @@ impl Schedule {
         Ok(self)
     }
 
-    /// Whether it can be followed: interval, expression, zone and windows.
+    /// Whether it can be followed and ever has a run: interval, expression, zone and windows.
     ///
     /// # Errors
     /// `InvalidInput`, with what is wrong.
     pub fn check(&self) -> Result<()> {
+        self.check_form()?;
+        if let Cadence::Cron { expression } = &self.cadence
+            && cron::next(
+                &cron::parse(expression)?,
+                Timestamp::from_millis(LOOKED_AT_FROM),
+                &cron::zone(&self.zone)?,
+            )?
+            .is_none()
+        {
+            let message = format!("{expression:?} fits no day of any year; no run would ever begin");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        Ok(())
+    }
+
+    /// Whether its runs are at least `least` apart by its cadence: a limit that a host sets so that no schedule is felt by
+    /// whoever works in the workspace. Of a cron expression so many runs are looked at as a year of weeks has.
+    ///
+    /// # Errors
+    /// `InvalidInput` for one whose runs follow each other faster, or that cannot be followed ([`Schedule::check`]).
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use stillpoint_core::{Cadence, Schedule};
+    ///
+    /// let nightly = Schedule::new(Cadence::cron("30 2 * * *")?);
+    /// let twice = Schedule::new(Cadence::cron("0 2,4 * * *")?);
+    /// let six_hours = Duration::from_secs(6 * 3600);
+    /// assert!(nightly.check_apart(six_hours).is_ok());
+    /// assert!(twice.check_apart(six_hours).unwrap_err().to_string().contains("2h"));
+    /// # Ok::<(), stillpoint_core::Error>(())
+    /// ```
+    pub fn check_apart(&self, least: Duration) -> Result<()> {
+        self.check()?;
+        let apart = match &self.cadence {
+            Cadence::Interval { every } => Some(*every),
+            Cadence::Cron { expression } => cron::least_apart(
+                &cron::parse(expression)?,
+                Timestamp::from_millis(LOOKED_AT_FROM),
+                &cron::zone(&self.zone)?,
+                RUNS_LOOKED_AT,
+            )?,
+        };
+        match apart.filter(|apart| *apart < least) {
+            None => Ok(()),
+            Some(apart) => {
+                let (apart, least) = (in_words(apart), in_words(least));
+                let message = format!("runs {apart} apart are too close; the limit here is {least}");
+                Err(Error::new(ErrorKind::InvalidInput, message))
+            }
+        }
+    }
+
+    /// As [`Schedule::check`], without looking for a run.
+    fn check_form(&self) -> Result<()> {
         match &self.cadence {
             Cadence::Interval { every } => Cadence::every(*every).map(drop)?,
             Cadence::Cron { expression } => Cadence::cron(expression).map(drop)?,
@@ -102,6 +162,14 @@ impl Schedule {
         }
         cron::zone(&self.zone).map(drop)
     }
+}
+
+fn in_words(span: Duration) -> String {
+    let (hours, minutes, seconds) = (span.as_secs() / 3600, span.as_secs() / 60 % 60, span.as_secs() % 60);
+    let parts = [(hours, "h"), (minutes, "min"), (seconds, "s")];
+    let words: Vec<_> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    if words.is_empty() { "0s".into() } else { words.join(" ") }
 }
 
 /// How runs follow each other.

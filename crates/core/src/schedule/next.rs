@@ -108,7 +108,7 @@ struct Rule<'a> {
 
 impl<'a> Rule<'a> {
     fn new(schedule: &'a Schedule, workspace: &WorkspaceId) -> Result<Self> {
-        schedule.check()?;
+        schedule.check_form()?;
         let cron = match &schedule.cadence {
             Cadence::Cron { expression } => Some(cron::parse(expression)?),
             Cadence::Interval { .. } => None,

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Schedule;
+use super::{Cadence, Schedule};
 use crate::catalog::{PAGE_LIMIT_MAX, Revision};
 use crate::clock::Timestamp;
 use crate::id::{OperationId, ScheduleId, WorkspaceId};
@@ -67,6 +67,26 @@ impl ScheduleRecord {
     /// The operation of the run of this nominal time, whoever begins it and however often.
     pub fn operation(&self, nominal: Timestamp) -> OperationId {
         OperationId::of_run(&self.id, nominal)
+    }
+
+    /// Has the first run begin at once, where runs follow each other by an interval: for a workspace of which there is no
+    /// backup yet. A cron expression says itself when.
+    pub fn begin_at_once(&mut self) {
+        if let Cadence::Interval { every } = self.schedule.cadence {
+            let millis = i64::try_from(every.as_millis()).unwrap_or(i64::MAX);
+            self.anchor = Timestamp::from_millis(self.anchor.as_millis().saturating_sub(millis));
+        }
+    }
+
+    /// Asks for something else from `now` on. Where the same workspace is backed up at the same times as before, the next
+    /// run stays where it was: setting a schedule again and again, as configuration management does, postpones nothing.
+    pub fn change(&mut self, schedule: Schedule, request: BackupRequest, now: Timestamp) {
+        let times = |schedule: &Schedule| (schedule.cadence.clone(), schedule.zone.clone(), schedule.paused);
+        if times(&self.schedule) != times(&schedule) || self.request.workspace != request.workspace {
+            (self.anchor, self.waiting) = (self.anchor.max(now), None);
+        }
+        (self.schedule, self.request) = (schedule, request);
+        self.look_at = Some(now);
     }
 
     /// Lets no run begin until [`ScheduleRecord::unpause`].

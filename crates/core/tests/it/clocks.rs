@@ -85,26 +85,13 @@ fn an_outage_while_the_workspace_is_looked_at_is_waited_out() {
 
 #[test]
 fn a_cancelled_copy_whose_job_never_ends_says_so_and_ends() {
-    let mut original = BackupRecord::new(
-        "b-1".parse().unwrap(),
-        "op-0".parse().unwrap(),
-        Definition::new("ada".parse().unwrap()),
-        time(0),
-    );
-    let snapshot = SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new("snap-1").unwrap());
-    let mut captured = ComponentRecord::new(component(), ComponentState::Completed);
-    captured.snapshot = Some(snapshot);
-    original.components.push(captured);
     let request = CopyRequest::new(
         "op-1".parse().unwrap(),
         "b-1".parse().unwrap(),
         "ada".parse().unwrap(),
         Settings::new(),
     );
-    let record = OperationRecord::submitted(Request::Copy(request), time(0));
-    let begun = decide(&record, &Event::Begun, time(0));
-    let found = Inspection::new(Some(original), Vec::new(), BTreeMap::new());
-    let copying = done(&begun.record, Step::Inspect, Outcome::Inspected(Box::new(found)), time(1));
+    let copying = inspected(Request::Copy(request));
     assert!(matches!(copying.effects[..], [Effect::Start(_)]), "{:?}", copying.effects);
     let db = || "db".parse().unwrap();
     let runs = done(&copying.record, Step::Start(db()), Outcome::Started(job()), time(2));
@@ -206,4 +193,83 @@ fn what_outlasted_the_hold_claims_nothing_whatever_the_clouds_clock_says() {
     let sealed = done(&captured.record, Step::Verify(db()), good, time(5 * HOUR + 1));
     let [Effect::WriteRecord(record)] = &sealed.effects[..] else { panic!("{:?}", sealed.effects) };
     assert!(record.consistency < Consistency::Application, "{:?}", record.consistency);
+}
+
+/// Nothing changes at a deadline that is past: whoever looked again for it would look without a pause.
+fn waits_for_no_past(record: &OperationRecord, at: Timestamp) {
+    let looked = decide(record, &Event::Tick, at);
+    assert!(!looked.record.state.is_terminal(), "{:?}", looked.record.state);
+    assert!(looked.wake_at.is_none_or(|wake| wake > at), "{:?} at {at}", looked.wake_at);
+}
+
+#[test]
+fn a_backup_that_is_sealed_across_its_deadline_is_not_looked_at_without_a_pause() {
+    let waiting = quiescing(OnDeadline::Detach);
+    let db = || "db".parse().unwrap();
+    let held = done(&waiting.record, Step::Quiesce, Outcome::Quiesced(Consistency::Application), time(2));
+    let runs = done(&held.record, Step::Start(db()), Outcome::Started(job()), time(3));
+    let mut status = JobStatus::new(JobState::Succeeded);
+    status.snapshot = Some(SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new("snap-1").unwrap()));
+    let captured = done(&runs.record, Step::Poll(db()), Outcome::Polled(Box::new(status)), time(4));
+    let free = done(&captured.record, Step::Resume, Outcome::Done, time(5));
+    let good = Outcome::Verified(Verification::new(Depth::Sized, Vec::new()));
+    let sealed = done(&free.record, Step::Verify(db()), good, time(6));
+    assert!(matches!(sealed.effects[..], [Effect::WriteRecord(_)]), "{:?}", sealed.effects);
+    waits_for_no_past(&sealed.record, time(2 * HOUR));
+}
+
+/// A backup with one snapshot that a provider can reach.
+fn original() -> BackupRecord {
+    let mut original = BackupRecord::new(
+        "b-1".parse().unwrap(),
+        "op-0".parse().unwrap(),
+        Definition::new("ada".parse().unwrap()),
+        time(0),
+    );
+    let snapshot = SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new("snap-1").unwrap());
+    let mut captured = ComponentRecord::new(component(), ComponentState::Completed);
+    captured.snapshot = Some(snapshot);
+    original.components.push(captured);
+    original
+}
+
+/// The decision on what was found when the backup of `request` was looked at.
+fn inspected(request: Request) -> Decision {
+    let begun = decide(&OperationRecord::submitted(request, time(0)), &Event::Begun, time(0));
+    let found = Inspection::new(Some(original()), Vec::new(), BTreeMap::new());
+    done(&begun.record, Step::Inspect, Outcome::Inspected(Box::new(found)), time(1))
+}
+
+#[test]
+fn a_restore_that_is_undone_across_its_deadline_is_not_looked_at_without_a_pause() {
+    let mut request = RestoreRequest::new(
+        "op-1".parse().unwrap(),
+        "b-1".parse().unwrap(),
+        "ada-2".parse().unwrap(),
+        "it",
+        Settings::new(),
+    );
+    request.timeout = Some(std::time::Duration::from_secs(3600));
+    let making = inspected(Request::Restore(request));
+    let refused = Error::new(ErrorKind::PermissionDenied, "no").record();
+    let undone = decide(&making.record, &Event::Done(Step::Provision, Err(refused)), time(2));
+    assert!(matches!(undone.effects[..], [Effect::DiscardWorkspace(_)]), "{:?}", undone.effects);
+    waits_for_no_past(&undone.record, time(2 * HOUR));
+}
+
+#[test]
+fn a_copy_that_is_undone_across_its_deadline_is_not_looked_at_without_a_pause() {
+    let ids = ("op-1".parse().unwrap(), "b-1".parse().unwrap(), "ada".parse().unwrap());
+    let mut request = CopyRequest::new(ids.0, ids.1, ids.2, Settings::new());
+    request.timeout = std::time::Duration::from_secs(3600);
+    let copying = inspected(Request::Copy(request));
+    let db = || "db".parse().unwrap();
+    let runs = done(&copying.record, Step::Start(db()), Outcome::Started(job()), time(2));
+    let mut status = JobStatus::new(JobState::Succeeded);
+    status.snapshot = Some(SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new("snap-2").unwrap()));
+    let copied = done(&runs.record, Step::Poll(db()), Outcome::Polled(Box::new(status)), time(3));
+    let damaged = Verification::new(Depth::Sized, vec![Issue::new("missing", "a", "it is not there")]);
+    let undone = done(&copied.record, Step::Verify(db()), Outcome::Verified(damaged), time(4));
+    assert!(matches!(undone.effects[..], [Effect::DeleteSnapshot { .. }]), "{:?}", undone.effects);
+    waits_for_no_past(&undone.record, time(2 * HOUR));
 }

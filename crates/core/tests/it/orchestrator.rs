@@ -255,3 +255,21 @@ async fn a_restore_into_a_taken_target_fails_and_leaves_it_alone() {
     assert_eq!(status.operation.error.unwrap().kind, ErrorKind::AlreadyExists);
     assert_eq!(world.provider.files("ada-2/home").unwrap()["mine.txt"], b"keep me");
 }
+
+#[tokio::test]
+async fn what_a_host_notes_stands_on_an_operation_from_its_submission_on() {
+    let world = World::new();
+    let orchestrator = LocalOrchestrator::builder(world.catalog.clone())
+        .provider(world.provider.clone())
+        .workspace(world.workspace.clone())
+        .note("store", "file:///backups")
+        .build();
+    let submitted = orchestrator.submit(backup("op-1")).await.unwrap().operation;
+    assert_eq!(submitted.noted["store"], "file:///backups");
+    let ended = orchestrator.wait(&id("op-1")).await.unwrap().operation;
+    assert_eq!(ended.noted, submitted.noted);
+    let mut older = serde_json::to_value(&ended).unwrap();
+    older.as_object_mut().unwrap().remove("noted");
+    let older: OperationRecord = serde_json::from_value(older).unwrap();
+    assert!(older.noted.is_empty(), "an older record notes nothing");
+}

@@ -146,6 +146,70 @@ fn a_pause_misses_nothing() {
     assert_eq!((found.missed, found.due.unwrap().at), (None, at("2026-11-25T21:15:00Z")));
 }
 
+fn nightly_record(schedule: Schedule) -> ScheduleRecord {
+    let request = stillpoint_core::BackupRequest::new("x".parse().unwrap(), "ada".parse().unwrap());
+    ScheduleRecord::new("s".parse().unwrap(), schedule, request, at("2026-11-25T08:00:00Z"))
+}
+
+#[test]
+fn a_schedule_that_is_set_again_keeps_its_next_run_unless_its_times_change() {
+    let mut record = nightly_record(every(12 * HOUR));
+    let request = record.request.clone();
+    let due = |record: &ScheduleRecord, now| next(&record.schedule, record.anchor, now).due.unwrap().at;
+    for hour in 9..20 {
+        let now = at(&format!("2026-11-25T{hour:02}:00:00Z"));
+        let mut same = every(12 * HOUR);
+        (same.grace, same.alarm_after) = (HOUR, Some(48 * HOUR));
+        record.change(same, request.clone(), now);
+        assert_eq!(due(&record, now), at("2026-11-25T20:00:00Z"), "set again at {now}");
+    }
+    assert_eq!(record.schedule.alarm_after, Some(48 * HOUR));
+    let now = at("2026-11-25T19:30:00Z");
+    record.change(every(HOUR), request.clone(), now);
+    assert_eq!(due(&record, now), at("2026-11-25T20:30:00Z"), "other times are counted from now");
+    record.pause();
+    record.change(every(HOUR), request, at("2026-11-26T00:10:00Z"));
+    assert_eq!(
+        due(&record, at("2026-11-26T00:10:00Z")),
+        at("2026-11-26T01:10:00Z"),
+        "a pause misses nothing"
+    );
+}
+
+#[test]
+fn what_was_never_backed_up_has_its_first_run_at_once() {
+    let now = at("2026-11-25T08:00:00Z");
+    let mut record = nightly_record(every(12 * HOUR));
+    record.begin_at_once();
+    let found = next(&record.schedule, record.anchor, now);
+    assert_eq!((found.missed, found.due.unwrap().at), (None, now));
+    let after = next(&record.schedule, found.due.unwrap().anchor, now).due.unwrap();
+    assert_eq!(after.at, at("2026-11-25T20:00:00Z"));
+    let mut nightly = nightly_record(cron("30 2 * * *", "UTC"));
+    nightly.begin_at_once();
+    assert_eq!(next(&nightly.schedule, nightly.anchor, now).due.unwrap().at, at("2026-11-26T02:30:00Z"));
+}
+
+#[test]
+fn a_schedule_that_can_never_have_a_run_is_refused() {
+    let never = cron("30 2 31 2 *", "Europe/Berlin").check().unwrap_err();
+    assert!(never.to_string().contains("no run would ever begin"), "{never}");
+    cron("0 0 29 2 *", "UTC").check().unwrap();
+}
+
+#[test]
+fn a_host_limits_how_close_runs_may_be() {
+    let six_hours = 6 * HOUR;
+    for close in [every(HOUR), cron("0 */5 * * *", "UTC"), cron("0 2,3 * * 1", "Asia/Kathmandu")] {
+        let refused = close.check_apart(six_hours).unwrap_err();
+        assert!(refused.to_string().contains("the limit here is 6h"), "{refused}");
+        close.check_apart(HOUR).unwrap();
+    }
+    for far in [every(six_hours), cron("0 */6 * * *", "UTC"), cron("@yearly", "UTC")] {
+        far.check_apart(six_hours).unwrap();
+    }
+}
+
 #[test]
 fn nonsense_is_refused_with_words() {
     for bad in ["", "* * * *", "61 * * * *", "* * * * * *", "a b c d e"] {
