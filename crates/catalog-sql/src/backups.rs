@@ -3,20 +3,22 @@
 use std::collections::BTreeSet;
 
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupRecord, Error, ErrorKind, Page, Result, Revision, StoredBackup,
+    BackupId, BackupPlace, BackupQuery, BackupRecord, BackupSort, Error, ErrorKind, Page, Result, Revision,
+    StoredBackup, Timestamp,
 };
 
-use crate::engine::{Engine, Statement};
-use crate::page::{Cursor, after, page, prefix_end, rows_wanted};
+use crate::engine::{Engine, Row, Statement};
+use crate::page::{page, prefix_end, rows_wanted};
 use crate::rows::{self, encode};
 
-/// How many backups one statement adds; either database takes seven times as many values.
+/// How many backups one statement adds; either database takes five times as many values.
 const BATCH: usize = 500;
 
 /// The columns that a backup is written to, in the order of [`values`].
 macro_rules! backup_columns {
     () => {
-        "id, workspace, state, name, created_ms, record, environment, held, searched, revision"
+        "id, workspace, state, name, created_ms, record, environment, held, searched, size_bytes, added_bytes,
+         revision"
     };
 }
 pub(crate) use backup_columns;
@@ -28,6 +30,7 @@ macro_rules! backup_overwrite {
              workspace = excluded.workspace, state = excluded.state, name = excluded.name,
              created_ms = excluded.created_ms, record = excluded.record,
              environment = excluded.environment, held = excluded.held, searched = excluded.searched,
+             size_bytes = excluded.size_bytes, added_bytes = excluded.added_bytes,
              revision = backups.revision + 1"
     };
 }
@@ -40,28 +43,74 @@ pub(crate) async fn find(engine: &Engine, id: &BackupId) -> Result<Option<Stored
 
 pub(crate) async fn list(engine: &Engine, query: &BackupQuery) -> Result<Page<StoredBackup>> {
     let found = engine.read(select(query)?).await?;
-    page(&found, query.limit, rows::backup, |row| after(row, "created_ms"))
+    page(&found, query.limit, rows::backup, |row| Ok(place(query.sort, row)?.cursor()))
+}
+
+/// What a list is sorted by before time and id, as the indexes have it.
+#[derive(Clone, Copy)]
+enum Key {
+    Time,
+    Text(&'static str),
+    Number(&'static str),
+}
+
+impl Key {
+    fn of(sort: BackupSort) -> Result<Self> {
+        Ok(match sort {
+            BackupSort::Created => Self::Time,
+            BackupSort::Name => Self::Text("COALESCE(name, '')"),
+            BackupSort::Workspace => Self::Text("workspace"),
+            BackupSort::State => Self::Text("state"),
+            BackupSort::Size => Self::Number("size_bytes"),
+            BackupSort::Added => Self::Number("added_bytes"),
+            _ => return Err(Error::new(ErrorKind::Unsupported, "this catalog has no such order")),
+        })
+    }
+}
+
+/// Where the backup of a row stands, also where the rest of the row cannot be read.
+fn place(sort: BackupSort, row: &Row) -> Result<BackupPlace> {
+    let created_at = Timestamp::from_millis(row.number("created_ms")?);
+    let mut place = BackupPlace::at(sort, created_at, row.text("id")?);
+    match Key::of(sort)? {
+        Key::Time => {}
+        Key::Text(_) => place.text = row.text("sorted_by")?.to_owned(),
+        Key::Number(_) => place.number = row.number("sorted_by")?,
+    }
+    Ok(place)
 }
 
 /// The inner query sorts keys alone, so that no more records are read than the page holds.
 pub(crate) fn select(query: &BackupQuery) -> Result<Statement> {
-    let mut sql = Statement::new(
-        "SELECT id, created_ms, record, revision FROM backups
-         WHERE id IN (SELECT id FROM backups WHERE TRUE",
-    );
+    let key = Key::of(query.sort)?;
+    let (told, keys) = match key {
+        Key::Time => (String::new(), vec!["created_ms", "id"]),
+        Key::Text(key) | Key::Number(key) => (format!(", {key} AS sorted_by"), vec![key, "created_ms", "id"]),
+    };
+    let mut sql = Statement::new(format!(
+        "SELECT id, created_ms, record, revision{told} FROM backups
+         WHERE id IN (SELECT id FROM backups WHERE TRUE"
+    ));
     conditions(&mut sql, query);
-    if let Some(cursor) = query.after.as_deref().map(Cursor::parse).transpose()? {
+    if let Some(cursor) = &query.after {
+        let place = BackupPlace::parse(query.sort, cursor)?;
         let beyond = if query.oldest_first { ">" } else { "<" };
-        sql.push(&format!(" AND (created_ms, id) {beyond} ($"), cursor.millis);
-        sql.push(", $)", cursor.id);
+        sql.push_str(&format!(" AND ({}) {beyond} (", keys.join(", ")));
+        match key {
+            Key::Time => {}
+            Key::Text(_) => sql.push("$, ", place.text),
+            Key::Number(_) => sql.push("$, ", place.number),
+        }
+        sql.push("$", place.created_at.as_millis());
+        sql.push(", $)", place.id);
     }
     let order = match query.oldest_first {
-        true => " ORDER BY created_ms, id",
-        false => " ORDER BY created_ms DESC, id DESC",
+        true => format!(" ORDER BY {}", keys.join(", ")),
+        false => format!(" ORDER BY {} DESC", keys.join(" DESC, ")),
     };
     sql.push(&format!("{order} LIMIT $"), rows_wanted(query.limit));
     sql.push_str(")");
-    sql.push_str(order);
+    sql.push_str(&order);
     Ok(sql)
 }
 
@@ -117,18 +166,22 @@ fn containing(text: &str) -> String {
 /// Fills the columns that an older version did not know, in the rows that it wrote.
 pub(crate) async fn fill_columns(engine: &Engine) -> Result<()> {
     loop {
-        let sql = "SELECT id, record, revision FROM backups WHERE searched IS NULL ORDER BY id LIMIT 500";
+        let sql = "SELECT id, record, revision FROM backups WHERE size_bytes IS NULL ORDER BY id LIMIT 500";
         let rows = engine.read(Statement::new(sql)).await?;
         for row in &rows {
             // A record that cannot be read is found by its other columns alone.
             let record = rows::backup(row).ok().map(|stored| stored.backup);
-            let sql = "UPDATE backups SET environment = $2, held = $3, searched = $4 WHERE id = $1 AND searched IS NULL
-                 RETURNING id";
+            let sql = "UPDATE backups
+                 SET environment = $2, held = $3, searched = $4, size_bytes = $5, added_bytes = $6
+                 WHERE id = $1 AND size_bytes IS NULL RETURNING id";
+            let bytes = |sort| record.as_ref().map_or(0, |record| BackupPlace::of(sort, record).number);
             let statement = Statement::new(sql)
                 .bind(row.text("id")?)
                 .bind(record.as_ref().and_then(|record| record.definition.environment.as_deref()))
                 .bind(record.as_ref().is_some_and(|record| record.held))
-                .bind(record.map(|record| record.searched()).unwrap_or_default());
+                .bind(record.as_ref().map(BackupRecord::searched).unwrap_or_default())
+                .bind(bytes(BackupSort::Size))
+                .bind(bytes(BackupSort::Added));
             engine.write(statement).await?;
         }
         if rows.is_empty() {
@@ -148,7 +201,8 @@ pub(crate) async fn put(
             Statement::new(concat!(
                 "INSERT INTO backups (",
                 backup_columns!(),
-                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1) ON CONFLICT (id) DO NOTHING RETURNING revision"
+                ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1) \
+                 ON CONFLICT (id) DO NOTHING RETURNING revision"
             )),
             record,
         )?,
@@ -156,8 +210,9 @@ pub(crate) async fn put(
             Statement::new(
                 "UPDATE backups
                  SET workspace = $2, state = $3, name = $4, created_ms = $5, record = $6,
-                     environment = $7, held = $8, searched = $9, revision = revision + 1
-                 WHERE id = $1 AND revision = $10 RETURNING revision",
+                     environment = $7, held = $8, searched = $9, size_bytes = $10, added_bytes = $11,
+                     revision = revision + 1
+                 WHERE id = $1 AND revision = $12 RETURNING revision",
             ),
             record,
         )?
@@ -179,7 +234,7 @@ pub(crate) async fn add(engine: &Engine, records: &[BackupRecord]) -> Result<Vec
         let mut all = Statement::new(concat!("INSERT INTO backups (", backup_columns!(), ") VALUES "));
         for (number, record) in batch.iter().enumerate() {
             all.push_str(if number == 0 { "" } else { ", " });
-            all.append(values(Statement::new("($1, $2, $3, $4, $5, $6, $7, $8, $9, 1)"), record)?);
+            all.append(values(Statement::new("($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1)"), record)?);
         }
         all.push_str(" ON CONFLICT (id) DO NOTHING RETURNING id");
         let written = engine.write(all).await?;
@@ -194,7 +249,7 @@ pub(crate) fn overwrite(record: &BackupRecord) -> Result<Statement> {
     let sql = concat!(
         "INSERT INTO backups (",
         backup_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1) ",
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1) ",
         backup_overwrite!()
     );
     values(Statement::new(sql), record)
@@ -205,7 +260,7 @@ pub(crate) fn remove(id: &BackupId) -> Statement {
     Statement::new("DELETE FROM backups WHERE id = $1").bind(id.as_str())
 }
 
-/// Adds the nine values of a backup.
+/// Adds the eleven values of a backup.
 pub(crate) fn values(statement: Statement, record: &BackupRecord) -> Result<Statement> {
     Ok(statement
         .bind(record.id.as_str())
@@ -216,5 +271,7 @@ pub(crate) fn values(statement: Statement, record: &BackupRecord) -> Result<Stat
         .bind(encode(record)?)
         .bind(record.definition.environment.as_deref())
         .bind(record.held)
-        .bind(record.searched()))
+        .bind(record.searched())
+        .bind(BackupPlace::of(BackupSort::Size, record).number)
+        .bind(BackupPlace::of(BackupSort::Added, record).number))
 }

@@ -86,7 +86,7 @@ fn all_at_once(lease: &Lease, step: &OperationChange<'_>) -> Result<Statement> {
         let put = concat!(
             ", put AS (INSERT INTO backups (",
             backup_columns!(),
-            ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, 1 FROM step ",
+            ") SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 1 FROM step ",
             backup_overwrite!(),
             ")"
         );

@@ -22,6 +22,7 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     (2, "schedules", include_str!("../migrations/0002_schedules.sql"), ""),
     (3, "access", include_str!("../migrations/0003_access.sql"), ""),
     (4, "filters", include_str!("../migrations/0004_filters.sql"), ""),
+    (5, "sorts", include_str!("../migrations/0005_sorts.sql"), ""),
 ];
 
 /// Whose words a migration is wanted in.

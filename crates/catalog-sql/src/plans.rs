@@ -1,7 +1,7 @@
 //! Both databases answer each list along the index that was made for it.
 
 use stillpoint_core::{
-    BackupQuery, BackupState, OperationQuery, OperationState, Result, Timestamp, WorkspaceId,
+    BackupQuery, BackupSort, BackupState, OperationQuery, OperationState, Result, Timestamp, WorkspaceId,
 };
 
 use crate::engine::{Engine, Statement};
@@ -47,16 +47,33 @@ fn lists() -> Result<Vec<(Statement, &'static str)>> {
         query.created_before = Some(Timestamp::from_millis(520));
     })?;
     lists.push((span, "backups_by_time"));
+    for (sort, after, index) in [
+        (BackupSort::Name, "name:0:9:release-7700:b-700", "backups_by_any_name"),
+        (BackupSort::Workspace, "workspace:0:3:w-7900:b-900", "backups_by_workspace"),
+        (BackupSort::State, "state:0:9:completed900:b-900", "backups_by_state"),
+        (BackupSort::Size, "size:900:0:900:b-900", "backups_by_size"),
+        (BackupSort::Added, "added:9:0:900:b-900", "backups_by_added"),
+    ] {
+        for (after, oldest_first) in [(None, false), (Some(after), false), (Some(after), true)] {
+            let sorted = backup(&|query| {
+                (query.sort, query.oldest_first) = (sort, oldest_first);
+                query.after = after.map(str::to_owned);
+            })?;
+            lists.push((sorted, index));
+        }
+    }
     Ok(lists)
 }
 
 /// Twenty thousand of each, of a hundred workspaces; `numbers` is a table with the column `n`.
 fn rows(numbers: &str) -> [String; 2] {
     let backups = format!(
-        "INSERT INTO backups (id, workspace, state, name, created_ms, revision, record, environment, held, searched)
+        "INSERT INTO backups (id, workspace, state, name, created_ms, revision, record, environment, held, searched,
+                              size_bytes, added_bytes)
          SELECT 'b-' || n, 'w-' || (n % 100), CASE WHEN n % 50 = 0 THEN 'partial' ELSE 'completed' END,
                 CASE WHEN n % 100 = 0 THEN 'release-' || (n / 100) END, n, 1, '{{}}',
-                'e-' || (n % 200), CASE WHEN n % 500 = 0 THEN 1 ELSE 0 END, 'b-' || n || ' w-' || (n % 100)
+                'e-' || (n % 200), CASE WHEN n % 500 = 0 THEN 1 ELSE 0 END, 'b-' || n || ' w-' || (n % 100),
+                n * 10, n % 1000
          FROM {numbers}"
     );
     let operations = format!(

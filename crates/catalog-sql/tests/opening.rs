@@ -10,7 +10,7 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::{
-    BackupQuery, BackupRecord, Catalog, Definition, Error, ErrorKind, Result, Retry, Timestamp,
+    BackupQuery, BackupRecord, BackupSort, Catalog, Definition, Error, ErrorKind, Result, Retry, Timestamp,
 };
 use tempfile::TempDir;
 
@@ -295,17 +295,27 @@ async fn what_an_older_version_wrote_is_found_by_every_condition() -> Tested {
     let catalog = open(&path).await?;
     let mut record = backup(1)?;
     record.definition.environment = Some("prod".into());
-    record.held = true;
+    (record.held, record.size_bytes) = (true, 7);
     catalog.put_backup(&record, None).await?;
+    let mut small = backup(2)?;
+    small.size_bytes = 6;
+    catalog.put_backup(&small, None).await?;
     catalog.close().await;
     let mut connection = stranger(&path).await?;
-    sqlx::query("UPDATE backups SET environment = NULL, held = NULL, searched = NULL")
+    let forgotten = "environment = NULL, held = NULL, searched = NULL, size_bytes = NULL, added_bytes = NULL";
+    sqlx::query(sqlx::AssertSqlSafe(format!("UPDATE backups SET {forgotten}")))
         .execute(&mut connection)
         .await?;
     connection.close().await?;
     let mut query = BackupQuery::all();
     (query.environment, query.held) = (Some("prod".into()), Some(true));
     query.search = Some(record.id.to_string());
-    assert_eq!(open(&path).await?.backups(&query).await?.items.len(), 1);
+    let catalog = open(&path).await?;
+    assert_eq!(catalog.backups(&query).await?.items.len(), 1);
+    let mut query = BackupQuery::all();
+    query.sort = BackupSort::Size;
+    let largest_first = catalog.backups(&query).await?.items;
+    let ids: Vec<_> = largest_first.iter().map(|stored| &stored.backup.id).collect();
+    assert_eq!(ids, [&record.id, &small.id]);
     Ok(())
 }

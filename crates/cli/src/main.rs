@@ -16,7 +16,6 @@ mod signals;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser;
 use stillpoint_core::{Error, ErrorKind};
 
 use crate::args::Cli;
@@ -28,7 +27,7 @@ const WORKER_THREADS: usize = 4;
 
 fn main() -> ExitCode {
     let line: Vec<OsString> = std::env::args_os().collect();
-    let cli = match Cli::try_parse_from(&line) {
+    let cli = match Cli::read(&line) {
         Ok(cli) => cli,
         Err(error) => return refused(&line, &error).into(),
     };
@@ -77,7 +76,10 @@ fn refused(line: &[OsString], error: &clap::Error) -> Exit {
         return if shown.is_ok() { Exit::Done } else { Exit::Failed };
     }
     if json {
-        let message = error.kind().to_string();
+        // The first paragraph says what is wrong, the others how it is done.
+        let said = error.render().to_string();
+        let said = said.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+        let message = said.split_whitespace().collect::<Vec<_>>().join(" ");
         let printed = Output::new(true).document(&Failure::usage(message).document());
         if printed.is_err() {
             return Exit::Failed;

@@ -1,36 +1,32 @@
 //! Interrupts from the keyboard and requests to end.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::LazyLock;
 
 use stillpoint_core::{Error, ErrorKind, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
 
-/// How many parts of the command listen. The process is its own registry of signals, so this is, too.
-static LISTENERS: AtomicUsize = AtomicUsize::new(0);
+/// Tells the parts of the command that listen. The process is its own registry of signals, so this is, too.
+static HEARD: LazyLock<watch::Sender<()>> = LazyLock::new(|| watch::Sender::new(()));
 
-/// SIGINT, SIGTERM and SIGHUP, while somebody listens for them.
+/// Interrupts, while somebody listens for them.
 #[derive(Debug)]
 pub(crate) struct Interrupts {
-    signals: Signals,
+    heard: watch::Receiver<()>,
     /// One was heard that somebody else listened for, too.
-    heard: bool,
+    kept: bool,
 }
 
+/// SIGINT, SIGTERM and SIGHUP.
 #[derive(Debug)]
 struct Signals {
     interrupt: Signal,
     terminate: Signal,
     hang_up: Signal,
-}
-
-impl Drop for Interrupts {
-    fn drop(&mut self) {
-        LISTENERS.fetch_sub(1, Ordering::SeqCst);
-    }
 }
 
 /// Runs a command. As long as none of its parts listens for interrupts, nothing is under way that has to end in order:
@@ -43,12 +39,22 @@ pub(crate) async fn guard(output: &Output, command: impl Future<Output = Outcome
             biased;
             outcome = &mut command => return outcome,
             () = signals.next() => {
-                if LISTENERS.load(Ordering::SeqCst) == 0 {
+                if !deliver(&HEARD) {
                     end_at_once(output);
                 }
             }
         }
     }
+}
+
+/// Tells a signal to everybody who listens. Answers whether anybody does; whoever begins to in this moment either is told
+/// or does not count, so that no signal is lost between the two.
+fn deliver(heard: &watch::Sender<()>) -> bool {
+    let listened = heard.receiver_count() > 0;
+    if listened {
+        heard.send_replace(());
+    }
+    listened
 }
 
 fn end_at_once(output: &Output) -> ! {
@@ -58,30 +64,36 @@ fn end_at_once(output: &Output) -> ! {
 
 impl Interrupts {
     /// Listens from now on; the signals no longer end the process by themselves.
-    ///
-    /// # Errors
-    /// `Unexpected` where the system refuses.
-    pub(crate) fn listen() -> Result<Self> {
-        let signals = Signals::listen()?;
-        LISTENERS.fetch_add(1, Ordering::SeqCst);
-        Ok(Self { signals, heard: false })
+    pub(crate) fn listen() -> Self {
+        Self::to(&HEARD)
+    }
+
+    fn to(heard: &watch::Sender<()>) -> Self {
+        Self { heard: heard.subscribe(), kept: false }
     }
 
     /// Returns at the next of them, or where one was heard meanwhile.
     pub(crate) async fn next(&mut self) {
-        if !std::mem::take(&mut self.heard) {
-            self.signals.next().await;
+        if !std::mem::take(&mut self.kept) {
+            self.one().await;
         }
     }
 
     /// Returns at the next of them for which nobody else listens; others are kept for [`Interrupts::next`].
     pub(crate) async fn next_alone(&mut self) {
         loop {
-            self.signals.next().await;
-            if LISTENERS.load(Ordering::SeqCst) == 1 {
+            self.one().await;
+            if HEARD.receiver_count() == 1 {
                 return;
             }
-            self.heard = true;
+            self.kept = true;
+        }
+    }
+
+    async fn one(&mut self) {
+        if self.heard.changed().await.is_err() {
+            // Nobody tells any more.
+            std::future::pending::<()>().await;
         }
     }
 
@@ -111,5 +123,31 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.hang_up.recv() => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Context, Waker};
+
+    use super::*;
+
+    fn hears(interrupts: &mut Interrupts) -> bool {
+        pin!(interrupts.next()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn a_signal_that_comes_before_anybody_listens_and_is_told_after_is_heard() {
+        let heard = watch::Sender::new(());
+        assert!(!deliver(&heard), "nobody listens");
+        // The signal is there by now, and the guard has not looked yet.
+        let mut first = Interrupts::to(&heard);
+        assert!(!hears(&mut first));
+        assert!(deliver(&heard));
+        let mut late = Interrupts::to(&heard);
+        assert!(hears(&mut first) && !hears(&mut first), "once");
+        assert!(!hears(&mut late), "that one was for others");
+        drop((first, late));
+        assert!(!deliver(&heard));
     }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
+use stillpoint_core::Timestamp;
 
 use super::restore::LandingPolicy;
 use super::value::duration;
@@ -42,7 +43,7 @@ pub(crate) struct AgentArgs {
     pub(crate) foreground: bool,
     /// Restore this point in time once, before the first backup; with --studio the user profile's tag names it
     #[arg(long, value_name = "TIMESTAMP")]
-    pub(crate) restore: Option<String>,
+    pub(crate) restore: Option<Timestamp>,
     /// Restore another workspace's point instead of this one's own: after a space or a user was renamed
     #[arg(long, value_name = "WORKSPACE")]
     pub(crate) restore_from: Option<String>,

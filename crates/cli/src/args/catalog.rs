@@ -2,11 +2,14 @@
 
 use clap::Args;
 
+use super::value::Sort;
+
 /// List the backups in the catalog, newest first; also those of workspaces that no longer exist
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   stillpoint list
   stillpoint list --workspace ada/notebooks --limit 10
+  stillpoint list --sort -size
   stillpoint list --json")]
 pub(crate) struct ListArgs {
     /// Only those of this workspace
@@ -15,6 +18,9 @@ pub(crate) struct ListArgs {
     /// Only those with this name
     #[arg(long, value_name = "NAME")]
     pub(crate) name: Option<String>,
+    /// What to sort by: created, name, workspace, state, size or added; with - before it downwards [default: -created]
+    #[arg(long, value_name = "ORDER", allow_hyphen_values = true)]
+    pub(crate) sort: Option<Sort>,
     /// At most so many
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<usize>,
@@ -62,12 +68,26 @@ pub(crate) struct DiffArgs {
     pub(crate) after: String,
 }
 
+/// Hold one backup, so that neither retention nor `delete` removes it, or let it go again
+#[derive(Clone, Debug, Args)]
+#[command(after_help = "Examples:
+  stillpoint hold 3f2a
+  stillpoint hold 3f2a --release")]
+pub(crate) struct HoldArgs {
+    /// An id, a unique id prefix, `latest`, WORKSPACE@latest, WORKSPACE@TIMESTAMP, or a timestamp
+    #[arg(value_name = "BACKUP")]
+    pub(crate) backup: String,
+    /// Let it go again
+    #[arg(long)]
+    pub(crate) release: bool,
+}
+
 /// Delete one backup and read back that it is gone
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Example:
   stillpoint delete 3f2a")]
 pub(crate) struct DeleteArgs {
-    /// An id, a unique id prefix, WORKSPACE@TIMESTAMP, or a timestamp
+    /// An id, a unique id prefix, `latest`, WORKSPACE@latest, WORKSPACE@TIMESTAMP, or a timestamp
     #[arg(value_name = "BACKUP")]
     pub(crate) backup: String,
 }

@@ -17,16 +17,18 @@ mod value;
 mod volume;
 mod workspace;
 
+use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap::parser::ValueSource;
+use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::settings::CatalogUrl;
+use crate::settings::{CatalogUrl, ServerUrl};
 
 pub(crate) use agent::AgentArgs;
 pub(crate) use backup::{BackupArgs, DeadlinePolicy};
-pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, ListArgs, ShowArgs};
+pub(crate) use catalog::{DeleteArgs, DiffArgs, FilesArgs, HoldArgs, ListArgs, ShowArgs};
 pub(crate) use copy::CopyArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use forget::{ForgetArgs, PruneArgs, RepairArgs, RepairCommand};
@@ -39,8 +41,8 @@ pub(crate) use schedule::{
     MissedPolicy, OverlapPolicy, RunSchedulesArgs, ScheduleArgs, ScheduleCommand, SetScheduleArgs,
 };
 pub(crate) use serve::{RoleName, ServeArgs, TokenArgs, TokenCommand, TokenCreateArgs};
-use value::rate;
 pub(crate) use value::{Subset, duration};
+use value::{rate, space, store, user};
 pub(crate) use volume::{ExportArgs, ImportVolumeArgs, VolumeArgs, VolumeCommand};
 pub(crate) use workspace::{PolicyArgs, PreflightArgs};
 
@@ -67,12 +69,16 @@ pub(crate) struct Cli {
 #[command(next_help_heading = "Settings")]
 pub(crate) struct GlobalArgs {
     /// Where file snapshots live: file:///dir, s3://bucket/prefix, az://container/prefix, gs://bucket/prefix
-    #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_STORE", hide_env_values = true)]
+    /// [default: the folder `store` of the data directory]
+    #[arg(long, global = true, value_name = "URL", value_parser = store, env = "STILLPOINT_STORE",
+          hide_env_values = true)]
     pub(crate) store: Option<String>,
     /// The catalog: sqlite:PATH, postgres://USER@HOST/DATABASE (password in PGPASSWORD), or memory: for a trial
+    /// [default: catalog.sqlite in the data directory]
     #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_CATALOG", hide_env_values = true)]
     pub(crate) catalog: Option<CatalogUrl>,
-    /// Read the repository password from the first line of this file
+    /// Read the repository password from the first line of this file [env: STILLPOINT_PASSWORD_FILE, or the password
+    /// itself in STILLPOINT_PASSWORD] [default: a key in the data directory, which the first backup makes]
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_command")]
     pub(crate) password_file: Option<PathBuf>,
     /// Read the repository password from the first line that this shell command prints
@@ -80,17 +86,18 @@ pub(crate) struct GlobalArgs {
     pub(crate) password_command: Option<String>,
     /// Talk to the server at this URL instead of working here; the token comes from STILLPOINT_TOKEN
     #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_SERVER", hide_env_values = true)]
-    pub(crate) server: Option<String>,
+    pub(crate) server: Option<ServerUrl>,
     /// How file snapshots are laid out
     #[arg(long, global = true, value_name = "LAYOUT", env = "STILLPOINT_LAYOUT", hide_env_values = true)]
     pub(crate) layout: Option<Layout>,
     /// Whose space it is; with --space the workspace's id is USER/SPACE, and only that space is listed
-    #[arg(long, global = true, value_name = "USER", requires = "space")]
+    #[arg(long, global = true, value_name = "USER", value_parser = user, requires = "space")]
     pub(crate) user: Option<String>,
     /// Which space of the user it is
-    #[arg(long, global = true, value_name = "SPACE", requires = "user")]
+    #[arg(long, global = true, value_name = "SPACE", value_parser = space, requires = "user")]
     pub(crate) space: Option<String>,
-    /// Where the catalog, the key and the default store live
+    /// Where the catalog, the key and the default store live [default: $XDG_DATA_HOME/stillpoint, or
+    /// ~/.local/share/stillpoint]
     #[arg(long, global = true, value_name = "DIR", env = "STILLPOINT_DATA_DIR", hide_env_values = true)]
     pub(crate) data_dir: Option<PathBuf>,
     /// Neither use nor write what this machine remembers of earlier backups
@@ -116,6 +123,38 @@ pub(crate) struct GlobalArgs {
     /// Log to standard error; twice for more. RUST_LOG overrides it
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// The flags of this line that no server has to do with.
+    #[arg(skip)]
+    pub(crate) of_this_machine: Vec<String>,
+}
+
+/// The settings of this machine's work alone. What the environment sets of them may stand there for other commands.
+const OF_THIS_MACHINE: [&str; 10] = [
+    "store",
+    "catalog",
+    "password_file",
+    "password_command",
+    "layout",
+    "data_dir",
+    "no_cache",
+    "limit_upload",
+    "limit_download",
+    "config",
+];
+
+impl Cli {
+    /// Reads a command line.
+    ///
+    /// # Errors
+    /// Help and version, which are results, and whatever is wrong with the line.
+    pub(crate) fn read(line: &[OsString]) -> Result<Self, clap::Error> {
+        let matches = Self::command().try_get_matches_from(line)?;
+        let mut cli = Self::from_arg_matches(&matches)?;
+        let given = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
+        let flags = OF_THIS_MACHINE.iter().filter(given).map(|id| format!("--{}", id.replace('_', "-")));
+        cli.global.of_this_machine = flags.collect();
+        Ok(cli)
+    }
 }
 
 /// How file snapshots are laid out in the store.
@@ -147,6 +186,8 @@ pub(crate) enum Command {
     Files(FilesArgs),
     /// List what differs between two backups
     Diff(DiffArgs),
+    /// Hold one backup, so that nothing deletes it, or let it go again
+    Hold(HoldArgs),
     /// Delete one backup and read back that it is gone
     Delete(DeleteArgs),
     /// Delete the backups that no rule keeps, after saying which
@@ -193,8 +234,6 @@ pub(crate) enum Command {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -204,7 +243,8 @@ mod tests {
 
     #[test]
     fn every_command_shows_an_example() {
-        for command in Cli::command().get_subcommands() {
+        let cli = Cli::command();
+        for command in cli.get_subcommands().flat_map(|one| [one].into_iter().chain(one.get_subcommands())) {
             let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
             let name = command.get_name();
             assert!(help.contains("Example") && help.contains(name), "{name} has no example");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
 
 use super::BackupArgs;
-use super::value::{duration, duration_or_zero};
+use super::value::{cron, duration, duration_or_zero, every, zone};
 
 /// Back workspaces up by themselves: schedules in the catalog, and who begins their runs
 #[derive(Clone, Debug, Args)]
@@ -25,12 +25,20 @@ pub(crate) enum ScheduleCommand {
     /// Make a schedule, or change it
     Set(Box<SetScheduleArgs>),
     /// List all schedules, with their next and their last run
+    #[command(after_help = "Example:
+  stillpoint schedule list --json")]
     List,
     /// Let no run begin until `unpause`
+    #[command(after_help = "Example:
+  stillpoint schedule pause nightly")]
     Pause(ScheduleName),
     /// Go on; what would have been due meanwhile was not missed
+    #[command(after_help = "Example:
+  stillpoint schedule unpause nightly")]
     Unpause(ScheduleName),
     /// Remove a schedule; its backups stay
+    #[command(after_help = "Example:
+  stillpoint schedule remove nightly")]
     Remove(ScheduleName),
     /// Begin the runs that are due and follow them to their end
     Run(RunSchedulesArgs),
@@ -57,13 +65,13 @@ pub(crate) struct SetScheduleArgs {
     #[command(flatten)]
     pub(crate) backup: BackupArgs,
     /// A run in each span of this length
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    #[arg(long, value_name = "TIME", value_parser = every)]
     pub(crate) every: Option<Duration>,
     /// A run whenever the wall clock fits: five fields, or @hourly, @daily, @weekly, @monthly, @yearly
-    #[arg(long, value_name = "EXPRESSION")]
+    #[arg(long, value_name = "EXPRESSION", value_parser = cron)]
     pub(crate) cron: Option<String>,
     /// Whose wall clock: an IANA name
-    #[arg(long, value_name = "ZONE", default_value = "UTC")]
+    #[arg(long, value_name = "ZONE", value_parser = zone, default_value = "UTC")]
     pub(crate) zone: String,
     /// Spread the runs of many workspaces over this time, each by its own share
     #[arg(long, value_name = "TIME", value_parser = duration_or_zero, default_value = "0s")]

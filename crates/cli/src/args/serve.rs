@@ -73,8 +73,12 @@ pub(crate) enum TokenCommand {
     /// Make a token; it is printed once and cannot be shown again
     Create(TokenCreateArgs),
     /// List tokens, without their secrets
+    #[command(after_help = "Example:
+  stillpoint token list --json")]
     List,
     /// Revoke a token at once
+    #[command(after_help = "Example:
+  stillpoint token revoke 4f1a0c22d9e1")]
     Revoke {
         /// Its id, as the list shows it
         #[arg(value_name = "ID")]
@@ -84,6 +88,8 @@ pub(crate) enum TokenCommand {
 
 /// A token to make.
 #[derive(Clone, Debug, Args)]
+#[command(after_help = "Example:
+  stillpoint token create --name ci --role operator --environment staging --expires 90d")]
 pub(crate) struct TokenCreateArgs {
     /// What its holder may do
     #[arg(long, value_name = "ROLE")]

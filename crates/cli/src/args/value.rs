@@ -1,8 +1,12 @@
 //! Values that people write: spans of time and parts of a whole.
 
+use std::fmt;
 use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
+
+use stillpoint_core::{BackupSort, Cadence, Error, Schedule};
+use stillpoint_provider_s3sync::{Space, Store};
 
 /// Reads `12h`, `90d`, `1h30m`, `45s`, `500ms` or `2w`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
@@ -84,6 +88,71 @@ impl FromStr for Subset {
     }
 }
 
+/// Where files are stored; an empty text is none, as in a file of settings that leaves it open.
+pub(crate) fn store(text: &str) -> Result<String, String> {
+    // In a store of each space, names take the place of these.
+    let one = text.replace("{user}", "user").replace("{space}", "space");
+    match text.is_empty() {
+        true => Ok(String::new()),
+        false => Store::check_url(&one).map(|()| text.to_owned()).map_err(|error| error.to_string()),
+    }
+}
+
+/// The name of a user.
+pub(crate) fn user(text: &str) -> Result<String, String> {
+    named(text, Space::new(text, "space"))
+}
+
+/// The name of a space.
+pub(crate) fn space(text: &str) -> Result<String, String> {
+    named(text, Space::new("user", text))
+}
+
+fn named(text: &str, space: stillpoint_core::Result<Space>) -> Result<String, String> {
+    let refused = |_| format!("`{text}` is no plain name of a folder, or one that is reserved");
+    space.map(|_| text.to_owned()).map_err(refused)
+}
+
+/// A span of time from one run of a schedule to the next.
+pub(crate) fn every(text: &str) -> Result<Duration, String> {
+    let span = duration(text)?;
+    Cadence::every(span).map(|_| span).map_err(|error| error.to_string())
+}
+
+/// The five fields of cron, or a word for them.
+pub(crate) fn cron(text: &str) -> Result<String, String> {
+    Cadence::cron(text).map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// The IANA name of a zone.
+pub(crate) fn zone(text: &str) -> Result<String, String> {
+    let in_zone = Cadence::cron("@daily").and_then(|daily| Schedule::new(daily).in_zone(text));
+    in_zone.map(|_| text.to_owned()).map_err(|error| error.to_string())
+}
+
+/// What a list of backups is sorted by, and whether upwards.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Sort {
+    pub(crate) by: BackupSort,
+    pub(crate) upwards: bool,
+}
+
+impl FromStr for Sort {
+    type Err = String;
+
+    /// Reads `size`, or `-size` for downwards.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let (word, upwards) = text.strip_prefix('-').map_or((text, true), |word| (word, false));
+        word.parse().map(|by| Self { by, upwards }).map_err(|error: Error| error.to_string())
+    }
+}
+
+impl fmt::Display for Sort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", if self.upwards { "" } else { "-" }, self.by.as_str())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,6 +179,15 @@ mod tests {
             ["", "0", "0M", "K", "-1", "1.5M", "1T", "1 M", "99999999999999999999", "18446744073709551615K"]
         {
             assert!(rate(bad).is_err(), "{bad:?} must be refused");
+        }
+    }
+
+    #[test]
+    fn an_order_is_upwards_unless_a_minus_stands_before_it() {
+        assert_eq!("size".parse(), Ok(Sort { by: BackupSort::Size, upwards: true }));
+        assert_eq!("-size".parse::<Sort>().unwrap().to_string(), "-size");
+        for bad in ["", "-", "--size", "colour"] {
+            assert!(bad.parse::<Sort>().is_err(), "{bad:?} must be refused");
         }
     }
 

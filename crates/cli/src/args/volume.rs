@@ -19,6 +19,8 @@ pub(crate) enum VolumeCommand {
     /// Read the volumes of a backup into the repository
     Export(ExportArgs),
     /// List the volumes in the repository
+    #[command(after_help = "Example:
+  stillpoint volume list --json")]
     List,
     /// Make a new snapshot of EBS from a volume in the repository
     Import(ImportVolumeArgs),

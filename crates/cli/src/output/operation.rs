@@ -5,8 +5,8 @@ use stillpoint_server::document::OperationItem;
 /// The operation as one line for people.
 pub(crate) fn line(item: &OperationItem) -> String {
     let whose = match (&item.holder, item.state.is_terminal()) {
-        (Some(holder), _) => format!("run by {holder}"),
-        (None, true) => item.error.as_ref().map_or_else(|| "ended".to_owned(), |error| error.message.clone()),
+        (_, true) => item.error.as_ref().map_or_else(|| "ended".to_owned(), |error| error.message.clone()),
+        (Some(holder), false) => format!("run by {holder}"),
         (None, false) => "interrupted; `stillpoint resume` goes on with it".to_owned(),
     };
     format!(

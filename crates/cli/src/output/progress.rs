@@ -82,13 +82,10 @@ impl<'a> Shown<'a> {
         if self.output.tells_steps() && at.since(since) >= LINE_EVERY {
             self.last_line = Some(at);
             let total = progress.bytes_total.map(|total| format!(" of {}", Bytes(total))).unwrap_or_default();
-            self.output.note(format_args!(
-                "{}: {}, {} files, {}{total}",
-                self.what,
-                self.step,
-                progress.files_done,
-                Bytes(progress.bytes_done)
-            ));
+            let step = if self.step.is_empty() { String::new() } else { format!("{}, ", self.step) };
+            let done = Bytes(progress.bytes_done);
+            self.output
+                .note(format_args!("{}: {step}{} files, {done}{total}", self.what, progress.files_done));
         }
     }
 

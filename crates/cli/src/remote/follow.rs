@@ -37,7 +37,7 @@ pub(super) async fn follow(
     stops: bool,
 ) -> std::result::Result<Followed, Failure> {
     let id = begun.id.as_str();
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let mut shown = Shown::new(output, &begun.kind);
     let mut interrupted = false;
     let mut ended = Box::pin(to_its_end(client, id, &mut shown));

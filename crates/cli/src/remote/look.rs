@@ -40,6 +40,7 @@ async fn each_backup(
         let mut query = vec![("limit", left.min(PAGE_LIMIT_MAX).to_string())];
         query.extend(args.workspace.clone().map(|workspace| ("workspace", workspace)));
         query.extend(args.name.clone().map(|name| ("name", name)));
+        query.extend(args.sort.map(|sort| ("sort", sort.to_string())));
         query.extend(after.map(|after| ("after", after)));
         let page: BackupPage = client.get(&["backups"], &query).await?;
         output.note_damaged("backup", &page.damaged);

@@ -1,20 +1,21 @@
-//! Commands for schedules and tokens.
+//! Commands for schedules, tokens and holds.
 
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::json;
 use stillpoint_core::{PAGE_LIMIT_MAX, Result};
 use stillpoint_server::access::TokenRecord;
-use stillpoint_server::document::{OperationItem, OperationPage, ScheduleItem, SchedulePage};
+use stillpoint_server::document::{BackupDetail, OperationItem, OperationPage, ScheduleItem, SchedulePage};
 
 use super::client::{Client, open};
 use super::work::{order, seconds};
 use crate::args::{
-    MissedPolicy, OverlapPolicy, ScheduleArgs, ScheduleCommand, SetScheduleArgs, TokenArgs, TokenCommand,
+    HoldArgs, MissedPolicy, OverlapPolicy, ScheduleArgs, ScheduleCommand, SetScheduleArgs, TokenArgs,
+    TokenCommand,
 };
 use crate::exit::{Failure, Outcome};
 use crate::output::Output;
-use crate::run::{schedule as shown, token as told};
+use crate::run::{hold as kept, schedule as shown, token as told};
 
 /// Every operation under way.
 pub(super) async fn all_under_way(client: &Client) -> Result<Vec<OperationItem>> {
@@ -29,6 +30,13 @@ pub(super) async fn all_under_way(client: &Client) -> Result<Vec<OperationItem>>
             None => return Ok(found),
         }
     }
+}
+
+pub(super) async fn hold(client: &Client, output: &Output, args: &HoldArgs) -> Outcome {
+    let method = if args.release { Method::DELETE } else { Method::PUT };
+    let path = ["backups", &args.backup, "hold"];
+    let held: BackupDetail = client.send(method, &path, None, None).await?;
+    kept::tell(output, &held)
 }
 
 pub(super) async fn schedule(client: &Client, output: &Output, args: &ScheduleArgs) -> Outcome {

@@ -13,14 +13,15 @@ use super::client::Client;
 use super::follow::{Followed, follow};
 use super::manage::all_under_way;
 use crate::args::{
-    BackupArgs, CancelArgs, DeadlinePolicy, DeleteArgs, ForgetArgs, LandingPolicy, RestoreArgs, ResumeArgs,
-    VerifyArgs, VerifyDepth, WatchArgs,
+    BackupArgs, CancelArgs, CopyArgs, DeadlinePolicy, DeleteArgs, ForgetArgs, LandingPolicy, RestoreArgs,
+    ResumeArgs, VerifyArgs, VerifyDepth, WatchArgs,
 };
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::backup::BackupText;
 use crate::output::restore::RestoreText;
 use crate::output::{Output, operation, word};
 use crate::run::backup::show_plan;
+use crate::run::copy;
 use crate::run::resume::worst;
 
 /// Backups that one call removes.
@@ -92,10 +93,11 @@ pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs
             "a server restores into new workspaces of its own; give --as NEW_WORKSPACE",
         ));
     };
-    refuse_local(&[("--privileged", args.privileged), ("--component", !args.component.is_empty())])?;
+    refuse_local(&[("--privileged", args.privileged)])?;
     let body = json!({
         "target": target,
         "environment": args.environment,
+        "components": args.component,
         "include": args.include,
         "landing": args.landing.map(|landing| match landing {
             LandingPolicy::Side => "side",
@@ -127,6 +129,27 @@ pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs
         true => output.document(&document)?,
         false => output.line(RestoreText(&document))?,
     }
+    Ok(followed.exit)
+}
+
+pub(super) async fn copy(client: &Client, output: &Output, args: &CopyArgs) -> Outcome {
+    let original: BackupDetail = client.get(&["backups", &args.backup], &[]).await?;
+    let id = original.item.id;
+    let body = json!({
+        "provider": args.provider,
+        "destination": copy::destination(args)?,
+        "retain_seconds": seconds(args.retain),
+        "timeout_seconds": seconds(args.timeout),
+        "waivers": args.skip_check,
+    });
+    let path = ["backups", id.as_str(), "copy"];
+    let followed = submit(client, output, Method::POST, &path, Some(&body)).await?;
+    let operation = &followed.result.operation;
+    let made: Option<BackupDetail> = match &operation.backup_id {
+        Some(made) => Some(client.get(&["backups", made.as_str()], &[]).await?),
+        None => None,
+    };
+    copy::tell(output, &id, operation, &made.map(|made| made.components).unwrap_or_default())?;
     Ok(followed.exit)
 }
 

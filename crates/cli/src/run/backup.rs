@@ -17,10 +17,13 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::managed::complete;
 use crate::output::Output;
 use crate::output::backup::BackupText;
-use crate::session::{Files, Needs, Session};
+use crate::session::{Files, Needs, Session, meant};
 use crate::settings::{ConfiguredWorkspace, ManagedConfig};
 
 pub(super) async fn run(session: &Session, args: &BackupArgs) -> Outcome {
+    if !session.settings.is_of_each_space() {
+        meant(args.workspace.as_deref(), session.settings.only_workspace())?;
+    }
     if args.dry_run {
         let (orchestrator, request) = prepare(session, args).await?;
         let plan = orchestrator.plan(&request).await?;

@@ -26,7 +26,7 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
     }
     let needs = Needs::of_operation(&session.settings.config, catalog.as_ref(), &stored.operation).await?;
     let orchestrator = session.orchestrator(&catalog, &needs, Files::MadeWhenMissing, None).await?;
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let ended = async {
         orchestrator.cancel(&id).await?;
         // Submitting it again takes it over where nobody drives it; the second request then reaches it at once.

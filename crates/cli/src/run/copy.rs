@@ -1,13 +1,16 @@
 //! `stillpoint copy`.
 
 use serde_json::json;
-use stillpoint_core::{BackupRecord, CopyRequest, Error, ErrorKind, ProviderId, Request, Result, Settings};
+use stillpoint_core::{
+    BackupId, BackupRecord, CopyRequest, Error, ErrorKind, ProviderId, Request, Result, Settings,
+};
 use stillpoint_provider_aws::managed::{CREATE_VAULT, VAULT_KMS_KEY};
-use stillpoint_server::document::ComponentItem;
+use stillpoint_server::document::{ComponentItem, OperationItem};
 
 use super::drive::drive;
 use crate::args::CopyArgs;
 use crate::exit::Outcome;
+use crate::output::Output;
 use crate::output::backup::line;
 use crate::session::{Files, Needs, Session};
 
@@ -18,33 +21,37 @@ pub(super) async fn run(session: &Session, args: &CopyArgs) -> Outcome {
     let needs = Needs::of_backup(&original).and(Needs::of_providers(request.provider.iter()));
     let orchestrator = session.orchestrator(&catalog, &needs, Files::Stored, None).await?;
     let driven = drive(&session.output, &orchestrator, Request::Copy(request)).await?.with_result()?;
-    let operation = &driven.status.operation;
-    let copy = driven.status.backup.as_ref();
-    let components = copy.map(|copy| copy.components.iter().map(ComponentItem::new).collect::<Vec<_>>());
-    if session.output.is_json() {
-        session.output.document(&json!({
+    let copy = driven.status.backup.iter().flat_map(|copy| &copy.components);
+    let components: Vec<_> = copy.map(ComponentItem::new).collect();
+    tell(&session.output, &original.id, &OperationItem::of_status(&driven.status), &components)?;
+    Ok(driven.exit())
+}
+
+/// Shows the copy that an operation made of the backup `original`.
+pub(crate) fn tell(
+    output: &Output,
+    original: &BackupId,
+    operation: &OperationItem,
+    components: &[ComponentItem],
+) -> Result<()> {
+    if output.is_json() {
+        return output.document(&json!({
             "operation_id": operation.id,
-            "backup_id": operation.backup,
-            "copy_of": original.id,
-            "workspace": original.workspace,
+            "backup_id": operation.backup_id,
+            "copy_of": original,
+            "workspace": operation.workspace,
             "state": operation.state,
             "started_at": operation.started_at,
             "finished_at": operation.finished_at,
-            "components": components.unwrap_or_default(),
+            "components": components,
             "warnings": operation.warnings,
             "issues": operation.issues,
-        }))?;
-    } else {
-        let name = operation.backup.as_ref().unwrap_or(&original.id);
-        session.output.line(format_args!("backup {} is copied as {name}", original.id))?;
-        for component in components.iter().flatten() {
-            session.output.line(format_args!("  {}", line(component)))?;
-        }
-        for warning in &operation.warnings {
-            session.output.line(format_args!("  warning {warning}"))?;
-        }
+        }));
     }
-    Ok(driven.exit())
+    let name = operation.backup_id.as_ref().unwrap_or(original);
+    output.line(format_args!("backup {original} is copied as {name}"))?;
+    components.iter().try_for_each(|component| output.line(format_args!("  {}", line(component))))?;
+    operation.warnings.iter().try_for_each(|warning| output.line(format_args!("  warning {warning}")))
 }
 
 fn request(session: &Session, args: &CopyArgs, original: &BackupRecord) -> Result<CopyRequest> {
@@ -61,7 +68,10 @@ fn request(session: &Session, args: &CopyArgs, original: &BackupRecord) -> Resul
 }
 
 /// Where the copy is to lie, as providers name it. A vault's full name says its region and account, too.
-fn destination(args: &CopyArgs) -> Result<Settings> {
+///
+/// # Errors
+/// `InvalidInput` where a flag says another place than the vault's full name.
+pub(crate) fn destination(args: &CopyArgs) -> Result<Settings> {
     let (mut region, mut account) = (args.region.as_deref(), args.account.as_deref());
     let mut vault_key = "vault";
     if let Some(vault) = args.vault.as_deref().filter(|vault| vault.contains(':')) {

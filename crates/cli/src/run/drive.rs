@@ -87,7 +87,7 @@ pub(super) async fn drive(
     };
     let mut ended = Box::pin(ended.fuse());
     let mut shown = Box::pin(progress::follow(output, what, orchestrator.events()).fuse());
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let mut interrupted = false;
     loop {
         tokio::select! {

@@ -10,7 +10,7 @@ use super::drive::drive;
 use crate::args::ForgetArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::session::{Files, Needs, Session};
+use crate::session::{Files, Needs, Session, meant};
 
 /// Backups that one run of the command weighs at most.
 const BACKUPS_MAX: usize = 1_000_000;
@@ -29,7 +29,8 @@ pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
         return Err(Failure::usage("say what to keep, for example --keep-daily 7; nothing was deleted"));
     }
     let catalog = session.catalog().await?;
-    let workspace = args.workspace.as_deref().map(WorkspaceId::new).transpose()?;
+    let workspace = meant(args.workspace.as_deref(), session.settings.only_workspace())?;
+    let workspace = workspace.map(WorkspaceId::new).transpose()?;
     let backups = all(&session.output, catalog.as_ref(), workspace).await?;
     let retention = retain(&backups, &policy);
     if !session.output.is_json() {

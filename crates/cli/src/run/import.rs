@@ -37,7 +37,7 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
         false => None,
     };
     let mut tally = Tally::default();
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let told = async |told: ImportedTimestamp| {
         if let Some(backup) = &told.backup {
             stillpoint_core::rebuild(catalog.as_ref(), std::slice::from_ref(backup), None).await?;

@@ -8,12 +8,12 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::output::bytes::Bytes;
 use crate::output::stream::ListDocument;
-use crate::session::Session;
+use crate::session::{Session, meant};
 
 pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
+    let workspace = meant(args.workspace.as_deref(), session.settings.only_workspace())?;
+    let workspace = workspace.map(WorkspaceId::new).transpose()?;
     let catalog = session.catalog().await?;
-    let space = session.settings.only.as_ref().map(|(user, space)| format!("{user}/{space}"));
-    let workspace = args.workspace.clone().or(space).map(WorkspaceId::new).transpose()?;
     // Looking through the timestamps of every user there is would take long; `rebuild` does.
     if session.settings.layout == Layout::Mirror && session.settings.only.is_some() {
         session.catalogue_timestamps(catalog.as_ref()).await?;
@@ -21,6 +21,9 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     let mut query = BackupQuery::all();
     query.workspace = workspace;
     query.name.clone_from(&args.name);
+    if let Some(sort) = args.sort {
+        (query.sort, query.oldest_first) = (sort.by, sort.upwards);
+    }
     if session.output.is_json() {
         let mut document = ListDocument::begin(&session.output, &[], "backups");
         let listed = each(&session.output, catalog.as_ref(), query, args.limit, |item| document.push(item));

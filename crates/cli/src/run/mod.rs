@@ -5,13 +5,14 @@ pub(crate) mod backup;
 mod cancel;
 mod check;
 mod claim;
-mod copy;
+pub(crate) mod copy;
 mod delete;
 mod demo;
 mod diff;
 mod drive;
 mod files;
 mod forget;
+pub(crate) mod hold;
 mod import;
 pub(crate) mod list;
 mod operations;
@@ -46,7 +47,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         return demo::run(&output, args).await;
     }
     if let Some(server) = &cli.global.server {
-        return crate::remote::run(server, &cli.command, output).await;
+        return crate::remote::run(server, &cli.global, cli.command, output).await;
     }
     let session = Session::new(Settings::resolve(&cli.global)?, output);
     match &cli.command {
@@ -61,6 +62,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Show(args) => show::run(&session, args).await,
         Command::Files(args) => files::run(&session, args).await,
         Command::Diff(args) => diff::run(&session, args).await,
+        Command::Hold(args) => hold::run(&session, args).await,
         Command::Delete(args) => delete::run(&session, args).await,
         Command::Forget(args) => forget::run(&session, args).await,
         Command::Prune(args) => prune::run(&session, args).await,

@@ -17,7 +17,7 @@ pub(super) async fn run(session: &Session, args: &PruneArgs) -> Outcome {
     options.dry_run = args.dry_run;
     options.delete_percent = args.max_delete;
     options.listing_delay = args.listing_delay;
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let report = tokio::select! {
         report = repository.prune(&options) => report.map_err(engine::error)?,
         () = interrupts.next() => return Ok(Exit::Interrupted),

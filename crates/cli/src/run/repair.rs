@@ -14,7 +14,7 @@ pub(super) async fn run(session: &Session, args: &RepairArgs) -> Outcome {
     let RepairCommand::Index { dry_run } = args.command;
     let repository = session.repository().await?;
     let options = if dry_run { RepairOptions::dry_run() } else { RepairOptions::default() };
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let report = tokio::select! {
         report = repository.repair_index(&options) => report.map_err(engine::error)?,
         () = interrupts.next() => return Ok(Exit::Interrupted),

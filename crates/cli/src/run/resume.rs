@@ -35,7 +35,7 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         None => all_needs(session, catalog.as_ref()).await?,
     };
     let orchestrator = session.orchestrator(&catalog, &needs, Files::MadeWhenMissing, None).await?;
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let ended = async {
         let ids: Vec<OperationId> = match wanted {
             Some(stored) => vec![orchestrator.submit(stored.operation.request).await?.operation.id],

@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(super) async fn run(session: &Session, args: &WatchArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let mut stored = session.operation(catalog.as_ref(), &args.operation).await?;
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let mut shown = Shown::new(&session.output, stored.operation.request.kind());
     while !is_over(&stored) {
         shown.step(&stored.operation.step);

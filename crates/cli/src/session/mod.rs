@@ -8,8 +8,8 @@ use std::sync::Arc;
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, OpContext, OperationId, OperationQuery, Provider,
-    Result, StoredOperation, SystemEntropy, Timestamp,
+    BackupQuery, BackupRecord, Catalog, CatalogExt, Error, ErrorKind, OpContext, OperationId, OperationQuery,
+    Provider, Result, StoredOperation, SystemEntropy, Timestamp,
 };
 use stillpoint_provider_s3sync::{MirrorSource, RepositorySource, S3SyncProvider, Space};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
@@ -17,15 +17,49 @@ use stillpoint_server::access::{AccessStore, MemoryAccess};
 
 use crate::args::Layout;
 use crate::engine;
-use crate::exit::REPOSITORY;
+use crate::exit::{Failure, REPOSITORY};
 use crate::output::Output;
 use crate::settings::{PasswordSource, Settings, write_new_key};
 
 pub(crate) use needs::Needs;
 pub(crate) use orchestrator::Files;
 
+/// The object that every repository has.
+const REPOSITORY_MARK: &str = "config";
+/// Much larger than that object ever is.
+const REPOSITORY_MARK_BYTES_MAX: u64 = 1 << 20;
+
 /// Operations that an ambiguous prefix names in its error.
 const CANDIDATES_MAX: usize = 20;
+
+/// `text` as the name of a backup of `workspace`, where it names no more than a point in time.
+pub(crate) fn within(workspace: Option<&str>, text: &str) -> String {
+    let point = text == "latest" || text.parse::<Timestamp>().is_ok();
+    match workspace.filter(|_| point) {
+        Some(workspace) => format!("{workspace}@{text}"),
+        None => text.to_owned(),
+    }
+}
+
+async fn is_empty(catalog: &dyn Catalog) -> Result<bool> {
+    let mut any = BackupQuery::all();
+    any.limit = 1;
+    let page = catalog.backups(&any).await?;
+    Ok(page.items.is_empty() && page.damaged.is_empty())
+}
+
+/// The workspace that is named by its id, or as a user's space.
+///
+/// # Errors
+/// A wrong command line where the two name different ones.
+pub(crate) fn meant(named: Option<&str>, space: Option<String>) -> Result<Option<String>, Failure> {
+    match (named, space) {
+        (Some(named), Some(space)) if named != space => Err(Failure::usage(format!(
+            "--workspace says {named}, and --user and --space say {space}; leave one of them out"
+        ))),
+        (named, space) => Ok(named.map(str::to_owned).or(space)),
+    }
+}
 
 /// One run of the program.
 #[derive(Debug)]
@@ -89,6 +123,7 @@ impl Session {
     /// As [`Session::repository`], except that the repository may be missing.
     pub(crate) async fn provider_or_new(&self) -> Result<Arc<S3SyncProvider>> {
         if self.settings.layout == Layout::Mirror {
+            self.refuse_a_repository().await?;
             return self.mirror();
         }
         let credentials = match self.settings.read_password()? {
@@ -111,6 +146,19 @@ impl Session {
             None => Credentials::generate().map_err(engine::error)?.0,
         };
         self.provider_unless_refused(RepositorySource::from_store(self.store()?, credentials)).await
+    }
+
+    /// Refuses to mix mirrored timestamps into a repository: a user's name might be that of one of its folders.
+    async fn refuse_a_repository(&self) -> Result<()> {
+        let store = self.store()?;
+        if store.get_object(REPOSITORY_MARK, REPOSITORY_MARK_BYTES_MAX).await.is_err() {
+            return Ok(());
+        }
+        let message = format!(
+            "the store {} holds a repository; name another one for mirrored timestamps, or leave --layout mirror out",
+            store.description()
+        );
+        Err(Error::new(ErrorKind::InvalidConfig, message))
     }
 
     /// The provider on mirrored timestamps; they need neither a repository nor a key.
@@ -157,15 +205,20 @@ impl Session {
     /// # Errors
     /// As [`CatalogExt::resolve`], or the store's failure.
     pub(crate) async fn resolve(&self, catalog: &dyn Catalog, text: &str) -> Result<BackupRecord> {
-        let point = text == "latest" || text.parse::<Timestamp>().is_ok();
-        let text = match self.settings.only.as_ref().filter(|_| point) {
-            Some((user, space)) => format!("{user}/{space}@{text}"),
-            None => text.to_owned(),
-        };
-        match catalog.resolve(&text).await {
+        let text = within(self.settings.only_workspace().as_deref(), text);
+        let resolved = match catalog.resolve(&text).await {
             Err(error) if error.kind() == ErrorKind::NotFound && self.settings.layout == Layout::Mirror => {
                 self.catalogue_timestamps(catalog).await?;
                 catalog.resolve(&text).await
+            }
+            resolved => resolved,
+        };
+        match resolved {
+            Err(error) if error.kind() == ErrorKind::NotFound && is_empty(catalog).await? => {
+                let message = format!(
+                    "{error}; the catalog holds no backup at all, and `stillpoint rebuild` lists those that the store holds"
+                );
+                Err(Error::new(ErrorKind::NotFound, message))
             }
             resolved => resolved,
         }

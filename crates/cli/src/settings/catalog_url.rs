@@ -1,6 +1,5 @@
 //! The address of the catalog, which may hold a password.
 
-use std::convert::Infallible;
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,10 +21,15 @@ impl CatalogUrl {
 }
 
 impl FromStr for CatalogUrl {
-    type Err = Infallible;
+    type Err = &'static str;
 
-    fn from_str(url: &str) -> Result<Self, Infallible> {
-        Ok(Self(url.to_owned()))
+    /// An empty one is none, as in a file of settings that leaves it open.
+    fn from_str(url: &str) -> Result<Self, &'static str> {
+        let known = ["sqlite:", "postgres://", "postgresql://"].iter().any(|kind| url.starts_with(kind));
+        if known || url.is_empty() || url == "memory:" {
+            return Ok(Self(url.to_owned()));
+        }
+        Err("a catalog is sqlite:PATH, postgres://USER@HOST/DATABASE or memory:")
     }
 }
 
@@ -46,5 +50,13 @@ mod tests {
         let url: CatalogUrl = "postgres://ada:secret@db/fleet".parse().unwrap();
         assert_eq!(format!("{url:?}"), "postgres:…");
         assert_eq!(format!("{:?}", CatalogUrl::new("secret".into())), ":…");
+    }
+
+    #[test]
+    fn what_is_no_catalog_is_refused_and_an_empty_text_is_none() {
+        for bad in ["foo", "/srv/catalog.sqlite", "mysql://db", "memory:x", "postgres:"] {
+            assert!(bad.parse::<CatalogUrl>().is_err(), "{bad:?} must be refused");
+        }
+        assert!("".parse::<CatalogUrl>().is_ok());
     }
 }

@@ -6,6 +6,7 @@ mod data_dir;
 mod environment;
 mod password;
 mod serve;
+mod server_url;
 mod workspace;
 
 use std::path::Path;
@@ -21,6 +22,7 @@ pub(crate) use data_dir::DataDir;
 pub(crate) use environment::{home, token};
 pub(crate) use password::{PasswordSource, write_new_key};
 pub(crate) use serve::Serving;
+pub(crate) use server_url::ServerUrl;
 pub(crate) use workspace::{
     AwsAccount, ConfiguredComponent, ConfiguredWorkspace, HookLines, Kind, ManagedConfig,
 };
@@ -89,7 +91,7 @@ impl Settings {
     /// `InvalidConfig` where the store is one for each space and the run is about none; `InvalidInput` where the names
     /// cannot be those of folders.
     pub(crate) fn store_url(&self) -> Result<String> {
-        if !self.store.contains(USER) && !self.store.contains(SPACE) {
+        if !self.is_of_each_space() {
             return Ok(self.store.clone());
         }
         let Some((user, space)) = &self.space else {
@@ -101,6 +103,16 @@ impl Settings {
         };
         Space::new(user, space)?;
         Ok(self.store.replace(USER, user).replace(SPACE, space))
+    }
+
+    /// Whether the store is another one for each user or space, whatever its workspaces are called.
+    pub(crate) fn is_of_each_space(&self) -> bool {
+        self.store.contains(USER) || self.store.contains(SPACE)
+    }
+
+    /// The workspace of the space that the command line names.
+    pub(crate) fn only_workspace(&self) -> Option<String> {
+        self.only.as_ref().map(|(user, space)| format!("{user}/{space}"))
     }
 
     /// The repository's password, of this run's space where each has its own; `None` where the key file is not made

@@ -54,10 +54,28 @@ fn a_command_line_that_makes_no_sense_is_a_usage_error() {
         &["check", "--read-data-subset", "0%"],
         &["backup", "/tmp", "--user", "ada"],
         &["--password-file", "a", "--password-command", "b", "list"],
+        &["list", "--store", "ftp://host/dir"],
+        &["list", "--catalog", "foo"],
+        &["list", "--server", "http://backups.example.com"],
+        &["list", "--user", "..", "--space", "lab"],
+        &["list", "--user", "ada", "--space", "a/b"],
+        &["list", "--sort", "colour"],
+        &["list", "--workspace", "bob", "--user", "ada", "--space", "lab"],
+        &["backup", "/tmp", "--workspace", "bob", "--user", "ada", "--space", "lab"],
+        &["import", "--from", "s3://"],
+        &["agent", "/tmp", "--restore", "yesterday"],
+        &["schedule", "set", "x", "/tmp", "--cron", "30 2 * *"],
+        &["schedule", "set", "x", "/tmp", "--cron", "@daily", "--zone", "Mars/Olympus"],
+        &["schedule", "set", "x", "/tmp", "--every", "1s"],
     ] {
         let run = place.run(line);
         assert_eq!(run.code, Some(2), "{line:?}: {run:?}");
+        run.assert_refused(2, &[]);
     }
+    assert!(!place.data().exists(), "nothing was opened");
+    let error = place.json_ending(2, ["list", "--catalog", "foo"]);
+    let message = error["error"]["message"].as_str().unwrap();
+    assert!(message.contains("--catalog") && message.contains("memory:"), "{message}");
 }
 
 /// Makes `place` usable for an unprivileged user and answers a copy of the program which that user can run.
@@ -151,8 +169,8 @@ fn an_unreachable_store_is_said_to_be_one() {
     let run = place.run(os(&["backup"], &place.source()));
     run.assert_refused(1, &["s3://bucket/prefix", "cannot be reached", "Connection refused"]);
     let other = Place::new();
-    other.run(["check", "--store", "ftp://host/dir"]).assert_refused(1, &["ftp"]);
-    other.run(["check", "--store", "s3://"]).assert_refused(1, &["s3://"]);
+    other.run(["check", "--store", "ftp://host/dir"]).assert_refused(2, &["ftp"]);
+    other.run(["check", "--store", "s3://"]).assert_refused(2, &["s3://"]);
 }
 
 /// Runs `inner` with a file system of a few hundred kilobytes at `mount`, which vanishes with it. `None` where that

@@ -1,11 +1,12 @@
 //! `stillpoint serve`, commands against it, and what becomes of operations when servers end.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Stdio};
+use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use stillpoint_core::{Entropy, SeededEntropy};
 use stillpoint_testkit::eventually;
@@ -15,6 +16,8 @@ use crate::common::{Place, Run, send};
 
 /// The longest that a server may take to find what another one left: it looks every twenty seconds.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(60);
+/// The longest that a server or a command may take to begin or to end; a connection under way has ten seconds.
+const ENDED_WITHIN: Duration = Duration::from_secs(90);
 
 /// A running server, the address that it told, and the first token where it made one.
 struct Served {
@@ -32,10 +35,12 @@ impl Served {
         command.args(flags).env_remove("STILLPOINT_SERVER");
         let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut served = Self { child, url: String::new(), token: None };
-        let mut lines = BufReader::new(served.child.stderr.take().unwrap()).lines();
+        let lines = BufReader::new(served.child.stderr.take().unwrap()).lines();
+        let (sender, told) = mpsc::channel();
+        // Read to its end, whoever still listens: a full pipe would hold the server up.
+        std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line.unwrap()))));
         while served.url.is_empty() {
-            // It says where it serves before it ends.
-            let line = lines.next().unwrap().unwrap();
+            let line = told.recv_timeout(ENDED_WITHIN).expect("the server says where it serves");
             if let Some((_, told)) = line.split_once("shown this once: ") {
                 served.token = Some(told.to_owned());
             }
@@ -43,17 +48,15 @@ impl Served {
                 served.url = url.to_owned();
             }
         }
-        std::thread::spawn(move || lines.for_each(drop));
         served
     }
 
     /// Asks the server to stop, which it must do well, and answers what it said of that.
-    fn stop(mut self) -> Value {
+    fn stop(self) -> Value {
         send(&self.child, Signal::TERM);
-        let mut said = String::new();
-        self.child.stdout.take().unwrap().read_to_string(&mut said).unwrap();
-        assert_eq!(self.child.wait().unwrap().code(), Some(0), "{said}");
-        serde_json::from_str(&said).unwrap()
+        let run = end(self.child, "the server that was told to stop");
+        assert_eq!(run.code, Some(0), "{run:?}");
+        run.document()
     }
 
     fn kill(mut self) {
@@ -62,9 +65,19 @@ impl Served {
     }
 }
 
-/// A command that was left running, and how it ended.
-fn end(child: Child) -> Run {
-    Run::of(&child.wait_with_output().unwrap())
+/// A command that was left running, and how it ended, which it must in time.
+#[track_caller]
+fn end(child: Child, what: &str) -> Run {
+    let id = Pid::from_child(&child);
+    let (sender, ended) = mpsc::channel();
+    std::thread::spawn(move || sender.send(child.wait_with_output()));
+    match ended.recv_timeout(ENDED_WITHIN) {
+        Ok(output) => Run::of(&output.unwrap()),
+        Err(_) => {
+            kill_process(id, Signal::KILL).unwrap();
+            panic!("{what} did not end within {ENDED_WITHIN:?}: {:?}", ended.recv());
+        }
+    }
 }
 
 /// A place whose configuration knows the directory `source` as `notes`, with content that does not compress.
@@ -113,6 +126,75 @@ fn states(place: &Place) -> Vec<String> {
 }
 
 #[test]
+fn the_first_start_tells_a_token_once_and_commands_against_the_server_print_what_local_ones_do() {
+    let place = Place::with_tree(7);
+    let backup = place.back_up();
+    let workspace = place.json(["show", "latest"])["workspace"].as_str().unwrap().to_owned();
+    let here = place.json(["list"]);
+    let restored = place.path("restored");
+    std::fs::create_dir(&restored).unwrap();
+    let served = Served::start(&place, &["--restore-root", restored.to_str().unwrap()]);
+    let token = served.token.clone().expect("the first start makes a token");
+
+    let mut there = place;
+    there.env("STILLPOINT_TOKEN", token.clone());
+    there.env("STILLPOINT_SERVER", served.url.clone());
+    assert_eq!(there.json(["list"]), here);
+    assert_eq!(there.json(["show", &backup])["id"], *backup);
+    assert!(!there.json(["files", &backup])["entries"].as_array().unwrap().is_empty());
+    let made = there.json(["backup", "--workspace", &workspace, "--name", "from afar"]);
+    assert_eq!((&made["state"], &made["name"]), (&"completed".into(), &"from afar".into()));
+    assert_eq!(made["files"]["new"], 0, "it built on the backup before: {made}");
+    assert_eq!(there.json(["list", "--sort", "created"])["backups"][0]["id"], *backup, "the oldest first");
+    assert_eq!(there.json(["list", "--user", "eve", "--space", "lab"])["backups"], serde_json::json!([]));
+    assert_eq!(there.json(["hold", &backup])["held"], true);
+    there.run(["delete", &backup]).assert_refused(1, &["held"]);
+    assert_eq!(there.json(["hold", &backup, "--release"])["held"], false);
+    let component = there.json(["show", &backup])["components"][0]["id"].as_str().unwrap().to_owned();
+    let part = ["restore", &backup, "--as", "again", "--component"];
+    there.run([&part[..], &["nothing"]].concat()).assert_refused(1, &["nothing", &component]);
+    assert_eq!(there.json([&part[..], &[&component]].concat())["state"], "completed");
+    stillpoint_testkit::compare::assert_same(&there.source(), &restored.join("again"));
+    there.run(["copy", &backup, "--vault", "far"]).assert_refused(1, &["cop"]);
+    let verified = there.json(["verify", made["backup_id"].as_str().unwrap()]);
+    assert_eq!((&verified["depth"], &verified["problems"]), (&"decrypted".into(), &serde_json::json!([])));
+    let going = there.json(["forget", "--workspace", &workspace, "--keep-last", "1", "--dry-run"]);
+    assert_eq!(going["remove"], serde_json::json!([backup]));
+    let gone = there.json(["delete", made["backup_id"].as_str().unwrap()]);
+    assert_eq!(gone["state"], "completed");
+    assert_eq!(there.json(["list"]), here);
+    assert_eq!(there.json(["resume"])["operations"], serde_json::json!([]));
+
+    let set = there.json(["schedule", "set", "nightly", "--workspace", &workspace, "--cron", "30 2 * * *"]);
+    assert_eq!(
+        set["schedule"]["cadence"],
+        serde_json::json!({ "cron": { "expression": "30 2 * * *" } }),
+        "{set}"
+    );
+    assert_eq!(there.json(["schedule", "pause", "nightly"])["schedule"]["paused"], true);
+    assert_eq!(there.json(["schedule", "list"])["schedules"][0]["id"], "nightly");
+    assert_eq!(there.json(["schedule", "unpause", "nightly"])["schedule"]["paused"], false);
+    assert_eq!(there.json(["schedule", "remove", "nightly"])["removed"], "nightly");
+    let made = there.json(["token", "create", "--role", "viewer", "--name", "ci"]);
+    assert!(made["token"].as_str().unwrap().starts_with("stp_"));
+    assert_eq!(there.json(["token", "list"])["tokens"].as_array().unwrap().len(), 2);
+    let id = made["record"]["id"].as_str().unwrap();
+    assert_eq!(there.json(["token", "revoke", id])["revoked"], *id);
+
+    there.run(["check"]).assert_refused(2, &["this machine"]);
+    there.run(["schedule", "run"]).assert_refused(2, &["by itself"]);
+    there.run(["list", "--store", "/srv", "--no-cache"]).assert_refused(2, &["--store", "this machine"]);
+    there.run(["operations", "--user", "ada", "--space", "lab"]).assert_refused(2, &["USER/SPACE"]);
+    there.env("STILLPOINT_TOKEN", "stp_wrong");
+    there.run(["list"]).assert_refused(1, &["token"]);
+    assert_eq!(served.stop()["handed_over"], serde_json::json!([]));
+
+    let again = Served::start(&there, &[]);
+    assert_eq!(again.token, None, "the token is told once");
+    again.stop();
+}
+
+#[test]
 fn a_backup_under_way_when_its_server_is_told_to_stop_is_finished_by_the_next_one() {
     let place = configured();
     let slow = Served::start(&place, &["--limit-upload", "100K"]);
@@ -129,7 +211,7 @@ fn a_backup_under_way_when_its_server_is_told_to_stop_is_finished_by_the_next_on
     // The next one listens where the last one did, as behind one name; whoever followed the backup sees its end there.
     let address = url.strip_prefix("http://").unwrap();
     let next = Served::start(&place, &["--listen", address]);
-    let ended = end(asked);
+    let ended = end(asked, "the backup, which the next server finishes,");
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert_eq!(ended.document()["operation_id"], *operation);
     assert_eq!(ended.document()["state"], "completed");
@@ -164,10 +246,10 @@ fn a_backup_is_followed_at_any_server_and_taken_over_when_its_own_is_killed() {
         listed.document()["operations"][0]["state"] == "completed"
     });
     assert!(taken, "the second server finishes what the first one began");
-    let ended = end(followed);
+    let ended = end(followed, "the watching of a completed backup");
     assert_eq!((ended.code, &ended.document()["operations"][0]["id"]), (Some(0), &operation.as_str().into()));
     send(&asked, Signal::KILL);
-    end(asked);
+    end(asked, "the killed command");
     second.stop();
     assert_eq!(states(&one), ["completed"], "one backup, made once");
     assert!(Path::new(&one.path("other-machine")).exists());

@@ -64,8 +64,11 @@ fn a_mirrored_timestamp_is_not_called_deleted_by_a_store_that_never_had_it() {
     let (_, second) = two(&place, &layout);
     let (empty, other) = (place.path("empty"), place.path("other"));
     fs::create_dir(&empty).unwrap();
-    // The default store is no mirror at all.
+    // The default store is no mirror at all, and does not become one.
     place.run(["delete", &second]).assert_refused(1, &["mirror"]);
+    let source = place.source();
+    let mixed = place.run([&["backup", source.to_str().unwrap()][..], &layout].concat());
+    mixed.assert_refused(1, &["holds a repository", "--layout"]);
     let words = ["delete", &second, "--layout", "mirror", "--store"];
     refused(&place, &[&words[..], &[empty.to_str().unwrap()]].concat());
     place.json([&words[..], &[other.to_str().unwrap()]].concat());

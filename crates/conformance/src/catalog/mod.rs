@@ -82,6 +82,7 @@ macro_rules! catalog_suite {
             lists_are_newest_first_and_ties_by_id
             pages_cover_a_list_once_and_in_order
             a_page_is_bounded
+            backups_are_sorted_by_what_is_asked_for
             a_cursor_stays_where_it_is_while_the_list_changes
             a_broken_cursor_is_refused
             a_long_list_is_paged_whole

@@ -1,7 +1,8 @@
 //! Checks of pages and cursors.
 
 use stillpoint_core::{
-    BackupQuery, BackupState, Catalog, ErrorKind, OperationQuery, OperationState, PAGE_LIMIT_MAX, Result,
+    BackupPlace, BackupQuery, BackupSort, BackupState, Catalog, ErrorKind, OperationQuery, OperationState,
+    PAGE_LIMIT_MAX, Result,
 };
 
 use super::harness::Harness;
@@ -71,6 +72,74 @@ pub async fn pages_cover_a_list_once_and_in_order(harness: &dyn Harness) -> Resu
         query.limit = size;
         assert_eq!(walk_operations(&*catalog, query).await?, expected, "operations by {size}");
     }
+    Ok(())
+}
+
+/// Each order is that of what it is sorted by, then of time and id, either way and on pages of any size; what changes
+/// between two pages moves nothing that stands behind the cursor, and a cursor is good for its own order alone.
+///
+/// # Errors
+/// Whatever the catalog answers against the contract.
+pub async fn backups_are_sorted_by_what_is_asked_for(harness: &dyn Harness) -> Result<()> {
+    let catalog = harness.catalog().await?;
+    let names = [None, Some("a"), Some("\u{fc}b:er, 7"), Some("Z"), Some("")];
+    let states = [BackupState::Completed, BackupState::Partial, BackupState::Damaged];
+    let mut all = Vec::new();
+    for number in 0..30_u32 {
+        let workspace = ["ada", "bob", "ada/lab"][number as usize % 3];
+        let mut record = backup(&format!("b:{:02}", number * 7 % 30), workspace, i64::from(number / 4))?;
+        record.name = names[number as usize % 5].map(str::to_owned);
+        record.state = states[number as usize % 7 % 3];
+        record.size_bytes = u64::from(number % 4) * (u64::MAX / 3);
+        record.added_bytes = u64::from(number * 11 % 9);
+        catalog.put_backup(&record, None).await?;
+        all.push(record);
+    }
+    for (sort, oldest_first) in BackupSort::ALL.into_iter().flat_map(|sort| [(sort, false), (sort, true)]) {
+        all.sort_by_key(|record| BackupPlace::of(sort, record));
+        if !oldest_first {
+            all.reverse();
+        }
+        let expected: Vec<_> = all.iter().map(|record| record.id.to_string()).collect();
+        for size in [1, 7, 30] {
+            let mut query = BackupQuery::all();
+            (query.sort, query.oldest_first, query.limit) = (sort, oldest_first, size);
+            let sorted = walk(&*catalog, query.clone()).await?.0;
+            assert_eq!(sorted, expected, "by {} in pages of {size}, upwards {oldest_first}", sort.as_str());
+            query.workspace = Some("bob".parse()?);
+            let of_bob = all.iter().filter(|record| record.workspace.as_str() == "bob");
+            let of_bob: Vec<_> = of_bob.map(|record| record.id.to_string()).collect();
+            assert_eq!(walk(&*catalog, query).await?.0, of_bob, "by {} and of bob", sort.as_str());
+        }
+    }
+    sorted_pages_stand_still(&*catalog).await
+}
+
+/// Between two pages by size, the last one of the first page shrinks to where it comes again, a larger one comes, and a
+/// smaller one comes.
+async fn sorted_pages_stand_still(catalog: &dyn Catalog) -> Result<()> {
+    for size in 1..=6_u64 {
+        let mut record = backup(&format!("still-{size}"), "still", 0)?;
+        record.size_bytes = size * 10;
+        catalog.put_backup(&record, None).await?;
+    }
+    let mut query = BackupQuery::of_workspace("still".parse()?);
+    (query.sort, query.limit) = (BackupSort::Size, 2);
+    let first = catalog.backups(&query).await?;
+    for mut last in first.items.into_iter().skip(1) {
+        last.backup.size_bytes = 15;
+        catalog.put_backup(&last.backup, Some(last.revision)).await?;
+    }
+    for (id, size) in [("larger", 90), ("smaller", 35)] {
+        let mut record = backup(id, "still", 0)?;
+        record.size_bytes = size;
+        catalog.put_backup(&record, None).await?;
+    }
+    query.after = first.next;
+    let rest = walk(catalog, query.clone()).await?.0;
+    assert_eq!(rest, ["still-4", "smaller", "still-3", "still-2", "still-5", "still-1"]);
+    query.sort = BackupSort::Added;
+    assert_eq!(refusal(catalog.backups(&query).await), Some(ErrorKind::InvalidInput), "of another order");
     Ok(())
 }
 

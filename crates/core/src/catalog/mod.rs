@@ -4,6 +4,7 @@ mod ext;
 mod lease;
 mod query;
 mod record;
+mod sort;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -17,6 +18,7 @@ pub use record::{
     BackupRecord, BackupState, ComponentRecord, ComponentState, RECORD_FORMAT, Revision, StoredBackup,
     WorkspaceRecord,
 };
+pub use sort::{BackupPlace, BackupSort};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, OperationId, ScheduleId, WorkspaceId};
@@ -168,10 +170,12 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Whatever reading can meet; absent is `None`.
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>>;
 
-    /// Backups, newest first unless the query says otherwise. One that cannot be read is named in [`Page::damaged`] and hides no other one.
+    /// Backups, newest first unless the query says otherwise. One that cannot be read is named in [`Page::damaged`] and
+    /// hides no other one. A cursor names a place, not a row: what is written or removed between two pages moves nothing
+    /// else, and a backup whose place changes meanwhile is met where it then stands.
     ///
     /// # Errors
-    /// `InvalidInput` for a cursor that is none.
+    /// `InvalidInput` for a cursor that is none, or one of another order.
     async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>>;
 
     /// How many backups fit, whatever the query's limit; those that cannot be read too.

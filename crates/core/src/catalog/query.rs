@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{BackupRecord, BackupState};
+use crate::catalog::{BackupRecord, BackupSort, BackupState};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::id::WorkspaceId;
@@ -82,7 +82,9 @@ pub struct BackupQuery {
     pub held: Option<bool>,
     /// With this text in what [`BackupRecord::searched`] answers, in small letters or capitals.
     pub search: Option<String>,
-    /// The oldest first, not the newest. A cursor is good for the order that it came from.
+    /// What the list is sorted by, downwards. A cursor is good for the order that it came from.
+    pub sort: BackupSort,
+    /// Upwards, not downwards: the oldest first, the smallest, the first of the alphabet.
     pub oldest_first: bool,
     /// At most so many, and never more than [`PAGE_LIMIT_MAX`].
     pub limit: usize,
@@ -102,6 +104,7 @@ impl Default for BackupQuery {
             environment: None,
             held: None,
             search: None,
+            sort: BackupSort::Created,
             oldest_first: false,
             limit: PAGE_LIMIT_MAX,
             after: None,

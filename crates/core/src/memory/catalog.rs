@@ -1,6 +1,5 @@
 //! A catalog in memory: the reference for every other one, and enough for tests and short-lived hosts.
 
-use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -8,9 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use crate::catalog::{
-    BackupQuery, BackupRecord, Catalog, Claim, Creation, Holder, Lease, LeaseInfo, OperationChange,
-    OperationQuery, PAGE_LIMIT_MAX, Page, Renewal, Revision, StoredBackup, StoredOperation, WorkspaceRecord,
-    cursor_after,
+    BackupPlace, BackupQuery, BackupRecord, Catalog, Claim, Creation, Holder, Lease, LeaseInfo,
+    OperationChange, OperationQuery, PAGE_LIMIT_MAX, Page, Renewal, Revision, StoredBackup, StoredOperation,
+    WorkspaceRecord, cursor_after,
 };
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
@@ -124,6 +123,7 @@ impl Catalog for MemoryCatalog {
 
     async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
         let now = self.clock.now();
+        let after = query.after.as_deref().map(cursor).transpose()?;
         let state = self.lock();
         let mut rows: Vec<_> = state
             .operations
@@ -135,14 +135,12 @@ impl Catalog for MemoryCatalog {
                     && (!query.unfinished || !operation.state.is_terminal())
                     && query.id_prefix.as_ref().is_none_or(|prefix| operation.id.as_str().starts_with(prefix))
             })
-            .map(|row| row.stored(now))
+            .map(|row| ((row.operation.started_at, row.operation.id.to_string()), row))
+            .filter(|(place, _)| after.as_ref().is_none_or(|after| place < after))
             .collect();
-        rows.sort_by(|a, b| {
-            let key = |row: &StoredOperation| (row.operation.started_at, row.operation.id.clone());
-            key(b).cmp(&key(a))
-        });
-        let key = |row: &StoredOperation| (row.operation.started_at, row.operation.id.to_string());
-        page(rows, query.limit, query.after.as_deref(), Ordering::Less, key)
+        rows.sort_by(|(a, _), (b, _)| b.cmp(a));
+        let page = page(rows, query.limit, |((time, id), _)| cursor_after(*time, id));
+        Ok(Page::new(page.items.into_iter().map(|(_, row)| row.stored(now)).collect(), page.next))
     }
 
     async fn claim_operation(
@@ -225,15 +223,19 @@ impl Catalog for MemoryCatalog {
 
     async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>> {
         let state = self.lock();
-        let mut rows: Vec<_> =
-            state.backups.values().filter(|stored| query.fits(&stored.backup)).cloned().collect();
-        rows.sort_by(|a, b| (b.backup.created_at, &b.backup.id).cmp(&(a.backup.created_at, &a.backup.id)));
-        if query.oldest_first {
-            rows.reverse();
-        }
-        let order = if query.oldest_first { Ordering::Greater } else { Ordering::Less };
-        let key = |row: &StoredBackup| (row.backup.created_at, row.backup.id.to_string());
-        page(rows, query.limit, query.after.as_deref(), order, key)
+        let after =
+            query.after.as_deref().map(|cursor| BackupPlace::parse(query.sort, cursor)).transpose()?;
+        let wanted = state.backups.values().filter(|stored| query.fits(&stored.backup));
+        let placed = wanted.map(|stored| (BackupPlace::of(query.sort, &stored.backup), stored));
+        let mut rows: Vec<_> = placed
+            .filter(|(place, _)| match query.oldest_first {
+                true => after.as_ref().is_none_or(|after| place > after),
+                false => after.as_ref().is_none_or(|after| place < after),
+            })
+            .collect();
+        rows.sort_by(|(a, _), (b, _)| if query.oldest_first { a.cmp(b) } else { b.cmp(a) });
+        let page = page(rows, query.limit, |(place, _)| place.cursor());
+        Ok(Page::new(page.items.into_iter().map(|(_, stored)| stored.clone()).collect(), page.next))
     }
 
     async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
@@ -290,27 +292,12 @@ fn successor(
     Ok(Revision(found.map_or(1, |revision| revision.0 + 1)))
 }
 
-/// Cuts one page out of rows each of which is `order` than the one before it. The cursor is the time and id of the last
-/// row.
-fn page<T>(
-    rows: Vec<T>,
-    limit: usize,
-    after: Option<&str>,
-    order: Ordering,
-    key: impl Fn(&T) -> (Timestamp, String),
-) -> Result<Page<T>> {
+/// Cuts the first page out of sorted rows.
+fn page<T>(mut rows: Vec<T>, limit: usize, cursor: impl Fn(&T) -> String) -> Page<T> {
     let limit = limit.clamp(1, PAGE_LIMIT_MAX);
-    let after = after.map(cursor).transpose()?;
-    let mut rest: Vec<T> = rows
-        .into_iter()
-        .filter(|row| after.as_ref().is_none_or(|after| key(row).cmp(after) == order))
-        .collect();
-    let next = (rest.len() > limit).then(|| {
-        let (time, id) = key(&rest[limit - 1]);
-        cursor_after(time, &id)
-    });
-    rest.truncate(limit);
-    Ok(Page::new(rest, next))
+    let next = (rows.len() > limit).then(|| cursor(&rows[limit - 1]));
+    rows.truncate(limit);
+    Page::new(rows, next)
 }
 
 fn cursor(text: &str) -> Result<(Timestamp, String)> {

@@ -69,6 +69,21 @@ impl Store {
         url::open(url, settings)
     }
 
+    /// Whether `url` can be that of a store, as far as the text tells.
+    ///
+    /// ```
+    /// use stillpoint_repository::Store;
+    ///
+    /// assert!(Store::check_url("s3://bucket/prefix").is_ok());
+    /// assert!(Store::check_url("ftp://host/prefix").is_err());
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Store::from_url`], which may refuse a setting besides.
+    pub fn check_url(url: &str) -> Result<()> {
+        url::check(url)
+    }
+
     /// A store in this process's memory; gone with the last clone.
     pub fn memory() -> Self {
         object_store::from_ordered_store(Arc::new(::object_store::memory::InMemory::new()), "", "memory:")

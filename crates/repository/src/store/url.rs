@@ -1,7 +1,7 @@
 //! From a URL to a store.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,47 +17,81 @@ use super::remote::RemoteBackend;
 use super::{Store, StoreSettings};
 use crate::error::{Error, ErrorKind, Result};
 
-pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
+/// What a URL names.
+enum Place {
+    Directory(PathBuf),
+    Memory,
+    Bucket(Cloud, Url),
+}
+
+#[derive(Clone, Copy)]
+enum Cloud {
+    S3,
+    Azure,
+    Google,
+}
+
+/// Refuses what can be no store's URL.
+pub(super) fn check(url: &str) -> Result<()> {
+    place(url).map(drop)
+}
+
+fn place(url: &str) -> Result<Place> {
     if let Some(path) = local_path(url)? {
-        let description = format!("file://{}", path.display());
-        return Ok(Store::new(Arc::new(LocalBackend::new(path)), description));
+        return Ok(Place::Directory(path));
     }
     if url == "memory:" {
-        return Ok(Store::memory());
+        return Ok(Place::Memory);
     }
     let parsed = Url::parse(url).map_err(|source| {
         Error::invalid(format!("`{}` is not a store URL", without_password(url))).with_source(source)
     })?;
-    let bucket = parsed
-        .host_str()
-        .filter(|bucket| !bucket.is_empty())
-        .ok_or_else(|| Error::invalid(format!("`{}` names no bucket", without_password(url))))?;
+    if parsed.host_str().is_none_or(str::is_empty) {
+        return Err(Error::invalid(format!("`{}` names no bucket", without_password(url))));
+    }
     if parsed.password().is_some() || !parsed.username().is_empty() || parsed.query().is_some() {
         return Err(Error::invalid(
             "a store URL may hold neither credentials nor options; use the environment",
         ));
     }
-    let prefix = parsed.path().trim_matches('/');
-    let description = format!("{}://{bucket}/{prefix}", parsed.scheme());
-    let backend = match parsed.scheme() {
-        "s3" => {
-            let client = Arc::new(s3(bucket, settings)?);
-            let backend = RemoteBackend::new(Arc::clone(&client) as Arc<dyn ObjectStore>, prefix, true);
-            return Ok(Store::new(Arc::new(backend.with_pages(client)), description).that_checks_digests());
-        }
-        // Azure's listings begin at the first name, and the data lies before everything else.
-        "az" | "azure" => RemoteBackend::new(Arc::new(azure(bucket, settings)?), prefix, false),
-        "gs" | "gcs" => RemoteBackend::new(Arc::new(google(bucket, settings)?), prefix, true),
+    let cloud = match parsed.scheme() {
+        "s3" => Cloud::S3,
+        "az" | "azure" => Cloud::Azure,
+        "gs" | "gcs" => Cloud::Google,
         scheme => {
             let message = format!("the scheme `{scheme}` is not known; use file, s3, az or gs");
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     };
+    Ok(Place::Bucket(cloud, parsed))
+}
+
+pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
+    let (cloud, parsed) = match place(url)? {
+        Place::Directory(path) => {
+            let description = format!("file://{}", path.display());
+            return Ok(Store::new(Arc::new(LocalBackend::new(path)), description));
+        }
+        Place::Memory => return Ok(Store::memory()),
+        Place::Bucket(cloud, parsed) => (cloud, parsed),
+    };
+    let (bucket, prefix) = (parsed.host_str().unwrap_or_default(), parsed.path().trim_matches('/'));
+    let description = format!("{}://{bucket}/{prefix}", parsed.scheme());
+    let backend = match cloud {
+        Cloud::S3 => {
+            let client = Arc::new(s3(bucket, settings)?);
+            let backend = RemoteBackend::new(Arc::clone(&client) as Arc<dyn ObjectStore>, prefix, true);
+            return Ok(Store::new(Arc::new(backend.with_pages(client)), description).that_checks_digests());
+        }
+        // Azure's listings begin at the first name, and the data lies before everything else.
+        Cloud::Azure => RemoteBackend::new(Arc::new(azure(bucket, settings)?), prefix, false),
+        Cloud::Google => RemoteBackend::new(Arc::new(google(bucket, settings)?), prefix, true),
+    };
     Ok(Store::new(Arc::new(backend), description))
 }
 
 /// The directory of a `file:` URL or a plain path; `None` for any other URL.
-fn local_path(url: &str) -> Result<Option<std::path::PathBuf>> {
+fn local_path(url: &str) -> Result<Option<PathBuf>> {
     if url.is_empty() {
         return Err(Error::invalid("the store is not given; name a directory or a URL"));
     }

@@ -4,6 +4,7 @@
 mod audit;
 mod backup;
 mod bounds;
+mod copy;
 mod delete;
 mod hold;
 mod operation;
@@ -15,6 +16,7 @@ mod verify;
 
 pub(crate) use backup::{BackupOrder, operation_id};
 pub(crate) use bounds::object;
+pub(crate) use copy::CopyOrder;
 pub(crate) use restore::RestoreOrder;
 pub use restore::{RestoreRoute, Routed, SameProvisioner};
 pub(crate) use retention::{RetentionOrder, Rules};

@@ -22,6 +22,7 @@ impl ControlPlane {
             Request::Restore(request) => &request.backup,
             Request::Delete(request) => &request.backup,
             Request::Verify(request) => &request.backup,
+            Request::Copy(request) => &request.backup,
             _ => return Ok(None),
         };
         let moves = text == "latest" || text.contains('@') || text.parse::<Timestamp>().is_ok();

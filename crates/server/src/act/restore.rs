@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use stillpoint_core::{
-    BackupRecord, Error, ErrorKind, Landing, OnFailure, OperationId, OperationStatus, Request, RestorePlan,
-    RestoreRequest, Result, Settings, WorkspaceId,
+    BackupRecord, ComponentId, Error, ErrorKind, Landing, OnFailure, OperationId, OperationStatus, Request,
+    RestorePlan, RestoreRequest, Result, Settings, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -25,6 +25,10 @@ pub(crate) struct RestoreOrder {
     /// The environment of the new workspace; without it that of the old one.
     #[serde(default)]
     pub(crate) environment: Option<String>,
+    /// Only these components; without them all. What a cloud keeps stays there, and the files beside it go anywhere.
+    #[serde(default)]
+    #[schema(value_type = Vec<String>)]
+    pub(crate) components: Vec<ComponentId>,
     /// Only these paths; without them all.
     #[serde(default)]
     pub(crate) include: Vec<String>,
@@ -53,6 +57,7 @@ pub(crate) struct RestoreOrder {
 impl RestoreOrder {
     /// `request` with what the order says besides where it goes.
     fn applied_to(&self, mut request: RestoreRequest) -> RestoreRequest {
+        request.components.clone_from(&self.components);
         request.include.clone_from(&self.include);
         request.landing = self.landing.unwrap_or_default();
         request.software_version.clone_from(&self.software_version);
@@ -223,12 +228,15 @@ impl ControlPlane {
                 "this server makes no new workspaces; no provisioner is configured",
             )
         })?;
-        let routed = route.route(&backup, &order.target, environment)?;
+        let wanted =
+            RestoreRequest::new(id, backup.id.clone(), order.target.clone(), "", Settings::default());
+        let mut request = order.applied_to(wanted);
+        let routed = route.route(&request.narrowed(backup)?, &order.target, environment)?;
         self.require_target(caller, order, &routed).await?;
-        let mut request =
-            RestoreRequest::new(id, backup.id, routed.target, routed.provisioner, routed.settings);
+        (request.target, request.provisioner, request.settings) =
+            (routed.target, routed.provisioner, routed.settings);
         request.creator = Some(caller.name.clone());
-        Ok(order.applied_to(request))
+        Ok(request)
     }
 
     /// Refuses a target that is another environment's, and a landing on what nobody can say whose it is.

@@ -40,8 +40,7 @@ async fn page(desk: &Desk, fields: &Fields) -> Result<Page> {
         sort: text("sort"),
         after: text("after"),
     };
-    let mut found = desk.plane.backups(desk.caller(), &asked(&filter)?).await?;
-    let sorted = sort(&mut found.backups, &filter.sort);
+    let found = desk.plane.backups(desk.caller(), &asked(&filter)?).await?;
     let (workspaces, environments) = offered(desk).await?;
     let totals = totals(desk).await?;
     let running = operations::running(desk, None).await?;
@@ -53,7 +52,6 @@ async fn page(desk: &Desk, fields: &Fields) -> Result<Page> {
         backups: &found.backups,
         damaged: &found.damaged,
         next: found.next.as_deref(),
-        sorted: sorted && (found.next.is_some() || !filter.after.is_empty()),
         running: &running,
         now: desk.plane.clock().now(),
     });
@@ -75,29 +73,11 @@ fn asked(filter: &Filter) -> Result<BackupFilter> {
         environment: set(&filter.environment),
         state,
         search: set(&filter.search),
-        oldest_first: filter.sort == "created",
+        sort: set(&filter.sort),
         limit: Some(ROWS),
         after: set(&filter.after),
         ..BackupFilter::default()
     })
-}
-
-/// Puts the backups of one page in the order that was asked for. The catalog itself lists by time alone, either way.
-/// Answers whether it is another order than that.
-fn sort(backups: &mut [BackupItem], order: &str) -> bool {
-    let (name, down) = order.strip_prefix('-').map_or((order, false), |name| (name, true));
-    match name {
-        "size" => backups.sort_by_key(|backup| backup.size_bytes),
-        "added" => backups.sort_by_key(|backup| backup.added_bytes),
-        "name" => backups
-            .sort_by(|a, b| (a.name.is_none(), &a.name, &a.id).cmp(&(b.name.is_none(), &b.name, &b.id))),
-        "workspace" => backups.sort_by(|a, b| a.workspace.cmp(&b.workspace)),
-        _ => return false,
-    }
-    if down {
-        backups.reverse();
-    }
-    true
 }
 
 /// The workspaces and environments that the filters offer.

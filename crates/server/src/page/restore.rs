@@ -99,6 +99,7 @@ fn order(form: &Form) -> Result<RestoreOrder> {
     Ok(RestoreOrder {
         target: WorkspaceId::new(form.target.as_str())?,
         environment: set(&form.environment),
+        components: Vec::new(),
         include: form
             .include
             .lines()

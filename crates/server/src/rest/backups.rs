@@ -6,7 +6,7 @@ use http::StatusCode;
 
 use super::input::{Asked, Body, Key, Named};
 use crate::access::Authenticated;
-use crate::act::{RestoreOrder, VerifyOrder};
+use crate::act::{CopyOrder, RestoreOrder, VerifyOrder};
 use crate::document::{
     BackupDetail, BackupPage, DeletePlanDocument, FilePage, OperationItem, RestorePlanDocument,
 };
@@ -141,6 +141,24 @@ pub(super) async fn verify(
     Body(order): Body<VerifyOrder>,
 ) -> Result<(StatusCode, Json<OperationItem>), Problem> {
     let status = plane.verify(&caller, id, &backup, &order).await?;
+    Ok((StatusCode::ACCEPTED, Json(OperationItem::of_status(&status))))
+}
+
+/// Copy a backup to another place, as a backup of its own
+#[utoipa::path(post, path = "/backups/{backup}/copy", tag = "backups", operation_id = "copy_backup", request_body = CopyOrder,
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), ("Idempotency-Key" = Option<String>, Header, description = "The operation's id: the same one twice is one operation", max_length = 200)),
+    responses(
+        (status = 202, body = OperationItem),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn copy(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+    Key(id): Key,
+    Body(order): Body<CopyOrder>,
+) -> Result<(StatusCode, Json<OperationItem>), Problem> {
+    let status = plane.copy(&caller, id, &backup, &order).await?;
     Ok((StatusCode::ACCEPTED, Json(OperationItem::of_status(&status))))
 }
 

@@ -52,6 +52,7 @@ pub(crate) fn router() -> (axum::Router<ControlPlane>, Description) {
         .routes(routes!(backups::plan_restore))
         .routes(routes!(backups::plan_delete))
         .routes(routes!(backups::verify))
+        .routes(routes!(backups::copy))
         .routes(routes!(backups::hold, backups::let_go))
         .routes(routes!(workspaces::list))
         .routes(routes!(workspaces::show))

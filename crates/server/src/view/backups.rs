@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use stillpoint_core::{
-    BackupQuery, BackupRecord, BackupState, CatalogExt, Error, ErrorKind, Result, Timestamp, WorkspaceId,
+    BackupQuery, BackupRecord, BackupSort, BackupState, CatalogExt, Error, ErrorKind, Result, Timestamp,
+    WorkspaceId,
 };
 use utoipa::IntoParams;
 
@@ -40,7 +41,11 @@ pub(crate) struct BackupFilter {
     /// Created before this time.
     #[param(value_type = Option<String>, format = DateTime)]
     pub(crate) created_before: Option<Timestamp>,
-    /// The oldest first, not the newest.
+    /// What to sort by: `created`, `name`, `workspace`, `state`, `size` or `added`, upwards, or with `-` before it
+    /// downwards; then by time and id. `-created` unless something else is said.
+    #[param(pattern = "^-?(created|name|workspace|state|size|added)$")]
+    pub(crate) sort: Option<String>,
+    /// The oldest first, not the newest: the same as `sort=created`.
     pub(crate) oldest_first: bool,
     /// At most so many, 1 to 1000.
     #[param(minimum = 1, maximum = 1000)]
@@ -68,10 +73,23 @@ impl BackupFilter {
         query.held = self.held;
         query.created_from = self.created_from;
         query.created_before = self.created_before;
-        query.oldest_first = self.oldest_first;
+        (query.sort, query.oldest_first) = self.order()?;
         query.limit = page_limit(self.limit)?;
         query.after.clone_from(&self.after);
         Ok(Some(query))
+    }
+
+    /// What to sort by, and whether upwards.
+    fn order(&self) -> Result<(BackupSort, bool)> {
+        match self.sort.as_deref().map(|sort| (sort, sort.strip_prefix('-'))) {
+            None => Ok((BackupSort::Created, self.oldest_first)),
+            Some(_) if self.oldest_first => Err(Error::new(
+                ErrorKind::InvalidInput,
+                "sort says the order already; leave oldest_first out",
+            )),
+            Some((_, Some(downwards))) => Ok((downwards.parse()?, false)),
+            Some((upwards, None)) => Ok((upwards.parse()?, true)),
+        }
     }
 }
 

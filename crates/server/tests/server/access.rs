@@ -41,6 +41,7 @@ fn endpoints() -> Vec<(Method, &'static str, Role, Scope, Option<Value>)> {
         (Method::POST, "/api/v1/backups/{backup}/restore", Operator, OfItsOwn, restore()),
         (Method::POST, "/api/v1/backups/{backup}/restore-plan", Operator, OfItsOwn, restore()),
         (Method::POST, "/api/v1/backups/{backup}/verify", Operator, OfItsOwn, none()),
+        (Method::POST, "/api/v1/backups/{backup}/copy", Administrator, OfItsOwn, none()),
         (Method::PUT, "/api/v1/backups/{backup}/hold", Operator, OfItsOwn, None),
         (Method::DELETE, "/api/v1/backups/{backup}/hold", Administrator, OfItsOwn, None),
         (Method::GET, "/api/v1/workspaces", Viewer, Filtered, None),

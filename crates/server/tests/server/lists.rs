@@ -61,10 +61,43 @@ async fn pages_hold_every_backup_once_whatever_is_filtered() {
 }
 
 #[tokio::test]
+async fn pages_follow_each_other_in_the_order_that_is_asked_for() {
+    let scene = Scene::new().await;
+    for number in 0..12_u64 {
+        let workspace = if number % 4 == 0 { "bob" } else { "ada" };
+        let mut record =
+            scene.catalogued_of(workspace, &format!("b-{number:02}"), number as i64 * 1000).await;
+        record.size_bytes = number * 5 % 12;
+        scene.catalog.put_backup(&record, Some(stillpoint_core::Revision(1))).await.unwrap();
+    }
+    let admin = scene.administrator().await;
+    let smallest_first = ["00", "05", "10", "03", "08", "01", "06", "11", "04", "09", "02", "07"];
+    let smallest_first: Vec<_> = smallest_first.iter().map(|number| format!("b-{number}")).collect();
+    assert_eq!(all(&admin, "sort=size", 5).await.0, smallest_first);
+    let largest_first: Vec<_> = smallest_first.into_iter().rev().collect();
+    assert_eq!(all(&admin, "sort=-size", 5).await.0, largest_first);
+    let by_workspace = ["08", "04", "00", "11", "10", "09", "07", "06", "05", "03", "02", "01"];
+    let by_workspace: Vec<_> = by_workspace.iter().map(|number| format!("b-{number}")).collect();
+    assert_eq!(all(&admin, "sort=-workspace", 5).await.0, by_workspace);
+    let bound = scene.client(Role::Viewer, Some("staging")).await;
+    assert_eq!(all(&bound, "sort=size", 2).await.0, ["b-00", "b-08", "b-04"]);
+}
+
+#[tokio::test]
 async fn what_is_no_condition_is_refused_as_a_problem() {
     let scene = Scene::new().await;
     let admin = scene.administrator().await;
-    for query in ["limit=0", "limit=1001", "limit=x", "state=lost", "created_from=noon", "after=nonsense"] {
+    for query in [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "state=lost",
+        "created_from=noon",
+        "after=nonsense",
+        "sort=colour",
+        "sort=size&after=5:b",
+        "sort=size&oldest_first=true",
+    ] {
         let answer = admin.get(&format!("/api/v1/backups?{query}")).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{query}: {}", answer.text);
         assert_eq!(answer.headers["content-type"], "application/problem+json", "{query}");

@@ -62,7 +62,7 @@ pub(super) fn detach(session: &Session, args: &AgentArgs) -> Outcome {
 pub(super) async fn supervise(output: &Output) -> Outcome {
     // Fails only for a process that leads a group already, and then nothing is to be done.
     let _already_leads = rustix::process::setsid().is_err();
-    let (clock, mut interrupts) = (SystemClock::default(), Interrupts::listen()?);
+    let (clock, mut interrupts) = (SystemClock::default(), Interrupts::listen());
     let mut wait = WAIT_FIRST;
     loop {
         let began = clock.now();

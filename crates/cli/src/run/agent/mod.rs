@@ -61,7 +61,7 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
         session.output.note("an agent works with this data directory already; this one ends");
         return Ok(Exit::Busy);
     };
-    let mut restore = args.restore.clone().map(|text| text.parse()).transpose()?;
+    let mut restore = args.restore;
     let mut studio = None;
     if args.studio {
         studio::needs_a_key_from_elsewhere(&session.settings)?;

@@ -84,7 +84,7 @@ async fn patiently<T, F: Future<Output = Result<T>>>(
     tries_max: Option<u32>,
     mut ask: impl FnMut() -> F,
 ) -> Result<T> {
-    let (clock, mut interrupts) = (SystemClock::default(), Interrupts::listen()?);
+    let (clock, mut interrupts) = (SystemClock::default(), Interrupts::listen());
     let mut wait = WAIT_FIRST;
     for tries in 1_u32.. {
         let error = match ask().await {

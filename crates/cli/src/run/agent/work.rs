@@ -29,11 +29,11 @@ struct Progress {
 
 pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
     // Listened to from the start to the end: what is sent between two waits must not be lost.
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let started = agent.now();
     let mut progress = Progress::default();
     let mut state = AgentState::started(started, last_good(&agent).await, agent.wanted.is_some());
-    progress.document.workspace = agent.session.settings.space.as_ref().map(|(u, s)| format!("{u}/{s}"));
+    progress.document.workspace = Some(agent.workspace());
     loop {
         if agent.args.once && state.is_start_over() {
             break;

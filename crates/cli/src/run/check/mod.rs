@@ -18,7 +18,7 @@ use witness::Witness;
 pub(super) async fn run(session: &Session, args: &CheckArgs) -> Outcome {
     let repository = session.repository().await?;
     let options = CheckOptions::new(depth(args));
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let report = tokio::select! {
         report = repository.check(&options) => report.map_err(engine::error)?,
         () = interrupts.next() => return Ok(Exit::Interrupted),

@@ -30,7 +30,7 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     let shared = Arc::clone(&orchestrator) as Arc<dyn Orchestrator>;
     let recovery = Recovery::new(Arc::clone(&shared), Arc::clone(&clock));
     let scheduler = Scheduler::new(shared, catalog, clock);
-    let mut interrupts = Interrupts::listen()?;
+    let mut interrupts = Interrupts::listen();
     let mut events = scheduler.events();
     let told = async {
         while let Some(event) = events.next().await {

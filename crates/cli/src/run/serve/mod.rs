@@ -59,8 +59,9 @@ async fn stand(
     orchestrator: &LocalOrchestrator,
 ) -> Outcome {
     let catalog = Arc::clone(plane.catalog());
+    // Who reads where it serves may tell it to stop in the same moment.
+    let mut interrupts = Interrupts::listen();
     output.note(format_args!("serving at {}", bound.url()));
-    let mut interrupts = Interrupts::listen()?;
     let stop = Cancellation::new();
     let (address, url) = (bound.address(), bound.url());
     let mut background = tokio::spawn(keep_going(plane.clone(), stop.clone()));

@@ -127,7 +127,7 @@ fn a_schedule_begins_what_is_due_and_can_be_paused_and_removed() {
     world
         .place
         .run(["schedule", "set", "other", "--workspace", "ml-prod", "--cron", "not one"])
-        .assert_refused(1, &["cron"]);
+        .assert_refused(2, &["cron"]);
     let cron = set(&["--cron", "30 2 * * *", "--zone", "Europe/Berlin"]);
     assert_eq!(cron["schedule"]["zone"], "Europe/Berlin");
     world.place.json(["schedule", "pause", "nightly"]);

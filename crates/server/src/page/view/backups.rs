@@ -65,8 +65,6 @@ pub(crate) struct View<'a> {
     pub(crate) backups: &'a [BackupItem],
     pub(crate) damaged: &'a [DamagedRow],
     pub(crate) next: Option<&'a str>,
-    /// Whether another order than by time is in force on this page alone.
-    pub(crate) sorted: bool,
     /// Operations under way, as rows of their own page.
     pub(crate) running: &'a Markup,
     pub(crate) now: Timestamp,
@@ -84,7 +82,6 @@ pub(crate) fn render(view: &View<'_>) -> Markup {
             (filters(view))
             @if !view.damaged.is_empty() { (damaged(view.damaged)) }
             @if view.backups.is_empty() { (nothing_found(view.filter)) } @else {
-                @if view.sorted { p.note { "The order is that of this page; pages follow each other by time." } }
                 (table(view))
                 @let first = (!view.filter.after.is_empty()).then(|| view.filter.address(&view.filter.sort, ""));
                 @let next = view.next.map(|next| view.filter.address(&view.filter.sort, next));
@@ -146,13 +143,14 @@ fn select(name: &str, label: &str, any: &str, chosen: &str, options: &[(String, 
 }
 
 /// The orders in which the list can stand: how each is written in the address, and said.
-const ORDERS: [(&str, &str); 6] = [
+const ORDERS: [(&str, &str); 7] = [
     ("", "newest first"),
     ("created", "oldest first"),
     ("-size", "largest first"),
     ("-added", "most added first"),
     ("name", "by name"),
     ("workspace", "by workspace"),
+    ("state", "by status"),
 ];
 
 fn filters(view: &View<'_>) -> Markup {
@@ -204,7 +202,7 @@ fn table(view: &View<'_>) -> Markup {
                         (sortable("Name", "name", "-name", ""))
                         (sortable("Workspace", "workspace", "-workspace", ""))
                         th scope="col" { "Environment" }
-                        th scope="col" { "Status" }
+                        (sortable("Status", "state", "-state", ""))
                         (sortable("Created", "created", "", ""))
                         th scope="col" { "By" }
                         th scope="col" { "Version" }
