@@ -16,9 +16,8 @@ use std::time::{Duration, Instant};
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::{
     BackupRecord, BackupRequest, BackupState, Cancellation, Catalog, Clock, Component, ComponentRecord,
-    ComponentState, Creation, Definition, ErrorKind, Holder, Lease, LocalOrchestrator, OperationChange,
-    OperationId, OperationRecord, Request, SnapshotRef, SystemClock, SystemEntropy, Timestamp,
-    WorkspaceRecord,
+    ComponentState, Creation, Definition, Holder, Lease, LocalOrchestrator, OperationChange, OperationId,
+    OperationRecord, Request, SnapshotRef, SystemClock, SystemEntropy, Timestamp, WorkspaceRecord,
 };
 use stillpoint_server::access::{AccessStore, NewToken, Role};
 use stillpoint_server::{ControlPlane, Listen, serve};
@@ -29,7 +28,7 @@ type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 /// Workspaces of the catalog.
 const WORKSPACES: usize = 200;
 /// Backups that are written at a time.
-const WRITERS: usize = 8;
+const WRITTEN_TOGETHER: usize = 5_000;
 /// How often a client asks.
 const ASK_EVERY: Duration = Duration::from_millis(1000);
 /// How often an operation's progress is stored.
@@ -86,8 +85,16 @@ async fn main() -> Outcome {
 }
 
 /// What the clients ask for, by the name of what is asked.
-const QUERIES: [&str; 6] =
-    ["page", "of a workspace", "by state", "by environment", "by search and time", "held"];
+const QUERIES: [&str; 8] = [
+    "page",
+    "of a workspace",
+    "of a state",
+    "of an environment",
+    "by search and time",
+    "held",
+    "largest first",
+    "of an environment by name",
+];
 
 fn tell(name: &str, mut took: Vec<Duration>) {
     took.sort_unstable();
@@ -143,38 +150,30 @@ async fn fill(catalog: &Arc<SqlCatalog>, backups: usize) -> Outcome {
             WorkspaceRecord::new(definition(number)?, vec![component.clone()], SystemClock::default().now());
         catalog.put_workspace(&record).await?;
     }
-    let mut writers = Vec::new();
-    for writer in 0..WRITERS {
-        let (catalog, component) = (catalog.clone(), component.clone());
-        writers.push(tokio::spawn(async move {
-            for number in (writer..backups).step_by(WRITERS) {
-                let id = format!("load-{number:07}");
-                let at = Timestamp::from_millis(1_760_000_000_000)
-                    .after(Duration::from_secs(60) * u32::try_from(number)?);
-                let operation = format!("op-{id}").parse()?;
-                let mut record =
-                    BackupRecord::new(id.parse()?, operation, definition(number % WORKSPACES)?, at);
-                record.name = number.is_multiple_of(10).then(|| format!("before upgrade {number}"));
-                record.state =
-                    if number.is_multiple_of(50) { BackupState::Partial } else { BackupState::Completed };
-                record.held = number.is_multiple_of(100);
-                record.creator = Some("nightly".to_owned());
-                let mut kept = ComponentRecord::new(component.clone(), ComponentState::Completed);
-                kept.snapshot = Some(SnapshotRef::new("s3sync".parse()?, format!("{number:064x}").parse()?));
-                record.components.push(kept);
-                match catalog.put_backup(&record, None).await {
-                    // An earlier run wrote it.
-                    Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                    written => drop(written?),
-                }
-            }
-            Outcome::Ok(())
-        }));
-    }
-    for writer in writers {
-        writer.await??;
+    let numbers: Vec<_> = (0..backups).collect();
+    for batch in numbers.chunks(WRITTEN_TOGETHER) {
+        let record = |&number: &usize| backup(number, &component);
+        // Those that an earlier run wrote are left as they are.
+        catalog.add_backups(&batch.iter().map(record).collect::<Outcome<Vec<_>>>()?).await?;
     }
     Ok(())
+}
+
+fn backup(number: usize, component: &Component) -> Outcome<BackupRecord> {
+    let id = format!("load-{number:07}");
+    let at =
+        Timestamp::from_millis(1_760_000_000_000).after(Duration::from_secs(60) * u32::try_from(number)?);
+    let operation = format!("op-{id}").parse()?;
+    let mut record = BackupRecord::new(id.parse()?, operation, definition(number % WORKSPACES)?, at);
+    record.name = number.is_multiple_of(10).then(|| format!("before upgrade {number}"));
+    record.state = if number.is_multiple_of(50) { BackupState::Partial } else { BackupState::Completed };
+    record.held = number.is_multiple_of(100);
+    record.size_bytes = (number as u64 * 7_919 % 1_000_003) << 20;
+    record.creator = Some("nightly".to_owned());
+    let mut kept = ComponentRecord::new(component.clone(), ComponentState::Completed);
+    kept.snapshot = Some(SnapshotRef::new("s3sync".parse()?, format!("{number:064x}").parse()?));
+    record.components.push(kept);
+    Ok(record)
 }
 
 /// Begins operations that nobody but this program drives.
@@ -239,7 +238,9 @@ async fn ask(url: String, token: String, client: usize, until: Instant) -> Outco
             2 => "state=partial".to_owned(),
             3 => format!("environment=staging{after}"),
             4 => format!("search=upgrade&created_from=2025-11-{:02}T00:00:00Z", client % 28 + 1),
-            _ => "held=true&oldest_first=true".to_owned(),
+            5 => "held=true&oldest_first=true".to_owned(),
+            6 => "sort=-size".to_owned(),
+            _ => "environment=staging&sort=-name".to_owned(),
         };
         let began = Instant::now();
         let asked = http.get(format!("{url}/api/v1/backups?{filter}")).bearer_auth(&token).send().await?;

@@ -40,14 +40,18 @@ impl fmt::Display for BackupText<'_> {
             writeln!(f, "          {} skipped, {} torn", files.skipped, files.torn)?;
         }
         let bytes = it.bytes;
-        writeln!(
+        // What is added to the storage has the same name in lists; clouds do not tell what it was before compression.
+        write!(
             f,
-            "  bytes   {} scanned, {} read, {} added, {} stored",
+            "  bytes   {} scanned, {} read, {} added",
             Bytes(bytes.scanned),
             Bytes(bytes.read),
-            Bytes(bytes.added),
             Bytes(bytes.stored)
         )?;
+        match bytes.added {
+            0 => writeln!(f)?,
+            added => writeln!(f, " ({} before compression)", Bytes(added))?,
+        }
         for component in &it.components {
             if let Some(reason) = &component.excluded_reason {
                 writeln!(f, "  without {}: {reason}", component.id)?;

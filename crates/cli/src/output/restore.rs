@@ -18,13 +18,17 @@ impl fmt::Display for RestoreText<'_> {
         for place in it.resources.iter().filter(|place| *place != it.target.as_str()) {
             writeln!(f, "  at      {place}")?;
         }
-        let files = it.files;
-        writeln!(
-            f,
-            "  files   {} restored, {} unchanged, {} skipped",
-            files.restored, files.unchanged, files.skipped
-        )?;
-        writeln!(f, "  bytes   {} fetched, {} written", Bytes(it.bytes.fetched), Bytes(it.bytes.written))?;
+        let (files, bytes) = (it.files, it.bytes);
+        // What a cloud restores from its own snapshots is counted by nobody.
+        let counted = files.restored + files.unchanged + files.skipped + bytes.fetched + bytes.written > 0;
+        if counted || it.resources.iter().all(|place| place == it.target.as_str()) {
+            writeln!(
+                f,
+                "  files   {} restored, {} unchanged, {} skipped",
+                files.restored, files.unchanged, files.skipped
+            )?;
+            writeln!(f, "  bytes   {} fetched, {} written", Bytes(bytes.fetched), Bytes(bytes.written))?;
+        }
         let took = it.finished_at.map(|end| Span(end.since(it.started_at)).to_string());
         write!(f, "  took    {}", took.as_deref().unwrap_or("so far unknown"))?;
         remarks(f, &it.warnings, &it.issues)

@@ -21,8 +21,8 @@ use crate::output::backup::BackupText;
 use crate::output::restore::RestoreText;
 use crate::output::{Output, operation, word};
 use crate::run::backup::show_plan;
-use crate::run::copy;
 use crate::run::resume::worst;
+use crate::run::{backup, copy};
 
 /// Backups that one call removes.
 const REMOVED_TOGETHER: usize = 100;
@@ -115,8 +115,7 @@ pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs
         } else {
             output.line(format_args!("plan of a restore of {} as {target}", plan.backup.item.id))?;
             for finding in &plan.findings {
-                output
-                    .line(format_args!("  {:?} {}: {}", finding.severity, finding.check, finding.message))?;
+                output.line(format_args!("  {}", backup::finding(finding)))?;
             }
         }
         let blocked = plan.findings.iter().any(|finding| finding.severity == Severity::Blocker);

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stillpoint_core::{
-    BackupRequest, Catalog, Error, ErrorKind, LocalOrchestrator, OnDeadline, OpContext, Orchestrator,
-    Request, Result, Severity, WhenBusy, Workspace, WorkspaceId, WorkspaceRecord,
+    BackupRequest, Catalog, Error, ErrorKind, Finding, LocalOrchestrator, OnDeadline, OpContext,
+    Orchestrator, Request, Result, Severity, WhenBusy, Workspace, WorkspaceId, WorkspaceRecord,
 };
 use stillpoint_provider_s3sync::{CaptureRules, DirectoryWorkspace};
 use stillpoint_server::document::{BackupDocument, PlanDocument};
@@ -15,8 +15,8 @@ use crate::args::{BackupArgs, DeadlinePolicy};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::managed::complete;
-use crate::output::Output;
 use crate::output::backup::BackupText;
+use crate::output::{Output, word};
 use crate::session::{Files, Needs, Session, meant};
 use crate::settings::{ConfiguredWorkspace, ManagedConfig};
 
@@ -221,6 +221,11 @@ async fn remembered(
     Ok(found.with_rules(rules))
 }
 
+/// One finding as one line for people.
+pub(crate) fn finding(found: &Finding) -> String {
+    format!("{} {}: {}", word(&found.severity), found.check, found.message)
+}
+
 /// The exclude file by its absolute path, because a resumed operation may run elsewhere.
 fn exclude_file(path: &Path) -> Result<String> {
     let found = path.canonicalize().map_err(|error| {
@@ -290,11 +295,8 @@ pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]
                 "  {}  {}  {}: {fate}",
                 component.id, component.kind, component.resource
             ))?;
-            for finding in &component.findings {
-                output.line(format_args!(
-                    "    {:?} {}: {}",
-                    finding.severity, finding.check, finding.message
-                ))?;
+            for found in &component.findings {
+                output.line(format_args!("    {}", finding(found)))?;
             }
         }
     }

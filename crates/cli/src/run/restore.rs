@@ -11,6 +11,7 @@ use stillpoint_core::{
 };
 use stillpoint_server::document::{ComponentItem, RestoreDocument};
 
+use super::backup::finding;
 use super::claim::Claim;
 use super::drive::{Driven, drive};
 use crate::args::{LandingPolicy, RestoreArgs};
@@ -222,7 +223,7 @@ fn plan_lines(restore: &RestoreRequest, backup: &BackupRecord, findings: &[Findi
         backup.created_at
     ));
     lines.extend(restore.include.iter().map(|path| format!("  only {path}")));
-    lines.extend(findings.iter().map(|f| format!("  {:?} {}: {}", f.severity, f.check, f.message)));
+    lines.extend(findings.iter().map(|found| format!("  {}", finding(found))));
     lines
 }
 
