@@ -40,7 +40,8 @@ impl Served {
         // Read to its end, whoever still listens: a full pipe would hold the server up.
         std::thread::spawn(move || lines.for_each(|line| drop(sender.send(line.unwrap()))));
         while served.url.is_empty() {
-            let line = told.recv_timeout(ENDED_WITHIN).expect("the server says where it serves");
+            let line = told.recv_timeout(ENDED_WITHIN);
+            let line = line.unwrap_or_else(|late| panic!("the server does not say where it serves: {late}"));
             if let Some((_, told)) = line.split_once("shown this once: ") {
                 served.token = Some(told.to_owned());
             }
