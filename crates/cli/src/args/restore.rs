@@ -35,7 +35,8 @@ pub(crate) struct RestoreArgs {
     /// How files meet what already stands in DIR [default: DIR must be new or empty]
     #[arg(long, value_name = "LANDING")]
     pub(crate) landing: Option<LandingPolicy>,
-    /// Also restore set-id bits, privileged attributes, device nodes and sockets, which are otherwise left out and listed
+    /// Also restore set-id bits, privileged attributes, device nodes and sockets, which are otherwise left out and listed as
+    /// warnings; what is left out on purpose makes no restore partial
     #[arg(long)]
     pub(crate) privileged: bool,
     /// Show what would be restored and do nothing

@@ -11,7 +11,7 @@ use super::drive::to_its_end;
 use crate::args::ResumeArgs;
 use crate::exit::{Exit, Outcome};
 use crate::output::{operation, progress};
-use crate::session::{Files, Needs, Session};
+use crate::session::{Files, Needs, STORE, Session};
 use crate::signals::Interrupts;
 
 const NOTHING: &str = "no operation was interrupted";
@@ -66,7 +66,8 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
 fn begun_here(session: &Session, operation: &OperationRecord) -> stillpoint_core::Result<()> {
     let Machine::Backup(machine) = &operation.machine else { return Ok(()) };
     let planned = machine.plan.iter().flat_map(|plan| &plan.components);
-    for begun in planned.filter_map(|planned| planned.place.get("store")) {
+    let unplanned = operation.noted.get(STORE).filter(|_| machine.plan.is_none());
+    for begun in planned.filter_map(|planned| planned.place.get("store")).chain(unplanned) {
         let here = session.store()?;
         if here.description() != begun {
             let message = format!(

@@ -61,6 +61,9 @@ fn text(output: &Output, detail: &BackupDetail) -> stillpoint_core::Result<()> {
             component.resource,
             word(&component.state)
         ))?;
+        if let Some(lost) = &component.base_lost {
+            output.line(format_args!("base lost    {}: {lost}", component.id))?;
+        }
     }
     for issue in &detail.issues {
         output.line(format_args!("issue        {}: {}: {}", issue.kind, issue.item, issue.message))?;

@@ -22,7 +22,7 @@ use crate::output::Output;
 use crate::settings::{PasswordSource, Settings, write_new_key};
 
 pub(crate) use needs::Needs;
-pub(crate) use orchestrator::Files;
+pub(crate) use orchestrator::{Files, STORE};
 
 /// The object that every repository has.
 const REPOSITORY_MARK: &str = "config";

@@ -30,6 +30,9 @@ pub(crate) enum Files {
     LookedAt,
 }
 
+/// Under this name an operation notes the store that it was submitted for.
+pub(crate) const STORE: &str = "store";
+
 impl Session {
     /// The providers that a run needs, by their ids.
     ///
@@ -86,7 +89,7 @@ impl Session {
             builder = builder.provisioner(managed::PROVISIONER, Arc::new(provisioner));
         }
         if let Some(files) = files {
-            builder = builder.provider(files);
+            builder = builder.provider(files).note(STORE, self.store()?.description());
         }
         builder = clouds.providers().fold(builder, Builder::provider);
         Ok(workspaces.into_iter().fold(builder, Builder::workspace).build())

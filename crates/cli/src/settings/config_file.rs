@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroUsize};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 use stillpoint_core::{Error, ErrorKind, Result};
@@ -52,6 +53,9 @@ pub(crate) struct WorkLimits {
     pub(crate) calls_at_once: Option<NonZeroUsize>,
     /// Calls of each provider a second.
     pub(crate) calls_per_second: Option<NonZeroU32>,
+    /// The least time from one run of a schedule or of an agent to the next.
+    #[serde(default, deserialize_with = "super::serve::span")]
+    pub(crate) interval_min: Option<Duration>,
 }
 
 /// What is wrong with a configuration, and where in its text.

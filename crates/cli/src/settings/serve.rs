@@ -29,7 +29,8 @@ pub(crate) struct ServeConfig {
     shutdown_grace: Option<Duration>,
 }
 
-fn span<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<Duration>, D::Error> {
+/// A span of time as people write it.
+pub(super) fn span<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Option<Duration>, D::Error> {
     let text = String::deserialize(from)?;
     duration(&text).map(Some).map_err(serde::de::Error::custom)
 }

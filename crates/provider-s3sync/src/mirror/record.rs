@@ -112,6 +112,9 @@ pub(crate) struct Completion {
     /// The timestamp that unchanged files were copied from.
     #[serde(default)]
     pub(super) parent: Option<String>,
+    /// Why the timestamp that it was to be built on was not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) base_lost: Option<String>,
     /// The manifest.
     pub(super) parts: Vec<Part>,
     pub(super) files: u64,
@@ -137,6 +140,7 @@ impl Completion {
         status.issues.clone_from(&self.issues);
         status.warnings.clone_from(&self.warnings);
         status.counts.clone_from(&self.counts);
+        status.base_lost.clone_from(&self.base_lost);
         status
     }
 }

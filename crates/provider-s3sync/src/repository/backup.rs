@@ -7,7 +7,7 @@ use stillpoint_core::{
     BackupJob, CaptureWindow, Clock, Issue, JobState, JobStatus, Progress, ProviderId, Result, SnapshotRef,
 };
 use stillpoint_repository::{
-    BackupOptions, BackupSource, BackupSummary, IssueKind, Parent, Repository, StoredSnapshot,
+    BackupOptions, BackupSource, BackupSummary, Id, IssueKind, Parent, Repository, StoredSnapshot,
 };
 
 use super::convert::{from_stored, to_stored};
@@ -63,7 +63,8 @@ async fn capture(
     // The operation may have stored its snapshot and died before it could say so.
     if let Some(stored) = journal.of_capture(job) {
         if reporter.unless_cancelled(is_whole(&repository, stored)).await? {
-            let status = recorded(&journal, provider, stored)?;
+            let mut status = recorded(&journal, provider, stored)?;
+            status.base_lost = base_lost(job, stored.snapshot.parent);
             reporter.meter.resume_at(status.progress);
             return Ok(status);
         }
@@ -90,8 +91,19 @@ async fn capture(
     source.made().insert(summary.snapshot, Made { parent, same_as_parent, at: to_stored(until) });
     let snapshot = reference(&store_of(&repository), provider, &summary.snapshot)?;
     let mut status = done(snapshot, summary);
+    status.base_lost = base_lost(job, parent);
     status.captured = Some(CaptureWindow::new(from, until));
     Ok(status)
+}
+
+/// What to say of a capture built on `parent` that was to be built on another snapshot.
+fn base_lost(job: &BackupJob, parent: Option<Id>) -> Option<String> {
+    let base = &job.base.as_ref()?.id;
+    match parent.map(|parent| parent.to_hex()) {
+        Some(parent) if parent == base.as_str() => None,
+        Some(parent) => Some(format!("snapshot {base} is not there; it was built on {parent} instead")),
+        None => Some(format!("snapshot {base} is not there; everything was read")),
+    }
 }
 
 /// Whether everything a snapshot of an interrupted attempt needs is stored and stays.

@@ -109,7 +109,7 @@ impl ControlPlane {
         let done = async {
             caller.require(Role::Administrator)?;
             self.require_workspace(caller, &order.workspace).await?;
-            let schedule = order.schedule()?;
+            let mut schedule = order.schedule()?;
             let request = order.backup.request(id.as_str().parse()?, order.workspace.clone(), caller);
             let now = self.clock().now();
             let known = match self.catalog().schedule(id).await? {
@@ -129,9 +129,8 @@ impl ControlPlane {
                 return Err(changed(id));
             }
             let paused = record.schedule.paused;
-            (record.schedule, record.request) = (schedule, request);
-            record.schedule.paused = paused;
-            record.look_at = Some(now);
+            schedule.paused = paused;
+            record.change(schedule, request, now);
             match order.paused {
                 Some(true) => record.pause(),
                 Some(false) if paused => record.unpause(now),

@@ -39,6 +39,9 @@ pub struct ComponentItem {
     pub verified_at: Option<Timestamp>,
     /// Why it is left out, where it is.
     pub excluded_reason: Option<String>,
+    /// Why it was not built on the snapshot of an earlier backup. Nothing is missing because of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_lost: Option<String>,
 }
 
 impl ComponentItem {
@@ -61,6 +64,7 @@ impl ComponentItem {
             verified: record.verified,
             verified_at: record.verified_at,
             excluded_reason: excluded_reason(&record.component).map(str::to_owned),
+            base_lost: record.base_lost.clone(),
         }
     }
 }

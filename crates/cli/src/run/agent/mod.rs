@@ -17,6 +17,7 @@ use crate::args::AgentArgs;
 use crate::exit::{Exit, Outcome};
 use crate::logging;
 use crate::output::Output;
+use crate::output::bytes::Span;
 use crate::session::Session;
 use crate::settings::home;
 
@@ -78,6 +79,12 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
     };
     let policy =
         AgentPolicy::every(args.interval.unwrap_or(AgentPolicy::default().interval)).spread_by(&name);
+    if let Some(least) = session.settings.config.limits.interval_min.filter(|least| policy.interval < *least)
+    {
+        let message =
+            format!("an interval of {} is below the limit of {}", Span(policy.interval), Span(least));
+        return Err(Error::new(ErrorKind::InvalidInput, message).into());
+    }
     if policy.interval < INTERVAL_ADVISED_MIN {
         session.output.note("an interval below 6h can be felt by whoever works in the directory");
     }

@@ -1,8 +1,8 @@
 //! Making and changing a schedule.
 
 use stillpoint_core::{
-    Cadence, Catalog, Clock, ErrorKind, Overlap, Result, Schedule, ScheduleId, ScheduleRecord, SystemClock,
-    WhenMissed,
+    BackupQuery, Cadence, Catalog, Clock, ErrorKind, INTERVAL_MIN, Overlap, Result, Schedule, ScheduleId,
+    ScheduleRecord, StoredSchedule, SystemClock, Timestamp, WhenMissed,
 };
 
 use super::super::backup::prepare;
@@ -15,18 +15,23 @@ use crate::session::Session;
 /// the first night.
 pub(super) async fn run(session: &Session, args: &SetScheduleArgs) -> Outcome {
     let (id, schedule) = (ScheduleId::new(&args.schedule)?, schedule(args)?);
-    schedule.check()?;
+    schedule.check_apart(session.settings.config.limits.interval_min.unwrap_or(INTERVAL_MIN))?;
     let (_, request) = Box::pin(prepare(session, &args.backup)).await?;
     let now = SystemClock::default().now();
     let catalog = session.catalog().await?;
     let mut record = ScheduleRecord::new(id, schedule, request, now);
+    let mut known = BackupQuery::of_workspace(record.workspace().clone());
+    known.limit = 1;
+    if catalog.backups(&known).await?.items.is_empty() {
+        record.begin_at_once();
+    }
     if args.backup.dry_run {
         return tell_record(session, &record, "would be set");
     }
     let done = match catalog.put_schedule(&record, None).await {
         Ok(_) => "is set",
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            replace(catalog.as_ref(), &mut record).await?;
+            record = replace(catalog.as_ref(), record, now).await?;
             "is changed"
         }
         Err(error) => return Err(error.into()),
@@ -35,12 +40,11 @@ pub(super) async fn run(session: &Session, args: &SetScheduleArgs) -> Outcome {
 }
 
 /// Overwrites the schedule of the same id, whose runs so far stay its own.
-async fn replace(catalog: &dyn Catalog, record: &mut ScheduleRecord) -> Result<()> {
-    let stored = super::named(catalog, record.id.as_str()).await?;
-    record.created_at = stored.record.created_at;
-    record.last = stored.record.last;
-    record.missed_runs = stored.record.missed_runs;
-    catalog.put_schedule(record, Some(stored.revision)).await.map(drop)
+async fn replace(catalog: &dyn Catalog, new: ScheduleRecord, now: Timestamp) -> Result<ScheduleRecord> {
+    let StoredSchedule { mut record, revision, .. } = super::named(catalog, new.id.as_str()).await?;
+    record.change(new.schedule, new.request, now);
+    catalog.put_schedule(&record, Some(revision)).await?;
+    Ok(record)
 }
 
 fn schedule(args: &SetScheduleArgs) -> Result<Schedule> {

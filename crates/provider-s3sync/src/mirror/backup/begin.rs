@@ -36,6 +36,8 @@ pub(super) struct Open {
     pub(super) bases: Vec<Base>,
     /// Timestamps that earlier operations on the same component began and will never complete.
     pub(super) abandoned: Vec<(Place, Claim)>,
+    /// Why the timestamp that the job names as its base is not among the bases.
+    pub(super) base_lost: Option<String>,
 }
 
 /// An earlier capture of the same component.
@@ -107,8 +109,15 @@ async fn open(source: &MirrorSource, place: Place, claim: Claim, job: &BackupJob
     let mut kept = kept(source, &place.space).await?;
     let own = kept.remove(&place).unwrap_or_default();
     let run = ManifestReader::last_run(own.iter().map(String::as_str)) + 1;
-    let mut open =
-        Open { place, claim, run, leftovers: HashMap::new(), bases: Vec::new(), abandoned: Vec::new() };
+    let mut open = Open {
+        place,
+        claim,
+        run,
+        leftovers: HashMap::new(),
+        bases: Vec::new(),
+        abandoned: Vec::new(),
+        base_lost: None,
+    };
     let resumed = own.len() > 1 || open.claim.job != job.key.token();
     // A job that was killed right after its claim left nothing, and looks like a new one.
     if resumed || source.holds_anything(&open.place.folder()).await? {
@@ -132,10 +141,20 @@ async fn open(source: &MirrorSource, place: Place, claim: Claim, job: &BackupJob
         }
     }
     whole.sort_by_key(|place| std::cmp::Reverse((place.time(), place.name.clone())));
-    if let Some(base) = base(source, whole, job).await? {
-        open.bases.push(base);
-    }
+    let base = base(source, whole, job).await?;
+    open.base_lost = base_lost(job, base.as_ref());
+    open.bases.extend(base);
     Ok(open)
+}
+
+/// What to say of a backup whose base is another timestamp than the one that its job names, or none.
+fn base_lost(job: &BackupJob, found: Option<&Base>) -> Option<String> {
+    let wanted = Place::of_snapshot(&job.base.as_ref()?.id).ok()?.folder();
+    match found.map(|base| base.place.folder()) {
+        Some(found) if found == wanted => None,
+        Some(found) => Some(format!("timestamp {wanted} is not there; it was built on {found} instead")),
+        None => Some(format!("timestamp {wanted} is not there; every file was sent")),
+    }
 }
 
 /// The newest whole timestamp of the same component, or the one that the job names.

@@ -79,6 +79,7 @@ fn completion(open: &Open, end: End<'_>) -> Completion {
         claim: open.claim.clone(),
         captured: CaptureWindow::new(open.claim.started_at, end.to),
         parent: parent.map(crate::mirror::place::Place::folder),
+        base_lost: open.base_lost.clone(),
         parts: end.parts,
         files,
         bytes,
