@@ -2,6 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use sha2::{Digest, Sha256};
 use zstd::bulk::Decompressor;
 
 use crate::blob::{BlobKind, BlobLocation};
@@ -15,7 +16,13 @@ const KEPT_BYTES: usize = 9 << 20;
 #[derive(Default)]
 pub(crate) struct Decoder {
     opened: Vec<u8>,
-    plain: Vec<u8>,
+    plain: Plain,
+}
+
+/// What was decompressed last, and with what.
+#[derive(Default)]
+struct Plain {
+    bytes: Vec<u8>,
     decompressor: Option<Decompressor<'static>>,
 }
 
@@ -29,49 +36,83 @@ impl Decoder {
         location: &BlobLocation,
         sealed: &[u8],
     ) -> Result<&[u8], String> {
-        if usize::try_from(location.length).ok() != Some(sealed.len()) {
-            return Err(format!("{} bytes were read instead of {}", sealed.len(), location.length));
+        let length = length(kind, location, sealed)?;
+        self.trim();
+        key.open_into(sealed, &mut self.opened).map_err(|error| error.to_string())?;
+        let plaintext = match location.uncompressed_length {
+            Some(_) => self.plain.decompressed(&self.opened, length)?,
+            None => &self.opened,
+        };
+        named(id, &Id::of(plaintext), plaintext)
+    }
+
+    /// As [`Self::open`], where the blob lies: a copy less, and what is not compressed is authenticated, decrypted and
+    /// hashed piece by piece within the nearest cache. `sealed` is of no use afterwards.
+    pub(crate) fn open_in_place<'a>(
+        &'a mut self,
+        key: &SealingKey,
+        kind: BlobKind,
+        id: &Id,
+        location: &BlobLocation,
+        sealed: &'a mut [u8],
+    ) -> Result<&'a [u8], String> {
+        let length = length(kind, location, sealed)?;
+        self.trim();
+        let mut hash = location.uncompressed_length.is_none().then(Sha256::new);
+        let each = |piece: &[u8]| hash.iter_mut().for_each(|hash| hash.update(piece));
+        let opened = key.open_in_place(sealed, each).map_err(|error| error.to_string())?;
+        match hash {
+            Some(hash) => named(id, &Id::from_bytes(hash.finalize().into()), opened),
+            None => {
+                let plaintext = self.plain.decompressed(opened, length)?;
+                named(id, &Id::of(plaintext), plaintext)
+            }
         }
-        let length = usize::try_from(location.plaintext_length()).unwrap_or(usize::MAX);
-        if length > kind.max_len() {
-            return Err(format!("its length of {length} bytes is more than a {} blob may have", kind.name()));
-        }
-        for buffer in [&mut self.opened, &mut self.plain] {
+    }
+
+    fn trim(&mut self) {
+        for buffer in [&mut self.opened, &mut self.plain.bytes] {
             buffer.clear();
             buffer.shrink_to(KEPT_BYTES);
         }
-        key.open_into(sealed, &mut self.opened).map_err(|error| error.to_string())?;
-        let plaintext = match location.uncompressed_length {
-            Some(_) => self.decompressed(length).map_err(|error| error.to_string())?,
-            None => &self.opened,
-        };
-        if Id::of(plaintext) != *id {
-            return Err("its content does not match its name".to_owned());
-        }
-        Ok(plaintext)
-    }
-
-    /// The opened bytes decompressed, which must come to exactly `length`.
-    fn decompressed(&mut self, length: usize) -> std::io::Result<&[u8]> {
-        let decompressor = match &mut self.decompressor {
-            Some(decompressor) => decompressor,
-            none => none.insert(Decompressor::new()?),
-        };
-        self.plain.reserve_exact(length);
-        decompressor.decompress_to_buffer(&self.opened, &mut self.plain)?;
-        if self.plain.len() != length {
-            let got = self.plain.len();
-            return Err(std::io::Error::other(format!(
-                "{got} bytes after decompression instead of {length}"
-            )));
-        }
-        Ok(&self.plain)
     }
 
     /// The plaintext of the last success, given away.
     pub(crate) fn into_plaintext(self, location: &BlobLocation) -> Vec<u8> {
-        if location.uncompressed_length.is_some() { self.plain } else { self.opened }
+        if location.uncompressed_length.is_some() { self.plain.bytes } else { self.opened }
     }
+}
+
+impl Plain {
+    /// `opened` decompressed, which must come to exactly `length` bytes.
+    fn decompressed(&mut self, opened: &[u8], length: usize) -> Result<&[u8], String> {
+        let decompressor = match &mut self.decompressor {
+            Some(decompressor) => decompressor,
+            none => none.insert(Decompressor::new().map_err(|error| error.to_string())?),
+        };
+        self.bytes.reserve_exact(length);
+        decompressor.decompress_to_buffer(opened, &mut self.bytes).map_err(|error| error.to_string())?;
+        if self.bytes.len() != length {
+            return Err(format!("{} bytes after decompression instead of {length}", self.bytes.len()));
+        }
+        Ok(&self.bytes)
+    }
+}
+
+/// The length of the plaintext, if the blob may have it and all of it was read.
+fn length(kind: BlobKind, location: &BlobLocation, sealed: &[u8]) -> Result<usize, String> {
+    if usize::try_from(location.length).ok() != Some(sealed.len()) {
+        return Err(format!("{} bytes were read instead of {}", sealed.len(), location.length));
+    }
+    let length = usize::try_from(location.plaintext_length()).unwrap_or(usize::MAX);
+    if length > kind.max_len() {
+        return Err(format!("its length of {length} bytes is more than a {} blob may have", kind.name()));
+    }
+    Ok(length)
+}
+
+fn named<'a>(id: &Id, found: &Id, plaintext: &'a [u8]) -> Result<&'a [u8], String> {
+    if found == id { Ok(plaintext) } else { Err("its content does not match its name".to_owned()) }
 }
 
 /// Decoders that are not in use.

@@ -24,8 +24,13 @@ pub struct PackRead<T> {
 impl<T> PackRead<T> {
     /// The sealed bytes of a blob inside `bytes`, which were read from this read's range.
     pub fn slice<'a>(&self, bytes: &'a [u8], location: &BlobLocation) -> Option<&'a [u8]> {
+        bytes.get(self.place(location)?)
+    }
+
+    /// Where a blob lies in the bytes of this read's range.
+    pub(crate) fn place(&self, location: &BlobLocation) -> Option<Range<usize>> {
         let start = usize::try_from(u64::from(location.offset).checked_sub(self.range.start)?).ok()?;
-        bytes.get(start..start.checked_add(usize::try_from(location.length).ok()?)?)
+        Some(start..start.checked_add(usize::try_from(location.length).ok()?)?)
     }
 
     /// The same, with a read of its own for each blob.

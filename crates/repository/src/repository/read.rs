@@ -125,9 +125,20 @@ impl Repository {
         location: &BlobLocation,
         sealed: &[u8],
     ) -> Result<Vec<u8>> {
-        open_blob(self.key(), kind, id, location, sealed).map_err(|fault| {
-            Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
-        })
+        open_blob(self.key(), kind, id, location, sealed).map_err(|fault| damaged(kind, id, location, &fault))
+    }
+
+    /// As [`Self::decode_blob`], where the blob lies. Its bytes are of no use afterwards.
+    pub(crate) fn decode_blob_in_place<'a>(
+        &self,
+        decoder: &'a mut Decoder,
+        kind: BlobKind,
+        id: &Id,
+        location: &BlobLocation,
+        sealed: &'a mut [u8],
+    ) -> Result<&'a [u8]> {
+        let opened = decoder.open_in_place(self.key(), kind, id, location, sealed);
+        opened.map_err(|fault| damaged(kind, id, location, &fault))
     }
 
     /// As [`Self::decode_blob`], with buffers that are used again for the next blob.
@@ -139,9 +150,9 @@ impl Repository {
         location: &BlobLocation,
         sealed: &[u8],
     ) -> Result<&'a [u8]> {
-        decoder.open(self.key(), kind, id, location, sealed).map_err(|fault| {
-            Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
-        })
+        decoder
+            .open(self.key(), kind, id, location, sealed)
+            .map_err(|fault| damaged(kind, id, location, &fault))
     }
 }
 
@@ -151,6 +162,10 @@ fn missing(key: String, error: Error) -> Error {
         return error;
     }
     Error::corrupt(key, "the pack is missing although the index lists it").with_source(error)
+}
+
+fn damaged(kind: BlobKind, id: &Id, location: &BlobLocation, fault: &str) -> Error {
+    Error::corrupt(FileKind::Pack.key(&location.pack), format!("{} blob {id}: {fault}", kind.name()))
 }
 
 fn unknown(kind: BlobKind, id: &Id) -> Error {

@@ -150,12 +150,12 @@ impl Restore {
     }
 
     /// Gives a part to a worker, as soon as one is free.
-    async fn work(self: &Arc<Self>, fetched: Fetched) -> Result<JoinHandle<Result<()>>> {
+    async fn work(self: &Arc<Self>, mut fetched: Fetched) -> Result<JoinHandle<Result<()>>> {
         add(&self.totals.fetched, fetched.bytes.len() as u64);
         let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(Error::cancelled)?;
         let this = Arc::clone(self);
         Ok(tokio::task::spawn_blocking(move || {
-            let written = this.write_part(&fetched);
+            let written = this.write_part(&mut fetched);
             this.keep(fetched);
             // The restore is let go before the permit: who holds all permits is its only holder.
             drop(this);
@@ -173,15 +173,29 @@ impl Restore {
         drop(share);
     }
 
-    fn write_part(&self, fetched: &Fetched) -> Result<()> {
-        let blobs = &fetched.read.blobs;
+    fn write_part(&self, fetched: &mut Fetched) -> Result<()> {
+        let Fetched { bytes, read, .. } = fetched;
         let mut folder = OpenFolder::default();
+        let (mut next, mut decoded) = (0, 0);
         self.decoders.with(|decoder| {
-            for same in blobs.chunk_by(|(at, one), (next, other)| at == next && one.id == other.id) {
+            for same in read.blobs.chunk_by(|(at, one), (next, other)| at == next && one.id == other.id) {
                 self.cancellation.check()?;
                 let Some((location, Place { id, .. })) = same.first() else { continue };
-                let sealed = fetched.read.slice(&fetched.bytes, location).unwrap_or_default();
-                match self.repository.decode_blob_with(decoder, BlobKind::Data, id, location, sealed) {
+                next += same.len();
+                let after = read.blobs.get(next).map(|(location, _)| u64::from(location.offset));
+                // No honest index has two blobs share bytes; of one that does, each blob is opened as it was read.
+                let shares =
+                    u64::from(location.offset) < decoded || after.is_some_and(|after| after < location.end());
+                decoded = decoded.max(location.end());
+                let place = read.place(location).unwrap_or_default();
+                let sealed = bytes.get_mut(place).unwrap_or_default();
+                let (repository, kind) = (&self.repository, BlobKind::Data);
+                let opened = if shares {
+                    repository.decode_blob_with(decoder, kind, id, location, sealed)
+                } else {
+                    repository.decode_blob_in_place(decoder, kind, id, location, sealed)
+                };
+                match opened {
                     Ok(data) => {
                         same.iter().try_for_each(|(_, place)| self.write_place(place, data, &mut folder))?;
                     }
