@@ -26,6 +26,11 @@ impl ListedObject {
         Self { key: key.into(), size }
     }
 
+    /// What it takes of memory, in bytes.
+    pub(super) fn bytes(&self) -> usize {
+        size_of::<Self>() + self.key.len()
+    }
+
     /// The part of the name after the last slash.
     pub fn file_name(&self) -> &str {
         self.key.rsplit('/').next().unwrap_or_default()
@@ -67,7 +72,7 @@ pub(super) trait Backend: Debug + Send + Sync {
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes>;
     /// The same in parts, as they arrive.
     async fn stream_range(&self, key: &str, range: Range<u64>) -> Result<BoxStream<'static, Result<Bytes>>>;
-    /// Objects at any depth below `folder`; an absent folder is empty; more than `limit` is an error.
+    /// Objects at any depth below `folder`; an absent folder is empty; more than take `limit` bytes of memory are an error.
     async fn list(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>>;
     /// Whether a listing can begin behind a name, in one request.
     fn lists_from(&self) -> bool;

@@ -123,7 +123,7 @@ impl LocalBackend {
     }
 
     fn list_folder(&self, folder: &str, limit: usize) -> Result<Vec<ListedObject>> {
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         let mut folders = vec![(folder.trim_end_matches('/').to_owned(), 1)];
         while let Some((folder, depth)) = folders.pop() {
             let path = self.root.join(&folder);
@@ -144,10 +144,12 @@ impl LocalBackend {
                 if metadata.is_dir() && depth < MAX_DEPTH && key != TEMPORARY {
                     folders.push((key, depth + 1));
                 } else if metadata.is_file() {
-                    found.push(ListedObject::new(key, metadata.len()));
+                    let object = ListedObject::new(key, metadata.len());
+                    bytes += object.bytes();
+                    found.push(object);
                 }
-                if found.len() > limit {
-                    let message = format!("{folder} holds more than {limit} objects");
+                if bytes > limit {
+                    let message = format!("{folder} names more objects than {} MiB hold", limit >> 20);
                     return Err(Error::new(ErrorKind::Unsupported, message));
                 }
             }

@@ -38,8 +38,9 @@ pub use plain::{PlainObject, Upload};
 pub use settings::StoreSettings;
 pub(crate) use stream::RangeStream;
 
-/// Most objects one listing may return; more means a store that is not ours or not sane.
-const MAX_LISTED: usize = 16 << 20;
+/// What one listing may take of memory, in bytes: the names of four million packs. More means a store that is not ours or
+/// not sane.
+const LISTED_BYTES_MAX: usize = 512 << 20;
 
 /// How often a name that turns out to be free after all is claimed again.
 const MAX_ATTEMPTS: usize = 3;
@@ -227,7 +228,7 @@ impl Store {
     /// All objects below `folder`, in no particular order. An absent folder is empty.
     pub(crate) async fn list(&self, folder: &str) -> Result<Vec<ListedObject>> {
         self.counters.list();
-        self.backend.list(folder, MAX_LISTED).await
+        self.backend.list(folder, LISTED_BYTES_MAX).await
     }
 
     /// Whether [`Self::list_all_in`] is one request, of as many pages as there need be.
@@ -241,7 +242,7 @@ impl Store {
         let Some(first) = folders.first() else { return Ok(Listed { objects: Vec::new(), at_once: true }) };
         if self.backend.lists_from() {
             self.counters.list();
-            return self.backend.list_from(first, MAX_LISTED).await;
+            return self.backend.list_from(first, LISTED_BYTES_MAX).await;
         }
         let mut objects = Vec::new();
         for folder in folders {

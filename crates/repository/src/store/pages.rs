@@ -13,6 +13,8 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Error as PathError;
 use object_store::{Error as E, ObjectMeta};
 
+use super::remote::IDLE_PAGES_MAX;
+
 /// Keys of one page, as Amazon S3 limits them.
 const PAGE: usize = 1000;
 /// By how much a page that is refused is cut.
@@ -34,6 +36,9 @@ struct Pages {
     /// The key behind which the next page begins.
     after: Option<String>,
     page: usize,
+    /// The last name so far, in their order, and how many answers brought none behind it.
+    furthest: String,
+    idle: usize,
     found: VecDeque<Found>,
     ended: bool,
 }
@@ -43,7 +48,16 @@ pub(super) fn list(
     store: Arc<dyn PaginatedListStore>,
     prefix: String,
 ) -> BoxStream<'static, Result<Found, E>> {
-    let pages = Pages { store, prefix, after: None, page: PAGE, found: VecDeque::new(), ended: false };
+    let pages = Pages {
+        store,
+        prefix,
+        after: None,
+        page: PAGE,
+        furthest: String::new(),
+        idle: 0,
+        found: VecDeque::new(),
+        ended: false,
+    };
     stream::try_unfold(pages, async |mut pages| Ok(pages.next().await?.map(|found| (found, pages)))).boxed()
 }
 
@@ -62,8 +76,7 @@ impl Pages {
         match self.store.list_paginated(Some(&self.prefix), options).await {
             Ok(page) => {
                 self.ended = page.page_token.is_none();
-                self.take(page.result.objects);
-                Ok(())
+                self.take(page.result.objects)
             }
             Err(E::InvalidPath { source }) if self.page > 1 => {
                 self.page = (self.page / CUT).max(1);
@@ -74,6 +87,7 @@ impl Pages {
                 let odd = key_of(&source).ok_or(E::InvalidPath { source })?;
                 self.after = Some(odd.clone());
                 self.page = PAGE;
+                self.advanced(&odd)?;
                 self.found.push_back(Found::Odd(odd));
                 Ok(())
             }
@@ -85,16 +99,32 @@ impl Pages {
 impl Pages {
     /// Takes the objects of a page. The client drops a final slash, so that an object `a/` looks like `a`, and comes a
     /// second time behind it.
-    fn take(&mut self, mut objects: Vec<ObjectMeta>) {
+    fn take(&mut self, mut objects: Vec<ObjectMeta>) -> Result<(), E> {
         objects.sort_by(|one, other| one.location.as_ref().cmp(other.location.as_ref()));
         let Some(last) = objects.last().map(|last| last.location.as_ref().to_owned()) else {
             self.ended = true;
-            return;
+            return Ok(());
         };
+        self.advanced(&last)?;
         let again = self.after.as_ref() == Some(&last);
         objects.retain(|object| self.after.as_deref() != Some(object.location.as_ref()));
         self.after = Some(if again { format!("{last}/") } else { last });
         self.found.extend(objects.into_iter().map(Found::Object));
+        Ok(())
+    }
+
+    /// Notes the last name of an answer.
+    fn advanced(&mut self, last: &str) -> Result<(), E> {
+        if *last > *self.furthest {
+            (self.furthest, self.idle) = (last.to_owned(), 0);
+            return Ok(());
+        }
+        self.idle += 1;
+        if self.idle <= IDLE_PAGES_MAX {
+            return Ok(());
+        }
+        let source = format!("the listing goes on and on without a name behind {last:?}").into();
+        Err(E::Generic { store: "S3", source })
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use futures::stream::{self, BoxStream};
 use futures::{StreamExt, TryStreamExt};
 use object_store::Error as E;
@@ -18,6 +18,12 @@ use super::plain::PlainBackend;
 use super::too_large;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
+
+/// Pages in a row that may bring no name behind those before: stores skip over what was deleted. More is a listing without
+/// end.
+pub(super) const IDLE_PAGES_MAX: usize = 1000;
+/// How long a listing may bring nothing at all, where pages cannot be told.
+const LISTING_STALL: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]
 pub(super) struct RemoteBackend {
@@ -89,7 +95,7 @@ impl RemoteBackend {
         Ok(objects)
     }
 
-    /// Adds what a listing brings to `objects`, as long as those are not more than `limit`.
+    /// Adds what a listing brings to `objects`, as long as those take no more than `limit` bytes.
     async fn collect_more(
         &self,
         pages: &mut BoxStream<'static, object_store::Result<ObjectMeta>>,
@@ -97,14 +103,18 @@ impl RemoteBackend {
         place: &str,
         limit: usize,
     ) -> Result<()> {
-        while let Some(meta) = pages.try_next().await.map_err(|error| failed(error, "list", place))? {
-            if objects.len() == limit {
-                let message = format!("{place} holds more than {limit} objects");
-                return Err(Error::new(ErrorKind::Unsupported, message));
+        let mut bytes: usize = objects.iter().map(ListedObject::bytes).sum();
+        loop {
+            let next = tokio::time::timeout(LISTING_STALL, pages.try_next()).await;
+            let next = next.map_err(|_elapsed| endless(place, "brings nothing for ten minutes"))?;
+            let Some(meta) = next.map_err(|error| failed(error, "list", place))? else { return Ok(()) };
+            let object = ListedObject::new(self.strip(meta.location.as_ref()), meta.size);
+            bytes = bytes.saturating_add(object.bytes());
+            if bytes > limit {
+                return Err(endless(place, &format!("names more objects than {} MiB hold", limit >> 20)));
             }
-            objects.push(ListedObject::new(self.strip(meta.location.as_ref()), meta.size));
+            objects.push(object);
         }
-        Ok(())
     }
 
     /// Objects behind `after`, page by page: only the store's token tells whether there is another page, for it may send
@@ -113,12 +123,23 @@ impl RemoteBackend {
         let offset = Some(self.path(after)?.as_ref().to_owned());
         let prefix = (!self.prefix.is_empty()).then(|| format!("{}/", self.prefix));
         let (mut objects, mut token, mut count) = (Vec::new(), None, 0_usize);
+        let (mut furthest, mut idle) = (String::new(), 0);
         loop {
             let mut options = PaginatedListOptions::default();
             options.offset.clone_from(&offset);
             options.page_token = token;
             let page = pages.0.list_paginated(prefix.as_deref(), options).await;
             let page = page.map_err(|error| failed(error, "list", after))?;
+            let last =
+                page.result.objects.iter().map(|object| object.location.as_ref()).max().unwrap_or_default();
+            if *last > *furthest {
+                (furthest, idle) = (last.to_owned(), 0);
+            } else {
+                idle += 1;
+            }
+            if idle > IDLE_PAGES_MAX {
+                return Err(endless(after, "goes on and on without another name"));
+            }
             let mut found = stream::iter(page.result.objects.into_iter().map(Ok)).boxed();
             self.collect_more(&mut found, &mut objects, after, limit).await?;
             count += 1;
@@ -199,12 +220,12 @@ impl Backend for RemoteBackend {
         if found.meta.size > limit {
             return Err(too_large(key, limit));
         }
-        found.bytes().await.map_err(|error| failed(error, "read", key))
+        whole(found, key, limit).await
     }
 
     async fn get_range(&self, key: &str, range: Range<u64>) -> Result<Bytes> {
-        let found = self.open_range(key, range).await?;
-        found.bytes().await.map_err(|error| failed(error, "read", key))
+        let length = range.end.saturating_sub(range.start);
+        whole(self.open_range(key, range).await?, key, length).await
     }
 
     async fn stream_range(&self, key: &str, range: Range<u64>) -> Result<BoxStream<'static, Result<Bytes>>> {
@@ -253,6 +274,35 @@ impl Backend for RemoteBackend {
     fn plain(&self) -> &dyn PlainBackend {
         self
     }
+}
+
+/// All that an answer brings, which must be no more than `limit` bytes, whatever length it announced.
+async fn whole(found: GetResult, key: &str, limit: u64) -> Result<Bytes> {
+    let length =
+        usize::try_from(found.range.end.saturating_sub(found.range.start).min(limit)).unwrap_or_default();
+    let mut parts = found.into_stream();
+    let mut whole = BytesMut::new();
+    while let Some(part) = parts.try_next().await.map_err(|error| failed(error, "read", key))? {
+        if whole.is_empty() && part.len() == length {
+            // The only part, as a rule; whether there are more is seen by the next one.
+            whole = part.into();
+            continue;
+        }
+        whole.reserve(length.saturating_sub(whole.len()));
+        whole.extend_from_slice(&part);
+        if u64::try_from(whole.len()).unwrap_or(u64::MAX) > limit {
+            return Err(too_large(key, limit));
+        }
+    }
+    Ok(whole.freeze())
+}
+
+/// The error of a listing that does not end.
+fn endless(place: &str, how: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!("the listing of {place} {how}; the store is not sane, or not ours"),
+    )
 }
 
 /// What went wrong, in the terms of a user.
@@ -359,7 +409,65 @@ fn cause_by_text(error: &E) -> Cause {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use object_store::ListResult;
+    use object_store::list::PaginatedListResult;
+    use object_store::memory::InMemory;
+
     use super::*;
+
+    /// A store whose listing never ends: the names of a page by its number.
+    struct Endless {
+        names: fn(usize) -> Vec<String>,
+        pages: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl PaginatedListStore for Endless {
+        async fn list_paginated(
+            &self,
+            _prefix: Option<&str>,
+            _options: PaginatedListOptions,
+        ) -> object_store::Result<PaginatedListResult> {
+            let page = self.pages.fetch_add(1, Ordering::Relaxed);
+            let object = |name: String| ObjectMeta {
+                location: Path::from(name),
+                last_modified: SystemTime::UNIX_EPOCH.into(),
+                size: 1,
+                e_tag: None,
+                version: None,
+            };
+            let objects = (self.names)(page).into_iter().map(object).collect();
+            let result = ListResult { common_prefixes: Vec::new(), objects, extensions: Default::default() };
+            Ok(PaginatedListResult { result, page_token: Some(page.to_string()) })
+        }
+    }
+
+    #[tokio::test]
+    async fn a_listing_that_never_ends_is_an_error_after_so_many_names_or_idle_pages() {
+        let same = |_: usize| vec!["data/aa/one".to_owned(), "data/bb/two".to_owned()];
+        let turns = |page: usize| vec![["data/aa/one", "data/bb/two"][page % 2].to_owned()];
+        let more = |page: usize| (0..9).map(|number| format!("data/aa/{page:09}{number}")).collect();
+        let cases: [(fn(usize) -> Vec<String>, usize, &str); 4] = [
+            (same, IDLE_PAGES_MAX + 2, "without another name"),
+            (turns, IDLE_PAGES_MAX + 3, "without another name"),
+            (|_| Vec::new(), IDLE_PAGES_MAX + 1, "without another name"),
+            (more, (1 << 20) / 9 / (ListedObject::new("", 1).bytes() + 18) + 1, "1 MiB hold"),
+        ];
+        for (names, pages_max, words) in cases {
+            let endless = Arc::new(Endless { names, pages: AtomicUsize::new(0) });
+            let backend = RemoteBackend::new(Arc::new(InMemory::new()), "", true).with_pages(endless.clone());
+            let error = backend.list_from("data", 1 << 20).await.unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+            let pages = endless.pages.load(Ordering::Relaxed);
+            assert!(pages <= pages_max, "{pages} pages of {pages_max}: {words}");
+            let plain = super::super::pages::list(endless.clone(), "data/".to_owned());
+            let names =
+                plain.take_while(|found| std::future::ready(found.is_ok())).take(100_000).count().await;
+            assert!(names < 3 * IDLE_PAGES_MAX || words.contains("hold"), "{names}: {words}");
+        }
+    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]
