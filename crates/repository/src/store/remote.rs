@@ -417,9 +417,12 @@ mod tests {
 
     use super::*;
 
-    /// A store whose listing never ends: the names of a page by its number.
+    /// The names of a page by its number.
+    type Names = fn(usize) -> Vec<String>;
+
+    /// A store whose listing never ends.
     struct Endless {
-        names: fn(usize) -> Vec<String>,
+        names: Names,
         pages: AtomicUsize,
     }
 
@@ -449,7 +452,7 @@ mod tests {
         let same = |_: usize| vec!["data/aa/one".to_owned(), "data/bb/two".to_owned()];
         let turns = |page: usize| vec![["data/aa/one", "data/bb/two"][page % 2].to_owned()];
         let more = |page: usize| (0..9).map(|number| format!("data/aa/{page:09}{number}")).collect();
-        let cases: [(fn(usize) -> Vec<String>, usize, &str); 4] = [
+        let cases: [(Names, usize, &str); 4] = [
             (same, IDLE_PAGES_MAX + 2, "without another name"),
             (turns, IDLE_PAGES_MAX + 3, "without another name"),
             (|_| Vec::new(), IDLE_PAGES_MAX + 1, "without another name"),
