@@ -3,6 +3,7 @@
 //! A [`Store`] is a flat set of named objects with five verbs. Names are restic's: `config`, `keys/<id>`,
 //! `data/<xx>/<id>` and so on. Every write is all or nothing, also under a crash.
 
+mod advance;
 mod backend;
 mod counters;
 mod digest;

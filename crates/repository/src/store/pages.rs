@@ -13,7 +13,7 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Error as PathError;
 use object_store::{Error as E, ObjectMeta};
 
-use super::remote::IDLE_PAGES_MAX;
+use super::advance::Advance;
 
 /// Keys of one page, as Amazon S3 limits them.
 const PAGE: usize = 1000;
@@ -36,9 +36,7 @@ struct Pages {
     /// The key behind which the next page begins.
     after: Option<String>,
     page: usize,
-    /// The last name so far, in their order, and how many answers brought none behind it.
-    furthest: String,
-    idle: usize,
+    advance: Advance,
     found: VecDeque<Found>,
     ended: bool,
 }
@@ -53,8 +51,7 @@ pub(super) fn list(
         prefix,
         after: None,
         page: PAGE,
-        furthest: String::new(),
-        idle: 0,
+        advance: Advance::default(),
         found: VecDeque::new(),
         ended: false,
     };
@@ -115,12 +112,7 @@ impl Pages {
 
     /// Notes the last name of an answer.
     fn advanced(&mut self, last: &str) -> Result<(), E> {
-        if *last > *self.furthest {
-            (self.furthest, self.idle) = (last.to_owned(), 0);
-            return Ok(());
-        }
-        self.idle += 1;
-        if self.idle <= IDLE_PAGES_MAX {
+        if self.advance.to(last) {
             return Ok(());
         }
         let source = format!("the listing goes on and on without a name behind {last:?}").into();

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -13,17 +13,12 @@ use object_store::list::{PaginatedListOptions, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
 
+use super::advance::{Advance, LISTING_STALL, endless};
 use super::backend::{Backend, Listed, ListedObject, PutMode, Stat};
 use super::plain::PlainBackend;
 use super::too_large;
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
-
-/// Pages in a row that may bring no name behind those before: stores skip over what was deleted. More is a listing without
-/// end.
-pub(super) const IDLE_PAGES_MAX: usize = 1000;
-/// How long a listing may bring nothing at all, where pages cannot be told.
-const LISTING_STALL: Duration = Duration::from_secs(10 * 60);
 
 #[derive(Debug)]
 pub(super) struct RemoteBackend {
@@ -123,21 +118,15 @@ impl RemoteBackend {
         let offset = Some(self.path(after)?.as_ref().to_owned());
         let prefix = (!self.prefix.is_empty()).then(|| format!("{}/", self.prefix));
         let (mut objects, mut token, mut count) = (Vec::new(), None, 0_usize);
-        let (mut furthest, mut idle) = (String::new(), 0);
+        let mut advance = Advance::default();
         loop {
             let mut options = PaginatedListOptions::default();
             options.offset.clone_from(&offset);
             options.page_token = token;
             let page = pages.0.list_paginated(prefix.as_deref(), options).await;
             let page = page.map_err(|error| failed(error, "list", after))?;
-            let last =
-                page.result.objects.iter().map(|object| object.location.as_ref()).max().unwrap_or_default();
-            if *last > *furthest {
-                (furthest, idle) = (last.to_owned(), 0);
-            } else {
-                idle += 1;
-            }
-            if idle > IDLE_PAGES_MAX {
+            let last = page.result.objects.iter().map(|object| object.location.as_ref()).max();
+            if !advance.to(last.unwrap_or_default()) {
                 return Err(endless(after, "goes on and on without another name"));
             }
             let mut found = stream::iter(page.result.objects.into_iter().map(Ok)).boxed();
@@ -297,14 +286,6 @@ async fn whole(found: GetResult, key: &str, limit: u64) -> Result<Bytes> {
     Ok(whole.freeze())
 }
 
-/// The error of a listing that does not end.
-fn endless(place: &str, how: &str) -> Error {
-    Error::new(
-        ErrorKind::Unsupported,
-        format!("the listing of {place} {how}; the store is not sane, or not ours"),
-    )
-}
-
 /// What went wrong, in the terms of a user.
 #[derive(Debug, Clone, Copy)]
 enum Cause {
@@ -409,68 +390,7 @@ fn cause_by_text(error: &E) -> Cause {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering};
-
-    use object_store::ListResult;
-    use object_store::list::PaginatedListResult;
-    use object_store::memory::InMemory;
-
     use super::*;
-
-    /// The names of a page by its number.
-    type Names = fn(usize) -> Vec<String>;
-
-    /// A store whose listing never ends.
-    struct Endless {
-        names: Names,
-        pages: AtomicUsize,
-    }
-
-    #[async_trait]
-    impl PaginatedListStore for Endless {
-        async fn list_paginated(
-            &self,
-            _prefix: Option<&str>,
-            _options: PaginatedListOptions,
-        ) -> object_store::Result<PaginatedListResult> {
-            let page = self.pages.fetch_add(1, Ordering::Relaxed);
-            let object = |name: String| ObjectMeta {
-                location: Path::from(name),
-                last_modified: SystemTime::UNIX_EPOCH.into(),
-                size: 1,
-                e_tag: None,
-                version: None,
-            };
-            let objects = (self.names)(page).into_iter().map(object).collect();
-            let result = ListResult { common_prefixes: Vec::new(), objects, extensions: Default::default() };
-            Ok(PaginatedListResult { result, page_token: Some(page.to_string()) })
-        }
-    }
-
-    #[tokio::test]
-    async fn a_listing_that_never_ends_is_an_error_after_so_many_names_or_idle_pages() {
-        let same = |_: usize| vec!["data/aa/one".to_owned(), "data/bb/two".to_owned()];
-        let turns = |page: usize| vec![["data/aa/one", "data/bb/two"][page % 2].to_owned()];
-        let more = |page: usize| (0..9).map(|number| format!("data/aa/{page:09}{number}")).collect();
-        let cases: [(Names, usize, &str); 4] = [
-            (same, IDLE_PAGES_MAX + 2, "without another name"),
-            (turns, IDLE_PAGES_MAX + 3, "without another name"),
-            (|_| Vec::new(), IDLE_PAGES_MAX + 1, "without another name"),
-            (more, (1 << 20) / 9 / (ListedObject::new("", 1).bytes() + 18) + 1, "1 MiB hold"),
-        ];
-        for (names, pages_max, words) in cases {
-            let endless = Arc::new(Endless { names, pages: AtomicUsize::new(0) });
-            let backend = RemoteBackend::new(Arc::new(InMemory::new()), "", true).with_pages(endless.clone());
-            let error = backend.list_from("data", 1 << 20).await.unwrap_err();
-            assert!(error.to_string().contains(words), "{error}");
-            let pages = endless.pages.load(Ordering::Relaxed);
-            assert!(pages <= pages_max, "{pages} pages of {pages_max}: {words}");
-            let plain = super::super::pages::list(endless.clone(), "data/".to_owned());
-            let names =
-                plain.take_while(|found| std::future::ready(found.is_ok())).take(100_000).count().await;
-            assert!(names < 3 * IDLE_PAGES_MAX || words.contains("hold"), "{names}: {words}");
-        }
-    }
 
     #[derive(Debug, thiserror::Error)]
     #[error("outer")]
