@@ -2,6 +2,7 @@
 
 pub mod catalog;
 pub mod crash;
+pub mod fake;
 pub mod memory;
 pub mod provider;
 pub mod provisioner;

@@ -22,7 +22,7 @@ pub struct LedgerEntry {
     pub attempt: u32,
     /// Equal parameters have equal hashes; the same attempt always has the same.
     pub params_hash: String,
-    /// What came of it: `ok`, or the error's words.
+    /// What came of it: `ok`, of a job perhaps with where its service tells of it, or the error's words.
     pub outcome: Option<String>,
 }
 

@@ -250,6 +250,14 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// `Busy` where another job holds the resource; `MaybeApplied` where the answer was lost.
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef>;
 
+    /// Where the service itself tells of a job that this process has started, for people who look into it: written into the
+    /// ledger beside the start's outcome. A help and no truth, as it may be forgotten by the service at any time; nothing
+    /// rests on it. It holds no secret: what proves or signs a request is left out.
+    fn address(&self, job: &JobRef) -> Option<String> {
+        let _unused = job;
+        None
+    }
+
     /// Where a job stands. May wait up to `wait` for a change, and answers at once where it ended.
     ///
     /// # Errors

@@ -22,6 +22,8 @@ pub use path_text::to_text as path_to_text;
 pub use provider::S3SyncProvider;
 pub use provisioner::DirectoryProvisioner;
 pub use repository::RepositorySource;
-pub use workspace::{CaptureRules, DirectoryWorkspace, QuiesceHook, pattern_of};
+pub use workspace::{
+    CaptureRules, DirectoryWorkspace, QuiesceHook, expects_mount, is_mount_point, pattern_of,
+};
 
 pub use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};

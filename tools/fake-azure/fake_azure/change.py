@@ -20,7 +20,7 @@ def _resource(world: World, resource_id: str) -> Resource:
 
 
 def write(world: World, body: dict[str, Any]) -> dict[str, Any]:
-    """Writes to a disk, share or volume: its content is another then, and larger by `bytes`."""
+    """Writes to a disk, share, volume or container: its content is another then, and larger by `bytes`."""
     only(body, {"resource", "bytes", "content"}, "write")
     resource = _resource(world, body["resource"])
     if "content" not in resource.hidden or resource.kind.endswith("napshots"):

@@ -10,7 +10,7 @@ STATUSES: dict[str, int] = {
     "InvalidAuthenticationTokenAudience": 401, "AuthorizationFailed": 403, "LinkedAuthorizationFailed": 403,
     "RequestDisallowedByPolicy": 403, "ResourceNotFound": 404, "ResourceGroupNotFound": 404, "NotFound": 404,
     "SubscriptionNotFound": 404, "ParentResourceNotFound": 404, "UnknownOperation": 404, "ShareNotFound": 404,
-    "ShareSnapshotNotFound": 404, "BMSUserErrorObjectLocked": 409, "Conflict": 409, "ScopeLocked": 409,
+    "ShareSnapshotNotFound": 404, "ContainerNotFound": 404, "BMSUserErrorObjectLocked": 409, "Conflict": 409, "ScopeLocked": 409,
     "AnotherOperationInProgress": 409, "OperationNotAllowed": 409, "ShareSnapshotInProgress": 409,
     "ShareHasSnapshots": 409, "ShareBeingDeleted": 409, "ShareAlreadyExists": 409, "ShareSnapshotCountExceeded": 409,
     "ResourceInUse": 409, "ImmutabilityPolicyViolation": 409, "UserErrorJobAlreadyInProgress": 409,

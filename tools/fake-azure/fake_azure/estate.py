@@ -123,17 +123,18 @@ def _backup_vault(world: World, at: str, location: str, given: dict[str, Any]) -
     where = {"location": location, "tenant": tenant, **given}
     vault = dataprotection.make_vault(world, f"{at}/providers/{dataprotection.VAULT}/{given['name']}", where)
     for each in given.get("policies", [{"name": "daily"}]):
-        only(each, {"name", "type", "rule", "retention_days"}, "policies")
+        only(each, {"name", "type", "rule", "retention_days", "store"}, "policies")
         dataprotection.make_policy(world, f"{vault.id}/backupPolicies/{each['name']}",
                                    each.get("type", disks.KIND), each.get("rule", "BackupDaily"),
-                                   each.get("retention_days", 7))  # fmt: skip
+                                   each.get("retention_days", 7), each.get("store"))  # fmt: skip
     for each in given.get("instances", []):
-        only(each, {"name", "disk", "account", "policy", "state"}, "instances")
+        only(each, {"name", "disk", "account", "policy", "state", "containers"}, "instances")
         kind = disks.KIND if "disk" in each else f"{storage.KIND}/blobServices"
         source = f"{disks.KIND}/{each['disk']}" if "disk" in each else f"{storage.KIND}/{each['account']}"
         dataprotection.make_instance(world, f"{vault.id}/backupInstances/{each['name']}", {
             "location": location, "datasource": f"{at}/providers/{source}", "type": kind,
-            "policy": each.get("policy", "daily"), "state": each.get("state", "ProtectionConfigured")})  # fmt: skip
+            "policy": each.get("policy", "daily"), "state": each.get("state", "ProtectionConfigured"),
+            "containers": each.get("containers")})  # fmt: skip
 
 
 def _recovery_vault(world: World, at: str, location: str, given: dict[str, Any]) -> None:

@@ -73,5 +73,6 @@ RULES: tuple[Rule, ...] = (
     Rule("job.rights_seconds", 60, "A", "a job whose vault lacks a right fails after this"),
     Rule("vault.rights_error", "UserErrorMissingRequiredPermissions", "A", "the error of a vault's missing rights"),
     Rule("vault.share_days", 30, "D", "a share's recovery point is kept this long where its request does not say"),
+    Rule("vault.blobs_elsewhere", True, "D", "blobs in a vault are restored to another account than the source"),
     Rule("vault.point_delay_seconds", 0, "A", "a recovery point is listed this long after its job"),
 )

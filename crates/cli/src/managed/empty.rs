@@ -1,15 +1,17 @@
 //! Empty shares and volumes of Azure, made for what a restore brings back as files.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use stillpoint_core::{
     ComponentId, Error, ErrorKind, JobKey, OpContext, Provider, ProvisionRequest, Provisioned, RestoreJob,
     Result, Settings, Tags,
 };
 use stillpoint_provider_azure::managed::{AzureProvider, RESOURCE};
+use stillpoint_provider_s3sync::{expects_mount, is_mount_point};
 
 use super::AZURE;
-use super::provisioner::of_files;
+use super::provisioner::{PATH, of_files};
 use crate::settings::{Kind, ManagedConfig};
 
 /// What is to be made: where the target's component names a share or volume, and for each that was one itself, unless the
@@ -69,6 +71,37 @@ pub(super) async fn make(
         destination.insert(RESOURCE.to_owned(), there.resource.into());
     }
     Ok(())
+}
+
+/// Proves that what was made is seen where its files are to go: else they would land on this host, and be called restored.
+/// Where it is not, what was made is removed, as nothing was filled yet.
+///
+/// # Errors
+/// `InvalidConfig` where nothing is mounted there; whatever removing meets.
+pub(super) async fn mounted(
+    azure: Option<&AzureProvider>,
+    cx: &OpContext,
+    jobs: Vec<RestoreJob>,
+    made: Provisioned,
+) -> Result<Provisioned> {
+    let Some(unmounted) = jobs.iter().find_map(|job| unmounted(job, &made)) else { return Ok(made) };
+    discard(azure, cx, jobs).await?;
+    Err(Error::new(ErrorKind::InvalidConfig, unmounted).maybe_applied())
+}
+
+/// What is wrong with the mount of the new share or volume of `job`, where anything is.
+fn unmounted(job: &RestoreJob, made: &Provisioned) -> Option<String> {
+    let to = made.destinations.get(&job.component.id).filter(|to| expects_mount(to))?;
+    let path = to.get(PATH)?.as_str()?;
+    if is_mount_point(Path::new(path)).unwrap_or(false) {
+        return None;
+    }
+    let resource = to.get(RESOURCE).and_then(|resource| resource.as_str()).unwrap_or("the new share");
+    Some(format!(
+        "nothing is mounted at {path:?}, where the files of component {} are to go into {resource}: mount it by the provision \
+         hook or an automount, or say mounted = false in the settings of the target's component",
+        job.component.id
+    ))
 }
 
 /// Removes those that this restore made.

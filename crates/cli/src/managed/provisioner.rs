@@ -25,7 +25,7 @@ use crate::settings::{HookLines, Kind, ManagedConfig};
 /// The setting of a restore that names the new workspace's environment.
 pub(crate) const ENVIRONMENT: &str = "environment";
 /// Where a restore of files goes, for their provider.
-const PATH: &str = "path";
+pub(super) const PATH: &str = "path";
 /// Who moves the files of a file system to its root, for its provider to say.
 const MOVED_BY: &str = "moved_by";
 
@@ -390,9 +390,11 @@ impl Provisioner for HookProvisioner {
         made.software_version = self.software_version(request);
         made.destinations = self.destinations(request);
         made.tags = self.tags(request);
-        empty::make(self.azure.as_deref(), cx, self.empties(request)?, &mut made).await?;
+        let azure = self.azure.as_deref();
+        empty::make(azure, cx, self.empties(request)?, &mut made).await?;
         let lines = self.lines(&restore.target, Some(&backup.workspace));
-        let Some(line) = &lines.provision else { return Ok(made) };
+        let empties = self.empties(request)?;
+        let Some(line) = &lines.provision else { return empty::mounted(azure, cx, empties, made).await };
         let plan = HookPlan {
             operation_id: Some(restore.id.clone()),
             target: Some(restore.target.clone()),
@@ -410,7 +412,7 @@ impl Provisioner for HookProvisioner {
         for (id, settings) in answer.destinations {
             made.destinations.entry(id).or_default().extend(settings);
         }
-        Ok(made)
+        empty::mounted(azure, cx, empties, made).await
     }
 
     async fn attach(&self, cx: &OpContext, made: &Provisioned, resources: &[RestoredResource]) -> Result<()> {

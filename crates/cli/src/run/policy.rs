@@ -9,10 +9,10 @@ use crate::args::PolicyArgs;
 use crate::exit::{Exit, Outcome};
 use crate::managed::{AZURE, Clouds, complete};
 use crate::session::{Needs, Session};
-use crate::settings::ManagedConfig;
+use crate::settings::{ConfiguredComponent, ManagedConfig};
 
 /// Prints the documents: for whoever runs this program, and for the role of the cloud's backup service. It looks at
-/// nothing but the configuration, unless components are found by their tags.
+/// nothing but the configuration, unless components are found by their tags, or only the cloud knows a volume's subnet.
 pub(super) async fn run(session: &Session, args: &PolicyArgs) -> Outcome {
     let Some(config) = session.settings.config.managed(&args.workspace) else {
         let message = format!("workspace {:?} is not a managed one of the configuration", args.workspace);
@@ -20,15 +20,16 @@ pub(super) async fn run(session: &Session, args: &PolicyArgs) -> Outcome {
     };
     complete(config)?;
     let finds = !config.discover_tags.is_empty();
-    let clouds = if finds { session.clouds(&Needs::of_managed(config)).await? } else { Clouds::default() };
+    let looks = finds || config.components.iter().any(ConfiguredComponent::hides_its_subnet);
+    let clouds = if looks { session.clouds(&Needs::of_managed(config)).await? } else { Clouds::default() };
     let cx = OpContext::background();
     let found = session.managed_workspace(config, &clouds)?.inventory(&cx).await;
     let components = match found {
         // Whoever asks may lack the very permissions that this is about.
-        Err(error) if finds => {
-            session
-                .output
-                .note(format_args!("components cannot be found by their tags: {}", error.to_string_chain()));
+        Err(error) if looks => {
+            let what =
+                if finds { "components cannot be found by their tags" } else { "subnets are not known" };
+            session.output.note(format_args!("{what}: {}", error.to_string_chain()));
             session.managed_workspace(config, &Clouds::default())?.inventory(&cx).await?
         }
         found => found?,
@@ -100,11 +101,9 @@ fn roles_of_azure(
     for group in config.resource_group.as_deref().into_iter().chain(copies) {
         scope = scope.with_group(&azure::GroupPlace::new(config.owner(), group));
     }
-    let documents = azure::policy(&scope);
-    Ok(json!({
-        "workspace": config.id,
-        "groups": documents.groups,
-        "vaults": documents.vaults,
-        "subscription": documents.subscription,
-    }))
+    let mut documents = serde_json::to_value(azure::policy(&scope)).map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "the roles cannot be written").with_source(error)
+    })?;
+    documents["workspace"] = json!(config.id);
+    Ok(documents)
 }

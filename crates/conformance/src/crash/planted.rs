@@ -229,6 +229,10 @@ impl Provider for PlantedProvider {
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
         self.inner.estimate(cx, component).await
     }
+    fn address(&self, job: &JobRef) -> Option<String> {
+        self.inner.address(job)
+    }
+
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         match (self.inner.start(cx, request).await, request) {
             (Err(error), JobRequest::Backup(job))

@@ -158,6 +158,10 @@ impl Provider for FusedProvider {
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
         self.fuse.read(self.inner.estimate(cx, component)).await
     }
+    fn address(&self, job: &JobRef) -> Option<String> {
+        self.inner.address(job)
+    }
+
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         self.fuse.cross(self.inner.start(cx, request)).await
     }

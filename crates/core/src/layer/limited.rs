@@ -136,6 +136,10 @@ impl Provider for Limited {
         self.inner.estimate(cx, component).await
     }
 
+    fn address(&self, job: &JobRef) -> Option<String> {
+        self.inner.address(job)
+    }
+
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         let _place = self.enter(cx).await?;
         self.inner.start(cx, request).await

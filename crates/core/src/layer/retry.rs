@@ -176,6 +176,10 @@ impl Provider for Retrying {
         self.call(cx, "estimate", || self.inner.estimate(cx, component)).await
     }
 
+    fn address(&self, job: &JobRef) -> Option<String> {
+        self.inner.address(job)
+    }
+
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         self.call(cx, "start", || self.inner.start(cx, request)).await
     }

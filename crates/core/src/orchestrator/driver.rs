@@ -199,7 +199,7 @@ impl Driver {
     ) -> Vec<LedgerEntry> {
         let mut ledger = Vec::new();
         if let (Event::Done(step, result), Some(note)) = (event, note) {
-            let words = result.as_ref().map_or_else(|error| error.message.clone(), |_| "ok".to_owned());
+            let words = result.as_ref().map_or_else(|error| error.message.clone(), |done| self.well(done));
             ledger.push(LedgerEntry::outcome(
                 now,
                 self.lease.epoch,
@@ -232,6 +232,17 @@ impl Driver {
             }
         }
         ledger
+    }
+
+    /// What the ledger says of a call that went well; of a job also where its service tells of it.
+    fn well(&self, done: &Outcome) -> String {
+        let address = match done {
+            Outcome::Started(job) => {
+                self.parts.provider(&job.provider).ok().and_then(|known| known.address(job))
+            }
+            _ => None,
+        };
+        address.map_or_else(|| "ok".to_owned(), |address| format!("ok, told of at {address}"))
     }
 
     /// Makes a decision durable. Progress alone waits for its turn; everything else is stored before it is acted on.

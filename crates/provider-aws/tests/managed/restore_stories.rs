@@ -3,52 +3,17 @@
 
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
+use stillpoint_conformance::fake::NEW_STORAGE;
 use stillpoint_core::{
-    BackupRecord, Clock, ComponentState, CopyRequest, Finding, OpContext, OperationState, OperationStatus,
-    Orchestrator, ProvisionRequest, Provisioned, Provisioner, Request, RestoreRequest, RestoredResource,
-    Result, Settings,
+    BackupRecord, Clock, ComponentState, CopyRequest, OperationState, OperationStatus, Orchestrator, Request,
+    RestoreRequest, Settings,
 };
 
 use crate::fake::{World, scenario};
 use crate::stories::{Scene, WORKSPACE, operation};
 
-/// The name of the only provisioner.
-pub(crate) const NEW_STORAGE: &str = "new-storage";
 const TARGET: &str = "team/ml-2";
-
-/// Makes nothing, and asks for storage with a protective tag where the old one was.
-#[derive(Debug)]
-pub(crate) struct NewStorage;
-
-#[async_trait]
-impl Provisioner for NewStorage {
-    async fn preflight(&self, _cx: &OpContext, _request: &ProvisionRequest) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
-    }
-
-    async fn provision(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {
-        let mut made = Provisioned::new(request.restore.target.clone());
-        made.tags = [("keep".to_owned(), "yes".to_owned())].into();
-        for record in &request.backup.components {
-            made = made.with_destination(record.component.id.clone(), record.component.settings.clone());
-        }
-        Ok(made)
-    }
-
-    async fn attach(&self, _: &OpContext, _: &Provisioned, _: &[RestoredResource]) -> Result<()> {
-        Ok(())
-    }
-
-    async fn activate(&self, _: &OpContext, _: &Provisioned) -> Result<()> {
-        Ok(())
-    }
-
-    async fn discard(&self, _: &OpContext, _: &Provisioned) -> Result<()> {
-        Ok(())
-    }
-}
 
 impl Scene {
     fn restore(backup: &BackupRecord) -> Request {
@@ -58,9 +23,7 @@ impl Scene {
     }
 
     async fn restored(&self, backup: &BackupRecord) -> OperationStatus {
-        let orchestrator = self.orchestrator("one");
-        orchestrator.submit(Self::restore(backup)).await.unwrap();
-        orchestrator.wait(&operation("restore-1")).await.unwrap()
+        self.ends(Self::restore(backup)).await.unwrap()
     }
 
     /// The volumes and file systems of the new workspace.
@@ -131,14 +94,7 @@ async fn whoever_takes_over_a_restore_goes_on_with_its_jobs() {
     }
     drop(first);
     let second = scene.orchestrator("two");
-    let status = loop {
-        second.recover().await.unwrap();
-        let status = second.status(&operation("restore-1")).await.unwrap();
-        if status.operation.state.is_terminal() {
-            break status;
-        }
-        scene.clock.sleep(Duration::from_secs(30)).await;
-    };
+    let status = scene.follow(&second, &operation("restore-1")).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
     assert_eq!(scene.made().len(), 3, "nobody makes a second one");
     assert_eq!(scene.world.region()["restores"].as_object().unwrap().len(), 1);
@@ -155,10 +111,8 @@ async fn a_backup_is_copied_to_another_vault_whatever_answers_are_lost() {
     scene.world.inject(&json!({"op": "StartCopyJob", "nth": 2, "fault": {"kind": "cut", "when": "after"}}));
     let destination = [("vault".to_owned(), "elsewhere".into())].into();
     let id = operation("copy-1");
-    let request = CopyRequest::new(id.clone(), backup.id.clone(), WORKSPACE.parse().unwrap(), destination);
-    let orchestrator = scene.orchestrator("one");
-    orchestrator.submit(Request::Copy(request)).await.unwrap();
-    let status = orchestrator.wait(&id).await.unwrap();
+    let request = CopyRequest::new(id, backup.id.clone(), WORKSPACE.parse().unwrap(), destination);
+    let status = scene.ends(Request::Copy(request)).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
     let copy = status.backup.unwrap();
     assert_ne!(copy.id, backup.id);

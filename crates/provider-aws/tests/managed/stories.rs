@@ -1,30 +1,34 @@
 //! Whole operations: the orchestrator, the provider and the fake AWS together.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stillpoint_core::memory::{MemoryCatalog, MemoryWorkspace};
+use stillpoint_conformance::fake;
+pub(crate) use stillpoint_conformance::fake::WORKSPACE;
 use stillpoint_core::{
     BackupRecord, BackupRequest, Catalog, CatalogExt, Clock, Component, ComponentState, Consistency,
-    Definition, DeleteRequest, Holder, LocalOrchestrator, OperationId, OperationState, OperationStatus,
-    Orchestrator, Request,
+    DeleteRequest, OperationId, OperationState, OperationStatus, Orchestrator, Request,
 };
 
 use crate::fake::{FILE_SYSTEM, VOLUME, VOLUME_TWO, World, component, scenario};
-use crate::pace::PacedClock;
-use crate::restore_stories::{NEW_STORAGE, NewStorage};
 
 const HOUR: Duration = Duration::from_secs(3600);
-pub(crate) const WORKSPACE: &str = "team/ml-1";
 
 /// A workspace of two volumes, a file system and a share of somebody else's, with everything that backs it up.
 pub(crate) struct Scene {
     pub(crate) world: Arc<World>,
-    pub(crate) clock: Arc<PacedClock>,
-    pub(crate) catalog: Arc<MemoryCatalog>,
-    pub(crate) workspace: Arc<MemoryWorkspace>,
+    inner: fake::Scene,
+}
+
+impl Deref for Scene {
+    type Target = fake::Scene;
+
+    fn deref(&self) -> &fake::Scene {
+        &self.inner
+    }
 }
 
 impl Scene {
@@ -41,38 +45,21 @@ impl Scene {
     }
 
     pub(crate) fn with(world: Arc<World>, components: Vec<Component>) -> Self {
-        let clock = PacedClock::of(&world);
-        let catalog = Arc::new(MemoryCatalog::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
-        let definition = Definition::new(WORKSPACE.parse().unwrap());
-        Self { world, clock, catalog, workspace: Arc::new(MemoryWorkspace::new(definition, components)) }
+        let (fake, cloud) = (Arc::clone(&world) as Arc<dyn fake::Fake>, Arc::clone(&world));
+        let inner = fake::Scene::new(fake, components, move || Arc::new(cloud.provider())).unwrap();
+        Self { world, inner }
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
         Some(Self::of(World::named(name)?))
     }
 
-    pub(crate) fn orchestrator(&self, holder: &str) -> LocalOrchestrator {
-        LocalOrchestrator::builder(Arc::clone(&self.catalog) as Arc<dyn Catalog>)
-            .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
-            .holder(Holder::new(holder, "process"))
-            .lease_ttl(Duration::from_secs(600))
-            .provider(self.clock.waits_for(Arc::new(self.world.provider())))
-            .workspace(Arc::clone(&self.workspace) as Arc<_>)
-            .provisioner(NEW_STORAGE, Arc::new(NewStorage))
-            .build()
-    }
-
     pub(crate) fn backup(&self, id: &str) -> BackupRequest {
-        BackupRequest::new(operation(id), WORKSPACE.parse().unwrap())
+        self.inner.backup(id).unwrap()
     }
 
     pub(crate) async fn run(&self, request: BackupRequest) -> (OperationStatus, BackupRecord) {
-        let id = request.id.clone();
-        let orchestrator = self.orchestrator("one");
-        orchestrator.submit(Request::Backup(request)).await.unwrap();
-        let status = orchestrator.wait(&id).await.unwrap();
-        let backup = status.backup.clone().unwrap_or_else(|| panic!("no backup: {status:?}"));
-        (status, backup)
+        self.inner.run(request).await.unwrap()
     }
 
     fn jobs(&self) -> usize {
@@ -236,14 +223,7 @@ async fn whoever_takes_over_adopts_the_jobs_of_who_is_gone() {
     }
     drop(first);
     let second = scene.orchestrator("two");
-    let status = loop {
-        second.recover().await.unwrap();
-        let status = second.status(&operation("op-1")).await.unwrap();
-        if status.operation.state.is_terminal() {
-            break status;
-        }
-        scene.clock.sleep(Duration::from_secs(30)).await;
-    };
+    let status = scene.follow(&second, &operation("op-1")).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
     assert_eq!(scene.jobs(), 3, "nobody starts a second job");
     assert_eq!(scene.workspace.held_by(), None);

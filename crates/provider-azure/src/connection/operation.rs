@@ -20,6 +20,10 @@ use super::refusal::{refusal, told};
 /// The longest address that is kept; Azure's may have more than four kilobytes.
 const URL_BYTES_MAX: usize = 32 << 10;
 
+/// The longest address that is shown to people.
+const ADDRESS_BYTES_MAX: usize = 1 << 10;
+const VERSION: &str = "api-version";
+
 /// What an answer to a PUT, PATCH or DELETE says of the operation that it began.
 #[derive(Clone, Debug)]
 pub(crate) struct Begun {
@@ -34,6 +38,21 @@ pub(crate) struct Begun {
 pub(crate) struct Poll {
     kind: PollKind,
     url: String,
+}
+
+impl Poll {
+    /// Its address for people: without its query, which holds a signature, but for the version that it must name.
+    pub(crate) fn address(&self) -> Option<String> {
+        let mut url = Url::parse(&self.url).ok()?;
+        let version =
+            url.query_pairs().find(|(name, _)| name == VERSION).map(|(_, value)| value.into_owned());
+        url.set_query(None);
+        url.set_fragment(None);
+        if let Some(version) = version {
+            url.query_pairs_mut().append_pair(VERSION, &version);
+        }
+        Some(url.into()).filter(|text: &String| text.len() <= ADDRESS_BYTES_MAX)
+    }
 }
 
 impl fmt::Debug for Poll {
@@ -155,6 +174,15 @@ mod tests {
         assert!(begun(202, &[("location", &long)]).is_some());
         let endless = format!("{ASYNC}{}", "x".repeat(URL_BYTES_MAX));
         assert!(begun(202, &[("location", &endless)]).is_none());
+    }
+
+    #[test]
+    fn what_is_shown_of_an_address_proves_nothing() {
+        let of = |url: &str| begun(202, &[("location", url)]).unwrap().address();
+        let plain = "https://management.azure.com/operations/1?api-version=2025-01-02";
+        assert_eq!(of(&format!("{plain}&t=1&c=cert&s=sig&h=hash#x")).as_deref(), Some(plain));
+        assert_eq!(of(ASYNC).as_deref(), Some("https://management.azure.com/op/1"));
+        assert_eq!(of(&format!("https://management.azure.com/{}", "x".repeat(2000))), None);
     }
 
     #[test]

@@ -11,6 +11,9 @@ pub(super) const FILE_SHARE: &str = "file-share";
 /// The kind of component that is a volume of Azure NetApp Files.
 pub(super) const NETAPP_VOLUME: &str = "netapp-volume";
 
+/// The kind of component that is a container of blobs. Nothing but a vault protects one here.
+pub(super) const BLOB_CONTAINER: &str = "blob-container";
+
 /// What answers for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {

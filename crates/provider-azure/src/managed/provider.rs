@@ -244,6 +244,14 @@ impl Provider for AzureProvider {
         name.of(&self.id).map_err(Error::maybe_applied)
     }
 
+    fn address(&self, job: &JobRef) -> Option<String> {
+        let name: JobName = job.id.as_str().parse().ok()?;
+        match vault::item_of(&name) {
+            Some(_) => self.heard.address(job.id.as_str()),
+            None => self.under_way.address(&name.id.to_string()),
+        }
+    }
+
     async fn poll(&self, cx: &OpContext, job: &JobRef, _wait: Duration) -> Result<JobStatus> {
         let name: JobName = job.id.as_str().parse()?;
         match (vault::item_of(&name), name.kind) {

@@ -5,11 +5,11 @@ use stillpoint_core::{Component, OpContext, Result, Settings};
 
 use super::AzureProvider;
 use super::compute::Disk;
-use super::kind::Kind;
+use super::kind::{BLOB_CONTAINER, Kind};
 use super::netapp::Volume;
 use super::settings::Source;
 use super::storage::Share;
-use super::{shares, vault, volumes};
+use super::{shares, volumes};
 
 impl AzureProvider {
     /// `component` with what a restore of it will need, read now from the source itself: of a disk zone, SKU, size,
@@ -36,7 +36,8 @@ impl AzureProvider {
     /// `NotFound` where the source does not exist; `Unsupported` where it is neither disk nor share nor volume.
     pub async fn record(&self, cx: &OpContext, component: &Component) -> Result<Component> {
         cx.check()?;
-        if vault::Source::of(component)?.is_some_and(|source| source.is_of_blobs()) {
+        // A container has nothing that a restore of it would need.
+        if component.kind == BLOB_CONTAINER {
             return Ok(component.clone());
         }
         let mut settings = match Kind::of(component) {

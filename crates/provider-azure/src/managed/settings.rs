@@ -3,6 +3,7 @@
 use stillpoint_core::{Component, Error, ErrorKind, Result, Wanted};
 
 use super::compute::{DISKS, SNAPSHOTS};
+use super::kind::BLOB_CONTAINER;
 use super::names::made_by;
 use super::resource_id::ResourceId;
 
@@ -38,10 +39,11 @@ impl Source {
     /// where a setting cannot be used.
     pub(super) fn of(component: &Component) -> Result<Self> {
         if component.kind != DISK {
-            let message = format!(
-                "component {} is a {}, not a disk that Azure protects here",
-                component.id, component.kind
-            );
+            let why = match component.kind.as_str() {
+                BLOB_CONTAINER => "which only a vault protects: name one by the setting vault",
+                _ => "not a disk that Azure protects here",
+            };
+            let message = format!("component {} is a {}, {why}", component.id, component.kind);
             return Err(Error::new(ErrorKind::Unsupported, message).with("component", &component.id));
         }
         let id: ResourceId = component.resource.parse()?;

@@ -198,6 +198,24 @@ pub(super) fn missing(wanted: &Tags, found: &Tags) -> Tags {
     wanted.iter().filter(lacks).map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
+/// All tags that the resource `id`, which carries `found`, is to carry where it lacks any of `wanted`; nothing where it has
+/// them all.
+///
+/// # Errors
+/// `NotFound` where it carries the mark of another job.
+pub(super) fn landed(id: &ResourceId, wanted: &Tags, mut found: Tags) -> Result<Option<Tags>> {
+    let mark = found.get(JOB);
+    if mark.is_some() && mark != wanted.get(JOB) {
+        return Err(Error::new(ErrorKind::NotFound, format!("{id} is not what this job makes")));
+    }
+    let missing = missing(wanted, &found);
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    found.extend(missing);
+    Ok(Some(found))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

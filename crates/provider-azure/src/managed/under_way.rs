@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stillpoint_core::{Candidate, Error, ErrorKind, Result, Retry, Timestamp};
+use stillpoint_core::{Candidate, Error, ErrorKind, JobState, JobStatus, Result, Retry, Timestamp};
 
 use crate::connection::{Begun, Connection, Poll, Polled};
 
@@ -84,6 +84,11 @@ impl UnderWay {
         })
     }
 
+    /// Where Azure tells of the operation that makes `resource`, for people.
+    pub(super) fn address(&self, resource: &str) -> Option<String> {
+        self.known().get(resource)?.poll.as_ref()?.address()
+    }
+
     /// Notes that `resource` is shown: where it no longer is, somebody took it away.
     pub(super) fn shown(&self, resource: &str) {
         if let Some(known) = self.known().get_mut(resource) {
@@ -96,7 +101,7 @@ impl UnderWay {
     ///
     /// # Errors
     /// Whatever asking can meet, as long as the resource may still be shown.
-    pub(super) async fn not_shown(
+    async fn not_shown(
         &self,
         connection: &Connection,
         action: &str,
@@ -119,6 +124,30 @@ impl UnderWay {
             // A narrow role may make things and not ask how that goes.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(Told::Alive(None)),
             Err(error) => Err(error),
+        }
+    }
+
+    /// The status of a job whose `resource` is not shown: not yet, never, or no longer. It is asked about again after `least`
+    /// at the earliest.
+    ///
+    /// # Errors
+    /// `NotFound` that says `absent` where it is lost; those of [`UnderWay::not_shown`].
+    pub(super) async fn unseen(
+        &self,
+        connection: &Connection,
+        action: &str,
+        resource: &str,
+        now: Timestamp,
+        (least, absent): (Duration, String),
+    ) -> Result<JobStatus> {
+        match self.not_shown(connection, action, resource, now).await? {
+            Told::Alive(hint) => {
+                let mut status = JobStatus::new(JobState::Running);
+                status.poll_after = Some(hint.unwrap_or(least).max(least));
+                Ok(status)
+            }
+            Told::Failed(reason) => Ok(JobStatus::new(JobState::Failed(reason.record()))),
+            Told::Nothing => Err(Error::new(ErrorKind::NotFound, absent)),
         }
     }
 

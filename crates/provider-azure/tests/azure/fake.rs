@@ -1,18 +1,17 @@
 //! A fake Azure with a scenario in it, and the provider suite's view of it.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use stillpoint_conformance::provider::{Content, Harness, Occupied};
+use stillpoint_conformance::fake::Fake;
 use stillpoint_core::{
     BackupId, BackupJob, Clock, Component, CopyJob, JobKey, JobRef, JobRequest, JobState, JobStatus,
-    OpContext, OperationId, Provider, RestoreJob, RestoredResource, Result, Settings, SnapshotRef, Timestamp,
+    OpContext, OperationId, Provider, RestoreJob, Settings, SnapshotRef, Timestamp,
 };
 use stillpoint_provider_azure::managed::{AzureProvider, GroupPlace};
 use stillpoint_provider_azure::{Connection, Environment};
@@ -184,8 +183,7 @@ impl World {
 
     /// How often an operation was called so far.
     pub(crate) fn calls(&self, operation: &str) -> usize {
-        let journal = self.fake.get("journal");
-        journal.as_array().unwrap().iter().filter(|entry| entry["operation"] == operation).count()
+        self.calls_since(0).get(operation).copied().unwrap_or(0)
     }
 
     /// The actions that were needed so far.
@@ -209,6 +207,29 @@ impl World {
         let state = self.fake.get("state");
         let of_kind = |id: &&String| id.contains(&format!("/{kind}/"));
         state["resources"].as_object().unwrap().keys().filter(of_kind).count()
+    }
+}
+
+impl Fake for World {
+    fn now(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn advance(&self, time: Duration) {
+        self.advance(time.as_secs_f64());
+    }
+
+    fn called(&self) -> u64 {
+        self.fake.get("calls")["n"].as_u64().unwrap()
+    }
+
+    fn calls_since(&self, call: u64) -> BTreeMap<String, usize> {
+        let counted = self.fake.get(&format!("calls?since={call}"))["calls"].take();
+        serde_json::from_value(counted).unwrap()
+    }
+
+    fn cut(&self, call: &str, nth: usize, when: &str) {
+        self.fake.post("inject", &json!({"op": call, "nth": nth, "fault": {"kind": "cut", "when": when}}));
     }
 }
 
@@ -241,91 +262,4 @@ pub(crate) fn compute(kind: &str, name: &str) -> String {
 /// A disk of the scenarios as a component.
 pub(crate) fn disk(name: &str) -> Component {
     Component::new(name.parse().unwrap(), "disk", "azure".parse().unwrap(), compute("disks", name))
-}
-
-/// How many disks the suite's scenario has.
-const SOURCES: usize = 8;
-
-/// The provider suite's view of a fake Azure.
-pub(crate) struct AzureHarness {
-    pub(crate) world: Arc<World>,
-    used: AtomicUsize,
-}
-
-impl AzureHarness {
-    /// A fake with disks whose snapshots are filled in the background.
-    pub(crate) fn new() -> Option<Self> {
-        Some(Self { world: World::of(&Self::scenario())?, used: AtomicUsize::new(0) })
-    }
-
-    /// Begins anew, for the next check.
-    pub(crate) fn again(&self) {
-        self.world.reset(&Self::scenario());
-        self.used.store(0, Ordering::Relaxed);
-    }
-
-    fn scenario() -> Value {
-        let disk =
-            |at| json!({"name": format!("disk-{at}"), "size_gib": 8, "sku": "PremiumV2_LRS", "zones": ["1"]});
-        let disks: Vec<_> = (0..SOURCES).map(disk).collect();
-        group(json!({"location": "westeurope", "disks": disks}), json!({"snapshot.background_seconds": 60}))
-    }
-
-    fn write(&self, resource: &str, seed: u64) {
-        self.world.fake.post("write", &json!({"resource": resource, "content": format!("written {seed}")}));
-    }
-
-    fn content(&self, resource: &str) -> Content {
-        let resource = self.world.resource(resource);
-        let going = resource["properties"]["provisioningState"] == "Deleting";
-        let content = resource["hidden"]["content"].as_str().filter(|_| !going);
-        content.map(|content| ("content".to_owned(), content.into())).into_iter().collect()
-    }
-}
-
-#[async_trait]
-impl Harness for AzureHarness {
-    async fn provider(&self) -> Result<Arc<dyn Provider>> {
-        Ok(Arc::new(self.world.provider()))
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.world.clock()
-    }
-
-    async fn source(&self, name: &str, seed: u64) -> Result<Component> {
-        let at = self.used.fetch_add(1, Ordering::Relaxed);
-        assert!(at < SOURCES, "the scenario has no more sources");
-        let resource = compute("disks", &format!("disk-{at}"));
-        self.write(&resource, seed);
-        Ok(Component::new(name.parse()?, "disk", "azure".parse()?, resource))
-    }
-
-    async fn change(&self, source: &Component, seed: u64) -> Result<()> {
-        self.write(&source.resource, seed);
-        Ok(())
-    }
-
-    fn missing(&self) -> Component {
-        disk("missing")
-    }
-
-    async fn source_content(&self, source: &Component) -> Result<Content> {
-        Ok(self.content(&source.resource))
-    }
-
-    async fn restored_content(&self, resource: &RestoredResource) -> Result<Content> {
-        Ok(self.content(&resource.resource))
-    }
-
-    async fn destination(&self, _name: &str) -> Result<Settings> {
-        Ok(Settings::from([("zone".to_owned(), "2".into())]))
-    }
-
-    async fn occupied(&self, name: &str) -> Result<Option<Occupied>> {
-        let source = self.source(name, 99).await?;
-        let taken = source.resource.rsplit('/').next().unwrap_or_default().to_owned();
-        let resource = RestoredResource::new(source.provider, source.id, source.resource);
-        Ok(Some(Occupied::new(Settings::from([("name".to_owned(), taken.into())]), resource)))
-    }
 }

@@ -2,19 +2,17 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
-use stillpoint_conformance::provider::{Content, Harness, Occupied};
+use stillpoint_conformance::provider_checks_in_turn;
 use stillpoint_core::{
-    Clock, Component, DeleteState, Effect, ErrorKind, JobRequest, JobState, Provider, RestoredResource,
-    Result, Settings, SnapshotQuery, SnapshotRef,
+    Component, DeleteState, Effect, ErrorKind, JobRequest, JobState, Provider, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_provider_azure::managed::AzureProvider;
 
 use crate::fake::{GROUP, SUBSCRIPTION, World, group};
+use crate::suite::{Ended, Sources, Suite};
 
 const SOURCES: usize = 8;
 
@@ -42,66 +40,20 @@ fn provider(world: &World) -> AzureProvider {
     world.provider().looking_in((0..SOURCES).map(|at| share(&format!("share-{at}")))).unwrap()
 }
 
-/// The provider suite's view of file shares.
-struct ShareHarness {
-    world: Arc<World>,
-    used: AtomicUsize,
-}
-
-#[async_trait]
-impl Harness for ShareHarness {
-    async fn provider(&self) -> Result<Arc<dyn Provider>> {
-        Ok(Arc::new(provider(&self.world)))
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.world.clock()
-    }
-
-    async fn source(&self, name: &str, seed: u64) -> Result<Component> {
-        let resource = share(&format!("share-{}", self.used.fetch_add(1, Ordering::Relaxed)));
-        let source = Component::new(name.parse()?, "file-share", "azure".parse()?, resource);
-        self.change(&source, seed).await?;
-        Ok(source)
-    }
-
-    async fn change(&self, source: &Component, seed: u64) -> Result<()> {
-        let write = json!({"resource": source.resource, "content": format!("written {seed}")});
-        self.world.fake().post("write", &write);
-        Ok(())
-    }
-
-    fn missing(&self) -> Component {
-        component("missing")
-    }
-
-    async fn source_content(&self, source: &Component) -> Result<Content> {
-        let content = self.world.resource(&source.resource)["hidden"]["content"].clone();
-        Ok(content.as_str().map(|content| ("content".to_owned(), content.into())).into_iter().collect())
-    }
-
-    async fn restored_content(&self, _resource: &RestoredResource) -> Result<Content> {
-        Ok(Content::new())
-    }
-
-    async fn destination(&self, _name: &str) -> Result<Settings> {
-        Ok(Settings::new())
-    }
-
-    async fn occupied(&self, _name: &str) -> Result<Option<Occupied>> {
-        Ok(None)
-    }
-}
-
 #[tokio::test]
-async fn snapshots_of_shares_keep_the_contract_of_providers()
--> std::result::Result<(), Box<dyn std::error::Error>> {
-    let Some(world) = World::of(&scenario(json!({}))) else { return Ok(()) };
-    let harness = ShareHarness { world, used: AtomicUsize::new(0) };
-    let again = || {
-        harness.world.reset(&scenario(json!({})));
-        harness.used.store(0, Ordering::Relaxed);
-    };
+async fn snapshots_of_shares_keep_the_contract_of_providers() -> Ended {
+    let suite = Suite::of(Sources {
+        name: "share",
+        count: SOURCES,
+        scenario: || scenario(json!({})),
+        component,
+        provider,
+        destination: json!({}),
+        restores: false,
+        taken: str::to_owned,
+    });
+    let Some(suite) = suite else { return Ok(()) };
+    let again = || suite.again();
     // What makes a new share of a snapshot is the data plane of files, which has a suite of its own.
     let left_out = [
         "a_job_says_when_its_content_was_captured",
@@ -113,7 +65,7 @@ async fn snapshots_of_shares_keep_the_contract_of_providers()
         "a_resource_of_another_operation_is_not_discarded",
         "a_copy_is_made_as_the_capability_says",
     ];
-    stillpoint_conformance::provider_checks! { (crate::suite::checks) (harness, again, &left_out) };
+    provider_checks_in_turn! { suite, again, left_out };
     Ok(())
 }
 

@@ -1,66 +1,37 @@
 //! Whole operations: the orchestrator, the provider and the fake Azure together, in the situations of the fake's scenarios.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
+#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
-use stillpoint_core::memory::{MemoryCatalog, MemoryWorkspace};
+use stillpoint_conformance::fake;
+pub(crate) use stillpoint_conformance::fake::{NEW_STORAGE, WORKSPACE};
 use stillpoint_core::{
     BackupRecord, BackupRequest, Catalog, CatalogExt, Clock, Component, ComponentState, Consistency,
-    Definition, DeleteRequest, Finding, Holder, LocalOrchestrator, OpContext, OperationId, OperationState,
-    OperationStatus, Orchestrator, ProvisionRequest, Provisioned, Provisioner, Request, RestoreRequest,
-    RestoredResource, Result, Settings,
+    DeleteRequest, LedgerEntry, LedgerKind, OperationId, OperationState, OperationStatus, Orchestrator,
+    Request, RestoreRequest, Settings,
 };
+use stillpoint_provider_azure::managed::AzureProvider;
 
 use crate::fake::{World, disk, scenario};
-use crate::pace::PacedClock;
 use crate::shares::share;
 
-pub(crate) const WORKSPACE: &str = "team/ml-1";
-/// The name of the only provisioner.
-pub(crate) const NEW_STORAGE: &str = "new-storage";
 const HOUR: Duration = Duration::from_secs(3600);
-
-/// Makes nothing, and asks for disks with a protective tag where the old ones were.
-#[derive(Debug)]
-pub(crate) struct NewStorage;
-
-#[async_trait]
-impl Provisioner for NewStorage {
-    async fn preflight(&self, _cx: &OpContext, _request: &ProvisionRequest) -> Result<Vec<Finding>> {
-        Ok(Vec::new())
-    }
-
-    async fn provision(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {
-        let mut made = Provisioned::new(request.restore.target.clone());
-        made.tags = [("keep".to_owned(), "yes".to_owned())].into();
-        for record in &request.backup.components {
-            made = made.with_destination(record.component.id.clone(), record.component.settings.clone());
-        }
-        Ok(made)
-    }
-
-    async fn attach(&self, _: &OpContext, _: &Provisioned, _: &[RestoredResource]) -> Result<()> {
-        Ok(())
-    }
-
-    async fn activate(&self, _: &OpContext, _: &Provisioned) -> Result<()> {
-        Ok(())
-    }
-
-    async fn discard(&self, _: &OpContext, _: &Provisioned) -> Result<()> {
-        Ok(())
-    }
-}
 
 /// A workspace of two disks, a share and files of somebody else's, with everything that backs it up.
 pub(crate) struct Scene {
     pub(crate) world: Arc<World>,
-    pub(crate) clock: Arc<PacedClock>,
-    pub(crate) catalog: Arc<MemoryCatalog>,
-    pub(crate) workspace: Arc<MemoryWorkspace>,
+    inner: fake::Scene,
+}
+
+impl Deref for Scene {
+    type Target = fake::Scene;
+
+    fn deref(&self) -> &fake::Scene {
+        &self.inner
+    }
 }
 
 pub(crate) fn projects() -> Component {
@@ -81,10 +52,19 @@ impl Scene {
     }
 
     pub(crate) fn with(world: &Arc<World>, components: Vec<Component>) -> Self {
-        let (world, clock) = (Arc::clone(world), PacedClock::of(world));
-        let catalog = Arc::new(MemoryCatalog::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
-        let definition = Definition::new(WORKSPACE.parse().unwrap());
-        Self { world, clock, catalog, workspace: Arc::new(MemoryWorkspace::new(definition, components)) }
+        let looked_in = share("projects");
+        Self::by(world, components, move |world| world.provider().looking_in([&looked_in]).unwrap())
+    }
+
+    /// The same by a provider that looks elsewhere.
+    pub(crate) fn by(
+        world: &Arc<World>,
+        components: Vec<Component>,
+        provider: impl Fn(&World) -> AzureProvider + Send + Sync + 'static,
+    ) -> Self {
+        let (fake, cloud) = (Arc::clone(world) as Arc<dyn fake::Fake>, Arc::clone(world));
+        let inner = fake::Scene::new(fake, components, move || Arc::new(provider(&cloud))).unwrap();
+        Self { world: Arc::clone(world), inner }
     }
 
     /// The scenario of this name, in a fake that begins anew.
@@ -93,32 +73,16 @@ impl Scene {
         Self::of(world)
     }
 
-    pub(crate) fn orchestrator(&self, holder: &str) -> LocalOrchestrator {
-        let provider = self.world.provider().looking_in([share("projects")]).unwrap();
-        LocalOrchestrator::builder(Arc::clone(&self.catalog) as Arc<dyn Catalog>)
-            .clock(Arc::clone(&self.clock) as Arc<dyn Clock>)
-            .holder(Holder::new(holder, "process"))
-            .lease_ttl(Duration::from_secs(600))
-            .provider(self.clock.waits_for(Arc::new(provider)))
-            .workspace(Arc::clone(&self.workspace) as Arc<_>)
-            .provisioner(NEW_STORAGE, Arc::new(NewStorage))
-            .build()
-    }
-
     pub(crate) fn backup(&self, id: &str) -> BackupRequest {
-        BackupRequest::new(operation(id), WORKSPACE.parse().unwrap())
+        self.inner.backup(id).unwrap()
     }
 
     pub(crate) async fn run(&self, request: BackupRequest) -> (OperationStatus, BackupRecord) {
-        let status = self.ends(Request::Backup(request)).await;
-        let backup = status.backup.clone().unwrap_or_else(|| panic!("no backup: {status:?}"));
-        (status, backup)
+        self.inner.run(request).await.unwrap()
     }
 
     async fn ends(&self, request: Request) -> OperationStatus {
-        let (orchestrator, id) = (self.orchestrator("one"), request.id().clone());
-        orchestrator.submit(request).await.unwrap();
-        orchestrator.wait(&id).await.unwrap()
+        self.inner.ends(request).await.unwrap()
     }
 
     /// Restores the disks. The share is for the data plane of files.
@@ -161,6 +125,20 @@ fn completed(status: &OperationStatus) {
     assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
 }
 
+/// The ledger says where Azure told of each snapshot while it was made, and nothing that would prove anything.
+#[track_caller]
+fn told_of(ledger: &[LedgerEntry]) {
+    let starts = ledger.iter().filter(|entry| entry.action == "start" && entry.kind == LedgerKind::Outcome);
+    let told: Vec<&str> =
+        starts.filter_map(|entry| entry.outcome.as_deref()?.strip_prefix("ok, told of at ")).collect();
+    assert_eq!(told.len(), 2, "one for each disk; a share's snapshot is there at once: {ledger:#?}");
+    for address in told {
+        let (path, query) = address.split_once('?').unwrap();
+        assert!(path.starts_with("http://127.0.0.1") && path.contains("/subscriptions/"), "{address}");
+        assert!(query.starts_with("api-version=") && !query.contains('&'), "{address}");
+    }
+}
+
 /// In these situations nothing is lost and nothing doubled, from the backup over the restore to the deletion.
 #[tokio::test]
 async fn whatever_is_odd_late_lost_or_throttled_a_workspace_is_captured_once_and_comes_back() {
@@ -189,6 +167,9 @@ async fn whatever_is_odd_late_lost_or_throttled_a_workspace_is_captured_once_and
         );
         assert_eq!(backup.consistency, Consistency::Application, "{name}: all of it lies inside the hold");
         assert_eq!((scene.points(), scene.workspace.held_by()), ((2, 1), None), "{name}");
+        if name == "lost-poll-urls" {
+            told_of(&scene.catalog.ledger(&operation("op-1")).await.unwrap());
+        }
         completed(&scene.restored(&backup).await);
         // Long enough for the housekeeper, and for tokens of a quarter of an hour.
         scene.clock.sleep(HOUR).await;
@@ -280,14 +261,7 @@ async fn two_orchestrators_with_one_key_have_one_job_and_a_successor_adopts_it()
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     drop(first);
-    let status = loop {
-        second.recover().await.unwrap();
-        let status = second.status(&operation("op-1")).await.unwrap();
-        if status.operation.state.is_terminal() {
-            break status;
-        }
-        scene.clock.sleep(Duration::from_secs(30)).await;
-    };
+    let status = scene.follow(&second, &operation("op-1")).await.unwrap();
     completed(&status);
     assert_eq!((scene.points(), scene.workspace.held_by()), ((2, 1), None));
 }

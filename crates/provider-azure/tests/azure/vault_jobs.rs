@@ -10,7 +10,7 @@ use stillpoint_core::{
 use stillpoint_provider_azure::managed::{BACKUP_RULE, VAULT};
 
 use crate::fake::{PRINCIPAL, RESTORE, World, group};
-use crate::vaults::{disk, files, instance, item, provider, scenario, share};
+use crate::vaults::{container, disk, files, instance, item, provider, scenario, share};
 
 const TRIGGER: &str = "dataprotection:backup_instances.adhoc_backup";
 
@@ -313,12 +313,13 @@ async fn a_disk_comes_back_through_its_vault_with_its_tags() {
 async fn what_a_vault_lacks_is_found_before_a_backup() {
     let policies = json!([{"name": "daily"}, {"name": "blobs", "type": "Microsoft.Storage/storageAccounts/blobServices"}]);
     let disks = json!([{"name": "db"}, {"name": "stopped"}, {"name": "plain"}]);
-    let instances = json!([{"name": "db", "disk": "db"}, {"name": "b", "account": "files", "policy": "blobs"},
+    let instances = json!([{"name": "db", "disk": "db"}, {"name": "b", "account": "files", "policy": "blobs", "containers": ["models", "gone"]},
         {"name": "stopped", "disk": "stopped", "state": "ProtectionStopped"}]);
     let shares = json!([{"name": "smb"}, {"name": "nfs", "protocol": "NFS"}]);
     let Some(world) = World::of(&group(
         json!({"location": "westeurope", "disks": disks,
-        "storage_accounts": [{"name": "files", "kind": "FileStorage", "sku": "Premium_LRS", "shares": shares}],
+        "storage_accounts": [{"name": "files", "kind": "FileStorage", "sku": "Premium_LRS", "shares": shares,
+            "containers": [{"name": "models"}, {"name": "other"}]}],
         "backup_vaults": [{"name": "keep", "location": "westeurope", "soft_delete": "Off", "immutability": "Locked",
             "policies": policies, "instances": instances}],
         "recovery_vaults": [{"name": "keep", "location": "northeurope"}]}),
@@ -327,13 +328,11 @@ async fn what_a_vault_lacks_is_found_before_a_backup() {
         return;
     };
     let provider = world.provider();
-    let blobs = Component::new(
-        "blobs".parse().unwrap(),
-        "blob-container",
-        "azure".parse().unwrap(),
-        share("x").replace("fileServices/default/shares/x", "blobServices/default/containers/models"),
-    );
-    let blobs = blobs.with_setting(VAULT, "keep");
+    let other = |name: &str| {
+        let (id, azure) = ("blobs".parse().unwrap(), "azure".parse().unwrap());
+        Component::new(id, "blob-container", azure, container("files", name)).with_setting(VAULT, "keep")
+    };
+    let blobs = other("models");
     for (component, expected) in [
         (
             disk("db"),
@@ -355,7 +354,9 @@ async fn what_a_vault_lacks_is_found_before_a_backup() {
                 ("vault-protects", Severity::Blocker),
             ],
         ),
-        (blobs.clone(), vec![("soft-delete", Severity::Warning)]),
+        (blobs.clone(), vec![("soft-delete", Severity::Warning), ("restore", Severity::Info)]),
+        (other("other"), vec![("vault-protects", Severity::Blocker)]),
+        (other("gone"), vec![("resource-exists", Severity::Blocker)]),
     ] {
         let told = provider.preflight(&world.cx(), &component).await.unwrap();
         for (check, severity) in expected {
@@ -363,11 +364,4 @@ async fn what_a_vault_lacks_is_found_before_a_backup() {
             assert_eq!(found, Some(severity), "{check} of {component:?}: {told:?}");
         }
     }
-    // Blobs are captured, and restored by nothing of ours.
-    let point = world.captured("op-1", &blobs).await;
-    let restore = JobRequest::Restore(world.restore(&point, &blobs, json!({})));
-    assert_eq!(
-        provider.start(&world.cx_of(RESTORE), &restore).await.unwrap_err().kind(),
-        ErrorKind::Unsupported
-    );
 }

@@ -2,19 +2,17 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "what fails here fails the test that called it")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use serde_json::{Value, json};
-use stillpoint_conformance::provider::{self as suite, Content, Harness, Occupied};
+use stillpoint_conformance::{provider as contract, provider_checks_in_turn};
 use stillpoint_core::{
-    Clock, Component, DeleteState, ErrorKind, JobRequest, JobState, Provider, RestoredResource, Result,
-    Settings, SnapshotQuery, SnapshotRef,
+    Component, DeleteState, ErrorKind, JobRequest, JobState, Provider, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_provider_azure::managed::{AzureProvider, BACKUP_VAULT};
 
 use crate::fake::{GROUP, SUBSCRIPTION, World, group};
+use crate::suite::{Ended, Sources, Suite};
 
 const SOURCES: usize = 8;
 
@@ -50,91 +48,32 @@ fn provider(world: &World) -> AzureProvider {
     world.provider().looking_in(places.chain([format!("{}/backupVaults/keep", account())])).unwrap()
 }
 
-/// The provider suite's view of NetApp volumes.
-struct VolumeHarness {
-    world: Arc<World>,
-    used: AtomicUsize,
-    /// Whether snapshots are copied into a vault.
-    vault: bool,
-}
-
-impl VolumeHarness {
-    /// Begins anew, for the next check.
-    fn again(&self) {
-        self.world.reset(&scenario(json!({})));
-        self.used.store(0, Ordering::Relaxed);
-    }
-
-    fn content(&self, resource: &str) -> Content {
-        let resource = self.world.resource(resource);
-        let going = resource["properties"]["provisioningState"] == "Deleting";
-        let content = resource["hidden"]["content"].as_str().filter(|_| !going);
-        content.map(|content| ("content".to_owned(), content.into())).into_iter().collect()
-    }
-}
-
-#[async_trait]
-impl Harness for VolumeHarness {
-    async fn provider(&self) -> Result<Arc<dyn Provider>> {
-        Ok(Arc::new(provider(&self.world)))
-    }
-
-    fn clock(&self) -> Arc<dyn Clock> {
-        self.world.clock()
-    }
-
-    async fn source(&self, name: &str, seed: u64) -> Result<Component> {
-        let resource = volume(&format!("volume-{}", self.used.fetch_add(1, Ordering::Relaxed)));
-        let source = Component::new(name.parse()?, "netapp-volume", "azure".parse()?, resource);
-        self.change(&source, seed).await?;
-        Ok(if self.vault { in_vault(source) } else { source })
-    }
-
-    async fn change(&self, source: &Component, seed: u64) -> Result<()> {
-        let write = json!({"resource": source.resource, "content": format!("written {seed}")});
-        self.world.fake().post("write", &write);
-        Ok(())
-    }
-
-    fn missing(&self) -> Component {
-        component("missing")
-    }
-
-    async fn source_content(&self, source: &Component) -> Result<Content> {
-        Ok(self.content(&source.resource))
-    }
-
-    async fn restored_content(&self, resource: &RestoredResource) -> Result<Content> {
-        Ok(self.content(&resource.resource))
-    }
-
-    async fn destination(&self, _name: &str) -> Result<Settings> {
-        Ok(Settings::from([("pool".to_owned(), "pool".into())]))
-    }
-
-    async fn occupied(&self, name: &str) -> Result<Option<Occupied>> {
-        let source = self.source(name, 99).await?;
-        let taken = source.resource.rsplit('/').next().unwrap_or_default().to_owned();
-        let resource = RestoredResource::new(source.provider, source.id, source.resource);
-        Ok(Some(Occupied::new(Settings::from([("name".to_owned(), taken.into())]), resource)))
+fn sources() -> Sources {
+    Sources {
+        name: "volume",
+        count: SOURCES,
+        scenario: || scenario(json!({})),
+        component,
+        provider,
+        destination: json!({"pool": "pool"}),
+        restores: true,
+        taken: str::to_owned,
     }
 }
 
 #[tokio::test]
-async fn volumes_keep_the_contract_of_providers() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let Some(world) = World::of(&scenario(json!({}))) else { return Ok(()) };
-    let harness = VolumeHarness { world, used: AtomicUsize::new(0), vault: false };
-    let again = || harness.again();
+async fn volumes_keep_the_contract_of_providers() -> Ended {
+    let Some(suite) = Suite::of(sources()) else { return Ok(()) };
+    let again = || suite.again();
     let left_out = ["a_job_says_when_its_content_was_captured", "a_copy_is_made_as_the_capability_says"];
-    stillpoint_conformance::provider_checks! { (crate::suite::checks) (harness, again, &left_out) };
+    provider_checks_in_turn! { suite, again, left_out };
     // What the vault changes: what is listed, what goes along, and what is restored from.
-    let harness = VolumeHarness { vault: true, ..harness };
-    harness.again();
-    suite::snapshots_are_found_by_what_is_written_on_them(&harness).await?;
-    harness.again();
-    suite::a_deleted_snapshot_is_gone_and_stays_gone(&harness).await?;
-    harness.again();
-    suite::a_restore_brings_back_what_was_captured(&harness).await?;
+    let suite = suite.with(Sources { component: |name| in_vault(component(name)), ..sources() });
+    contract::snapshots_are_found_by_what_is_written_on_them(&suite).await?;
+    suite.again();
+    contract::a_deleted_snapshot_is_gone_and_stays_gone(&suite).await?;
+    suite.again();
+    contract::a_restore_brings_back_what_was_captured(&suite).await?;
     Ok(())
 }
 

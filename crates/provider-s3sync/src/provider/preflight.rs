@@ -5,7 +5,7 @@ use std::path::Path;
 use rustix::fs::Access;
 use stillpoint_core::{Component, Finding, Severity};
 
-use crate::workspace::{CaptureRules, DIRECTORY, mount_of, root_of};
+use crate::workspace::{CaptureRules, DIRECTORY, mount_of, mounted, root_of};
 
 /// Looks at the directory and at the rules of what is left out.
 pub(super) fn look(component: &Component) -> Vec<Finding> {
@@ -32,6 +32,9 @@ pub(super) fn look(component: &Component) -> Vec<Finding> {
                 block("source-readable", format!("the directory {path:?} cannot be read: {error}"));
             }
         }
+    }
+    if let Err(error) = mounted::prove(component) {
+        block("source-mounted", error.to_string());
     }
     if let Err(error) = CaptureRules::from_settings(&component.settings).and_then(|rules| rules.compile()) {
         block("exclude-rules", error.to_string_chain());
@@ -69,5 +72,7 @@ mod tests {
         mounted.kind = "nfs".into();
         let mounted = mounted.with_setting("mount", dir.path().to_str().unwrap());
         assert_eq!(checks(&mounted), Vec::<String>::new());
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(checks(&mounted), ["source-mounted"]);
     }
 }

@@ -17,7 +17,7 @@ use super::{RepositorySource, tags};
 use crate::error::{blocking, from_repository};
 use crate::jobs::{Issues, Reporter};
 use crate::path_text;
-use crate::workspace::{CaptureRules, compile_around, inside, left_out, root_of};
+use crate::workspace::{CaptureRules, compile_around, inside, left_out, mounted, root_of};
 
 /// Runs a backup job to its end.
 pub(crate) async fn run(
@@ -71,6 +71,7 @@ async fn capture(
         tracing::warn!(snapshot = %stored.id, "the snapshot of an interrupted attempt is not whole; it is made anew");
         repository.delete_snapshot(&stored.id).await.map_err(from_repository)?;
     }
+    mounted::prove(&job.component)?;
     let root = PathBuf::from(root_of(&job.component));
     let inside = source.local_directory().and_then(|store| inside(&root, &store));
     let mut options = BackupOptions::default();

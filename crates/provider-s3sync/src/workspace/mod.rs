@@ -1,6 +1,7 @@
 //! The workspace that is one directory.
 
 mod hook;
+pub(crate) mod mounted;
 mod report;
 mod rules;
 
@@ -15,6 +16,7 @@ use stillpoint_core::{
 };
 
 pub use hook::QuiesceHook;
+pub use mounted::{expects_mount, is_mount_point};
 pub(crate) use report::{compile_around, inside, left_out};
 pub use rules::{CaptureRules, pattern_of};
 

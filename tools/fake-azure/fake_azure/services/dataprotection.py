@@ -9,7 +9,7 @@ from ..arm import Resource
 from ..errors import Fault
 from ..registry import operation
 from ..world import Call, Job, Reply, Work, World
-from . import disks, vault_jobs
+from . import disks, storage, vault_jobs
 
 VAULT = "Microsoft.DataProtection/backupVaults"
 INSTANCE = f"{VAULT}/backupInstances"
@@ -48,13 +48,23 @@ def _check_rights(world: World, vault_id: str, kind: str) -> None:
         raise Fault(world.rules["vault.rights_error"], told)
 
 
-def make_policy(world: World, resource_id: str, kind: str, rule: str, days: int = 7) -> Resource:
-    """A policy with one rule that backs up every day, and one that keeps recovery points so many days."""
+BLOBS = "Microsoft.Storage/storageAccounts/blobServices"
+
+
+def make_policy(
+    world: World, resource_id: str, kind: str, rule: str, days: int = 7, store: str | None = None
+) -> Resource:
+    """A policy with one rule that backs up every day, and one that keeps recovery points so many days.
+
+    Blobs go into the vault unless `store` says otherwise; snapshots of disks stay outside.
+    """
+    store = store or ("VaultStore" if kind == BLOBS else "OperationalStore")
+    kept = {"dataStoreType": store, "objectType": "DataStoreInfoBase"}
     return world.new(resource_id, {"properties": {"objectType": "BackupPolicy", "datasourceTypes": [kind],
         "policyRules": [{
             "objectType": "AzureBackupRule", "name": rule,
             "backupParameters": {"objectType": "AzureBackupParams", "backupType": "Incremental"},
-            "dataStore": {"dataStoreType": "OperationalStore", "objectType": "DataStoreInfoBase"},
+            "dataStore": kept,
             "trigger": {"objectType": "ScheduleBasedTriggerContext",
                         "schedule": {"repeatingTimeIntervals": ["R/2026-01-01T00:00:00+00:00/P1D"]},
                         "taggingCriteria": [{"isDefault": True, "taggingPriority": 99,
@@ -62,19 +72,22 @@ def make_policy(world: World, resource_id: str, kind: str, rule: str, days: int 
         }, {
             "objectType": "AzureRetentionRule", "name": "Default", "isDefault": True, "lifecycles": [{
                 "deleteAfter": {"objectType": "AbsoluteDeleteOption", "duration": f"P{days}D"},
-                "sourceDataStore": {"dataStoreType": "OperationalStore", "objectType": "DataStoreInfoBase"}}],
-        }]}}, days=days)  # fmt: skip
+                "sourceDataStore": kept}],
+        }]}}, days=days, store=store)  # fmt: skip
 
 
 def make_instance(world: World, resource_id: str, given: dict[str, Any]) -> Resource:
-    """An instance that protects a resource: datasource, policy, type, state."""
+    """An instance that protects a resource: datasource, policy, type, state, and of blobs which containers."""
     source, kind = given["datasource"], given.get("type", "Microsoft.Compute/disks")
-    policy = f"{arm.parent(resource_id)}/backupPolicies/{given['policy']}"
+    policy: dict[str, Any] = {"policyId": f"{arm.parent(resource_id)}/backupPolicies/{given['policy']}"}
+    if given.get("containers") is not None:
+        policy["policyParameters"] = {"backupDatasourceParametersList": [
+            {"objectType": "BlobBackupDatasourceParameters", "containersList": given["containers"]}]}  # fmt: skip
     return world.new(resource_id, {"tags": {}, "properties": {
         "friendlyName": arm.name(source), "objectType": "BackupInstance", "provisioningState": "Succeeded",
         "currentProtectionState": given.get("state", "ProtectionConfigured"),
         "protectionStatus": {"status": given.get("state", "ProtectionConfigured")},
-        "policyInfo": {"policyId": policy},
+        "policyInfo": policy,
         "dataSourceInfo": {"objectType": "Datasource", "datasourceType": kind, "resourceID": source,
                            "resourceName": arm.name(source), "resourceType": kind, "resourceUri": "",
                            "resourceLocation": given["location"]},
@@ -106,20 +119,20 @@ def _reached(call: Call, job: Job) -> Work:
     return vault_jobs.reached(call, job, info, result=True)
 
 
-def make_point(world: World, instance: Resource, job: Job, content: str) -> Resource:
+def make_point(world: World, instance: Resource, job: Job, content: Any) -> Resource:
     """The recovery point that a job has made."""
     name = world.ids.uuid("recovery-point")
+    policy = world.find(instance.properties["policyInfo"]["policyId"])
     body = {"properties": {
         "objectType": "AzureBackupDiscreteRecoveryPoint", "recoveryPointId": name, "recoveryPointType": "Incremental",
         "recoveryPointTime": world.time(job.started), "friendlyName": name, "retentionTagName": "Default",
         "policyName": arm.name(instance.properties["policyInfo"]["policyId"]),
         "recoveryPointState": "Partial" if job.error else "Completed",
         "recoveryPointDataStoresDetails": [{
-            "id": world.ids.uuid("store"), "type": "OperationalStore", "state": "COMMITTED", "visible": True,
-            "creationTime": world.time(job.started)}],
+            "id": world.ids.uuid("store"), "type": policy.hidden["store"] if policy else "OperationalStore",
+            "state": "COMMITTED", "visible": True, "creationTime": world.time(job.started)}],
     }}  # fmt: skip
     job.point = name
-    policy = world.find(instance.properties["policyInfo"]["policyId"])
     until = job.started + (policy.hidden["days"] if policy else 7) * 86400
     body["properties"]["expiryTime"] = world.time(until)
     delay = world.rules["vault.point_delay_seconds"]
@@ -128,10 +141,20 @@ def make_point(world: World, instance: Resource, job: Job, content: str) -> Reso
     return made
 
 
+def _content(world: World, instance: Resource, source: Resource) -> Any:
+    """What a backup of a source holds: of an account that of each of its containers that are protected."""
+    if instance.properties["dataSourceInfo"]["datasourceType"] != BLOBS:
+        return source.hidden.get("content", "")
+    chosen = instance.properties["policyInfo"].get("policyParameters")
+    names = chosen["backupDatasourceParametersList"][0]["containersList"] if chosen else None
+    found = world.below(source.id, storage.CONTAINER)
+    return {each.name: each.hidden["content"] for each in found if names is None or each.name in names}
+
+
 def start_backup(world: World, instance: Resource, *, user: bool = True, activity: str | None = None) -> Job:
     """Begins a backup job; what it holds is what the resource holds now."""
     source = world.find(instance.properties["dataSourceInfo"]["resourceID"])
-    content = source.hidden.get("content", "") if source else ""
+    content = _content(world, instance, source) if source else ""
     vault = arm.parent(instance.id)
 
     def done(job: Job) -> None:
@@ -184,6 +207,9 @@ def _target(call: Call, request: dict[str, Any]) -> tuple[Resource, str]:
     info = request["restoreTargetInfo"]
     if info["recoveryOption"] != "FailIfExists":
         raise Fault("UserErrorInvalidRecoveryOption", "recoveryOption must be FailIfExists.")
+    stores = {each["type"] for each in point.properties["recoveryPointDataStoresDetails"]}
+    if request["sourceDataStoreType"] not in stores:
+        raise Fault("UserErrorInvalidDataStore", f"The recovery point is in {', '.join(sorted(stores))}.")
     target = (info.get("datasourceInfo") or {}).get("resourceID") or (info.get("targetDetails") or {}).get("url", "")
     return point, target
 
@@ -199,6 +225,27 @@ def validate_restore(call: Call) -> Work:
     return Work(2, lambda: None, result=lambda: info, resource=arm.parent(call.resource_id))
 
 
+def _containers(call: Call, instance: Resource, point: Resource, target: str) -> dict[str, Any]:
+    """What is to be in which container of the account that blobs are restored to.
+
+    Raises Fault for an account that is not there or is the source, and for containers that are there or are not kept.
+    """
+    if call.world.find(target) is None:
+        raise Fault("UserErrorTargetStorageAccountNotFound", f"{target} does not exist.", 404)
+    source = instance.properties["dataSourceInfo"]["resourceID"]
+    if call.rule("vault.blobs_elsewhere") and arm.key(target) == arm.key(source):
+        raise Fault("UserErrorRestoreToSourceNotSupported", "Blobs in a vault are restored to another storage account.")
+    found: dict[str, Any] = {}
+    for each in call.body["restoreTargetInfo"].get("restoreCriteria") or []:
+        name, path = each.get("renameTo") or each["itemPath"], each["itemPath"]
+        if path not in point.hidden["content"]:
+            raise Fault("UserErrorContainerNotInRecoveryPoint", f"The recovery point has no container {path}.")
+        if call.world.find(f"{target}/blobServices/default/containers/{name}") is not None:
+            raise Fault("UserErrorTargetContainerExists", f"The container {name} exists.", 409)
+        found[name] = point.hidden["content"][path]
+    return found
+
+
 @operation("dataprotection", "backup_instances.trigger_restore")
 def trigger_restore(call: Call) -> Work:
     """Begins the restore of a recovery point into a new disk, or into a storage account."""
@@ -207,8 +254,12 @@ def trigger_restore(call: Call) -> Work:
     if arm.kind(target) == disks.KIND and world.find(target) is not None:
         raise Fault("UserErrorTargetResourceExists", f"{target} exists.", 409)
     location = call.body["restoreTargetInfo"].get("restoreLocation") or instance.location
+    containers = _containers(call, instance, point, target) if arm.kind(target) == storage.KIND else {}
 
     def done(job: Job) -> None:
+        for name, kept in containers.items():
+            at = f"{target}/blobServices/default/containers/{name}"
+            storage.make_container(world, at, {"content": kept})
         if arm.kind(target) != disks.KIND:
             return
         source = world.find(instance.properties["dataSourceInfo"]["resourceID"])

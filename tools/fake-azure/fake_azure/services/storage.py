@@ -112,7 +112,8 @@ def make_container(world: World, resource_id: str, given: dict[str, Any]) -> Res
                 "state": given.get("immutability_state", "Unlocked"),
             },
         }
-    return world.new(resource_id, {"etag": '"1"', "properties": properties})
+    content = given.get("content", f"{arm.name(resource_id)}@0")
+    return world.new(resource_id, {"etag": '"1"', "properties": properties}, content=content, generation=0)
 
 
 @operation("storage", "blob_containers.get")
@@ -120,6 +121,31 @@ def get_container(call: Call) -> Reply:
     """One container."""
     account(call)
     return Reply(call.need(call.resource_id, "ContainerNotFound").view())
+
+
+@operation("storage", "blob_containers.update")
+def patch_container(call: Call) -> Reply:
+    """Changes the metadata of a container, all of it."""
+    account(call)
+    known = call.need(call.resource_id, "ContainerNotFound")
+    asked = (call.body.get("properties") or {}).get("metadata")
+    if asked is not None:
+        known.properties["metadata"] = asked
+    return Reply(known.view())
+
+
+@operation("storage", "blob_containers.delete")
+def delete_container(call: Call) -> Reply:
+    """Deletes a container with all its blobs, unless something holds them."""
+    account(call)
+    known = call.world.find(call.resource_id)
+    if known is None:
+        return Reply(status=204)
+    if known.properties["hasLegalHold"] or known.properties["hasImmutabilityPolicy"]:
+        told = "The container has blobs under a legal hold or an immutability policy."
+        raise Fault("ContainerProtectedFromDeletion", told, 409)
+    call.world.remove(known.id)
+    return Reply(status=200)
 
 
 @operation("storage", "blob_containers.list")

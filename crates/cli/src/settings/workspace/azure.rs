@@ -3,7 +3,8 @@
 //! Format: `/subscriptions/ID/resourceGroups/NAME/providers/NAMESPACE/TYPE/NAME…`, each part in any case, from
 //! <https://learn.microsoft.com/azure/azure-resource-manager/management/resource-name-rules>.
 
-use super::managed::{Kind, ManagedConfig};
+use super::kind::Kind;
+use super::managed::ManagedConfig;
 
 /// What a resource id must be for a component of `kind`: the types of its parts, from the outermost.
 fn types(kind: Kind) -> Option<&'static [&'static str]> {
@@ -45,9 +46,8 @@ pub(super) fn wrong_resource(text: &str, kind: Kind, workspace: &ManagedConfig) 
 
 #[cfg(test)]
 mod tests {
-    use stillpoint_core::ErrorKind;
-
     use crate::settings::ConfigFile;
+    use crate::settings::workspace::managed::tests::{is_refused, read};
 
     const WHOLE: &str = r#"[[workspace]]
 id = "ml-azure"
@@ -61,11 +61,14 @@ components = [
 ]
 "#;
 
-    fn read(text: &str) -> stillpoint_core::Result<ConfigFile> {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("config.toml");
-        std::fs::write(&path, text).unwrap();
-        ConfigFile::read(&path)
+    #[test]
+    fn the_example_is_understood() {
+        let example =
+            std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/managed/azure.toml");
+        let config = ConfigFile::read(&example).unwrap();
+        for (id, components) in [("ml-azure", 3), ("ml-azure-2", 1), ("ml-vaulted", 3)] {
+            assert_eq!(config.managed(id).unwrap().components.len(), components, "{id}");
+        }
     }
 
     #[test]
@@ -84,13 +87,14 @@ components = [
             ("/subscriptions/2", "/subscriptions/3", 8, &["db", "32222222"]),
             ("/fileServices/default", "", 9, &["projects", "file-share"]),
             ("kind = \"disk\"", "kind = \"ebs\"", 1, &["db", "ebs", "azure"]),
+            (
+                "\"disk\", resource = \"/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/ml/providers/Microsoft.Compute/disks/db\"",
+                "\"blob-container\", resource = \"/subscriptions/22222222-2222-4222-8222-222222222222/resourceGroups/ml/providers/Microsoft.Storage/storageAccounts/a/blobServices/default/containers/c\"",
+                8,
+                &["db", "only a vault", "key vault"],
+            ),
         ] {
-            assert!(WHOLE.contains(right), "{right}");
-            let error = read(&WHOLE.replacen(right, wrong, 1)).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-            let text = error.to_string();
-            assert!(text.starts_with(&format!("line {line} ")), "line {line}: {text}");
-            assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text}");
+            is_refused((WHOLE, "ml-azure"), right, wrong, line, words);
         }
     }
 }

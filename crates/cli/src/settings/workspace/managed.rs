@@ -10,6 +10,7 @@ use toml::Spanned;
 
 use super::arn::Arn;
 use super::azure;
+use super::kind::Kind;
 use super::value::{Account, Region, Subscription};
 use crate::settings::config_file::Wrong;
 
@@ -90,64 +91,6 @@ pub(crate) struct ConfiguredComponent {
     /// What its provider is to know, at a backup and at a restore.
     #[serde(default)]
     pub(crate) settings: Settings,
-}
-
-/// What a component is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum Kind {
-    /// A block volume.
-    Ebs,
-    /// A file system of the cloud.
-    Efs,
-    /// Files on a server that the cloud's backup does not reach.
-    Nfs,
-    /// A managed disk of Azure.
-    Disk,
-    /// A share of Azure Files.
-    FileShare,
-    /// A volume of Azure NetApp Files.
-    NetappVolume,
-    /// A container of blobs.
-    BlobContainer,
-}
-
-impl Kind {
-    /// The word of the configuration.
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Self::Ebs => "ebs",
-            Self::Efs => "efs",
-            Self::Nfs => "nfs",
-            Self::Disk => "disk",
-            Self::FileShare => "file-share",
-            Self::NetappVolume => "netapp-volume",
-            Self::BlobContainer => "blob-container",
-        }
-    }
-
-    /// Whether a restore of files can make one and fill it.
-    pub(crate) fn is_filled(self) -> bool {
-        matches!(self, Self::FileShare | Self::NetappVolume)
-    }
-
-    /// The cloud that has such components; any may have external files.
-    fn cloud(self) -> Option<&'static str> {
-        match self {
-            Self::Ebs | Self::Efs => Some("aws"),
-            Self::Nfs => None,
-            Self::Disk | Self::FileShare | Self::NetappVolume | Self::BlobContainer => Some("azure"),
-        }
-    }
-
-    /// The service and the beginning of the resource in its ARN.
-    fn in_arn(self) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::Ebs => Some(("ec2", "volume/vol-")),
-            Self::Efs => Some(("elasticfilesystem", "file-system/fs-")),
-            _ => None,
-        }
-    }
 }
 
 /// The commands of `[workspace.hooks]`, each a line for `/bin/sh`.
@@ -297,6 +240,11 @@ impl ConfiguredComponent {
         self.kind == Kind::Nfs || (self.kind.is_filled() && self.mount.is_some())
     }
 
+    /// Whether it is a volume that joins a subnet which only the cloud knows.
+    pub(crate) fn hides_its_subnet(&self) -> bool {
+        self.kind == Kind::NetappVolume && self.resource.is_some() && !self.settings.contains_key("subnet")
+    }
+
     fn check(&self, workspace: &ManagedConfig, at: &Range<usize>) -> Result<(), Wrong> {
         let id = &self.id;
         if let Some(mount) = &self.mount {
@@ -321,6 +269,13 @@ impl ConfiguredComponent {
             && let Some(message) = azure::wrong_resource(resource.get_ref(), self.kind, workspace)
         {
             return Err(Wrong::new(resource.span(), format!("component {id}: resource: {message}")));
+        }
+        let own = self.settings.get("vault").and_then(|vault| vault.as_str());
+        let vault = own.or(workspace.vault.as_deref()).filter(|vault| !vault.is_empty());
+        if let (Some(resource), Kind::BlobContainer, None) = (&self.resource, self.kind, vault) {
+            let message =
+                format!("component {id}: only a vault protects a blob-container; name one by the key vault");
+            return Err(Wrong::new(resource.span(), message));
         }
         let (Some(resource), Some((service, beginning))) = (&self.resource, self.kind.in_arn()) else {
             return Ok(());
@@ -376,7 +331,7 @@ fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::path::Path;
 
     use serde_json::json;
@@ -409,7 +364,7 @@ quiesce = "stop it"
 resume = "start it"
 "#;
 
-    fn read(text: &str) -> stillpoint_core::Result<ConfigFile> {
+    pub(in super::super) fn read(text: &str) -> stillpoint_core::Result<ConfigFile> {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("config.toml");
         std::fs::write(&path, text).unwrap();
@@ -464,14 +419,26 @@ resume = "start it"
                 &["protect_tags", "discover_tags"],
             ),
         ] {
-            assert!(WHOLE.contains(right), "{right}");
-            let error = read(&WHOLE.replacen(right, wrong, 1)).unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::InvalidConfig);
-            let text = error.to_string();
-            assert!(text.contains("\"ml-prod\""), "{text}");
-            assert!(text.starts_with(&format!("line {line} ")), "line {line}: {text}");
-            assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text}");
+            is_refused((WHOLE, "ml-prod"), right, wrong, line, words);
         }
+    }
+
+    /// Proves that the configuration of a workspace is refused once `right` is `wrong`, by its line and in these words.
+    #[track_caller]
+    pub(in super::super) fn is_refused(
+        (whole, workspace): (&str, &str),
+        right: &str,
+        wrong: &str,
+        line: usize,
+        words: &[&str],
+    ) {
+        assert!(whole.contains(right), "{right}");
+        let error = read(&whole.replacen(right, wrong, 1)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidConfig);
+        let text = error.to_string();
+        assert!(text.contains(&format!("{workspace:?}")), "{text}");
+        assert!(text.starts_with(&format!("line {line} ")), "line {line}: {text}");
+        assert!(words.iter().all(|word| text.contains(word)), "{words:?}: {text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod arn;
 mod azure;
+mod kind;
 mod managed;
 mod value;
 
@@ -11,7 +12,8 @@ use serde::Deserialize;
 
 use value::{Account, Region};
 
-pub(crate) use managed::{ConfiguredComponent, HookLines, Kind, ManagedConfig};
+pub(crate) use kind::Kind;
+pub(crate) use managed::{ConfiguredComponent, HookLines, ManagedConfig};
 
 /// One `[[workspace]]`.
 #[derive(Debug)]

@@ -10,7 +10,7 @@ use stillpoint_testkit::tree::TreeSpec;
 use super::world::component;
 use crate::common::Place;
 
-const SUBSCRIPTION: &str = "22222222-2222-4222-8222-222222222222";
+pub(super) const SUBSCRIPTION: &str = "22222222-2222-4222-8222-222222222222";
 const CALLER: &str = "33333333-3333-4333-8333-333333333333";
 
 fn disk(name: &str) -> String {
@@ -35,12 +35,18 @@ fn scenario() -> Value {
     })
 }
 
-/// A place whose configuration has the workspace `ml-azure`.
-fn place(fake: &FakeCloud) -> Place {
+/// A place from which the fake is reached, with a configuration that is yet to be written.
+pub(super) fn reach(fake: &FakeCloud) -> Place {
     let mut place = Place::new();
     place.env("AZURE_RESOURCE_MANAGER_ENDPOINT", fake.endpoint());
     place.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", fake.endpoint());
     place.flag("--config", place.path("stillpoint.toml").to_str().unwrap());
+    place
+}
+
+/// A place whose configuration has the workspace `ml-azure`.
+fn place(fake: &FakeCloud) -> Place {
+    let place = reach(fake);
     let (log, db) = (place.path("log"), disk("db"));
     let note = format!("echo \"$STILLPOINT_HOOK\" >> {}", log.display());
     let text = format!(
@@ -66,8 +72,20 @@ resume = '''{note}'''
     place
 }
 
+/// Gives the caller the printed roles where they can be assigned, and nothing more; answers how many assignments that were.
+pub(super) fn allow(fake: &FakeCloud, policy: &Value) -> usize {
+    let of_part = |part: &&str| {
+        let role = policy[*part].clone();
+        let scopes = role["AssignableScopes"].as_array().cloned().unwrap_or_default();
+        scopes.into_iter().map(move |scope| json!({ "scope": scope, "definition": role })).collect::<Vec<_>>()
+    };
+    let roles: Vec<Value> = ["groups", "vaults", "subscription"].iter().flat_map(of_part).collect();
+    fake.post("set", &json!({ "principal": CALLER, "set": { "roles": roles } }));
+    roles.len()
+}
+
 /// What the fake has of a type, with its tags.
-fn all(fake: &FakeCloud, kind: &str) -> Vec<Value> {
+pub(super) fn all(fake: &FakeCloud, kind: &str) -> Vec<Value> {
     let state = fake.get("state");
     let resources = state["resources"].as_object().unwrap().iter();
     resources
@@ -81,17 +99,8 @@ fn a_workspace_on_azure_is_looked_at_backed_up_listed_restored_and_deleted() {
     let Some(fake) = fake_azure(&scenario()) else { return };
     let place = place(&fake);
     // From here on nothing is done with more rights than the printed roles give.
-    let policy = place.json(["policy", "--workspace", "ml-azure"]);
-    let roles: Vec<Value> = ["groups", "subscription"]
-        .iter()
-        .flat_map(|part| {
-            let role = &policy[*part];
-            let scopes = role["AssignableScopes"].as_array().unwrap().clone();
-            scopes.into_iter().map(move |scope| json!({ "scope": scope, "definition": role }))
-        })
-        .collect();
-    assert_eq!(roles.len(), 3, "two resource groups and the subscription: {policy:#}");
-    fake.post("set", &json!({ "principal": CALLER, "set": { "roles": roles } }));
+    let assigned = allow(&fake, &place.json(["policy", "--workspace", "ml-azure"]));
+    assert_eq!(assigned, 3, "two resource groups and the subscription");
 
     let preflight = place.json(["preflight", "--workspace", "ml-azure"]);
     assert_eq!(preflight["blocked"], false, "{preflight:#}");
@@ -127,7 +136,7 @@ fn a_workspace_on_azure_is_looked_at_backed_up_listed_restored_and_deleted() {
 }
 
 /// A workspace of one share that this host sees below `trees`.
-fn workspace_of_share(id: &str, trees: &std::path::Path, share: &str) -> String {
+fn workspace_of_share(id: &str, trees: &std::path::Path, share: &str, mounted: bool) -> String {
     format!(
         r#"
 [[workspace]]
@@ -138,7 +147,7 @@ resource_group = "rg"
 region = "westeurope"
 protect_tags = {{ keep = "true", "do-not-collect" = "true" }}
 components = [
-  {{ id = "projects", kind = "file-share", mount = "{}", resource = "{}" }},
+  {{ id = "projects", kind = "file-share", mount = "{}", resource = "{}", settings = {{ mounted = {mounted} }} }},
 ]
 "#,
         trees.join(share).display(),
@@ -163,20 +172,17 @@ fn a_share_that_azures_own_backup_refuses_comes_back_as_a_new_share() {
     let trees = tempfile::tempdir().unwrap();
     scenario["trees"] = json!(trees.path());
     let Some(fake) = fake_azure(&scenario) else { return };
-    let mut place = Place::new();
-    place.env("AZURE_RESOURCE_MANAGER_ENDPOINT", fake.endpoint());
-    place.env("AZURE_POD_IDENTITY_AUTHORITY_HOST", fake.endpoint());
-    place.flag("--config", place.path("stillpoint.toml").to_str().unwrap());
-    let both =
-        ["projects", "again"].map(|share| workspace_of_share(&format!("ml-{share}"), trees.path(), share));
-    fs::write(place.path("stillpoint.toml"), both.concat()).unwrap();
+    let place = reach(&fake);
+    // What the fake shows of its shares are directories, and nothing is mounted.
+    let configure = |mounted: bool| {
+        let both = ["projects", "again"]
+            .map(|share| workspace_of_share(&format!("ml-{share}"), trees.path(), share, mounted));
+        fs::write(place.path("stillpoint.toml"), both.concat()).unwrap();
+    };
+    configure(true);
     TreeSpec::small(3).plain().generate(&trees.path().join("projects/team")).unwrap();
     // Only what the printed roles allow is done from here on.
-    let policy = place.json(["policy", "--workspace", "ml-projects"]);
-    let roles: Vec<Value> = ["groups", "subscription"]
-        .map(|part| json!({ "scope": policy[part]["AssignableScopes"][0], "definition": policy[part] }))
-        .into();
-    fake.post("set", &json!({ "principal": CALLER, "set": { "roles": roles } }));
+    allow(&fake, &place.json(["policy", "--workspace", "ml-projects"]));
 
     let backup = place.json(["backup", "--workspace", "ml-projects"]);
     assert_eq!(backup["state"], "completed", "{backup:#}");
@@ -185,6 +191,11 @@ fn a_share_that_azures_own_backup_refuses_comes_back_as_a_new_share() {
     assert_eq!(listed["backups"][0]["id"], backup["backup_id"], "{listed:#}");
     fs::write(trees.path().join("projects/spoiled"), "since").unwrap();
 
+    // Files that would land on this host's own disk are no restored share.
+    let elsewhere = place.json_ending(1, ["restore", "ml-projects@latest", "--as", "ml-again"]);
+    assert!(elsewhere["error"]["message"].as_str().unwrap().contains("nothing is mounted"), "{elsewhere:#}");
+    assert_eq!(all(&fake, "shares").len(), 1, "what was made for it is removed");
+    configure(false);
     let restored = place.json(["restore", "ml-projects@latest", "--as", "ml-again"]);
     assert_eq!(restored["state"], "completed", "{restored:#}");
     assert!(restored["warnings"].to_string().contains("do-not-collect"), "{restored:#}");

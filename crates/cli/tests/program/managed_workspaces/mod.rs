@@ -2,6 +2,7 @@
 //! `AWS_ENDPOINT_URL` and static credentials are all that is special.
 
 mod azure;
+mod azure_vaults;
 mod backups;
 mod copies;
 mod interrupted;

@@ -36,7 +36,7 @@ subscription = "{SUBSCRIPTION}"
 resource_group = "rg"
 region = "westeurope"
 components = [
-  {{ id = "datasets", kind = "file-share", resource = "{share}", mount = "{moved}", settings = {{ size_gib = 128 }} }},
+  {{ id = "datasets", kind = "file-share", resource = "{share}", mount = "{moved}", settings = {{ size_gib = 128, mounted = false }} }},
 ]
 [[workspace]]
 id = "home-again"

@@ -14,6 +14,7 @@ use async_trait::async_trait;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
+use stillpoint_conformance::fake::Fake;
 use stillpoint_conformance::provider::{Content, Harness, Occupied};
 use stillpoint_core::{
     BackupId, BackupJob, Clock, Component, JobKey, JobRef, JobRequest, JobStatus, OpContext, OperationId,
@@ -194,6 +195,28 @@ impl World {
     /// The state of the scenario's only region.
     pub(crate) fn region(&self) -> Value {
         self.fake.get("state")["regions"][format!("{ACCOUNT}/{REGION}")].clone()
+    }
+}
+
+impl Fake for World {
+    fn now(&self) -> Timestamp {
+        self.now()
+    }
+
+    fn advance(&self, time: Duration) {
+        self.advance(time.as_secs_f64());
+    }
+
+    fn called(&self) -> u64 {
+        self.called()
+    }
+
+    fn calls_since(&self, call: u64) -> BTreeMap<String, usize> {
+        self.calls_since(call)
+    }
+
+    fn cut(&self, call: &str, nth: usize, when: &str) {
+        self.inject(&json!({"op": call, "nth": nth, "fault": {"kind": "cut", "when": when}}));
     }
 }
 

@@ -9,7 +9,7 @@ use super::super::AzureProvider;
 use super::super::compute::{Snapshot, Usable};
 use super::super::names::{JobKind, JobName, PointName};
 use super::super::tags;
-use super::super::under_way::{Reason, Told};
+use super::super::under_way::Reason;
 use super::{DISK, KEY};
 
 const WRITE: &str = "Microsoft.Compute/snapshots/write";
@@ -64,17 +64,8 @@ impl AzureProvider {
     /// What is not there yet, or never came to be, or is gone.
     async fn not_shown(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
         let (id, now) = (name.id.to_string(), cx.clock().now());
-        match self.under_way().not_shown(self.connection(), WRITE, &id, now).await? {
-            Told::Alive(hint) => {
-                let mut status = JobStatus::new(JobState::Running);
-                status.poll_after = Some(hint.unwrap_or(POLL_NEW).max(POLL_NEW));
-                Ok(status)
-            }
-            Told::Failed(reason) => Ok(JobStatus::new(JobState::Failed(reason.record()))),
-            Told::Nothing => {
-                Err(Error::new(ErrorKind::NotFound, format!("Azure knows no snapshot {}", name.id)))
-            }
-        }
+        let absent = (POLL_NEW, format!("Azure knows no snapshot {id}"));
+        self.under_way().unseen(self.connection(), WRITE, &id, now, absent).await
     }
 }
 

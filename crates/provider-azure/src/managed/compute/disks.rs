@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use stillpoint_core::{Result, Tags};
 
+use super::super::resource::resource;
 use super::super::resource_id::ResourceId;
 use super::{Access, CreationData, Sku, VERSION, listing, or_default, write_tags};
 use crate::connection::{Begun, Connection, Request};
@@ -59,23 +60,9 @@ pub(in super::super) struct Encryption {
     pub(in super::super) disk_encryption_set_id: Option<String>,
 }
 
+resource!(Disk, READ, DELETE, VERSION);
+
 impl Disk {
-    /// The disk `id`.
-    ///
-    /// # Errors
-    /// `NotFound` where it does not exist.
-    pub(in super::super) async fn get(connection: &Connection, id: &ResourceId) -> Result<Self> {
-        connection.get(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
-    /// The same, or nothing where it does not exist.
-    ///
-    /// # Errors
-    /// Whatever else the call can meet.
-    pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
     /// All disks of a subscription, or of one of its resource groups.
     ///
     /// # Errors
@@ -111,13 +98,5 @@ impl Disk {
         tags: &Tags,
     ) -> Result<()> {
         write_tags(connection, WRITE, id, tags).await
-    }
-
-    /// Deletes the disk `id`.
-    ///
-    /// # Errors
-    /// `Busy` where a machine has it.
-    pub(in super::super) async fn delete(connection: &Connection, id: &ResourceId) -> Result<()> {
-        connection.delete(&Request::new(DELETE, id.to_string(), VERSION)).await.map(drop)
     }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use stillpoint_core::{Result, Tags, Timestamp};
 
+use super::super::resource::resource;
 use super::super::resource_id::ResourceId;
 use super::{Access, CreationData, SNAPSHOTS, VERSION, listing, or_default, time};
 use crate::connection::{Begun, Connection, Request};
@@ -84,23 +85,9 @@ pub(in super::super) enum Usable {
     Unknown(String),
 }
 
+resource!(Snapshot, READ, DELETE, VERSION);
+
 impl Snapshot {
-    /// The snapshot `id`.
-    ///
-    /// # Errors
-    /// `NotFound` where it does not exist.
-    pub(in super::super) async fn get(connection: &Connection, id: &ResourceId) -> Result<Self> {
-        connection.get(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
-    /// The same, or nothing where it does not exist.
-    ///
-    /// # Errors
-    /// Whatever else the call can meet.
-    pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
     /// All snapshots of a subscription, or of one of its resource groups.
     ///
     /// # Errors
@@ -124,14 +111,6 @@ impl Snapshot {
         body: &Value,
     ) -> Result<Begun> {
         connection.put(&Request::new(WRITE, id.to_string(), VERSION), body).await
-    }
-
-    /// Deletes the snapshot `id`.
-    ///
-    /// # Errors
-    /// Whatever refuses it.
-    pub(in super::super) async fn delete(connection: &Connection, id: &ResourceId) -> Result<()> {
-        connection.delete(&Request::new(DELETE, id.to_string(), VERSION)).await.map(drop)
     }
 
     /// When its content was captured, all of it at once.

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::json;
 use stillpoint_core::Result;
 
+use super::super::resource::resource;
 use super::super::resource_id::ResourceId;
 use super::{Standing, VERSION};
 use crate::connection::{Begun, Connection, Request};
@@ -50,23 +51,9 @@ struct Vault {
     location: String,
 }
 
+resource!(Backup, READ, DELETE, VERSION);
+
 impl Backup {
-    /// The backup `id`.
-    ///
-    /// # Errors
-    /// `NotFound` where it does not exist.
-    pub(in super::super) async fn get(connection: &Connection, id: &ResourceId) -> Result<Self> {
-        connection.get(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
-    /// The same, or nothing where it does not exist.
-    ///
-    /// # Errors
-    /// Whatever else the call can meet.
-    pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
     /// All backups in `vault`.
     ///
     /// # Errors
@@ -89,14 +76,6 @@ impl Backup {
             "volumeResourceId": volume.to_string(), "snapshotName": name, "useExistingSnapshot": true,
         }});
         connection.put(&Request::new(WRITE, id.to_string(), VERSION), &body).await
-    }
-
-    /// Deletes the backup `id`.
-    ///
-    /// # Errors
-    /// `Busy` while it is being made.
-    pub(in super::super) async fn delete(connection: &Connection, id: &ResourceId) -> Result<()> {
-        connection.delete(&Request::new(DELETE, id.to_string(), VERSION)).await.map(drop)
     }
 
     /// The region of the vault of the backup `id`.

@@ -5,6 +5,7 @@ use serde_json::json;
 use stillpoint_core::{Result, Timestamp};
 
 use super::super::compute::time;
+use super::super::resource::resource;
 use super::super::resource_id::ResourceId;
 use super::{Standing, VERSION};
 use crate::connection::{Begun, Connection, Request};
@@ -31,23 +32,9 @@ struct Properties {
     provisioning_state: Option<String>,
 }
 
+resource!(Snapshot, READ, DELETE, VERSION);
+
 impl Snapshot {
-    /// The snapshot `id`.
-    ///
-    /// # Errors
-    /// `NotFound` where it does not exist.
-    pub(in super::super) async fn get(connection: &Connection, id: &ResourceId) -> Result<Self> {
-        connection.get(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
-    /// The same, or nothing where it does not exist.
-    ///
-    /// # Errors
-    /// Whatever else the call can meet.
-    pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
     /// All snapshots of `volume`.
     ///
     /// # Errors
@@ -67,14 +54,6 @@ impl Snapshot {
     ) -> Result<Begun> {
         let body = json!({ "location": region });
         connection.put(&Request::new(WRITE, id.to_string(), VERSION), &body).await
-    }
-
-    /// Deletes the snapshot `id`.
-    ///
-    /// # Errors
-    /// `Busy` while a backup or a new volume is made of it.
-    pub(in super::super) async fn delete(connection: &Connection, id: &ResourceId) -> Result<()> {
-        connection.delete(&Request::new(DELETE, id.to_string(), VERSION)).await.map(drop)
     }
 
     /// When its content was captured, all of it at once.

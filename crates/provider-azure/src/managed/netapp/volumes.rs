@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use stillpoint_core::{Result, Tags};
 
 use super::super::compute::or_default;
+use super::super::resource::resource;
 use super::super::resource_id::ResourceId;
 use super::{Standing, VERSION};
 use crate::connection::{Begun, Connection, Request};
@@ -44,23 +45,9 @@ pub(in super::super) struct Properties {
     pub(in super::super) is_restoring: Option<bool>,
 }
 
+resource!(Volume, READ, DELETE, VERSION);
+
 impl Volume {
-    /// The volume `id`.
-    ///
-    /// # Errors
-    /// `NotFound` where it does not exist.
-    pub(in super::super) async fn get(connection: &Connection, id: &ResourceId) -> Result<Self> {
-        connection.get(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
-    /// The same, or nothing where it does not exist.
-    ///
-    /// # Errors
-    /// Whatever else the call can meet.
-    pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
     /// Makes the volume `id`.
     ///
     /// # Errors
@@ -84,14 +71,6 @@ impl Volume {
     ) -> Result<()> {
         let body = json!({ "tags": tags });
         connection.patch(&Request::new(WRITE, id.to_string(), VERSION), &body).await.map(drop)
-    }
-
-    /// Deletes the volume `id` with its snapshots.
-    ///
-    /// # Errors
-    /// `Busy` while a backup of it runs.
-    pub(in super::super) async fn delete(connection: &Connection, id: &ResourceId) -> Result<()> {
-        connection.delete(&Request::new(DELETE, id.to_string(), VERSION)).await.map(drop)
     }
 
     pub(in super::super) fn standing(&self) -> Standing {

@@ -6,6 +6,7 @@ use super::super::AzureProvider;
 use super::super::compute::Snapshot;
 use super::super::names::PointName;
 use super::super::tags;
+use super::state_of;
 
 impl AzureProvider {
     pub(in super::super) async fn delete_point(
@@ -33,42 +34,23 @@ impl AzureProvider {
             return Ok(DeleteState::Locked { until, reason });
         }
         match Snapshot::delete(self.connection(), id).await {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return self.explain(name, &snapshot, error).await,
+            Err(error)
+                if error.kind() == ErrorKind::Busy
+                    && snapshot.properties.disk_state.as_deref() == Some("ActiveSAS") =>
+            {
+                let reason = format!(
+                    "somebody reads {id} by a shared access signature; revoke it (az snapshot revoke-access) or wait for its end"
+                );
+                return Ok(DeleteState::Stuck { reason });
+            }
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return state_of(error, "its resource group");
+            }
+            _ => {}
         }
         Ok(match Snapshot::known(self.connection(), id).await? {
             None => DeleteState::Gone,
             Some(_) => DeleteState::Pending,
         })
-    }
-
-    /// Why Azure refused to delete `name`.
-    ///
-    /// # Errors
-    /// The refusal itself, where nothing keeps the snapshot.
-    async fn explain(&self, name: &PointName, snapshot: &Snapshot, refusal: Error) -> Result<DeleteState> {
-        let locked = |reason: String| Ok(DeleteState::Locked { until: None, reason });
-        match (refusal.context("code"), refusal.kind()) {
-            (Some("ScopeLocked"), _) => locked(format!(
-                "a lock of its resource group, subscription or of itself keeps it; whoever locked it must lift the \
-                 lock ({refusal})"
-            )),
-            (Some("RequestDisallowedByPolicy" | "DenyAssignmentAuthorizationFailed"), _) => {
-                locked(format!("a policy or deny assignment keeps it; ask whoever owns that ({refusal})"))
-            }
-            (_, ErrorKind::Busy) if snapshot.properties.disk_state.as_deref() == Some("ActiveSAS") => {
-                Ok(DeleteState::Stuck {
-                    reason: format!(
-                        "somebody reads {} by a shared access signature; revoke it (az snapshot revoke-access) or wait \
-                     for its end",
-                        name.0
-                    ),
-                })
-            }
-            // Something else is done with the snapshot: a copy, a restore.
-            (_, ErrorKind::Busy) => Ok(DeleteState::Pending),
-            _ => Err(refusal),
-        }
     }
 }

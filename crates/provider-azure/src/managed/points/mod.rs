@@ -3,3 +3,6 @@
 mod delete;
 mod find;
 mod open;
+mod refusal;
+
+pub(super) use refusal::state_of;

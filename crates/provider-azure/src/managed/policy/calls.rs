@@ -15,6 +15,8 @@ pub(in super::super) enum On {
     Groups,
     /// The resource groups of vaults.
     Vaults,
+    /// The subnets of new volumes.
+    Subnets,
     /// The subscription.
     Subscription,
 }
@@ -108,7 +110,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     call("Microsoft.NetApp/netAppAccounts/backupVaults/read", On::Groups, &[Task::List, Task::Restore]),
     call("Microsoft.NetApp/netAppAccounts/read", On::Groups, &[Task::Restore]),
     // A volume is made in somebody's network.
-    call("Microsoft.Network/virtualNetworks/subnets/join/action", On::Subscription, &[Task::Restore]),
+    call("Microsoft.Network/virtualNetworks/subnets/join/action", On::Subnets, &[Task::Restore]),
     call("Microsoft.Authorization/permissions/read", On::Groups, &[Task::Preflight]),
     call("Microsoft.Authorization/locks/read", On::Groups, &[Task::Preflight]),
     call("Microsoft.Resources/subscriptions/resourceGroups/read", On::Groups, &[Task::Preflight]),

@@ -11,6 +11,13 @@ pub struct PolicyDocuments {
     /// For the same, on the resource groups of the vaults; nothing where no component goes through one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vaults: Option<RoleDefinition>,
+    /// For the same, on the subnets [`Self::subnet_ids`]; nothing where no volume is restored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subnets: Option<RoleDefinition>,
+    /// The subnets to assign `subnets` on, where they are known: a definition can only say in which resource groups it may
+    /// be assigned.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subnet_ids: Vec<String>,
     /// For the same, on the subscription.
     pub subscription: RoleDefinition,
 }

@@ -42,8 +42,8 @@ impl Task {
 /// The exact role definitions for what `scope` says.
 ///
 /// Each action is there because a call of this provider needs it. What Azure lets be granted on a resource group is in one
-/// definition, what it asks of the whole subscription (all of it only reads) in another, and what is asked of vaults, where
-/// components go through any, in a third.
+/// definition, what it asks of the whole subscription (all of it only reads) in another, what is asked of vaults, where
+/// components go through any, in a third, and that new volumes join their subnets in a fourth.
 ///
 /// ```
 /// use stillpoint_core::Component;
@@ -74,10 +74,14 @@ pub fn policy(scope: &PolicyScope) -> PolicyDocuments {
         actions
     };
     let subscription = &scope.subscription;
+    let joins = actions(On::Subnets);
     PolicyDocuments {
         groups: RoleDefinition::new("Stillpoint backup and restore", actions(On::Groups), scope.groups()),
         vaults: (!scope.vaults.is_empty())
             .then(|| RoleDefinition::new("Stillpoint jobs of vaults", actions(On::Vaults), scope.vaults())),
+        subnets: (!joins.is_empty())
+            .then(|| RoleDefinition::new("Stillpoint joins subnets", joins, scope.networks())),
+        subnet_ids: scope.subnets.iter().cloned().collect(),
         subscription: RoleDefinition::new(
             "Stillpoint reader of the subscription",
             actions(On::Subscription),

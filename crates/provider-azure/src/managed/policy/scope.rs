@@ -6,7 +6,10 @@ use stillpoint_core::{Component, Error, ErrorKind, Result};
 
 use super::super::kind::Kind;
 use super::super::provider::GroupPlace;
+use super::super::resource_id::ResourceId;
 use super::super::settings::Source;
+use super::super::vault::STORAGE_ACCOUNT;
+use super::super::volumes::SUBNET;
 use super::super::{shares, vault, volumes};
 use super::Task;
 use super::vaults::What;
@@ -26,6 +29,8 @@ pub struct PolicyScope {
     pub(super) vaults: BTreeSet<String>,
     /// What the tasks have to do with in vaults.
     pub(super) what: BTreeSet<What>,
+    /// The subnets that volumes are in and are restored into, in full.
+    pub(super) subnets: BTreeSet<String>,
 }
 
 impl PolicyScope {
@@ -52,6 +57,7 @@ impl PolicyScope {
                 kinds: BTreeSet::new(),
                 vaults: BTreeSet::new(),
                 what: BTreeSet::new(),
+                subnets: BTreeSet::new(),
             });
             if scope.subscription != *subscription {
                 let message = format!(
@@ -72,11 +78,17 @@ impl PolicyScope {
                 None => drop(scope.kinds.insert(kind)),
             }
             scope.groups.extend([source.id.group, source.group.to_lowercase()]);
+            if let Some(account) = component.settings.get(STORAGE_ACCOUNT).and_then(|it| it.as_str()) {
+                scope.groups.insert(account.parse::<ResourceId>()?.group);
+            }
+            if let Some(subnet) = component.settings.get(SUBNET).and_then(|it| it.as_str()) {
+                scope.subnets.insert(subnet.parse::<ResourceId>()?.to_string());
+            }
         }
         scope.ok_or_else(|| {
             Error::new(
                 ErrorKind::InvalidConfig,
-                "no component is a disk, share or volume of Azure; there is no policy",
+                "no component is a disk, share, volume or container of Azure that a cloud's own backup keeps; there is no policy",
             )
         })
     }
@@ -86,6 +98,25 @@ impl PolicyScope {
     pub fn with_group(mut self, place: &GroupPlace) -> Self {
         self.groups.insert(place.resource_group.clone());
         self
+    }
+
+    /// The same with one more subnet that volumes are restored into, by its full resource id.
+    ///
+    /// # Errors
+    /// `InvalidInput` for what is no resource id.
+    pub fn with_subnet(mut self, subnet: &str) -> Result<Self> {
+        self.subnets.insert(subnet.parse::<ResourceId>()?.to_string());
+        Ok(self)
+    }
+
+    /// The resource groups of the subnets by their full names; of subnets that nobody named, all of the subscription.
+    pub(super) fn networks(&self) -> Vec<String> {
+        let group = |subnet: &String| subnet.split("/providers/").next().unwrap_or_default().to_owned();
+        let groups: BTreeSet<String> = self.subnets.iter().map(group).collect();
+        if groups.is_empty() {
+            return vec![format!("/subscriptions/{}", self.subscription)];
+        }
+        groups.into_iter().collect()
     }
 
     /// The resource groups of vaults by their full names.

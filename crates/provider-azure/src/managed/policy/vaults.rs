@@ -12,6 +12,8 @@ pub(in super::super) enum What {
     VaultedDisk,
     /// A share that a vault protects.
     VaultedShare,
+    /// A container of blobs that a vault protects.
+    VaultedContainer,
     /// A vault of Data Protection.
     BackupVault,
     /// A vault of Recovery Services.
@@ -27,140 +29,66 @@ pub(super) struct Call {
     pub(super) tasks: &'static [Task],
 }
 
-const fn call(what: What, action: &'static str, on: On, tasks: &'static [Task]) -> Call {
+/// What several actions have in common.
+type Of = (What, On);
+
+const DISK: Of = (What::VaultedDisk, On::Groups);
+const SHARE: Of = (What::VaultedShare, On::Groups);
+const CONTAINER: Of = (What::VaultedContainer, On::Groups);
+const BACKUP: Of = (What::BackupVault, On::Vaults);
+const RECOVERY: Of = (What::RecoveryVault, On::Vaults);
+
+const fn call((what, on): Of, action: &'static str, tasks: &'static [Task]) -> Call {
     Call { what, action, on, tasks }
 }
 
-const FOLLOWED: &[Task] = &[Task::Backup, Task::Restore];
-
 /// What vaults are asked: their actions are granted on the resource groups of the vaults, and those on what they protect and
 /// restore on these resources' own.
-pub(super) const CALLS: &[Call] = &[
-    call(
-        What::VaultedDisk,
-        "Microsoft.Compute/disks/read",
-        On::Groups,
-        &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore],
-    ),
-    call(What::VaultedDisk, "Microsoft.Compute/disks/write", On::Groups, &[Task::Restore]),
-    call(What::VaultedDisk, "Microsoft.Compute/disks/delete", On::Groups, &[Task::Restore]),
-    // Where backups lie is looked for what there was before a vault, too.
-    call(What::VaultedDisk, "Microsoft.Compute/snapshots/read", On::Groups, &[Task::List]),
-    call(What::VaultedShare, "Microsoft.Compute/snapshots/read", On::Groups, &[Task::List]),
-    call(What::VaultedShare, "Microsoft.Storage/storageAccounts/read", On::Groups, &[Task::Preflight]),
-    call(
-        What::VaultedShare,
-        "Microsoft.Storage/storageAccounts/fileServices/shares/read",
-        On::Groups,
-        &[Task::Preflight, Task::Backup, Task::Restore],
-    ),
-    call(
-        What::VaultedShare,
-        "Microsoft.Storage/storageAccounts/fileServices/shares/write",
-        On::Groups,
-        &[Task::Restore],
-    ),
-    call(
-        What::VaultedShare,
-        "Microsoft.Storage/storageAccounts/fileServices/shares/delete",
-        On::Groups,
-        &[Task::Restore],
-    ),
-    call(What::BackupVault, "Microsoft.Authorization/permissions/read", On::Vaults, &[Task::Preflight]),
-    call(
-        What::BackupVault,
-        "Microsoft.DataProtection/backupVaults/read",
-        On::Vaults,
-        &[Task::Preflight, Task::List, Task::Restore],
-    ),
-    call(
-        What::BackupVault,
-        "Microsoft.DataProtection/backupVaults/backupInstances/read",
-        On::Vaults,
-        &[Task::Preflight, Task::Backup, Task::List],
-    ),
-    call(
-        What::BackupVault,
-        "Microsoft.DataProtection/backupVaults/backupPolicies/read",
-        On::Vaults,
-        &[Task::Preflight, Task::Backup],
-    ),
-    call(
-        What::BackupVault,
-        "Microsoft.DataProtection/backupVaults/backupInstances/backup/action",
-        On::Vaults,
-        &[Task::Backup],
-    ),
-    call(
-        What::BackupVault,
-        "Microsoft.DataProtection/backupVaults/backupInstances/restore/action",
-        On::Vaults,
-        &[Task::Restore],
-    ),
-    call(
-        What::BackupVault,
-        "Microsoft.DataProtection/backupVaults/backupJobs/read",
-        On::Vaults,
-        &[Task::Preflight, Task::Backup, Task::List, Task::Restore],
-    ),
-    call(
-        What::BackupVault,
-        "Microsoft.DataProtection/backupVaults/backupInstances/recoveryPoints/read",
-        On::Vaults,
-        &[Task::Backup, Task::List, Task::Delete, Task::Restore],
-    ),
-    call(What::BackupVault, "Microsoft.DataProtection/locations/*/read", On::Subscription, FOLLOWED),
-    call(What::RecoveryVault, "Microsoft.Authorization/permissions/read", On::Vaults, &[Task::Preflight]),
-    call(
-        What::RecoveryVault,
-        "Microsoft.RecoveryServices/vaults/read",
-        On::Vaults,
-        &[Task::Preflight, Task::List, Task::Restore],
-    ),
-    call(
-        What::RecoveryVault,
-        "Microsoft.RecoveryServices/vaults/backupProtectedItems/read",
-        On::Vaults,
-        &[Task::Preflight, Task::Backup, Task::List],
-    ),
-    call(
-        What::RecoveryVault,
-        "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/read",
-        On::Vaults,
-        &[Task::Preflight, Task::Backup, Task::List, Task::Restore],
-    ),
-    call(
-        What::RecoveryVault,
-        "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/backup/action",
-        On::Vaults,
-        &[Task::Backup],
-    ),
-    call(
-        What::RecoveryVault,
-        "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/restore/action",
-        On::Vaults,
-        &[Task::Restore],
-    ),
-    call(
-        What::RecoveryVault,
-        "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/read",
-        On::Vaults,
-        &[Task::Backup, Task::List, Task::Delete, Task::Restore],
-    ),
-    call(
-        What::RecoveryVault,
-        "Microsoft.RecoveryServices/vaults/backupJobs/read",
-        On::Vaults,
-        &[Task::Preflight, Task::Backup, Task::List, Task::Restore],
-    ),
-    call(
-        What::RecoveryVault,
-        "Microsoft.RecoveryServices/vaults/backupJobs/cancel/action",
-        On::Vaults,
-        FOLLOWED,
-    ),
-    call(What::RecoveryVault, "Microsoft.RecoveryServices/locations/*/read", On::Subscription, FOLLOWED),
-];
+#[rustfmt::skip]
+pub(super) const CALLS: &[Call] = {
+    use Task::{Backup, Delete, Discover, List, Preflight, Restore};
+    &[
+        call(DISK, "Microsoft.Compute/disks/read", &[Discover, Preflight, Backup, Restore]),
+        call(DISK, "Microsoft.Compute/disks/write", &[Restore]),
+        call(DISK, "Microsoft.Compute/disks/delete", &[Restore]),
+        // Where backups lie is looked for what there was before a vault, too.
+        call(DISK, "Microsoft.Compute/snapshots/read", &[List]),
+        call(SHARE, "Microsoft.Compute/snapshots/read", &[List]),
+        call(SHARE, "Microsoft.Storage/storageAccounts/read", &[Preflight]),
+        call(SHARE, "Microsoft.Storage/storageAccounts/fileServices/shares/read", &[Preflight, Backup, Restore]),
+        call(SHARE, "Microsoft.Storage/storageAccounts/fileServices/shares/write", &[Restore]),
+        call(SHARE, "Microsoft.Storage/storageAccounts/fileServices/shares/delete", &[Restore]),
+        call(CONTAINER, "Microsoft.Compute/snapshots/read", &[List]),
+        call(CONTAINER, "Microsoft.Storage/storageAccounts/read", &[Preflight]),
+        call(CONTAINER, "Microsoft.Storage/storageAccounts/blobServices/containers/read", &[Preflight, Restore]),
+        call(CONTAINER, "Microsoft.Storage/storageAccounts/blobServices/containers/write", &[Restore]),
+        call(CONTAINER, "Microsoft.Storage/storageAccounts/blobServices/containers/delete", &[Restore]),
+        call(BACKUP, "Microsoft.Authorization/permissions/read", &[Preflight]),
+        call(BACKUP, "Microsoft.DataProtection/backupVaults/read", &[Preflight, List, Restore]),
+        call(BACKUP, "Microsoft.DataProtection/backupVaults/backupInstances/read", &[Preflight, Backup, List]),
+        call(BACKUP, "Microsoft.DataProtection/backupVaults/backupPolicies/read", &[Preflight, Backup]),
+        call(BACKUP, "Microsoft.DataProtection/backupVaults/backupInstances/backup/action", &[Backup]),
+        call(BACKUP, "Microsoft.DataProtection/backupVaults/backupInstances/restore/action", &[Restore]),
+        call(BACKUP, "Microsoft.DataProtection/backupVaults/backupJobs/read", &[Preflight, Backup, List, Restore]),
+        call(BACKUP, "Microsoft.DataProtection/backupVaults/backupInstances/recoveryPoints/read",
+            &[Backup, List, Delete, Restore]),
+        call((What::BackupVault, On::Subscription), "Microsoft.DataProtection/locations/*/read", &[Backup, Restore]),
+        call(RECOVERY, "Microsoft.Authorization/permissions/read", &[Preflight]),
+        call(RECOVERY, "Microsoft.RecoveryServices/vaults/read", &[Preflight, List, Restore]),
+        call(RECOVERY, "Microsoft.RecoveryServices/vaults/backupProtectedItems/read", &[Preflight, Backup, List]),
+        call(RECOVERY, "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/read",
+            &[Preflight, Backup, List, Restore]),
+        call(RECOVERY, "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/backup/action",
+            &[Backup]),
+        call(RECOVERY, "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/restore/action",
+            &[Restore]),
+        call(RECOVERY, "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/read",
+            &[Backup, List, Delete, Restore]),
+        call(RECOVERY, "Microsoft.RecoveryServices/vaults/backupJobs/read", &[Preflight, Backup, List, Restore]),
+        call(RECOVERY, "Microsoft.RecoveryServices/vaults/backupJobs/cancel/action", &[Backup, Restore]),
+        call((What::RecoveryVault, On::Subscription), "Microsoft.RecoveryServices/locations/*/read", &[Backup, Restore]),
+    ]
+};
 
 /// The actions of a task with `what` that are granted on these.
 pub(in super::super) fn granted_on(on: On, what: &[What], task: Task) -> impl Iterator<Item = &'static str> {

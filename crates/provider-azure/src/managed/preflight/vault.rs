@@ -9,8 +9,8 @@ use super::super::policy::Task;
 use super::super::policy::calls::On;
 use super::super::policy::vaults::granted_on;
 use super::super::shares::SNAPSHOTS_MAX;
-use super::super::storage::{SHARES, Share};
-use super::super::vault::{Service, Source};
+use super::super::storage::{self, Container, SHARES, Share};
+use super::super::vault::{STORAGE_ACCOUNT, Service, Source};
 use super::rights::granted;
 use super::{blocker, info, judged, warning};
 
@@ -78,6 +78,14 @@ impl AzureProvider {
         cx.check()?;
         findings.extend(judged("vault-protects", self.vaulted_item(cx, source).await)?);
         findings.extend(judged("permissions", self.vault_rights(source).await)?);
+        if source.is_of_blobs() && !component.settings.contains_key(STORAGE_ACCOUNT) {
+            let message = format!(
+                "blobs of {} come back as a new container of another storage account, which a restore must name by the \
+                 setting {STORAGE_ACCOUNT}",
+                component.id
+            );
+            findings.push(info("restore", message));
+        }
         if source.service == Service::Protection {
             let message = format!(
                 "how long backups of {} are kept is for the policy of its vault to say, and nobody deletes one before",
@@ -114,9 +122,14 @@ impl AzureProvider {
                 }
                 None => return Ok(vec![absent(source)]),
             }
-            Share::region(connection, id).await?
-        } else if source.is_of_blobs() {
-            return Ok(findings);
+            storage::region(connection, id).await?
+        } else if let Some(container) = source.container_id()? {
+            if Container::known(connection, &container).await?.is_none() {
+                let message =
+                    format!("there is no container {container}; take it out of the workspace, or correct it");
+                return Ok(vec![blocker("resource-exists", message)]);
+            }
+            storage::region(connection, &container).await?
         } else {
             match Disk::known(connection, id).await? {
                 Some(disk) => disk.location,

@@ -6,6 +6,7 @@ use super::super::AzureProvider;
 use super::super::compute::{DISKS, Disk};
 use super::super::kind::Kind;
 use super::super::resource_id::ResourceId;
+use super::super::storage::CONTAINERS;
 use super::super::tags;
 
 impl AzureProvider {
@@ -20,6 +21,9 @@ impl AzureProvider {
         }
         if Kind::of_id(&id) == Kind::Share {
             return self.discard_share(cx, &id).await;
+        }
+        if id.is(CONTAINERS) {
+            return self.discard_container(cx, &id).await;
         }
         if !id.is(DISKS) {
             let message = format!("{id} is no resource that this provider makes");

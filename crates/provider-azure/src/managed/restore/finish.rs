@@ -6,6 +6,7 @@ use super::super::AzureProvider;
 use super::super::compute::Disk;
 use super::super::kind::Kind;
 use super::super::resource_id::ResourceId;
+use super::super::storage::CONTAINERS;
 use super::super::tags;
 
 impl AzureProvider {
@@ -20,6 +21,9 @@ impl AzureProvider {
         }
         if Kind::of_id(&id) == Kind::Share {
             return self.finish_share(cx, &id).await;
+        }
+        if id.is(CONTAINERS) {
+            return self.finish_container(cx, &id).await;
         }
         let disk = Disk::get(self.connection(), &id).await?;
         tags::owned(cx, &id, &disk.tags)?;

@@ -11,7 +11,7 @@ use super::super::compute::Disk;
 use super::super::names::JobName;
 use super::super::resource_id::ResourceId;
 use super::super::tags;
-use super::super::under_way::{Reason, Told};
+use super::super::under_way::Reason;
 use super::COMPONENT;
 
 const WRITE: &str = "Microsoft.Compute/disks/write";
@@ -79,21 +79,9 @@ impl AzureProvider {
 
     async fn no_disk(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
         let (id, now) = (name.id.to_string(), cx.clock().now());
-        match self.under_way().not_shown(self.connection(), WRITE, &id, now).await? {
-            Told::Alive(hint) => {
-                let mut status = JobStatus::new(JobState::Running);
-                status.poll_after = Some(hint.unwrap_or(POLL_AFTER).max(POLL_AFTER));
-                Ok(status)
-            }
-            Told::Failed(reason) => Ok(JobStatus::new(JobState::Failed(reason.record()))),
-            Told::Nothing => {
-                let message = format!(
-                    "Azure knows no disk {}; look for a housekeeper that deletes what lacks its tag",
-                    name.id
-                );
-                Err(Error::new(ErrorKind::NotFound, message))
-            }
-        }
+        let message =
+            format!("Azure knows no disk {id}; look for a housekeeper that deletes what lacks its tag");
+        self.under_way().unseen(self.connection(), WRITE, &id, now, (POLL_AFTER, message)).await
     }
 }
 

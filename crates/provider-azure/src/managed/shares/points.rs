@@ -9,8 +9,9 @@ use stillpoint_core::{
 };
 
 use super::super::AzureProvider;
+use super::super::points::state_of;
 use super::super::resource_id::ResourceId;
-use super::super::storage::{Share, Taken};
+use super::super::storage::{self, Share, Taken};
 use super::super::tags;
 use super::SharePoint;
 use crate::connection::Connection;
@@ -50,7 +51,7 @@ impl AzureProvider {
         cx.check()?;
         let connection = self.connection().clone();
         Share::snapshot(&connection, &name.share, &name.time).await?.ok_or_else(|| absent(&name))?;
-        let region = Share::region(&connection, &name.share).await?;
+        let region = storage::region(&connection, &name.share).await?;
         Ok(Arc::new(Point { provider: self.provider_id().clone(), connection, name, region }))
     }
 
@@ -66,7 +67,7 @@ impl AzureProvider {
         if taken.is_empty() {
             return Ok(Vec::new());
         }
-        let region = Share::region(connection, share).await?;
+        let region = storage::region(connection, share).await?;
         let info = |taken: &Taken| {
             let name = SharePoint { share: share.clone(), time: taken.time.clone() };
             info(self.provider_id(), &name, taken, &region)
@@ -95,7 +96,7 @@ impl AzureProvider {
             }
             match Share::delete_snapshot(self.connection(), share, &each.time).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => return explain(error),
+                Err(error) => return state_of(error, "the storage account or its resource group"),
                 Ok(()) => {}
             }
         }
@@ -103,28 +104,6 @@ impl AzureProvider {
             None => DeleteState::Gone,
             Some(_) => DeleteState::Pending,
         })
-    }
-}
-
-/// Why Azure refused to delete a snapshot.
-///
-/// # Errors
-/// The refusal itself, where nothing keeps the snapshot.
-fn explain(refusal: Error) -> Result<DeleteState> {
-    let locked = |reason: String| Ok(DeleteState::Locked { until: None, reason });
-    match (refusal.context("code"), refusal.kind()) {
-        (Some("ScopeLocked"), _) => locked(format!(
-            "a lock of the storage account, its resource group or subscription keeps it; whoever locked it must lift \
-             the lock ({refusal})"
-        )),
-        (Some("RequestDisallowedByPolicy" | "DenyAssignmentAuthorizationFailed"), _) => {
-            locked(format!("a policy or deny assignment keeps it; ask whoever owns that ({refusal})"))
-        }
-        (Some("LeaseIdMissing" | "SnapshotLeased"), _) => locked(format!(
-            "somebody leases it, as Azure Backup does with the snapshots of its own restores ({refusal})"
-        )),
-        (_, ErrorKind::Busy) => Ok(DeleteState::Pending),
-        _ => Err(refusal),
     }
 }
 

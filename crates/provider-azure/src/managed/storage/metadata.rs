@@ -7,6 +7,8 @@ use std::collections::BTreeMap;
 
 use stillpoint_core::{Error, ErrorKind, Result, Tags};
 
+use super::super::resource_id::ResourceId;
+
 /// The longest metadata of one share, in bytes of all names and values.
 const BYTES_MAX: usize = 8 << 10;
 /// What our own names begin with, as tags and as metadata.
@@ -43,6 +45,18 @@ impl Metadata {
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(metadata)
+    }
+}
+
+impl Metadata {
+    /// What is said of the tags that `id` cannot carry, where there are any.
+    pub(in super::super) fn told(&self, id: &ResourceId) -> Option<String> {
+        let names = self.left_out.join(", ");
+        (!names.is_empty()).then(|| {
+            format!(
+                "{id} has metadata and no tags, which cannot hold {names}: a name must be an identifier, a value plain ASCII"
+            )
+        })
     }
 }
 

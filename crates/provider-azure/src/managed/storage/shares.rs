@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use stillpoint_core::{Result, Tags, Timestamp};
 
 use super::super::compute::or_default;
+use super::super::resource::resource;
 use super::super::resource_id::ResourceId;
 use super::{VERSION, read_metadata};
 use crate::connection::{Connection, Request};
@@ -14,7 +15,6 @@ use crate::connection::{Connection, Request};
 const READ: &str = "Microsoft.Storage/storageAccounts/fileServices/shares/read";
 const WRITE: &str = "Microsoft.Storage/storageAccounts/fileServices/shares/write";
 const DELETE: &str = "Microsoft.Storage/storageAccounts/fileServices/shares/delete";
-const ACCOUNT_READ: &str = "Microsoft.Storage/storageAccounts/read";
 /// The header that names one snapshot of a share.
 const SNAPSHOT: &str = "x-ms-snapshot";
 
@@ -51,28 +51,9 @@ pub(in super::super) struct Taken {
     pub(in super::super) tags: Tags,
 }
 
-#[derive(Deserialize)]
-struct Account {
-    location: String,
-}
+resource!(Share, READ, DELETE, VERSION);
 
 impl Share {
-    /// The share `id`.
-    ///
-    /// # Errors
-    /// `NotFound` where it does not exist, or was deleted and is kept for a while.
-    pub(in super::super) async fn get(connection: &Connection, id: &ResourceId) -> Result<Self> {
-        connection.get(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
-    /// The same, or nothing where it does not exist.
-    ///
-    /// # Errors
-    /// Whatever else the call can meet.
-    pub(in super::super) async fn known(connection: &Connection, id: &ResourceId) -> Result<Option<Self>> {
-        connection.known(&Request::new(READ, id.to_string(), VERSION)).await
-    }
-
     /// How many bytes the share holds.
     ///
     /// # Errors
@@ -143,14 +124,6 @@ impl Share {
         connection.put(&Request::new(WRITE, id.to_string(), VERSION), body).await.map(drop)
     }
 
-    /// Deletes the share `id`, unless it has snapshots.
-    ///
-    /// # Errors
-    /// Whatever refuses it.
-    pub(in super::super) async fn delete(connection: &Connection, id: &ResourceId) -> Result<()> {
-        connection.delete(&Request::new(DELETE, id.to_string(), VERSION)).await.map(drop)
-    }
-
     /// Deletes one snapshot of the share `id`.
     ///
     /// # Errors
@@ -162,16 +135,6 @@ impl Share {
     ) -> Result<()> {
         let request = Request::new(DELETE, id.to_string(), VERSION).with_header(SNAPSHOT, time);
         connection.delete(&request).await.map(drop)
-    }
-
-    /// The region of the account of the share `id`.
-    ///
-    /// # Errors
-    /// `NotFound` where it does not exist.
-    pub(in super::super) async fn region(connection: &Connection, id: &ResourceId) -> Result<String> {
-        let account = id.parent()?.parent()?;
-        let request = Request::new(ACCOUNT_READ, account.to_string(), VERSION);
-        Ok(connection.get::<Account>(&request).await?.location)
     }
 
     /// What is written on it.

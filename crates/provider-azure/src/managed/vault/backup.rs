@@ -120,7 +120,8 @@ impl AzureProvider {
             job.bytes.map(|bytes| ("bytes_stored".to_owned(), bytes)).into_iter().collect::<BTreeMap<_, _>>();
         if let Some(expires) = point.expires {
             status.warnings.push(format!(
-                "the vault keeps this recovery point until {expires}, and nobody can delete it by itself before"
+                "the vault keeps this recovery point of {} until {expires}, and nobody can delete it by itself before",
+                item.id.name()
             ));
         }
         Ok(status)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use stillpoint_core::{Error, ErrorKind, OpContext, Result, Timestamp};
 
@@ -27,6 +28,8 @@ pub(in super::super) struct Protected {
     /// Whether it is backed up at all, in the service's word.
     pub(super) state: String,
     pub(super) policy: Option<ResourceId>,
+    /// The containers of an account that are backed up, where the vault names them.
+    pub(super) containers: Option<Vec<String>>,
 }
 
 /// A recovery point.
@@ -40,6 +43,13 @@ pub(super) struct Point {
     pub(super) whole: bool,
     /// Whether it was deleted and is kept for a while.
     pub(super) soft_deleted: bool,
+}
+
+/// One thing of a list.
+#[derive(Deserialize)]
+pub(super) struct Listed<T> {
+    pub(super) id: String,
+    pub(super) properties: T,
 }
 
 #[derive(Deserialize)]
@@ -101,8 +111,8 @@ impl Item {
     /// `NotFound` where its vault no longer knows it.
     pub(super) async fn job(&self, connection: &Connection, id: &str) -> Result<Job> {
         match self.service {
-            Service::Protection => protection::job(connection, &self.vault()?, id).await,
-            Service::Recovery => recovery::job(connection, &self.vault()?, id).await,
+            Service::Protection => self.job_as::<protection::RawJob>(connection, protection::JOBS, id).await,
+            Service::Recovery => self.job_as::<recovery::RawJob>(connection, recovery::JOBS, id).await,
         }
     }
 
@@ -112,8 +122,10 @@ impl Item {
     /// Whatever listing can meet.
     pub(super) async fn points(&self, connection: &Connection) -> Result<Vec<Point>> {
         match self.service {
-            Service::Protection => protection::points(connection, self).await,
-            Service::Recovery => recovery::points(connection, self).await,
+            Service::Protection => {
+                self.points_as::<protection::RawPoint>(connection, protection::POINTS).await
+            }
+            Service::Recovery => self.points_as::<recovery::RawPoint>(connection, recovery::POINTS).await,
         }
     }
 
@@ -123,9 +135,42 @@ impl Item {
     /// `NotFound` where it does not exist.
     pub(super) async fn point(&self, connection: &Connection, id: &ResourceId) -> Result<Point> {
         match self.service {
-            Service::Protection => protection::point(connection, id).await,
-            Service::Recovery => recovery::point(connection, id).await,
+            Service::Protection => {
+                self.point_as::<protection::RawPoint>(connection, protection::POINTS, id).await
+            }
+            Service::Recovery => self.point_as::<recovery::RawPoint>(connection, recovery::POINTS, id).await,
         }
+    }
+
+    async fn job_as<T>(&self, connection: &Connection, action: &'static str, id: &str) -> Result<Job>
+    where
+        T: DeserializeOwned + Into<Job>,
+    {
+        let path = self.vault()?.child("backupJobs", id)?.to_string();
+        Ok(connection.get::<T>(&Request::new(action, path, self.service.version())).await?.into())
+    }
+
+    async fn points_as<T>(&self, connection: &Connection, action: &'static str) -> Result<Vec<Point>>
+    where
+        T: DeserializeOwned,
+        Point: TryFrom<Listed<T>, Error = Error>,
+    {
+        let request = Request::new(action, format!("{}/recoveryPoints", self.id), self.service.version());
+        connection.list::<Listed<T>>(&request).await?.into_iter().map(Point::try_from).collect()
+    }
+
+    async fn point_as<T>(
+        &self,
+        connection: &Connection,
+        action: &'static str,
+        id: &ResourceId,
+    ) -> Result<Point>
+    where
+        T: DeserializeOwned,
+        Point: TryFrom<Listed<T>, Error = Error>,
+    {
+        let request = Request::new(action, id.to_string(), self.service.version());
+        connection.get::<Listed<T>>(&request).await?.try_into()
     }
 
     /// Sends what begins a job; the service names that later.
@@ -149,26 +194,36 @@ impl Source {
     /// What its vault knows of it.
     ///
     /// # Errors
-    /// `NotFound` where the vault does not exist, or does not protect it.
+    /// `NotFound` where the vault does not exist, or does not protect it: of an account also where it leaves this container
+    /// out.
     pub(in super::super) async fn protected(&self, connection: &Connection) -> Result<Protected> {
         let found = match self.service {
             Service::Protection => protection::protected(connection, self).await?,
             Service::Recovery => recovery::protected(connection, self).await?,
         };
-        found.ok_or_else(|| {
-            let message = format!(
-                "the {} {} does not protect {}; whoever owns the vault must configure that (its policy, the rights of its \
-                 identity), which Stillpoint does not",
+        let absent = |message: String| Error::new(ErrorKind::NotFound, message).with("vault", &self.vault);
+        let protected = found.ok_or_else(|| absent(self.unprotected()))?;
+        match (&self.container, &protected.containers) {
+            (Some(container), Some(known)) if !known.contains(container) => Err(absent(format!(
+                "the {} {} protects {} without its container {container} (only {}); whoever owns the vault must add it",
                 self.service.in_words(),
                 self.vault,
-                self.id
-            );
-            Error::new(ErrorKind::NotFound, message).with("vault", &self.vault)
-        })
+                self.id,
+                known.join(", ")
+            ))),
+            _ => Ok(protected),
+        }
     }
-}
 
-impl Source {
+    fn unprotected(&self) -> String {
+        format!(
+            "the {} {} does not protect {}; whoever owns the vault must configure that (its policy, the rights of its \
+             identity), which Stillpoint does not",
+            self.service.in_words(),
+            self.vault,
+            self.id
+        )
+    }
     /// The rule by which it is backed up on demand; a share's vault needs none.
     ///
     /// # Errors

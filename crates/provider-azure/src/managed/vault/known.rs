@@ -60,6 +60,11 @@ impl Heard {
         self.known().remove(job);
     }
 
+    /// Where Azure tells of the request that began `job`, for people.
+    pub(in super::super) fn address(&self, job: &str) -> Option<String> {
+        self.of(job)?.poll?.address()
+    }
+
     pub(super) fn of(&self, job: &str) -> Option<Request> {
         self.known().get(job).cloned()
     }

@@ -5,6 +5,7 @@
 
 mod backup;
 mod cancel;
+mod container;
 mod disk;
 mod follow;
 mod item;
@@ -38,6 +39,10 @@ pub const BACKUP_RULE: &str = "backup_rule";
 /// The setting of a component that names the retention of its policy under which a backup vault keeps its backups;
 /// without it the policy's default.
 pub const RETENTION_TAG: &str = "retention_tag";
+
+/// The setting of a destination that names, in full, the storage account in which a restore through a vault makes the new
+/// share or container. Of a share it may be left out for the source's own; containers need another account than theirs.
+pub const STORAGE_ACCOUNT: &str = "storage_account";
 
 /// How old a job may be that is looked for.
 const RECENT: Duration = Duration::from_secs(30 * 24 * 3600);

@@ -6,7 +6,7 @@ use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::super::compute::{or_default, time};
 use super::super::resource_id::ResourceId;
-use super::item::{Item, Point, Protected};
+use super::item::{Item, Listed, Point, Protected};
 use super::job::{Job, Said};
 use super::source::{Service, Source};
 use crate::connection::{Connection, Request};
@@ -17,16 +17,13 @@ pub(super) const BACKUP: &str = "Microsoft.DataProtection/backupVaults/backupIns
 pub(super) const RESTORE: &str = "Microsoft.DataProtection/backupVaults/backupInstances/restore/action";
 const INSTANCES: &str = "Microsoft.DataProtection/backupVaults/backupInstances/read";
 const POLICIES: &str = "Microsoft.DataProtection/backupVaults/backupPolicies/read";
-const JOBS: &str = "Microsoft.DataProtection/backupVaults/backupJobs/read";
-const POINTS: &str = "Microsoft.DataProtection/backupVaults/backupInstances/recoveryPoints/read";
+pub(super) const JOBS: &str = "Microsoft.DataProtection/backupVaults/backupJobs/read";
+pub(super) const POINTS: &str = "Microsoft.DataProtection/backupVaults/backupInstances/recoveryPoints/read";
 /// The type of a policy's rule that makes recovery points.
 const BACKUP_RULES: &str = "AzureBackupRule";
-
-#[derive(Deserialize)]
-struct Listed<T> {
-    id: String,
-    properties: T,
-}
+/// Where a vault keeps what is to outlive its source, and where the snapshots of a disk stay.
+pub(super) const VAULT_STORE: &str = "VaultStore";
+pub(super) const OPERATIONAL_STORE: &str = "OperationalStore";
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -47,6 +44,22 @@ struct DataSource {
 #[serde(rename_all = "camelCase")]
 struct PolicyInfo {
     policy_id: String,
+    #[serde(default, deserialize_with = "or_default")]
+    policy_parameters: PolicyParameters,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct PolicyParameters {
+    #[serde(deserialize_with = "or_default")]
+    backup_datasource_parameters_list: Vec<Chosen>,
+}
+
+/// What of an account is backed up.
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Chosen {
+    containers_list: Option<Vec<String>>,
 }
 
 #[derive(Deserialize)]
@@ -66,10 +79,18 @@ struct PolicyProperties {
 struct Rule {
     name: String,
     object_type: String,
+    #[serde(default, deserialize_with = "or_default")]
+    data_store: DataStore,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct DataStore {
+    data_store_type: String,
 }
 
 #[derive(Deserialize)]
-struct RawJob {
+pub(super) struct RawJob {
     name: String,
     properties: RawProperties,
 }
@@ -109,7 +130,7 @@ struct Warning {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct RawPoint {
+pub(super) struct RawPoint {
     recovery_point_time: Option<String>,
     recovery_point_state: Option<String>,
     expiry_time: Option<String>,
@@ -121,10 +142,13 @@ pub(super) async fn protected(connection: &Connection, source: &Source) -> Resul
     let listed: Vec<Listed<Instance>> = connection.list(&request).await?;
     for Listed { id, properties } in listed {
         if properties.data_source_info.resource_id.parse::<ResourceId>().is_ok_and(|id| id == source.id) {
+            let chosen = properties.policy_info.policy_parameters.backup_datasource_parameters_list;
             return Ok(Some(Protected {
                 item: Item { id: id.parse()?, service: Service::Protection },
                 state: properties.current_protection_state.unwrap_or_default(),
                 policy: Some(properties.policy_info.policy_id.parse()?),
+                // Where the vault chooses by rules, or protects all, it names none.
+                containers: chosen.into_iter().find_map(|chosen| chosen.containers_list),
             }));
         }
     }
@@ -138,8 +162,10 @@ pub(super) async fn protected(connection: &Connection, source: &Source) -> Resul
 pub(super) async fn rule(connection: &Connection, source: &Source, policy: &ResourceId) -> Result<String> {
     let policy: Policy = connection.get(&Request::new(POLICIES, policy.to_string(), VERSION)).await?;
     let rules = policy.properties.policy_rules.into_iter();
+    // What an operational rule keeps of blobs stays in their account and is no job.
+    let fits = |rule: &Rule| !source.is_of_blobs() || rule.data_store.data_store_type == VAULT_STORE;
     let rules: Vec<String> =
-        rules.filter(|rule| rule.object_type == BACKUP_RULES).map(|rule| rule.name).collect();
+        rules.filter(|rule| rule.object_type == BACKUP_RULES && fits(rule)).map(|rule| rule.name).collect();
     let refused = |what: &str| {
         let message = format!("the policy of {} has {what}: {}", source.id, rules.join(", "));
         Err(Error::new(ErrorKind::InvalidConfig, message).with("setting", super::BACKUP_RULE))
@@ -148,6 +174,9 @@ pub(super) async fn rule(connection: &Connection, source: &Source, policy: &Reso
         (Some(asked), rules) if rules.contains(asked) => Ok(asked.clone()),
         (Some(asked), _) => refused(&format!("no rule {asked:?}; name one of these")),
         (None, [only]) => Ok(only.clone()),
+        (None, []) if source.is_of_blobs() => {
+            refused("no rule that backs blobs up into the vault, only into their own account")
+        }
         (None, []) => refused("no rule that makes recovery points"),
         (None, _) => refused("several rules; choose one by the setting backup_rule"),
     }
@@ -170,21 +199,6 @@ pub(super) async fn jobs(connection: &Connection, item: &Item) -> Result<Vec<Job
         id.parse::<ResourceId>().is_ok_and(|id| id == item.id)
     };
     Ok(listed.into_iter().filter(of_item).map(Job::from).collect())
-}
-
-pub(super) async fn job(connection: &Connection, vault: &ResourceId, id: &str) -> Result<Job> {
-    let path = vault.child("backupJobs", id)?.to_string();
-    Ok(connection.get::<RawJob>(&Request::new(JOBS, path, VERSION)).await?.into())
-}
-
-pub(super) async fn points(connection: &Connection, item: &Item) -> Result<Vec<Point>> {
-    let request = Request::new(POINTS, format!("{}/recoveryPoints", item.id), VERSION);
-    let listed: Vec<Listed<RawPoint>> = connection.list(&request).await?;
-    listed.into_iter().map(Point::try_from).collect()
-}
-
-pub(super) async fn point(connection: &Connection, id: &ResourceId) -> Result<Point> {
-    connection.get::<Listed<RawPoint>>(&Request::new(POINTS, id.to_string(), VERSION)).await?.try_into()
 }
 
 impl From<RawJob> for Job {

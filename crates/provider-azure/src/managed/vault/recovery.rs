@@ -8,7 +8,7 @@ use stillpoint_core::{BackupJob, Error, Result, Timestamp};
 
 use super::super::compute::{or_default, time};
 use super::super::resource_id::ResourceId;
-use super::item::{Item, Point, Protected};
+use super::item::{Item, Listed, Point, Protected};
 use super::job::{Job, Said};
 use super::source::{Service, Source};
 use crate::connection::{Connection, Request};
@@ -23,20 +23,14 @@ pub(super) const RESTORE: &str = "Microsoft.RecoveryServices/vaults/backupFabric
 const CANCEL: &str = "Microsoft.RecoveryServices/vaults/backupJobs/cancel/action";
 const ITEMS: &str = "Microsoft.RecoveryServices/vaults/backupProtectedItems/read";
 const ITEM: &str = "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/read";
-const JOBS: &str = "Microsoft.RecoveryServices/vaults/backupJobs/read";
-const POINTS: &str =
+pub(super) const JOBS: &str = "Microsoft.RecoveryServices/vaults/backupJobs/read";
+pub(super) const POINTS: &str =
     "Microsoft.RecoveryServices/vaults/backupFabrics/protectionContainers/protectedItems/recoveryPoints/read";
 /// What is asked for of the kinds of things that such a vault keeps.
 const OF_SHARES: &str = "backupManagementType eq 'AzureStorage'";
 /// A recovery point that nobody gives an end is kept for a month, and one may be kept for 99 years.
 /// Source: <https://learn.microsoft.com/azure/backup/backup-azure-file-share-rest-api>.
 const KEPT_MOST: Duration = Duration::from_secs(99 * 365 * 24 * 3600);
-
-#[derive(Deserialize)]
-struct Listed<T> {
-    id: String,
-    properties: T,
-}
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
@@ -48,7 +42,7 @@ struct RawItem {
 }
 
 #[derive(Deserialize)]
-struct RawJob {
+pub(super) struct RawJob {
     name: String,
     properties: RawProperties,
 }
@@ -87,7 +81,7 @@ struct Extended {
 
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct RawPoint {
+pub(super) struct RawPoint {
     recovery_point_time: Option<String>,
     #[serde(deserialize_with = "or_default")]
     recovery_point_properties: Lifetime,
@@ -114,6 +108,7 @@ pub(super) async fn protected(connection: &Connection, source: &Source) -> Resul
                 item: Item { id: id.parse()?, service: Service::Recovery },
                 state: properties.protection_state.unwrap_or_default(),
                 policy: properties.policy_id.and_then(|id| id.parse().ok()),
+                containers: None,
             }));
         }
     }
@@ -153,11 +148,6 @@ pub(super) async fn jobs(
     Ok(listed.into_iter().filter(of_item).map(Job::from).collect())
 }
 
-pub(super) async fn job(connection: &Connection, vault: &ResourceId, id: &str) -> Result<Job> {
-    let path = vault.child("backupJobs", id)?.to_string();
-    Ok(connection.get::<RawJob>(&Request::new(JOBS, path, VERSION)).await?.into())
-}
-
 /// Asks the job `id` to stop.
 ///
 /// # Errors
@@ -165,16 +155,6 @@ pub(super) async fn job(connection: &Connection, vault: &ResourceId, id: &str) -
 pub(super) async fn cancel(connection: &Connection, vault: &ResourceId, id: &str) -> Result<()> {
     let path = format!("{}/cancel", vault.child("backupJobs", id)?);
     connection.post(&Request::new(CANCEL, path, VERSION), None).await.map(drop)
-}
-
-pub(super) async fn points(connection: &Connection, item: &Item) -> Result<Vec<Point>> {
-    let request = Request::new(POINTS, format!("{}/recoveryPoints", item.id), VERSION);
-    let listed: Vec<Listed<RawPoint>> = connection.list(&request).await?;
-    listed.into_iter().map(Point::try_from).collect()
-}
-
-pub(super) async fn point(connection: &Connection, id: &ResourceId) -> Result<Point> {
-    connection.get::<Listed<RawPoint>>(&Request::new(POINTS, id.to_string(), VERSION)).await?.try_into()
 }
 
 /// The account of the share that `item` is.

@@ -1,4 +1,4 @@
-//! Restores through a vault, into a new disk or a new share.
+//! Restores through a vault, into a new disk, a new share or a new container.
 
 use stillpoint_core::{
     Candidate, Error, ErrorKind, Evidence, JobState, JobStatus, OpContext, RestoreJob, RestoredResource,
@@ -6,10 +6,13 @@ use stillpoint_core::{
 };
 
 use super::super::AzureProvider;
-use super::super::names::{JobKind, JobName};
+use super::super::kind::BLOB_CONTAINER;
+use super::super::names::{JobKind, JobName, made_by};
 use super::super::resource_id::ResourceId;
 use super::super::restore::{COMPONENT, prove_place, whole};
+use super::super::storage::{CONTAINERS, Metadata, SHARES};
 use super::super::tags;
+use super::container::container_to_make;
 use super::disk::disk_to_make;
 use super::follow::Found;
 use super::item::Item;
@@ -31,6 +34,27 @@ pub(super) struct Restore<'a> {
     pub(super) mark: Mark,
 }
 
+/// What a restore makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Makes {
+    /// By the vault, a disk.
+    Disk,
+    /// By the vault, a container of blobs.
+    Container,
+    /// By us, a share; the vault fills it.
+    Share,
+}
+
+impl Makes {
+    fn of(id: &ResourceId) -> Self {
+        match id {
+            id if id.is(SHARES) => Self::Share,
+            id if id.is(CONTAINERS) => Self::Container,
+            _ => Self::Disk,
+        }
+    }
+}
+
 /// What stands where a restore is to make something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -41,6 +65,16 @@ pub(super) enum Standing {
 }
 
 impl Restore<'_> {
+    /// Whose what stands there is that the vault has made, which carries this mark.
+    pub(super) fn owned_by(&self, mark: Option<&String>) -> Standing {
+        match mark {
+            Some(mark) if *mark == self.job.key.token() => Standing::Ours,
+            // The vault has just made it: nothing else has the name that follows from the key.
+            None if self.id.name() == made_by(&self.job.key) => Standing::Ours,
+            _ => Standing::Others,
+        }
+    }
+
     fn name(&self) -> JobName {
         let name = JobName::new(JobKind::Restore, self.id.clone())
             .with(ITEM, self.item.id.to_string())
@@ -76,11 +110,12 @@ impl AzureProvider {
         let region = self.usable(&restore).await?;
         cx.check()?;
         let now = cx.clock().now();
-        let asked = match restore.item.service {
+        let asked = match Makes::of(&restore.id) {
             // What the vault has made already is not asked for again.
-            Service::Protection if standing == Standing::Ours => return Ok(name),
-            Service::Protection => self.ask_for_disk(&restore, &region).await?,
-            Service::Recovery => {
+            Makes::Disk | Makes::Container if standing == Standing::Ours => return Ok(name),
+            Makes::Disk => self.ask_for_disk(&restore, &region).await?,
+            Makes::Container => self.ask_for_container(&restore, &region).await?,
+            Makes::Share => {
                 if standing == Standing::Nothing {
                     self.make_share_to_fill(&restore).await?;
                 }
@@ -108,7 +143,7 @@ impl AzureProvider {
             _ if jobs.iter().any(|job| restore.mark.is_of(&job.activity)) => Evidence::Proven,
             Standing::Others => Evidence::Foreign,
             // A disk that the vault made is the end of it; a share that we made is only its beginning.
-            Standing::Ours if restore.item.service == Service::Protection => Evidence::Proven,
+            Standing::Ours if Makes::of(&restore.id) != Makes::Share => Evidence::Proven,
             _ if jobs.iter().any(|job| may_be_ours(job, since)) => Evidence::Likely,
             _ => return Ok(Vec::new()),
         };
@@ -129,13 +164,15 @@ impl AzureProvider {
             Found::Nothing => JobStatus::new(JobState::Succeeded),
         };
         let ended = matches!(status.state, JobState::Succeeded | JobState::SucceededWithIssues);
-        if !ended && item.service == Service::Protection {
+        let makes = Makes::of(&name.id);
+        if !ended && makes != Makes::Share {
             return Ok(status);
         }
         let wanted = tags::noted(name);
-        let landed = match item.service {
-            Service::Protection => self.disk_landed(&name.id, &wanted).await?,
-            Service::Recovery => self.share_landed(&name.id, &wanted).await?,
+        let landed = match makes {
+            Makes::Disk => self.disk_landed(&name.id, &wanted).await?,
+            Makes::Container => self.container_landed(&name.id, &wanted).await?,
+            Makes::Share => self.share_landed(&name.id, &wanted).await?,
         };
         if !landed {
             let message = format!(
@@ -143,6 +180,9 @@ impl AzureProvider {
                 name.id
             );
             return Err(Error::new(ErrorKind::NotFound, message));
+        }
+        if makes != Makes::Disk {
+            status.warnings.extend(Metadata::of(&wanted)?.told(&name.id));
         }
         let component = name.note(COMPONENT).unwrap_or_default().parse()?;
         status.restored =
@@ -155,6 +195,7 @@ impl AzureProvider {
         let item = point.item()?;
         let wanted = Wanted::new(&job.destination, Some(&job.component.settings));
         let id = match item.service {
+            Service::Protection if job.component.kind == BLOB_CONTAINER => container_to_make(job, &wanted)?,
             Service::Protection => disk_to_make(job, &wanted, &item)?,
             Service::Recovery => self.share_to_make(job, &wanted, &item).await?,
         };
@@ -163,9 +204,10 @@ impl AzureProvider {
     }
 
     async fn standing(&self, restore: &Restore<'_>) -> Result<Standing> {
-        match restore.item.service {
-            Service::Protection => self.disk_standing(restore).await,
-            Service::Recovery => self.share_standing(restore).await,
+        match Makes::of(&restore.id) {
+            Makes::Disk => self.disk_standing(restore).await,
+            Makes::Container => self.container_standing(restore).await,
+            Makes::Share => self.share_standing(restore).await,
         }
     }
 

@@ -7,16 +7,27 @@ use stillpoint_core::{Error, ErrorKind, OpContext, Readiness, RestoreJob, Result
 use super::super::AzureProvider;
 use super::super::names::made_by;
 use super::super::resource_id::ResourceId;
-use super::super::storage::{Metadata, Share};
+use super::super::storage::{ACCOUNTS, Metadata, Share};
 use super::super::tags;
+use super::STORAGE_ACCOUNT;
 use super::item::Item;
 use super::recovery;
 use super::restore::{Restore, Standing};
 use crate::connection::Begun;
 
-/// The setting of a destination that names the storage account in which a restore through a vault makes the new share.
-const STORAGE_ACCOUNT: &str = "storage_account";
-const ACCOUNTS: &str = "Microsoft.Storage/storageAccounts";
+/// The storage account that a destination names.
+///
+/// # Errors
+/// `InvalidConfig` where it is none.
+pub(super) fn account_of(wanted: &Wanted) -> Result<Option<ResourceId>> {
+    let Some(named) = wanted.text(STORAGE_ACCOUNT)? else { return Ok(None) };
+    let account: ResourceId = named.parse()?;
+    if account.is(ACCOUNTS) {
+        return Ok(Some(account));
+    }
+    let message = format!("{account} is no storage account");
+    Err(Error::new(ErrorKind::InvalidConfig, message).with("setting", STORAGE_ACCOUNT))
+}
 
 impl AzureProvider {
     /// The share that `job` makes.
@@ -27,14 +38,10 @@ impl AzureProvider {
         item: &Item,
     ) -> Result<ResourceId> {
         let there = Wanted::new(&job.destination, None);
-        let account = match wanted.text(STORAGE_ACCOUNT)? {
-            Some(account) => account.parse()?,
+        let account = match account_of(wanted)? {
+            Some(account) => account,
             None => recovery::account(self.connection(), item).await?,
         };
-        if !account.is(ACCOUNTS) {
-            let message = format!("{account} is no storage account");
-            return Err(Error::new(ErrorKind::InvalidConfig, message).with("setting", STORAGE_ACCOUNT));
-        }
         let name = there.text("name")?.unwrap_or_else(|| made_by(&job.key));
         account.child("fileServices", "default")?.child("shares", &name)
     }

@@ -3,17 +3,13 @@
 use stillpoint_core::{Component, Error, ErrorKind, Result, Wanted};
 
 use super::super::compute::DISKS;
-use super::super::kind::FILE_SHARE;
+use super::super::kind::{BLOB_CONTAINER, FILE_SHARE};
 use super::super::policy::vaults::What;
 use super::super::resource_id::ResourceId;
 use super::super::settings::{self, DISK};
-use super::super::storage::SHARES;
+use super::super::storage::{CONTAINERS, SHARES};
 use super::{BACKUP_RULE, RETENTION_TAG, VAULT, VAULT_RESOURCE_GROUP, protection, recovery};
 use crate::connection::Request;
-
-/// The kind of component that is a container of blobs. Nothing but a vault protects one here.
-const BLOB_CONTAINER: &str = "blob-container";
-const CONTAINERS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers";
 
 /// The two services of Azure that keep vaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +79,8 @@ pub(in super::super) struct Source {
     pub(in super::super) id: ResourceId,
     pub(in super::super) vault: ResourceId,
     pub(in super::super) service: Service,
+    /// The container of the account that this is about, where it is one.
+    pub(in super::super) container: Option<String>,
     /// The rule of the policy by which it is backed up.
     pub(super) rule: Option<String>,
     /// The policy's word for how long.
@@ -92,7 +90,16 @@ pub(in super::super) struct Source {
 impl Source {
     /// Whether it is an account of whose containers the vault keeps some.
     pub(in super::super) fn is_of_blobs(&self) -> bool {
-        !self.id.is(DISKS) && !self.id.is(SHARES)
+        self.container.is_some()
+    }
+
+    /// The container that it is, where it is one.
+    ///
+    /// # Errors
+    /// None for a container's own name.
+    pub(in super::super) fn container_id(&self) -> Result<Option<ResourceId>> {
+        let id = |name: &String| self.id.child("blobServices", "default")?.child("containers", name);
+        self.container.as_ref().map(id).transpose()
     }
 
     /// What the vault protects, as a source that keeps nothing elsewhere.
@@ -103,7 +110,7 @@ impl Source {
     /// What it calls for, beside what every provider's caller needs.
     pub(in super::super) fn what(&self) -> &'static [What] {
         match self.service {
-            Service::Protection if self.is_of_blobs() => &[What::BackupVault],
+            Service::Protection if self.is_of_blobs() => &[What::BackupVault, What::VaultedContainer],
             Service::Protection => &[What::BackupVault, What::VaultedDisk],
             Service::Recovery => &[What::RecoveryVault, What::VaultedShare],
         }
@@ -131,11 +138,13 @@ impl Source {
             );
             return Err(Error::new(ErrorKind::InvalidInput, message).with("component", &component.id));
         }
-        let id = if resource.is(CONTAINERS) { resource.parent()?.parent()? } else { resource };
+        let container = resource.is(CONTAINERS).then(|| resource.name().to_owned());
+        let id = if container.is_some() { resource.parent()?.parent()? } else { resource };
         let group = text(VAULT_RESOURCE_GROUP)?.unwrap_or_else(|| id.group.clone());
         let vault = vault_of(&vault, service, &id.subscription, &group)
             .map_err(|error| error.with("component", &component.id).with("setting", VAULT))?;
-        Ok(Some(Self { id, vault, service, rule: text(BACKUP_RULE)?, retention_tag: text(RETENTION_TAG)? }))
+        let (rule, retention_tag) = (text(BACKUP_RULE)?, text(RETENTION_TAG)?);
+        Ok(Some(Self { id, vault, service, container, rule, retention_tag }))
     }
 }
 
@@ -185,6 +194,7 @@ mod tests {
             let found = Source::of(&named).unwrap().unwrap();
             assert_eq!((found.vault.resource_type().as_str(), found.vault.group.as_str()), (vault, "far"));
             assert_eq!(found.id.to_string(), source);
+            assert_eq!(found.container.as_deref(), (kind == "blob-container").then_some("c"));
         }
         let volume = component("netapp-volume", "anything").with_setting(VAULT, "keep");
         assert!(Source::of(&volume).unwrap().is_none(), "its vaults are another thing");

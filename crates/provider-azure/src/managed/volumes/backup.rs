@@ -11,7 +11,7 @@ use super::super::AzureProvider;
 use super::super::names::{JobKind, JobName};
 use super::super::netapp::{BACKUP_WRITE, Backup, SNAPSHOT_WRITE, Snapshot, Standing, Volume, latest_backup};
 use super::super::resource_id::ResourceId;
-use super::super::under_way::{Reason, Told};
+use super::super::under_way::Reason;
 use super::points::VolumePoint;
 use super::{SNAPSHOTS_MAX, Source};
 
@@ -156,17 +156,8 @@ impl AzureProvider {
 
     async fn no_snapshot(&self, cx: &OpContext, name: &JobName) -> Result<JobStatus> {
         let (id, now) = (name.id.to_string(), cx.clock().now());
-        match self.under_way().not_shown(self.connection(), SNAPSHOT_WRITE, &id, now).await? {
-            Told::Alive(hint) => {
-                let mut status = JobStatus::new(JobState::Running);
-                status.poll_after = Some(hint.unwrap_or(POLL_SNAPSHOT).max(POLL_SNAPSHOT));
-                Ok(status)
-            }
-            Told::Failed(reason) => Ok(JobStatus::new(JobState::Failed(reason.record()))),
-            Told::Nothing => {
-                Err(Error::new(ErrorKind::NotFound, format!("Azure knows no snapshot {}", name.id)))
-            }
-        }
+        let absent = (POLL_SNAPSHOT, format!("Azure knows no snapshot {id}"));
+        self.under_way().unseen(self.connection(), SNAPSHOT_WRITE, &id, now, absent).await
     }
 
     /// Why what `id` names could not be made, as far as this process has heard.

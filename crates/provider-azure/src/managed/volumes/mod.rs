@@ -20,6 +20,9 @@ pub(super) use said::Said;
 /// snapshot is copied. Without it the snapshot itself is the backup, which lives in the volume and dies with it.
 pub const BACKUP_VAULT: &str = "backup_vault";
 
+/// The setting of a volume, and of where one is restored, that names its subnet: the full resource id.
+pub(super) const SUBNET: &str = "subnet";
+
 /// How many snapshots one volume may have.
 /// Source: <https://learn.microsoft.com/azure/azure-netapp-files/azure-netapp-files-resource-limits>.
 pub(super) const SNAPSHOTS_MAX: usize = 255;
@@ -76,7 +79,7 @@ pub(super) fn settings(id: &ResourceId, volume: &Volume) -> Settings {
         ("pool", json!(pool)),
         ("zone", json!(volume.zones.first())),
         ("size_gib", json!(properties.usage_threshold.map(|bytes| bytes >> 30))),
-        ("subnet", json!(properties.subnet_id)),
+        (SUBNET, json!(properties.subnet_id)),
         ("service_level", json!(properties.service_level)),
         ("protocols", json!(protocols)),
         ("export_policy", json!(properties.export_policy)),

@@ -11,6 +11,7 @@ use stillpoint_core::{
 
 use super::super::AzureProvider;
 use super::super::netapp::{BACKUPS, Backup, SNAPSHOTS, Snapshot, Standing, VAULTS};
+use super::super::points::state_of;
 use super::super::resource_id::ResourceId;
 use super::super::tags;
 use super::said::Said;
@@ -124,7 +125,7 @@ impl AzureProvider {
         if backup.standing() != Standing::Going
             && let Err(error) = Backup::delete(connection, &name.0).await
         {
-            return explain(error);
+            return state_of(error, HOLDERS);
         }
         Ok(match Backup::known(connection, &name.0).await? {
             None => DeleteState::Gone,
@@ -140,7 +141,7 @@ async fn delete_snapshot(connection: &Connection, id: &ResourceId) -> Result<Del
         Some(_) => {}
     }
     if let Err(error) = Snapshot::delete(connection, id).await {
-        return explain(error);
+        return state_of(error, HOLDERS);
     }
     Ok(match Snapshot::known(connection, id).await? {
         None => DeleteState::Gone,
@@ -148,26 +149,8 @@ async fn delete_snapshot(connection: &Connection, id: &ResourceId) -> Result<Del
     })
 }
 
-/// Why Azure refused to delete a snapshot or backup.
-///
-/// # Errors
-/// The refusal itself, where nothing keeps it.
-fn explain(refusal: Error) -> Result<DeleteState> {
-    let locked = |reason: String| Ok(DeleteState::Locked { until: None, reason });
-    match (refusal.context("code"), refusal.kind()) {
-        (_, ErrorKind::NotFound) => Ok(DeleteState::Gone),
-        (Some("ScopeLocked"), _) => locked(format!(
-            "a lock of its account, resource group or subscription keeps it; whoever locked it must lift the lock \
-             ({refusal})"
-        )),
-        (Some("RequestDisallowedByPolicy" | "DenyAssignmentAuthorizationFailed"), _) => {
-            locked(format!("a policy or deny assignment keeps it; ask whoever owns that ({refusal})"))
-        }
-        // A backup or a new volume is being made of it.
-        (_, ErrorKind::Busy) => Ok(DeleteState::Pending),
-        _ => Err(refusal),
-    }
-}
+/// What may hold a snapshot or backup beside itself.
+const HOLDERS: &str = "the NetApp account or its resource group";
 
 /// What a snapshot says of itself.
 ///

@@ -14,7 +14,6 @@ use super::super::netapp::{Backup, Standing, VOLUME_WRITE, VOLUMES, Volume, late
 use super::super::resource_id::ResourceId;
 use super::super::restore::{COMPONENT, whole};
 use super::super::tags;
-use super::super::under_way::Told;
 use super::points::VolumePoint;
 use super::settings;
 
@@ -118,15 +117,11 @@ impl AzureProvider {
         let id = &name.id;
         let Some(volume) = Volume::known(self.connection(), id).await? else {
             let now = cx.clock().now();
-            return match self
+            let absent = (POLL_AFTER, format!("Azure knows no volume {id}"));
+            return self
                 .under_way()
-                .not_shown(self.connection(), VOLUME_WRITE, &id.to_string(), now)
-                .await?
-            {
-                Told::Alive(_) => Ok(running(JobState::Running)),
-                Told::Failed(reason) => Ok(JobStatus::new(JobState::Failed(reason.record()))),
-                Told::Nothing => Err(Error::new(ErrorKind::NotFound, format!("Azure knows no volume {id}"))),
-            };
+                .unseen(self.connection(), VOLUME_WRITE, &id.to_string(), now, absent)
+                .await;
         };
         self.under_way().shown(&id.to_string());
         let wanted = tags::noted(name);

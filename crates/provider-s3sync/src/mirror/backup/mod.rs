@@ -32,7 +32,7 @@ use super::record::Part;
 use super::{MirrorSource, Space};
 use crate::error::{blocking, from_join};
 use crate::jobs::Reporter;
-use crate::workspace::{CaptureRules, compile_around, inside, root_of};
+use crate::workspace::{CaptureRules, compile_around, inside, mounted, root_of};
 
 /// Entries between the walk and the transfers.
 const FOUND_AHEAD: usize = 1024;
@@ -93,6 +93,7 @@ struct Opened {
 
 async fn open(source: &MirrorSource, job: &BackupJob) -> Result<Opened> {
     let rules = CaptureRules::from_settings(&job.component.settings)?;
+    mounted::prove(&job.component)?;
     let root = PathBuf::from(root_of(&job.component));
     let store = source.local_directory().and_then(|store| inside(&root, &store));
     blocking(move || {

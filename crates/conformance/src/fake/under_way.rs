@@ -17,22 +17,23 @@ use tokio::sync::Notify;
 
 /// Calls under way, and a bell that rings when none is any more.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UnderWay(Arc<(AtomicUsize, Notify)>);
+pub(super) struct UnderWay(Arc<(AtomicUsize, Notify)>);
 
 /// The end of a process, which comes with the first answer that it does not get.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Death(Arc<(AtomicBool, Notify)>);
+pub struct Death(Arc<(AtomicBool, Notify)>);
 
 impl Death {
     /// Returns when the process is dead.
-    pub(crate) async fn comes(&self) {
+    pub async fn comes(&self) {
         let notified = self.0.1.notified();
         if !self.is_here() {
             notified.await;
         }
     }
 
-    pub(crate) fn is_here(&self) -> bool {
+    /// Whether it is.
+    pub fn is_here(&self) -> bool {
         self.0.0.load(Ordering::SeqCst)
     }
 
@@ -54,17 +55,17 @@ impl Drop for Call {
 }
 
 impl UnderWay {
-    pub(crate) fn is_any(&self) -> bool {
+    pub(super) fn is_any(&self) -> bool {
         self.0.0.load(Ordering::SeqCst) > 0
     }
 
     /// Wakes whoever waits for something to happen.
-    pub(crate) fn ring(&self) {
+    pub(super) fn ring(&self) {
         self.0.1.notify_one();
     }
 
     /// Returns when something has happened since the last time.
-    pub(crate) async fn rings(&self) {
+    pub(super) async fn rings(&self) {
         self.0.1.notified().await;
     }
 
@@ -77,7 +78,7 @@ impl UnderWay {
 
 /// Whatever is called, counted while it is under way.
 #[derive(Debug)]
-pub(crate) struct Counted<T: ?Sized> {
+pub(super) struct Counted<T: ?Sized> {
     calls: UnderWay,
     /// The end of whoever calls, if it is to die of a lost answer.
     death: Option<Death>,
@@ -85,7 +86,7 @@ pub(crate) struct Counted<T: ?Sized> {
 }
 
 impl<T: ?Sized + Send + Sync> Counted<T> {
-    pub(crate) fn new(inner: Arc<T>, calls: UnderWay, death: Option<Death>) -> Self {
+    pub(super) fn new(inner: Arc<T>, calls: UnderWay, death: Option<Death>) -> Self {
         Self { calls, death, inner }
     }
 
@@ -131,6 +132,10 @@ impl Provider for Counted<dyn Provider> {
 
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         self.call(self.inner.foresee(cx, request)).await
+    }
+
+    fn address(&self, job: &JobRef) -> Option<String> {
+        self.inner.address(job)
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

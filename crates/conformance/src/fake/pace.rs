@@ -1,26 +1,27 @@
 //! The fake's clock for code that sleeps in several places at once: time moves to the next sleeper when nothing happens.
-#![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{Clock, Provider, Timestamp};
 use tokio::sync::oneshot;
 
-use crate::fake::World;
-use crate::under_way::{Counted, Death, UnderWay};
+use super::Fake;
+use super::under_way::{Counted, Death, UnderWay};
 
 /// How often everybody else gets a turn until nothing more is expected of those who were woken.
 const TURNS: usize = 64;
 
-type Sleepers = Mutex<BTreeMap<(i64, u64), oneshot::Sender<()>>>;
+/// Who sleeps until when, in the order of their coming.
+type Waiting = BTreeMap<(i64, u64), oneshot::Sender<()>>;
+type Sleepers = Mutex<Waiting>;
 
 /// Moves the fake's time from sleeper to sleeper, for as long as it lives.
 #[derive(Debug)]
-pub(crate) struct PacedClock {
+pub struct PacedClock {
     now: Arc<AtomicI64>,
     sleepers: Arc<Sleepers>,
     count: AtomicU64,
@@ -28,10 +29,11 @@ pub(crate) struct PacedClock {
 }
 
 impl PacedClock {
-    pub(crate) fn of(world: &Arc<World>) -> Arc<Self> {
-        let now = Arc::new(AtomicI64::new(world.now().as_millis()));
+    /// The clock of `fake`. It needs a runtime.
+    pub fn of(fake: Arc<dyn Fake>) -> Arc<Self> {
+        let now = Arc::new(AtomicI64::new(fake.now().as_millis()));
         let sleepers = Arc::new(Sleepers::default());
-        let (world, time, waiting) = (Arc::clone(world), Arc::clone(&now), Arc::downgrade(&sleepers));
+        let (time, waiting) = (Arc::clone(&now), Arc::downgrade(&sleepers));
         let calls = UnderWay::default();
         let under_way = calls.clone();
         tokio::spawn(async move {
@@ -50,9 +52,8 @@ impl PacedClock {
                     continue;
                 };
                 let millis = until - time.load(Ordering::SeqCst);
-                if millis > 0 {
-                    #[expect(clippy::cast_precision_loss, reason = "a few days in milliseconds")]
-                    world.advance(millis as f64 / 1000.0);
+                if let Ok(millis @ 1..) = u64::try_from(millis) {
+                    fake.advance(Duration::from_millis(millis));
                     time.store(until, Ordering::SeqCst);
                 }
                 let _gone = sleeper.send(());
@@ -62,21 +63,25 @@ impl PacedClock {
     }
 
     /// The same provider, for whose answers this clock waits.
-    pub(crate) fn waits_for(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
+    pub fn waits_for(&self, provider: Arc<dyn Provider>) -> Arc<dyn Provider> {
         Arc::new(Counted::new(provider, self.calls.clone(), None))
     }
 
     /// The same, of a process that dies of the first answer that it does not get.
-    pub(crate) fn waits_for_mortal(&self, provider: Arc<dyn Provider>, death: &Death) -> Arc<dyn Provider> {
+    pub fn waits_for_mortal(&self, provider: Arc<dyn Provider>, death: &Death) -> Arc<dyn Provider> {
         Arc::new(Counted::new(provider, self.calls.clone(), Some(death.clone())))
     }
 }
 
 /// Who wakes first. Whoever no longer waits moves nothing.
 fn first(sleepers: &Sleepers) -> Option<(i64, oneshot::Sender<()>)> {
-    let mut sleepers = sleepers.lock().unwrap();
+    let mut sleepers = locked(sleepers);
     sleepers.retain(|_, sleeper| !sleeper.is_closed());
     sleepers.pop_first().map(|((until, _), sleeper)| (until, sleeper))
+}
+
+fn locked(sleepers: &Sleepers) -> MutexGuard<'_, Waiting> {
+    sleepers.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[async_trait]
@@ -89,7 +94,7 @@ impl Clock for PacedClock {
         let until = self.now().after(duration).as_millis();
         let (wake, woken) = oneshot::channel();
         let at = self.count.fetch_add(1, Ordering::Relaxed);
-        self.sleepers.lock().unwrap().insert((until, at), wake);
+        locked(&self.sleepers).insert((until, at), wake);
         self.calls.ring();
         let _woken = woken.await;
     }
