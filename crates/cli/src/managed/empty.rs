@@ -92,16 +92,25 @@ pub(super) async fn mounted(
 /// What is wrong with the mount of the new share or volume of `job`, where anything is.
 fn unmounted(job: &RestoreJob, made: &Provisioned) -> Option<String> {
     let to = made.destinations.get(&job.component.id).filter(|to| expects_mount(to))?;
-    let path = to.get(PATH)?.as_str()?;
-    if is_mount_point(Path::new(path)).unwrap_or(false) {
-        return None;
-    }
-    let resource = to.get(RESOURCE).and_then(|resource| resource.as_str()).unwrap_or("the new share");
-    Some(format!(
-        "nothing is mounted at {path:?}, where the files of component {} are to go into {resource}: mount it by the provision \
-         hook or an automount, or say mounted = false in the settings of the target's component",
-        job.component.id
-    ))
+    let path = Path::new(to.get(PATH)?.as_str()?);
+    (!is_mount_point(path).unwrap_or(false)).then(|| nothing_at(path, &job.component.id))
+}
+
+/// What is wrong where nothing can mount the new share or volume of `job` but a hook: an automounter would stand at its mount
+/// or just above.
+pub(super) fn never_mounted(job: &RestoreJob) -> Option<String> {
+    let path = Path::new(job.destination.get(PATH).filter(|_| expects_mount(&job.destination))?.as_str()?);
+    let may_be = [Some(path), path.parent()].into_iter().flatten();
+    let mut may_be = may_be.filter(|at| is_mount_point(at).unwrap_or(false));
+    may_be.next().is_none().then(|| nothing_at(path, &job.component.id))
+}
+
+fn nothing_at(path: &Path, component: &ComponentId) -> String {
+    format!(
+        "nothing is mounted at {path:?}, so the files of component {component} would land on this host and not in the new share \
+         or volume: mount it by a provision hook or an automount, or say mounted = false in the settings of the target's \
+         component"
+    )
 }
 
 /// Removes those that this restore made.

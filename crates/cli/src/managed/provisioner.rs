@@ -158,6 +158,9 @@ impl HookProvisioner {
                 );
                 findings.push(Finding::new("target-tags", Severity::Warning, message));
             }
+            if let Some(message) = empty::never_mounted(&job).filter(|_| !hooked) {
+                findings.push(Finding::new("target-mounted", Severity::Blocker, message));
+            }
             if !job.destination.contains_key(RESOURCE) && !hooked {
                 let message = format!(
                     "a new one is made of component {} and nothing mounts it: name it in workspace {} by the key \

@@ -51,10 +51,10 @@ impl Stage {
 
     /// A disk and a share, each protected by the vault of its kind.
     async fn in_vaults(story: Story) -> Option<Self> {
-        let rules = json!({"vault.share_days": 9000, "job.start_delay_seconds": 5});
-        let mut scenario = vaults::scenario(rules);
-        scenario["rules"]["share.snapshot_maximum"] = 10_000.into();
-        let world = World::of(&scenario)?;
+        // Short enough that nobody looks often, and long enough to be seen while they run.
+        let rules = json!({"job.start_delay_seconds": 2, "job.backup_seconds": 4, "job.restore_seconds": 4,
+            "share.snapshot_maximum": 10_000});
+        let world = World::of(&vaults::scenario(rules))?;
         let components = vec![vaults::disk("disk-0"), vaults::files("share-0")];
         let scene = Scene::by(&world, components, vaults::provider);
         Some(Self::begins(story, true, scene).await)

@@ -194,7 +194,7 @@ fn a_share_that_azures_own_backup_refuses_comes_back_as_a_new_share() {
     // Files that would land on this host's own disk are no restored share.
     let elsewhere = place.json_ending(1, ["restore", "ml-projects@latest", "--as", "ml-again"]);
     assert!(elsewhere["error"]["message"].as_str().unwrap().contains("nothing is mounted"), "{elsewhere:#}");
-    assert_eq!(all(&fake, "shares").len(), 1, "what was made for it is removed");
+    assert_eq!(all(&fake, "shares").len(), 1, "nothing was made for it");
     configure(false);
     let restored = place.json(["restore", "ml-projects@latest", "--as", "ml-again"]);
     assert_eq!(restored["state"], "completed", "{restored:#}");

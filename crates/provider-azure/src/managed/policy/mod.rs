@@ -79,9 +79,9 @@ pub fn policy(scope: &PolicyScope) -> PolicyDocuments {
         groups: RoleDefinition::new("Stillpoint backup and restore", actions(On::Groups), scope.groups()),
         vaults: (!scope.vaults.is_empty())
             .then(|| RoleDefinition::new("Stillpoint jobs of vaults", actions(On::Vaults), scope.vaults())),
+        subnet_ids: scope.subnets.iter().filter(|_| !joins.is_empty()).cloned().collect(),
         subnets: (!joins.is_empty())
             .then(|| RoleDefinition::new("Stillpoint joins subnets", joins, scope.networks())),
-        subnet_ids: scope.subnets.iter().cloned().collect(),
         subscription: RoleDefinition::new(
             "Stillpoint reader of the subscription",
             actions(On::Subscription),
