@@ -21,8 +21,8 @@ pub use attributes::{Attributes, ExtendedAttribute};
 pub use capture::{Directory, Entry, Listing, OpenFile, Source};
 pub use error::{Error, Operation, Result};
 pub use extract::{
-    ExtractOptions, ExtractReport, Extractor, FileId, FileWriter, Folder, Landing, RESTORE_MARKER_PREFIX,
-    Warning, WarningKind,
+    ExtractOptions, ExtractReport, Extractor, FileId, FileWriter, Folder, HardLinks, Landing, LinkKey,
+    RESTORE_MARKER_PREFIX, SharedFile, Standing, Warning, WarningKind,
 };
 pub use itemised::Itemised;
 pub use metadata::{FileKind, Metadata, Timestamp};

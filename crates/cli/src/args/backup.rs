@@ -35,6 +35,9 @@ pub(crate) struct BackupArgs {
     /// Leave out what the patterns in this file fit, one a line
     #[arg(long, value_name = "FILE")]
     pub(crate) exclude_file: Option<PathBuf>,
+    /// What an agent knows to be missing from DIR
+    #[arg(skip)]
+    pub(crate) lacks: Option<String>,
     /// Stay on the file system of DIR; the default
     #[arg(long, overrides_with = "no_one_file_system")]
     pub(crate) one_file_system: bool,

@@ -60,7 +60,7 @@ pub(crate) enum LandingPolicy {
     Side,
     /// Keep what is there, add what is missing.
     Merge,
-    /// Bring what is there to the backup's state.
+    /// Write over what differs; keep what the backup does not have.
     Replace,
 }
 

@@ -156,6 +156,7 @@ pub(super) async fn directory_workspace(
 ) -> Result<DirectoryWorkspace> {
     let mut rules = CaptureRules { excludes: args.exclude.clone(), ..CaptureRules::default() };
     rules.presets.clone_from(&args.preset);
+    rules.lacks.clone_from(&args.lacks);
     rules.one_file_system = !args.no_one_file_system;
     rules.exclude_file = args.exclude_file.as_deref().map(exclude_file).transpose()?;
     let found = match (directory, args.workspace.as_deref()) {
@@ -210,6 +211,7 @@ async fn remembered(
     let found = found.with_provider(engine::provider_id(session.settings.layout)?);
     checked_directory(found.root())?;
     let mut rules = CaptureRules::from_settings(&record.definition.settings)?;
+    rules.lacks = None;
     rules.excludes.extend(args.exclude.iter().cloned());
     rules.presets.extend(args.preset.iter().cloned());
     rules.excludes.extend(own_places(session, found.root()));

@@ -70,6 +70,12 @@ impl OpenFile {
         Ok(!now.unchanged_since(&self.metadata))
     }
 
+    /// Goes back to the beginning.
+    pub(crate) fn rewind(&mut self) -> Result<()> {
+        let path = self.path.as_path();
+        io::Seek::rewind(&mut self.file).map_err(|source| Error::io(Operation::Read, path, source))
+    }
+
     /// Turns a failure of reading into one that names the file.
     pub fn read_error(&self, source: io::Error) -> Error {
         Error::io(Operation::Read, self.path.as_path(), source)

@@ -5,11 +5,12 @@ use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags};
 use rustix::io::{Errno, Result};
+use rustix::path::Arg;
 
-use super::WarningKind;
 use super::target::Target;
+use super::{Landing, WarningKind};
 use crate::attributes::{
-    ACL_ACCESS, ACL_DEFAULT, Attributes, ExtendedAttribute, descriptor_path, is_privileged,
+    ACL_ACCESS, ACL_DEFAULT, Attributes, ExtendedAttribute, descriptor_path, is_privileged, read_open,
 };
 use crate::metadata::{FileKind, Timestamp};
 
@@ -75,6 +76,27 @@ impl Target {
         }
     }
 
+    /// When replacing, removes what the backup does not know of: access lists, capabilities, and attributes of users.
+    pub(super) fn remove_unknown(&self, handle: Handle<'_>, path: &Path, wanted: &[ExtendedAttribute]) {
+        if self.options.landing != Landing::Replace {
+            return;
+        }
+        let stands = match read_open(handle.fd()) {
+            Ok(stands) => stands,
+            Err(errno) => return self.warn(path, WarningKind::AttributeNotSet("user.*".into()), Some(errno)),
+        };
+        for name in stands.into_iter().map(|attribute| attribute.name) {
+            let withheld = is_privileged(&name) && !self.options.privileged;
+            let known = !withheld && wanted.iter().any(|attribute| attribute.name == name);
+            if !known
+                && may_be_removed(name.as_encoded_bytes())
+                && let Err(errno) = handle.remove_extended(&name)
+            {
+                self.warn(path, WarningKind::AttributeNotSet(name), Some(errno));
+            }
+        }
+    }
+
     fn apply_mode(&self, handle: Handle<'_>, path: &Path, wanted: &Attributes, owned: bool) {
         let mut mode = wanted.mode & 0o7777;
         // With another owner than intended the bits would grant another user's powers.
@@ -93,6 +115,12 @@ impl Handle<'_> {
         match self {
             Self::Open(_, kind) | Self::PathOnly(_, kind) => kind,
             Self::Fresh(..) => FileKind::File,
+        }
+    }
+
+    const fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Open(fd, _) | Self::Fresh(fd, _) | Self::PathOnly(fd, _) => *fd,
         }
     }
 
@@ -142,7 +170,7 @@ impl Handle<'_> {
         }
     }
 
-    fn remove_extended(self, name: &std::ffi::CStr) -> Result<()> {
+    fn remove_extended(self, name: impl Arg) -> Result<()> {
         let removed = match self {
             Self::Open(fd, _) | Self::Fresh(fd, _) => rustix::fs::fremovexattr(fd, name),
             Self::PathOnly(fd, _) => rustix::fs::removexattr(descriptor_path(fd), name),
@@ -152,6 +180,13 @@ impl Handle<'_> {
             other => other,
         }
     }
+}
+
+/// Whether an attribute that a backup does not know is taken off an entry that is brought to the backup's state. What
+/// labels the system, and what marks the restore itself, stays.
+fn may_be_removed(name: &[u8]) -> bool {
+    let of_users = name.starts_with(b"user.") && !name.starts_with(b"user.stillpoint.");
+    of_users || [ACL_ACCESS.to_bytes(), ACL_DEFAULT.to_bytes(), b"security.capability"].contains(&name)
 }
 
 fn timespec(stamp: Timestamp) -> Result<Timespec> {

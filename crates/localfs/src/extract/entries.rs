@@ -18,7 +18,7 @@ impl Target {
         let (parent, name) = self.parent(relative)?;
         let failed = |source| Error::io(Operation::Create, relative, source);
         match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
-            Ok(()) => return Ok(true),
+            Ok(()) => return self.note_made(relative).map(|()| true),
             Err(Errno::EXIST) if self.resumed || self.options.landing != Landing::EmptyTarget => {}
             Err(Errno::EXIST) => {
                 return Err(Error::AlreadyExists { path: relative.to_path_buf() });
@@ -29,14 +29,18 @@ impl Target {
         if found.kind != FileKind::Directory {
             return Err(Error::AlreadyExists { path: relative.to_path_buf() });
         }
+        let ours = self.is_ours(relative);
         // An earlier run may already have given the directory a mode that forbids writing into it.
         if found.mode & 0o700 != 0o700 {
+            if !ours {
+                self.note_mode(relative, found.mode)?;
+            }
             let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
             let fd = openat(&parent, name, flags, Mode::empty()).map_err(failed)?;
             let mode = Mode::from_raw_mode(found.mode | 0o700);
             rustix::fs::chmodat(CWD, descriptor_path(&fd), mode, AtFlags::empty()).map_err(failed)?;
         }
-        Ok(false)
+        Ok(ours)
     }
 
     pub(super) fn create_symlink(&self, relative: &Path, to: &Path, attributes: &Attributes) -> Result<()> {

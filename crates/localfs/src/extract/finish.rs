@@ -25,8 +25,10 @@ pub struct ExtractReport {
 impl Target {
     pub(super) fn finish(&self, root: Option<&Attributes>) -> Result<ExtractReport> {
         let sync = |source| Error::io(Operation::Sync, &self.path, source);
+        let root = root.filter(|_| self.root_is_ours());
+        self.put_modes_back();
         rustix::fs::syncfs(&self.root).map_err(sync)?;
-        self.clear_staging()?;
+        self.clear_staging(&[])?;
         // Removing the marker changes the target's time, so the target's own attributes come after it. This stamp
         // tells a run that is started in between that the target is this restore's.
         let stamp = || {
@@ -40,7 +42,9 @@ impl Target {
             if stamped && unwritable {
                 self.remove_stamp()?;
             }
-            self.apply(Handle::Open(self.root.as_fd(), FileKind::Directory), Path::new(""), attributes);
+            let handle = Handle::Open(self.root.as_fd(), FileKind::Directory);
+            self.remove_unknown(handle, Path::new(""), &attributes.extended);
+            self.apply(handle, Path::new(""), attributes);
             if stamped && !unwritable {
                 rustix::fs::fsync(&self.root).map_err(sync)?;
                 self.remove_stamp()?;

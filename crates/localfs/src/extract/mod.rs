@@ -4,25 +4,29 @@ mod apply;
 mod entries;
 mod file;
 mod finish;
+mod journal;
+mod links;
 mod small;
 mod sparse;
+mod standing;
 mod target;
 mod warning;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::os::fd::AsFd;
 use std::path::Path;
 use std::sync::Arc;
 
 pub use file::FileWriter;
 pub use finish::ExtractReport;
+pub use links::{HardLinks, LinkKey, SharedFile};
 pub use small::Folder;
+pub use standing::Standing;
 pub use target::RESTORE_MARKER_PREFIX;
 pub use warning::{Warning, WarningKind};
 
 use crate::attributes::Attributes;
-use crate::capture::OpenFile;
-use crate::error::{Error, Operation, Result};
+use crate::error::Result;
 use crate::metadata::{FileKind, Metadata};
 use target::Target;
 
@@ -102,7 +106,7 @@ impl FileId {
 /// - A file or link appears under its final name only when its content and attributes are complete; it is built in the
 ///   marker directory `.stillpoint-restore-<id>` inside the target, mode 0700.
 /// - While the marker stands the target is recognisably unfinished. A run with the same id takes it over: it removes
-///   the leftovers and goes on. A run with another id is refused.
+///   the leftovers and goes on, and overwrites nothing that was written since. A run with another id is refused.
 /// - [`finish`](Self::finish) flushes everything before it removes the marker.
 ///
 /// Every call may be made from several threads.
@@ -127,53 +131,10 @@ impl Extractor {
         self.target.resumed
     }
 
-    /// The metadata of what stands at `relative`, if anything does.
-    ///
-    /// # Errors
-    /// [`Error::InvalidName`]; the system's reason, also when a parent is not a directory.
-    pub fn existing(&self, relative: &Path) -> Result<Option<Metadata>> {
-        let found = self.target.parent(relative).and_then(|(parent, name)| {
-            Metadata::at(parent.as_fd(), name).map_err(|source| Error::io(Operation::Stat, relative, source))
-        });
-        match found {
-            Ok(metadata) => Ok(Some(metadata)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Opens the regular file at `relative` for reading, to compare it with what would be written.
-    ///
-    /// # Errors
-    /// As [`Directory::open_file`](crate::Directory::open_file).
-    pub fn open_existing(&self, relative: &Path) -> Result<OpenFile> {
-        let (parent, name) = self.target.parent(relative)?;
-        let parent_path = relative.parent().unwrap_or(Path::new("")).to_path_buf();
-        crate::capture::Directory::new(parent, parent_path).open_file(name)
-    }
-
-    /// The target of the symbolic link at `relative`, any bytes.
-    ///
-    /// # Errors
-    /// As [`Directory::link_target`](crate::Directory::link_target).
-    pub fn existing_link(&self, relative: &Path) -> Result<OsString> {
-        let (parent, name) = self.target.parent(relative)?;
-        let parent_path = relative.parent().unwrap_or(Path::new("")).to_path_buf();
-        crate::capture::Directory::new(parent, parent_path).link_target(name)
-    }
-
-    /// Accepts a file found in place, whose content the caller has compared, as if this run had written it, and gives
-    /// it `attributes` unless it shall keep its own.
-    pub fn adopt(&self, file: &OpenFile, attributes: Option<&Attributes>) -> FileId {
-        if let Some(attributes) = attributes {
-            self.target.apply(apply::Handle::Open(file.as_fd(), FileKind::File), file.path(), attributes);
-        }
-        FileId::of(file.metadata())
-    }
-
     /// Creates the directory at `relative` with mode 0700; its attributes come later, through
     /// [`set_directory_attributes`](Self::set_directory_attributes). A directory that an earlier run or, when merging,
-    /// anybody made is accepted. Answers whether it made it.
+    /// anybody made is accepted. Answers whether its attributes are this restore's to set, which they are not where
+    /// somebody else made it and it is kept; if it cannot be written into, it can until the end of the extraction.
     ///
     /// # Errors
     /// [`Error::AlreadyExists`] if something else stands there; [`Error::InvalidName`]; the system's reason.
@@ -250,7 +211,10 @@ impl Extractor {
     /// The system's reason if the directory cannot be opened; attributes that cannot be set become warnings.
     pub fn set_directory_attributes(&self, relative: &Path, attributes: &Attributes) -> Result<()> {
         let directory = self.target.directory(relative)?;
-        self.target.apply(apply::Handle::Open(directory.as_fd(), FileKind::Directory), relative, attributes);
+        let handle = apply::Handle::Open(directory.as_fd(), FileKind::Directory);
+        self.target.forget_mode(relative);
+        self.target.remove_unknown(handle, relative, &attributes.extended);
+        self.target.apply(handle, relative, attributes);
         Ok(())
     }
 

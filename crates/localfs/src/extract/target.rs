@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::journal::{JOURNAL, Journal};
 use super::{ExtractOptions, Landing, Warning, WarningKind};
 use crate::attributes::{ACL_ACCESS, ACL_DEFAULT};
 use crate::beneath;
@@ -35,6 +36,7 @@ pub(super) struct Target {
     pub(super) options: ExtractOptions,
     pub(super) resumed: bool,
     pub(super) warnings: Mutex<Itemised<Warning>>,
+    pub(super) journal: Mutex<Journal>,
     /// User and group that new files in the staging directory get.
     pub(super) fresh_owner: (u32, u32),
     sequence: AtomicU64,
@@ -59,6 +61,8 @@ impl Target {
             return Err(Error::TargetHeld { path: path.to_path_buf(), id: other });
         }
         let fresh_owner = probe_owner(&staging, path, &marker)?;
+        let fills_target = matches!(options.landing, Landing::EmptyTarget | Landing::Continue);
+        let journal = Journal::open(&staging, path, !state.occupied, state.resumable() && fills_target)?;
         let target = Self {
             root,
             path: path.to_path_buf(),
@@ -67,10 +71,11 @@ impl Target {
             options,
             resumed: state.resumable(),
             warnings: Mutex::default(),
+            journal: Mutex::new(journal),
             fresh_owner,
             sequence: AtomicU64::new(0),
         };
-        target.clear_staging()?;
+        target.clear_staging(&[JOURNAL])?;
         Ok(target)
     }
 
@@ -135,21 +140,12 @@ impl Target {
         rustix::fs::renameat(from, staged, to, name).map_err(failed)
     }
 
-    /// Whether the entry that stands at a final name may go, and a note of it where it was not asked for.
+    /// Whether the entry that stands at a final name may go.
     pub(super) fn allow_replacing(&self, parent: &OwnedFd, name: &OsStr, relative: &Path) -> Result<()> {
-        let refused = || Error::AlreadyExists { path: relative.to_path_buf() };
         let existing = Metadata::at(parent.as_fd(), name)
             .map_err(|source| Error::io(Operation::Stat, relative, source))?;
-        let replaceable = match self.options.landing {
-            Landing::EmptyTarget | Landing::Continue => self.resumed,
-            Landing::Merge => false,
-            Landing::Replace => true,
-        };
-        if existing.kind == FileKind::Directory || !replaceable {
-            return Err(refused());
-        }
-        if self.options.landing != Landing::Replace {
-            self.warn(relative, WarningKind::DifferingReplaced, None);
+        if existing.kind == FileKind::Directory || self.options.landing != Landing::Replace {
+            return Err(Error::AlreadyExists { path: relative.to_path_buf() });
         }
         Ok(())
     }
@@ -160,13 +156,14 @@ impl Target {
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
 
-    /// Removes what a killed run left behind. Everything in the staging directory is a plain entry of ours.
-    pub(super) fn clear_staging(&self) -> Result<()> {
+    /// Removes what a killed run left behind, but for `kept`. Everything in the staging directory is a plain entry of ours.
+    pub(super) fn clear_staging(&self, kept: &[&str]) -> Result<()> {
         let list = |source| Error::io(Operation::List, &self.path, source);
         let mut leftovers = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.staging).map_err(list)? {
             let name = entry.map_err(list)?.file_name().to_owned();
-            if name.as_bytes() != b"." && name.as_bytes() != b".." {
+            let stays = kept.iter().any(|kept| kept.as_bytes() == name.as_bytes());
+            if name.as_bytes() != b"." && name.as_bytes() != b".." && !stays {
                 leftovers.push(name);
             }
         }

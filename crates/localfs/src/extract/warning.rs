@@ -34,8 +34,6 @@ pub enum WarningKind {
     SetIdWithheld,
     /// A device node or socket was left out on purpose.
     SpecialFileWithheld,
-    /// A file that stood in the unfinished target with other content was replaced.
-    DifferingReplaced,
 }
 
 impl fmt::Display for Warning {
@@ -53,9 +51,6 @@ impl fmt::Display for Warning {
             }
             WarningKind::SetIdWithheld => formatter.write_str("the set-id bits were left out"),
             WarningKind::SpecialFileWithheld => formatter.write_str("the device node or socket was left out"),
-            WarningKind::DifferingReplaced => {
-                formatter.write_str("a differing file in the unfinished target was replaced")
-            }
         }?;
         self.reason.as_ref().map_or(Ok(()), |reason| write!(formatter, ": {reason}"))
     }

@@ -92,6 +92,7 @@ pub struct AgentState {
     /// When the newest good backup was begun, by this agent or an earlier one.
     pub last_good: Option<Timestamp>,
     restore: Option<Tries>,
+    given_up: bool,
     backup: Tries,
     last_run: Option<Timestamp>,
 }
@@ -122,6 +123,7 @@ impl AgentState {
             started_at: now,
             last_good,
             restore: restore_pending.then(Tries::default),
+            given_up: false,
             backup: Tries::default(),
             last_run: None,
         }
@@ -133,14 +135,21 @@ impl AgentState {
     }
 
     /// The pending restore failed for a reason that may pass. After several tries the backups go on without it: work
-    /// that nobody protects is the greater harm.
+    /// that nobody protects is the greater harm. They are none that the next restore should take for the newest good one
+    /// ([`Self::lacks_restore`]).
     pub fn restore_failed(&mut self, now: Timestamp) {
         if let Some(tries) = &mut self.restore {
             tries.fail(now);
             if tries.failures >= RESTORE_TRIES_MAX {
                 self.restore = None;
+                self.given_up = true;
             }
         }
+    }
+
+    /// Whether the backups go on without a restore that was asked for. Whoever makes them makes them partial.
+    pub const fn lacks_restore(&self) -> bool {
+        self.given_up
     }
 
     /// A backup that was begun at `began` is good.
@@ -247,10 +256,12 @@ mod tests {
         let policy = AgentPolicy::every(12 * HOUR);
         let mut agent = AgentState::started(at(0), None, true);
         for hour in 0..RESTORE_TRIES_MAX {
+            assert!(!agent.lacks_restore());
             assert_eq!(next(&policy, &mut agent, at(hour)), AgentAction::Restore, "{hour}");
             agent.restore_failed(at(hour));
         }
         assert_eq!(next(&policy, &mut agent, at(RESTORE_TRIES_MAX)), AgentAction::BackUp);
+        assert!(agent.lacks_restore(), "what is backed up is not what should be there");
     }
 
     #[test]

@@ -2,10 +2,9 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::path::{Path, PathBuf};
-use std::pin::Pin;
 
-use futures::stream::{BoxStream, Peekable};
-use futures::{StreamExt, TryStreamExt};
+use futures::TryStreamExt;
+use futures::stream::BoxStream;
 use stillpoint_core::{Issue, Result};
 use stillpoint_localfs::{FileKind, Timestamp, validate_path};
 use stillpoint_repository::{PlainObject, Store};
@@ -27,7 +26,10 @@ pub(crate) enum Listing {
 /// Objects that the sample script stored, as entries.
 pub(crate) struct Objects {
     place: Place,
-    objects: Peekable<BoxStream<'static, stillpoint_repository::Result<PlainObject>>>,
+    objects: BoxStream<'static, stillpoint_repository::Result<PlainObject>>,
+    /// Empty objects that may stand for folders, as consoles make them: a later key may lie below.
+    held: VecDeque<PlainObject>,
+    ready: VecDeque<PlainObject>,
     known: HashSet<PathBuf>,
     waiting: Vec<Item>,
 }
@@ -59,7 +61,14 @@ impl Listing {
 
 impl Objects {
     fn new(place: &Place, objects: BoxStream<'static, stillpoint_repository::Result<PlainObject>>) -> Self {
-        Self { place: place.clone(), objects: objects.peekable(), known: HashSet::new(), waiting: Vec::new() }
+        Self {
+            place: place.clone(),
+            objects,
+            held: VecDeque::new(),
+            ready: VecDeque::new(),
+            known: HashSet::new(),
+            waiting: Vec::new(),
+        }
     }
 
     async fn next(&mut self) -> Result<Option<Item>> {
@@ -67,22 +76,34 @@ impl Objects {
             if let Some(item) = self.waiting.pop() {
                 return Ok(Some(item));
             }
-            let Some(object) = self.objects.try_next().await.map_err(from_repository)? else {
-                return Ok(None);
-            };
-            if object.size == 0 && self.is_folder(&object).await {
+            if let Some(object) = self.ready.pop_front() {
+                self.queue(&object);
                 continue;
             }
-            self.queue(&object);
+            match self.objects.try_next().await.map_err(from_repository)? {
+                Some(object) => {
+                    self.settle_held(&object.key);
+                    let list = if object.size == 0 { &mut self.held } else { &mut self.ready };
+                    list.push_back(object);
+                }
+                None if self.held.is_empty() => return Ok(None),
+                None => self.ready.append(&mut self.held),
+            }
         }
     }
 
-    /// Whether an empty object stands for a folder, as consoles make them: objects below it come right behind it.
-    async fn is_folder(&mut self, object: &PlainObject) -> bool {
-        let next = Pin::new(&mut self.objects).peek().await;
-        let below =
-            |next: &PlainObject| next.key.strip_prefix(&object.key).is_some_and(|rest| rest.starts_with('/'));
-        next.is_some_and(|next| next.as_ref().is_ok_and(below))
+    /// Lets go of empty objects that `next` tells about. One below which it lies is a folder and no entry. One that it
+    /// lies behind is a file: keys come in the order of their bytes, but for those that end with a slash, which the client
+    /// takes away: `data/` looks like `data` and comes before or behind `data.csv`.
+    fn settle_held(&mut self, next: &str) {
+        for object in std::mem::take(&mut self.held) {
+            match next.strip_prefix(object.key.as_str()) {
+                Some(below) if below.starts_with('/') => {}
+                Some(_) => self.held.push_back(object),
+                None if *next > *object.key => self.ready.push_back(object),
+                None => self.held.push_back(object),
+            }
+        }
     }
 
     /// Queues the entry of an object behind the directories above it, last first.
@@ -163,6 +184,7 @@ fn path_of(item: &Item) -> Option<&Path> {
 
 #[cfg(test)]
 mod tests {
+    use futures::StreamExt;
     use stillpoint_repository::Timestamp as Stored;
 
     use super::*;
@@ -170,8 +192,11 @@ mod tests {
 
     async fn of(keys: &[&str]) -> (Vec<String>, Vec<Issue>) {
         let place = Place::named(&Space::new("ada", "lab").unwrap(), "2026-01-31-18-30-05").unwrap();
-        let objects: Vec<_> =
-            keys.iter().map(|key| Ok(PlainObject::new(*key, 1, Some(Stored::new(5, 6))))).collect();
+        let object = |key: &str| match key.strip_suffix(" (empty)") {
+            Some(key) => PlainObject::new(key, 0, Some(Stored::new(5, 6))),
+            None => PlainObject::new(key, 1, Some(Stored::new(5, 6))),
+        };
+        let objects: Vec<_> = keys.iter().copied().map(|key| Ok(object(key))).collect();
         let mut objects = Objects::new(&place, futures::stream::iter(objects).boxed());
         let (mut entries, mut refused) = (Vec::new(), Vec::new());
         while let Some(item) = objects.next().await.unwrap() {
@@ -192,6 +217,15 @@ mod tests {
         ])
         .await;
         assert_eq!(entries, ["a", "a/b", "a/b/c.txt", "a/d.txt"]);
+        assert!(refused.is_empty(), "{refused:?}");
+    }
+
+    #[tokio::test]
+    async fn folders_that_a_console_made_are_no_files_whatever_sorts_between() {
+        let keys = ["a/data (empty)", "a/data-old", "a/data.csv", "a/data/x", "a/empty (empty)", "b (empty)"];
+        let keys = keys.map(|key| format!("ada/lab/2026-01-31-18-30-05/{key}"));
+        let (entries, refused) = of(&keys.each_ref().map(String::as_str)).await;
+        assert_eq!(entries, ["a", "a/data-old", "a/data.csv", "a/data", "a/data/x", "a/empty", "b"]);
         assert!(refused.is_empty(), "{refused:?}");
     }
 

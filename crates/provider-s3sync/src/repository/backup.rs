@@ -76,8 +76,12 @@ async fn capture(
     let inside = source.local_directory().and_then(|store| inside(&root, &store));
     let mut options = BackupOptions::default();
     options.one_file_system = rules.one_file_system;
+    let lacks = rules.lacks.clone();
     options.rules = blocking(move || compile_around(&rules, inside.as_deref())).await?;
     options.tags = tags::of_job(job);
+    if lacks.is_some() {
+        options.tags.push(tags::INCOMPLETE.to_owned());
+    }
     options.tag_if_incomplete = Some(tags::INCOMPLETE.to_owned());
     options.time = Some(to_stored(job.created_at));
     options.parent = journal.parent(job).map_or(Parent::None, |stored| Parent::Snapshot(stored.id));
@@ -91,7 +95,7 @@ async fn capture(
     let (parent, same_as_parent) = (summary.parent, summary.same_as_parent);
     source.made().insert(summary.snapshot, Made { parent, same_as_parent, at: to_stored(until) });
     let snapshot = reference(&store_of(&repository), provider, &summary.snapshot)?;
-    let mut status = done(snapshot, summary);
+    let mut status = done(snapshot, summary, lacks);
     status.base_lost = base_lost(job, parent);
     status.captured = Some(CaptureWindow::new(from, until));
     Ok(status)
@@ -114,8 +118,11 @@ pub(crate) async fn is_whole(repository: &Repository, stored: &StoredSnapshot) -
     repository.confirm_snapshot(&stored.snapshot).await.map_err(from_repository)
 }
 
-fn done(snapshot: SnapshotRef, summary: BackupSummary) -> JobStatus {
+fn done(snapshot: SnapshotRef, summary: BackupSummary, lacks: Option<String>) -> JobStatus {
     let mut issues = Issues::default();
+    if let Some(lacks) = lacks {
+        issues.push(Issue::new("unrestored", "", lacks));
+    }
     for issue in summary.issues.items() {
         let kind = match issue.kind {
             IssueKind::Torn => "torn",

@@ -67,12 +67,17 @@ async fn fill(
         // The operation had filled the directory and died before it could say so.
         options.extract.landing = LocalLanding::Continue;
     }
-    let keeps = matches!(options.extract.landing, LocalLanding::Merge | LocalLanding::Continue);
+    let landing = options.extract.landing;
     options.include = include;
     let meter = Arc::clone(&reporter.meter);
     let run = Box::pin(repository.restore(&id, &place.path, options, meter, &reporter.cancellation));
     let summary = run.await.map_err(from_repository)?;
     reporter.meter.complete();
+    let keeps = match landing {
+        LocalLanding::Merge => true,
+        LocalLanding::Continue => !summary.resumed,
+        _ => false,
+    };
     let mut status = done(&summary, keeps);
     status.restored = Some(resource(&place));
     Ok(status)

@@ -22,7 +22,12 @@ pub(super) struct Mark {
     pub(super) operation: String,
     /// How the restore met the directory.
     pub(super) met: Met,
+    /// When the mark was made, by the clock of the file system; unknown for older ones.
+    pub(super) made: Option<Moment>,
 }
+
+/// Seconds and nanoseconds by the clock of a file system.
+pub(super) type Moment = (i64, u32);
 
 /// How a restore met its target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +42,7 @@ pub(super) enum Met {
 
 impl Mark {
     pub(super) fn new(operation: &OperationId, met: Met) -> Self {
-        Self { operation: operation.as_str().to_owned(), met }
+        Self { operation: operation.as_str().to_owned(), met, made: None }
     }
 
     fn to_text(&self) -> String {
@@ -46,18 +51,28 @@ impl Mark {
             Met::Empty => "found",
             Met::Unfinished => "resumed",
         };
-        format!("{met} {}", self.operation)
+        match self.made {
+            Some((seconds, nanoseconds)) => format!("{met}@{seconds}.{nanoseconds:09} {}", self.operation),
+            None => format!("{met} {}", self.operation),
+        }
     }
 
     fn from_text(text: &str) -> Option<Self> {
         let (how, operation) = text.split_once(' ')?;
+        let (how, made) = match how.split_once('@') {
+            Some((how, time)) => {
+                let (seconds, nanoseconds) = time.split_once('.')?;
+                (how, Some((seconds.parse().ok()?, nanoseconds.parse().ok()?)))
+            }
+            None => (how, None),
+        };
         let met = match how {
             "created" => Met::Missing,
             "found" => Met::Empty,
             "resumed" => Met::Unfinished,
             _ => return None,
         };
-        Some(Self { operation: operation.to_owned(), met })
+        Some(Self { operation: operation.to_owned(), met, made })
     }
 }
 
@@ -74,9 +89,16 @@ pub(super) fn read(path: &Path) -> Result<Option<Mark>> {
     }
 }
 
-/// Marks `path`; a directory that cannot carry a mark stays without.
+/// Marks `path` with the moment at which it does; a directory that cannot carry a mark stays without.
 pub(super) fn write(path: &Path, mark: &Mark) -> Result<()> {
-    match rustix::fs::setxattr(path, ATTRIBUTE, mark.to_text().as_bytes(), XattrFlags::empty()) {
+    let set =
+        |mark: &Mark| rustix::fs::setxattr(path, ATTRIBUTE, mark.to_text().as_bytes(), XattrFlags::empty());
+    // The change of the attribute has the time that the file system will give to what is written next.
+    let marked = set(mark).and_then(|()| {
+        let stat = rustix::fs::stat(path)?;
+        set(&Mark { made: moment(stat.st_ctime, stat.st_ctime_nsec), ..mark.clone() })
+    });
+    match marked {
         Ok(()) => Ok(()),
         Err(Errno::OPNOTSUPP | Errno::NOSPC | Errno::TOOBIG) => {
             tracing::warn!(
@@ -87,6 +109,11 @@ pub(super) fn write(path: &Path, mark: &Mark) -> Result<()> {
         }
         Err(error) => Err(from_io(error.into(), "mark", path)),
     }
+}
+
+/// A moment of the system's records.
+pub(super) fn moment(seconds: impl TryInto<i64>, nanoseconds: impl TryInto<u32>) -> Option<Moment> {
+    Some((seconds.try_into().ok()?, nanoseconds.try_into().ok()?))
 }
 
 /// Takes the mark off: from then on the directory belongs to its user. Absent is a success.
@@ -119,7 +146,10 @@ mod tests {
         assert_eq!(read(dir.path()).unwrap(), None);
         let mark = Mark::new(&"op 1".parse().unwrap(), Met::Missing);
         write(dir.path(), &mark).unwrap();
-        assert_eq!(read(dir.path()).unwrap(), Some(mark));
+        let found = read(dir.path()).unwrap().unwrap();
+        assert!(found.made.is_some());
+        assert_eq!(Mark { made: None, ..found }, mark);
+        assert_eq!(Mark::from_text("created op 1"), Some(mark), "one without a time");
         clear(dir.path()).unwrap();
         clear(dir.path()).unwrap();
         assert_eq!(read(dir.path()).unwrap(), None);

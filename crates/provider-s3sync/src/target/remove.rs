@@ -8,8 +8,9 @@ use std::path::Path;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 use stillpoint_core::{Error, ErrorKind, OperationId, Result};
+use stillpoint_localfs::RESTORE_MARKER_PREFIX;
 
-use super::mark::{self, Met};
+use super::mark::{self, Met, Moment, moment};
 use crate::error::from_io;
 
 /// Levels descended into at once, each with a descriptor of its own. What lies deeper is moved up first, so that no
@@ -20,10 +21,12 @@ const LEVELS_AT_ONCE: usize = 64;
 const MOVED_UP: &str = ".stillpoint-discard-";
 
 /// Removes the tree at `path` if it carries the mark of `operation`; a directory that the restore had found empty
-/// stays, empty again. Absent is a success. No link is followed.
+/// stays, empty again. Absent is a success. No link is followed and no other file system entered, and what somebody else
+/// wrote there since the restore began stays: a restored entry has its own time before it has its name, so a time
+/// between the restore's beginning and now is somebody else's.
 ///
 /// # Errors
-/// `PermissionDenied` where it does not carry the mark, or the system refuses.
+/// `PermissionDenied` where it does not carry the mark, where something of others stays, or the system refuses.
 pub(crate) fn discard(path: &Path, operation: Option<&OperationId>) -> Result<()> {
     if std::fs::symlink_metadata(path).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound) {
         return Ok(());
@@ -41,47 +44,85 @@ pub(crate) fn discard(path: &Path, operation: Option<&OperationId>) -> Result<()
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let root = rustix::fs::open(path, flags, Mode::empty()).map_err(failed)?;
     rustix::fs::fchmod(&root, Mode::RWXU).map_err(failed)?;
-    empty_root(&root).map_err(failed)?;
+    let stat = rustix::fs::fstat(&root).map_err(failed)?;
+    let since = mark.made.zip(moment(stat.st_ctime, stat.st_ctime_nsec));
+    let mut removal = Removal { root: &root, device: stat.st_dev, since, moved: 0, kept: 0 };
+    removal.run().map_err(failed)?;
+    if removal.kept > 0 {
+        let message = format!(
+            "{path:?} holds {} entries that were written by others since the restore began, or lie on another file \
+             system; they stay",
+            removal.kept
+        );
+        return Err(Error::new(ErrorKind::PermissionDenied, message));
+    }
     if mark.met == Met::Missing {
         return std::fs::remove_dir(path).map_err(|error| from_io(error, "remove", path));
     }
     mark::clear(path)
 }
 
-/// Removes everything inside a directory, through descriptors.
-fn empty_root(root: &OwnedFd) -> rustix::io::Result<()> {
-    let mut moved = 0;
-    // Each round removes all there is but the subtrees it moved up, which are 64 levels lower than before.
-    while !entries(root)?.is_empty() {
-        empty(root, root, LEVELS_AT_ONCE, &mut moved)?;
-    }
-    Ok(())
+/// The removal of everything inside a directory, through descriptors.
+struct Removal<'a> {
+    root: &'a OwnedFd,
+    /// The file system of the root.
+    device: u64,
+    /// When the restore began, and now, where the first is known.
+    since: Option<(Moment, Moment)>,
+    /// Subtrees that were moved up.
+    moved: u64,
+    /// Entries that are not the restore's.
+    kept: u64,
 }
 
-fn empty(root: &OwnedFd, directory: &OwnedFd, levels: usize, moved: &mut u64) -> rustix::io::Result<()> {
-    for (name, kind) in entries(directory)? {
-        let is_directory = match kind {
-            FileType::Directory => true,
-            FileType::Unknown => {
-                let stat = rustix::fs::statat(directory, &name, AtFlags::SYMLINK_NOFOLLOW)?;
-                FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+impl Removal<'_> {
+    fn run(&mut self) -> rustix::io::Result<()> {
+        // What a restore had not finished has no time of its own yet.
+        for name in entries(self.root)? {
+            if name.to_bytes().starts_with(RESTORE_MARKER_PREFIX.as_bytes()) {
+                let since = self.since.take();
+                self.entry(self.root, &name, LEVELS_AT_ONCE)?;
+                self.since = since;
             }
-            _ => false,
-        };
-        if !is_directory {
-            rustix::fs::unlinkat(directory, &name, AtFlags::empty())?;
-            continue;
         }
-        let inner = open_for_removal(directory, &name)?;
-        match levels.checked_sub(1) {
-            Some(levels) => {
-                empty(root, &inner, levels, moved)?;
-                rustix::fs::unlinkat(directory, &name, AtFlags::REMOVEDIR)?;
+        // Each round removes all there is but the subtrees it moved up, which are 64 levels lower than before.
+        loop {
+            let moved = self.moved;
+            self.kept = 0;
+            self.inside(self.root, LEVELS_AT_ONCE)?;
+            if self.moved == moved {
+                return Ok(());
             }
-            None => move_up(root, directory, &name, moved)?,
         }
     }
-    Ok(())
+
+    fn inside(&mut self, directory: &OwnedFd, levels: usize) -> rustix::io::Result<()> {
+        entries(directory)?.iter().try_for_each(|name| self.entry(directory, name, levels))
+    }
+
+    fn entry(&mut self, directory: &OwnedFd, name: &CString, levels: usize) -> rustix::io::Result<()> {
+        let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
+        let time = moment(stat.st_mtime, stat.st_mtime_nsec);
+        let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
+        let foreign = self.since.zip(time).is_some_and(|((began, now), time)| began < time && time <= now);
+        if stat.st_dev != self.device || (foreign && !is_directory) {
+            self.kept += 1;
+            return Ok(());
+        }
+        if !is_directory {
+            return rustix::fs::unlinkat(directory, name, AtFlags::empty());
+        }
+        let inner = open_for_removal(directory, name)?;
+        let Some(levels) = levels.checked_sub(1) else {
+            return move_up(self.root, directory, name, &mut self.moved);
+        };
+        let kept = self.kept;
+        self.inside(&inner, levels)?;
+        match rustix::fs::unlinkat(directory, name, AtFlags::REMOVEDIR) {
+            Err(Errno::NOTEMPTY | Errno::EXIST) if self.kept > kept => Ok(()),
+            removed => removed,
+        }
+    }
 }
 
 /// Moves the directory `name` to the root of the tree that is being removed, under a name that is free there.
@@ -103,12 +144,12 @@ fn move_up(root: &OwnedFd, parent: &OwnedFd, name: &CString, moved: &mut u64) ->
     }
 }
 
-fn entries(directory: &OwnedFd) -> rustix::io::Result<Vec<(CString, FileType)>> {
+fn entries(directory: &OwnedFd) -> rustix::io::Result<Vec<CString>> {
     let mut entries = Vec::new();
     for entry in rustix::fs::Dir::read_from(directory)? {
         let entry = entry?;
         if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-            entries.push((entry.file_name().to_owned(), entry.file_type()));
+            entries.push(entry.file_name().to_owned());
         }
     }
     Ok(entries)
@@ -125,11 +166,25 @@ fn open_for_removal(parent: &OwnedFd, name: &CString) -> rustix::io::Result<Owne
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsString;
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
+    use rustix::fs::{Timespec, Timestamps};
+
     use super::*;
     use crate::target::{Place, place::claim};
+
+    /// Gives an entry a time as a restore does.
+    fn restored(directory: impl AsFd, name: &str) {
+        let long_ago = Timespec { tv_sec: 1_000_000_000, tv_nsec: 0 };
+        let times = Timestamps { last_access: long_ago, last_modification: long_ago };
+        rustix::fs::utimensat(directory, name, &times, AtFlags::SYMLINK_NOFOLLOW).unwrap();
+    }
+
+    fn restored_at(path: &Path) {
+        restored(rustix::fs::CWD, path.to_str().unwrap());
+    }
 
     #[test]
     fn only_the_marking_operation_removes_a_tree_and_no_link_is_followed() {
@@ -143,6 +198,8 @@ mod tests {
         fs::create_dir_all(place.path.join("a/b")).unwrap();
         fs::write(place.path.join("a/b/file"), "x").unwrap();
         symlink(&outside, place.path.join("link")).unwrap();
+        restored_at(&place.path.join("a/b/file"));
+        restored_at(&place.path.join("link"));
         fs::set_permissions(place.path.join("a/b"), fs::Permissions::from_mode(0o000)).unwrap();
         for other in [None, Some(&theirs)] {
             assert_eq!(discard(&place.path, other).unwrap_err().kind(), ErrorKind::PermissionDenied);
@@ -160,9 +217,67 @@ mod tests {
         let mine: OperationId = "mine".parse().unwrap();
         claim(&place, &mine).unwrap();
         fs::write(place.path.join("file"), "x").unwrap();
+        restored_at(&place.path.join("file"));
         discard(&place.path, Some(&mine)).unwrap();
         assert_eq!(fs::read_dir(&place.path).unwrap().count(), 0);
         assert_eq!(discard(&place.path, Some(&mine)).unwrap_err().kind(), ErrorKind::PermissionDenied);
+    }
+
+    #[test]
+    fn what_was_written_since_the_restore_began_stays_and_the_rest_goes() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { path: dir.path().join("new"), restore: "r".into() };
+        let mine: OperationId = "mine".parse().unwrap();
+        claim(&place, &mine).unwrap();
+        for path in ["a/restored", "b/restored", "b/of-the-user", ".stillpoint-restore-r/7"] {
+            fs::create_dir_all(place.path.join(path).parent().unwrap()).unwrap();
+            fs::write(place.path.join(path), path).unwrap();
+        }
+        restored_at(&place.path.join("a/restored"));
+        restored_at(&place.path.join("b/restored"));
+        // The clock of the file system has moved on since the claim.
+        while fs::write(place.path.join("b/of-the-user"), "work").is_ok()
+            && mark::read(&place.path).unwrap().unwrap().made.unwrap()
+                >= time(&place.path.join("b/of-the-user"))
+        {}
+        let refused = discard(&place.path, Some(&mine)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{refused}");
+        let names =
+            |path: &Path| fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name()).collect::<Vec<_>>();
+        assert_eq!(
+            (names(&place.path), names(&place.path.join("b"))),
+            (vec![OsString::from("b")], vec![OsString::from("of-the-user")])
+        );
+        fs::remove_file(place.path.join("b/of-the-user")).unwrap();
+        discard(&place.path, Some(&mine)).unwrap();
+        assert!(!place.path.exists());
+    }
+
+    #[test]
+    fn a_file_system_that_is_mounted_inside_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let place = Place { path: dir.path().join("new"), restore: "r".into() };
+        let mine: OperationId = "mine".parse().unwrap();
+        claim(&place, &mine).unwrap();
+        let inside = place.path.join("mounted");
+        fs::create_dir(&inside).unwrap();
+        let flags = rustix::mount::MountFlags::empty();
+        if rustix::mount::mount("none", &inside, "tmpfs", flags, None::<&std::ffi::CStr>).is_err() {
+            // Only root may mount; root's run proves this.
+            assert!(!rustix::process::geteuid().is_root());
+            return;
+        }
+        fs::write(inside.join("precious"), "x").unwrap();
+        restored_at(&inside.join("precious"));
+        let refused = discard(&place.path, Some(&mine));
+        let kept = inside.join("precious").exists();
+        rustix::mount::unmount(&inside, rustix::mount::UnmountFlags::DETACH).unwrap();
+        assert!(kept && refused.is_err(), "{refused:?}");
+    }
+
+    fn time(path: &Path) -> Moment {
+        let stat = rustix::fs::stat(path).unwrap();
+        moment(stat.st_mtime, stat.st_mtime_nsec).unwrap()
     }
 
     #[test]
@@ -175,6 +290,7 @@ mod tests {
         for _ in 0..2000 {
             rustix::fs::mkdirat(&level, "d", Mode::RWXU).unwrap();
             rustix::fs::symlinkat("/", &level, "up").unwrap();
+            restored(&level, "up");
             level = rustix::fs::openat(&level, "d", OFlags::DIRECTORY, Mode::empty()).unwrap();
         }
         drop(level);

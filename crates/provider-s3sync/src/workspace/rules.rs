@@ -22,11 +22,20 @@ pub struct CaptureRules {
     pub exclude_file: Option<String>,
     /// Leave out what is mounted below the directory.
     pub one_file_system: bool,
+    /// What the directory is known to lack, such as a restore that failed. Its backups are partial then and say so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lacks: Option<String>,
 }
 
 impl Default for CaptureRules {
     fn default() -> Self {
-        Self { presets: Vec::new(), excludes: Vec::new(), exclude_file: None, one_file_system: true }
+        Self {
+            presets: Vec::new(),
+            excludes: Vec::new(),
+            exclude_file: None,
+            one_file_system: true,
+            lacks: None,
+        }
     }
 }
 
@@ -100,6 +109,7 @@ mod tests {
             excludes: vec!["a".into()],
             exclude_file: Some("/f".into()),
             one_file_system: false,
+            lacks: Some("a restore".into()),
         };
         let mut settings = Settings::new();
         rules.write_to(&mut settings);

@@ -9,4 +9,5 @@ mod hook;
 mod import;
 mod interrupted;
 mod mirror;
+mod standing;
 mod support;

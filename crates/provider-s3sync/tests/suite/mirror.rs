@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 use std::fs;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use stillpoint_core::{
-    BackupState, DeleteRequest, DeleteState, Depth, ErrorKind, Landing, OpContext, OperationState,
-    OperationStatus, Provider, Request, SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, BackupState, DeleteRequest, DeleteState, Depth, ErrorKind, JobKey, JobRequest,
+    JobState, Landing, OpContext, OperationState, OperationStatus, Provider, Request, SnapshotQuery,
+    SnapshotRef,
 };
 use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::eventually;
 use stillpoint_testkit::s3::{Fault, FaultRule};
 use stillpoint_testkit::tree::{Edits, TreeSpec};
 
@@ -211,7 +214,7 @@ async fn the_same_operation_goes_on_in_its_timestamp_and_leaves_nothing_stale_th
     scene.server().inject(FaultRule::new(Fault::AccessDenied).method("PUT").key("/manifest/"));
     let cx = OpContext::background();
     let failed = crate::support::run_job(provider.as_ref(), &cx, &job).await;
-    assert!(matches!(failed.state, stillpoint_core::JobState::Failed(_)), "{failed:?}");
+    assert!(matches!(failed.state, JobState::Failed(_)), "{failed:?}");
     let [timestamp] = <[PathBuf; 1]>::try_from(timestamps(&scene)).unwrap();
     assert_eq!(files(&timestamp), all, "everything was stored, but nothing was noted");
     scene.server().heal();
@@ -219,11 +222,104 @@ async fn the_same_operation_goes_on_in_its_timestamp_and_leaves_nothing_stale_th
 
     let provider = scene.provider();
     let done = crate::support::run_job(provider.as_ref(), &cx, &job).await;
-    assert_eq!(done.state, stillpoint_core::JobState::Succeeded, "{done:?}");
+    assert_eq!(done.state, JobState::Succeeded, "{done:?}");
     assert_eq!(timestamps(&scene), std::slice::from_ref(&timestamp), "no second timestamp");
     assert_eq!(files(&timestamp), files(&root), "what the tree no longer has is gone");
     let again = crate::support::run_job(scene.provider().as_ref(), &cx, &job).await;
     assert_eq!(again.snapshot, done.snapshot);
+}
+
+/// One attempt of a backup that was asked for at a moment that all attempts share.
+fn attempt(number: u32, root: &Path, asked_at: stillpoint_core::Timestamp) -> JobRequest {
+    let key = JobKey::new(crate::support::operation("op"), "files".parse().unwrap(), number);
+    let (workspace, backup) = ("ada/lab".parse().unwrap(), BackupId::of(&crate::support::operation("op")));
+    JobRequest::Backup(BackupJob::new(key, workspace, backup, crate::support::component(root), asked_at))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_attempt_that_was_frozen_before_its_last_step_spoils_nothing_that_another_completed() {
+    let scene = Scene::remote().mirrored();
+    let root = scene.path("source");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("changes"), "first").unwrap();
+    let cx = OpContext::background();
+    let asked_at = cx.clock().now();
+    let frozen = FaultRule::new(Fault::Delay(Duration::from_secs(4))).method("PUT").key("/complete").times(1);
+    scene.server().inject(frozen);
+    let (provider, job) = (scene.provider(), attempt(1, &root, asked_at));
+    let first = tokio::spawn(async move {
+        crate::support::run_job(provider.as_ref(), &OpContext::background(), &job).await
+    });
+    let records = objects(&scene).join("ada/lab/.stillpoint");
+    let noted = || files(&records).keys().any(|path| path.to_str().unwrap().contains("manifest"));
+    assert!(eventually(Duration::from_secs(30), || records.exists() && noted()));
+    fs::write(root.join("changes"), "second, and longer").unwrap();
+    let second = crate::support::run_job(scene.provider().as_ref(), &cx, &attempt(2, &root, asked_at)).await;
+    assert_eq!(second.state, JobState::Succeeded, "{second:?}");
+    let late = first.await.unwrap();
+    assert!(matches!(&late.state, JobState::Failed(error) if error.kind == ErrorKind::Busy), "{late:?}");
+    let snapshot = second.snapshot.unwrap();
+    let verified =
+        scene.provider().open(&cx, &snapshot).await.unwrap().verify(&cx, Depth::Decrypted).await.unwrap();
+    assert!(verified.is_good(), "{verified:?}");
+    let [timestamp] = <[PathBuf; 1]>::try_from(timestamps(&scene)).unwrap();
+    assert_eq!(fs::read_to_string(timestamp.join("changes")).unwrap(), "second, and longer");
+    let again = crate::support::run_job(scene.provider().as_ref(), &cx, &attempt(3, &root, asked_at)).await;
+    assert_eq!(
+        (&again.state, again.snapshot),
+        (&JobState::Succeeded, Some(snapshot)),
+        "it is never made again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_object_that_was_altered_is_sent_again_and_not_copied_forward() {
+    for scene in [Scene::local().mirrored(), Scene::remote().mirrored()] {
+        let root = scene.path("source");
+        fs::create_dir(&root).unwrap();
+        for name in ["altered", "whole"] {
+            fs::write(root.join(name), format!("the content of {name}")).unwrap();
+        }
+        let host = Host::new(&scene, &root);
+        host.back_up("first").await;
+        let [timestamp] = <[PathBuf; 1]>::try_from(timestamps(&scene)).unwrap();
+        let object = timestamp.join("altered");
+        fs::write(&object, "THE content of altered").unwrap();
+        // Stores tell times in whole seconds.
+        let later = std::time::SystemTime::now() + Duration::from_secs(5);
+        fs::File::options().write(true).open(&object).unwrap().set_modified(later).unwrap();
+        let second = host.back_up("second").await;
+        assert_eq!(second.operation.state, OperationState::Completed, "{second:?}");
+        assert_eq!((counts(&second)["bytes_added"], counts(&second)["files_copied"]), (22, 1));
+        let target = scene.path("target");
+        let restored = host.restore("restore", &second.backup.as_ref().unwrap().id, &target).await;
+        assert_eq!(restored.operation.state, OperationState::Completed, "{restored:?}");
+        assert_same(&root, &target);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_lets_nothing_be_deleted_takes_an_interrupted_backup_up() {
+    let scene = Scene::remote().mirrored();
+    let root = scene.path("source");
+    fs::create_dir(&root).unwrap();
+    for name in ["doomed", "kept"] {
+        fs::write(root.join(name), name).unwrap();
+    }
+    let (cx, job) = (OpContext::background(), crate::support::backup_job("resumed", &root));
+    scene.server().inject(FaultRule::new(Fault::AccessDenied).method("PUT").key("/complete"));
+    let failed = crate::support::run_job(scene.provider().as_ref(), &cx, &job).await;
+    assert!(matches!(failed.state, JobState::Failed(_)), "{failed:?}");
+    scene.server().heal();
+    for (method, part) in [("DELETE", "/"), ("POST", "delete")] {
+        scene.server().inject(FaultRule::new(Fault::AccessDenied).method(method).key(part));
+    }
+    fs::remove_file(root.join("doomed")).unwrap();
+    let done = crate::support::run_job(scene.provider().as_ref(), &cx, &job).await;
+    assert_eq!(done.state, JobState::Succeeded, "{done:?}");
+    assert!(scene.server().requests().faults > 1, "a deletion was tried");
+    let opened = scene.provider().open(&cx, &done.snapshot.unwrap()).await.unwrap();
+    assert!(opened.verify(&cx, Depth::Decrypted).await.unwrap().is_good());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -132,6 +132,10 @@ impl Host {
         Self::with(catalog, scene.provider(), workspace)
     }
 
+    pub(crate) fn workspace(&self) -> Arc<dyn Workspace> {
+        Arc::clone(&self.workspace)
+    }
+
     pub(crate) async fn back_up(&self, name: &str) -> OperationStatus {
         self.run(Request::Backup(backup_request(name))).await
     }

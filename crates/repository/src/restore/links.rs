@@ -1,10 +1,8 @@
 //! What comes after the files: further names, symbolic links, and the attributes of directories.
 
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use stillpoint_localfs::Attributes;
+use stillpoint_localfs::{Attributes, LinkKey, SharedFile};
 
 use super::scan::Scan;
 use super::spot::Spot;
@@ -15,13 +13,6 @@ use crate::id::Id;
 use crate::issue::{Issue, IssueKind};
 use crate::tree::Node;
 
-/// Files with several names: the first name of each, and the names still to be made.
-#[derive(Debug, Default)]
-pub(super) struct Links {
-    first: HashMap<(u64, u64), (PathBuf, Id)>,
-    further: Vec<(Spot, (u64, u64))>,
-}
-
 /// A symbolic link to be made.
 #[derive(Debug)]
 pub(super) struct Symlink {
@@ -30,43 +21,59 @@ pub(super) struct Symlink {
     pub(super) attributes: Attributes,
 }
 
-impl Links {
-    /// Notes a file that shares its inode. `Some(true)` if it is a further name of a file seen before, `Some(false)` if
-    /// it is the first one; `None` if it has only one name.
-    pub(super) fn shared(&mut self, node: &Node, folder: &Arc<Spot>, path: &Path) -> Option<bool> {
-        if node.links < 2 || node.inode == 0 {
-            return None;
-        }
-        let key = (node.device_id, node.inode);
-        let content = fingerprint(node);
-        match self.first.get(&key) {
-            None => {
-                self.first.insert(key, (path.to_path_buf(), content));
-                Some(false)
-            }
-            Some((_, known)) if *known == content => {
-                self.further.push((Spot::new(folder, &node.name), key));
-                Some(true)
-            }
-            // The file changed between being read under its two names; each gets what was read.
-            Some(_) => None,
-        }
+/// What tells the names of a file that has several.
+pub(super) fn link_key(node: &Node) -> Option<LinkKey> {
+    if node.links < 2 || node.inode == 0 {
+        return None;
     }
-}
-
-fn fingerprint(node: &Node) -> Id {
     let content = node.content.as_deref().unwrap_or_default();
     let bytes: Vec<u8> = content.iter().flat_map(|id| *id.as_bytes()).collect();
-    Id::of(&bytes)
+    Some(LinkKey::new(node.device_id, node.inode, Id::of(&bytes).as_bytes()))
 }
 
 impl Scan {
+    /// Notes a name under which the right content stands beside other names, and takes the file over with its last one.
+    pub(super) fn stands_shared(
+        &mut self,
+        spot: Spot,
+        link: Option<LinkKey>,
+        file: SharedFile,
+        attributes: &Attributes,
+    ) -> Result<()> {
+        self.restore.progress.finished(1);
+        let path = spot.path();
+        let Some(link) = link else {
+            self.stands_foreign(&path, file.is_right());
+            return Ok(());
+        };
+        let Some((first, names)) = self.links.stands(link, spot, &path, file) else { return Ok(()) };
+        let adopted = self.restore.extractor.adopt_shared(&first, file, attributes);
+        if let Some(id) = self.attempt(&first, adopted)? {
+            add(&self.restore.totals.unchanged, 1);
+            add(&self.restore.totals.hard_links, names.saturating_sub(1));
+            self.restore.links_to(link, id);
+        }
+        Ok(())
+    }
+
+    /// Counts a name of a file that has others outside of the target.
+    fn stands_foreign(&self, path: &Path, is_right: bool) {
+        if is_right {
+            add(&self.restore.totals.unchanged, 1);
+        } else {
+            let message = "the file has a name outside of the target and was kept as it was";
+            self.restore.totals.skip(Issue::new(path, IssueKind::Conflict, message));
+        }
+    }
+
     pub(super) fn link_files(&mut self) -> Result<()> {
-        for (spot, key) in std::mem::take(&mut self.links.further) {
+        for (spot, is_right) in self.links.take_foreign() {
+            self.stands_foreign(&spot.path(), is_right);
+        }
+        for (spot, key) in self.links.take_further() {
             self.restore.cancellation.check()?;
             let path = spot.path();
-            let original = self.links.first.get(&key).map(|(original, _)| original);
-            let Some((original, id)) = original.zip(self.restore.linked_file(key)) else {
+            let Some((original, id)) = self.links.carrier(&key).zip(self.restore.linked_file(key)) else {
                 let message = "the file it is another name of was not restored";
                 self.restore.totals.skip(Issue::new(path, IssueKind::Damaged, message));
                 continue;
@@ -83,7 +90,8 @@ impl Scan {
         for Symlink { spot, target, attributes } in std::mem::take(&mut self.symlinks) {
             self.restore.cancellation.check()?;
             let (path, target) = (spot.path(), path_of(&target));
-            let made = self.link_stands(&path, &target, &attributes).and_then(|stands| match stands {
+            let stands = self.restore.extractor.link_stands(&path, &target, &attributes);
+            let made = stands.and_then(|stands| match stands {
                 true => Ok(()),
                 false => self.restore.extractor.create_symlink(&path, &target, &attributes),
             });

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use stillpoint_localfs::{Attributes, Extractor, FileId, FileWriter};
+use stillpoint_localfs::{Attributes, Extractor, FileId, FileWriter, LinkKey};
 
 use super::spot::{OpenFolder, Spot};
 
@@ -15,7 +15,7 @@ pub(super) struct PendingFile {
     pieces: usize,
     attributes: Attributes,
     /// The inode it shares with other names, if it has any.
-    pub(super) link: Option<(u64, u64)>,
+    pub(super) link: Option<LinkKey>,
     state: Mutex<State>,
 }
 
@@ -33,7 +33,7 @@ impl PendingFile {
         size: u64,
         pieces: usize,
         attributes: Attributes,
-        link: Option<(u64, u64)>,
+        link: Option<LinkKey>,
     ) -> Self {
         let state = State { writer: None, remaining: pieces, given_up: false };
         Self { spot, size, pieces, attributes, link, state: Mutex::new(state) }

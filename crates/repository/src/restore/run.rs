@@ -4,14 +4,13 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stillpoint_localfs::{Extractor, FileId, Landing};
+use stillpoint_localfs::{Extractor, FileId, HardLinks, Landing, LinkKey};
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::attributes::attributes;
 use super::fetch::MEMORY_KIB;
 use super::include::Include;
-use super::links::Links;
 use super::repetition::Repetition;
 use super::scan::Scan;
 use super::spot::{OpenFolder, Spot};
@@ -51,7 +50,7 @@ pub(super) struct Restore {
     pub(super) workers: Arc<Semaphore>,
     pub(super) worker_count: usize,
     /// Files with several names that stand complete.
-    linked: Mutex<HashMap<(u64, u64), FileId>>,
+    linked: Mutex<HashMap<LinkKey, FileId>>,
 }
 
 impl Repository {
@@ -149,13 +148,12 @@ async fn run(
     });
     let mut scan = Scan {
         restore,
-        landing,
         include,
         trees,
         repetition: Repetition::up_to(options.repeated_entries_max),
         window: Window::default(),
         folder: OpenFolder::default(),
-        links: Links::default(),
+        links: HardLinks::default(),
         directories: Vec::new(),
         symlinks: Vec::new(),
     };
@@ -186,26 +184,31 @@ impl Restore {
     }
 
     /// Counts a file that was written.
-    pub(super) fn file_restored(&self, link: Option<(u64, u64)>, id: Option<FileId>) {
+    pub(super) fn file_restored(&self, link: Option<LinkKey>, id: Option<FileId>) {
         add(&self.totals.restored, 1);
         self.file_stands(link, id);
     }
 
     /// Counts a file that stood in place.
-    pub(super) fn file_unchanged(&self, link: Option<(u64, u64)>, id: FileId) {
+    pub(super) fn file_unchanged(&self, link: Option<LinkKey>, id: FileId) {
         add(&self.totals.unchanged, 1);
         self.file_stands(link, Some(id));
     }
 
     /// The complete file that a hard-linked inode of the snapshot became.
-    pub(super) fn linked_file(&self, link: (u64, u64)) -> Option<FileId> {
+    pub(super) fn linked_file(&self, link: LinkKey) -> Option<FileId> {
         self.linked.lock().unwrap_or_else(PoisonError::into_inner).get(&link).copied()
     }
 
-    fn file_stands(&self, link: Option<(u64, u64)>, id: Option<FileId>) {
+    fn file_stands(&self, link: Option<LinkKey>, id: Option<FileId>) {
         self.progress.finished(1);
         if let Some((link, id)) = link.zip(id) {
-            self.linked.lock().unwrap_or_else(PoisonError::into_inner).insert(link, id);
+            self.links_to(link, id);
         }
+    }
+
+    /// Remembers a file that stands complete, so that its other names can be linked to it.
+    pub(super) fn links_to(&self, link: LinkKey, id: FileId) {
+        self.linked.lock().unwrap_or_else(PoisonError::into_inner).insert(link, id);
     }
 }

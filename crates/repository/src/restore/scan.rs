@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stillpoint_localfs::{Attributes, FileKind, Landing};
+use stillpoint_localfs::{Attributes, FileKind, HardLinks, Standing};
 
 use super::attributes::attributes;
-use super::existing::Standing;
 use super::include::Include;
-use super::links::{Links, Symlink};
+use super::links::{Symlink, link_key};
 use super::pending::PendingFile;
 use super::repetition::Repetition;
 use super::run::Restore;
@@ -25,14 +24,13 @@ use crate::tree::{Node, NodeKind};
 /// The thread that drives a restore.
 pub(super) struct Scan {
     pub(super) restore: Arc<Restore>,
-    pub(super) landing: Landing,
     pub(super) include: Include,
     pub(super) trees: TreeCache,
     pub(super) repetition: Repetition,
     pub(super) window: Window,
     /// The directory of the empty file that was written last.
     pub(super) folder: OpenFolder,
-    pub(super) links: Links,
+    pub(super) links: HardLinks<Spot>,
     /// Every directory with its attributes, parents first.
     pub(super) directories: Vec<(Arc<Spot>, Attributes)>,
     pub(super) symlinks: Vec<Symlink>,
@@ -69,11 +67,6 @@ impl Scan {
         Ok(())
     }
 
-    /// Whether entries may stand in the target already.
-    pub(super) fn may_hold_entries(&self) -> bool {
-        self.landing != Landing::EmptyTarget || self.restore.extractor.resumed()
-    }
-
     /// Restores one entry, or begins to; answers with the listing to go on with if it is a directory.
     fn entry(&mut self, folder: &Arc<Spot>, path: PathBuf, node: &Node) -> Result<Option<(Arc<Spot>, Id)>> {
         let passed_through = node.kind == NodeKind::Dir && self.include.leads_through(&path);
@@ -101,14 +94,13 @@ impl Scan {
     }
 
     fn directory(&mut self, folder: &Arc<Spot>, path: &Path, node: &Node) -> Result<Option<(Arc<Spot>, Id)>> {
-        let Some(made) = self.attempt(path, self.restore.extractor.create_directory(path))? else {
+        let Some(ours) = self.attempt(path, self.restore.extractor.create_directory(path))? else {
             return Ok(None);
         };
         let spot = Arc::new(Spot::new(folder, &node.name));
         add(&self.restore.totals.directories, 1);
-        // A directory that stands and is kept keeps its own owner, mode and times. One that an earlier run of this
-        // restore made cannot be told from it, so after an interruption all get theirs.
-        if made || !self.keeps_what_stands() || self.restore.extractor.resumed() {
+        // A directory that stands and is kept keeps its own owner, mode and times.
+        if ours {
             self.directories.push((Arc::clone(&spot), attributes(node)));
         }
         Ok(node.subtree.map(|listing| (spot, listing)))
@@ -118,29 +110,36 @@ impl Scan {
         let Some((pieces, size)) = self.pieces(&path, node) else { return Ok(()) };
         self.restore.progress.found(1, size);
         self.restore.progress.started(&path);
-        let link = match self.links.shared(node, folder, &path) {
-            Some(true) => {
-                self.restore.progress.advanced(size);
-                self.restore.progress.finished(1);
-                return Ok(());
-            }
-            Some(false) => Some((node.device_id, node.inode)),
-            None => None,
-        };
-        let attributes = attributes(node);
-        let standing = self.standing(&path, node, size, &attributes);
-        match self.attempt(&path, standing)? {
-            None => {}
-            Some(Standing::Complete(id)) => {
+        let link = link_key(node);
+        if let Some(link) = link.filter(|link| self.links.is_carried(link)) {
+            self.links.add(link, Spot::new(folder, &node.name));
+            self.restore.progress.advanced(size);
+            self.restore.progress.finished(1);
+            return Ok(());
+        }
+        let (attributes, content) = (attributes(node), node.content.as_deref().unwrap_or_default());
+        let is_right = |file: &mut _| self.content_is(file, content);
+        let standing = self.restore.extractor.file_stands(&path, size, &attributes, is_right);
+        let Some(standing) = self.attempt(&path, standing)? else { return Ok(()) };
+        let carries = matches!(standing, Standing::Free | Standing::Complete(_));
+        if let Some(link) = link.filter(|_| carries) {
+            self.links.carry(link, &path);
+        }
+        match standing {
+            Standing::Complete(id) => {
                 self.restore.progress.advanced(size);
                 self.restore.file_unchanged(link, id);
             }
-            Some(Standing::Taken) => {
+            Standing::Shared(file) => {
+                self.restore.progress.advanced(size);
+                self.stands_shared(Spot::new(folder, &node.name), link, file, &attributes)?;
+            }
+            Standing::Taken => {
                 let message = "something else stands there and was kept";
                 self.restore.totals.skip(Issue::new(path, IssueKind::Conflict, message));
                 self.restore.progress.finished(1);
             }
-            Some(Standing::Free) => {
+            Standing::Free => {
                 let spot = Spot::new(folder, &node.name);
                 let file = Arc::new(PendingFile::new(spot, size, pieces.len(), attributes, link));
                 return self.want(&file, pieces);
@@ -205,7 +204,7 @@ impl Scan {
 
     fn special(&self, path: &Path, kind: FileKind, node: &Node) -> Result<()> {
         let attributes = attributes(node);
-        let created = match self.special_stands(path, kind, node.device, &attributes) {
+        let created = match self.restore.extractor.special_stands(path, kind, node.device, &attributes) {
             Ok(true) => Ok(true),
             Ok(false) => self.restore.extractor.create_special(path, kind, node.device, &attributes),
             Err(error) => Err(error),

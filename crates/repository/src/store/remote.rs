@@ -365,6 +365,12 @@ fn cause_by_text(error: &E) -> Cause {
         if let Some((_, rest)) = text.split_once("status code: ") {
             return match rest.get(..3) {
                 Some("401") => Cause::Unauthenticated,
+                // Amazon S3 tells these by their codes alone
+                // (<https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>).
+                Some("400") if names(rest, &["ExpiredToken", "InvalidToken", "TokenRefreshRequired"]) => {
+                    Cause::Unauthenticated
+                }
+                Some("400") if names(rest, &["RequestTimeout"]) => Cause::Unreachable,
                 Some("403") => Cause::Denied,
                 Some("404") => Cause::Missing,
                 Some("507") => Cause::Full,
@@ -388,6 +394,11 @@ fn cause_by_text(error: &E) -> Cause {
     Cause::Unreachable
 }
 
+/// Whether an answer names one of these codes of errors.
+fn names(answer: &str, codes: &[&str]) -> bool {
+    codes.iter().any(|code| answer.contains(&format!("<Code>{code}</Code>")))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -406,6 +417,18 @@ mod tests {
         for (text, kind) in [
             ("Server returned non-2xx status code: 404 Not Found: <Error/>", ErrorKind::NotFound),
             ("Server returned non-2xx status code: 403 Forbidden: ", ErrorKind::PermissionDenied),
+            (
+                "Server returned non-2xx status code: 400 Bad Request: <Error><Code>ExpiredToken</Code></Error>",
+                ErrorKind::PermissionDenied,
+            ),
+            (
+                "Server returned non-2xx status code: 400 Bad Request: <Error><Code>RequestTimeout</Code></Error>",
+                ErrorKind::Unavailable,
+            ),
+            (
+                "Server returned non-2xx status code: 400 Bad Request: <Error><Code>InvalidRequest</Code></Error>",
+                ErrorKind::InvalidInput,
+            ),
             ("Server returned non-2xx status code: 507 Insufficient Storage: ", ErrorKind::NoSpace),
             ("Server returned non-2xx status code: 503 Slow Down: ", ErrorKind::Unavailable),
             ("Error performing PUT http://169.254.169.254/latest/api/token", ErrorKind::PermissionDenied),

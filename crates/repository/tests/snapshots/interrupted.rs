@@ -192,6 +192,6 @@ async fn a_file_damaged_between_two_runs_is_written_again() {
     fs::File::options().write(true).open(&damaged).unwrap().set_modified(time).unwrap();
     let summary = house.restore(&backup.snapshot, "target").await;
     assert_eq!((summary.files_restored, summary.files_unchanged), (1, 1));
-    assert_eq!(summary.warnings.total(), 1);
+    assert_eq!((summary.warnings.total(), summary.issues.total()), (0, 0));
     assert_same(&house.source(), &house.path("target"));
 }

@@ -179,6 +179,9 @@ async fn back_up(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progr
         preset: agent.args.preset.clone(),
         exclude: agent.args.exclude.clone(),
         exclude_file: agent.args.exclude_file.clone(),
+        lacks: agent.wanted.as_ref().filter(|_| state.lacks_restore()).map(|wanted| {
+            format!("the restore of {} failed, so what it would have brought is missing", wanted.point())
+        }),
         ..BackupArgs::default()
     };
     let began = agent.now();

@@ -1,9 +1,10 @@
 //! Finding out where a job goes on, or claiming a new timestamp for it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::TryStreamExt;
 use stillpoint_core::{BackupJob, Clock, Error, ErrorKind, Result, Timestamp};
+use stillpoint_repository::Timestamp as Stored;
 
 use crate::error::from_repository;
 use crate::mirror::manifest::{FOLDER, ManifestReader};
@@ -13,6 +14,10 @@ use crate::mirror::{MirrorSource, framed};
 
 /// Backups of one space that may begin within one second.
 const NAMES_MAX: u32 = 100;
+/// The name of the record that makes a timestamp whole.
+const WHOLE: &str = "complete";
+/// The folder of content that lies apart.
+const APART: &str = "files";
 /// Timestamps that are looked at for one to build on.
 const PARENTS_MAX: usize = 64;
 
@@ -46,6 +51,8 @@ pub(super) struct Base {
     pub(super) manifest: Noted,
     /// When it began to read: what the system changed later may have been captured before.
     pub(super) read_from: Timestamp,
+    /// Keys of objects that the store got after their timestamp was noted: they hold something else by now.
+    pub(super) altered: HashSet<String>,
 }
 
 /// Where the manifest of a base is noted.
@@ -54,8 +61,11 @@ pub(super) enum Noted {
     Names(Vec<String>),
 }
 
-/// The names of the objects beside each timestamp of a space.
-type Kept = BTreeMap<Place, Vec<String>>;
+/// The records beside a timestamp: their names, and when the store got them.
+type Records = Vec<(String, Option<Stored>)>;
+
+/// The records beside each timestamp of a space.
+type Kept = BTreeMap<Place, Records>;
 
 /// Begins a job.
 ///
@@ -69,21 +79,21 @@ pub(super) async fn run(
 ) -> Result<Begun> {
     for number in 1..=NAMES_MAX {
         let place = Place::at(space, job.created_at, number);
-        let claim = match source.claim(&place).await? {
+        let (claim, resumed) = match source.claim(&place).await? {
             None if source.holds_anything(&place.folder()).await? => continue,
             None => match claim(source, &place, job, clock.now()).await? {
-                Some(claim) => claim,
+                Some(claim) => (claim, false),
                 None => continue,
             },
             Some(claim) if claim.is_of_capture(job) && !claim.abandoned => {
-                if let Some(completion) = source.completion(&place).await? {
-                    return Ok(Begun::Complete(place, Box::new(completion)));
+                match take_over(source, &place, claim, job).await? {
+                    Ok(claim) => (claim, true),
+                    Err(completion) => return Ok(Begun::Complete(place, completion)),
                 }
-                claim
             }
             Some(_) => continue,
         };
-        return open(source, place, claim, job).await.map(|open| Begun::Open(Box::new(open)));
+        return open(source, (place, claim), resumed, job).await.map(|open| Begun::Open(Box::new(open)));
     }
     let message = format!("all names for a backup of {space} begun at {} are taken", job.created_at);
     Err(Error::new(ErrorKind::AlreadyExists, message))
@@ -105,10 +115,50 @@ async fn claim(
     }
 }
 
-async fn open(source: &MirrorSource, place: Place, claim: Claim, job: &BackupJob) -> Result<Open> {
+/// Makes the timestamp this job's, or finds it completed by the job that held it.
+///
+/// A completion by any other job is that of an attempt that had lost the timestamp when it wrote it, and counts for
+/// nothing. The claim is written before the last look: whoever completes the timestamp after that look sees it.
+async fn take_over(
+    source: &MirrorSource,
+    place: &Place,
+    held: Claim,
+    job: &BackupJob,
+) -> Result<std::result::Result<Claim, Box<Completion>>> {
+    let completed = async || {
+        let completion = source.completion(place).await?;
+        Ok::<_, Error>(completion.filter(|completion| completion.claim.job == held.job))
+    };
+    if let Some(completion) = completed().await? {
+        return Ok(Err(Box::new(completion)));
+    }
+    if held.job == job.key.token() {
+        return Ok(Ok(held));
+    }
+    let write = async |claim: &Claim| {
+        let object = framed::seal_record(CLAIM, claim)?;
+        source.store().replace_object(&place.claim(), object).await.map_err(from_repository)
+    };
+    let ours = Claim { job: job.key.token(), ..held.clone() };
+    write(&ours).await?;
+    match completed().await? {
+        Some(completion) => {
+            write(&held).await?;
+            Ok(Err(Box::new(completion)))
+        }
+        None => Ok(Ok(ours)),
+    }
+}
+
+async fn open(
+    source: &MirrorSource,
+    (place, claim): (Place, Claim),
+    resumed: bool,
+    job: &BackupJob,
+) -> Result<Open> {
     let mut kept = kept(source, &place.space).await?;
     let own = kept.remove(&place).unwrap_or_default();
-    let run = ManifestReader::last_run(own.iter().map(String::as_str)) + 1;
+    let run = ManifestReader::last_run(own.iter().map(|(name, _)| name.as_str())) + 1;
     let mut open = Open {
         place,
         claim,
@@ -118,29 +168,26 @@ async fn open(source: &MirrorSource, place: Place, claim: Claim, job: &BackupJob
         abandoned: Vec::new(),
         base_lost: None,
     };
-    let resumed = own.len() > 1 || open.claim.job != job.key.token();
-    // A job that was killed right after its claim left nothing, and looks like a new one.
-    if resumed || source.holds_anything(&open.place.folder()).await? {
+    if resumed {
         open.leftovers = leftovers(source, &open.place).await?;
         let (place, read_from) = (open.place.clone(), open.claim.started_at);
-        open.bases.push(Base { place, manifest: Noted::Names(own), read_from });
+        open.bases.push(unfinished_base(source, place, own, read_from).await?);
     }
-    let is_whole = |names: &[String]| names.iter().any(|name| name == "complete");
-    let mut unfinished: Vec<(Place, Vec<String>)> = Vec::new();
-    let mut whole: Vec<Place> = Vec::new();
+    let is_whole = |names: &[(String, _)]| names.iter().any(|(name, _)| name == WHOLE);
+    let mut unfinished = Vec::new();
+    let mut whole = Vec::new();
     for (place, names) in kept {
-        if is_whole(&names) { whole.push(place) } else { unfinished.push((place, names)) }
+        if is_whole(&names) { whole.push((place, names)) } else { unfinished.push((place, names)) }
     }
     for (place, names) in unfinished {
         // Its component is captured by one operation at a time, so an operation that is not this one has ended.
         let Some(claim) = source.claim(&place).await?.filter(|claim| claim.is_of_line(job)) else { continue };
         if claim.created_at <= job.created_at {
-            let read_from = claim.started_at;
-            open.bases.push(Base { place: place.clone(), manifest: Noted::Names(names), read_from });
+            open.bases.push(unfinished_base(source, place.clone(), names, claim.started_at).await?);
             open.abandoned.push((place, claim));
         }
     }
-    whole.sort_by_key(|place| std::cmp::Reverse((place.time(), place.name.clone())));
+    whole.sort_by_key(|(place, _)| std::cmp::Reverse((place.time(), place.name.clone())));
     let base = base(source, whole, job).await?;
     open.base_lost = base_lost(job, base.as_ref());
     open.bases.extend(base);
@@ -157,15 +204,35 @@ fn base_lost(job: &BackupJob, found: Option<&Base>) -> Option<String> {
     }
 }
 
+/// What the last run at a timestamp noted before it was cut off.
+async fn unfinished_base(
+    source: &MirrorSource,
+    place: Place,
+    names: Records,
+    read_from: Timestamp,
+) -> Result<Base> {
+    let last = ManifestReader::last_run(names.iter().map(|(name, _)| name.as_str()));
+    let noted = names.iter().filter(|(name, _)| ManifestReader::is_of_run(name, last));
+    let altered = altered(source, &place, noted.filter_map(|(_, time)| *time).max()).await?;
+    let names = names.into_iter().map(|(name, _)| name).collect();
+    Ok(Base { place, manifest: Noted::Names(names), read_from, altered })
+}
+
 /// The newest whole timestamp of the same component, or the one that the job names.
-async fn base(source: &MirrorSource, mut whole: Vec<Place>, job: &BackupJob) -> Result<Option<Base>> {
+async fn base(
+    source: &MirrorSource,
+    mut whole: Vec<(Place, Records)>,
+    job: &BackupJob,
+) -> Result<Option<Base>> {
     let wanted = job.base.as_ref().and_then(|base| Place::of_snapshot(&base.id).ok());
-    whole.sort_by_key(|place| Some(place) != wanted.as_ref());
-    for place in whole.into_iter().take(PARENTS_MAX) {
+    whole.sort_by_key(|(place, _)| Some(place) != wanted.as_ref());
+    for (place, names) in whole.into_iter().take(PARENTS_MAX) {
         match source.completion(&place).await {
             Ok(Some(found)) if found.claim.is_of_line(job) => {
                 let (manifest, read_from) = (Noted::Parts(found.parts), found.captured.from);
-                return Ok(Some(Base { place, manifest, read_from }));
+                let completed = names.into_iter().find(|(name, _)| name == WHOLE);
+                let altered = altered(source, &place, completed.and_then(|(_, time)| time)).await?;
+                return Ok(Some(Base { place, manifest, read_from, altered }));
             }
             Ok(_) => {}
             // It is of use but not needed: without it every file is sent.
@@ -176,6 +243,22 @@ async fn base(source: &MirrorSource, mut whole: Vec<Place>, job: &BackupJob) -> 
         }
     }
     Ok(None)
+}
+
+/// Keys of a timestamp's objects that the store got after what was noted of them, by its own clock. Copied forward they
+/// would be taken for what the manifest says they are. Where the store tells no times, none is known.
+async fn altered(source: &MirrorSource, place: &Place, noted: Option<Stored>) -> Result<HashSet<String>> {
+    let mut altered = HashSet::new();
+    let Some(noted) = noted else { return Ok(altered) };
+    for folder in [place.folder(), format!("{}/{APART}", place.control())] {
+        let mut objects = source.store().list_objects(&folder);
+        while let Some(object) = objects.try_next().await.map_err(from_repository)? {
+            if object.modified.is_some_and(|modified| modified > noted) {
+                altered.insert(object.key);
+            }
+        }
+    }
+    Ok(altered)
 }
 
 /// What lies beside the timestamps of a space.
@@ -190,7 +273,7 @@ async fn kept(source: &MirrorSource, space: &Space) -> Result<Kept> {
             let names = kept.entry(place).or_default();
             // Content that lies apart is told by the manifest.
             if name.starts_with(FOLDER) || !name.contains('/') {
-                names.push(name.to_owned());
+                names.push((name.to_owned(), object.modified));
             }
         }
     }

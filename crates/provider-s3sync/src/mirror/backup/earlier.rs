@@ -1,5 +1,6 @@
 //! What earlier captures say about an entry, read along with the walk.
 
+use std::collections::HashSet;
 use std::path::Path;
 
 use stillpoint_core::{Result, Timestamp};
@@ -33,6 +34,7 @@ pub(super) struct Earlier {
 struct Reading {
     place: Place,
     read_from: Timestamp,
+    altered: HashSet<String>,
     manifest: ManifestReader,
     next: Option<Box<Entry>>,
     ended: bool,
@@ -70,7 +72,14 @@ impl Reading {
                 ManifestReader::of_unfinished(store, &base.place, names.iter().map(String::as_str))
             }
         };
-        Self { place: base.place.clone(), read_from: base.read_from, manifest, next: None, ended: false }
+        Self {
+            place: base.place.clone(),
+            read_from: base.read_from,
+            altered: base.altered.clone(),
+            manifest,
+            next: None,
+            ended: false,
+        }
     }
 
     async fn find(&mut self, path: &Path) -> Result<Option<Box<Entry>>> {
@@ -103,6 +112,9 @@ impl Reading {
             true => self.place.side_key(&earlier.path),
             false => self.place.plain_key(&earlier.path)?,
         };
+        if self.altered.contains(&key) {
+            return None;
+        }
         let settled = |time: stillpoint_localfs::Timestamp| {
             let millis =
                 time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanoseconds / 1_000_000));

@@ -1,7 +1,8 @@
-//! The end of a backup: what does not belong goes, then the timestamp becomes whole, then abandoned ones go.
+//! The end of a backup: the timestamp becomes whole, then what does not belong goes, then abandoned ones go.
 
 use stillpoint_core::{CaptureWindow, Error, ErrorKind, Result, Timestamp};
 use stillpoint_localfs::{RuleOrigin, RuleReport, Selection};
+use stillpoint_repository::ErrorKind as Stored;
 
 use super::begin::Open;
 use super::totals::Totals;
@@ -20,26 +21,40 @@ pub(super) struct End<'a> {
 
 /// Completes the timestamp. When it returns, everything is durable.
 ///
-/// Two jobs can only meet here if two catalogs let them work on one space at once. Each marks or completes before it
-/// looks at what the other did, so at least one of them sees the other and yields: a timestamp that is cleared away is
-/// never complete, and a complete one is never cleared away.
+/// Jobs that meet here each write before they look at what the other did, so at least one of them sees the other and
+/// yields. Of another operation, as where two catalogs let jobs work on one space at once: a timestamp that is cleared
+/// away is never complete, and a complete one is never cleared away. Of an earlier attempt, which was frozen and wakes:
+/// it completes nothing that is complete, and what it completes in the place of the job that holds the claim is no
+/// success of its own and is written over by that one.
 ///
 /// # Errors
-/// `Busy` where another job gave this timestamp up meanwhile.
+/// `Busy` where another job took this timestamp over or gave it up meanwhile.
 pub(super) async fn run(source: &MirrorSource, open: &Open, end: End<'_>) -> Result<Completion> {
-    let ours = open.leftovers.keys().filter(|key| source.store().accepts_key(key));
-    let leftovers: Vec<String> = ours.cloned().collect();
-    source.store().delete_objects(&leftovers).await.map_err(from_repository)?;
     source.store().settle().await.map_err(from_repository)?;
     let completion = completion(open, end);
     still_ours(source, open).await?;
     let object = framed::seal_record(COMPLETION, &completion)?;
     let key = open.place.completion();
-    source.store().replace_object(&key, object).await.map_err(from_repository)?;
+    match source.store().create_object(&key, object.clone()).await {
+        Ok(()) => {}
+        Err(error) if *error.kind() == Stored::AlreadyExists => {
+            if let Some(found) = source.completion(&open.place).await?
+                && found.claim.job == open.claim.job
+            {
+                return Ok(found);
+            }
+            still_ours(source, open).await?;
+            source.store().replace_object(&key, object).await.map_err(from_repository)?;
+        }
+        Err(error) => return Err(from_repository(error)),
+    }
     if let Err(error) = still_ours(source, open).await {
-        source.store().delete_objects(&[key]).await.map_err(from_repository)?;
+        if is_given_up(source, open).await? {
+            source.store().delete_objects(&[key]).await.map_err(from_repository)?;
+        }
         return Err(error);
     }
+    remove_leftovers(source, open).await;
     for (place, claim) in &open.abandoned {
         // What stays is accounted for by its claim, and the next backup tries again.
         if let Err(error) = clear_away(source, place, claim).await {
@@ -49,14 +64,31 @@ pub(super) async fn run(source: &MirrorSource, open: &Open, end: End<'_>) -> Res
     Ok(completion)
 }
 
-async fn still_ours(source: &MirrorSource, open: &Open) -> Result<()> {
+/// Removes what earlier runs stored and the manifest does not name. Where a store lets nothing be deleted it stays: the
+/// manifest alone says what belongs to the backup, and deleting the backup removes it too.
+async fn remove_leftovers(source: &MirrorSource, open: &Open) {
+    let ours = open.leftovers.keys().filter(|key| source.store().accepts_key(key));
+    let leftovers: Vec<String> = ours.cloned().collect();
+    if let Err(error) = source.store().delete_objects(&leftovers).await {
+        tracing::warn!(timestamp = open.place.folder(), %error, "objects that the backup does not name stay");
+    }
+}
+
+/// Fails unless the job of `open` is the last one that took the timestamp over.
+pub(super) async fn still_ours(source: &MirrorSource, open: &Open) -> Result<()> {
     match source.claim(&open.place).await? {
-        Some(claim) if !claim.abandoned && claim.operation == open.claim.operation => Ok(()),
+        Some(claim) if !claim.abandoned && claim.job == open.claim.job => Ok(()),
         _ => {
-            let message = format!("another backup of the space gave {} up meanwhile", open.place.folder());
+            let message = format!("another backup took {} over or gave it up meanwhile", open.place.folder());
             Err(Error::new(ErrorKind::Busy, message))
         }
     }
+}
+
+/// Whether another operation gave the timestamp up, or it was deleted.
+async fn is_given_up(source: &MirrorSource, open: &Open) -> Result<bool> {
+    let claim = source.claim(&open.place).await?;
+    Ok(claim.is_none_or(|claim| claim.abandoned || claim.operation != open.claim.operation))
 }
 
 async fn clear_away(source: &MirrorSource, place: &crate::mirror::place::Place, claim: &Claim) -> Result<()> {

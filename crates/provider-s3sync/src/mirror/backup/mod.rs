@@ -1,7 +1,7 @@
 //! A backup job: one new timestamp, once for each operation.
 //!
-//! Order of writing: the claim; the files and, part by part, the manifest; what is left of earlier runs goes; the
-//! completion record. A job that is killed leaves a claim without a completion, which is never offered for restore:
+//! Order of writing: the claim; the files and, part by part, the manifest; the completion record; then what is left of
+//! earlier runs goes. A job that is killed leaves a claim without a completion, which is never offered for restore:
 //! the same operation goes on there, and the next one takes over what it can by copying inside the store, then
 //! removes it.
 
@@ -76,6 +76,9 @@ async fn capture(
         Begun::Open(begun) => begun,
     };
     let totals = Arc::new(Totals::default());
+    if let Some(what) = CaptureRules::from_settings(&job.component.settings)?.lacks {
+        totals.lacks(what);
+    }
     let selection = Arc::clone(&opened.selection);
     let written = Box::pin(mirror(source, &mut begun, opened, &totals, clock, reporter));
     let parts = reporter.unless_cancelled(written).await?;
@@ -117,7 +120,7 @@ async fn mirror(
     clock: &dyn Clock,
     reporter: &Arc<Reporter>,
 ) -> Result<Vec<Part>> {
-    let mut manifest = ManifestWriter::new(source.store(), &begun.place, begun.run);
+    let mut manifest = ManifestWriter::new(source.store(), &begun.place, begun.run, &begun.claim.job);
     let mut earlier = Earlier::new(source.store(), begun);
     let transfer =
         Arc::new(Transfer::new(source.store(), &begun.place, &opened.source, totals, &reporter.meter));
@@ -136,6 +139,8 @@ async fn mirror(
             note(done, &mut manifest).await?;
         }
         if clock.now().since(noted_at) >= NOTED_EVERY {
+            // A process that was frozen for long finds out here that another took its place.
+            finish::still_ours(source, begun).await?;
             manifest.flush().await?;
             noted_at = clock.now();
         }

@@ -90,6 +90,11 @@ impl Totals {
         self.note("torn", path, format!("it changed each of the {attempts} times it was read"));
     }
 
+    /// Notes what the directory as a whole is known to lack.
+    pub(super) fn lacks(&self, what: String) {
+        self.note("unrestored", Path::new(""), what);
+    }
+
     fn note(&self, kind: &str, path: &Path, message: String) {
         let issue = Issue::new(kind, path_text::to_text(path), message);
         self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(issue);

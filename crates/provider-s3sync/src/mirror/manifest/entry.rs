@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use stillpoint_localfs::{Attributes, ExtendedAttribute, FileKind, Metadata, Timestamp, validate_path};
+use stillpoint_localfs::{
+    Attributes, ExtendedAttribute, FileKind, LinkKey, Metadata, Timestamp, validate_path,
+};
 use stillpoint_repository::Id;
 
 use crate::path_text;
@@ -99,9 +101,10 @@ impl Entry {
             .with_extended(self.extended.clone())
     }
 
-    /// What tells the names of one inode; `None` for a file with one name.
-    pub(crate) fn link(&self) -> Option<(u64, u64)> {
-        (self.kind == FileKind::File && self.links > 1).then_some((self.device, self.inode))
+    /// What tells the names of a file that has several; `None` for a file with one name.
+    pub(crate) fn link(&self) -> Option<LinkKey> {
+        let content = self.sha256.filter(|_| self.kind == FileKind::File && self.links > 1)?;
+        Some(LinkKey::new(self.device, self.inode, content.as_bytes()))
     }
 
     /// Whether nothing the system records has moved since `earlier`, so that the content is taken to be the same.

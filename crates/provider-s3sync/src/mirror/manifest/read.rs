@@ -53,15 +53,20 @@ impl ManifestReader {
     ) -> Self {
         let mut parts: Vec<_> = names.filter_map(|name| Some((numbers(name)?, name))).collect();
         parts.sort_unstable();
-        let last = parts.last().map_or(0, |((run, _), _)| *run);
-        let parts = parts.into_iter().filter(|((run, _), _)| *run == last);
+        let last = parts.last().map(|((run, job, _), _)| (*run, *job));
+        let parts = parts.into_iter().filter(|((run, job, _), _)| Some((*run, *job)) == last);
         let parts = parts.map(|(_, name)| (name.to_owned(), None)).collect();
         Self::new(store, place, parts, true)
     }
 
     /// The last run that wrote something, from 1; 0 where none did.
     pub(crate) fn last_run<'a>(names: impl Iterator<Item = &'a str>) -> u32 {
-        names.filter_map(numbers).map(|(run, _)| run).max().unwrap_or(0)
+        names.filter_map(numbers).map(|(run, _, _)| run).max().unwrap_or(0)
+    }
+
+    /// Whether a part of this name was written by the `run`-th run.
+    pub(crate) fn is_of_run(name: &str, run: u32) -> bool {
+        numbers(name).is_some_and(|(its, _, _)| its == run)
     }
 
     fn new(store: &Store, place: &Place, parts: VecDeque<(String, Option<Part>)>, tolerant: bool) -> Self {

@@ -11,6 +11,8 @@ use crate::mirror::record::Part;
 
 /// Uncompressed bytes at which a part is full.
 const PART_BYTES: usize = 4 << 20;
+/// Digits of the digest of a job's token in the names of its parts.
+const JOB_DIGITS: usize = 12;
 /// Fast, and what it leaves is mostly digests that no level shrinks.
 const LEVEL: i32 = 1;
 
@@ -20,16 +22,19 @@ pub(crate) struct ManifestWriter {
     store: Store,
     place: Place,
     run: u32,
+    /// Tells the parts of two jobs that take themselves for the same run.
+    job: String,
     lines: Vec<u8>,
     entries: u64,
     parts: Vec<Part>,
 }
 
 impl ManifestWriter {
-    /// The manifest of the `run`-th run.
-    pub(crate) fn new(store: &Store, place: &Place, run: u32) -> Self {
+    /// The manifest of the `run`-th run, by the job of this token.
+    pub(crate) fn new(store: &Store, place: &Place, run: u32, token: &str) -> Self {
         let (store, place) = (store.clone(), place.clone());
-        Self { store, place, run, lines: Vec::new(), entries: 0, parts: Vec::new() }
+        let job = Id::of(token.as_bytes()).to_hex().chars().take(JOB_DIGITS).collect();
+        Self { store, place, run, job, lines: Vec::new(), entries: 0, parts: Vec::new() }
     }
 
     /// Adds the next entry in path order.
@@ -58,7 +63,7 @@ impl ManifestWriter {
             Error::new(ErrorKind::Unexpected, "a manifest cannot be compressed").with_source(error)
         })?;
         let object = framed::seal(MANIFEST, &packed)?;
-        let name = format!("{FOLDER}/{:03}-{:06}", self.run, self.parts.len() + 1);
+        let name = format!("{FOLDER}/{:03}-{}-{:06}", self.run, self.job, self.parts.len() + 1);
         let (sha256, entries) = (Id::of(&object), self.entries);
         let key = format!("{}/{name}", self.place.control());
         self.store.put_object(&key, object).await.map_err(from_repository)?;
@@ -78,8 +83,24 @@ impl ManifestWriter {
     }
 }
 
-/// The run that wrote a part, and the part's number in it; `None` for a foreign name.
-pub(super) fn numbers(name: &str) -> Option<(u32, u32)> {
-    let (run, number) = name.strip_prefix(FOLDER)?.strip_prefix('/')?.split_once('-')?;
-    Some((run.parse().ok()?, number.parse().ok()?))
+/// The run that wrote a part, the job whose run it was, and the part's number; `None` for a foreign name. Older names have
+/// no job.
+pub(super) fn numbers(name: &str) -> Option<(u32, &str, u32)> {
+    let (run, rest) = name.strip_prefix(FOLDER)?.strip_prefix('/')?.split_once('-')?;
+    let (job, number) = rest.rsplit_once('-').unwrap_or(("", rest));
+    Some((run.parse().ok()?, job, number.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_told_by_run_job_and_number_whoever_named_them() {
+        assert_eq!(numbers("manifest/003-00ff-000012"), Some((3, "00ff", 12)));
+        assert_eq!(numbers("manifest/003-000012"), Some((3, "", 12)));
+        for name in ["manifest/x-1", "manifest/3", "other/003-000012", "manifest/003-000012-"] {
+            assert_eq!(numbers(name), None, "{name}");
+        }
+    }
 }

@@ -1,13 +1,14 @@
 //! Fetching the content of one file and writing it.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use sha2::{Digest, Sha256};
 use stillpoint_core::{Error, ErrorKind, Result};
-use stillpoint_localfs::{Extractor, FileId, FileWriter};
+use stillpoint_localfs::{Extractor, FileId, FileWriter, LinkKey};
 use stillpoint_repository::{ErrorKind as Stored, Id, Progress, Store};
 use tokio::sync::Semaphore;
 
@@ -36,7 +37,7 @@ pub(super) struct Shared {
     pub(super) totals: Totals,
     pub(super) reporter: Arc<Reporter>,
     /// Files with several names that stand complete.
-    linked: Mutex<HashMap<(u64, u64), FileId>>,
+    linked: Mutex<HashMap<LinkKey, FileId>>,
     requests: Semaphore,
     content: Semaphore,
 }
@@ -78,20 +79,20 @@ impl Shared {
             }
             Err(Lost::Damaged(why)) => self.totals.skip("damaged", &entry.path, why),
             Err(Lost::Unwritten(error)) if error.is_storage_full() => return Err(full(error)),
-            Err(Lost::Unwritten(error)) => self.unwritten(&entry, &error),
+            Err(Lost::Unwritten(error)) => self.unwritten(&entry.path, &error),
         }
         self.reporter.meter.finished(1);
         Ok(())
     }
 
     /// Notes an entry that cannot be written.
-    pub(super) fn unwritten(&self, entry: &Entry, error: &stillpoint_localfs::Error) {
+    pub(super) fn unwritten(&self, path: &Path, error: &stillpoint_localfs::Error) {
         let kind = match error {
             stillpoint_localfs::Error::AlreadyExists { .. } => "conflict",
             _ => "skipped",
         };
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
-        self.totals.skip(kind, &entry.path, format!("{error}{cause}"));
+        self.totals.skip(kind, path, format!("{error}{cause}"));
     }
 
     /// Remembers a file that stands complete, so that its other names can be linked to it.
@@ -101,12 +102,13 @@ impl Shared {
         }
     }
 
-    pub(super) fn linked(&self, link: (u64, u64)) -> Option<FileId> {
+    pub(super) fn linked(&self, link: LinkKey) -> Option<FileId> {
         self.linked.lock().unwrap_or_else(PoisonError::into_inner).get(&link).copied()
     }
 
     async fn fetch(self: Arc<Self>, entry: &Entry) -> Result<Result<FileId, Lost>> {
-        let Some(key) = content_key(&self.place, entry) else {
+        let key = content_key(&self.place, entry).filter(|key| self.store.accepts_key(key));
+        let Some(key) = key else {
             return Ok(Err(Lost::Damaged("its name cannot be that of an object".to_owned())));
         };
         if entry.size > WHOLE_BYTES_MAX {
@@ -197,11 +199,16 @@ async fn finish(file: FileWriter, entry: &Entry) -> Result<Result<FileId, Lost>>
 /// Whether a failed request costs the file or the restore.
 fn lost<T>(error: stillpoint_repository::Error) -> Result<Result<T, Lost>> {
     match error.kind() {
-        Stored::NotFound | Stored::Corrupt { .. } | Stored::InvalidInput => {
-            Ok(Err(Lost::Damaged(error.to_string())))
-        }
+        Stored::NotFound | Stored::Corrupt { .. } => Ok(Err(Lost::Damaged(error.to_string()))),
+        Stored::InvalidInput if is_below_a_file(&error) => Ok(Err(Lost::Damaged(error.to_string()))),
         _ => Err(from_repository(error)),
     }
+}
+
+/// Whether a part of the object's path is itself a file, below which a store in a directory has nothing.
+fn is_below_a_file(error: &stillpoint_repository::Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<std::io::Error>());
+    source.is_some_and(|source| source.kind() == std::io::ErrorKind::NotADirectory)
 }
 
 fn closed(error: tokio::sync::AcquireError) -> Error {
@@ -210,4 +217,18 @@ fn closed(error: tokio::sync::AcquireError) -> Error {
 
 pub(super) fn full(error: stillpoint_localfs::Error) -> Error {
     Error::new(ErrorKind::QuotaExceeded, error.to_string()).with_source(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_that_the_store_does_not_accept_is_not_the_fault_of_the_file() {
+        let store = Store::memory();
+        let absent = store.get_object("absent", 1).await.unwrap_err();
+        assert!(matches!(lost::<()>(absent), Ok(Err(Lost::Damaged(_)))));
+        let refused = store.get_object("no//name", 1).await.unwrap_err();
+        assert_eq!(lost::<()>(refused).err().unwrap().kind(), ErrorKind::InvalidInput);
+    }
 }

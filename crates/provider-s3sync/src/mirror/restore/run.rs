@@ -1,17 +1,19 @@
 //! Driving a restore: directories first, files many at once, then links, then the attributes of directories.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stillpoint_core::{Error, ErrorKind, JobStatus, Result, Retry};
-use stillpoint_localfs::{Attributes, ExtractOptions, Extractor, FileKind, Landing};
+use stillpoint_localfs::{
+    Attributes, ExtractOptions, Extractor, FileKind, HardLinks, Landing, LinkKey, SharedFile, Standing,
+};
 use stillpoint_repository::{Progress, Store};
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
 use super::content::{Shared, full};
-use super::existing::Standing;
+use super::existing::is_content_of;
 use super::totals::add;
 use crate::error::{blocking, from_join};
 use crate::jobs::Reporter;
@@ -35,15 +37,13 @@ pub(super) struct Plan {
 
 /// The thread that drives a restore.
 pub(super) struct Driver {
-    pub(super) shared: Arc<Shared>,
-    pub(super) landing: Landing,
+    shared: Arc<Shared>,
+    landing: Landing,
     include: Vec<PathBuf>,
     listing: Listing,
     runtime: Handle,
     running: VecDeque<JoinHandle<Result<()>>>,
-    /// The first name of each file with several, and the names still to be made.
-    first: HashMap<(u64, u64), PathBuf>,
-    further: Vec<Entry>,
+    links: HardLinks<PathBuf>,
     symlinks: Vec<Entry>,
     /// Every directory with its attributes, parents first.
     directories: Vec<(PathBuf, Attributes)>,
@@ -65,8 +65,7 @@ pub(super) async fn run(store: Store, plan: Plan, reporter: Arc<Reporter>) -> Re
             listing,
             runtime,
             running: VecDeque::new(),
-            first: HashMap::new(),
-            further: Vec::new(),
+            links: HardLinks::default(),
             symlinks: Vec::new(),
             directories: Vec::new(),
             root: None,
@@ -132,47 +131,93 @@ impl Driver {
     }
 
     fn directory(&mut self, entry: &Entry) -> Result<()> {
-        let Some(made) = self.attempt(entry, self.shared.extractor.create_directory(&entry.path))? else {
-            return Ok(());
-        };
+        let made = self.shared.extractor.create_directory(&entry.path);
+        let Some(ours) = self.attempt(&entry.path, made)? else { return Ok(()) };
         add(&self.shared.totals.directories, 1);
-        // A directory that stands and is kept keeps its own owner, mode and times. One that an earlier run of this
-        // restore made cannot be told from it, so after an interruption all get theirs.
-        if made || !self.keeps_what_stands() || self.shared.extractor.resumed() {
+        // A directory that stands and is kept keeps its own owner, mode and times.
+        if ours {
             self.directories.push((entry.path.clone(), entry.attributes()));
         }
         Ok(())
     }
 
     fn file(&mut self, entry: Entry) -> Result<()> {
-        if let Some(link) = entry.link() {
-            if self.first.contains_key(&link) {
-                self.further.push(entry);
-                return Ok(());
-            }
-            self.first.insert(link, entry.path.clone());
+        let link = entry.link();
+        if let Some(link) = link.filter(|link| self.links.is_carried(link)) {
+            self.links.add(link, entry.path);
+            return Ok(());
         }
-        match self.attempt(&entry, self.standing(&entry))? {
-            None => {}
-            Some(Standing::Complete(id)) => {
-                add(&self.shared.totals.unchanged, 1);
-                self.shared.stands(&entry, id);
-                self.shared.reporter.meter.advanced(entry.size);
-                self.shared.reporter.meter.finished(1);
+        let (attributes, shared) = (entry.attributes(), Arc::clone(&self.shared));
+        let is_right = |file: &mut _| is_content_of(&entry, file);
+        let standing = self.shared.extractor.file_stands(&entry.path, entry.size, &attributes, is_right);
+        let Some(standing) = self.attempt(&entry.path, standing)? else { return Ok(()) };
+        let carries = matches!(standing, Standing::Free | Standing::Complete(_));
+        if let Some(link) = link.filter(|_| carries) {
+            self.links.carry(link, &entry.path);
+        }
+        match standing {
+            Standing::Complete(id) => {
+                add(&shared.totals.unchanged, 1);
+                shared.stands(&entry, id);
+                shared.reporter.meter.advanced(entry.size);
+                shared.reporter.meter.finished(1);
             }
-            Some(Standing::Taken) => {
-                self.shared.totals.kept(&entry.path);
-                self.shared.reporter.meter.finished(1);
+            Standing::Shared(file) => {
+                shared.reporter.meter.advanced(entry.size);
+                shared.reporter.meter.finished(1);
+                self.stands_shared(&entry, link, file, &attributes)?;
             }
-            Some(Standing::Free) => {
+            Standing::Taken => {
+                self.taken(&entry.path, "something else stands there and was kept");
+                shared.reporter.meter.finished(1);
+            }
+            Standing::Free => {
                 while self.running.len() >= FILES_AHEAD {
                     self.wait_for_oldest()?;
                 }
-                let shared = Arc::clone(&self.shared);
                 self.running.push_back(self.runtime.spawn(shared.file(entry)));
             }
         }
         Ok(())
+    }
+
+    /// Notes a name under which the right content stands beside other names, and takes the file over with its last one.
+    fn stands_shared(
+        &mut self,
+        entry: &Entry,
+        link: Option<LinkKey>,
+        file: SharedFile,
+        attributes: &Attributes,
+    ) -> Result<()> {
+        let Some(link) = link else {
+            self.stands_foreign(&entry.path, file.is_right());
+            return Ok(());
+        };
+        let all = self.links.stands(link, entry.path.clone(), &entry.path, file);
+        let Some((first, names)) = all else { return Ok(()) };
+        let adopted = self.shared.extractor.adopt_shared(&first, file, attributes);
+        if let Some(id) = self.attempt(&first, adopted)? {
+            add(&self.shared.totals.unchanged, 1);
+            add(&self.shared.totals.hard_links, names.saturating_sub(1));
+            self.shared.stands(entry, id);
+        }
+        Ok(())
+    }
+
+    /// Counts a name of a file that has others outside of the target.
+    fn stands_foreign(&self, path: &Path, is_right: bool) {
+        match is_right {
+            true => add(&self.shared.totals.unchanged, 1),
+            false => self.taken(path, "the file has a name outside of the target and was kept as it was"),
+        }
+    }
+
+    /// Notes what was kept: as was asked for, or in the way of what was.
+    fn taken(&self, path: &Path, why: &str) {
+        match self.shared.extractor.keeps_what_stands() {
+            true => self.shared.totals.kept(path),
+            false => self.shared.totals.skip("conflict", path, why),
+        }
     }
 
     fn wait_for_oldest(&mut self) -> Result<()> {
@@ -182,15 +227,14 @@ impl Driver {
 
     fn special(&self, entry: &Entry) -> Result<()> {
         let extractor = &self.shared.extractor;
-        let created = match self.special_stands(entry) {
+        let attributes = entry.attributes();
+        let created = match extractor.special_stands(&entry.path, entry.kind, entry.special, &attributes) {
             Ok(true) => Ok(true),
-            Ok(false) => {
-                extractor.create_special(&entry.path, entry.kind, entry.special, &entry.attributes())
-            }
+            Ok(false) => extractor.create_special(&entry.path, entry.kind, entry.special, &attributes),
             Err(error) => Err(error),
         };
         // Where it may not be created the extractor has a warning for it.
-        if self.attempt(entry, created)? == Some(false) {
+        if self.attempt(&entry.path, created)? == Some(false) {
             add(&self.shared.totals.skipped, 1);
         }
         Ok(())
@@ -198,18 +242,19 @@ impl Driver {
 
     /// Makes the further names of files that were written under their first one.
     fn link_files(&mut self) -> Result<()> {
-        for entry in std::mem::take(&mut self.further) {
-            let link =
-                entry.link().and_then(|link| Some((self.shared.linked(link)?, self.first.get(&link)?)));
-            match link {
-                Some((id, original)) => {
-                    let made = self.shared.extractor.create_hard_link(&entry.path, original, id);
-                    if self.attempt(&entry, made)?.is_some() {
+        for (path, is_right) in self.links.take_foreign() {
+            self.stands_foreign(&path, is_right);
+        }
+        for (path, key) in self.links.take_further() {
+            match self.links.carrier(&key).zip(self.shared.linked(key)) {
+                Some((original, id)) => {
+                    let made = self.shared.extractor.create_hard_link(&path, original, id);
+                    if self.attempt(&path, made)?.is_some() {
                         add(&self.shared.totals.hard_links, 1);
                     }
                 }
                 None => {
-                    self.shared.totals.skip("skipped", &entry.path, "its first name was not restored");
+                    self.shared.totals.skip("skipped", &path, "its first name was not restored");
                 }
             }
             self.shared.reporter.meter.finished(1);
@@ -219,14 +264,13 @@ impl Driver {
 
     fn make_symlinks(&mut self) -> Result<()> {
         for entry in std::mem::take(&mut self.symlinks) {
-            let made = match self.special_stands(&entry) {
+            let (extractor, attributes) = (&self.shared.extractor, entry.attributes());
+            let made = match extractor.link_stands(&entry.path, &entry.target, &attributes) {
                 Ok(true) => Ok(()),
-                Ok(false) => {
-                    self.shared.extractor.create_symlink(&entry.path, &entry.target, &entry.attributes())
-                }
+                Ok(false) => extractor.create_symlink(&entry.path, &entry.target, &attributes),
                 Err(error) => Err(error),
             };
-            if self.attempt(&entry, made)?.is_some() {
+            if self.attempt(&entry.path, made)?.is_some() {
                 add(&self.shared.totals.symlinks, 1);
             }
         }
@@ -244,16 +288,18 @@ impl Driver {
 
     /// Turns the failure of one entry into an issue, and a full disk into the end of the restore. What stands in the
     /// way of a restore that keeps what stands is no issue.
-    fn attempt<T>(&self, entry: &Entry, outcome: stillpoint_localfs::Result<T>) -> Result<Option<T>> {
+    fn attempt<T>(&self, path: &Path, outcome: stillpoint_localfs::Result<T>) -> Result<Option<T>> {
         match outcome {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.is_storage_full() => Err(full(error)),
-            Err(stillpoint_localfs::Error::AlreadyExists { .. }) if self.keeps_what_stands() => {
-                self.shared.totals.kept(&entry.path);
+            Err(stillpoint_localfs::Error::AlreadyExists { .. })
+                if self.shared.extractor.keeps_what_stands() =>
+            {
+                self.shared.totals.kept(path);
                 Ok(None)
             }
             Err(error) => {
-                self.shared.unwritten(entry, &error);
+                self.shared.unwritten(path, &error);
                 Ok(None)
             }
         }
