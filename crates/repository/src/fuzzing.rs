@@ -21,11 +21,12 @@ use crate::tree::{self, Tree};
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets of this crate.
-pub const TARGETS: [Target; 16] = [
+pub const TARGETS: [Target; 17] = [
     ("cache-bound", targets::bound),
     ("cache-head", targets::head),
     ("cache-objects", targets::objects),
     ("cache-record", targets::record),
+    ("cache-relied", targets::relied),
     ("config", config),
     ("index", index),
     ("key", key),

@@ -31,7 +31,9 @@ pub enum IssueKind {
     Conflict,
     /// The target file system refused the entry.
     Unwritable,
-    /// The entry is of a kind that cannot be restored.
+    /// The source holds no file any more, though the parent snapshot did: its volume may not be mounted.
+    Emptied,
+    /// The entry is of a kind that cannot be stored or restored.
     Unsupported,
 }
 

@@ -44,6 +44,13 @@ pub(crate) fn process_namespace() -> Option<u64> {
     std::fs::metadata("/proc/self/ns/pid").ok().map(|namespace| namespace.ino())
 }
 
+/// The kernel's number for its run since it was started. Process ids and namespaces of another one mean nothing here: the
+/// first namespace has the same number on every machine.
+pub(crate) fn boot() -> Option<String> {
+    let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+    Some(id.trim().to_owned())
+}
+
 /// True unless the kernel says that no process of this id exists.
 pub(crate) fn process_may_be_alive(pid: u32) -> bool {
     let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) else { return false };

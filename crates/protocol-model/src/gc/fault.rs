@@ -16,6 +16,10 @@ pub enum Fault {
     OpenedAfterIndex,
     /// A backup in doubt counts packs of the sweep's list as safe.
     VerifyTrustsList,
+    /// A backup in doubt counts whatever an index names as stored, without a look at the packs.
+    VerifyTrustsIndex,
+    /// A backup counts whatever an index names as stored when it begins, without a look at the packs.
+    OpeningTrustsIndex,
     /// The snapshot is stored before the index.
     SnapshotBeforeIndex,
     /// A backup whose lock is lost still writes its index.
@@ -44,13 +48,15 @@ pub enum Fault {
 
 impl Fault {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::CommitBlindly,
         Self::CommitIgnoresDone,
         Self::CommitIgnoresSweep,
         Self::CommitLooksFirst,
         Self::OpenedAfterIndex,
         Self::VerifyTrustsList,
+        Self::VerifyTrustsIndex,
+        Self::OpeningTrustsIndex,
         Self::SnapshotBeforeIndex,
         Self::IndexWithoutLock,
         Self::UnchangedLooksFirst,

@@ -64,7 +64,7 @@ impl Model for Protocol {
     }
 
     fn violation(&self, state: &State) -> Option<&'static str> {
-        if state.indexed & !state.stored != 0 {
+        if state.indexed & !state.stored & !state.doubtful != 0 {
             return Some("the index names a pack that is gone");
         }
         let readable = state.blobs(state.indexed & state.stored);

@@ -78,6 +78,8 @@ pub(super) struct Writer {
     pub(super) attempt: u8,
     /// Others may take its lock for abandoned.
     pub(super) lock_lost: bool,
+    /// Its lock was taken from it, and it does not know.
+    pub(super) robbed: bool,
     /// Rounds that were done at its opening.
     pub(super) done: u8,
     /// Packs it must not rely on, later the packs of its index, each for a step or two.
@@ -89,7 +91,7 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn is_live(&self) -> bool {
-        self.step != WriterStep::Ended && !self.lock_lost
+        self.step != WriterStep::Ended && !self.lock_lost && !self.robbed
     }
 }
 
@@ -152,6 +154,8 @@ pub(super) enum UnchangedStep {
 pub struct State {
     pub(super) stored: u8,
     pub(super) indexed: u8,
+    /// Packs that a backup indexed whose lock had been taken from it: they may be gone.
+    pub(super) doubtful: u8,
     pub(super) content: [u8; 7],
     pub(super) snapshots: Snapshots,
     pub(super) confirmed: Snapshots,
@@ -171,6 +175,7 @@ impl State {
             step: WriterStep::Open,
             attempt: 0,
             lock_lost: false,
+            robbed: false,
             done: 0,
             packs: 0,
             list: 0,
@@ -190,6 +195,7 @@ impl State {
         Self {
             stored: 1 << INITIAL_PACK,
             indexed: 1 << INITIAL_PACK,
+            doubtful: 0,
             content: [FIRST, 0, 0, 0, 0, 0, 0],
             snapshots: INITIAL,
             confirmed: INITIAL,

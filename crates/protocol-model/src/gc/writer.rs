@@ -16,10 +16,13 @@ impl Protocol {
         // What a lost lock changes lies before the index is written.
         let counts =
             matches!(writer.step, WriterStep::LoadIndex | WriterStep::Upload | WriterStep::StoreIndex);
-        if !writer.lock_lost && counts {
+        if !writer.lock_lost && !writer.robbed && counts {
             let mut expired = *state;
             expired.writers[which].lock_lost = true;
             next.push(expired);
+            let mut robbed = *state;
+            robbed.writers[which].robbed = true;
+            next.push(robbed);
         }
         let own = &mut after.writers[which];
         let snapshot = Snapshots::of_writer(which);
@@ -38,6 +41,7 @@ impl Protocol {
                 own.step =
                     if self.lacks(Fault::SnapshotBeforeIndex) { WriterStep::Ended } else { self.storing() };
                 after.indexed |= 1 << own_pack(which, &writer);
+                after.doubtful |= if writer.robbed { 1 << own_pack(which, &writer) } else { 0 };
                 if self.lacks(Fault::SnapshotBeforeIndex) {
                     conclude(&mut after, which, snapshot);
                 }
@@ -53,7 +57,7 @@ impl Protocol {
                 let own = &mut after.writers[which];
                 own.attempt += 1;
                 own.step = if own.attempt < ATTEMPTS { WriterStep::Open } else { WriterStep::Ended };
-                own.base_listed = false;
+                (own.base_listed, own.lock_lost) = (false, false);
             }
             WriterStep::Ended => {}
         }
@@ -79,7 +83,10 @@ impl Protocol {
             own.packs = state.indexed | 1 << 7;
             return;
         }
-        let index = if own.packs == 0 { state.indexed } else { own.packs };
+        let mut index = if own.packs == 0 { state.indexed } else { own.packs };
+        if !self.lacks(Fault::OpeningTrustsIndex) {
+            index &= state.stored;
+        }
         if own.packs != 0 {
             own.done = state.done;
         }
@@ -122,6 +129,9 @@ impl Protocol {
     fn verify(&self, state: &State, after: &mut State, which: usize, snapshot: Snapshots) {
         let writer = state.writers[which];
         let mut trusted = state.indexed;
+        if !self.lacks(Fault::VerifyTrustsIndex) {
+            trusted &= state.stored;
+        }
         if !self.lacks(Fault::VerifyTrustsList) {
             trusted &= !writer.list;
         }
@@ -181,7 +191,7 @@ fn forget(writer: &mut Writer) {
     match writer.step {
         WriterStep::StoreSnapshot | WriterStep::Look => {
             (writer.packs, writer.list, writer.missing, writer.base_listed) = (0, 0, 0, false);
-            writer.lock_lost = true;
+            (writer.lock_lost, writer.robbed) = (true, false);
         }
         WriterStep::Open | WriterStep::TakeBack => {
             (writer.done, writer.packs, writer.list, writer.missing) = (0, 0, 0, 0);
@@ -191,6 +201,7 @@ fn forget(writer: &mut Writer) {
                 step: WriterStep::Ended,
                 attempt: 0,
                 lock_lost: true,
+                robbed: false,
                 done: 0,
                 packs: 0,
                 list: 0,

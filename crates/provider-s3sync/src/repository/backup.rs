@@ -75,8 +75,8 @@ async fn capture(
     let root = PathBuf::from(root_of(&job.component));
     let inside = source.local_directory().and_then(|store| inside(&root, &store));
     let mut options = BackupOptions::default();
-    options.one_file_system = rules.one_file_system;
     let lacks = rules.lacks.clone();
+    (options.one_file_system, options.may_be_empty) = (rules.one_file_system, rules.may_be_empty);
     options.rules = blocking(move || compile_around(&rules, inside.as_deref())).await?;
     options.tags = tags::of_job(job);
     if lacks.is_some() {
@@ -92,8 +92,8 @@ async fn capture(
     let summary = summary.await.map_err(from_repository)?;
     reporter.meter.complete();
     let until = clock.now();
-    let (parent, same_as_parent) = (summary.parent, summary.same_as_parent);
-    source.made().insert(summary.snapshot, Made { parent, same_as_parent, at: to_stored(until) });
+    let (parent, packs_seen) = (summary.parent, summary.packs_seen);
+    source.made().insert(summary.snapshot, Made { parent, packs_seen, at: to_stored(until) });
     let snapshot = reference(&store_of(&repository), provider, &summary.snapshot)?;
     let mut status = done(snapshot, summary, lacks);
     status.base_lost = base_lost(job, parent);
@@ -126,6 +126,7 @@ fn done(snapshot: SnapshotRef, summary: BackupSummary, lacks: Option<String>) ->
     for issue in summary.issues.items() {
         let kind = match issue.kind {
             IssueKind::Torn => "torn",
+            IssueKind::Emptied => "emptied",
             _ => "skipped",
         };
         issues.push(Issue::new(kind, path_text::to_text(&issue.path), issue.message.clone()));
@@ -160,7 +161,7 @@ fn recorded(journal: &Journal, provider: &ProviderId, stored: &StoredSnapshot) -
     status.snapshot = Some(journal.reference(provider, stored)?);
     if stored.snapshot.tags.iter().any(|tag| tag == tags::INCOMPLETE) {
         status.state = JobState::SucceededWithIssues;
-        let message = "entries were skipped or torn; the process that listed them is gone";
+        let message = "entries were skipped or torn, or all were gone; the process that listed them is gone";
         status.issues.push(Issue::new("skipped", "", message));
     }
     let Some(summary) = &stored.snapshot.summary else { return Ok(status) };

@@ -19,8 +19,8 @@ const KNOWN_MAX: usize = 64;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
     pub(super) parent: Option<Id>,
-    /// Whether its tree is the parent's.
-    pub(super) same_as_parent: bool,
+    /// Whether all packs were seen with their lengths when it was made.
+    pub(super) packs_seen: bool,
     pub(super) at: Timestamp,
 }
 
@@ -53,9 +53,9 @@ impl MadeSnapshots {
 /// Verifies to [`Depth::Sized`] a snapshot that this process has made; `None` where only a full look can tell.
 ///
 /// A backup names nothing but what its parent needs, what it stored itself, and what an index lists. The first was looked
-/// at when the parent was verified, which must not be long ago. The second was opened and compared before it was sent,
-/// and the store has confirmed it. For the third, and again for the second, all packs are listed and measured. In
-/// a snapshot with the parent's tree there is nothing of either.
+/// at when the parent was verified, which must not be long ago, and the backup made sure that the index files are there
+/// that list it. The second was opened and compared before it was sent, and the store has confirmed it. For all three,
+/// all packs are listed and measured, here if the backup did not.
 pub(super) async fn verify(repository: &Repository, id: &Id, made: Made) -> Result<Option<Verification>> {
     let looked = match made.parent {
         None => made.at,
@@ -64,7 +64,7 @@ pub(super) async fn verify(repository: &Repository, id: &Id, made: Made) -> Resu
             Some(_) | None => return Ok(None),
         },
     };
-    if !made.same_as_parent {
+    if !made.packs_seen {
         let index = repository.index().await.map_err(from_repository)?;
         if !compare_all_packs(repository, index).await? {
             return Ok(None);

@@ -230,6 +230,7 @@ mod tests {
         let rules = CaptureRules {
             excludes: vec!["*.tmp".into()],
             one_file_system: false,
+            may_be_empty: true,
             ..CaptureRules::default()
         };
         let made = DirectoryWorkspace::new(dir.path()).unwrap();

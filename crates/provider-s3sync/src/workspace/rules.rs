@@ -25,6 +25,10 @@ pub struct CaptureRules {
     /// What the directory is known to lack, such as a restore that failed. Its backups are partial then and say so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lacks: Option<String>,
+    /// The directory may have lost all of its files since the backup before. Otherwise that makes a backup partial, since a
+    /// volume that is not mounted looks just so.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_be_empty: bool,
 }
 
 impl Default for CaptureRules {
@@ -35,6 +39,7 @@ impl Default for CaptureRules {
             exclude_file: None,
             one_file_system: true,
             lacks: None,
+            may_be_empty: false,
         }
     }
 }
@@ -47,7 +52,7 @@ impl CaptureRules {
     pub fn from_settings(settings: &Settings) -> Result<Self> {
         let object = Value::Object(settings.clone().into_iter().collect());
         serde_json::from_value(object).map_err(|error| {
-            let message = "the settings presets, excludes, exclude_file and one_file_system cannot be read";
+            let message = "the settings presets, excludes, exclude_file, one_file_system and may_be_empty cannot be read";
             Error::new(ErrorKind::InvalidInput, message).with_source(error)
         })
     }
@@ -110,6 +115,7 @@ mod tests {
             exclude_file: Some("/f".into()),
             one_file_system: false,
             lacks: Some("a restore".into()),
+            may_be_empty: true,
         };
         let mut settings = Settings::new();
         rules.write_to(&mut settings);

@@ -3,10 +3,13 @@
 use std::fs;
 use std::os::unix::fs::{FileExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
+use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{Depth, ErrorKind, OpContext, OperationState, Provider, SnapshotRef, Verification};
-use stillpoint_provider_s3sync::{Origin, Repository};
-use stillpoint_repository::LockMode;
+use stillpoint_provider_s3sync::{DirectoryWorkspace, Origin, Repository, RepositorySource, S3SyncProvider};
+use stillpoint_repository::{CacheFolder, LockMode, RepairOptions};
 use stillpoint_testkit::tree::TreeSpec;
 
 use crate::support::{Host, Scene, credentials};
@@ -57,6 +60,36 @@ async fn each_depth_sees_the_damage_that_it_promises_to_see() {
     fs::remove_file(&pack).unwrap();
     let sized = verified(&scene, &snapshot, Depth::Sized).await;
     assert_eq!(sized.problems[0].kind, "missing", "{sized:?}");
+}
+
+/// Each backup is that of a process that was just started on a machine with a cache.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_backup_is_good_while_a_pack_is_missing_and_the_next_after_a_repair_is() {
+    let scene = Scene::local();
+    let (root, cache) = (scene.path("source"), CacheFolder::new(scene.path("cache")));
+    TreeSpec::small(32).plain().generate(&root).unwrap();
+    tokio::time::sleep(Duration::from_millis(120)).await;
+    let workspace = DirectoryWorkspace::new(&root).unwrap().with_id("ada/lab".parse().unwrap());
+    let (catalog, workspace) = (Arc::new(MemoryCatalog::new()), Arc::new(workspace));
+    let back_up = async |name: &str| {
+        let source = RepositorySource::from_store(scene.store().with_cache(&cache), credentials());
+        let provider = Arc::new(S3SyncProvider::new(source));
+        Host::with(catalog.clone(), provider, workspace.clone()).back_up(name).await
+    };
+    for name in ["first", "unchanged"] {
+        assert_eq!(back_up(name).await.operation.state, OperationState::Completed);
+    }
+    fs::remove_file(largest_pack(&scene)).unwrap();
+    let unchanged = back_up("without the pack").await;
+    assert_ne!(unchanged.operation.state, OperationState::Completed, "{unchanged:?}");
+    let repository = Repository::open(scene.store(), &credentials(), Origin::detect()).await.unwrap();
+    repository.repair_index(&RepairOptions::default()).await.unwrap();
+    let repaired = back_up("repaired").await;
+    assert_eq!(repaired.operation.state, OperationState::Completed, "{repaired:?}");
+    let target = scene.path("target");
+    let host = Host::with(catalog.clone(), scene.provider(), workspace.clone());
+    let restored = host.restore("restore", &repaired.backup.unwrap().id, &target).await;
+    assert_eq!(restored.operation.state, OperationState::Completed, "{restored:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -9,12 +9,12 @@ use crate::blob::BlobKind;
 use crate::browse::names;
 use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::lock::{Lock, LockMode};
+use crate::lock::Lock;
 use crate::prune::Rounds;
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
 use crate::tree::{Node, NodeKind, Tree};
-use crate::writer::{BlobWriter, WriteSummary, WriterOptions};
+use crate::writer::{Begun, BlobWriter, WriteSummary, WriterOptions};
 
 /// A tree under construction. Until [`finish`](Self::finish) the repository shows nothing of it, and what it stored is
 /// not stored again by the next attempt.
@@ -47,11 +47,11 @@ impl Assembly {
     /// # Errors
     /// `Locked` while data is being deleted from the repository, or the store's failure.
     pub async fn begin(repository: &Repository, root: Node) -> Result<Self> {
-        let lock = repository.lock(LockMode::Shared).await?;
-        // Before the index is loaded: whatever a prune deletes later is noticed when the snapshot is stored.
-        let rounds = repository.rounds().await?;
         let repository = repository.with_fresh_index();
-        let writer = BlobWriter::new(&repository, WriterOptions::default().guarded(&lock, &rounds)).await?;
+        let begun = BlobWriter::begin(&repository, WriterOptions::default(), |_anything| true).await?;
+        let Some(Begun { writer, lock, rounds, .. }) = begun else {
+            return Err(Error::invalid("what is there was not looked at"));
+        };
         let root = Directory { path: PathBuf::new(), node: root, entries: Vec::new() };
         Ok(Self { writer, repository, lock, rounds, open: vec![root] })
     }

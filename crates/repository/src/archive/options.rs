@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use stillpoint_localfs::Rules;
 
+use crate::blob::BlobKind;
 use crate::id::Id;
 use crate::time::Timestamp;
 use crate::writer::WriterOptions;
@@ -75,6 +76,12 @@ pub struct BackupOptions {
     pub one_file_system: bool,
     /// Files larger than this many bytes are left out.
     pub file_bytes_max: Option<u64>,
+    /// A directory whose listing takes more bytes is left out, and said; 256 MiB, which is the most there can be and room
+    /// for around half a million entries. While a directory is listed, about a kilobyte for each of its entries is in memory.
+    pub listing_bytes_max: usize,
+    /// Whether a source may have lost all of its files since the parent snapshot. Unless it may, that is an issue of the
+    /// backup: a volume that is not mounted looks just so.
+    pub may_be_empty: bool,
     /// Threads that read and seal; as many as there are processors, at most 8, if `None`.
     pub workers: Option<usize>,
     /// Sizes of packs and uploads at once.
@@ -91,6 +98,8 @@ impl Default for BackupOptions {
             rules: Rules::new(),
             one_file_system: true,
             file_bytes_max: None,
+            may_be_empty: false,
+            listing_bytes_max: BlobKind::Tree.max_len(),
             workers: None,
             // One pack on its way and one being filled stay within the memory a small machine can spare.
             writer: WriterOptions::default().with_pack_sizes(48 << 20, 8 << 20).with_packs_in_flight(1),

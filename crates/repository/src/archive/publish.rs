@@ -2,16 +2,27 @@
 //!
 //! A snapshot whose tree is its parent's needs nothing that the parent does not need. It is written first and the store
 //! is looked at second: from the moment it is written every deletion that begins finds it, and the look shows whether one
-//! had begun before. Decision 17 has the argument.
+//! had begun before. The same look shows the index files that list what is needed, and the packs. Decision 17 has the
+//! argument.
 
+use crate::cache::Relied;
 use crate::error::Result;
+use crate::file::FileKind;
 use crate::id::Id;
 use crate::lock::refuse_exclusive;
 use crate::repository::Repository;
 use crate::snapshot::Snapshot;
 
-/// Stores `snapshot`, whose tree is that of `parent`. `None` if it cannot be shown that everything it needs is there to
-/// stay; it is then removed again.
+/// A snapshot that was made visible.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Published {
+    pub(super) id: Id,
+    /// Whether all packs that it may need were seen with their lengths.
+    pub(super) packs_seen: bool,
+}
+
+/// Stores `snapshot`, whose tree is that of `parent`, which relies on `relied`. `None` if it cannot be shown that
+/// everything it needs is indexed and there to stay; it is then removed again.
 ///
 /// # Errors
 /// If the store fails; the snapshot may then stand or not, and whoever finds it must check it.
@@ -19,24 +30,30 @@ pub(super) async fn publish_without_lock(
     repository: &Repository,
     snapshot: &Snapshot,
     parent: &Id,
-) -> Result<Option<Id>> {
+    relied: &Relied,
+) -> Result<Option<Published>> {
     let id = repository.save_snapshot(snapshot).await?;
-    let confirmed = is_safe(repository, &id, parent).await;
-    if matches!(confirmed, Ok(true)) {
-        return Ok(Some(id));
+    let confirmed = look(repository, &id, parent, relied).await;
+    if let Ok(Some(packs_seen)) = confirmed {
+        return Ok(Some(Published { id, packs_seen }));
     }
     let removed = repository.delete_snapshot(&id).await;
     confirmed?;
     removed?;
-    tracing::debug!(snapshot = %id, "data is being deleted or the parent is gone; taking the lock");
+    tracing::debug!(snapshot = %id, "data is being deleted, or the parent or its index is gone; taking the lock");
     Ok(None)
 }
 
-/// Whether both snapshots stand and nobody who deletes data had begun before the new one stood.
-async fn is_safe(repository: &Repository, snapshot: &Id, parent: &Id) -> Result<bool> {
-    let listing = repository.list_holders().await?;
+/// Whether all packs are there, if both snapshots and the index files stand and nobody who deletes data had begun before
+/// the new one stood.
+async fn look(repository: &Repository, snapshot: &Id, parent: &Id, relied: &Relied) -> Result<Option<bool>> {
+    let listing = repository.list_stored().await?;
     let stand = [snapshot, parent].iter().all(|id| listing.snapshots.contains(id));
-    Ok(stand && !listing.is_swept() && refuse_exclusive(repository, listing.locks).await.is_ok())
+    let safe = stand
+        && relied.is_indexed(&listing.indexes)
+        && !listing.is_swept()
+        && refuse_exclusive(repository, listing.locks, &FileKind::Snapshot.key(snapshot)).await.is_ok();
+    Ok(safe.then(|| relied.is_whole(&listing.packs)))
 }
 
 #[cfg(test)]
@@ -104,6 +121,10 @@ mod tests {
             }
         }
 
+        async fn publish(&self, relied: &Relied) -> Result<Option<Published>> {
+            publish_without_lock(&self.repository, &self.snapshot, &self.parent, relied).await
+        }
+
         async fn data_is_there(&self) -> bool {
             self.repository.store().get(DATA, 10).await.is_ok()
         }
@@ -121,7 +142,9 @@ mod tests {
                         id = Some(scene.repository.save_snapshot(&scene.snapshot).await.unwrap());
                     }
                     if at == looked {
-                        let safe = is_safe(&scene.repository, &id.unwrap(), &scene.parent).await.unwrap();
+                        let relied = Relied::default();
+                        let seen = look(&scene.repository, &id.unwrap(), &scene.parent, &relied).await;
+                        let safe = seen.unwrap().is_some();
                         confirmed = Some(safe);
                         if !safe {
                             scene.repository.delete_snapshot(&id.unwrap()).await.unwrap();
@@ -160,7 +183,7 @@ mod tests {
         for step in [TakeLock, Mark, Forget] {
             let mut scene = Scene::new().await;
             scene.take(step).await;
-            let published = publish_without_lock(&scene.repository, &scene.snapshot, &scene.parent).await;
+            let published = scene.publish(&Relied::default()).await;
             assert_eq!(published.unwrap(), None, "{step:?}");
             let mut left = scene.repository.list_holders().await.unwrap().snapshots;
             left.retain(|id| *id != scene.parent);
@@ -168,8 +191,13 @@ mod tests {
         }
         let scene = Scene::new().await;
         let shared = scene.repository.lock(LockMode::Shared).await.unwrap();
-        let published = publish_without_lock(&scene.repository, &scene.snapshot, &scene.parent).await;
-        assert!(published.unwrap().is_some(), "other backups are in nobody's way");
+        let mut relied = Relied::default();
+        let published = scene.publish(&relied).await;
+        assert!(published.unwrap().unwrap().packs_seen, "other backups are in nobody's way");
+        relied.packs = vec![(Id::of(b"pack"), 1)];
+        assert!(!scene.publish(&relied).await.unwrap().unwrap().packs_seen, "a pack is gone");
+        relied.indexes = vec![Id::of(b"index")];
+        assert_eq!(scene.publish(&relied).await.unwrap(), None, "its index file is gone");
         shared.release().await.unwrap();
     }
 }

@@ -9,18 +9,19 @@ use stillpoint_localfs::{OwnerNames, Source};
 use super::directory::DirectoryJob;
 use super::earlier::EarlierEntry;
 use super::plan::{Plan, directories_above, stored_root};
-use super::publish::publish_without_lock;
-use super::sink::Sink;
+use super::publish::{Published, publish_without_lock};
+use super::sink::{Belief, Sink};
 use super::summary::Totals;
 use super::walk::{EarlierWalk, Seen, Walk};
 use super::{BackupOptions, BackupSource, BackupSummary};
 use crate::blob::BlobKind;
 use crate::browse::{TreeCache, names};
-use crate::cache::{Recorder, WalkCache};
+use crate::cache::{Recorder, Relied, WalkCache};
 use crate::cancellation::Cancellation;
 use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
+use crate::issue::{Issue, IssueKind};
 use crate::progress::Progress;
 use crate::prune::Commit;
 use crate::repository::{Repository, StoredSnapshot};
@@ -100,11 +101,14 @@ async fn attempt(
         Some(parent) => plan.remembered(parent, &source, &owners).await?,
         None => None,
     };
-    let believed = parent.as_ref().filter(|_| remembered.is_some()).map(|parent| parent.id);
-    let writer = plan.options.writer.clone();
-    let sink = Arc::new(Sink::new(repository.clone(), writer, believed, cancellation.clone()));
+    let belief = parent.as_ref().zip(remembered.as_ref()).map(|(parent, walk)| {
+        let relied = Arc::clone(&walk.relied);
+        Belief { snapshot: parent.id, relied }
+    });
+    let (writer, believes) = (plan.options.writer.clone(), belief.is_some());
+    let sink = Arc::new(Sink::new(repository.clone(), writer, belief, cancellation.clone()));
     let outcome = async {
-        if believed.is_none() || repository.is_busy() {
+        if !believes || repository.is_busy() {
             let ready = sink.ready().await?;
             parent = parent.filter(|parent| ready.holds(&parent.id));
         }
@@ -120,6 +124,7 @@ async fn attempt(
             progress,
             chunks_waiting: AtomicUsize::new(0),
             chunks_waiting_max: CHUNKS_WAITING_PER_WORKER * plan.workers,
+            listing_bytes_max: plan.options.listing_bytes_max.min(BlobKind::Tree.max_len()),
             links: Mutex::default(),
             outcome: Mutex::default(),
         };
@@ -203,21 +208,21 @@ async fn run(
             return Err(error);
         }
     };
+    note_if_emptied(plan, &walk, parent.as_ref());
     let above = store_above(&walk, &plan.source.stored_path, &root).await?;
     let tree = root.node.subtree.ok_or_else(|| Error::invalid("the source has no listing"))?;
     let top = above.last().copied().unwrap_or(tree);
     cancellation.check()?;
     let (parent, before) = parent.map(|parent| (parent.id, parent.snapshot.tree)).unzip();
     let same_as_parent = before == Some(top);
-    let Some((id, written)) = publish(plan, repository, &walk, (top, parent), same_as_parent).await? else {
-        return Ok(None);
-    };
+    let published = publish(plan, repository, &walk, (top, parent), same_as_parent).await?;
+    let Some((Published { id, packs_seen }, written)) = published else { return Ok(None) };
     if let Some(cache) = repository.store().cache().cloned() {
-        let walk = Arc::clone(&walk);
+        let (walk, relied) = (Arc::clone(&walk), relied(repository, &walk));
         let remember = move |_: &Repository| {
             let recorder = walk.recorder.as_ref();
-            let done =
-                recorder.map(|recorder| recorder.finish((&root.node, &root.stat), above, id, &walk.owners));
+            let done = recorder
+                .map(|recorder| recorder.finish((&root.node, &root.stat), above, id, &relied, &walk.owners));
             if let Some(Err(error)) = done {
                 tracing::debug!(%error, "the walk is not remembered");
             }
@@ -227,8 +232,32 @@ async fn run(
         repository.blocking(remember).await?;
     }
     let mut summary = walk.totals.summary((id, tree), parent, written, walk.selection.report());
-    summary.same_as_parent = same_as_parent;
+    (summary.same_as_parent, summary.packs_seen) = (same_as_parent, packs_seen);
     Ok(Some(summary))
+}
+
+/// Notes it where nothing is left of what the parent snapshot held. A parent that says itself that something was amiss and
+/// holds no file counts as emptied too: the next backup is no better.
+fn note_if_emptied(plan: &Plan<'_>, walk: &Walk, parent: Option<&StoredSnapshot>) {
+    let Some(parent) = parent.filter(|_| !plan.options.may_be_empty && walk.totals.file_count() == 0) else {
+        return;
+    };
+    let Some(summary) = &parent.snapshot.summary else { return };
+    let amiss = plan.options.tag_if_incomplete.as_ref().is_some_and(|tag| parent.snapshot.tags.contains(tag));
+    if summary.total_files_processed > 0 || amiss {
+        let message = "it holds no file any more, though the backup before did or doubted it too; if its volume is mounted and \
+                       it is meant to be empty, say so (`--may-be-empty`)";
+        walk.totals.note(Issue::new(PathBuf::new(), IssueKind::Emptied, message));
+    }
+}
+
+/// What of the store everything in the snapshot that was just stored relies on.
+fn relied(repository: &Repository, walk: &Walk) -> Relied {
+    match (repository.loaded_index(), &walk.earlier) {
+        (Some(index), _) => Relied::on(index),
+        (None, EarlierWalk::Remembered(cache)) => (*cache.relied).clone(),
+        (None, EarlierWalk::None | EarlierWalk::Stored(..)) => Relied::default(),
+    }
 }
 
 /// Stores the snapshot: without a lock if nothing else was to be stored, else under the lock behind everything it needs.
@@ -238,20 +267,22 @@ async fn publish(
     walk: &Walk,
     (top, parent): (Id, Option<Id>),
     same_as_parent: bool,
-) -> Result<Option<(Id, WriteSummary)>> {
-    if let (None, Some(parent), true) = (walk.sink.get(), parent, same_as_parent) {
+) -> Result<Option<(Published, WriteSummary)>> {
+    if let (None, Some(parent), true, EarlierWalk::Remembered(cache)) =
+        (walk.sink.get(), parent, same_as_parent, &walk.earlier)
+    {
         let written = WriteSummary::default();
         let snapshot = snapshot(plan, repository, walk, (top, Some(parent)), &written);
-        if let Some(id) = publish_without_lock(repository, &snapshot, &parent).await? {
-            return Ok(Some((id, written)));
+        if let Some(seen) = publish_without_lock(repository, &snapshot, &parent, &cache.relied).await? {
+            return Ok(Some((seen, written)));
         }
     }
     let ready = walk.sink.ready().await?;
     let written = ready.writer.clone().finish().await?;
     walk.sink.check()?;
     let snapshot = snapshot(plan, repository, walk, (top, parent), &written);
-    Ok(match repository.commit(&snapshot, &ready.watch, &ready.rounds).await? {
-        Commit::Stored(id) => Some((id, written)),
+    Ok(match repository.commit(&snapshot, Some(&ready.watch), &ready.rounds).await? {
+        Commit::Stored(id) => Some((Published { id, packs_seen: false }, written)),
         Commit::Swept => None,
     })
 }

@@ -1,19 +1,20 @@
 //! Where workers, which are plain threads, hand what is to be stored to the asynchronous writer.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, OnceCell};
 
 use crate::blob::BlobKind;
+use crate::cache::Relied;
 use crate::cancellation::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
-use crate::lock::{Lock, LockMode, LockWatch};
+use crate::lock::{Lock, LockWatch};
 use crate::prune::Rounds;
-use crate::repository::Repository;
-use crate::writer::{BlobWriter, WriterOptions};
+use crate::repository::{Listing, Repository};
+use crate::writer::{Begun, BlobWriter, WriterOptions};
 
 /// Sealed bytes between two index files: an eighth of what was stored, within these bounds. The next run finds the packs
 /// of an interrupted one without an index too; this only spares it most of the reading.
@@ -24,14 +25,30 @@ const CHECKPOINT_BYTES: std::ops::RangeInclusive<u64> = (512 << 20)..=(4 << 30);
 pub(super) struct Sink {
     repository: Repository,
     options: WriterOptions,
-    /// The snapshot whose content counts as stored without being looked for.
-    believed: Option<Id>,
+    belief: Option<Belief>,
     ready: OnceCell<Ready>,
     locked: Notify,
     belief_lost: AtomicBool,
     runtime: Handle,
     cancellation: Cancellation,
     next_checkpoint: AtomicU64,
+}
+
+/// What counts as stored without being looked for.
+#[derive(Clone, Debug)]
+pub(super) struct Belief {
+    /// What is in this snapshot,
+    pub(super) snapshot: Id,
+    /// as long as the index files are there that list it, and the packs that these name.
+    pub(super) relied: Arc<Relied>,
+}
+
+impl Belief {
+    fn stands(&self, listing: &Listing) -> bool {
+        listing.snapshots.contains(&self.snapshot)
+            && self.relied.is_indexed(&listing.indexes)
+            && self.relied.is_whole(&listing.packs)
+    }
 }
 
 /// What storing needs: a lock, and an index that was loaded under it.
@@ -54,18 +71,18 @@ impl Ready {
 }
 
 impl Sink {
-    /// A sink for one backup. What is in the snapshot `believed` is taken for stored; if that snapshot is gone when the
-    /// repository is locked, nothing more is stored and [`Self::is_belief_lost`] says so.
+    /// A sink for one backup. If what is believed does not stand when the repository is locked, nothing more is stored
+    /// and [`Self::is_belief_lost`] says so.
     pub(super) fn new(
         repository: Repository,
         options: WriterOptions,
-        believed: Option<Id>,
+        belief: Option<Belief>,
         cancellation: Cancellation,
     ) -> Self {
         Self {
             repository,
             options,
-            believed,
+            belief,
             ready: OnceCell::new(),
             locked: Notify::new(),
             belief_lost: AtomicBool::new(false),
@@ -90,22 +107,15 @@ impl Sink {
     }
 
     async fn lock(&self) -> Result<Ready> {
-        let (lock, listing) = self.repository.lock_and_list(LockMode::Shared).await?;
-        if self.believed.is_some_and(|id| !listing.snapshots.contains(&id)) {
+        let stands = |listing: &Listing| self.belief.as_ref().is_none_or(|belief| belief.stands(listing));
+        // The index is shared with nobody: a blob counts as stored only where the store shows it, neither because a run
+        // that failed had packed it nor because it was there before a prune.
+        let begun = BlobWriter::begin(&self.repository, self.options.clone(), stands).await?;
+        let Some(Begun { writer, lock, rounds, snapshots }) = begun else {
             self.belief_lost.store(true, Ordering::Release);
-            lock.release().await?;
-            return Err(Error::new(ErrorKind::NotFound, "the parent snapshot was removed meanwhile"));
-        }
-        // Loaded under the lock and shared with nobody: a blob counts as stored only where an index in the store lists
-        // it, neither because a run that failed had packed it nor because it was there before a prune.
-        let rounds = self.repository.rounds_named(&listing.marks).await?;
-        let options = self.options.clone().guarded(&lock, &rounds);
-        let snapshots = listing.snapshots.clone();
-        self.repository.load_index(listing.indexes).await?;
-        let writer = BlobWriter::new(&self.repository, options).await?;
-        if lock.met_others() {
-            writer.adopt_unindexed().await?;
-        }
+            let message = "the parent snapshot was removed, or packs or index files that it needs";
+            return Err(Error::new(ErrorKind::NotFound, message));
+        };
         let watch = lock.watch();
         self.locked.notify_one();
         Ok(Ready { writer, watch, rounds, lock: Mutex::new(Some(lock)), snapshots })
@@ -136,16 +146,14 @@ impl Sink {
         self.cancellation.check()
     }
 
-    /// Stores a blob unless it is `known` to be stored or the repository has it, and answers with its id. Blocks while too
-    /// much is on its way.
+    /// Stores a blob unless the repository has it, and answers with its id. What is `known` is looked for only once the
+    /// index is there. Blocks while too much is on its way.
     pub(super) fn store(&self, kind: BlobKind, data: &[u8], known: impl FnOnce(&Id) -> bool) -> Result<Id> {
         self.cancellation.check()?;
         let id = Id::of(data);
-        if known(&id) {
-            return Ok(id);
-        }
         let writer = match self.ready.get() {
             Some(ready) => &ready.writer,
+            None if known(&id) => return Ok(id),
             None => &self.wait(self.ready())?.writer,
         };
         if writer.is_known(kind, &id) {

@@ -23,6 +23,9 @@ pub struct BackupSummary {
     pub parent: Option<Id>,
     /// Whether the snapshot's tree is the parent's: nothing at all has changed.
     pub same_as_parent: bool,
+    /// Whether every pack that the snapshot may need was seen in the store with its length after the snapshot stood. Only
+    /// a backup without a lock looks.
+    pub packs_seen: bool,
     /// Files the parent did not have.
     pub files_new: u64,
     /// Files that differ from the parent.
@@ -101,6 +104,11 @@ impl Totals {
         self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(issue);
     }
 
+    /// Files in the snapshot.
+    pub(super) fn file_count(&self) -> u64 {
+        self.files.each_ref().map(|counter| counter.load(Ordering::Relaxed)).iter().sum()
+    }
+
     /// Whether nothing was noted.
     pub(super) fn is_complete(&self) -> bool {
         self.issues.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
@@ -121,7 +129,7 @@ impl Totals {
             self.directories.each_ref().map(load);
         (summary.data_blobs, summary.tree_blobs) = (written.data_blobs, written.tree_blobs);
         (summary.data_added, summary.data_added_packed) = (written.plaintext_bytes, written.stored_bytes);
-        summary.total_files_processed = self.files.each_ref().map(load).iter().sum();
+        summary.total_files_processed = self.file_count();
         summary.total_bytes_processed = load(&self.scanned);
         summary
     }
@@ -142,6 +150,7 @@ impl Totals {
             tree,
             parent,
             same_as_parent: false,
+            packs_seen: false,
             files_new,
             files_changed,
             files_unmodified,

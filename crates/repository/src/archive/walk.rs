@@ -19,9 +19,10 @@ use crate::cache::{Entry, Recorder, Stat, WalkCache};
 use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::index::Index;
+use crate::issue::{Issue, IssueKind};
 use crate::progress::Progress;
 use crate::time::Timestamp;
-use crate::tree::{ExtendedAttribute, Node, Tree};
+use crate::tree::{ExtendedAttribute, Node, TreeWriter, Unlistable};
 
 /// Files with several names whose content is remembered, so that it is read once.
 const REMEMBERED_LINKS_MAX: usize = 64 * 1024;
@@ -48,6 +49,8 @@ pub(super) struct Walk {
     /// Chunks handed to other workers and not yet stored; bounded, because each holds its bytes.
     pub(super) chunks_waiting: AtomicUsize,
     pub(super) chunks_waiting_max: usize,
+    /// Longest listing of a directory that is stored, in bytes.
+    pub(super) listing_bytes_max: usize,
     pub(super) links: Mutex<HashMap<(u64, u64), LinkedContent>>,
     pub(super) outcome: Mutex<Option<Result<Seen>>>,
 }
@@ -180,7 +183,10 @@ impl Walk {
             });
         let subtree = match directory.subtree {
             Some(same) if as_before && !self.is_renumbered(&directory.listing) => same,
-            earlier => self.store_listing(directory, &entries, earlier)?,
+            earlier => match self.list(directory, &entries) {
+                Ok(listing) => self.sink.store(BlobKind::Tree, &listing, |id| earlier == Some(*id))?,
+                Err(fault) => return self.unlisted(directory, entries.len(), fault),
+            },
         };
         if let Some(recorder) = &self.recorder {
             self.record(recorder, directory, &entries, (as_before, subtree));
@@ -198,19 +204,39 @@ impl Walk {
         }
     }
 
-    fn store_listing(
-        &self,
-        directory: &OpenDirectory,
-        entries: &[Finished],
-        earlier: Option<Id>,
-    ) -> Result<Id> {
-        let node = |entry: &Finished| match entry {
-            Finished::LeftOut => None,
-            Finished::Remembered(at) => Some(directory.listing.block()?.record(*at)?.node(&self.owners)),
-            Finished::Seen(seen) => Some(seen.node.clone()),
+    /// The bytes of a directory's listing.
+    fn list(&self, directory: &OpenDirectory, entries: &[Finished]) -> Result<Vec<u8>, Unlistable> {
+        let mut listing = TreeWriter::new(self.listing_bytes_max);
+        for entry in entries {
+            match entry {
+                Finished::LeftOut => {}
+                Finished::Seen(seen) => listing.push(&seen.node)?,
+                Finished::Remembered(at) => {
+                    let block = directory.listing.block();
+                    if let Some(record) = block.and_then(|block| block.record(*at)) {
+                        listing.push(&record.node(&self.owners))?;
+                    }
+                }
+            }
+        }
+        Ok(listing.finish())
+    }
+
+    /// What becomes of a directory whose listing cannot be stored: all others can.
+    fn unlisted(&self, directory: &OpenDirectory, entries: usize, fault: Unlistable) -> Result<Finished> {
+        let message = match fault {
+            Unlistable::TooLong => format!(
+                "its {entries} entries make a listing of more than the {} MiB that the format allows; it is left out with \
+                 all that is in it: spread the entries over more directories",
+                self.listing_bytes_max >> 20
+            ),
+            Unlistable::Invalid(fault) => format!("it cannot be stored: {fault}"),
         };
-        let nodes: Vec<Node> = entries.iter().filter_map(node).collect();
-        self.sink.store(BlobKind::Tree, &Tree::new(nodes)?.encode(), |id| earlier == Some(*id))
+        if directory.up.is_none() {
+            return Err(Error::invalid(format!("the directory {:?}: {message}", self.source.path())));
+        }
+        self.totals.skip(Issue::new(&directory.path, IssueKind::Unsupported, message));
+        Ok(Finished::LeftOut)
     }
 
     fn record(

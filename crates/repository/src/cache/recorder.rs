@@ -13,6 +13,7 @@ use super::codec;
 use super::folder::{StoreCache, Unfinished};
 use super::head::{DirectoryKey, Head, MAGIC, Owner, Place};
 use super::record::Record;
+use super::relied::Relied;
 use super::stat::Stat;
 use super::walk::{BLOCK_MAX, Block, SourceName, WalkCache, key, text};
 use crate::id::Id;
@@ -114,12 +115,13 @@ impl Recorder {
         state.append(&self.cache, key, &out);
     }
 
-    /// Binds the walk to the snapshot it ended in. Returns what failed.
+    /// Binds the walk to the snapshot it ended in and to what of the store it relies on. Returns what failed.
     pub(crate) fn finish(
         &self,
         (root, stat): (&Node, &Stat),
         above: Vec<Id>,
         snapshot: Id,
+        relied: &Relied,
         owners: &OwnerNames,
     ) -> io::Result<()> {
         let mut state = std::mem::take(&mut *self.state());
@@ -154,10 +156,10 @@ impl Recorder {
             groups: named(&state.groups, &|id| owners.group(id)),
             table: Vec::new(),
         };
-        self.replace(state, head, snapshot)
+        self.replace(state, head, snapshot, relied)
     }
 
-    fn replace(&self, mut state: State, mut head: Head, snapshot: Id) -> io::Result<()> {
+    fn replace(&self, mut state: State, mut head: Head, snapshot: Id, relied: &Relied) -> io::Result<()> {
         if let Some(previous) = &self.previous {
             state.copy_kept(&self.cache, previous)?;
         }
@@ -173,6 +175,7 @@ impl Recorder {
         out.write_all(&head.encode(state.offset))?;
         out.flush()?;
         unfinished.finish(&self.name.walk_file())?;
+        relied.write(&self.cache, &self.name.relied_file(), head.generation);
         Bound { generation: head.generation, snapshots: vec![snapshot] }
             .write(&self.cache, &self.name.bound_file());
         Ok(())

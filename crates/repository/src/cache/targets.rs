@@ -6,6 +6,7 @@ use super::codec::{self, Reader};
 use super::head::{Head, TAIL};
 use super::objects;
 use super::record::Record;
+use super::relied::Relied;
 
 fn sealed(bytes: &[u8]) -> Vec<u8> {
     let mut out = bytes.to_vec();
@@ -36,6 +37,12 @@ pub(crate) fn objects(bytes: &[u8]) {
     assert_eq!(objects::decode(&objects::encode(&objects)), Some(objects));
 }
 
+pub(crate) fn relied(bytes: &[u8]) {
+    let Some((generation, relied)) = Relied::decode(&sealed(bytes)) else { return };
+    assert!(relied.indexes.len() + relied.packs.len() <= bytes.len() / 32);
+    assert_eq!(Relied::decode(&relied.encode(generation)), Some((generation, relied)));
+}
+
 pub(crate) fn record(bytes: &[u8]) {
     let mut reader = Reader::new(bytes);
     let mut before = reader.remaining();
@@ -58,6 +65,8 @@ mod tests {
         assert!(Bound::decode(&sealed(&read("cache-bound"))).is_some_and(|bound| bound.snapshots.len() == 2));
         assert!(Head::decode(&sealed(&read("cache-head"))).is_some_and(|head| head.directories() == 3));
         assert!(objects::decode(&sealed(&read("cache-objects"))).is_some_and(|objects| objects.len() == 2));
+        let relied = Relied::decode(&sealed(&read("cache-relied"))).unwrap().1;
+        assert_eq!((relied.indexes.len(), relied.packs.len()), (2, 1));
         let records = read("cache-record");
         let mut reader = Reader::new(&records);
         let found = std::iter::from_fn(|| Record::read(&mut reader, 1)).map(|record| record.name.to_vec());

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 
 use stillpoint_localfs::{FileKind, OwnerNames};
 
@@ -11,6 +12,7 @@ use super::codec::{self, CHECK, Reader};
 use super::folder::StoreCache;
 use super::head::{DirectoryKey, Head, Owner, Place, TAIL};
 use super::record::Record;
+use super::relied::Relied;
 use crate::id::Id;
 
 /// Longest block of one directory that is read: some hundred thousand entries.
@@ -38,6 +40,10 @@ impl SourceName {
     pub(super) fn bound_file(&self) -> String {
         format!("bound-{}", self.digest)
     }
+
+    pub(super) fn relied_file(&self) -> String {
+        format!("relied-{}", self.digest)
+    }
 }
 
 /// How a source looked when a snapshot of it was made.
@@ -46,6 +52,8 @@ pub(crate) struct WalkCache {
     pub(super) file: File,
     pub(super) head: Head,
     pub(super) bound: Bound,
+    /// What must be in the store for it to be believed.
+    pub(crate) relied: Arc<Relied>,
     root_device: u64,
 }
 
@@ -89,7 +97,12 @@ impl WalkCache {
             && head.source == name.text
             && named(&head.users, &|id| owners.user(id))
             && named(&head.groups, &|id| owners.group(id));
-        fits.then_some(Self { file, head, bound, root_device })
+        if !fits {
+            return None;
+        }
+        let relied = Relied::read(cache, &name.relied_file(), bound.generation)?.into();
+        let walk = Self { file, head, bound, relied, root_device };
+        walk.root().is_some().then_some(walk)
     }
 
     /// Whether the root's device has another number than when the walk was made. Nodes of files with several names

@@ -12,10 +12,10 @@ use std::sync::Arc;
 
 pub use report::{CheckReport, Problem, ProblemKind, VerifiedDepth};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
 use crate::index;
-use crate::lock::LockMode;
+use crate::lock::{Lock, LockMode};
 use crate::repository::Repository;
 
 /// How much of the stored data is read.
@@ -68,8 +68,8 @@ pub struct CheckProgress {
 pub struct CheckOptions {
     /// How much is read.
     pub depth: CheckDepth,
-    /// Take a shared lock meanwhile, so that no prune deletes what is being looked at. On unless the store is
-    /// read-only.
+    /// Take a shared lock meanwhile, so that no prune deletes what is being looked at. On; where the store may only be
+    /// read, the check goes on without.
     pub lock: bool,
     progress: Option<Arc<dyn Fn(CheckProgress) + Send + Sync>>,
 }
@@ -87,7 +87,7 @@ impl CheckOptions {
         self
     }
 
-    /// Without a lock, for stores that cannot be written.
+    /// Without a lock, not even where the store can be written.
     #[must_use]
     pub fn without_lock(mut self) -> Self {
         self.lock = false;
@@ -123,12 +123,24 @@ impl Repository {
                 "there is no part {part} of {parts}; parts are counted from 1"
             )));
         }
-        let lock = if options.lock { Some(self.lock(LockMode::Shared).await?) } else { None };
+        let lock = if options.lock { self.lock_if_possible().await? } else { None };
         let report = run(self, options).await;
         if let Some(lock) = lock {
             lock.release().await?;
         }
         report
+    }
+
+    /// A shared lock; none where the store may only be read. A prune meanwhile may then look like damage.
+    async fn lock_if_possible(&self) -> Result<Option<Lock>> {
+        match self.lock(LockMode::Shared).await {
+            Ok(lock) => Ok(Some(lock)),
+            Err(error) if *error.kind() == ErrorKind::PermissionDenied => {
+                tracing::warn!(%error, "checking without a lock");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

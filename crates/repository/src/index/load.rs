@@ -70,12 +70,14 @@ async fn try_load(repository: &Repository, files: Vec<(Id, u64)>, damaged: &mut 
         let first = table.pack_count();
         superseded.extend(file.supersedes);
         for pack in file.packs {
-            table.load_pack(pack.id, pack.blobs.iter().map(IndexedBlob::entry));
+            let entries: Vec<_> = pack.blobs.iter().map(IndexedBlob::entry).collect();
+            table.load_pack(pack.id, &entries);
         }
         packs_of.insert(id, first..table.pack_count());
     }
     let dropped = superseded.iter().filter_map(|id| packs_of.get(id)).flat_map(Clone::clone).collect();
     table.seal(&dropped);
+    packs_of.into_keys().filter(|id| !superseded.contains(id)).for_each(|id| table.insert_file(id));
     repository.keep_cached_indexes(listed).await?;
     Ok(table)
 }

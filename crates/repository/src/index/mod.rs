@@ -14,7 +14,7 @@ use table::Table;
 
 use crate::blob::{BlobKind, BlobLocation};
 use crate::id::Id;
-use crate::pack::{PackEntry, pack_length};
+use crate::pack::PackEntry;
 
 /// All blobs a repository is known to hold: the index files at the time of loading, and what this process added.
 ///
@@ -29,7 +29,7 @@ pub struct Index {
 pub(crate) fn of_one_file(file: &IndexFile) -> Index {
     let mut table = Table::default();
     for pack in &file.packs {
-        table.load_pack(pack.id, pack.blobs.iter().map(IndexedBlob::entry));
+        table.load_pack(pack.id, &pack.blobs.iter().map(IndexedBlob::entry).collect::<Vec<_>>());
     }
     table.seal(&HashSet::new());
     Index::new(table)
@@ -68,7 +68,18 @@ impl Index {
 
     /// For each pack, the bytes it must have to hold what the index says is in it.
     pub fn pack_lengths(&self) -> Vec<(Id, u64)> {
-        self.by_pack().into_iter().map(|(pack, entries)| (pack, pack_length(&entries))).collect()
+        self.read(Table::pack_lengths)
+    }
+
+    /// The index files that say all this: those that were loaded and not replaced by another, and those that this
+    /// process stored.
+    pub(crate) fn files(&self) -> Vec<Id> {
+        self.read(|table| table.files().to_vec())
+    }
+
+    /// Takes note of an index file that this process has stored.
+    pub(crate) fn insert_file(&self, file: Id) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).insert_file(file);
     }
 
     /// Every pack that an index file lists or this process stored.
@@ -83,6 +94,18 @@ impl Index {
 
     pub(crate) fn insert_pack(&self, pack: Id, entries: &[PackEntry]) {
         self.table.write().unwrap_or_else(PoisonError::into_inner).insert_pack(pack, entries);
+    }
+
+    /// The packs that are not among `listed` with the length they must have.
+    pub(crate) fn lost_packs(&self, listed: &[(Id, u64)]) -> HashSet<Id> {
+        let listed: HashSet<(Id, u64)> = listed.iter().copied().collect();
+        self.pack_lengths().into_iter().filter(|pack| !listed.contains(pack)).map(|(id, _)| id).collect()
+    }
+
+    /// Passes over whatever lies in these packs from now on, as if no index file listed it. The packs still count as known,
+    /// with the lengths that they must have.
+    pub(crate) fn forget(&self, packs: &HashSet<Id>) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).forget(packs);
     }
 
     /// Every pack with the blobs the index says it holds, sorted by offset.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use crate::blob::{BlobKind, BlobLocation};
 use crate::id::Id;
-use crate::pack::PackEntry;
+use crate::pack::{PackEntry, pack_length};
 
 const KINDS: [BlobKind; 2] = [BlobKind::Data, BlobKind::Tree];
 
@@ -25,9 +25,17 @@ struct Blobs {
     recent: HashMap<Id, Entry>,
 }
 
+#[derive(Debug, Clone, Copy)]
+struct Pack {
+    id: Id,
+    /// What it must have to hold what is said to be in it; 0 where that does not count.
+    length: u64,
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    packs: Vec<Id>,
+    files: Vec<Id>,
+    packs: Vec<Pack>,
     data: Blobs,
     tree: Blobs,
 }
@@ -48,11 +56,19 @@ impl Table {
     }
 
     /// Adds the packs of one index file while loading; [`Self::seal`] must follow.
-    pub(super) fn load_pack(&mut self, pack: Id, entries: impl Iterator<Item = PackEntry>) {
-        let pack = self.add_pack(pack);
+    pub(super) fn load_pack(&mut self, pack: Id, entries: &[PackEntry]) {
+        let pack = self.add_pack(pack, entries);
         for entry in entries {
-            self.blobs_mut(entry.kind).sorted.push(Entry::new(pack, &entry));
+            self.blobs_mut(entry.kind).sorted.push(Entry::new(pack, entry));
         }
+    }
+
+    pub(super) fn insert_file(&mut self, file: Id) {
+        self.files.push(file);
+    }
+
+    pub(super) fn files(&self) -> &[Id] {
+        &self.files
     }
 
     /// Drops the packs that only superseded index files name, sorts, and gives back unused memory.
@@ -62,12 +78,16 @@ impl Table {
             sorted.retain(|entry| !dropped.contains(&entry.pack));
             sorted.sort_unstable();
         }
-        let packs = std::mem::take(&mut self.packs);
+        let mut packs = std::mem::take(&mut self.packs);
+        for (at, pack) in (0..).zip(&mut packs) {
+            pack.length = if dropped.contains(&at) { 0 } else { pack.length };
+        }
         for kind in KINDS {
             let sorted = &mut self.blobs_mut(kind).sorted;
             // Two index files may describe the same pack; their entries differ only in the pack's position.
             sorted.dedup_by(|a, b| {
-                a.id == b.id && a.offset == b.offset && packs.get(a.at()) == packs.get(b.at())
+                let pack = |entry: &Entry| packs.get(entry.at()).map(|pack| pack.id);
+                a.id == b.id && a.offset == b.offset && pack(a) == pack(b)
             });
             sorted.shrink_to_fit();
         }
@@ -79,27 +99,50 @@ impl Table {
     }
 
     pub(super) fn pack_ids(&self) -> HashSet<Id> {
-        self.packs.iter().copied().collect()
+        self.packs.iter().map(|pack| pack.id).collect()
+    }
+
+    /// For each pack the bytes it must have; of two accounts of one pack, the larger.
+    pub(super) fn pack_lengths(&self) -> Vec<(Id, u64)> {
+        let counted = self.packs.iter().filter(|pack| pack.length > 0);
+        let mut lengths: Vec<(Id, u64)> = counted.map(|pack| (pack.id, pack.length)).collect();
+        lengths.sort_unstable_by_key(|(id, length)| (*id, std::cmp::Reverse(*length)));
+        lengths.dedup_by_key(|(id, _)| *id);
+        lengths
     }
 
     pub(super) fn insert_pack(&mut self, pack: Id, entries: &[PackEntry]) {
-        let pack = self.add_pack(pack);
+        let pack = self.add_pack(pack, entries);
         for entry in entries {
             self.blobs_mut(entry.kind).recent.entry(entry.id).or_insert_with(|| Entry::new(pack, entry));
         }
     }
 
-    fn add_pack(&mut self, pack: Id) -> u32 {
-        self.packs.push(pack);
+    pub(super) fn forget(&mut self, gone: &HashSet<Id>) {
+        let at: HashSet<u32> =
+            (0..).zip(&self.packs).filter(|(_, pack)| gone.contains(&pack.id)).map(|(at, _)| at).collect();
+        for kind in KINDS {
+            let blobs = self.blobs_mut(kind);
+            blobs.sorted.retain(|entry| !at.contains(&entry.pack));
+            blobs.recent.retain(|_, entry| !at.contains(&entry.pack));
+        }
+    }
+
+    fn add_pack(&mut self, id: Id, entries: &[PackEntry]) -> u32 {
+        let length = if entries.is_empty() { 0 } else { pack_length(entries) };
+        self.packs.push(Pack { id, length });
         self.pack_count() - 1
     }
 
     pub(super) fn locate(&self, kind: BlobKind, id: &Id) -> Option<BlobLocation> {
         let Blobs { sorted, recent } = self.blobs(kind);
-        let at = sorted.partition_point(|entry| entry.id < *id);
-        let entry = sorted.get(at).filter(|entry| entry.id == *id).or_else(|| recent.get(id))?;
-        let pack = *self.packs.get(entry.at())?;
-        Some(entry.entry(kind).at(pack))
+        // What this process has stored first: of what it found, something may be about to go.
+        let entry = recent.get(id).or_else(|| {
+            let at = sorted.partition_point(|entry| entry.id < *id);
+            sorted.get(at).filter(|entry| entry.id == *id)
+        })?;
+        let pack = self.packs.get(entry.at())?;
+        Some(entry.entry(kind).at(pack.id))
     }
 
     pub(super) fn len(&self, kind: BlobKind) -> usize {
@@ -113,7 +156,7 @@ impl Table {
         for entry in sorted.iter().chain(recent.values()) {
             let Some(pack) = self.packs.get(entry.at()) else { continue };
             let (start, end) = (u64::from(entry.offset), u64::from(entry.offset) + u64::from(entry.length));
-            let extent = extents.entry(*pack).or_insert(start..end);
+            let extent = extents.entry(pack.id).or_insert(start..end);
             *extent = extent.start.min(start)..extent.end.max(end);
         }
         extents
@@ -121,7 +164,7 @@ impl Table {
 
     pub(super) fn by_pack(&self) -> Vec<(Id, Vec<PackEntry>)> {
         let mut packs: Vec<(Id, Vec<PackEntry>)> =
-            self.packs.iter().map(|pack| (*pack, Vec::new())).collect();
+            self.packs.iter().map(|pack| (pack.id, Vec::new())).collect();
         for kind in KINDS {
             let Blobs { sorted, recent } = self.blobs(kind);
             for entry in sorted.iter().chain(recent.values()) {
@@ -185,8 +228,11 @@ mod tests {
     fn loaded_and_added_blobs_are_found() {
         assert_eq!(size_of::<Entry>(), 48);
         let mut table = Table::default();
-        table.load_pack(Id::of(b"p"), (0..100).map(|name| entry(name, u32::from(name) * 40)));
-        table.load_pack(Id::of(b"superseded"), [entry(200, 0)].into_iter());
+        table.load_pack(
+            Id::of(b"p"),
+            &(0..100).map(|name| entry(name, u32::from(name) * 40)).collect::<Vec<_>>(),
+        );
+        table.load_pack(Id::of(b"superseded"), &[entry(200, 0)]);
         table.seal(&HashSet::from([1]));
         table.insert_pack(Id::of(b"q"), &[entry(101, 0)]);
         for name in 0..100 {
@@ -197,16 +243,40 @@ mod tests {
         assert_eq!(table.locate(BlobKind::Data, &Id::of(&[101])), None);
         assert_eq!(table.locate(BlobKind::Data, &Id::of(&[200])), None);
         assert_eq!(table.by_pack().iter().map(|(_, entries)| entries.len()).sum::<usize>(), 101);
+        let lengths = table.pack_lengths();
+        assert_eq!(lengths.len(), 2, "what is superseded does not count");
+        assert!(lengths.iter().all(|(pack, length)| {
+            let entries = table.by_pack().into_iter().find(|(id, _)| id == pack).unwrap().1;
+            *length == pack_length(&entries)
+        }));
+    }
+
+    #[test]
+    fn what_lies_in_forgotten_packs_is_not_found_but_where_else_it_lies_is() {
+        let mut table = Table::default();
+        table.load_pack(Id::of(b"gone"), &[entry(0, 0), entry(2, 40)]);
+        table.load_pack(Id::of(b"there"), &[entry(2, 0)]);
+        table.seal(&HashSet::new());
+        table.forget(&HashSet::from([Id::of(b"gone")]));
+        assert_eq!(table.locate(BlobKind::Data, &Id::of(&[0])), None);
+        assert_eq!(table.locate(BlobKind::Data, &Id::of(&[2])).unwrap().pack, Id::of(b"there"));
+        assert_eq!(
+            (table.pack_ids().len(), table.pack_lengths().len()),
+            (2, 2),
+            "the packs themselves are known"
+        );
+        table.insert_pack(Id::of(b"new"), &[entry(2, 0)]);
+        assert_eq!(table.locate(BlobKind::Data, &Id::of(&[2])).unwrap().pack, Id::of(b"new"));
     }
 
     #[test]
     fn a_pack_described_twice_is_kept_once() {
         let mut table = Table::default();
         for _ in 0..2 {
-            table.load_pack(Id::of(b"p"), [entry(0, 0), entry(1, 40)].into_iter());
+            table.load_pack(Id::of(b"p"), &[entry(0, 0), entry(1, 40)]);
         }
         table.seal(&HashSet::new());
         assert_eq!(table.len(BlobKind::Data) + table.len(BlobKind::Tree), 2);
-        assert_eq!(table.by_pack().len(), 1);
+        assert_eq!((table.by_pack().len(), table.pack_lengths().len()), (1, 1));
     }
 }

@@ -1,15 +1,16 @@
 //! Restic's lock objects: how processes that share a repository stay out of each other's way.
 //!
 //! Any number of shared locks may exist, or one exclusive lock. A holder refreshes its lock by writing a new object and
-//! removing the old. A lock is stale when it is half an hour old, or at once when its process on this host is dead.
+//! removing the old. A lock is abandoned when it is half an hour old by the store's clock, or at once when its process on
+//! this machine is dead.
 
+mod judge;
 mod record;
 mod refresh;
 
 use std::fmt;
 use std::sync::Arc;
 
-use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -18,11 +19,9 @@ use crate::file::FileKind;
 use crate::id::Id;
 use crate::repository::{Listing, Repository};
 use crate::time::Timestamp;
+use judge::{is_there, read_all, refuse_conflicts};
 use record::LockRecord;
-use refresh::{Refresher, is_over};
-
-/// Locks read at once.
-const AT_ONCE: usize = 8;
+use refresh::{Refresher, TAKEN, is_over};
 
 /// What a lock excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,8 +41,6 @@ pub enum LockMode {
 /// Dropping it also releases it, but without waiting and without telling whether that worked; a lock that stays behind
 /// is removed by the next process on this host, or counts as stale after half an hour.
 pub struct Lock {
-    /// Whether another lock was there when this one was taken.
-    met_others: bool,
     stop: watch::Sender<bool>,
     state: watch::Receiver<LockState>,
     task: Option<JoinHandle<Result<()>>>,
@@ -51,8 +48,11 @@ pub struct Lock {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LockState {
-    /// As last refreshed at this time.
-    Held(Timestamp),
+    /// As last refreshed at this time, with this object.
+    Held {
+        since: Timestamp,
+        id: Id,
+    },
     Lost(Arc<str>),
 }
 
@@ -72,14 +72,23 @@ impl Repository {
         Ok(self.lock_and_list(mode).await?.0)
     }
 
-    /// Takes a lock, and says what the repository held then.
+    /// Takes a lock, and says what the repository held then, but for packs.
     pub(crate) async fn lock_and_list(&self, mode: LockMode) -> Result<(Lock, Listing)> {
+        self.lock_and_list_from(mode, FileKind::Index).await
+    }
+
+    /// As [`Self::lock_and_list`], with packs if these are to be the `first` that is listed.
+    pub(crate) async fn lock_and_list_from(
+        &self,
+        mode: LockMode,
+        first: FileKind,
+    ) -> Result<(Lock, Listing)> {
         self.store().sweep().await?;
         let mut record = LockRecord::new(self.origin(), mode != LockMode::Shared);
         record.sweep = mode == LockMode::Sweep;
         // Created first and checked second: of two processes that do so at once, at least one sees the other.
         let id = record.save(self).await?;
-        let (listing, others) = match look_around(self, &record, id).await {
+        let listing = match look_around(self, &record, id, first).await {
             Ok(seen) => seen,
             Err(conflict) => {
                 // Whoever must not delete still learns that somebody else holds the repository; the lock grows stale.
@@ -90,85 +99,50 @@ impl Repository {
             }
         };
         let (stop, stopped) = watch::channel(false);
-        let (state_sender, state) = watch::channel(LockState::Held(record.time));
+        let (state_sender, state) = watch::channel(LockState::Held { since: record.time, id });
         let refresher = Refresher::new(self.clone(), record, id, state_sender);
         let task = tokio::spawn(refresher.run(stopped));
-        Ok((Lock { met_others: others > 0, stop, state, task: Some(task) }, listing))
+        Ok((Lock { stop, state, task: Some(task) }, listing))
     }
 }
 
-/// Lists the repository and fails if a living lock excludes `own`. Also returns how many other locks there were.
-async fn look_around(repository: &Repository, own: &LockRecord, own_id: Id) -> Result<(Listing, usize)> {
-    let listing = repository.list_all().await?;
-    let others = listing.locks.iter().copied().filter(|id| *id != own_id).collect();
-    let met = refuse_conflicts(repository, others, |other| own.excludes(other)).await?;
-    Ok((listing, met))
-}
-
-/// Fails if one of these locks is exclusive and its holder lives, or if one cannot be read; removes dead ones.
-pub(crate) async fn refuse_exclusive(repository: &Repository, locks: Vec<Id>) -> Result<()> {
-    refuse_conflicts(repository, locks, |other| other.exclusive).await.map(drop)
-}
-
-/// Fails if one of these locks `conflicts` and its holder lives; removes dead ones. Returns how many there were, living
-/// or dead.
-async fn refuse_conflicts(
+/// Lists the repository and fails if a living lock excludes `own`.
+async fn look_around(
     repository: &Repository,
-    others: Vec<Id>,
-    conflicts: impl Fn(&LockRecord) -> bool + Send,
-) -> Result<usize> {
-    let reads = stream::iter(others.into_iter().map(|id| read(repository, id))).buffer_unordered(AT_ONCE);
-    let mut records: Vec<_> = reads.try_filter_map(|found| async { Ok(found) }).try_collect().await?;
-    // The oldest is named, and removed, first.
-    records.sort_unstable_by_key(|(id, record)| (record.time, *id));
-    let met = records.len();
-    for (id, record) in records {
-        if record.is_stale(repository.origin()) {
-            tracing::info!(lock = %id, holder = %record.holder(), "removing a stale lock");
-            // Whoever may only add to a store leaves it to others.
-            if let Err(error) = repository.store().delete(&FileKind::Lock.key(&id)).await {
-                tracing::warn!(lock = %id, %error, "a stale lock cannot be removed and is passed over");
-            }
-        } else if conflicts(&record) {
-            return Err(record.conflict());
-        }
-    }
-    Ok(met)
+    own: &LockRecord,
+    own_id: Id,
+    first: FileKind,
+) -> Result<Listing> {
+    let listing = repository.list_all(first).await?;
+    let others = listing.locks.iter().copied().filter(|id| *id != own_id).collect();
+    refuse_conflicts(repository, others, &FileKind::Lock.key(&own_id), |other| own.excludes(other)).await?;
+    Ok(listing)
+}
+
+/// Fails if one of these locks is exclusive and its holder may live, or if one cannot be read. `reference` is an object
+/// that was written just now.
+pub(crate) async fn refuse_exclusive(repository: &Repository, locks: Vec<Id>, reference: &str) -> Result<()> {
+    refuse_conflicts(repository, locks, reference, |other| other.exclusive).await
 }
 
 impl Repository {
-    /// The runs of this program that hold a lock now, each with the words in which a refusal names it.
-    pub(crate) async fn live_sessions(&self) -> Result<Vec<(Id, Error)>> {
-        let ids = self.list_files(FileKind::Lock).await?;
-        let mut records =
-            stream::iter(ids.into_iter().map(|(id, _)| read(self, id))).buffer_unordered(AT_ONCE);
-        let mut sessions = Vec::new();
-        while let Some(found) = records.try_next().await? {
-            let Some((_, record)) = found.filter(|(_, record)| !record.is_stale(self.origin())) else {
-                continue;
-            };
-            sessions.extend(record.session.map(|session| (session, record.conflict())));
-        }
-        Ok(sessions)
+    /// The runs of this program that hold a lock, or have left one.
+    pub(crate) async fn sessions(&self) -> Result<Vec<Id>> {
+        let ids = self.list_files(FileKind::Lock).await?.into_iter().map(|(id, _)| id).collect();
+        Ok(read_all(self, ids).await?.into_iter().filter_map(|(_, record)| record.session).collect())
     }
-}
 
-/// A lock that is there; one that vanishes meanwhile is none.
-async fn read(repository: &Repository, id: Id) -> Result<Option<(Id, LockRecord)>> {
-    match repository.load_file(FileKind::Lock, id).await {
-        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
-        Ok(json) => LockRecord::from_json(&FileKind::Lock.key(&id), &json).map(|record| Some((id, record))),
+    /// Fails if a run of one of these sessions still holds a lock beside `own`.
+    pub(crate) async fn refuse_sessions(&self, own: &Lock, sessions: &[Id]) -> Result<()> {
+        own.ensure_held()?;
+        let (reference, ids) = (own.watch().key(), self.list_files(FileKind::Lock).await?);
+        let ids = ids.into_iter().map(|(id, _)| id).collect();
+        let awaited = |record: &LockRecord| record.session.is_some_and(|session| sessions.contains(&session));
+        refuse_conflicts(self, ids, &reference, awaited).await
     }
 }
 
 impl Lock {
-    /// Whether another run held a lock, or had left one behind, when this one was taken: the mark by which a run that
-    /// was killed is known.
-    pub(crate) fn met_others(&self) -> bool {
-        self.met_others
-    }
-
     /// Fails once the lock could not be refreshed in time: others may then believe us dead. Check it before anything
     /// that relies on the lock becomes visible.
     ///
@@ -212,11 +186,40 @@ impl LockWatch {
     pub(crate) fn ensure_held(&self) -> Result<()> {
         match &*self.state.borrow() {
             // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
-            LockState::Held(refreshed) if is_over(*refreshed) => {
+            LockState::Held { since, .. } if is_over(*since) => {
                 Err(lost("it could not be refreshed in time, or this machine slept"))
             }
-            LockState::Held(_) => Ok(()),
+            LockState::Held { .. } => Ok(()),
             LockState::Lost(reason) => Err(lost(reason)),
+        }
+    }
+
+    /// Fails unless the lock object is still there; `listed` are those that a listing has just shown.
+    ///
+    /// Who removes another's lock deletes data as if that other were not there.
+    pub(crate) async fn ensure_stands(&self, repository: &Repository, listed: &[Id]) -> Result<()> {
+        loop {
+            self.ensure_held()?;
+            let Some(id) = self.id() else { return Err(lost(TAKEN)) };
+            if listed.contains(&id) || is_there(repository, id).await? {
+                return Ok(());
+            }
+            // A refresh may have put another in its place since.
+            if self.id() == Some(id) {
+                return Err(lost(TAKEN));
+            }
+        }
+    }
+
+    /// The name of the lock object as it was last written.
+    fn key(&self) -> String {
+        self.id().map(|id| FileKind::Lock.key(&id)).unwrap_or_default()
+    }
+
+    fn id(&self) -> Option<Id> {
+        match &*self.state.borrow() {
+            LockState::Held { id, .. } => Some(*id),
+            LockState::Lost(_) => None,
         }
     }
 
@@ -225,7 +228,7 @@ impl LockWatch {
         let mut state = self.state.clone();
         match state.wait_for(|state| matches!(state, LockState::Lost(_))).await.map(|state| state.clone()) {
             Ok(LockState::Lost(reason)) => lost(&reason),
-            Ok(LockState::Held(_)) | Err(_) => std::future::pending().await,
+            Ok(LockState::Held { .. }) | Err(_) => std::future::pending().await,
         }
     }
 }
@@ -309,21 +312,97 @@ mod tests {
         assert_eq!(locks(&repository).await, 1, "the refused lock is gone, the other stays");
     }
 
+    /// A repository in a directory, where a lock can be made older by the store's clock.
+    async fn on_disk() -> (tempfile::TempDir, Repository) {
+        let folder = tempfile::tempdir().unwrap();
+        let url = format!("file://{}", folder.path().display());
+        let store = Store::from_url(&url, &crate::StoreSettings::default()).unwrap();
+        let credentials = Credentials::generate().unwrap().0;
+        let repository = Repository::init(store, &credentials, Origin::detect()).await.unwrap();
+        (folder, repository)
+    }
+
+    /// Makes all locks so many minutes older, as the store's clock counts.
+    fn age(folder: &tempfile::TempDir, minutes: u64) {
+        for lock in std::fs::read_dir(folder.path().join("locks")).unwrap() {
+            let file = std::fs::File::open(lock.unwrap().path()).unwrap();
+            let written = file.metadata().unwrap().modified().unwrap();
+            file.set_modified(written - std::time::Duration::from_secs(minutes * 60)).unwrap();
+        }
+    }
+
     #[tokio::test]
-    async fn a_lock_of_another_host_counts_until_it_is_half_an_hour_old() {
-        let repository = repository().await;
+    async fn a_lock_of_another_host_counts_until_it_is_half_an_hour_old_by_the_stores_clock() {
+        let (folder, repository) = on_disk().await;
         leave(&repository, |record| record.hostname = "elsewhere".to_owned()).await;
+        age(&folder, 29);
         let refused = repository.lock(LockMode::Shared).await.unwrap_err();
         assert!(matches!(refused.kind(), ErrorKind::Locked { host, .. } if host == "elsewhere"), "{refused}");
-        for (id, _) in repository.list_files(FileKind::Lock).await.unwrap() {
-            repository.store().delete(&FileKind::Lock.key(&id)).await.unwrap();
-        }
-        leave(&repository, |record| {
-            record.hostname = "elsewhere".to_owned();
-            record.time = Timestamp::new(clock::now().seconds - 31 * 60, 0);
-        })
-        .await;
+        age(&folder, 2);
         repository.lock(LockMode::Exclusive).await.unwrap().release().await.unwrap();
+        assert_eq!(locks(&repository).await, 0);
+    }
+
+    #[tokio::test]
+    async fn a_living_lock_stays_whatever_the_clocks_of_its_holder_or_of_this_machine_say() {
+        for minutes in [-40, 40] {
+            let repository = repository().await;
+            leave(&repository, |record| {
+                record.hostname = "elsewhere".to_owned();
+                record.exclusive = false;
+                record.time = Timestamp::new(clock::now().seconds + minutes * 60, 0);
+            })
+            .await;
+            repository.lock(LockMode::Shared).await.unwrap().release().await.unwrap();
+            let refused = repository.lock(LockMode::Exclusive).await.unwrap_err();
+            assert!(matches!(refused.kind(), ErrorKind::Locked { .. }), "{refused}");
+            assert_eq!(locks(&repository).await, 1, "{minutes} minutes");
+        }
+    }
+
+    #[tokio::test]
+    async fn process_ids_of_other_machines_and_programs_say_nothing() {
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        child.wait().unwrap();
+        let strangers: [fn(&mut LockRecord); 3] = [
+            |restic| (restic.session, restic.process_namespace, restic.boot) = (None, None, None),
+            |older| older.boot = None,
+            |namesake| namesake.boot = Some("of another machine".to_owned()),
+        ];
+        for (number, stranger) in strangers.iter().enumerate() {
+            let repository = repository().await;
+            leave(&repository, |record| {
+                record.pid = dead;
+                stranger(record);
+            })
+            .await;
+            let refused = repository.lock(LockMode::Shared).await.unwrap_err();
+            assert!(matches!(refused.kind(), ErrorKind::Locked { .. }), "{number}: {refused}");
+            assert_eq!(locks(&repository).await, 1, "{number}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_exclusive_lock_of_another_program_is_left_to_whoever_knows_it_however_old_it_is() {
+        let (folder, repository) = on_disk().await;
+        leave(&repository, |record| record.session = None).await;
+        age(&folder, 24 * 60);
+        let refused = repository.lock(LockMode::Shared).await.unwrap_err();
+        assert!(refused.to_string().contains("restic unlock"), "{refused}");
+        assert_eq!(locks(&repository).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_somebody_removed_does_not_stand() {
+        let repository = repository().await;
+        let lock = repository.lock(LockMode::Shared).await.unwrap();
+        let id = lock.watch().id().unwrap();
+        lock.watch().ensure_stands(&repository, &[id]).await.unwrap();
+        lock.watch().ensure_stands(&repository, &[]).await.unwrap();
+        repository.store().delete(&FileKind::Lock.key(&id)).await.unwrap();
+        let gone = lock.watch().ensure_stands(&repository, &[]).await.unwrap_err();
+        assert_eq!(*gone.kind(), ErrorKind::Unavailable);
     }
 
     #[tokio::test]
@@ -338,10 +417,10 @@ mod tests {
     #[tokio::test]
     async fn a_lock_whose_time_ran_out_is_not_held_before_the_refresher_has_looked() {
         for (minutes, held) in [(0, true), (21, true), (23, false), (31, false)] {
-            let refreshed = Timestamp::new(clock::now().seconds - minutes * 60, 0);
+            let since = Timestamp::new(clock::now().seconds - minutes * 60, 0);
             let (stop, _stopped) = watch::channel(false);
-            let (_refresher, state) = watch::channel(LockState::Held(refreshed));
-            let asked = Lock { stop, state, task: None, met_others: false }.ensure_held();
+            let (_refresher, state) = watch::channel(LockState::Held { since, id: Id::of(b"lock") });
+            let asked = Lock { stop, state, task: None }.ensure_held();
             assert_eq!(asked.is_ok(), held, "{minutes} minutes");
             assert!(asked.is_ok() || asked.is_err_and(|error| *error.kind() == ErrorKind::Unavailable));
         }
@@ -354,11 +433,10 @@ mod tests {
         let store = Store::from_url(&server.url("repo"), &crate::StoreSettings::new(server.env())).unwrap();
         let credentials = Credentials::generate().unwrap().0;
         let repository = Repository::init(store, &credentials, Origin::detect()).await.unwrap();
-        leave(&repository, |record| {
-            record.hostname = "elsewhere".to_owned();
-            record.time = Timestamp::new(clock::now().seconds - 31 * 60, 0);
-        })
-        .await;
+        let mut child = std::process::Command::new("true").spawn().unwrap();
+        let dead = child.id();
+        child.wait().unwrap();
+        leave(&repository, |record| record.pid = dead).await;
         // Some clients delete by a POST that names several objects.
         for verb in ["DELETE", "POST"] {
             server.inject(FaultRule::new(Fault::AccessDenied).method(verb));

@@ -8,7 +8,7 @@ use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
-use crate::origin::{Origin, process_may_be_alive, process_namespace};
+use crate::origin::{Origin, boot, process_may_be_alive, process_namespace};
 use crate::random;
 use crate::repository::Repository;
 use crate::time::Timestamp;
@@ -41,6 +41,9 @@ pub(super) struct LockRecord {
     /// Containers may share a host name, yet not their process ids.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub(super) process_namespace: Option<u64>,
+    /// Hosts may share a name, yet not the run of their kernel.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) boot: Option<String>,
 }
 
 impl LockRecord {
@@ -57,6 +60,7 @@ impl LockRecord {
             uid: origin.uid,
             gid: origin.gid,
             process_namespace: process_namespace(),
+            boot: boot(),
         }
     }
 
@@ -73,11 +77,26 @@ impl LockRecord {
         repository.save_file(FileKind::Lock, json).await
     }
 
-    /// True if its holder is surely gone, judged from the host of `origin`.
-    pub(super) fn is_stale(&self, origin: &Origin) -> bool {
-        let comparable = self.hostname == origin.hostname
-            && (self.process_namespace.is_none() || self.process_namespace == process_namespace());
-        clock::now().since(self.time) > STALE_AFTER || comparable && !process_may_be_alive(self.pid)
+    /// True if its process is surely gone: one that ran here, of the same run of the kernel and the same process
+    /// namespace. Nothing can be said of locks that do not name both, as those of other programs.
+    pub(super) fn is_of_dead_process(&self, origin: &Origin) -> bool {
+        let (namespace, boot) = (process_namespace(), boot());
+        let here = self.hostname == origin.hostname
+            && namespace.is_some()
+            && self.process_namespace == namespace
+            && boot.is_some()
+            && self.boot == boot;
+        here && !process_may_be_alive(self.pid)
+    }
+
+    /// Whether it would be abandoned if this machine's clock were the one that counts.
+    pub(super) fn looks_stale(&self) -> bool {
+        clock::now().since(self.time) > STALE_AFTER
+    }
+
+    /// Whether another program may hold it that deletes data and looks for no other rules than restic's.
+    pub(super) fn is_foreign_exclusive(&self) -> bool {
+        self.exclusive && self.session.is_none()
     }
 
     /// Whether this lock and another one must not be held at once.

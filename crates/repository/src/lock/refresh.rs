@@ -6,6 +6,7 @@ use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::LockState;
+use super::judge::is_there;
 use super::record::{LockRecord, STALE_AFTER};
 use crate::clock;
 use crate::error::{Error, Result};
@@ -25,6 +26,9 @@ const LOOK_EVERY: Duration = Duration::from_secs(if cfg!(test) { 240 } else { 30
 pub(super) fn is_over(refreshed: Timestamp) -> bool {
     clock::now().since(refreshed) >= LOST_AFTER
 }
+
+/// Why a lock is lost that is not there any more.
+pub(super) const TAKEN: &str = "somebody removed it";
 
 #[derive(Debug)]
 pub(super) struct Refresher {
@@ -64,7 +68,11 @@ impl Refresher {
             }
             // A store that does not answer must not keep this task from noticing that the time is up.
             match timeout(LOST_AFTER.saturating_sub(age), self.refresh()).await {
-                Ok(Ok(())) => {}
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => {
+                    self.lose(TAKEN);
+                    break;
+                }
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the repository lock could not be refreshed; trying again");
                 }
@@ -74,13 +82,23 @@ impl Refresher {
         self.remove(self.id).await
     }
 
-    async fn refresh(&mut self) -> Result<()> {
+    /// Stores a new lock object in the place of the old one. False if somebody had removed that: between then and now
+    /// others could do whatever the lock forbids.
+    async fn refresh(&mut self) -> Result<bool> {
         let mut renewed = self.record.clone();
         let id = renewed.save(&self.repository).await?;
+        // Only now: if the old one is still there when the new one stands, there was one all the time.
+        match is_there(&self.repository, self.id).await {
+            Ok(true) => {}
+            absent => {
+                self.remove(id).await?;
+                return absent;
+            }
+        }
         let old = std::mem::replace(&mut self.id, id);
         self.record = renewed;
-        self.state.send_replace(LockState::Held(self.record.time));
-        self.remove(old).await
+        self.state.send_replace(LockState::Held { since: self.record.time, id });
+        self.remove(old).await.map(|()| true)
     }
 
     async fn remove(&self, id: Id) -> Result<()> {
@@ -108,7 +126,7 @@ mod tests {
         let mut record = LockRecord::new(repository.origin(), false);
         let id = record.save(&repository).await.unwrap();
         record.time = Timestamp::new(clock::now().seconds - age, 0);
-        let (state_sender, state) = watch::channel(LockState::Held(record.time));
+        let (state_sender, state) = watch::channel(LockState::Held { since: record.time, id });
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(Refresher::new(repository.clone(), record, id, state_sender).run(stopped));
         while repository.list_files(FileKind::Lock).await.unwrap().iter().any(|(found, _)| *found == id) {
@@ -123,8 +141,23 @@ mod tests {
     #[tokio::test]
     async fn a_lock_of_five_minutes_is_replaced_by_a_new_object() {
         let (repository, state) = look_after(301).await;
-        assert!(matches!(state, LockState::Held(_)));
+        assert!(matches!(state, LockState::Held { .. }));
         assert_eq!(repository.store().counters().puts, 4, "key, configuration, lock, and its replacement");
+        assert!(repository.list_files(FileKind::Lock).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_lock_that_somebody_removed_is_lost_at_its_next_refresh() {
+        let credentials = Credentials::generate().unwrap().0;
+        let repository = Repository::init(Store::memory(), &credentials, Origin::detect()).await.unwrap();
+        let mut record = LockRecord::new(repository.origin(), false);
+        let id = record.save(&repository).await.unwrap();
+        repository.store().delete(&FileKind::Lock.key(&id)).await.unwrap();
+        record.time = Timestamp::new(clock::now().seconds - 301, 0);
+        let (state_sender, state) = watch::channel(LockState::Held { since: record.time, id });
+        let (_stop, stopped) = watch::channel(false);
+        Refresher::new(repository.clone(), record, id, state_sender).run(stopped).await.unwrap();
+        assert!(matches!(&*state.borrow(), LockState::Lost(reason) if &**reason == TAKEN));
         assert!(repository.list_files(FileKind::Lock).await.unwrap().is_empty());
     }
 

@@ -22,14 +22,15 @@ impl Repository {
     /// until it is deleted. `opening` is what [`Self::rounds`] said when the lock was taken, before the index was
     /// loaded.
     ///
-    /// Costs one listing more than [`Self::save_snapshot`]. Only if a prune deletes at this moment, or did since
+    /// Costs one listing more than [`Self::save_snapshot`]: it shows the prunes, and that the lock object is still there.
+    /// Only if a prune deletes at this moment, or did since
     /// `opening`, everything the snapshot needs is looked up once more.
     ///
     /// # Errors
-    /// `Unavailable` if the lock is lost or a prune deleted what the snapshot needs: the same work done again succeeds.
+    /// `Unavailable` if the lock is lost, or gone from the store, or a prune deleted what the snapshot needs: the same work done again succeeds.
     /// Else if the store fails; a snapshot that is there then is not to be relied on.
     pub async fn commit_snapshot(&self, snapshot: &Snapshot, lock: &Lock, opening: &Rounds) -> Result<Id> {
-        match self.commit(snapshot, &lock.watch(), opening).await? {
+        match self.commit(snapshot, Some(&lock.watch()), opening).await? {
             Commit::Stored(id) => Ok(id),
             Commit::Swept => {
                 let message = "a prune deleted what this backup relied on; run the same command again";
@@ -38,15 +39,16 @@ impl Repository {
         }
     }
 
+    /// As [`Self::commit_snapshot`]. Without a lock to look for, only the rounds of our own prunes tell.
     pub(crate) async fn commit(
         &self,
         snapshot: &Snapshot,
-        lock: &LockWatch,
+        lock: Option<&LockWatch>,
         opening: &Rounds,
     ) -> Result<Commit> {
-        lock.ensure_held()?;
+        lock.map_or(Ok(()), LockWatch::ensure_held)?;
         let id = self.save_snapshot(snapshot).await?;
-        match self.confirm(snapshot, opening).await {
+        match self.confirm(snapshot, lock, opening).await {
             Ok(true) => Ok(Commit::Stored(id)),
             Ok(false) => {
                 self.delete_snapshot(&id).await?;
@@ -63,8 +65,12 @@ impl Repository {
     }
 
     /// Whether a snapshot that was just stored has all it needs, and keeps it.
-    async fn confirm(&self, snapshot: &Snapshot, opening: &Rounds) -> Result<bool> {
-        let rounds = self.rounds().await?;
+    async fn confirm(&self, snapshot: &Snapshot, lock: Option<&LockWatch>, opening: &Rounds) -> Result<bool> {
+        let listing = self.list_holders().await?;
+        let rounds = self.rounds_named(&listing.marks).await?;
+        if let Some(lock) = lock {
+            lock.ensure_stands(self, &listing.locks).await?;
+        }
         if rounds.sweep == 0 && rounds.done == opening.done {
             return Ok(true);
         }
@@ -73,7 +79,7 @@ impl Repository {
     }
 
     /// Whether a snapshot that somebody else left behind, and perhaps never confirmed, has all it needs and keeps it. Every
-    /// directory listing is read, and everything is looked up in the index; packs are not.
+    /// directory listing is read, and everything is looked up in the index, where only packs count that are there.
     ///
     /// # Errors
     /// If the store fails.
@@ -82,20 +88,19 @@ impl Repository {
         self.keeps(snapshot, &rounds).await
     }
 
-    /// Whether all that a stored snapshot needs lies in packs that no prune was deleting when `rounds` was asked for. A
-    /// prune that announces itself later finds the snapshot.
+    /// Whether all that a stored snapshot needs lies in packs that are there and that no prune was deleting when `rounds`
+    /// was asked for. A prune that announces itself later finds the snapshot.
+    ///
+    /// The index alone proves nothing: a backup whose lock was taken from it indexes packs that a prune has deleted
+    /// before.
     async fn keeps(&self, snapshot: &Snapshot, rounds: &Rounds) -> Result<bool> {
         let fresh = self.with_fresh_index();
-        let mut reached = Reached::default();
-        match reached.add(&fresh, snapshot.tree).await {
-            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => return Ok(false),
-            result => result?,
-        }
         let index = fresh.index().await?;
-        let mut safe = std::collections::HashSet::new();
-        for (_, entries) in index.by_pack().into_iter().filter(|(pack, _)| !rounds.swept.contains(pack)) {
-            safe.extend(entries.into_iter().map(|entry| (entry.kind, entry.id)));
+        index.forget(&rounds.swept);
+        index.forget(&index.lost_packs(&self.list_packs().await?));
+        match Reached::default().add(&fresh, snapshot.tree).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => Ok(false),
+            result => result.map(|()| true),
         }
-        Ok(reached.iter().all(|(kind, id)| safe.contains(&(kind, *id))))
     }
 }

@@ -132,8 +132,7 @@ impl<'a> Run<'a> {
             return Ok(());
         }
         let round = rounds.done + 1;
-        let sessions =
-            self.repository.live_sessions().await?.into_iter().map(|(session, _)| session).collect();
+        let sessions = self.repository.sessions().await?;
         self.repository.publish_packs(&condemned(round), &PackList { packs, sessions }).await?;
         self.wait(&self.repository.rounds().await?).await
     }
@@ -151,10 +150,7 @@ impl<'a> Run<'a> {
     /// Marks once more, and sweeps what was condemned and still can go.
     async fn second_run(&mut self, lock: &Lock, rounds: &Rounds) -> Result<()> {
         let list = self.repository.read_packs(&condemned(rounds.condemned)).await?;
-        let live = self.repository.live_sessions().await?;
-        if let Some((_, refusal)) = live.into_iter().find(|(session, _)| list.sessions.contains(session)) {
-            return Err(refusal);
-        }
+        self.repository.refuse_sessions(lock, &list.sessions).await?;
         let plan = self.mark().await?;
         let condemned_packs: HashSet<Id> = list.packs.into_iter().collect();
         let still = plan.candidates().filter(|candidate| condemned_packs.contains(&candidate.id)).copied();

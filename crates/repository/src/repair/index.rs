@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::{StreamExt, stream};
 
+use super::salvage::{add_fitting, copy_out, remember_aside};
 use super::{QUARANTINE, RepairOptions, RepairReport};
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
@@ -23,14 +24,19 @@ struct Survey {
     settled: HashSet<Id>,
     /// What is right in files that cannot stay.
     rescued: BTreeMap<Id, Vec<PackEntry>>,
+    /// What may still be in packs that are not what the files say.
+    damaged: BTreeMap<Id, Vec<PackEntry>>,
     report: RepairReport,
 }
 
 impl Repository {
     /// Makes the index say again what the packs hold: damaged index files, and those that name packs which are gone or
-    /// of another size, are put aside under `stillpoint/quarantine/`; packs that no file names are read and indexed.
+    /// of another size, are put aside under `stillpoint/quarantine/`; packs that no file names are read and indexed. Of
+    /// a pack whose own header cannot be read, every blob that an index file places and that is whole is copied into a
+    /// new pack, so that nothing that could be read before cannot be read afterwards.
     ///
-    /// New index files are stored before old ones are put aside, so a repair may be killed anywhere and run again.
+    /// Copies and new index files are stored before old ones are put aside, so a repair may be killed anywhere and run
+    /// again.
     ///
     /// # Errors
     /// `Locked` if others use the repository, or if the store fails.
@@ -49,7 +55,11 @@ async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -
     let packs: HashMap<Id, u64> = repository.list_packs().await?.into_iter().collect();
     let mut survey = survey(repository, &packs).await?;
     survey.read_headers(repository, &packs).await?;
+    remember_aside(repository, &survey.report.unreadable_packs, &packs, &mut survey.damaged).await?;
+    survey.report.salvaged_blobs =
+        survey.damaged.values().map(|entries| u64::try_from(entries.len()).unwrap_or(u64::MAX)).sum();
     if !options.dry_run {
+        survey.report.salvaged_blobs = copy_out(repository, lock, &survey.damaged).await?;
         store(repository, lock, &survey.rescued).await?;
         for id in &survey.report.replaced {
             lock.ensure_held()?;
@@ -81,6 +91,9 @@ async fn survey(repository: &Repository, packs: &HashMap<Id, u64>) -> Result<Sur
     survey.report.replaced.sort_unstable();
     let settled = &survey.settled;
     survey.rescued.retain(|pack, _| !settled.contains(pack));
+    // Another file says it rightly.
+    let right = |pack: &Id| settled.contains(pack) || survey.rescued.contains_key(pack);
+    survey.damaged.retain(|pack, _| !right(pack));
     Ok(survey)
 }
 
@@ -95,7 +108,15 @@ impl Survey {
             .map(|pack| (pack.id, entries(pack)))
             .filter(|(pack, entries)| packs.get(pack) == Some(&pack_length(entries)))
             .collect();
-        missing.extend(file.packs.iter().map(|pack| pack.id).filter(|pack| !packs.contains_key(pack)));
+        for pack in &file.packs {
+            match packs.get(&pack.id) {
+                None => {
+                    missing.insert(pack.id);
+                }
+                Some(size) if *size == pack_length(&entries(pack)) => {}
+                Some(size) => add_fitting(&mut self.damaged, pack.id, *size, entries(pack).into_iter()),
+            }
+        }
         if right.len() == file.packs.len() {
             self.settled.extend(right.into_iter().map(|(pack, _)| pack));
         } else {
@@ -117,6 +138,7 @@ impl Survey {
         while let Some((pack, entries)) = reads.next().await {
             match entries {
                 Ok(entries) => {
+                    self.damaged.remove(&pack);
                     self.rescued.insert(pack, entries);
                     self.report.indexed_packs.push(pack);
                 }

@@ -1,6 +1,7 @@
 //! Mending the index from what packs say of themselves. Nothing is deleted: what is replaced is put aside.
 
 mod index;
+mod salvage;
 
 use crate::id::Id;
 
@@ -32,8 +33,11 @@ pub struct RepairReport {
     pub indexed_packs: Vec<Id>,
     /// Packs that index files named and that are gone.
     pub missing_packs: Vec<Id>,
-    /// Packs whose header cannot be read; they stay where they are.
+    /// Packs whose header cannot be read. They stay where they are, and no index names them any more.
     pub unreadable_packs: Vec<Id>,
+    /// Blobs of those that an index file, in use or put aside, still placed, that opened to what their names say, and
+    /// that were copied into new packs. A trial run counts the blobs that it would try.
+    pub salvaged_blobs: u64,
 }
 
 impl RepairReport {

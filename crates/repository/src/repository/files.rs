@@ -36,7 +36,7 @@ impl Repository {
     }
 
     /// The JSON in the bytes of a file, checked against its name.
-    pub(super) fn open_named(&self, kind: FileKind, id: Id, stored: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn open_named(&self, kind: FileKind, id: Id, stored: &[u8]) -> Result<Vec<u8>> {
         let key = kind.key(&id);
         if Id::of(stored) != id {
             return Err(Error::corrupt(key, "its bytes do not match its name"));

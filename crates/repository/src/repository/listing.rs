@@ -27,17 +27,20 @@ pub(crate) struct Listing {
     pub(crate) snapshots: Vec<Id>,
     /// Index files with their lengths; only if they were asked for.
     pub(crate) indexes: Vec<(Id, u64)>,
+    /// Packs with their lengths; only if they were asked for.
+    pub(crate) packs: Vec<(Id, u64)>,
     /// Names of what prunes of ours have left beside restic's objects.
     pub(crate) marks: Vec<String>,
     taken: Timestamp,
 }
 
 impl Repository {
-    /// Lists index files, keys, locks, snapshots and marks. The marks are not newer than the rest: a sweep that ends
+    /// Lists index files, keys, locks, snapshots and marks, and packs if these are to be the `first`. The marks are not newer
+    /// than the rest: a sweep that ends
     /// meanwhile may have taken what the index files and snapshots of this listing rely on, and must be met as one that
     /// is not done yet.
-    pub(crate) async fn list_all(&self) -> Result<Listing> {
-        Listing::of_all(self.store()).await
+    pub(crate) async fn list_all(&self, first: FileKind) -> Result<Listing> {
+        Listing::of_all(self.store(), first).await
     }
 
     /// Lists locks, snapshots and marks, or answers what was seen when the repository was opened just now.
@@ -56,6 +59,15 @@ impl Repository {
         self.inner.opening.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
+    /// Lists packs, index files, locks, snapshots and marks, in this order: on stores that list from a name on, one
+    /// request for each thousand of them.
+    pub(crate) async fn list_stored(&self) -> Result<Listing> {
+        let folders =
+            [FileKind::Pack, FileKind::Index, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
+        let [packs, index, locks, snapshots] = folders;
+        Ok(Listing::of(self.store().list_all_in(&[packs, index, locks, snapshots, MARKS]).await?.objects))
+    }
+
     /// Lists locks, snapshots and marks.
     pub(crate) async fn list_holders(&self) -> Result<Listing> {
         let (locks, snapshots) = (FileKind::Lock.folder(), FileKind::Snapshot.folder());
@@ -64,26 +76,25 @@ impl Repository {
 }
 
 impl Listing {
-    /// Index files, keys, locks, snapshots and marks of a store. The marks are not newer than the rest: a sweep that ends
-    /// meanwhile may have taken what the index files and snapshots of this listing rely on, and must be met as one that
-    /// is not done yet.
-    pub(super) async fn of_all(store: &Store) -> Result<Self> {
-        let folders =
+    /// As [`Repository::list_all`].
+    pub(super) async fn of_all(store: &Store, first: FileKind) -> Result<Self> {
+        let packs = FileKind::Pack.folder();
+        let [index, keys, locks, snapshots] =
             [FileKind::Index, FileKind::Key, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
+        let all = [packs, index, keys, locks, snapshots, MARKS];
+        let all = if first == FileKind::Pack { &all[..] } else { &all[1..] };
         if !store.lists_from() {
             let mut objects = store.list(MARKS).await?;
-            objects.extend(store.list_all_in(&folders).await?.objects);
+            objects.extend(store.list_all_in(all.strip_suffix(&[MARKS]).unwrap_or(all)).await?.objects);
             return Ok(Self::of(objects));
         }
-        let [index, keys, locks, snapshots] = folders;
-        let all = [index, keys, locks, snapshots, MARKS];
-        let list = || store.list_all_in(&all);
-        let listed = list().await?;
+        let listed = store.list_all_in(all).await?;
         let first = Self::of(listed.objects);
         if listed.at_once {
             return Ok(first);
         }
-        Ok(Self { marks: first.marks, ..Self::of(list().await?.objects) })
+        let again = Self::of(store.list_all_in(&[index, keys, locks, snapshots, MARKS]).await?.objects);
+        Ok(Self { marks: first.marks, packs: first.packs, ..again })
     }
 
     /// Keys, locks, snapshots and marks of a store that is not open yet.
@@ -109,6 +120,8 @@ impl Listing {
                 listing.locks.push(id);
             } else if is(FileKind::Index) {
                 listing.indexes.push((id, object.size));
+            } else if is(FileKind::Pack) {
+                listing.packs.push((id, object.size));
             }
         }
         listing.keys.sort_unstable();
@@ -195,7 +208,7 @@ mod tests {
         }
         let pages = Arc::new(Paged { objects: objects.clone(), page, requests: AtomicUsize::new(0) });
         let store = from_paged_store(objects, pages.clone(), "repo");
-        (Listing::of_all(&store).await.unwrap(), pages.requests.load(Ordering::Relaxed))
+        (Listing::of_all(&store, FileKind::Index).await.unwrap(), pages.requests.load(Ordering::Relaxed))
     }
 
     #[tokio::test]

@@ -108,6 +108,11 @@ impl Repository {
         Self { inner: Arc::clone(&self.inner), index: Arc::default() }
     }
 
+    /// The same repository with an index that was loaded otherwise.
+    pub(crate) fn with_index(&self, index: Index) -> Self {
+        Self { inner: Arc::clone(&self.inner), index: Arc::new(OnceCell::new_with(Some(index))) }
+    }
+
     /// The repository's own identifier, random at creation: 64 hexadecimal digits.
     pub fn id(&self) -> &str {
         &self.inner.config.id

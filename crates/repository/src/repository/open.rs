@@ -38,7 +38,7 @@ impl Repository {
 
     /// Creates a repository where there was no configuration a moment ago.
     async fn create(store: Store, credentials: &Credentials, origin: Origin) -> Result<Self> {
-        let listing = Listing::of_all(&store).await?;
+        let listing = Listing::of_all(&store, FileKind::Index).await?;
         let keys = &listing.keys;
         if !listing.indexes.is_empty() || !listing.snapshots.is_empty() {
             // Another process may have created it since.

@@ -7,17 +7,66 @@ use super::{Node, name};
 use crate::id::Id;
 use crate::time::Timestamp;
 
+const BEGIN: &[u8] = b"{\"nodes\":[";
+const END: &[u8] = b"]}\n";
+
 pub(super) fn tree(nodes: &[Node]) -> Vec<u8> {
     let mut out = Vec::with_capacity(nodes.len() * 512 + 16);
-    out.extend_from_slice(b"{\"nodes\":[");
-    for (at, node) in nodes.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        write_node(&mut out, node);
-    }
-    out.extend_from_slice(b"]}\n");
+    out.extend_from_slice(BEGIN);
+    nodes.iter().for_each(|node| append(&mut out, node));
+    out.extend_from_slice(END);
     out
+}
+
+fn append(out: &mut Vec<u8>, node: &Node) {
+    if out.len() > BEGIN.len() {
+        out.push(b',');
+    }
+    write_node(out, node);
+}
+
+/// A listing that is written node by node, so that no more of it is in memory than its bytes.
+#[derive(Debug)]
+pub(crate) struct TreeWriter {
+    out: Vec<u8>,
+    last: Vec<u8>,
+    count: usize,
+    bytes_max: usize,
+}
+
+/// Why a listing cannot be written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unlistable {
+    /// It would have more bytes or entries than a listing may have.
+    TooLong,
+    /// An entry is one that no directory can have.
+    Invalid(String),
+}
+
+impl TreeWriter {
+    /// A listing of at most so many bytes.
+    pub(crate) fn new(bytes_max: usize) -> Self {
+        Self { out: BEGIN.to_vec(), last: Vec::new(), count: 0, bytes_max }
+    }
+
+    /// Adds the next node in the order of names.
+    pub(crate) fn push(&mut self, node: &Node) -> Result<(), Unlistable> {
+        super::validate_node(node).map_err(Unlistable::Invalid)?;
+        if self.count > 0 && self.last >= node.name {
+            return Err(Unlistable::Invalid(super::out_of_order(node)));
+        }
+        append(&mut self.out, node);
+        self.last.clone_from(&node.name);
+        self.count += 1;
+        let fits = self.out.len() + END.len() <= self.bytes_max && self.count <= super::MAX_NODES;
+        if fits { Ok(()) } else { Err(Unlistable::TooLong) }
+    }
+
+    /// The whole listing.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
+        self.out.extend_from_slice(END);
+        self.out
+    }
 }
 
 fn write_node(out: &mut Vec<u8>, node: &Node) {
@@ -186,6 +235,21 @@ mod tests {
             json.contains(r#""linktarget":"a\ufffd\ufffd","linktarget_raw":"Yf/+","content":null"#),
             "{json}"
         );
+    }
+
+    #[test]
+    fn a_listing_written_node_by_node_has_the_same_bytes_up_to_its_longest() {
+        let nodes = [Node::new(b"a", NodeKind::Fifo), Node::new(b"b", NodeKind::Fifo)];
+        let whole = tree(&nodes);
+        let write = |nodes: &[&Node], bytes_max| {
+            let mut writer = TreeWriter::new(bytes_max);
+            nodes.iter().try_for_each(|node| writer.push(node)).map(|()| writer.finish())
+        };
+        assert_eq!(write(&[&nodes[0], &nodes[1]], whole.len()).unwrap(), whole);
+        assert_eq!(write(&[], 20).unwrap(), tree(&[]));
+        assert_eq!(write(&[&nodes[0], &nodes[1]], whole.len() - 1), Err(Unlistable::TooLong));
+        assert!(matches!(write(&[&nodes[1], &nodes[0]], whole.len()), Err(Unlistable::Invalid(_))));
+        assert!(matches!(write(&[&nodes[0], &nodes[0]], whole.len()), Err(Unlistable::Invalid(_))));
     }
 
     #[test]

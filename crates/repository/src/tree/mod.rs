@@ -6,6 +6,7 @@ mod mode;
 mod name;
 mod node;
 
+pub(crate) use encode::{TreeWriter, Unlistable};
 pub use mode::Mode;
 pub use node::{ExtendedAttribute, Node, NodeKind};
 
@@ -90,24 +91,29 @@ fn validate(nodes: &[Node]) -> Result<(), String> {
     if nodes.len() > MAX_NODES {
         return Err(format!("it has {} entries, more than {MAX_NODES}", nodes.len()));
     }
-    for node in nodes {
-        let shown = || node.name.escape_ascii();
-        if !is_valid_name(&node.name) {
-            return Err(format!("the entry name \"{}\" is not allowed", shown()));
-        }
-        if node.kind == NodeKind::Dir && node.subtree.is_none() {
-            return Err(format!("the directory \"{}\" has no listing", shown()));
-        }
-        if node.extended_attributes.len() > MAX_ATTRIBUTES {
-            return Err(format!("the entry \"{}\" has too many extended attributes", shown()));
-        }
-    }
+    nodes.iter().try_for_each(validate_node)?;
     match nodes.windows(2).find(|pair| pair[0].name >= pair[1].name) {
-        Some(pair) => {
-            Err(format!("the entry \"{}\" occurs twice or out of order", pair[1].name.escape_ascii()))
-        }
+        Some(pair) => Err(out_of_order(&pair[1])),
         None => Ok(()),
     }
+}
+
+fn validate_node(node: &Node) -> Result<(), String> {
+    let shown = || node.name.escape_ascii();
+    if !is_valid_name(&node.name) {
+        return Err(format!("the entry name \"{}\" is not allowed", shown()));
+    }
+    if node.kind == NodeKind::Dir && node.subtree.is_none() {
+        return Err(format!("the directory \"{}\" has no listing", shown()));
+    }
+    if node.extended_attributes.len() > MAX_ATTRIBUTES {
+        return Err(format!("the entry \"{}\" has too many extended attributes", shown()));
+    }
+    Ok(())
+}
+
+fn out_of_order(node: &Node) -> String {
+    format!("the entry \"{}\" occurs twice or out of order", node.name.escape_ascii())
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ const MAX_PACKS: usize = 20_000;
 const AT_ONCE: usize = 8;
 
 impl BlobWriter {
-    /// Indexes the packs that are stored and that no index lists, as a killed run leaves them, and returns how many: one
-    /// listing, and a read of the end of each such pack.
+    /// Indexes those of the `packs`, which are all that are stored, that no index lists, as a killed run leaves them, and
+    /// returns how many: a read of the end of each such pack, and one listing if there is one.
     ///
     /// A pack is stored whole or not at all, and its header is sealed under the repository's key, so what the header
     /// lists is as good as what this run stores itself. A pack that a living run has just stored is listed twice then,
@@ -23,10 +23,9 @@ impl BlobWriter {
     ///
     /// # Errors
     /// If the store fails.
-    pub(crate) async fn adopt_unindexed(&self) -> Result<usize> {
+    pub(super) async fn adopt_unindexed(&self, mut packs: Vec<(Id, u64)>) -> Result<usize> {
         let repository = &self.shared.repository;
         let known = self.shared.index.packs();
-        let mut packs = repository.list_packs().await?;
         packs.retain(|(id, _)| !known.contains(id));
         if !packs.is_empty() {
             // What a prune may delete before our index is stored must not come into it.

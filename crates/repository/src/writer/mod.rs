@@ -1,6 +1,7 @@
 //! Writing blobs: duplicates are dropped, the rest is sealed, packed, verified, uploaded and indexed.
 
 mod adopt;
+mod begin;
 mod options;
 mod prepared;
 mod summary;
@@ -14,6 +15,7 @@ use bytes::Bytes;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 use tokio::task::JoinSet;
 
+pub(crate) use begin::Begun;
 pub use options::WriterOptions;
 pub use prepared::PreparedBlob;
 pub use summary::{AddOutcome, WriteSummary};
@@ -186,6 +188,15 @@ impl BlobWriter {
         }
         self.checkpoint().await?;
         Ok(self.summary())
+    }
+
+    /// Stores what is still open, without an index.
+    #[cfg(test)]
+    pub(crate) async fn store_open(&self) -> Result<()> {
+        for open in &self.shared.open {
+            self.shared.upload_open(&mut *open.lock().await).await?;
+        }
+        self.shared.settle().await
     }
 
     /// What was written so far.

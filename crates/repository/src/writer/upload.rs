@@ -97,7 +97,7 @@ impl Shared {
                 let json = encode(group.iter().map(|pack| (pack.0, pack.1.as_slice())))?;
                 self.repository.save_file(FileKind::Index, json).await
             };
-            saved.await.map_err(|error| self.fail(error))?;
+            self.index.insert_file(saved.await.map_err(|error| self.fail(error))?);
             lock(&self.unindexed).drain(..group.len());
             lock(&self.summary).index_files += 1;
         }

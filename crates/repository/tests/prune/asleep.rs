@@ -12,7 +12,7 @@ use crate::support::{House, backup, open};
 
 const GRACE: Duration = Duration::from_millis(1);
 /// More than a backup ever asks for.
-const LISTINGS: i64 = 40;
+const LISTINGS: i64 = 80;
 
 /// The index files that a backup remembers name packs of content which no snapshot needs any more. While it sleeps before
 /// any one of its listings, a prune takes that content; the backup then needs it again.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
-use stillpoint_repository::{PruneOptions, RepairOptions};
+use stillpoint_repository::{Id, PruneOptions, RepairOptions};
 
 use crate::support::{House, PASSWORD};
 
@@ -76,15 +76,81 @@ async fn a_pack_that_is_gone_leaves_the_index_and_is_named() {
     assert!(pruned.to_string().contains("nothing is deleted"), "{pruned}");
 }
 
+/// The longest pack, which holds content, and where it lies.
+async fn longest_pack(house: &House) -> (Id, PathBuf) {
+    let packs = house.repository.list_packs().await.unwrap();
+    let id = packs.into_iter().max_by_key(|(_, size)| *size).unwrap().0;
+    let hex = id.to_string();
+    (id, house.folder.path().join(format!("repository/data/{}/{hex}", &hex[..2])))
+}
+
 #[tokio::test]
 async fn a_pack_that_is_cut_short_is_left_where_it_is() {
     let house = furnished().await;
-    let (pack, size) = house.repository.list_packs().await.unwrap()[0];
-    let hex = pack.to_string();
-    let path = house.folder.path().join(format!("repository/data/{}/{hex}", &hex[..2]));
+    let (pack, path) = longest_pack(&house).await;
     let bytes = std::fs::read(&path).unwrap();
-    std::fs::write(&path, &bytes[..usize::try_from(size / 2).unwrap()]).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
     let report = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
-    assert_eq!((report.unreadable_packs, report.replaced.len()), (vec![pack], 1));
+    assert_eq!((report.unreadable_packs, report.replaced.len(), report.salvaged_blobs), (vec![pack], 1, 0));
     assert!(path.exists());
+}
+
+/// Everything is whole but for a pack that no index names.
+async fn assert_readable(house: &House) {
+    let repository = house.repository.with_fresh_index();
+    let report = repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    assert_eq!(house.content(&repository.snapshots().await.unwrap().readable[0].id).await.len(), 10);
+}
+
+/// Ten pieces in one pack, of which the next repair cannot read the header.
+async fn in_one_pack() -> (House, Id, PathBuf) {
+    let house = House::on_disk().await;
+    (0..10).for_each(|seed| house.write(&format!("file-{seed}"), seed, 30_000));
+    house.backup().await;
+    let (pack, path) = longest_pack(&house).await;
+    (house, pack, path)
+}
+
+#[tokio::test]
+async fn what_is_whole_in_a_damaged_pack_can_be_read_after_a_repair_as_before() {
+    type Damage = fn(&mut Vec<u8>);
+    let damages: [(&str, Damage, u64); 3] = [
+        ("the end is cut off", |bytes| bytes.truncate(bytes.len() - 10), 10),
+        ("something is appended", |bytes| bytes.extend_from_slice(b"more"), 10),
+        ("a third is gone", |bytes| bytes.truncate(bytes.len() - 100_000), 6),
+    ];
+    for (what, damage, whole) in damages {
+        let (house, pack, path) = in_one_pack().await;
+        let mut bytes = std::fs::read(&path).unwrap();
+        damage(&mut bytes);
+        std::fs::write(&path, &bytes).unwrap();
+        let preview = house.repository.repair_index(&RepairOptions::dry_run()).await.unwrap();
+        let report = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
+        assert_eq!((&report.unreadable_packs, report.salvaged_blobs), (&vec![pack], whole), "{what}");
+        assert_eq!(preview, report, "{what}");
+        assert_eq!(std::fs::read(&path).unwrap(), bytes, "{what}: nothing is changed in place");
+        if whole == 10 {
+            assert_readable(&house).await;
+            if let Some(restic) = stillpoint_testkit::oracle::restic() {
+                restic.repository(house.location(), PASSWORD).check_read_data();
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_repair_put_aside_still_places_the_pieces_of_a_damaged_pack() {
+    let (house, _, path) = in_one_pack().await;
+    let bytes = std::fs::read(&path).unwrap();
+    std::fs::write(&path, &bytes[..bytes.len() - 10]).unwrap();
+    let aside = house.folder.path().join("repository/stillpoint/quarantine");
+    std::fs::create_dir_all(&aside).unwrap();
+    for file in index_files(&house) {
+        let name = format!("index-{}", file.file_name().unwrap().to_str().unwrap());
+        std::fs::rename(file, aside.join(name)).unwrap();
+    }
+    let report = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
+    assert_eq!((report.salvaged_blobs, report.indexed_packs.len()), (10, 1));
+    assert_readable(&house).await;
 }

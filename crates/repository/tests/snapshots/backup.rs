@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::sync::Arc;
 
 use stillpoint_localfs::Rules;
 use stillpoint_repository::{
-    BackupOptions, BackupSource, BlobKind, Cancellation, ErrorKind, IssueKind, NoProgress, Parent, Progress,
+    BackupOptions, BackupSource, BackupSummary, BlobKind, Cancellation, ErrorKind, IssueKind, NoProgress,
+    Parent, Progress,
 };
 use stillpoint_testkit::tree::{Edits, TreeSpec};
 
@@ -222,4 +224,53 @@ async fn a_damaged_parent_costs_reading_and_nothing_else() {
     let second = house.backup().await;
     assert_eq!(second.bytes_read, second.bytes_scanned);
     assert_eq!(second.written.data_blobs, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_whose_listing_is_too_long_is_left_out_and_said() {
+    let house = House::new().await;
+    std::fs::create_dir_all(house.source().join("huge/below")).unwrap();
+    std::fs::write(house.source().join("huge/below/file"), "x").unwrap();
+    (0..20).for_each(|number| std::fs::write(house.source().join(format!("huge/{number}")), "x").unwrap());
+    std::fs::write(house.source().join("file"), "kept").unwrap();
+    let cramped = || options(|options| options.listing_bytes_max = 3000);
+    let summary = house.backup_with(cramped()).await.unwrap();
+    assert_eq!(summary.skipped, 1);
+    let issue = &summary.issues.items()[0];
+    assert_eq!((issue.path.as_path(), issue.kind), (Path::new("huge"), IssueKind::Unsupported));
+    house.restore(&summary.snapshot, "target").await;
+    assert_eq!(names(&house.path("target")), ["file"]);
+    let whole = house.backup().await;
+    assert!(whole.issues.is_empty());
+    let too_small = options(|options| options.listing_bytes_max = 30);
+    let refused = house.backup_with(too_small).await.unwrap_err();
+    assert!(refused.to_string().contains("source"), "the root cannot be left out: {refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_source_that_lost_all_its_files_is_no_good_backup_until_somebody_says_so() {
+    let house = House::new().await;
+    let tagged = |may_be_empty| {
+        options(|options| {
+            options.tag_if_incomplete = Some("incomplete".to_owned());
+            options.may_be_empty = may_be_empty;
+        })
+    };
+    let emptied = |summary: &BackupSummary| {
+        summary.issues.items().iter().map(|issue| issue.kind).collect::<Vec<_>>() == [IssueKind::Emptied]
+    };
+    let empty = house.backup_with(tagged(false)).await.unwrap();
+    assert!(empty.issues.is_empty(), "a source may be empty from the start");
+    std::fs::write(house.source().join("file"), "x").unwrap();
+    assert!(house.backup_with(tagged(false)).await.unwrap().issues.is_empty());
+    std::fs::remove_file(house.source().join("file")).unwrap();
+    std::fs::create_dir(house.source().join("lost+found")).unwrap();
+    for _ in 0..2 {
+        let summary = house.backup_with(tagged(false)).await.unwrap();
+        assert!(emptied(&summary), "{:?}", summary.issues);
+        let stored = house.repository.load_snapshot(&summary.snapshot).await.unwrap();
+        assert_eq!(stored.tags, ["incomplete"]);
+    }
+    assert!(house.backup_with(tagged(true)).await.unwrap().issues.is_empty());
+    assert!(house.backup_with(tagged(false)).await.unwrap().issues.is_empty(), "that was a good one");
 }

@@ -116,20 +116,26 @@ async fn a_killed_first_backup_is_taken_up_where_it_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_first_backup_lists_no_packs_unless_another_run_left_its_lock() {
+async fn what_a_killed_run_left_is_taken_up_whether_its_lock_is_there_or_not() {
     let house = House::new().await;
     write_file(&house.source().join("file"), 1, Texture::Random, 100_000).unwrap();
     let lists = || house.repository.store().counters().lists;
     let opened = lists();
     let packs = house.backup().await.written.packs;
     let alone = lists() - opened;
-    kill(&house, 1);
-    let left_behind = house.repository.lock(LockMode::Shared).await.unwrap();
-    let locked = lists();
-    let packs_again = house.backup().await.written.packs;
-    // Beside the packs it lists the marks of prunes, whose packs it must not take up.
-    assert_eq!((lists() - locked, packs, packs_again), (alone + 2, 2, 1));
-    left_behind.release().await.unwrap();
+    for locked in [true, false] {
+        kill(&house, 1);
+        let left_behind = house.repository.lock(LockMode::Shared).await.unwrap();
+        let unlocked =
+            if locked { Some(left_behind) } else { left_behind.release().await.map(|()| None).unwrap() };
+        let before = lists();
+        let packs_again = house.backup().await.written.packs;
+        // It lists the marks of prunes, whose packs it must not take up.
+        assert_eq!((lists() - before, packs, packs_again), (alone + 1, 2, 1), "locked: {locked}");
+        if let Some(lock) = unlocked {
+            lock.release().await.unwrap();
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

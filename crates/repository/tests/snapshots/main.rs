@@ -9,6 +9,7 @@ mod cut_off;
 mod exact;
 mod hostile;
 mod interrupted;
+mod lost;
 mod regressions;
 mod remembered;
 mod remote;

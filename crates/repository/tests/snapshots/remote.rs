@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{
     BackupOptions, BackupSource, Cancellation, Credentials, NoProgress, Origin, Repository, RestoreOptions,
     Store, StoreSettings,
@@ -50,4 +51,20 @@ async fn requests_follow_the_packs_and_not_the_files() {
     assert!(summary.issues.is_empty(), "{:?}", summary.issues);
     assert!(server.requests().faults > 0);
     assert_same(&source, &target);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_may_only_be_read_is_checked_without_a_lock() {
+    let server = start_server();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "content").unwrap();
+    let (source, cancellation) = (BackupSource::new(folder.path()), Cancellation::new());
+    let run = open(&server).await;
+    run.backup(&source, BackupOptions::default(), Arc::new(NoProgress), &cancellation).await.unwrap();
+    for verb in ["PUT", "POST", "DELETE"] {
+        server.inject(FaultRule::new(Fault::AccessDenied).method(verb));
+    }
+    let report = open(&server).await.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(report.is_sound() && report.snapshots == 1, "{report:?}");
+    assert!(server.requests().faults > 0, "it tried");
 }

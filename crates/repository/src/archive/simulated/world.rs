@@ -7,10 +7,11 @@ use std::time::Duration;
 use object_store::memory::InMemory;
 
 use super::super::publish::publish_without_lock;
-use super::super::sink::Sink;
+use super::super::sink::{Belief, Sink};
 use super::boat::{Boat, HOUR};
 use super::sea::{Dice, LANES, Sea, Weather};
 use crate::blob::BlobKind;
+use crate::cache::Relied;
 use crate::cancellation::Cancellation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
@@ -34,6 +35,13 @@ struct Promise {
     id: Id,
     snapshot: Snapshot,
     pieces: Vec<u64>,
+    relied: Arc<Relied>,
+}
+
+impl Promise {
+    fn belief(&self) -> Belief {
+        Belief { snapshot: self.id, relied: Arc::clone(&self.relied) }
+    }
 }
 
 /// What came to pass, to tell a schedule that proves something from one that does not.
@@ -158,13 +166,18 @@ impl World {
             let believed = parent.as_ref().filter(|_| attempt == 0);
             let options = WriterOptions::default();
             let fresh = repository.with_fresh_index();
-            let sink = Sink::new(fresh.clone(), options, believed.map(|p| p.id), Cancellation::new());
+            let sink = Sink::new(fresh.clone(), options, believed.map(Promise::belief), Cancellation::new());
             // It goes on for as long as it can where the lock is lost; a backup of a directory would stop at once.
             let made = self.attempt(boat, &fresh, &sink, dice, (believed, &pieces)).await;
             sink.release().await?;
             match made {
                 Ok(Some((id, snapshot))) => {
-                    self.promised.lock().unwrap().insert(boat.number, Promise { id, snapshot, pieces });
+                    let relied = match (fresh.loaded_index(), believed) {
+                        (None, Some(parent)) => Arc::clone(&parent.relied),
+                        (index, _) => Arc::new(Relied::on(index.unwrap())),
+                    };
+                    let promise = Promise { id, snapshot, pieces, relied };
+                    self.promised.lock().unwrap().insert(boat.number, promise);
                     return Ok(());
                 }
                 Ok(None) => self.count(|counts| counts.begun_anew += 1),
@@ -190,8 +203,14 @@ impl World {
             if !believed.is_some_and(|parent| parent.pieces.contains(piece)) {
                 let writer = &sink.ready().await?.writer;
                 writer.add(BlobKind::Data, id, data).await?;
-                if dice.one_in(8) {
-                    writer.checkpoint().await?;
+                match dice.draw(8) {
+                    0 => writer.checkpoint().await?,
+                    // A large backup stores packs long before it indexes them.
+                    1 | 2 => {
+                        writer.store_open().await?;
+                        self.sea.sleep(boat.number / 1000, dice.draw(4 * HOUR)).await;
+                    }
+                    _ => {}
                 }
             }
             let mut node = Node::new(format!("piece-{piece}"), NodeKind::File);
@@ -204,17 +223,20 @@ impl World {
         snapshot.tags = vec![boat.number.to_string()];
         if let Some(parent) = believed.filter(|parent| parent.snapshot.tree == root) {
             if sink.get().is_none()
-                && let Some(id) = publish_without_lock(repository, &snapshot, &parent.id).await?
+                && let Some(seen) =
+                    publish_without_lock(repository, &snapshot, &parent.id, &parent.relied).await?
             {
                 self.count(|counts| counts.unchanged += 1);
-                return Ok(Some((id, snapshot)));
+                return Ok(Some((seen.id, snapshot)));
             }
         } else {
             sink.ready().await?.writer.add(BlobKind::Tree, root, tree).await?;
         }
         let ready = sink.ready().await?;
         ready.writer.clone().finish().await?;
-        match repository.commit(&snapshot, &ready.watch, &ready.rounds).await? {
+        // The rounds alone must do, also for who never learns that his lock was taken from him.
+        let watch = dice.one_in(2).then_some(&ready.watch);
+        match repository.commit(&snapshot, watch, &ready.rounds).await? {
             Commit::Stored(id) => {
                 self.count(|counts| counts.backups += 1);
                 Ok(Some((id, snapshot)))
@@ -238,7 +260,8 @@ impl World {
         });
         let Some(stored) = left_behind else { return Ok(()) };
         if repository.confirm_snapshot(&stored.snapshot).await? {
-            let promise = Promise { id: stored.id, snapshot: stored.snapshot, pieces: Vec::new() };
+            let (pieces, relied) = (Vec::new(), Arc::default());
+            let promise = Promise { id: stored.id, snapshot: stored.snapshot, pieces, relied };
             self.promised.lock().unwrap().insert(boat.number, promise);
             self.count(|counts| counts.adopted += 1);
         }

@@ -1,0 +1,110 @@
+//! Which locks of others stand in the way, and which are abandoned.
+//!
+//! A living lock that is removed costs somebody his data; an abandoned one that stays costs a message. So nothing is
+//! concluded from this machine's clock, nor from process ids that may be another machine's.
+
+use futures::{StreamExt, TryStreamExt, stream};
+
+use super::record::{LockRecord, STALE_AFTER};
+use crate::error::{ErrorKind, Result};
+use crate::file::FileKind;
+use crate::id::Id;
+use crate::repository::Repository;
+use crate::time::Timestamp;
+
+/// Locks read at once.
+const AT_ONCE: usize = 8;
+
+/// How one of these locks counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Its holder may live.
+    Living,
+    /// Its holder is gone.
+    Abandoned,
+    /// It is not there any more.
+    Gone,
+}
+
+/// Fails if one of these locks `conflicts` and its holder may live; removes those of dead holders. `reference` is an
+/// object that was written just now: by it the store says what time it is.
+///
+/// An exclusive lock of another program is never removed, however old: its holder may sleep in the midst of deleting.
+pub(super) async fn refuse_conflicts(
+    repository: &Repository,
+    others: Vec<Id>,
+    reference: &str,
+    conflicts: impl Fn(&LockRecord) -> bool + Send,
+) -> Result<()> {
+    let mut records = read_all(repository, others).await?;
+    // The oldest is named, and removed, first.
+    records.sort_unstable_by_key(|(id, record)| (record.time, *id));
+    for (id, record) in records {
+        let conflicting = conflicts(&record);
+        let verdict = judge(repository, id, &record, reference, conflicting).await?;
+        if verdict == Verdict::Abandoned && !record.is_foreign_exclusive() {
+            tracing::info!(lock = %id, holder = %record.holder(), "removing a stale lock");
+            // Whoever may only add to a store leaves it to others.
+            if let Err(error) = repository.store().delete(&FileKind::Lock.key(&id)).await {
+                tracing::warn!(lock = %id, %error, "a stale lock cannot be removed and is passed over");
+            }
+        } else if conflicting && verdict != Verdict::Gone {
+            return Err(record.conflict());
+        }
+    }
+    Ok(())
+}
+
+/// Judges a lock. One that is in nobody's way is looked at only if it looks stale here.
+pub(super) async fn judge(
+    repository: &Repository,
+    id: Id,
+    record: &LockRecord,
+    reference: &str,
+    conflicting: bool,
+) -> Result<Verdict> {
+    if record.is_of_dead_process(repository.origin()) {
+        return Ok(Verdict::Abandoned);
+    }
+    if !conflicting && !record.looks_stale() {
+        return Ok(Verdict::Living);
+    }
+    let Some(written) = written(repository, &FileKind::Lock.key(&id)).await? else {
+        return Ok(Verdict::Gone);
+    };
+    let now = written_or(repository, reference, written).await?;
+    Ok(if now.since(written) > STALE_AFTER { Verdict::Abandoned } else { Verdict::Living })
+}
+
+/// Whether a lock object is there.
+pub(super) async fn is_there(repository: &Repository, id: Id) -> Result<bool> {
+    Ok(written(repository, &FileKind::Lock.key(&id)).await?.is_some())
+}
+
+/// When an object was written, by the store's clock; `None` if it is not there.
+async fn written(repository: &Repository, key: &str) -> Result<Option<Timestamp>> {
+    match repository.store().stat(key).await {
+        Ok(stat) => Ok(Some(stat.written)),
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// When `key` was written; `else_this` if it is gone, so that nothing counts as old.
+async fn written_or(repository: &Repository, key: &str, else_this: Timestamp) -> Result<Timestamp> {
+    Ok(written(repository, key).await?.unwrap_or(else_this))
+}
+
+/// These locks; those that vanish meanwhile are left out.
+pub(super) async fn read_all(repository: &Repository, ids: Vec<Id>) -> Result<Vec<(Id, LockRecord)>> {
+    let reads = stream::iter(ids.into_iter().map(|id| read(repository, id))).buffer_unordered(AT_ONCE);
+    reads.try_filter_map(|found| async { Ok(found) }).try_collect().await
+}
+
+async fn read(repository: &Repository, id: Id) -> Result<Option<(Id, LockRecord)>> {
+    match repository.load_file(FileKind::Lock, id).await {
+        Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+        Ok(json) => LockRecord::from_json(&FileKind::Lock.key(&id), &json).map(|record| Some((id, record))),
+    }
+}

@@ -1,0 +1,104 @@
+//! Backups after the store has lost something: nothing that is remembered stands in for what is gone.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use stillpoint_repository::check::{CheckDepth, CheckOptions};
+use stillpoint_repository::{
+    Cancellation, Id, NoProgress, RepairOptions, RestoreOptions, Store, StoreSettings,
+};
+
+use crate::remembered::{Den, settle};
+
+/// A den whose store is a directory.
+fn den() -> Den {
+    let den = Den::new();
+    let url = format!("file://{}", den.folder.path().join("store").display());
+    Den { store: Store::from_url(&url, &StoreSettings::default()).unwrap(), ..den }
+}
+
+fn write(den: &Den, name: &str, seed: u8) {
+    let mut state = u32::from(seed) + 1;
+    let bytes = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        state.to_be_bytes()[0]
+    });
+    fs::write(den.source().join(name), bytes.take(60_000).collect::<Vec<_>>()).unwrap();
+}
+
+/// Where the longest pack lies, which holds content.
+async fn pack(den: &Den) -> PathBuf {
+    let packs = den.open_plain().await.list_packs().await.unwrap();
+    let id = packs.into_iter().max_by_key(|(_, size)| *size).unwrap().0.to_hex();
+    den.folder.path().join(format!("store/data/{}/{id}", &id[..2]))
+}
+
+async fn assert_whole(den: &Den, snapshot: &Id) {
+    let repository = den.open_plain().await;
+    let checked = repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(checked.is_sound(), "{checked:?}");
+    let (target, options) = (den.folder.path().join("restored"), RestoreOptions::new("op"));
+    let cancellation = Cancellation::new();
+    let restored =
+        repository.restore(snapshot, &target, options, Arc::new(NoProgress), &cancellation).await.unwrap();
+    assert!(restored.issues.is_empty(), "{restored:?}");
+    for file in ["one", "two"] {
+        assert_eq!(fs::read(target.join(file)).unwrap(), fs::read(den.source().join(file)).unwrap());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_repair_dropped_from_the_index_is_stored_by_the_next_backup() {
+    let den = den();
+    ["one", "two"].into_iter().zip(0..).for_each(|(name, seed)| write(&den, name, seed));
+    settle().await;
+    den.backup().await;
+    assert!(den.backup().await.same_as_parent);
+    fs::remove_file(pack(&den).await).unwrap();
+    den.open_plain().await.repair_index(&RepairOptions::default()).await.unwrap();
+    let next = den.backup().await;
+    assert_eq!((next.bytes_read, next.written.data_blobs), (120_000, 2), "{next:?}");
+    assert_whole(&den, &next.snapshot).await;
+    let last = den.backup().await;
+    assert_eq!(
+        (last.bytes_read, last.same_as_parent, last.packs_seen),
+        (0, true, true),
+        "it is remembered again"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn index_files_that_are_gone_are_made_anew_from_the_packs_before_anything_counts_as_stored() {
+    let den = den();
+    write(&den, "one", 0);
+    settle().await;
+    den.backup().await;
+    for file in fs::read_dir(den.folder.path().join("store/index")).unwrap() {
+        fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    write(&den, "two", 1);
+    settle().await;
+    let next = den.backup().await;
+    assert_eq!(next.bytes_read, 60_000, "{next:?}");
+    assert_whole(&den, &next.snapshot).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_without_changes_says_whether_all_packs_were_there() {
+    let den = den();
+    write(&den, "one", 0);
+    settle().await;
+    assert!(!den.backup().await.packs_seen, "nobody looked at them");
+    assert!(den.backup().await.packs_seen);
+    let pack = pack(&den).await;
+    let whole = fs::read(&pack).unwrap();
+    let beside = den.folder.path().join("beside");
+    fs::rename(&pack, &beside).unwrap();
+    assert!(!den.backup().await.packs_seen);
+    fs::write(&pack, &whole[1..]).unwrap();
+    assert!(!den.backup().await.packs_seen, "it is too short");
+    fs::remove_file(&pack).unwrap();
+    fs::rename(&beside, &pack).unwrap();
+    assert!(den.backup().await.packs_seen);
+}
