@@ -44,6 +44,10 @@ pub(crate) struct BackupArgs {
     /// Cross into file systems mounted below DIR
     #[arg(long, overrides_with = "one_file_system")]
     pub(crate) no_one_file_system: bool,
+    /// DIR may have lost all of its files since the backup before; else the backup is partial then, since a volume that is
+    /// not mounted looks just so
+    #[arg(long)]
+    pub(crate) may_be_empty: bool,
     /// The time from now to the deadline [default: by what earlier backups took, else 12h]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,

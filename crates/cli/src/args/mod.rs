@@ -77,11 +77,11 @@ pub(crate) struct GlobalArgs {
     /// [default: catalog.sqlite in the data directory]
     #[arg(long, global = true, value_name = "URL", env = "STILLPOINT_CATALOG", hide_env_values = true)]
     pub(crate) catalog: Option<CatalogUrl>,
-    /// Read the repository password from the first line of this file [env: STILLPOINT_PASSWORD_FILE, or the password
+    /// Read the repository password from this file, which holds one line [env: STILLPOINT_PASSWORD_FILE, or the password
     /// itself in STILLPOINT_PASSWORD] [default: a key in the data directory, which the first backup makes]
     #[arg(long, global = true, value_name = "FILE", conflicts_with = "password_command")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Read the repository password from the first line that this shell command prints
+    /// Read the repository password from the one line that this shell command prints
     #[arg(long, global = true, value_name = "COMMAND")]
     pub(crate) password_command: Option<String>,
     /// Talk to the server at this URL instead of working here; the token comes from STILLPOINT_TOKEN

@@ -70,6 +70,7 @@ pub(super) fn order(args: &BackupArgs) -> Result<Value, Failure> {
         ("--preset", !args.preset.is_empty()),
         ("--one-file-system", args.one_file_system),
         ("--no-one-file-system", args.no_one_file_system),
+        ("--may-be-empty", args.may_be_empty),
     ];
     refuse_local(&local)?;
     Ok(json!({

@@ -84,6 +84,7 @@ fn managed<'a>(session: &'a Session, args: &BackupArgs) -> Result<Option<&'a Man
         (!args.preset.is_empty(), "--preset"),
         (args.one_file_system, "--one-file-system"),
         (args.no_one_file_system, "--no-one-file-system"),
+        (args.may_be_empty, "--may-be-empty"),
     ];
     if let Some((_, flag)) = given.into_iter().find(|(given, _)| *given) {
         let message =
@@ -157,7 +158,7 @@ pub(super) async fn directory_workspace(
     let mut rules = CaptureRules { excludes: args.exclude.clone(), ..CaptureRules::default() };
     rules.presets.clone_from(&args.preset);
     rules.lacks.clone_from(&args.lacks);
-    rules.one_file_system = !args.no_one_file_system;
+    (rules.one_file_system, rules.may_be_empty) = (!args.no_one_file_system, args.may_be_empty);
     rules.exclude_file = args.exclude_file.as_deref().map(exclude_file).transpose()?;
     let found = match (directory, args.workspace.as_deref()) {
         (Some(directory), id) => {
@@ -220,6 +221,8 @@ async fn remembered(
         rules.exclude_file = Some(exclude_file(file)?);
     }
     rules.one_file_system = (rules.one_file_system || args.one_file_system) && !args.no_one_file_system;
+    // Said of this backup, and not of those to come.
+    rules.may_be_empty = args.may_be_empty;
     Ok(found.with_rules(rules))
 }
 

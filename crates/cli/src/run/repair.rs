@@ -37,6 +37,7 @@ fn document(report: &RepairReport, dry_run: bool) -> Value {
         "indexed_packs": ids(&report.indexed_packs),
         "missing_packs": ids(&report.missing_packs),
         "unreadable_packs": ids(&report.unreadable_packs),
+        "salvaged_blobs": report.salvaged_blobs,
     })
 }
 
@@ -48,7 +49,15 @@ fn text(output: &Output, report: &RepairReport, dry_run: bool) -> stillpoint_cor
         output.line(format_args!("pack {pack} is gone; `stillpoint check` says which snapshots need it"))?;
     }
     for pack in &report.unreadable_packs {
-        output.line(format_args!("pack {pack} has no readable header and stays as it is"))?;
+        output.line(format_args!("pack {pack} is damaged and stays as it is"))?;
+    }
+    match report.salvaged_blobs {
+        0 => {}
+        blobs if dry_run => {
+            output.line(format_args!("{blobs} pieces of damaged packs would be read and copied"))?
+        }
+        blobs => output
+            .line(format_args!("{blobs} pieces of damaged packs were whole and are copied into new packs"))?,
     }
     let (aside, indexed) = (report.replaced.len(), report.indexed_packs.len());
     if dry_run {

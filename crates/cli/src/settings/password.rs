@@ -1,5 +1,6 @@
 //! Where the repository password comes from. It is never taken from the command line, where every user could see it.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -20,12 +21,12 @@ const PASSWORD_BYTES_MAX: usize = 64 * 1024;
 /// Where the repository password comes from.
 #[derive(Clone)]
 pub(crate) enum PasswordSource {
-    /// The first line of a file.
+    /// The only line of a file.
     File(PathBuf),
-    /// The first line that a shell command prints.
+    /// The only line that a shell command prints.
     Command(String),
     /// The variable `STILLPOINT_PASSWORD`.
-    Variable(String),
+    Variable(OsString),
     /// The random key in the data directory, which the first backup makes.
     KeyFile(PathBuf),
 }
@@ -46,9 +47,7 @@ impl PasswordSource {
     pub(super) fn find(global: &GlobalArgs, config: &ConfigFile, data_dir: &DataDir) -> Self {
         let file = global.password_file.clone().map(Self::File);
         let command = || global.password_command.clone().map(Self::Command);
-        let value = || {
-            variable("STILLPOINT_PASSWORD").map(|value| Self::Variable(value.to_string_lossy().into_owned()))
-        };
+        let value = || variable("STILLPOINT_PASSWORD").map(Self::Variable);
         let value_file = || variable("STILLPOINT_PASSWORD_FILE").map(|path| Self::File(path.into()));
         let configured = || config.password_file.clone().map(Self::File);
         let configured_command = || config.password_command.clone().map(Self::Command);
@@ -64,14 +63,17 @@ impl PasswordSource {
     /// `space` this run is about, so that one command line serves users who each have a password of their own.
     ///
     /// # Errors
-    /// `InvalidConfig` where the source gives no password.
+    /// `InvalidConfig` where the source gives no password, or something that other programs would read otherwise.
     pub(crate) fn read(&self, space: Option<&(String, String)>) -> Result<Option<Credentials>> {
         let credentials = match self {
-            Self::File(path) => Credentials::password(first_line(&read_bounded(path)?)),
-            Self::Command(command) => Credentials::password(first_line(&run(command, space)?)),
-            Self::Variable(value) => Credentials::password(value.clone()),
+            Self::File(path) => Credentials::password(self.only_line(read_bounded(path)?)?),
+            Self::Command(command) => Credentials::password(self.only_line(run(command, space)?)?),
+            Self::Variable(value) => match value.to_str() {
+                Some(value) => Credentials::password(value.to_owned()),
+                None => return Err(self.refusal("it is not text in UTF-8")),
+            },
             Self::KeyFile(path) => match read_bounded(path) {
-                Ok(bytes) => Credentials::machine_key(first_line(&bytes)),
+                Ok(bytes) => Credentials::machine_key(self.only_line(bytes)?),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 Err(error) => return Err(error),
             },
@@ -80,6 +82,28 @@ impl PasswordSource {
             let message = format!("{} gives no usable password", self.place());
             Error::new(ErrorKind::InvalidConfig, message).with_source(error)
         })
+    }
+
+    /// The password in `bytes`, without blanks around it. It is what stock restic reads from the same file; where the two
+    /// would differ, or bytes would count for less than they seem, it is refused.
+    fn only_line(&self, bytes: Vec<u8>) -> Result<String> {
+        if bytes.len() > PASSWORD_BYTES_MAX {
+            return Err(self.refusal("it is longer than 64 KiB"));
+        }
+        let Ok(text) = String::from_utf8(bytes) else {
+            return Err(
+                self.refusal("it is not text in UTF-8; `head -c 32 /dev/urandom | base64` makes one that is")
+            );
+        };
+        let line = text.trim_start_matches('\u{feff}').trim();
+        if line.contains('\n') {
+            return Err(self.refusal("it has more than one line"));
+        }
+        Ok(line.to_owned())
+    }
+
+    fn refusal(&self, reason: &str) -> Error {
+        Error::new(ErrorKind::InvalidConfig, format!("{} gives no usable password: {reason}", self.place()))
     }
 
     /// The source in words.
@@ -137,8 +161,9 @@ fn read_bounded(path: &Path) -> Result<Vec<u8>> {
     use std::io::Read;
     let read = || {
         let mut bytes = Vec::new();
+        // One byte more, by which a longer one is known.
         let limit = u64::try_from(PASSWORD_BYTES_MAX).unwrap_or(u64::MAX);
-        fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+        fs::File::open(path)?.take(limit.saturating_add(1)).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     read().map_err(|error: io::Error| {
@@ -169,12 +194,6 @@ fn run(command: &str, space: Option<&(String, String)>) -> Result<Vec<u8>> {
     Ok(output.stdout)
 }
 
-fn first_line(bytes: &[u8]) -> String {
-    let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let text = String::from_utf8_lossy(line);
-    text.strip_suffix('\r').unwrap_or(&text).to_owned()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -200,11 +219,35 @@ mod tests {
     }
 
     #[test]
-    fn a_command_gives_its_first_line() {
-        assert!(PasswordSource::Command("printf 'secret\\nmore'".into()).read(None).unwrap().is_some());
+    fn a_command_gives_its_only_line() {
+        assert!(PasswordSource::Command("printf ' secret \\n\\n'".into()).read(None).unwrap().is_some());
+        assert!(PasswordSource::Command("printf 'secret\\nmore'".into()).read(None).is_err());
         assert!(PasswordSource::Command("exit 3".into()).read(None).is_err());
         assert!(PasswordSource::Command("true".into()).read(None).is_err(), "an empty password is none");
-        assert_eq!(first_line(b"pass word\r\nrest"), "pass word");
+    }
+
+    #[test]
+    fn what_restic_would_read_otherwise_is_refused_and_all_else_is_read_as_it_does() {
+        let source = PasswordSource::File("p".into());
+        let read = |bytes: &[u8]| source.only_line(bytes.to_vec());
+        for same in [
+            &b"pass word"[..],
+            b"pass word\n",
+            b"pass word\r\n",
+            b" pass word \n\n",
+            b"\xef\xbb\xbfpass word",
+        ] {
+            assert_eq!(read(same).unwrap(), "pass word");
+        }
+        for (bytes, reason) in [
+            (&b"one\ntwo\n"[..], "more than one line"),
+            (&b"\x80\x87"[..], "UTF-8"),
+            (&b"a\xff\n"[..], "UTF-8"),
+        ] {
+            let error = read(bytes).unwrap_err();
+            assert!(error.to_string().contains(reason), "{error}");
+        }
+        assert!(read(&[b'x'; 64 * 1024]).is_ok() && read(&[b'x'; 64 * 1024 + 1]).is_err());
     }
 
     #[test]

@@ -84,7 +84,10 @@ fn a_lost_index_is_mended() {
     }
     assert!(!place.run(["check"]).stdout.contains("no problem found"));
     let mended = place.json(["repair", "index"]);
-    assert_keys(&mended, &["replaced", "indexed_packs", "missing_packs", "unreadable_packs"]);
+    assert_keys(
+        &mended,
+        &["replaced", "indexed_packs", "missing_packs", "unreadable_packs", "salvaged_blobs"],
+    );
     assert_eq!(mended["indexed_packs"].as_array().unwrap().len(), 2);
     assert_eq!(place.json(["check", "--read-data"])["problems"].as_array().unwrap().len(), 0);
 }
