@@ -286,7 +286,7 @@ async fn an_object_that_was_altered_is_sent_again_and_not_copied_forward() {
         let object = timestamp.join("altered");
         fs::write(&object, "THE content of altered").unwrap();
         // Stores tell times in whole seconds.
-        let later = std::time::SystemTime::now() + Duration::from_secs(5);
+        let later = fs::metadata(&object).unwrap().modified().unwrap() + Duration::from_secs(5);
         fs::File::options().write(true).open(&object).unwrap().set_modified(later).unwrap();
         let second = host.back_up("second").await;
         assert_eq!(second.operation.state, OperationState::Completed, "{second:?}");

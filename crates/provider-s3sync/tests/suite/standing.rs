@@ -110,7 +110,8 @@ async fn a_restore_that_goes_on_overwrites_nothing_that_was_written_since() {
         fs::write(at("edited"), "work of today").unwrap();
         write_unseen(&at("patched"), b"THE BACKUP'S PATCHED");
         fs::remove_file(at("removed")).unwrap();
-        fs::File::options().write(true).open(at("touched")).unwrap().set_modified(SystemTime::now()).unwrap();
+        let now = fs::metadata(at("edited")).unwrap().modified().unwrap();
+        fs::File::options().write(true).open(at("touched")).unwrap().set_modified(now).unwrap();
         fs::remove_file(at("link")).unwrap();
         symlink("work of today", at("link")).unwrap();
         fs::remove_dir_all(at("folder")).unwrap();
