@@ -4,7 +4,6 @@ use std::fs;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use rustix::fs::{XattrFlags, getxattr, setxattr};
 use stillpoint_core::memory::MemoryCatalog;

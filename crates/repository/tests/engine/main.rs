@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 #![expect(clippy::print_stdout, reason = "the counts belong in the log of the run")]
 
+mod endless;
 mod full_disk;
 mod interop;
 mod lock;

@@ -168,7 +168,7 @@ async fn a_file_that_never_holds_still_is_listed_as_torn() {
 struct Thief(std::path::PathBuf);
 
 impl Progress for Thief {
-    fn started(&self, path: &std::path::Path) {
+    fn started(&self, path: &Path) {
         match path.to_str() {
             Some("swapped") => {
                 fs::remove_file(self.0.join(path)).unwrap();
@@ -229,10 +229,10 @@ async fn a_damaged_parent_costs_reading_and_nothing_else() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_directory_whose_listing_is_too_long_is_left_out_and_said() {
     let house = House::new().await;
-    std::fs::create_dir_all(house.source().join("huge/below")).unwrap();
-    std::fs::write(house.source().join("huge/below/file"), "x").unwrap();
-    (0..20).for_each(|number| std::fs::write(house.source().join(format!("huge/{number}")), "x").unwrap());
-    std::fs::write(house.source().join("file"), "kept").unwrap();
+    fs::create_dir_all(house.source().join("huge/below")).unwrap();
+    fs::write(house.source().join("huge/below/file"), "x").unwrap();
+    (0..20).for_each(|number| fs::write(house.source().join(format!("huge/{number}")), "x").unwrap());
+    fs::write(house.source().join("file"), "kept").unwrap();
     let cramped = || options(|options| options.listing_bytes_max = 3000);
     let summary = house.backup_with(cramped()).await.unwrap();
     assert_eq!(summary.skipped, 1);
@@ -261,10 +261,10 @@ async fn a_source_that_lost_all_its_files_is_no_good_backup_until_somebody_says_
     };
     let empty = house.backup_with(tagged(false)).await.unwrap();
     assert!(empty.issues.is_empty(), "a source may be empty from the start");
-    std::fs::write(house.source().join("file"), "x").unwrap();
+    fs::write(house.source().join("file"), "x").unwrap();
     assert!(house.backup_with(tagged(false)).await.unwrap().issues.is_empty());
-    std::fs::remove_file(house.source().join("file")).unwrap();
-    std::fs::create_dir(house.source().join("lost+found")).unwrap();
+    fs::remove_file(house.source().join("file")).unwrap();
+    fs::create_dir(house.source().join("lost+found")).unwrap();
     for _ in 0..2 {
         let summary = house.backup_with(tagged(false)).await.unwrap();
         assert!(emptied(&summary), "{:?}", summary.issues);
