@@ -197,10 +197,12 @@ fn secrets_in_files_and_commands_stay_there() {
     let mut search = Search::new(&[("the password", secret)]);
     let mut place = place();
     let file = place.path("password");
-    fs::write(&file, format!("{secret}\nnot the password\n")).unwrap();
     let source = place.source();
     let backup = [OsStr::new("backup"), source.as_os_str()];
     place.flag("--password-file", file.to_str().unwrap());
+    fs::write(&file, format!("{secret}\nnot the password\n")).unwrap();
+    assert_eq!(run(&mut search, &place, &backup).code, Some(1), "which of the lines is it?");
+    fs::write(&file, format!("{secret}\n")).unwrap();
     assert_eq!(run(&mut search, &place, &backup).code, Some(0));
     search.through_files(place.dir.path(), std::slice::from_ref(&file));
     let mut place = self::place();
