@@ -21,6 +21,7 @@ use std::ffi::OsString;
 use std::num::{NonZeroU64, NonZeroUsize};
 use std::path::PathBuf;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::parser::ValueSource;
 use clap::{ArgAction, Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
@@ -148,13 +149,31 @@ impl Cli {
     /// # Errors
     /// Help and version, which are results, and whatever is wrong with the line.
     pub(crate) fn read(line: &[OsString]) -> Result<Self, clap::Error> {
-        let matches = Self::command().try_get_matches_from(line)?;
+        let matches = Self::command().try_get_matches_from(line).map_err(masked)?;
         let mut cli = Self::from_arg_matches(&matches)?;
         let given = |id: &&&str| matches.value_source(id) == Some(ValueSource::CommandLine);
         let flags = OF_THIS_MACHINE.iter().filter(given).map(|id| format!("--{}", id.replace('_', "-")));
         cli.global.of_this_machine = flags.collect();
         Ok(cli)
     }
+}
+
+/// The same refusal without what may be a secret: clap repeats the value that it refuses, and people put passwords and
+/// signatures into URLs.
+fn masked(mut error: clap::Error) -> clap::Error {
+    let is_url = matches!(error.get(ContextKind::InvalidArg), Some(ContextValue::String(arg)) if arg.contains("<URL>"));
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue)
+        && is_url
+        && value.contains(['@', '?', '#'])
+    {
+        let scheme = value.split_once("://").map_or("", |(scheme, _)| scheme);
+        let shown = match scheme.bytes().all(|byte| byte.is_ascii_alphanumeric()) && !scheme.is_empty() {
+            true => format!("{scheme}://…"),
+            false => "…".to_owned(),
+        };
+        error.insert(ContextKind::InvalidValue, ContextValue::String(shown));
+    }
+    error
 }
 
 /// How file snapshots are laid out in the store.

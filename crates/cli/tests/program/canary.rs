@@ -298,11 +298,16 @@ fn the_keys_of_other_stores_are_seen_nowhere() {
     place.flag("--store", "gs://bucket/prefix");
     run(&mut search, &place, &["check", "--json"]);
     // The command line that holds a secret is the caller's own; what is said about it must not repeat it.
-    let mut place = self::place();
-    place.flag("--store", "s3://user:canary-in-the-url@bucket/prefix");
-    let refused = place.run(["check"]);
-    assert_eq!(refused.code, Some(1), "{refused:?}");
-    search.through_run("a store URL with a password", &refused);
+    for (flag, url) in [
+        ("--store", "s3://user:canary-in-the-url@bucket/prefix"),
+        ("--store", "az://container?sig=canary-in-the-url"),
+        ("--catalog", "postgre://user:canary-in-the-url@host/database"),
+        ("--server", "ftp://user:canary-in-the-url@host"),
+    ] {
+        let refused = self::place().run(["check", "--json", flag, url]);
+        assert_eq!(refused.code, Some(2), "{refused:?}");
+        search.through_run("a URL with a secret", &refused);
+    }
 }
 
 #[test]
