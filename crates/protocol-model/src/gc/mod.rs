@@ -21,12 +21,21 @@ pub struct Protocol {
     pub deaths: u8,
     /// Rounds of a prune that are begun.
     pub rounds: u8,
+    /// Whether locks of backups are taken from them without their notice.
+    pub robberies: bool,
 }
 
 impl Protocol {
     /// The protocol with this many rounds of pruning, during which this many prunes die.
     pub fn new(rounds: u8, deaths: u8) -> Self {
-        Self { fault: None, deaths, rounds }
+        Self { fault: None, deaths, rounds, robberies: false }
+    }
+
+    /// The same where locks of backups may be taken from them, which they do not notice.
+    #[must_use]
+    pub fn with_robberies(mut self) -> Self {
+        self.robberies = true;
+        self
     }
 
     /// The same without one of its rules.

@@ -20,9 +20,11 @@ impl Protocol {
             let mut expired = *state;
             expired.writers[which].lock_lost = true;
             next.push(expired);
-            let mut robbed = *state;
-            robbed.writers[which].robbed = true;
-            next.push(robbed);
+            if self.robberies {
+                let mut robbed = *state;
+                robbed.writers[which].robbed = true;
+                next.push(robbed);
+            }
         }
         let own = &mut after.writers[which];
         let snapshot = Snapshots::of_writer(which);

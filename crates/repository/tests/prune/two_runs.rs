@@ -119,6 +119,10 @@ async fn a_foreign_lock_lets_packs_be_condemned_but_not_deleted() {
     let refused = house.repository.prune(&PruneOptions::with_grace(GRACE)).await.unwrap_err();
     assert!(matches!(refused.kind(), ErrorKind::Locked { .. }), "{refused}");
     foreign.end();
+    let refused = house.repository.prune(&PruneOptions::with_grace(GRACE)).await.unwrap_err();
+    assert!(refused.to_string().contains("restic unlock"), "nothing proves that it is dead: {refused}");
+    let restic = stillpoint_testkit::oracle::restic().unwrap();
+    restic.repository(house.location(), crate::support::PASSWORD).run(&["unlock"]);
     assert_eq!(after_grace(&house).await.state, PruneState::Freed);
 }
 

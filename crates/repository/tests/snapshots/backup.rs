@@ -242,6 +242,7 @@ async fn a_directory_whose_listing_is_too_long_is_left_out_and_said() {
     assert_eq!(names(&house.path("target")), ["file"]);
     let whole = house.backup().await;
     assert!(whole.issues.is_empty());
+    fs::write(house.source().join("more"), "so that the root is listed anew").unwrap();
     let too_small = options(|options| options.listing_bytes_max = 30);
     let refused = house.backup_with(too_small).await.unwrap_err();
     assert!(refused.to_string().contains("source"), "the root cannot be left out: {refused}");
