@@ -6,7 +6,7 @@
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::record::{LockRecord, STALE_AFTER};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::repository::Repository;
@@ -39,9 +39,15 @@ pub(super) async fn refuse_conflicts(
     let mut records = read_all(repository, others).await?;
     // The oldest is named, and removed, first.
     records.sort_unstable_by_key(|(id, record)| (record.time, *id));
-    for (id, record) in records {
+    let judged = records.into_iter().map(|(id, record)| {
         let conflicting = conflicts(&record);
-        let verdict = judge(repository, id, &record, reference, conflicting).await?;
+        async move {
+            let verdict = judge(repository, id, &record, reference, conflicting).await?;
+            Ok::<_, Error>((id, record, conflicting, verdict))
+        }
+    });
+    let judged: Vec<_> = stream::iter(judged).buffered(AT_ONCE).try_collect().await?;
+    for (id, record, conflicting, verdict) in judged {
         if verdict == Verdict::Abandoned && !record.is_foreign_exclusive() {
             tracing::info!(lock = %id, holder = %record.holder(), "removing a stale lock");
             // Whoever may only add to a store leaves it to others.
