@@ -22,7 +22,7 @@ use crate::credentials::Credentials;
 use crate::origin::Origin;
 use crate::repository::Repository;
 
-const SCHEDULES: u64 = 10;
+const SCHEDULES: u64 = 30;
 
 /// An empty repository, whose key is derived once for all schedules.
 async fn empty() -> (Repository, Arc<InMemory>) {
