@@ -39,12 +39,16 @@ pub(super) async fn refuse_conflicts(
     let mut records = read_all(repository, others).await?;
     // The oldest is named, and removed, first.
     records.sort_unstable_by_key(|(id, record)| (record.time, *id));
-    let judged = records.into_iter().map(|(id, record)| {
-        let conflicting = conflicts(&record);
-        async move {
-            let verdict = judge(repository, id, &record, reference, conflicting).await?;
-            Ok::<_, Error>((id, record, conflicting, verdict))
-        }
+    let marked: Vec<_> = records
+        .into_iter()
+        .map(|(id, record)| {
+            let conflicting = conflicts(&record);
+            (id, record, conflicting)
+        })
+        .collect();
+    let judged = marked.into_iter().map(|(id, record, conflicting)| async move {
+        let verdict = judge(repository, id, &record, reference, conflicting).await?;
+        Ok::<_, Error>((id, record, conflicting, verdict))
     });
     let judged: Vec<_> = stream::iter(judged).buffered(AT_ONCE).try_collect().await?;
     for (id, record, conflicting, verdict) in judged {
