@@ -119,8 +119,8 @@ impl Extractor {
     /// Opens or creates the directory `target` for the restore `id` (1 to 200 letters, digits, `-`, `_`, `.`).
     ///
     /// # Errors
-    /// [`Error::TargetNotEmpty`], [`Error::TargetHeld`], [`Error::TargetBusy`], [`Error::InvalidRestoreId`],
-    /// [`Error::NotADirectory`], or the system's reason. Nothing has been changed then, except that a missing target
+    /// [`crate::Error::TargetNotEmpty`], [`crate::Error::TargetHeld`], [`crate::Error::TargetBusy`], [`crate::Error::InvalidRestoreId`],
+    /// [`crate::Error::NotADirectory`], or the system's reason. Nothing has been changed then, except that a missing target
     /// may have been created.
     pub fn open(target: &Path, id: &str, options: ExtractOptions) -> Result<Self> {
         Ok(Self { target: Arc::new(Target::open(target, id, options)?) })
@@ -137,7 +137,7 @@ impl Extractor {
     /// somebody else made it and it is kept; if it cannot be written into, it can until the end of the extraction.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`] if something else stands there; [`Error::InvalidName`]; the system's reason.
+    /// [`crate::Error::AlreadyExists`] if something else stands there; [`crate::Error::InvalidName`]; the system's reason.
     pub fn create_directory(&self, relative: &Path) -> Result<bool> {
         self.target.create_directory(relative)
     }
@@ -145,7 +145,7 @@ impl Extractor {
     /// Starts the regular file `relative` of `size` bytes, all zero until written.
     ///
     /// # Errors
-    /// [`Error::InvalidName`]; the system's reason ([`Error::is_storage_full`] tells a full disk).
+    /// [`crate::Error::InvalidName`]; the system's reason ([`crate::Error::is_storage_full`] tells a full disk).
     pub fn create_file(&self, relative: &Path, size: u64) -> Result<FileWriter> {
         FileWriter::create(Arc::clone(&self.target), relative, size)
     }
@@ -153,7 +153,7 @@ impl Extractor {
     /// Opens the directory at `relative` to write files into it with [`write_file`](Self::write_file).
     ///
     /// # Errors
-    /// [`Error::InvalidName`]; the system's reason, also when a part of the path is no directory or is a link.
+    /// [`crate::Error::InvalidName`]; the system's reason, also when a part of the path is no directory or is a link.
     pub fn folder(&self, relative: &Path) -> Result<Folder> {
         let depth = relative.components().count();
         Ok(Folder { fd: self.target.directory(relative)?, relative: relative.to_path_buf(), depth })
@@ -177,7 +177,7 @@ impl Extractor {
     /// Creates the symbolic link `relative` with any bytes as its target. Call it after every file is written.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], [`Error::InvalidName`], or the system's reason.
+    /// [`crate::Error::AlreadyExists`], [`crate::Error::InvalidName`], or the system's reason.
     pub fn create_symlink(&self, relative: &Path, to: &Path, attributes: &Attributes) -> Result<()> {
         self.target.create_symlink(relative, to, attributes)
     }
@@ -186,7 +186,7 @@ impl Extractor {
     /// they are reported and `false` is returned.
     ///
     /// # Errors
-    /// [`Error::AlreadyExists`], [`Error::InvalidName`], or the system's reason.
+    /// [`crate::Error::AlreadyExists`], [`crate::Error::InvalidName`], or the system's reason.
     pub fn create_special(
         &self,
         relative: &Path,
@@ -200,7 +200,7 @@ impl Extractor {
     /// Makes `relative` another name of the file `original`, provided that name still leads to the inode `id`.
     ///
     /// # Errors
-    /// [`Error::Replaced`] if it does not; [`Error::AlreadyExists`], [`Error::InvalidName`], or the system's reason.
+    /// [`crate::Error::Replaced`] if it does not; [`crate::Error::AlreadyExists`], [`crate::Error::InvalidName`], or the system's reason.
     pub fn create_hard_link(&self, relative: &Path, original: &Path, id: FileId) -> Result<()> {
         self.target.create_hard_link(relative, original, id)
     }
