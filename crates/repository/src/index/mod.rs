@@ -56,6 +56,11 @@ impl Index {
         self.read(|table| table.locate(kind, id))
     }
 
+    /// Where the blob lies beside these packs, if it was stored more than once.
+    pub(crate) fn locate_outside(&self, kind: BlobKind, id: &Id, packs: &[Id]) -> Option<BlobLocation> {
+        self.read(|table| table.locate_outside(kind, id, packs)).filter(|location| location.fits(kind))
+    }
+
     /// Number of blobs of a kind; a blob stored twice counts twice.
     pub fn len(&self, kind: BlobKind) -> usize {
         self.read(|table| table.len(kind))

@@ -145,6 +145,17 @@ impl Table {
         Some(entry.entry(kind).at(pack.id))
     }
 
+    /// Where a blob lies beside these packs.
+    pub(super) fn locate_outside(&self, kind: BlobKind, id: &Id, packs: &[Id]) -> Option<BlobLocation> {
+        let Blobs { sorted, recent } = self.blobs(kind);
+        let from = sorted.partition_point(|entry| entry.id < *id);
+        let loaded = sorted.iter().skip(from).take_while(|entry| entry.id == *id);
+        recent.get(id).into_iter().chain(loaded).find_map(|entry| {
+            let pack = self.packs.get(entry.at()).filter(|pack| !packs.contains(&pack.id))?;
+            Some(entry.entry(kind).at(pack.id))
+        })
+    }
+
     pub(super) fn len(&self, kind: BlobKind) -> usize {
         let blobs = self.blobs(kind);
         blobs.sorted.len() + blobs.recent.len()

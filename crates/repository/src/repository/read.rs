@@ -20,12 +20,27 @@ const MAX_READ: u64 = 4 << 20;
 const AT_ONCE: usize = 6;
 
 impl Repository {
-    /// The plaintext of a blob, checked against its name.
+    /// The plaintext of a blob, checked against its name. One that was stored more than once is read where it is whole.
     ///
     /// # Errors
     /// `Corrupt` if the index does not know it, or its pack is missing or damaged.
     pub async fn load_blob(&self, kind: BlobKind, id: &Id) -> Result<Vec<u8>> {
         let location = self.locate(kind, id).await?;
+        let first = match self.load_at(kind, id, location).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => error,
+            result => return result,
+        };
+        let (index, mut tried) = (self.index().await?, vec![location.pack]);
+        while let Some(other) = index.locate_outside(kind, id, &tried) {
+            match self.load_at(kind, id, other).await {
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => tried.push(other.pack),
+                result => return result,
+            }
+        }
+        Err(first)
+    }
+
+    async fn load_at(&self, kind: BlobKind, id: &Id, location: BlobLocation) -> Result<Vec<u8>> {
         let sealed = self.read_pack_range(&location.pack, u64::from(location.offset)..location.end()).await?;
         let id = *id;
         self.blocking(move |this| this.decode_blob(kind, &id, &location, &sealed)).await
@@ -65,6 +80,19 @@ impl Repository {
     }
 
     async fn run_read(&self, kind: BlobKind, read: PackRead<(usize, Id)>) -> Result<Vec<(usize, Vec<u8>)>> {
+        let wanted: Vec<(usize, Id)> = read.blobs.iter().map(|(_, blob)| *blob).collect();
+        match self.run_whole(kind, read).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {}
+            result => return result,
+        }
+        let mut loaded = Vec::with_capacity(wanted.len());
+        for (at, id) in wanted {
+            loaded.push((at, self.load_blob(kind, &id).await?));
+        }
+        Ok(loaded)
+    }
+
+    async fn run_whole(&self, kind: BlobKind, read: PackRead<(usize, Id)>) -> Result<Vec<(usize, Vec<u8>)>> {
         let bytes = self.read_pack_range(&read.pack, read.range.clone()).await?;
         self.blocking(move |this| {
             let decode = |(location, (at, id)): &(BlobLocation, (usize, Id))| {

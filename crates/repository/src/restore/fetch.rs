@@ -17,7 +17,7 @@ use super::window::{Place, Window, segments};
 use crate::blob::BlobKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::issue::{Issue, fatal};
-use crate::repository::PackRead;
+use crate::repository::{PackRead, plan_reads};
 use crate::store::RangeStream;
 
 /// Packs that are fetched at once.
@@ -125,12 +125,32 @@ impl Restore {
         Arc::clone(&self.memory).acquire_many_owned(share).await.map_err(Error::cancelled)
     }
 
-    /// Fetches blobs one by one, because their pack could not be read as a whole: it may end early.
-    async fn fetch_blobs(self: &Arc<Self>, parts: VecDeque<PackRead<Place>>, error: &Error) -> Result<()> {
+    /// Of blobs whose pack is gone, those that another pack has too, to be read there. The others are lost.
+    async fn elsewhere(
+        &self,
+        parts: VecDeque<PackRead<Place>>,
+        error: &Error,
+    ) -> Result<VecDeque<PackRead<Place>>> {
+        let index = self.repository.index().await?;
+        let mut found = Vec::new();
+        for (location, place) in parts.into_iter().flat_map(|part| part.blobs) {
+            match index.locate_outside(BlobKind::Data, &place.id, &[location.pack]) {
+                Some(other) => found.push((other, place)),
+                None => self.lose([&place], error),
+            }
+        }
+        Ok(plan_reads(found, 0).into())
+    }
+
+    /// Fetches blobs one by one, because their pack could not be read as a whole: it may end early, or be gone.
+    async fn fetch_blobs(
+        self: &Arc<Self>,
+        mut parts: VecDeque<PackRead<Place>>,
+        error: &Error,
+    ) -> Result<()> {
         let missing = StdError::source(error).and_then(|source| source.downcast_ref::<Error>());
         if missing.is_some_and(|source| *source.kind() == ErrorKind::NotFound) {
-            self.lose(parts.iter().flat_map(|part| &part.blobs).map(|(_, place)| place), error);
-            return Ok(());
+            parts = self.elsewhere(parts, error).await?;
         }
         for single in parts.into_iter().flat_map(PackRead::into_singles) {
             self.cancellation.check()?;

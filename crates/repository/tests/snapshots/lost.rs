@@ -38,7 +38,12 @@ async fn assert_whole(den: &Den, snapshot: &Id) {
     let repository = den.open_plain().await;
     let checked = repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
     assert!(checked.is_sound(), "{checked:?}");
-    let (target, options) = (den.folder.path().join("restored"), RestoreOptions::new("op"));
+    assert_restores(den, snapshot, "restored").await;
+}
+
+async fn assert_restores(den: &Den, snapshot: &Id, into: &str) {
+    let repository = den.open_plain().await;
+    let (target, options) = (den.folder.path().join(into), RestoreOptions::new("op"));
     let cancellation = Cancellation::new();
     let restored =
         repository.restore(snapshot, &target, options, Arc::new(NoProgress), &cancellation).await.unwrap();
@@ -66,6 +71,37 @@ async fn what_a_repair_dropped_from_the_index_is_stored_by_the_next_backup() {
         (0, true, true),
         "it is remembered again"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_lies_in_two_packs_is_restored_from_the_one_that_is_there() {
+    let den = den();
+    ["one", "two"].into_iter().zip(0..).for_each(|(name, seed)| write(&den, name, seed));
+    settle().await;
+    den.backup().await;
+    let first = pack(&den).await;
+    let beside = den.folder.path().join("beside");
+    fs::rename(&first, &beside).unwrap();
+    write(&den, "three", 3);
+    let next = den.backup().await;
+    assert_eq!(next.written.data_blobs, 3, "{next:?}");
+    // The index names both packs for two of the blobs, and either may be the first that it finds.
+    assert_restores(&den, &next.snapshot, "from the second").await;
+    let second = pack(&den).await;
+    assert_ne!(first, second);
+    fs::rename(&beside, &first).unwrap();
+    fs::remove_file(&second).unwrap();
+    let (repository, target) = (den.open_plain().await, den.folder.path().join("from the first"));
+    let options = RestoreOptions::new("op");
+    let restored = repository
+        .restore(&next.snapshot, &target, options, Arc::new(NoProgress), &Cancellation::new())
+        .await
+        .unwrap();
+    let lost: Vec<_> = restored.issues.items().iter().map(|issue| issue.path.clone()).collect();
+    assert_eq!(lost, [PathBuf::from("three")], "{restored:?}");
+    for file in ["one", "two"] {
+        assert_eq!(fs::read(target.join(file)).unwrap(), fs::read(den.source().join(file)).unwrap());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
