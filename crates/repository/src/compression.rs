@@ -23,8 +23,8 @@ const KEPT: usize = 8;
 /// Data at least this long is sampled before it is compressed.
 const SAMPLED_FROM: usize = 64 << 10;
 /// Pieces of a sample, spread evenly, and bytes of each.
-const PIECES: usize = 8;
-const PIECE: usize = 2 << 10;
+const PIECES: usize = 16;
+const PIECE: usize = 1 << 10;
 
 /// How much work a piece of data is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use stillpoint_core::Result;
-use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
+use stillpoint_repository::{Credentials, ErrorKind, Origin, Repository, Store, StoreSettings};
 use tokio::sync::Mutex;
 
 use super::made::MadeSnapshots;
@@ -20,8 +20,18 @@ pub struct RepositorySource {
     credentials: Credentials,
     origin: Origin,
     create: bool,
-    current: Mutex<Option<Repository>>,
+    current: Mutex<Current>,
     made: MadeSnapshots,
+}
+
+/// What this process knows of the repository.
+#[derive(Debug, Default)]
+enum Current {
+    #[default]
+    Unknown,
+    /// There was none when it was last looked for.
+    Missing,
+    Open(Repository),
 }
 
 impl RepositorySource {
@@ -41,7 +51,7 @@ impl RepositorySource {
             credentials,
             origin: Origin::detect(),
             create: true,
-            current: Mutex::new(None),
+            current: Mutex::default(),
             made: MadeSnapshots::default(),
         }
     }
@@ -81,7 +91,7 @@ impl RepositorySource {
     pub async fn open_fresh(&self) -> Result<Repository> {
         let mut current = self.current.lock().await;
         let fresh = self.opened(&mut current).await?.with_fresh_index();
-        *current = Some(fresh.clone());
+        *current = Current::Open(fresh.clone());
         Ok(fresh)
     }
 
@@ -91,13 +101,17 @@ impl RepositorySource {
     /// As [`Self::open`].
     pub async fn open_or_create(&self) -> Result<Repository> {
         let mut current = self.current.lock().await;
-        if current.is_none() && self.create {
+        if self.create {
             let (store, origin) = (self.store.clone(), self.origin.clone());
-            let made = Repository::open_or_init(store, &self.credentials, origin).await;
-            *current = Some(made.map_err(from_repository)?);
+            let made = match &*current {
+                Current::Open(open) => Ok(open.clone()),
+                Current::Missing => Repository::init_or_open(store, &self.credentials, origin).await,
+                Current::Unknown => Repository::open_or_init(store, &self.credentials, origin).await,
+            };
+            *current = Current::Open(made.map_err(from_repository)?);
         }
         let fresh = self.opened(&mut current).await?.with_fresh_index();
-        *current = Some(fresh.clone());
+        *current = Current::Open(fresh.clone());
         Ok(fresh)
     }
 
@@ -109,12 +123,17 @@ impl RepositorySource {
         }
     }
 
-    async fn opened(&self, current: &mut Option<Repository>) -> Result<Repository> {
-        if let Some(open) = current {
+    async fn opened(&self, current: &mut Current) -> Result<Repository> {
+        if let Current::Open(open) = current {
             return Ok(open.clone());
         }
         let opened = Repository::open(self.store.clone(), &self.credentials, self.origin.clone()).await;
-        Ok(current.insert(opened.map_err(from_repository)?).clone())
+        *current = match &opened {
+            Ok(open) => Current::Open(open.clone()),
+            Err(error) if *error.kind() == ErrorKind::NoRepository => Current::Missing,
+            Err(_) => Current::Unknown,
+        };
+        opened.map_err(from_repository)
     }
 
     /// The snapshots this process has made.

@@ -92,9 +92,9 @@ impl Findings {
 }
 
 /// Whether every pack the index knows is in the store with the length the index makes it.
-pub(super) async fn compare_all_packs(repository: &Repository, index: Index) -> Result<bool> {
-    let stored: HashMap<Id, u64> =
-        repository.list_packs().await.map_err(from_repository)?.into_iter().collect();
+pub(super) async fn compare_all_packs(repository: &Repository) -> Result<bool> {
+    let (index, packs) = repository.index_and_packs().await.map_err(from_repository)?;
+    let stored: HashMap<Id, u64> = packs.into_iter().collect();
     let fits = move || {
         let due = index.pack_lengths();
         Ok(due.into_iter().all(|(pack, length)| stored.get(&pack) == Some(&length)))

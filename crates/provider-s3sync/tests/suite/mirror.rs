@@ -343,6 +343,38 @@ async fn only_what_changed_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_only_renamed_is_copied_inside_the_store_and_not_sent_again() {
+    for scene in [Scene::local().mirrored(), Scene::remote().mirrored()] {
+        let root = scene.path("source");
+        fs::create_dir_all(root.join("models/old")).unwrap();
+        let content = |seed: u8, length: usize| vec![seed; length];
+        for (path, bytes) in [
+            ("models/old/large.bin", content(1, 9 << 20)),
+            ("models/old/small.bin", content(2, 64 << 10)),
+            ("models/table.csv", content(3, 5_000)),
+        ] {
+            fs::write(root.join(path), bytes).unwrap();
+        }
+        let host = Host::new(&scene, &root);
+        host.back_up("first").await;
+        fs::rename(root.join("models/old"), root.join("models/aged")).unwrap();
+        fs::rename(root.join("models/table.csv"), root.join("a table.csv")).unwrap();
+        // Another file of the same length and time at a new path is what it is.
+        let twin = root.join("models/twin.csv");
+        fs::write(&twin, content(4, 5_000)).unwrap();
+        let table = fs::metadata(root.join("a table.csv")).unwrap().modified().unwrap();
+        fs::File::options().write(true).open(&twin).unwrap().set_modified(table).unwrap();
+        let second = host.back_up("second").await;
+        let seen = counts(&second);
+        assert_eq!((seen["bytes_added"], seen["files_copied"], seen["files_new"]), (5_000, 3, 1), "{seen:?}");
+        let target = scene.path("target");
+        let restored = host.restore("restore", &second.backup.as_ref().unwrap().id, &target).await;
+        assert_eq!(restored.operation.state, OperationState::Completed, "{restored:?}");
+        assert_same(&root, &target);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_throttling_store_slows_a_backup_down_and_no_more() {
     let scene = Scene::remote().mirrored();
     let root = scene.path("source");

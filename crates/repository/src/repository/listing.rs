@@ -8,6 +8,7 @@ use crate::clock;
 use crate::error::Result;
 use crate::file::FileKind;
 use crate::id::Id;
+use crate::index::Index;
 use crate::store::{ListedObject, Store};
 use crate::time::Timestamp;
 
@@ -66,6 +67,21 @@ impl Repository {
             [FileKind::Pack, FileKind::Index, FileKind::Lock, FileKind::Snapshot].map(FileKind::folder);
         let [packs, index, locks, snapshots] = folders;
         Ok(Listing::of(self.store().list_all_in(&[packs, index, locks, snapshots, MARKS]).await?.objects))
+    }
+
+    /// The index, and all packs in the store with their lengths, seen together in as few requests as the store allows. What
+    /// another process stored meanwhile may be in the index alone.
+    ///
+    /// # Errors
+    /// As [`Self::index`] and [`Self::list_packs`].
+    pub async fn index_and_packs(&self) -> Result<(Index, Vec<(Id, u64)>)> {
+        if let Some(index) = self.loaded_index() {
+            return Ok((index.clone(), self.list_packs().await?));
+        }
+        let folders = [FileKind::Pack, FileKind::Index].map(FileKind::folder);
+        let listing = Listing::of(self.store().list_all_in(&folders).await?.objects);
+        self.load_index(listing.indexes).await?;
+        Ok((self.index().await?, listing.packs))
     }
 
     /// Lists locks, snapshots and marks.

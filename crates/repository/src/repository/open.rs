@@ -55,6 +55,8 @@ impl Repository {
                 (key, key_file)
             }
             None => {
+                // They may be those of a repository that another process has created since.
+                refuse_existing(&store).await?;
                 let message = format!(
                     "{} holds keys of an unfinished repository with another password; use that or delete its `keys`",
                     store.description()
@@ -133,6 +135,15 @@ impl Repository {
             Err(error) if *error.kind() == ErrorKind::NoRepository => {}
             result => return result,
         }
+        Self::init_or_open(store, credentials, origin).await
+    }
+
+    /// As [`Self::open_or_init`], in fewer requests where there is no repository, and in more where there is one: for
+    /// callers that have just seen that there was none.
+    ///
+    /// # Errors
+    /// As [`Self::open_or_init`].
+    pub async fn init_or_open(store: Store, credentials: &Credentials, origin: Origin) -> Result<Self> {
         match Self::create(store.clone(), credentials, origin.clone()).await {
             Err(error) if *error.kind() == ErrorKind::AlreadyExists => {
                 Self::open(store, credentials, origin).await

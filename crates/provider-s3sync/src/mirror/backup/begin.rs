@@ -56,6 +56,7 @@ pub(super) struct Base {
 }
 
 /// Where the manifest of a base is noted.
+#[derive(Clone)]
 pub(super) enum Noted {
     Parts(Vec<Part>),
     Names(Vec<String>),

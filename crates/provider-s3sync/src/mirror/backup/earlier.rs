@@ -8,6 +8,7 @@ use stillpoint_localfs::FileKind;
 use stillpoint_repository::{Id, Store};
 
 use super::begin::{Base, Noted, Open};
+use super::moved::Moved;
 use crate::mirror::manifest::{Entry, Item, ManifestReader};
 use crate::mirror::place::Place;
 
@@ -26,27 +27,32 @@ pub(super) struct Known {
     pub(super) unchanged: bool,
 }
 
-/// The manifests of earlier captures, each read once, in path order.
+/// The manifests of earlier captures, each read once in path order, and once more where files have new paths.
 pub(super) struct Earlier {
     bases: Vec<Reading>,
+    store: Store,
 }
 
 struct Reading {
     place: Place,
     read_from: Timestamp,
     altered: HashSet<String>,
+    noted: Noted,
     manifest: ManifestReader,
     next: Option<Box<Entry>>,
     ended: bool,
+    /// Read when the first file is met whose path is new.
+    moved: Option<Moved>,
 }
 
 impl Earlier {
     pub(super) fn new(store: &Store, open: &Open) -> Self {
-        Self { bases: open.bases.iter().map(|base| Reading::new(store, base)).collect() }
+        let bases = open.bases.iter().map(|base| Reading::new(store, base)).collect();
+        Self { bases, store: store.clone() }
     }
 
-    /// The file at the path of `entry`, from the capture that knows it as it is now, else from any. Paths must be asked
-    /// for in order.
+    /// The file at the path of `entry`, from the capture that knows it as it is now, else from any; where none knows the
+    /// path, a file that may have been moved there. Paths must be asked for in order.
     ///
     /// # Errors
     /// The store's failure.
@@ -60,25 +66,51 @@ impl Earlier {
             }
             best = best.or(Some(known));
         }
+        if best.is_none() && Moved::is_worth_it(entry) {
+            best = self.find_moved(entry).await?;
+        }
         Ok(best)
+    }
+
+    /// A file whose content may be that of `entry`. It counts as changed, so that its content is read and compared: the
+    /// path is the one thing that tells files of several file systems apart.
+    async fn find_moved(&mut self, entry: &Entry) -> Result<Option<Known>> {
+        for base in &mut self.bases {
+            let moved = match &base.moved {
+                Some(moved) => moved,
+                None => base.moved.insert(Moved::read(base.noted.read(&self.store, &base.place)).await?),
+            };
+            let known = moved.find(entry).cloned().and_then(|earlier| base.known(earlier, entry));
+            if let Some(known) = known {
+                return Ok(Some(Known { unchanged: false, ..known }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Noted {
+    fn read(&self, store: &Store, place: &Place) -> ManifestReader {
+        match self {
+            Self::Parts(parts) => ManifestReader::of_parts(store, place, parts),
+            Self::Names(names) => {
+                ManifestReader::of_unfinished(store, place, names.iter().map(String::as_str))
+            }
+        }
     }
 }
 
 impl Reading {
     fn new(store: &Store, base: &Base) -> Self {
-        let manifest = match &base.manifest {
-            Noted::Parts(parts) => ManifestReader::of_parts(store, &base.place, parts),
-            Noted::Names(names) => {
-                ManifestReader::of_unfinished(store, &base.place, names.iter().map(String::as_str))
-            }
-        };
         Self {
             place: base.place.clone(),
             read_from: base.read_from,
             altered: base.altered.clone(),
-            manifest,
+            noted: base.manifest.clone(),
+            manifest: base.manifest.read(store, &base.place),
             next: None,
             ended: false,
+            moved: None,
         }
     }
 

@@ -9,6 +9,7 @@ mod begin;
 mod earlier;
 mod finish;
 mod found;
+mod moved;
 mod totals;
 mod transfer;
 mod upload;
