@@ -131,7 +131,7 @@ impl Catalog for SqlCatalog {
         workspaces::find(&self.engine, id).await
     }
 
-    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Page<WorkspaceRecord>> {
         workspaces::list(&self.engine, after, limit).await
     }
 

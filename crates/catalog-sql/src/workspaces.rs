@@ -1,8 +1,9 @@
 //! Workspaces.
 
-use stillpoint_core::{PAGE_LIMIT_MAX, Result, WorkspaceId, WorkspaceRecord};
+use stillpoint_core::{Page, Result, WorkspaceId, WorkspaceRecord};
 
 use crate::engine::{Engine, Statement};
+use crate::page::{page, rows_wanted};
 use crate::rows::{decode, encode};
 
 pub(crate) async fn put(engine: &Engine, record: &WorkspaceRecord) -> Result<()> {
@@ -24,10 +25,11 @@ pub(crate) async fn list(
     engine: &Engine,
     after: Option<&WorkspaceId>,
     limit: usize,
-) -> Result<Vec<WorkspaceRecord>> {
+) -> Result<Page<WorkspaceRecord>> {
     // No id is empty, so the empty text comes before all of them.
-    let statement = Statement::new("SELECT record FROM workspaces WHERE id > $1 ORDER BY id LIMIT $2")
+    let statement = Statement::new("SELECT id, record FROM workspaces WHERE id > $1 ORDER BY id LIMIT $2")
         .bind(after.map_or("", WorkspaceId::as_str))
-        .bind(i64::try_from(limit.min(PAGE_LIMIT_MAX)).unwrap_or(i64::MAX));
-    engine.read(statement).await?.iter().map(|row| decode(row.text("record")?)).collect()
+        .bind(rows_wanted(limit));
+    let found = engine.read(statement).await?;
+    page(&found, limit, |row| decode(row.text("record")?), |row| row.text("id").map(str::to_owned))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{BackupRecord, Catalog};
+use crate::catalog::{BackupRecord, BackupState, Catalog};
 use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::{Error, ErrorKind, Result};
@@ -33,7 +33,8 @@ use crate::provider::Provider;
 ///
 /// # Errors
 /// `NotFound` where the catalog has no such backup, or a snapshot of it does not exist; `InvalidConfig` where one of its
-/// providers is not among `providers`; `Conflict` where somebody else changed it meanwhile; whatever a provider refuses.
+/// providers is not among `providers`; `Conflict` where it is to be held and is being deleted, or
+/// somebody else changed it meanwhile; whatever a provider refuses.
 pub async fn hold(
     cx: &OpContext,
     catalog: &dyn Catalog,
@@ -46,6 +47,10 @@ pub async fn hold(
         .await?
         .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("backup {backup} is not in the catalog")))?;
     let mut record = stored.backup;
+    if held && record.state == BackupState::Deleting {
+        let message = format!("backup {backup} is being deleted, which nothing holds up any more");
+        return Err(Error::new(ErrorKind::Conflict, message));
+    }
     if held {
         keep(cx, providers, &record, None).await?;
     }

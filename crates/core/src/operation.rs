@@ -83,6 +83,10 @@ pub struct BackupRequest {
     pub waivers: Vec<String>,
     /// What to do when the workspace is busy.
     pub when_busy: WhenBusy,
+    /// Settings over those that the workspace lists for itself and for each of its components, such as what is to be left
+    /// out. They hold for this backup, whoever goes on with it; the workspace's own stay as they are.
+    #[serde(default, skip_serializing_if = "Settings::is_empty")]
+    pub settings: Settings,
     /// The plan that was accepted: a workspace that has other components by now, or whose components have other settings
     /// or would be kept at another place, is not backed up. `None` for whatever it has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -104,6 +108,7 @@ impl BackupRequest {
             retain: None,
             waivers: Vec::new(),
             when_busy: WhenBusy::default(),
+            settings: Settings::new(),
             accepted_plan: None,
         }
     }

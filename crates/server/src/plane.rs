@@ -1,10 +1,11 @@
 //! The control plane: what the API and the page work with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stillpoint_core::{
-    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, Orchestrator, Provider, Result, SystemClock,
-    SystemEntropy,
+    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, INTERVAL_MIN, Orchestrator, Provider, Result,
+    SystemClock, SystemEntropy,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -50,6 +51,7 @@ struct Inner {
     heavy: Arc<Semaphore>,
     stop: Cancellation,
     demo: bool,
+    interval_min: Duration,
 }
 
 impl ControlPlane {
@@ -74,6 +76,7 @@ impl ControlPlane {
             heavy: Arc::new(Semaphore::new(HEAVY_MAX)),
             stop: Cancellation::new(),
             demo: false,
+            interval_min: INTERVAL_MIN,
         }))
     }
 
@@ -113,6 +116,12 @@ impl ControlPlane {
         self.with(|inner| inner.secure = secure)
     }
 
+    /// Refuses schedules whose runs come closer together than this; [`INTERVAL_MIN`] unless the host says otherwise.
+    #[must_use]
+    pub fn with_interval_min(self, least: Duration) -> Self {
+        self.with(|inner| inner.interval_min = least)
+    }
+
     /// Ends streams of events when `stop` is raised.
     #[must_use]
     pub(crate) fn with_stop(self, stop: Cancellation) -> Self {
@@ -129,6 +138,10 @@ impl ControlPlane {
         let mut inner = Arc::unwrap_or_clone(self.0);
         change(&mut inner);
         Self(Arc::new(inner))
+    }
+
+    pub(crate) fn interval_min(&self) -> Duration {
+        self.0.interval_min
     }
 
     /// The catalog.

@@ -54,6 +54,9 @@ pub(crate) struct BackupArgs {
     /// The longest time without progress
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) stall_timeout: Option<Duration>,
+    /// The longest time that services are held still [default: until the deadline]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) hold_at_most: Option<Duration>,
     /// What happens to the jobs when a clock runs out [default: detach]
     #[arg(long, value_name = "POLICY")]
     pub(crate) on_deadline: Option<DeadlinePolicy>,
@@ -66,6 +69,20 @@ pub(crate) struct BackupArgs {
     /// Show the plan and do nothing
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+impl BackupArgs {
+    /// The flags that say what of a directory is captured, and whether they are given.
+    pub(crate) fn rule_flags(&self) -> [(&'static str, bool); 6] {
+        [
+            ("--exclude", !self.exclude.is_empty()),
+            ("--exclude-file", self.exclude_file.is_some()),
+            ("--preset", !self.preset.is_empty()),
+            ("--one-file-system", self.one_file_system),
+            ("--no-one-file-system", self.no_one_file_system),
+            ("--may-be-empty", self.may_be_empty),
+        ]
+    }
 }
 
 /// What happens to the jobs when a clock runs out.

@@ -51,6 +51,9 @@ pub(crate) struct RestoreArgs {
     /// The time from now to the deadline [default: 12h]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) timeout: Option<Duration>,
+    /// Go on although the check of this name stands against it; may be repeated
+    #[arg(long, value_name = "CHECK")]
+    pub(crate) skip_check: Vec<String>,
 }
 
 /// How files meet what already stands at the target.

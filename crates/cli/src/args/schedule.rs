@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use clap::{ArgGroup, Args, Subcommand, ValueEnum};
+use stillpoint_core::Blackout;
 
 use super::BackupArgs;
-use super::value::{cron, duration, duration_or_zero, every, zone};
+use super::value::{blackout, cron, duration, duration_or_zero, every, zone};
 
 /// Back workspaces up by themselves: schedules in the catalog, and who begins their runs
 #[derive(Clone, Debug, Args)]
@@ -57,7 +58,8 @@ pub(crate) struct ScheduleName {
 #[command(group = ArgGroup::new("cadence").args(["every", "cron"]).required(true))]
 #[command(after_help = "Examples:
   stillpoint schedule set nightly --workspace ml-prod --cron '30 2 * * *' --zone Europe/Berlin --jitter 20m
-  stillpoint schedule set home ~/projects --every 12h --retain 90d")]
+  stillpoint schedule set home ~/projects --every 12h --retain 90d
+  stillpoint schedule set home ~/projects --every 1h --blackout 'mon,tue,wed,thu,fri 09:00-17:30'")]
 pub(crate) struct SetScheduleArgs {
     /// Its name
     #[arg(value_name = "SCHEDULE")]
@@ -85,9 +87,22 @@ pub(crate) struct SetScheduleArgs {
     /// What becomes of a run whose workspace is busy
     #[arg(long, value_name = "POLICY", default_value = "skip")]
     pub(crate) overlap: OverlapPolicy,
+    /// No run begins in this window of the wall clock; several are allowed, and those that are set stay unless others are given
+    #[arg(long, value_name = "WINDOW", value_parser = blackout)]
+    pub(crate) blackout: Vec<Blackout>,
+    /// Runs begin at any time of the day from now on
+    #[arg(long, conflicts_with = "blackout")]
+    pub(crate) no_blackout: bool,
     /// Alarm when the newest completed backup is older than this
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) alarm_after: Option<Duration>,
+}
+
+impl SetScheduleArgs {
+    /// The windows that are asked for; `None` for those that there are.
+    pub(crate) fn blackouts(&self) -> Option<Vec<Blackout>> {
+        (self.no_blackout || !self.blackout.is_empty()).then(|| self.blackout.clone())
+    }
 }
 
 /// What becomes of missed runs.

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::str::FromStr;
 use std::time::Duration;
 
-use stillpoint_core::{BackupSort, Cadence, Error, Schedule};
+use stillpoint_core::{BackupSort, Blackout, Cadence, Error, Schedule, Weekday};
 use stillpoint_provider_s3sync::{Space, Store};
 
 /// Reads `12h`, `90d`, `1h30m`, `45s`, `500ms` or `2w`.
@@ -33,6 +33,30 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         rest = tail;
     }
     if total.is_zero() { Err(refused()) } else { Ok(total) }
+}
+
+/// Reads `22:00-06:00`, or `sat,sun 08:00-20:00` for some days of the week.
+pub(crate) fn blackout(text: &str) -> Result<Blackout, String> {
+    let refused = || {
+        format!(
+            "`{text}` is not a window; write 22:00-06:00, or 'sat,sun 08:00-20:00' for some days of the week"
+        )
+    };
+    let (days, window) = text.trim().rsplit_once(' ').unwrap_or(("", text.trim()));
+    let (from, to) = window.split_once('-').ok_or_else(refused)?;
+    let time = |text: &str| text.trim().parse().map_err(|_e: Error| refused());
+    let day = |name: &str| match name.trim().to_ascii_lowercase().as_str() {
+        "mon" => Ok(Weekday::Monday),
+        "tue" => Ok(Weekday::Tuesday),
+        "wed" => Ok(Weekday::Wednesday),
+        "thu" => Ok(Weekday::Thursday),
+        "fri" => Ok(Weekday::Friday),
+        "sat" => Ok(Weekday::Saturday),
+        "sun" => Ok(Weekday::Sunday),
+        _ => Err(refused()),
+    };
+    let days = days.split(',').filter(|_| !days.is_empty()).map(day).collect::<Result<_, _>>()?;
+    Ok(Blackout::Daily { days, from: time(from)?, to: time(to)? })
 }
 
 /// As [`duration`], or `0s` for at once.

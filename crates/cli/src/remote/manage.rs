@@ -91,6 +91,7 @@ async fn set(client: &Client, output: &Output, args: &SetScheduleArgs) -> Outcom
             OverlapPolicy::Queue => "queue",
             OverlapPolicy::Replace => "replace",
         },
+        "blackouts": args.blackouts(),
         "alarm_after_seconds": seconds(args.alarm_after),
         "backup": order(&args.backup)?,
     });

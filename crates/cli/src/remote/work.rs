@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stillpoint_core::{ComponentState, Error, ErrorKind, OperationId, Severity, SystemEntropy};
+use stillpoint_core::{ComponentState, Error, ErrorKind, Finding, OperationId, Severity, SystemEntropy};
 use stillpoint_server::document::{
     BackupDetail, ForgottenDocument, OperationItem, PlanDocument, RestorePlanDocument, RetentionDocument,
 };
@@ -64,19 +64,12 @@ pub(super) async fn backup(client: &Client, output: &Output, args: &BackupArgs) 
 /// # Errors
 /// Flags that a server cannot follow.
 pub(super) fn order(args: &BackupArgs) -> Result<Value, Failure> {
-    let local = [
-        ("--exclude", !args.exclude.is_empty()),
-        ("--exclude-file", args.exclude_file.is_some()),
-        ("--preset", !args.preset.is_empty()),
-        ("--one-file-system", args.one_file_system),
-        ("--no-one-file-system", args.no_one_file_system),
-        ("--may-be-empty", args.may_be_empty),
-    ];
-    refuse_local(&local)?;
+    refuse_local(&args.rule_flags())?;
     Ok(json!({
         "name": args.name,
         "timeout_seconds": seconds(args.timeout),
         "stall_timeout_seconds": seconds(args.stall_timeout),
+        "hold_at_most_seconds": seconds(args.hold_at_most),
         "on_deadline": args.on_deadline.map(|policy| match policy {
             DeadlinePolicy::Detach => "detach",
             DeadlinePolicy::Cancel => "cancel",
@@ -107,6 +100,7 @@ pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs
         }),
         "software_version": args.software_version,
         "timeout_seconds": seconds(args.timeout),
+        "waivers": args.skip_check,
     });
     if args.dry_run {
         let path = ["backups", &args.backup, "restore-plan"];
@@ -119,7 +113,10 @@ pub(super) async fn restore(client: &Client, output: &Output, args: &RestoreArgs
                 output.line(format_args!("  {}", backup::finding(finding)))?;
             }
         }
-        let blocked = plan.findings.iter().any(|finding| finding.severity == Severity::Blocker);
+        let blocks = |finding: &Finding| {
+            finding.severity == Severity::Blocker && !args.skip_check.contains(&finding.check)
+        };
+        let blocked = plan.findings.iter().any(blocks);
         return Ok(if blocked { Exit::Failed } else { Exit::Done });
     }
     let followed =

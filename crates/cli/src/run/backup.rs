@@ -56,15 +56,25 @@ pub(super) async fn prepare(
     }
     let directory = args.directory.as_deref().map(checked_directory).transpose()?;
     let catalog = session.catalog().await?;
-    let workspace: Arc<dyn Workspace> =
-        Arc::new(directory_workspace(session, catalog.as_ref(), args, directory).await?);
-    let request = request(session, args, workspace.id().clone());
+    let workspace = directory_workspace(session, catalog.as_ref(), args, directory).await?;
+    let mut request = request(session, args, workspace.id().clone());
+    if !follows_the_configuration(session, args) {
+        // Other backups of the directory may leave out something else, before this one's next run too.
+        request.settings = workspace.rules().to_settings();
+    }
+    let workspace: Arc<dyn Workspace> = Arc::new(workspace);
     if !args.dry_run {
         remember(catalog.as_ref(), workspace.as_ref()).await?;
     }
     let (needs, files) = (Needs::files(), files(args));
     let orchestrator = Box::pin(session.orchestrator(&catalog, &needs, files, Some(workspace))).await?;
     Ok((orchestrator, request))
+}
+
+/// Whether the configuration alone says what is captured, also when it says something else by the next run.
+fn follows_the_configuration(session: &Session, args: &BackupArgs) -> bool {
+    let configured = args.workspace.as_deref().and_then(|id| session.settings.config.workspace(id));
+    args.directory.is_none() && configured.is_some() && args.rule_flags().iter().all(|(_, given)| !given)
 }
 
 /// What becomes of a repository that is not there yet.
@@ -77,16 +87,8 @@ fn managed<'a>(session: &'a Session, args: &BackupArgs) -> Result<Option<&'a Man
     let Some(config) = args.workspace.as_deref().and_then(|id| session.settings.config.managed(id)) else {
         return Ok(None);
     };
-    let given = [
-        (args.directory.is_some(), "a directory"),
-        (!args.exclude.is_empty(), "--exclude"),
-        (args.exclude_file.is_some(), "--exclude-file"),
-        (!args.preset.is_empty(), "--preset"),
-        (args.one_file_system, "--one-file-system"),
-        (args.no_one_file_system, "--no-one-file-system"),
-        (args.may_be_empty, "--may-be-empty"),
-    ];
-    if let Some((_, flag)) = given.into_iter().find(|(given, _)| *given) {
+    let mut given = std::iter::once(("a directory", args.directory.is_some())).chain(args.rule_flags());
+    if let Some((flag, _)) = given.find(|(_, given)| *given) {
         let message =
             format!("workspace {} is managed by {}; {flag} is for directories", config.id, config.provider);
         return Err(Error::new(ErrorKind::InvalidInput, message));
@@ -121,6 +123,7 @@ fn request(session: &Session, args: &BackupArgs, workspace: WorkspaceId) -> Back
     request.creator = Some(session.creator());
     request.timeout = args.timeout;
     request.stall_timeout = args.stall_timeout;
+    request.hold_at_most = args.hold_at_most;
     request.on_deadline = match args.on_deadline {
         Some(DeadlinePolicy::Cancel) => OnDeadline::Cancel,
         Some(DeadlinePolicy::Extend) => OnDeadline::Extend,

@@ -5,6 +5,7 @@ pub(crate) mod backup;
 mod cancel;
 mod check;
 mod claim;
+mod configured;
 pub(crate) mod copy;
 mod delete;
 mod demo;

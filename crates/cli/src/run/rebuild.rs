@@ -30,8 +30,10 @@ pub(super) async fn run(session: &Session) -> Outcome {
         report.added.extend(found.added);
         report.same += found.same;
         report.missing_in_store.extend(found.missing_in_store);
+        report.damaged.extend(found.damaged);
     }
-    let agree = report.differing.is_empty() && report.missing_in_store.is_empty();
+    let agree =
+        report.differing.is_empty() && report.missing_in_store.is_empty() && report.damaged.is_empty();
     if session.output.is_json() {
         session.output.document(&report)?;
     } else {
@@ -114,6 +116,12 @@ fn text(session: &Session, report: &Rebuilt) -> Result<()> {
     output.line(format_args!("{added} backups added to the catalog, {same} were there already"))?;
     for id in &report.differing {
         output.line(format_args!("{id}: the catalog and the store describe it differently"))?;
+    }
+    for row in &report.damaged {
+        output.line(format_args!(
+            "{}: the catalog's row cannot be read and is left: {}",
+            row.id, row.error.message
+        ))?;
     }
     for id in &report.missing_in_store {
         output.line(format_args!("{id}: the catalog knows it but the store has no record of it"))?;

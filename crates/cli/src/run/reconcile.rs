@@ -51,7 +51,7 @@ async fn providers(session: &Session) -> Result<Vec<Arc<dyn Provider>>> {
     let clouds = clouds.fold(Needs::default(), Needs::and);
     let all = Needs::files().and(clouds.clone());
     let found = match session.providers(&all, Files::Stored).await {
-        Err(error) if clouds.aws && error.context(REPOSITORY) == Some("missing") => {
+        Err(error) if (clouds.aws || clouds.azure) && error.context(REPOSITORY) == Some("missing") => {
             session.providers(&Needs { files: false, ..clouds }, Files::Stored).await?
         }
         found => found?,

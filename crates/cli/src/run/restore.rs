@@ -6,8 +6,7 @@ use std::sync::Arc;
 use serde_json::json;
 use stillpoint_core::{
     BackupRecord, Catalog, ComponentId, ComponentRecord, Error, ErrorKind, Finding, Landing, OnFailure,
-    OpContext, Orchestrator, ProvisionRequest, Request, RestoreRequest, Result, Settings, Severity,
-    WorkspaceId,
+    Orchestrator, Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
 };
 use stillpoint_server::document::{ComponentItem, RestoreDocument};
 
@@ -111,6 +110,7 @@ fn finished(session: &Session, args: &RestoreArgs, mut request: RestoreRequest) 
     };
     request.software_version.clone_from(&args.software_version);
     request.timeout = args.timeout;
+    request.waivers.clone_from(&args.skip_check);
     Ok(request)
 }
 
@@ -185,17 +185,14 @@ async fn plan(
     request: RestoreRequest,
     backup: BackupRecord,
 ) -> Outcome {
-    let findings = if request.provisioner == engine::PROVISIONER {
-        let request = ProvisionRequest::new(request.clone(), backup.clone());
-        engine::provisioner().preflight(&OpContext::background(), &request).await?
-    } else {
-        let needs = Needs::of_restore(&session.settings.config, &backup, &request.target);
-        let orchestrator = session.orchestrator(catalog, &needs, Files::LookedAt, None).await?;
-        orchestrator.plan_restore(&request).await?.findings
+    let needs = Needs::of_restore(&session.settings.config, &backup, &request.target);
+    let orchestrator = session.orchestrator(catalog, &needs, Files::LookedAt, None).await?;
+    let findings = orchestrator.plan_restore(&request).await?.findings;
+    let blocks = |finding: &Finding| {
+        finding.severity == Severity::Blocker && !request.waivers.contains(&finding.check)
     };
-    let request = ProvisionRequest::new(request, backup);
-    let blocked = findings.iter().any(|finding| finding.severity == Severity::Blocker);
-    let (restore, backup) = (&request.restore, &request.backup);
+    let blocked = findings.iter().any(blocks);
+    let (restore, backup) = (&request, &backup);
     if session.output.is_json() {
         session.output.document(&json!({
             "backup_id": backup.id,

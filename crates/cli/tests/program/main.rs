@@ -21,6 +21,7 @@ mod managed_workspaces;
 mod mirror;
 mod postgres;
 mod presets;
+mod schedules;
 mod serve;
 mod studio;
 mod two_stores;

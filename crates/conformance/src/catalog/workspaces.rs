@@ -22,7 +22,7 @@ pub async fn a_workspace_is_written_over(harness: &dyn Harness) -> Result<()> {
     catalog.put_workspace(&record).await?;
     catalog.put_workspace(&record).await?;
     assert_eq!(catalog.workspace(&"ada".parse()?).await?.as_ref(), Some(&record));
-    assert_eq!(catalog.workspaces(None, 10).await?, [record]);
+    assert_eq!(catalog.workspaces(None, 10).await?.items, [record]);
     assert_eq!(catalog.workspace(&"grace".parse()?).await?, None);
     Ok(())
 }
@@ -41,22 +41,19 @@ pub async fn workspaces_are_listed_by_id(harness: &dyn Harness) -> Result<()> {
         let (mut found, mut after) = (Vec::new(), None::<WorkspaceId>);
         loop {
             let part = catalog.workspaces(after.as_ref(), size).await?;
-            assert!(part.len() <= size);
-            let Some(last) = part.last() else { break };
-            assert!(
-                after.as_ref().is_none_or(|after| last.definition.id > *after),
-                "each part brings the list forward"
-            );
-            after = Some(last.definition.id.clone());
-            found.extend(part.into_iter().map(|record| record.definition.id.to_string()));
+            assert!(!part.items.is_empty() && part.items.len() <= size);
+            found.extend(part.items.into_iter().map(|record| record.definition.id.to_string()));
+            let Some(next) = part.next else { break };
+            assert_eq!(found.last(), Some(&next), "the next part begins behind this one");
+            after = Some(next.parse()?);
         }
         assert_eq!(found, expected, "{size} at a time");
     }
-    assert!(catalog.workspaces(None, 0).await?.is_empty());
+    assert_eq!(catalog.workspaces(None, 0).await?.items.len(), 1, "a page has at least one");
     let behind: WorkspaceId = "n".parse()?;
     let rest = catalog.workspaces(Some(&behind), 1).await?;
     assert_eq!(
-        rest.first().map(|record| record.definition.id.as_str()),
+        rest.items.first().map(|record| record.definition.id.as_str()),
         Some("z"),
         "the start need not exist"
     );

@@ -138,7 +138,7 @@ impl Catalog for PlantedCatalog {
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>> {
         self.inner.workspace(id).await
     }
-    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Page<WorkspaceRecord>> {
         self.inner.workspaces(after, limit).await
     }
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {

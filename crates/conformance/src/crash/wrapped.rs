@@ -104,7 +104,7 @@ impl Catalog for FusedCatalog {
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>> {
         self.fuse.read(self.inner.workspace(id)).await
     }
-    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Page<WorkspaceRecord>> {
         self.fuse.read(self.inner.workspaces(after, limit)).await
     }
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {

@@ -9,9 +9,6 @@ use super::job::{Job, Phase};
 use super::listing;
 use super::state::{MADE_BY, PointPhase, State, missing};
 
-/// How long a new resource takes until it can be attached.
-const READY_AFTER: std::time::Duration = std::time::Duration::from_secs(20);
-
 impl State {
     /// Starts a job, or answers the one that this token, or else the tags, show to be started already.
     pub(super) fn start(
@@ -142,7 +139,7 @@ impl State {
 
     pub(super) fn finish_restore(&mut self, resource: &str, now: Timestamp) -> Result<Readiness> {
         let found = self.resources.get(resource).ok_or_else(|| Error::from(missing(resource)))?;
-        let ready = found.created_at.after(READY_AFTER) <= now;
+        let ready = found.created_at.after(self.config.ready_after) <= now;
         Ok(if ready { Readiness::Available } else { Readiness::Pending })
     }
 

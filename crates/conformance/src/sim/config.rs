@@ -22,6 +22,8 @@ pub struct SimConfig {
     pub cancel_delay: Duration,
     /// How long a deletion is on its way.
     pub delete_delay: Duration,
+    /// How long after its birth a restored resource is ready.
+    pub ready_after: Duration,
     /// Restored volumes without a protective tag are removed this long after their birth.
     pub collect_after: Option<Duration>,
     /// The hint not to poll a job more often.
@@ -60,6 +62,7 @@ impl Default for SimConfig {
             list_lag: Duration::from_secs(30),
             cancel_delay: Duration::from_secs(60),
             delete_delay: Duration::from_secs(10),
+            ready_after: Duration::from_secs(20),
             collect_after: Some(Duration::from_secs(3600)),
             poll_after: Duration::from_secs(30),
             latency: Duration::from_millis(150),

@@ -51,6 +51,30 @@ async fn a_lost_base_makes_a_full_backup_that_says_so() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_backup_sets_holds_for_it_alone_whoever_goes_on_with_it() {
+    let world = world();
+    let mut request = world.backup("op-1").unwrap();
+    request.settings.insert("excludes".into(), "*.tmp".into());
+    let planned = world.orchestrator().unwrap().plan(&request).await.unwrap();
+    assert!(planned.components.iter().all(|planned| planned.component.settings["excludes"] == "*.tmp"));
+    let dies = world.orchestrator().unwrap();
+    dies.submit(Request::Backup(request)).await.unwrap();
+    world.pass(Duration::from_secs(1)).await;
+    drop(dies);
+    let next = world.orchestrator().unwrap();
+    let status = world.finish(&next, &"op-1".parse().unwrap()).await.unwrap();
+    let backup = status.backup.unwrap();
+    let has = |settings: &Settings| settings.contains_key("excludes");
+    assert!(has(&backup.definition.settings));
+    assert!(backup.components.iter().all(|component| has(&component.component.settings)));
+    let workspace = world.catalog.workspace(&world.workspace_id()).await.unwrap().unwrap();
+    assert!(!has(&workspace.definition.settings));
+    assert!(workspace.components.iter().all(|component| !has(&component.settings)));
+    let status = world.run(&next, Request::Backup(world.backup("op-2").unwrap())).await.unwrap();
+    assert!(status.backup.unwrap().components.iter().all(|component| !has(&component.component.settings)));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_whole_backup_is_completed_and_recorded_beside_the_data() {
     let world = world();
     let orchestrator = world.orchestrator().unwrap();

@@ -21,9 +21,13 @@ fn target() -> WorkspaceId {
 
 /// A world whose workspace was backed up by operation `backup`.
 async fn backed_up() -> (SimWorld, LocalOrchestrator) {
+    backed_up_in(SimConfig::default()).await
+}
+
+async fn backed_up_in(config: SimConfig) -> (SimWorld, LocalOrchestrator) {
     let volume = ("data", SimKind::Volume, 20 * GB, 20_000);
     let files = ("home", SimKind::FileSystem, 10 * GB, 10_000);
-    let world = SimWorld::new(SimConfig::default(), &[volume, files]).unwrap();
+    let world = SimWorld::new(config, &[volume, files]).unwrap();
     let orchestrator = world.orchestrator().unwrap();
     let status = world.run(&orchestrator, Request::Backup(world.backup("backup").unwrap())).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed);
@@ -99,6 +103,49 @@ async fn a_stalled_restore_is_detached_by_its_stall_clock_and_followed_to_its_en
     let status = world.finish(&orchestrator, &op("restore")).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
     assert!(world.provisioner.is_active(&target()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_restored_and_never_gets_ready_is_given_up_an_hour_after_the_deadline() {
+    for (keep, left) in [(false, 0), (true, 2)] {
+        let never = SimConfig::with(|config| {
+            (config.ready_after, config.collect_after) = (1000 * HOUR, None);
+        });
+        let (world, orchestrator) = backed_up_in(never).await;
+        let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+        request.timeout = Some(2 * HOUR);
+        request.on_failure = if keep { OnFailure::Keep } else { OnFailure::Discard };
+        orchestrator.submit(Request::Restore(request)).await.unwrap();
+        world.pass(2 * HOUR + MINUTE).await;
+        let late = orchestrator.status(&op("restore")).await.unwrap().operation;
+        assert_eq!(late.state, OperationState::Detached, "whoever waited knows at the deadline");
+        let status = world.finish(&orchestrator, &op("restore")).await.unwrap();
+        let error = status.operation.error.unwrap();
+        assert_eq!(
+            (status.operation.state, error.kind),
+            (OperationState::Failed, ErrorKind::DeadlineExceeded)
+        );
+        assert!(error.message.contains("data as "), "{error}");
+        let took = status.operation.finished_at.unwrap().since(status.operation.started_at);
+        assert!(took >= 3 * HOUR && took < 3 * HOUR + 10 * MINUTE, "{took:?}");
+        assert_eq!((restored(&world), world.provisioner.exists(&target())), (left, keep));
+        let ledger = world.catalog.ledger(&op("restore")).await.unwrap();
+        assert!(ledger.len() < 1500, "{} lines for three hours of looking", ledger.len());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_gets_ready_soon_after_the_deadline_is_attached() {
+    let slow = SimConfig::with(|config| (config.ready_after, config.collect_after) = (3 * HOUR, None));
+    let (world, orchestrator) = backed_up_in(slow).await;
+    let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+    request.timeout = Some(2 * HOUR + 30 * MINUTE);
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    let status = match status.operation.state {
+        OperationState::Detached => world.finish(&orchestrator, &op("restore")).await.unwrap(),
+        _ => status,
+    };
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
 }
 
 #[tokio::test(start_paused = true)]

@@ -60,6 +60,21 @@ async fn what_was_previewed_is_what_is_deleted_and_read_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backup_that_is_being_deleted_is_not_called_held() {
+    let config = SimConfig::with(|config| config.delete_delay = Duration::from_secs(600));
+    let world = SimWorld::new(config, &[("home", SimKind::FileSystem, GB, 10)]).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    world.run(&orchestrator, Request::Backup(world.backup("day-0").unwrap())).await.unwrap();
+    orchestrator.submit(Request::Delete(world.delete("gone", "day-0").unwrap())).await.unwrap();
+    world.pass(Duration::from_secs(60)).await;
+    let held =
+        stillpoint_core::hold(&OpContext::background(), world.catalog.as_ref(), &[], &of(0), true).await;
+    assert_eq!(held.unwrap_err().kind(), ErrorKind::Conflict);
+    world.finish(&orchestrator, &"gone".parse().unwrap()).await.unwrap();
+    assert!(left(&world).await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_hold_or_a_rule_that_came_after_the_preview_keeps_a_backup() {
     let (world, orchestrator) = days(4).await;
     let previewed = preview(world.catalog.as_ref(), None, &last(1)).await.unwrap();

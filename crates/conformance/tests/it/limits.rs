@@ -214,6 +214,22 @@ async fn requests_for_a_busy_workspace_are_served_in_the_order_of_their_arrival(
 }
 
 #[tokio::test(start_paused = true)]
+async fn only_an_operation_of_the_same_kind_answers_a_request_that_may_attach() {
+    let world = one_workspace();
+    let orchestrator = world.orchestrator().unwrap();
+    let running = world.backup("op-1").unwrap();
+    orchestrator.submit(Request::Backup(running)).await.unwrap();
+    let mut second = world.backup("op-2").unwrap();
+    second.when_busy = WhenBusy::Attach;
+    let attached = orchestrator.submit(Request::Backup(second.clone())).await.unwrap();
+    assert_eq!(attached.operation.id.as_str(), "op-1");
+    world.finish(&orchestrator, &attached.operation.id).await.unwrap();
+    orchestrator.submit(Request::Verify(world.verify("look", "op-1").unwrap())).await.unwrap();
+    let refused = orchestrator.submit(Request::Backup(second)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Busy, "a verification is no backup: {refused}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_line_is_bounded_and_whoever_waits_too_long_loses_its_turn_only() {
     let world = one_workspace();
     let orchestrator = Arc::new(world.orchestrator().unwrap());

@@ -80,7 +80,7 @@ async fn a_large_catalog_comes_back_row_by_row_and_each_difference_is_told() {
 
 /// All backups and workspaces of a catalog.
 async fn everything(catalog: &MemoryCatalog) -> (BTreeMap<BackupId, BackupRecord>, Vec<WorkspaceRecord>) {
-    (rows(catalog).await, catalog.workspaces(None, PAGE_LIMIT_MAX).await.unwrap())
+    (rows(catalog).await, catalog.workspaces(None, PAGE_LIMIT_MAX).await.unwrap().items)
 }
 
 #[tokio::test]

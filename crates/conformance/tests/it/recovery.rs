@@ -68,6 +68,39 @@ async fn a_detached_operation_is_followed_to_its_end_though_nobody_asks() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_begun_with_another_store_is_left_to_whoever_has_that() {
+    let world = world();
+    let of = |store: &str| {
+        LocalOrchestrator::builder(Arc::clone(&world.catalog) as Arc<dyn Catalog>)
+            .clock(Arc::clone(&world.clock))
+            .holder(Holder::new("sim-host", store))
+            .lease_ttl(LEASE_TTL)
+            .provider(Arc::new(world.cloud.provider("sim".parse().unwrap())))
+            .workspace(Arc::clone(&world.workspace) as Arc<dyn Workspace>)
+            .note("store", store)
+            .build()
+    };
+    let first = of("b1");
+    first.submit(Request::Backup(world.backup("op").unwrap())).await.unwrap();
+    world.pass(MINUTE).await;
+    drop(first);
+    world.pass(LEASE_TTL * 2).await;
+    let (id, other) = ("op".parse().unwrap(), of("b2"));
+    assert_eq!(other.recover().await.unwrap(), []);
+    let mut next = world.backup("op-2").unwrap();
+    next.when_busy = WhenBusy::Resume;
+    let busy = other.submit(Request::Backup(next)).await.unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::Busy);
+    assert!(busy.to_string().contains("with the store b1 and interrupted"), "{busy}");
+    let same = of("b1");
+    assert_eq!(same.recover().await.unwrap(), [id]);
+    assert_eq!(
+        world.finish(&same, &"op".parse().unwrap()).await.unwrap().operation.state,
+        OperationState::Completed
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn hosts_that_all_recover_drive_an_operation_once() {
     let world = world();
     let hosts: Vec<_> = (0..4).map(|_| Arc::new(world.orchestrator().unwrap())).collect();

@@ -177,6 +177,31 @@ async fn a_queued_run_begins_once_the_workspace_is_free() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_queued_run_waits_longer_than_its_grace_also_where_missed_runs_are_left_out() {
+    let world =
+        SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, 100 * GB, 10_000)]).unwrap();
+    let mut schedule = nightly();
+    (schedule.overlap, schedule.when_missed) = (Overlap::Queue, WhenMissed::Skip);
+    let id = put(&world, schedule).await;
+    let next = |record: &ScheduleRecord, now| {
+        next_run(&record.schedule, record.workspace(), record.anchor, now).unwrap().due.unwrap()
+    };
+    let stored = world.catalog.schedule(&id).await.unwrap().unwrap();
+    let night = next(&stored.record, world.clock.now());
+    let day = world.orchestrator().unwrap();
+    world.pass(night.at.since(world.clock.now()) - HOUR / 6).await;
+    day.submit(Request::Backup(world.backup("by-day").unwrap())).await.unwrap();
+    let events = run(&world, scheduler(&world), 12 * HOUR).await;
+    assert!(matches!(events[0], ScheduleEventKind::Waiting { .. }), "{events:?}");
+    let [ScheduleEventKind::Submitted { nominal, .. }] = events[1..] else { panic!("{events:?}") };
+    assert_eq!(nominal, night.nominal);
+    let stored = world.catalog.schedule(&id).await.unwrap().unwrap().record;
+    assert_eq!((stored.waiting, stored.missed_runs), (None, 0));
+    let run = stored.last.unwrap();
+    assert!(run.submitted_at.since(night.at) > HOUR / 2, "longer than the grace of ten minutes");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_replacing_run_cancels_the_backup_in_its_way() {
     let (events, world) = overlapping(Overlap::Replace).await;
     assert!(submitted(&events) >= 3, "{events:?}");

@@ -158,11 +158,11 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Whatever reading can meet; absent is `None`.
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>>;
 
-    /// Workspaces by id, at most `limit` after `after`.
+    /// Workspaces by id, at most `limit` after `after`, 1 to [`PAGE_LIMIT_MAX`].
     ///
     /// # Errors
     /// Whatever reading can meet.
-    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>>;
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Page<WorkspaceRecord>>;
 
     /// One backup.
     ///

@@ -8,18 +8,31 @@ use super::hold::Hold;
 use super::job::{JobRun, STOP_WAIT_MAX};
 use crate::clock::Timestamp;
 use crate::operation::{BackupRequest, OperationRecord};
+use crate::schedule::in_words;
 
 /// How long jobs outside are followed after a deadline: longer than any cloud lets one run.
 pub(super) const FOLLOWED_MAX: Duration = Duration::from_secs(30 * 24 * 3600);
 
 impl BackupMachine {
     /// Sees whether a clock ran out.
-    pub(super) fn watch_clocks(&mut self, record: &OperationRecord, request: &BackupRequest, now: Timestamp) {
+    pub(super) fn watch_clocks(
+        &mut self,
+        record: &mut OperationRecord,
+        request: &BackupRequest,
+        now: Timestamp,
+    ) {
         if self.stopping.is_none() && self.record.is_none() {
-            let out = [Some(record.deadline), self.stalls_at(record, request), self.held_until(request)];
-            if out.into_iter().flatten().any(|at| at <= now) {
+            let out = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
+            let stalled = out(self.stalls_at(record, request));
+            let held = out(self.held_until(request));
+            if stalled || held || record.deadline <= now {
                 self.stopping = Some(Stopping::Expired);
                 self.retry_at = None;
+            }
+            if stalled && let Some(limit) = self.stall_limit(request) {
+                record.warnings.push(stalled_for(limit));
+            } else if held {
+                record.warnings.push("the longest time that services may be held still was used up".into());
             }
         }
         if self.stopping.is_some() {
@@ -40,12 +53,17 @@ impl BackupMachine {
 
     /// When the stall clock runs out, while jobs are at work.
     fn stalls_at(&self, record: &OperationRecord, request: &BackupRequest) -> Option<Timestamp> {
+        let limit = self.stall_limit(request)?;
+        matches!(self.hold, Hold::Held(_) | Hold::Released(_) | Hold::Stuck(_))
+            .then(|| record.last_advance.after(limit))
+    }
+
+    /// The longest time without progress.
+    fn stall_limit(&self, request: &BackupRequest) -> Option<Duration> {
         // Jobs in the process would be stopped by a clock that nobody asked for.
         let outside = self.plan.as_ref().filter(|plan| !plan.runs_in_process());
         let forecast = outside.and_then(|plan| plan.forecast);
-        let limit = request.stall_timeout.or_else(|| forecast?.stall())?;
-        matches!(self.hold, Hold::Held(_) | Hold::Released(_) | Hold::Stuck(_))
-            .then(|| record.last_advance.after(limit))
+        request.stall_timeout.or_else(|| forecast?.stall())
     }
 
     /// When the hold has lasted as long as it may.
@@ -80,4 +98,9 @@ impl BackupMachine {
             self.members.iter_mut().map(|member| &mut member.run).for_each(JobRun::give_up_waiting);
         }
     }
+}
+
+/// Says that the stall clock ran out.
+pub(super) fn stalled_for(limit: Duration) -> String {
+    format!("nothing moved for {}, so the clock for standing still ran out", in_words(limit))
 }

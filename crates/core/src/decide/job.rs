@@ -14,10 +14,12 @@ use crate::provider::{CancelOutcome, Issue, JobKey, JobRef, JobRequest, JobState
 
 /// How many attempts a job gets when the provider lets it expire unstarted.
 const ATTEMPTS_MAX: u32 = 3;
-/// How often in a row a job may refuse to be polled before a person is called: about twelve hours.
+/// How often in a row a job may refuse to be polled before a person is called: six hours.
 const POLL_REFUSALS_MAX: u32 = 720;
 /// How long a job that was asked to stop is waited for: a day.
 pub(super) const STOP_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
+/// The least time between two polls of a job outside.
+const POLL_EVERY_MIN: Duration = Duration::from_secs(1);
 /// How often a start may be answered "busy" before the job fails.
 pub(super) const BUSY_WAITS_MAX: u32 = 1000;
 /// How long a workspace is held still for a job that waits behind somebody else's.
@@ -292,7 +294,9 @@ impl JobRun {
         if self.misses > 0 {
             return backoff(self.misses);
         }
-        self.status.as_ref().and_then(|status| status.poll_after).unwrap_or_default()
+        let told = self.status.as_ref().and_then(|status| status.poll_after).unwrap_or_default();
+        // A provider that neither waits nor says when to ask again would be asked without a pause.
+        if self.in_process { told } else { told.max(POLL_EVERY_MIN) }
     }
 
     /// The answer to a start or to the search for one.

@@ -244,6 +244,7 @@ impl RestoreMachine {
             readiness: None,
             undone: false,
             misses: 0,
+            looks: 0,
             retry_at: None,
         });
     }
@@ -338,7 +339,7 @@ impl RestoreMachine {
             return;
         }
         if self.stage == RestoreStage::Filling || (cancelled && self.stage == RestoreStage::Inspecting) {
-            self.judge_jobs(record);
+            self.judge_jobs(record, request);
         }
         if self.stage == RestoreStage::Undoing {
             let keep = request.on_failure == OnFailure::Keep || self.can_go_on();
@@ -364,8 +365,16 @@ impl RestoreMachine {
         passing && self.members.iter().all(|member| member.run.in_process)
     }
 
-    fn judge_jobs(&mut self, record: &mut OperationRecord) {
+    fn judge_jobs(&mut self, record: &mut OperationRecord, request: &RestoreRequest) {
+        let broken = self.members.iter().find_map(|member| match &member.run.step {
+            JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
+            _ => None,
+        });
         if !self.members.iter().all(|member| member.run.is_idle()) {
+            // What is to be thrown away need not be restored to its end first.
+            if request.on_failure == OnFailure::Discard {
+                self.failure = self.failure.take().or(broken);
+            }
             if self.stopping == Some(Stopping::Expired) && self.failure.is_none() {
                 record.state = OperationState::Detached;
             }
@@ -374,8 +383,7 @@ impl RestoreMachine {
             }
             return;
         }
-        let failed = self.members.iter().find_map(|member| match &member.run.step {
-            JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
+        let stopped = self.members.iter().find_map(|member| match &member.run.step {
             JobStep::Ended(JobEnd::Cancelled) if self.stopping == Some(Stopping::Expired) => {
                 Some(deadline_error("the deadline passed; the same restore again goes on from here"))
             }
@@ -385,13 +393,15 @@ impl RestoreMachine {
         if self.stopping == Some(Stopping::Cancelled) {
             self.failure = Some(cancelled_error());
         }
-        self.failure = self.failure.take().or(failed);
+        self.failure = self.failure.take().or(broken).or(stopped);
         if self.failure.is_some() {
             if self.stage != RestoreStage::Undoing {
                 self.go(RestoreStage::Undoing);
             }
         } else if self.stage == RestoreStage::Filling && self.members.iter().all(RestoreMember::is_ready) {
             self.go(RestoreStage::Attaching);
+        } else if self.stopping == Some(Stopping::Expired) {
+            record.state = OperationState::Detached;
         }
     }
 

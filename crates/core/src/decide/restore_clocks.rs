@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::backup::Stopping;
-use super::clocks::FOLLOWED_MAX;
+use super::clocks::{FOLLOWED_MAX, stalled_for};
 use super::job::{JobRun, STOP_WAIT_MAX};
 use super::restore::{RestoreMachine, RestoreStage};
 use super::{Turn, cancelled_error, deadline_error};
@@ -18,12 +18,17 @@ const LATE_STEP_MAX: Duration = Duration::from_secs(3600);
 
 impl RestoreMachine {
     /// Sees whether a clock ran out, and stops what has to stop.
-    pub(super) fn wind_up(&mut self, record: &OperationRecord, request: &RestoreRequest, now: Timestamp) {
+    pub(super) fn wind_up(&mut self, record: &mut OperationRecord, request: &RestoreRequest, now: Timestamp) {
         self.entered_at.get_or_insert(now);
         let stalled = self.stalls_at(record, request).is_some_and(|at| at <= now);
         let out = stalled || record.deadline <= now;
         if self.stopping.is_none() && out && self.stage != RestoreStage::Undoing {
             self.stopping = Some(Stopping::Expired);
+            if record.deadline > now
+                && let Some(limit) = request.stall_timeout
+            {
+                record.warnings.push(stalled_for(limit));
+            }
         }
         let Some(stopping) = self.stopping else { return };
         self.stopping_at.get_or_insert(now);
@@ -35,6 +40,9 @@ impl RestoreMachine {
         }
         if self.gives_up_at().is_some_and(|at| at <= now) {
             self.members.iter_mut().map(|member| &mut member.run).for_each(JobRun::give_up_waiting);
+        }
+        if self.readiness_ends_at(record).is_some_and(|at| at <= now) {
+            self.drop_unready();
         }
         if self.call_ends_at(record).is_some_and(|at| at <= now) {
             self.drop_call(request, stopping);
@@ -50,9 +58,9 @@ impl RestoreMachine {
     ) {
         let first = match self.stopping {
             // What is being undone is undone to its end whatever the clocks say.
-            None if self.stage == RestoreStage::Undoing => [None, None],
-            None => [Some(record.deadline), self.stalls_at(record, request)],
-            Some(_) => [self.gives_up_at(), self.call_ends_at(record)],
+            None if self.stage == RestoreStage::Undoing => [None; 3],
+            None => [Some(record.deadline), self.stalls_at(record, request), None],
+            Some(_) => [self.gives_up_at(), self.readiness_ends_at(record), self.call_ends_at(record)],
         };
         first.into_iter().flatten().for_each(|at| turn.wake(at));
     }
@@ -70,6 +78,28 @@ impl RestoreMachine {
             Stopping::Expired => FOLLOWED_MAX,
         };
         self.stopping_at.filter(|_| waits).map(|since| since.after(limit))
+    }
+
+    /// When resources that jobs have made and that do not get ready are no longer waited for. A mount that nobody makes
+    /// would otherwise be waited for without end.
+    fn readiness_ends_at(&self, record: &OperationRecord) -> Option<Timestamp> {
+        let fills = self.stage == RestoreStage::Filling && self.stopping == Some(Stopping::Expired);
+        let ended = self.members.iter().all(|member| member.run.has_ended());
+        let waits = fills && ended && self.members.iter().any(|member| member.unready().is_some());
+        self.stopping_at.filter(|_| waits).map(|since| since.max(record.last_advance).after(LATE_STEP_MAX))
+    }
+
+    /// Gives up what was restored and did not get ready.
+    fn drop_unready(&mut self) {
+        let unready = self.members.iter().filter_map(|member| {
+            member.unready().map(|made| format!("{} as {}", member.run.component(), made.resource))
+        });
+        let message = format!(
+            "an hour after the deadline this was restored and not ready: {}; see what it waits for, such as a mount, and \
+             restore again with a longer timeout",
+            unready.collect::<Vec<_>>().join(", ")
+        );
+        self.failure.get_or_insert(deadline_error(&message));
     }
 
     /// When a call to the control plane is no longer waited for: no such call outlives the deadline. One that began

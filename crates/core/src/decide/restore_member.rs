@@ -9,6 +9,9 @@ use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::provider::{Issue, Readiness, RestoredResource};
 
+/// After so many looks at a resource that is not ready yet the pause between them, four seconds at first, doubles.
+const LOOKS_PER_PAUSE: u32 = 8;
+
 /// One component in a running restore.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -21,6 +24,9 @@ pub struct RestoreMember {
     pub undone: bool,
     /// Failed tries of the step at hand.
     pub misses: u32,
+    /// How often its resource was found not to be ready yet.
+    #[serde(default)]
+    pub looks: u32,
     /// Do nothing with the resource before this time.
     pub retry_at: Option<Timestamp>,
 }
@@ -34,15 +40,18 @@ impl RestoreMember {
         matches!(self.readiness, Some(Readiness::Available | Readiness::Initialized))
     }
 
+    /// The resource that its job made and that is not ready yet.
+    pub(super) fn unready(&self) -> Option<&RestoredResource> {
+        let succeeded = self.run.step == JobStep::Ended(JobEnd::Succeeded);
+        self.resource().filter(|_| succeeded && !self.is_ready())
+    }
+
     pub(super) fn fill(&self, now: Timestamp, turn: &mut Turn) {
         if let Some(at) = self.run.wake_at(now) {
             turn.wake(at);
         }
         turn.effects.extend(self.run.due());
-        let succeeded = self.run.step == JobStep::Ended(JobEnd::Succeeded);
-        let Some(resource) = self.resource().filter(|_| succeeded && !self.is_ready()) else {
-            return;
-        };
+        let Some(resource) = self.unready() else { return };
         match waits(self.retry_at, now) {
             Some(at) => turn.wake(at),
             None => turn.effects.push(Effect::FinishRestore(resource.clone())),
@@ -56,7 +65,10 @@ impl RestoreMember {
         now: Timestamp,
     ) -> Option<ErrorRecord> {
         match result {
-            Ok(Outcome::Finished(Readiness::Pending)) => self.retry_at = Some(now.after(backoff(4))),
+            Ok(Outcome::Finished(Readiness::Pending)) => {
+                self.looks = self.looks.saturating_add(1);
+                self.retry_at = Some(now.after(backoff(4 + self.looks / LOOKS_PER_PAUSE)));
+            }
             Ok(Outcome::Finished(readiness)) => self.readiness = Some(*readiness),
             Ok(_) => {}
             Err(error) => {

@@ -211,10 +211,13 @@ impl Catalog for MemoryCatalog {
         Ok(self.lock().workspaces.get(id).cloned())
     }
 
-    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Vec<WorkspaceRecord>> {
+    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Page<WorkspaceRecord>> {
         let state = self.lock();
-        let later = state.workspaces.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
-        Ok(later.map(|(_, record)| record.clone()).take(limit.min(PAGE_LIMIT_MAX)).collect())
+        let mut later = state.workspaces.iter().filter(|(id, _)| after.is_none_or(|after| *id > after));
+        let page = later.by_ref().take(limit.clamp(1, PAGE_LIMIT_MAX));
+        let items: Vec<_> = page.map(|(_, record)| record.clone()).collect();
+        let last = items.last().map(|last| last.definition.id.to_string());
+        Ok(Page::new(items, last.filter(|_| later.next().is_some())))
     }
 
     async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {

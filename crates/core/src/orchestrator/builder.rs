@@ -11,6 +11,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProviderId, WorkspaceId};
 use crate::layer::{CallLimits, Limited, RetryPolicy, Retrying};
 use crate::meter::{Meter, NoMeter};
+use crate::operation::OperationRecord;
 use crate::orchestrator::admission::{Admission, OperationLimits};
 use crate::orchestrator::holder::{Liveness, ProcessLiveness, this_process};
 use crate::orchestrator::local::LocalOrchestrator;
@@ -80,6 +81,14 @@ impl Parts {
         made.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no workspace {id} is known here")))
     }
 
+    /// What an operation was noted with that this orchestrator notes otherwise: the name and the operation's own value.
+    pub(super) fn noted_otherwise<'a>(&self, operation: &'a OperationRecord) -> Option<(&'a str, &'a str)> {
+        let other = |(name, value): &(&String, &String)| {
+            self.noted.get(name.as_str()).is_some_and(|ours| ours != *value)
+        };
+        operation.noted.iter().find(other).map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub(super) fn provisioner(&self, name: &str) -> Result<&Arc<dyn Provisioner>> {
         self.provisioners.get(name).ok_or_else(|| {
             Error::new(ErrorKind::InvalidConfig, format!("no provisioner {name:?} is registered"))
@@ -112,7 +121,8 @@ impl Builder {
     }
 
     /// Notes this on every operation that is submitted here: what a host needs in order to go on with one that died before
-    /// anything was planned, the store that it was to use for example. Never a secret.
+    /// anything was planned, the store that it was to use for example. Never a secret. An operation that was noted with
+    /// another value under this name is not taken over here: it would be finished in another place than it was begun in.
     #[must_use]
     pub fn note(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.noted.insert(name.into(), value.into());

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::decide::{Effect, Step};
+use crate::snapshot::Depth;
 
 /// For a call that asks or tells something.
 const SHORT: Duration = Duration::from_secs(600);
@@ -14,6 +15,8 @@ const LONG: Duration = Duration::from_secs(3600);
 pub(super) fn call_limit(effect: &Effect) -> Option<Duration> {
     match effect {
         Effect::InspectWorkspace | Effect::InspectBackup => None,
+        // Reading all content takes as long as there is content; only verifications do, until their deadline.
+        Effect::Verify { depth, .. } if *depth > Depth::Sized => None,
         Effect::Provision(_) | Effect::Attach { .. } | Effect::Activate(_) => None,
         Effect::Find { after, .. } | Effect::Poll { after, .. } => Some(SHORT + *after),
         Effect::Resume { .. } | Effect::Start(_) | Effect::CancelJob { .. } => Some(SHORT),
@@ -24,4 +27,22 @@ pub(super) fn call_limit(effect: &Effect) -> Option<Duration> {
 /// Whether a call of this step is dropped as soon as the core no longer calls it due. All others are heard out.
 pub(super) fn is_droppable(step: &Step) -> bool {
     matches!(step, Step::Provision | Step::Attach | Step::Activate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::snapshot::SnapshotRef;
+
+    #[test]
+    fn reading_everything_takes_as_long_as_its_operation_lets_it() {
+        let look = |depth| Effect::Verify {
+            component: "home".parse().unwrap(),
+            snapshot: SnapshotRef::new("s3sync".parse().unwrap(), "snapshot".parse().unwrap()),
+            depth,
+            made_by: "op".parse().unwrap(),
+        };
+        assert_eq!(call_limit(&look(Depth::Sized)), Some(LONG));
+        assert_eq!(call_limit(&look(Depth::Decrypted)), None);
+    }
 }

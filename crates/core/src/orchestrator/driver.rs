@@ -317,6 +317,7 @@ impl Driver {
         }
         if record.state.is_terminal() {
             say(EventKind::Ended { state: record.state });
+            log_end(record);
         }
         self.sight.send_modify(|sight| {
             sight.record = record.clone();
@@ -400,6 +401,18 @@ impl Driver {
             }
             Err(error) => Err(error),
         }
+    }
+}
+
+/// Whoever runs a service reads its log and listens to no events.
+fn log_end(record: &OperationRecord) {
+    let (kind, issues) = (record.request.kind(), record.issues.len());
+    match record.state {
+        OperationState::Failed | OperationState::Partial => {
+            let error = record.error.as_ref().map(tracing::field::display);
+            tracing::warn!(kind, state = ?record.state, issues, error, "the operation ended without a whole result");
+        }
+        state => tracing::info!(kind, ?state, "the operation ended"),
     }
 }
 

@@ -173,7 +173,8 @@ impl Drives {
         .await
     }
 
-    /// Takes an operation over if nobody drives it; answers whether this process drives it now.
+    /// Takes an operation over if nobody drives it and it was not begun with something else; answers whether this process
+    /// drives it now.
     pub(super) async fn take_over(self: &Arc<Self>, stored: &StoredOperation) -> Result<bool> {
         let (drives, stored) = (Arc::clone(self), stored.clone());
         to_its_end(async move { drives.claim(&stored).await }).await
@@ -183,6 +184,10 @@ impl Drives {
         let id = &stored.operation.id;
         if self.drives(id) {
             return Ok(true);
+        }
+        if let Some((name, value)) = self.parts.noted_otherwise(&stored.operation) {
+            tracing::warn!(operation = %id, "it was begun with {name} {value} and is left to whoever has that");
+            return Ok(false);
         }
         let dead = stored.lease.holder.as_ref().is_some_and(|holder| self.parts.liveness.is_dead(holder));
         let takeover = dead.then_some(stored.lease.epoch);

@@ -21,7 +21,7 @@ use crate::plan::{Plan, PlannedComponent};
 use crate::provider::{Finding, Provider, Severity};
 use crate::provisioner::ProvisionRequest;
 use crate::watchdog::{Watchdog, Watched};
-use crate::workspace::{Component, Protection, QuiesceOptions, Workspace};
+use crate::workspace::{Component, Protection, QuiesceOptions, Settings, Workspace};
 
 /// The longest a poll may wait inside the provider for a change.
 const POLL_WAIT: Duration = Duration::from_millis(500);
@@ -200,18 +200,33 @@ impl Runner {
         if plan.waits_for.is_empty() && self.admit(&providers).await? {
             plan = self.plan(workspace.as_ref()).await?;
         }
-        let components = plan.components.iter().map(|planned| planned.component.clone()).collect();
-        let record = WorkspaceRecord::new(plan.definition.clone(), components, self.cx.clock().now());
+        let (definition, components) = match self.settings().is_empty() {
+            true => {
+                let components = plan.components.iter().map(|planned| planned.component.clone());
+                (plan.definition.clone(), components.collect())
+            }
+            false => (workspace.definition(&self.cx).await?, workspace.inventory(&self.cx).await?),
+        };
+        let record = WorkspaceRecord::new(definition, components, self.cx.clock().now());
         self.parts.catalog.put_workspace(&record).await?;
         Ok(Outcome::Planned(Box::new(plan)))
     }
 
     async fn plan(&self, workspace: &dyn Workspace) -> Result<Plan> {
-        let mut plan = plan(&self.parts, &self.cx, workspace).await?;
+        let mut plan = plan(&self.parts, &self.cx, workspace, self.settings()).await?;
         if let Some(drives) = self.drives.upgrade() {
             plan.waits_for = drives.detached(workspace.id()).await?;
         }
         Ok(plan)
+    }
+
+    /// What the request sets over the workspace's own settings.
+    fn settings(&self) -> &Settings {
+        static NONE: Settings = Settings::new();
+        match &self.request {
+            Request::Backup(backup) => &backup.settings,
+            _ => &NONE,
+        }
     }
 
     /// Waits for the operation's place among all; answers whether that took time.
@@ -341,13 +356,34 @@ async fn snapshot_findings(parts: &Parts, cx: &OpContext, backup: &BackupRecord)
     Ok(findings)
 }
 
-/// Reads a workspace and runs every preflight; changes nothing.
-pub(super) async fn plan(parts: &Parts, cx: &OpContext, workspace: &dyn Workspace) -> Result<Plan> {
-    let definition = workspace.definition(cx).await?;
+/// The components of a workspace, with `settings` over their own.
+pub(super) async fn inventory(
+    cx: &OpContext,
+    workspace: &dyn Workspace,
+    settings: &Settings,
+) -> Result<Vec<Component>> {
+    let mut components = workspace.inventory(cx).await?;
+    components.iter_mut().for_each(|component| lay_over(&mut component.settings, settings));
+    Ok(components)
+}
+
+fn lay_over(own: &mut Settings, settings: &Settings) {
+    own.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
+}
+
+/// Reads a workspace, lays `settings` over its own and runs every preflight; changes nothing.
+pub(super) async fn plan(
+    parts: &Parts,
+    cx: &OpContext,
+    workspace: &dyn Workspace,
+    settings: &Settings,
+) -> Result<Plan> {
+    let mut definition = workspace.definition(cx).await?;
+    lay_over(&mut definition.settings, settings);
     let parents = bases::parents(parts, workspace.id()).await?;
     let mut built_on: Option<&BackupRecord> = None;
     let (mut components, mut estimates) = (Vec::new(), Vec::new());
-    for component in workspace.inventory(cx).await? {
+    for component in inventory(cx, workspace, settings).await? {
         let mut planned = PlannedComponent::new(component);
         if planned.component.protection == Protection::Protected {
             let provider = parts.provider(&planned.component.provider)?;

@@ -116,7 +116,9 @@ impl LocalOrchestrator {
     ) -> Result<Option<OperationStatus>> {
         let id = &running.operation.id;
         match request.when_busy() {
-            WhenBusy::Attach => return self.status(id).await.map(Some),
+            WhenBusy::Attach if request.kind() == running.operation.request.kind() => {
+                return self.status(id).await.map(Some);
+            }
             WhenBusy::Queue => {
                 // Whoever left it behind does not keep the line waiting.
                 self.drives.take_over(running).await?;
@@ -134,23 +136,29 @@ impl LocalOrchestrator {
                 return Ok(None);
             }
             WhenBusy::Resume if self.drives.take_over(running).await? => {}
-            WhenBusy::Resume | WhenBusy::Refuse => return Err(busy(running)),
+            WhenBusy::Attach | WhenBusy::Resume | WhenBusy::Refuse => {
+                return Err(busy(running, self.parts.noted_otherwise(&running.operation)));
+            }
         }
         let answers = !running.cancel_requested && request.is_equivalent(&running.operation.request);
-        if answers && self.captures_the_same(&running.operation).await {
+        if answers && self.captures_the_same(request, &running.operation).await {
             return self.status(id).await.map(Some);
         }
         self.wait(id).await?;
         Ok(None)
     }
 
-    /// Whether the components of a backup that is under way are those that the workspace has now, with the same settings:
-    /// what was to be left out must not come in by an older request.
-    async fn captures_the_same(&self, operation: &OperationRecord) -> bool {
+    /// Whether the components of a backup that is under way are those that the workspace has now, with the settings that
+    /// `request` would have: what was to be left out must not come in by an older request.
+    async fn captures_the_same(&self, request: &Request, operation: &OperationRecord) -> bool {
+        let Request::Backup(request) = request else { return true };
         let Machine::Backup(machine) = &operation.machine else { return true };
         let Some(plan) = &machine.plan else { return true };
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
-        let now = async { self.parts.workspace(&operation.workspace).await?.inventory(&cx).await };
+        let now = async {
+            let workspace = self.parts.workspace(&operation.workspace).await?;
+            effects::inventory(&cx, workspace.as_ref(), &request.settings).await
+        };
         match now.await {
             Ok(components) => plan.components.iter().map(|planned| &planned.component).eq(&components),
             Err(error) => {
@@ -248,10 +256,16 @@ fn not_free(request: &Request) -> Error {
         .retry_after(BUSY_PAUSE)
 }
 
-fn busy(running: &StoredOperation) -> Error {
+fn busy(running: &StoredOperation, elsewhere: Option<(&str, &str)>) -> Error {
     let operation = &running.operation;
-    let who = match &running.lease.holder {
-        Some(holder) if running.lease.live => format!("run by {holder} since {}", operation.started_at),
+    let who = match (&running.lease.holder, elsewhere) {
+        (Some(holder), _) if running.lease.live => format!("run by {holder} since {}", operation.started_at),
+        (_, Some((name, value))) => {
+            let begun = operation.started_at;
+            format!(
+                "begun at {begun} with the {name} {value} and interrupted; resume it with that, or cancel it"
+            )
+        }
         _ => format!("begun at {} and interrupted; resume or cancel it", operation.started_at),
     };
     let message = format!(
@@ -268,7 +282,7 @@ impl Orchestrator for LocalOrchestrator {
     async fn plan(&self, request: &BackupRequest) -> Result<Plan> {
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
         let workspace = self.parts.workspace(&request.workspace).await?;
-        let mut plan = effects::plan(&self.parts, &cx, workspace.as_ref()).await?;
+        let mut plan = effects::plan(&self.parts, &cx, workspace.as_ref(), &request.settings).await?;
         plan.outlook = Some(outlook::of_backup(&self.parts, &cx, request, &plan).await?);
         Ok(plan)
     }

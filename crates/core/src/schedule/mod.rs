@@ -164,7 +164,7 @@ impl Schedule {
     }
 }
 
-fn in_words(span: Duration) -> String {
+pub(crate) fn in_words(span: Duration) -> String {
     let (hours, minutes, seconds) = (span.as_secs() / 3600, span.as_secs() / 60 % 60, span.as_secs() % 60);
     let parts = [(hours, "h"), (minutes, "min"), (seconds, "s")];
     let words: Vec<_> =

@@ -12,7 +12,7 @@ use tokio::sync::broadcast;
 
 use super::{
     Alarm, Due, Next, Overlap, ScheduleEvent, ScheduleEventKind, ScheduleQuery, ScheduleRecord, ScheduledRun,
-    StoredSchedule, next_run,
+    StoredSchedule, WhenMissed, next_run,
 };
 use crate::catalog::{Catalog, CatalogExt, DamagedRow};
 use crate::clock::{Clock, Timestamp};
@@ -174,14 +174,14 @@ impl Scheduler {
         let mut record = stored.record;
         let mut told = Vec::new();
         let workspace = record.workspace().clone();
-        let next = next_run(&record.schedule, &workspace, record.anchor, now)?;
+        let next = next(&record, now)?;
         note_missed(&mut record, &next, &mut told);
         let mut again = None;
         if let Some(due) = next.due.filter(|due| due.at <= now) {
             again = self.begin(&mut record, due, now, &mut told, tick).await;
         }
         let stale = self.watch_age(&mut record, now, &mut told).await?;
-        let due = next_run(&record.schedule, &workspace, record.anchor, now)?.due.map(|due| due.at);
+        let due = self::next(&record, now)?.due.map(|due| due.at);
         record.look_at = again.or(due).into_iter().chain(stale).min();
         match self.catalog.put_schedule(&record, Some(stored.revision)).await {
             Ok(_) => {}
@@ -194,6 +194,7 @@ impl Scheduler {
         for kind in told {
             let event =
                 ScheduleEvent { schedule: record.id.clone(), workspace: workspace.clone(), at: now, kind };
+            log(&event);
             // Nobody listening is not a failure.
             let _unheard = self.events.send(event).is_err();
         }
@@ -214,7 +215,6 @@ impl Scheduler {
         request.id = record.operation(nominal);
         // What happens beside another operation is for the schedule's own policy to say.
         request.when_busy = WhenBusy::Refuse;
-        let operation = request.id.clone();
         let error = match self.orchestrator.submit(Request::Backup(request)).await {
             Ok(status) => {
                 let operation = status.operation.id;
@@ -228,7 +228,6 @@ impl Scheduler {
         };
         let reason = error.record();
         if error.kind() != ErrorKind::Busy {
-            tracing::warn!(schedule = %record.id, %operation, %error, "a scheduled backup could not be submitted");
             told.push(ScheduleEventKind::Failed { nominal, error: reason });
             return Some(now.after(FAILED_EVERY));
         }
@@ -288,6 +287,29 @@ impl Scheduler {
         }
         Ok(Some(now.after(STALE_EVERY)))
     }
+}
+
+/// Whoever runs a service reads its log and listens to no events.
+fn log(event: &ScheduleEvent) {
+    let ScheduleEvent { schedule, workspace, kind, .. } = event;
+    match kind {
+        ScheduleEventKind::Skipped { .. }
+        | ScheduleEventKind::Failed { .. }
+        | ScheduleEventKind::Alarm { .. } => {
+            tracing::warn!(%schedule, %workspace, ?kind, "a schedule did not go as it should");
+        }
+        kind => tracing::info!(%schedule, %workspace, ?kind, "schedule"),
+    }
+}
+
+/// What is due next. A run that waits for its workspace is caught up with however long that takes: somebody was there to
+/// begin it, so it is not one that was missed.
+fn next(record: &ScheduleRecord, now: Timestamp) -> Result<Next> {
+    let mut schedule = record.schedule.clone();
+    if record.waiting.is_some() {
+        schedule.when_missed = WhenMissed::RunOnce;
+    }
+    next_run(&schedule, record.workspace(), record.anchor, now)
 }
 
 /// Notes runs that were missed, each once.

@@ -157,6 +157,11 @@ impl DirectoryWorkspace {
         Ok(made)
     }
 
+    /// What is captured of it.
+    pub fn rules(&self) -> &CaptureRules {
+        &self.rules
+    }
+
     /// The directory.
     pub fn root(&self) -> &Path {
         &self.root

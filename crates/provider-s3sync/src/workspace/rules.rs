@@ -57,6 +57,18 @@ impl CaptureRules {
         })
     }
 
+    /// The rules as settings of one backup, each of them named, so that they hold whatever rules the workspace has.
+    pub fn to_settings(&self) -> Settings {
+        let mut settings = Settings::from([
+            ("presets".to_owned(), Value::Array(Vec::new())),
+            ("exclude_file".to_owned(), Value::Null),
+            ("lacks".to_owned(), Value::Null),
+            ("may_be_empty".to_owned(), Value::Bool(false)),
+        ]);
+        self.write_to(&mut settings);
+        settings
+    }
+
     /// Writes the rules into settings.
     pub(crate) fn write_to(&self, settings: &mut Settings) {
         if let Ok(Value::Object(rules)) = serde_json::to_value(self) {
@@ -120,6 +132,8 @@ mod tests {
         let mut settings = Settings::new();
         rules.write_to(&mut settings);
         assert_eq!(CaptureRules::from_settings(&settings).unwrap(), rules);
+        settings.extend(CaptureRules::default().to_settings());
+        assert_eq!(CaptureRules::from_settings(&settings).unwrap(), CaptureRules::default());
         assert_eq!(CaptureRules::from_settings(&Settings::new()).unwrap(), CaptureRules::default());
         settings.insert("excludes".into(), 7.into());
         assert_eq!(CaptureRules::from_settings(&settings).unwrap_err().kind(), ErrorKind::InvalidInput);

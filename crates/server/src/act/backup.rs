@@ -30,6 +30,10 @@ pub(crate) struct BackupOrder {
     #[serde(deserialize_with = "bounds::some_seconds")]
     #[schema(minimum = 1, maximum = 3162240000_u64)]
     pub(crate) stall_timeout_seconds: Option<u64>,
+    /// The longest time that services are held still, in seconds; without it until the deadline.
+    #[serde(deserialize_with = "bounds::some_seconds")]
+    #[schema(minimum = 1, maximum = 3162240000_u64)]
+    pub(crate) hold_at_most_seconds: Option<u64>,
     /// What to do when a clock runs out: `detach`, `cancel` or `extend`.
     #[schema(value_type = Option<String>)]
     pub(crate) on_deadline: Option<OnDeadline>,
@@ -51,6 +55,7 @@ impl BackupOrder {
         request.creator = Some(caller.name.clone());
         request.timeout = self.timeout_seconds.map(Duration::from_secs);
         request.stall_timeout = self.stall_timeout_seconds.map(Duration::from_secs);
+        request.hold_at_most = self.hold_at_most_seconds.map(Duration::from_secs);
         request.on_deadline = self.on_deadline.unwrap_or_default();
         request.retain = self.retain_seconds.map(Duration::from_secs);
         request.waivers.clone_from(&self.waivers);

@@ -47,10 +47,10 @@ pub(crate) struct ScheduleOrder {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub(crate) overlap: Option<Overlap>,
-    /// Windows in which no run begins.
+    /// Windows in which no run begins; without it as they were.
     #[serde(default)]
-    #[schema(value_type = Vec<Object>)]
-    pub(crate) blackouts: Vec<Blackout>,
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub(crate) blackouts: Option<Vec<Blackout>>,
     /// Alarm when the newest completed backup is older than this.
     #[serde(default, deserialize_with = "bounds::some_seconds")]
     #[schema(minimum = 1, maximum = 3162240000_u64)]
@@ -85,7 +85,7 @@ impl ScheduleOrder {
         schedule.grace = self.grace_seconds.map_or(schedule.grace, Duration::from_secs);
         schedule.when_missed = self.when_missed.unwrap_or_default();
         schedule.overlap = self.overlap.unwrap_or_default();
-        schedule.blackouts.clone_from(&self.blackouts);
+        schedule.blackouts = self.blackouts.clone().unwrap_or_default();
         schedule.alarm_after = self.alarm_after_seconds.map(Duration::from_secs);
         schedule.check()?;
         Ok(schedule)
@@ -110,7 +110,8 @@ impl ControlPlane {
             caller.require(Role::Administrator)?;
             self.require_workspace(caller, &order.workspace).await?;
             let mut schedule = order.schedule()?;
-            let request = order.backup.request(id.as_str().parse()?, order.workspace.clone(), caller);
+            schedule.check_apart(self.interval_min())?;
+            let mut request = order.backup.request(id.as_str().parse()?, order.workspace.clone(), caller);
             let now = self.clock().now();
             let known = match self.catalog().schedule(id).await? {
                 Some(known) if !self.sees_workspace(caller, known.record.workspace()).await? => {
@@ -130,6 +131,13 @@ impl ControlPlane {
             }
             let paused = record.schedule.paused;
             schedule.paused = paused;
+            if order.blackouts.is_none() {
+                schedule.blackouts.clone_from(&record.schedule.blackouts);
+            }
+            // An order cannot say what is left out, and changes nothing about it.
+            if request.workspace == record.request.workspace {
+                request.settings.clone_from(&record.request.settings);
+            }
             record.change(schedule, request, now);
             match order.paused {
                 Some(true) => record.pause(),

@@ -81,7 +81,7 @@ pub async fn demo(
     options: DemoOptions,
 ) -> Result<Demo> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-    let new = catalog.workspaces(None, 1).await?.is_empty();
+    let new = catalog.workspaces(None, 1).await?.items.is_empty();
     if new {
         fill(catalog.as_ref(), clock.now(), options.history).await?;
     }

@@ -1,7 +1,7 @@
 //! Workspaces as documents: what is known of each, and how well it is protected.
 
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Component, Definition, Timestamp, WorkspaceId, WorkspaceRecord};
+use stillpoint_core::{Component, DamagedRow, Definition, Timestamp, WorkspaceId, WorkspaceRecord};
 use utoipa::ToSchema;
 
 use super::backup::BackupItem;
@@ -40,6 +40,10 @@ pub struct WorkspacePage {
     pub workspaces: Vec<WorkspaceItem>,
     /// Where the next page starts; `None` after the last one.
     pub next: Option<String>,
+    /// What belongs on this page and cannot be read.
+    #[serde(default)]
+    #[schema(value_type = Vec<Object>)]
+    pub damaged: Vec<DamagedRow>,
 }
 
 /// One workspace in full.

@@ -84,6 +84,7 @@ fn asked(filter: &Filter) -> Result<BackupFilter> {
 async fn offered(desk: &Desk) -> Result<(Vec<String>, Vec<String>)> {
     let known = desk.plane.catalog().workspaces(None, OFFERED_MAX).await?;
     let seen: Vec<_> = known
+        .items
         .iter()
         .map(|record| &record.definition)
         .filter(|definition| desk.caller().sees(definition.environment.as_deref()))

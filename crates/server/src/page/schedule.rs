@@ -158,7 +158,7 @@ fn order(id: &WorkspaceId, form: &Form) -> Result<ScheduleOrder> {
             "replace" => Overlap::Replace,
             _ => Overlap::Skip,
         }),
-        blackouts: Vec::new(),
+        blackouts: None,
         paused: Some(form.paused),
         alarm_after_seconds: times("alarm_hours", &form.alarm_hours, HOUR)?,
         backup: BackupOrder {
@@ -190,10 +190,10 @@ fn leave_untouched(order: &mut ScheduleOrder, form: &Form, stored: &StoredSchedu
     if form.keep_days == shown.keep_days {
         order.backup.retain_seconds = seconds(request.retain);
     }
-    order.blackouts.clone_from(&schedule.blackouts);
     order.backup.name.clone_from(&request.name);
     order.backup.timeout_seconds = seconds(request.timeout);
     order.backup.stall_timeout_seconds = seconds(request.stall_timeout);
+    order.backup.hold_at_most_seconds = seconds(request.hold_at_most);
     order.backup.on_deadline = Some(request.on_deadline);
     order.backup.waivers.clone_from(&request.waivers);
     order.backup.when_busy = Some(request.when_busy);

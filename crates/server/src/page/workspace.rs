@@ -39,6 +39,7 @@ async fn list_page(desk: &Desk, after: Option<&str>) -> Result<Page> {
     let main = workspaces::render(&workspaces::View {
         workspaces: &found.workspaces,
         next: found.next.as_deref(),
+        damaged: &found.damaged,
         later: after.is_some(),
         now: desk.plane.clock().now(),
     });

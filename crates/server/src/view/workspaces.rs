@@ -41,7 +41,11 @@ impl ControlPlane {
         let rows = if caller.environment.is_none() { (wanted + 1).min(PAGE_LIMIT_MAX) } else { LOOK_AT };
         loop {
             let found = self.catalog().workspaces(after.as_ref(), rows).await?;
-            for record in &found {
+            // What cannot be read tells no environment that it would belong to.
+            if caller.environment.is_none() {
+                answer.damaged.extend(found.damaged);
+            }
+            for record in &found.items {
                 if !caller.sees(record.definition.environment.as_deref()) {
                     continue;
                 }
@@ -51,9 +55,9 @@ impl ControlPlane {
                 }
                 answer.workspaces.push(self.summary(caller, record).await?);
             }
-            match found.last() {
-                Some(last) if found.len() == rows => after = Some(last.definition.id.clone()),
-                _ => return Ok(answer),
+            match found.next {
+                Some(next) => after = Some(next.parse()?),
+                None => return Ok(answer),
             }
         }
     }

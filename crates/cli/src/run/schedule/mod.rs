@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::json;
 use stillpoint_core::{
-    Cadence, Catalog, Clock, Error, ErrorKind, Result, ScheduleId, ScheduleQuery, ScheduleRecord,
+    Blackout, Cadence, Catalog, Clock, Error, ErrorKind, Result, ScheduleId, ScheduleQuery, ScheduleRecord,
     StoredSchedule, SystemClock, Timestamp, next_run,
 };
 
@@ -44,6 +44,7 @@ pub(crate) struct ScheduleItem {
     workspace: String,
     cadence: Option<Cadence>,
     zone: String,
+    blackouts: Vec<Blackout>,
     paused: bool,
     next_run: Option<Timestamp>,
     waiting_since: Option<Timestamp>,
@@ -61,6 +62,7 @@ impl ScheduleItem {
             workspace: record.workspace().to_string(),
             cadence: Some(record.schedule.cadence.clone()),
             zone: record.schedule.zone.clone(),
+            blackouts: record.schedule.blackouts.clone(),
             paused: record.schedule.paused,
             next_run: next.ok().and_then(|next| next.due).map(|due| due.at),
             waiting_since: record.waiting,
@@ -80,6 +82,7 @@ impl ScheduleItem {
             workspace: item.workspace.to_string(),
             cadence: every.or(cron),
             zone: item.zone.clone(),
+            blackouts: item.blackouts.clone(),
             paused: item.paused,
             next_run: item.next_run,
             waiting_since: None,

@@ -9,6 +9,7 @@ use stillpoint_core::{
     ScheduleEventKind, Scheduler, SystemClock,
 };
 
+use super::super::configured::directories;
 use super::super::drive::to_its_end;
 use super::super::resume::report;
 use crate::args::RunSchedulesArgs;
@@ -24,7 +25,8 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     let catalog = session.catalog().await?;
     session.let_go_of_what_is_left(catalog.as_ref()).await?;
     let needs = needs(session, catalog.as_ref()).await?;
-    let orchestrator = session.orchestrator(&catalog, &needs, Files::MadeWhenMissing, None).await?;
+    let workspaces = directories(session, catalog.as_ref()).await?;
+    let orchestrator = session.orchestrator(&catalog, &needs, Files::MadeWhenMissing, workspaces).await?;
     let orchestrator = Arc::new(orchestrator);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let shared = Arc::clone(&orchestrator) as Arc<dyn Orchestrator>;

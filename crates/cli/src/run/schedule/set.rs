@@ -31,7 +31,7 @@ pub(super) async fn run(session: &Session, args: &SetScheduleArgs) -> Outcome {
     let done = match catalog.put_schedule(&record, None).await {
         Ok(_) => "is set",
         Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            record = replace(catalog.as_ref(), record, now).await?;
+            record = replace(catalog.as_ref(), record, args, now).await?;
             "is changed"
         }
         Err(error) => return Err(error.into()),
@@ -39,9 +39,18 @@ pub(super) async fn run(session: &Session, args: &SetScheduleArgs) -> Outcome {
     tell_record(session, &record, done)
 }
 
-/// Overwrites the schedule of the same id, whose runs so far stay its own.
-async fn replace(catalog: &dyn Catalog, new: ScheduleRecord, now: Timestamp) -> Result<ScheduleRecord> {
+/// Overwrites the schedule of the same id, whose runs so far stay its own, as does whether it is paused.
+async fn replace(
+    catalog: &dyn Catalog,
+    mut new: ScheduleRecord,
+    args: &SetScheduleArgs,
+    now: Timestamp,
+) -> Result<ScheduleRecord> {
     let StoredSchedule { mut record, revision, .. } = super::named(catalog, new.id.as_str()).await?;
+    new.schedule.paused = record.schedule.paused;
+    if args.blackouts().is_none() {
+        new.schedule.blackouts.clone_from(&record.schedule.blackouts);
+    }
     record.change(new.schedule, new.request, now);
     catalog.put_schedule(&record, Some(revision)).await?;
     Ok(record)
@@ -54,6 +63,7 @@ fn schedule(args: &SetScheduleArgs) -> Result<Schedule> {
     };
     let mut schedule = Schedule::new(cadence).in_zone(&args.zone)?;
     (schedule.jitter, schedule.grace, schedule.alarm_after) = (args.jitter, args.grace, args.alarm_after);
+    schedule.blackouts = args.blackouts().unwrap_or_default();
     schedule.when_missed = match args.when_missed {
         MissedPolicy::RunOnce => WhenMissed::RunOnce,
         MissedPolicy::Skip => WhenMissed::Skip,

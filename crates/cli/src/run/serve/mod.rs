@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use stillpoint_core::{
-    Cancellation, Catalog, Error, ErrorKind, LocalOrchestrator, OperationId, OperationQuery, Orchestrator,
-    Result, StoredOperation, SystemClock, SystemEntropy,
+    Cancellation, Catalog, Error, ErrorKind, INTERVAL_MIN, LocalOrchestrator, OperationId, OperationQuery,
+    Orchestrator, Result, StoredOperation, SystemClock, SystemEntropy,
 };
 use stillpoint_server::access::{AccessStore, NewToken, Role};
 use stillpoint_server::{Bound, ControlPlane, keep_going, serve};
@@ -46,7 +46,8 @@ async fn answer(session: &Session, serving: &Serving) -> Outcome {
     let plane = ControlPlane::new(catalog, served, access)
         .with_providers(providers)
         .with_restores(Arc::new(route::Routes::new(&session.settings, serving.restore_root.as_deref())?))
-        .with_calls_per_second(serving.calls_per_second);
+        .with_calls_per_second(serving.calls_per_second)
+        .with_interval_min(session.settings.config.limits.interval_min.unwrap_or(INTERVAL_MIN));
     stand(&session.output, serving, bound, plane, orchestrator.as_ref()).await
 }
 

@@ -4,11 +4,9 @@ use std::sync::Arc;
 
 use stillpoint_core::{Catalog, LocalOrchestrator, OpContext, Provider, Result, Workspace, WorkspaceRecord};
 
-use crate::args::BackupArgs;
 use crate::managed::Clouds;
-use crate::run::backup::directory_workspace;
+use crate::run::configured::directories;
 use crate::session::{Files, Needs, Session};
-use crate::settings::ConfiguredWorkspace;
 
 /// The orchestrator of a server. It knows every configured workspace, and those that were backed up before from the
 /// catalog.
@@ -16,13 +14,7 @@ use crate::settings::ConfiguredWorkspace;
 /// # Errors
 /// As [`Session::orchestrator`].
 pub(super) async fn orchestrator(session: &Session, catalog: &Arc<dyn Catalog>) -> Result<LocalOrchestrator> {
-    let mut workspaces: Vec<Arc<dyn Workspace>> = Vec::new();
-    for configured in session.settings.config.all() {
-        if let ConfiguredWorkspace::Directory(directory) = configured {
-            let wanted = BackupArgs { workspace: Some(directory.id.clone()), ..BackupArgs::default() };
-            workspaces.push(Arc::new(directory_workspace(session, catalog.as_ref(), &wanted, None).await?));
-        }
-    }
+    let workspaces = directories(session, catalog.as_ref()).await?;
     for workspace in &workspaces {
         remember(session, catalog.as_ref(), workspace.as_ref(), None).await?;
     }

@@ -80,7 +80,7 @@ pub(crate) fn render(view: &View<'_>) -> Markup {
         (view.running)
         @if view.totals.backups == 0 && !view.filter.is_set() { (first_use()) } @else {
             (filters(view))
-            @if !view.damaged.is_empty() { (damaged(view.damaged)) }
+            @if !view.damaged.is_empty() { (part::damaged(view.damaged)) }
             @if view.backups.is_empty() { (nothing_found(view.filter)) } @else {
                 (table(view))
                 @let first = (!view.filter.after.is_empty()).then(|| view.filter.address(&view.filter.sort, ""));
@@ -264,15 +264,6 @@ pub(crate) fn kept(held: bool, until: Option<Timestamp>, now: Timestamp) -> Mark
             }
         }
         @else { "for ever" }
-    }
-}
-
-fn damaged(rows: &[DamagedRow]) -> Markup {
-    html! {
-        div.notice.bad role="alert" {
-            p { (text::count(rows.len(), "entry", "entries")) " on this page cannot be read:" }
-            ul { @for row in rows { li { code { (row.id) } ": " (row.error.message) } } }
-        }
     }
 }
 

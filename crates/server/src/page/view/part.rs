@@ -1,7 +1,9 @@
 //! Small parts of which the pages are made.
 
 use maud::{Markup, Render, html};
-use stillpoint_core::{BackupId, BackupState, ComponentState, Consistency, Depth, OperationState, Severity};
+use stillpoint_core::{
+    BackupId, BackupState, ComponentState, Consistency, DamagedRow, Depth, OperationState, Severity,
+};
 
 use super::shell::Shell;
 use super::text;
@@ -228,6 +230,16 @@ pub(crate) fn crumbs(above: &[(&str, String)]) -> Markup {
     html! {
         nav.crumbs aria-label="Breadcrumb" {
             ol { @for (name, href) in above { li { a href=(href) { (foreign(name)) } } } }
+        }
+    }
+}
+
+/// Rows of a list that cannot be read.
+pub(crate) fn damaged(rows: &[DamagedRow]) -> Markup {
+    html! {
+        div.notice.bad role="alert" {
+            p { (text::count(rows.len(), "entry", "entries")) " on this page cannot be read:" }
+            ul { @for row in rows { li { code { (row.id) } ": " (row.error.message) } } }
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
-use stillpoint_core::Timestamp;
+use stillpoint_core::{DamagedRow, Timestamp};
 
 use super::text::{self, Bytes, Span};
 use super::{backups, part};
@@ -14,6 +14,7 @@ use crate::document::WorkspaceItem;
 pub(crate) struct View<'a> {
     pub(crate) workspaces: &'a [WorkspaceItem],
     pub(crate) next: Option<&'a str>,
+    pub(crate) damaged: &'a [DamagedRow],
     pub(crate) later: bool,
     pub(crate) now: Timestamp,
 }
@@ -22,6 +23,7 @@ pub(crate) struct View<'a> {
 pub(crate) fn render(view: &View<'_>) -> Markup {
     html! {
         div.head { div { h1 { "Workspaces" } p.lede { "Everything that has backups or is registered here, also what no longer exists." } } }
+        @if !view.damaged.is_empty() { (part::damaged(view.damaged)) }
         @if view.workspaces.is_empty() {
             (part::empty("No workspace yet", &html! {
                 p { "Workspaces appear here once the server knows them from its configuration, or once one was backed up." }
