@@ -332,9 +332,9 @@ fn environment_findings(
     if there.peek().is_none() && request.backup.definition.environment.as_deref() != Some(asked) {
         let message = format!(
             "no configured workspace is of environment {asked}, so nothing proves that it is in the backup's account and \
-             region"
+             region; configure one, or restore with --skip-check {CHECK}"
         );
-        return vec![Finding::new(CHECK, Severity::Warning, message)];
+        return vec![Finding::new(CHECK, Severity::Blocker, message)];
     }
     let elsewhere = there.find(|config| !place_findings(config, &request.backup).is_empty());
     let message = |config: &ManagedConfig| {

@@ -1,7 +1,9 @@
 //! Workspaces as documents: what is known of each, and how well it is protected.
 
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Component, DamagedRow, Definition, Timestamp, WorkspaceId, WorkspaceRecord};
+use stillpoint_core::{
+    Component, DamagedRow, Definition, OperationState, Timestamp, WorkspaceId, WorkspaceRecord,
+};
 use utoipa::ToSchema;
 
 use super::backup::BackupItem;
@@ -25,6 +27,14 @@ pub struct WorkspaceItem {
     pub last_good: Option<BackupItem>,
     /// How old that one is, in seconds.
     pub last_good_age_seconds: Option<u64>,
+    /// How the last backup that was begun ended, or that it is under way.
+    #[schema(value_type = Option<String>)]
+    pub last_backup_state: Option<OperationState>,
+    /// Its operation.
+    pub last_backup_operation: Option<String>,
+    /// When it was begun.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    pub last_backup_at: Option<Timestamp>,
     /// Backups that can be restored.
     pub available: u64,
     /// When the next scheduled run is due.

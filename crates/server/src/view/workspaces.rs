@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 use stillpoint_core::{
-    BackupQuery, BackupState, CatalogExt, Error, ErrorKind, PAGE_LIMIT_MAX, Result, WorkspaceId,
-    WorkspaceRecord,
+    BackupQuery, BackupState, CatalogExt, Error, ErrorKind, OperationQuery, OperationRecord, PAGE_LIMIT_MAX,
+    Request, Result, StoredOperation, WorkspaceId, WorkspaceRecord,
 };
 use utoipa::IntoParams;
 
@@ -11,6 +11,9 @@ use super::{LOOK_AT, page_limit};
 use crate::access::Caller;
 use crate::document::{BackupItem, WorkspaceDetail, WorkspaceItem, WorkspacePage};
 use crate::plane::ControlPlane;
+
+/// Newest operations of a workspace among which its last backup is looked for.
+const OPERATIONS_LOOKED_AT: usize = 20;
 
 /// Which workspaces to list.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -85,6 +88,15 @@ impl ControlPlane {
     }
 
     /// How well a workspace is protected, by the backups of it that `caller` may see.
+    /// The backup of a workspace that was begun last, among its newest operations.
+    async fn last_backup(&self, id: &WorkspaceId) -> Result<Option<OperationRecord>> {
+        let mut newest = OperationQuery::all();
+        (newest.workspace, newest.limit) = (Some(id.clone()), OPERATIONS_LOOKED_AT);
+        let mut found = self.catalog().operations(&newest).await?.items.into_iter();
+        let is_backup = |stored: &StoredOperation| matches!(stored.operation.request, Request::Backup(_));
+        Ok(found.find(is_backup).map(|stored| stored.operation))
+    }
+
     async fn summary(&self, caller: &Caller, record: &WorkspaceRecord) -> Result<WorkspaceItem> {
         let (id, environment) = (&record.definition.id, caller.environment.as_deref());
         let last_good = self.catalog().latest_good_within(environment, Some(id)).await?;
@@ -95,6 +107,7 @@ impl ControlPlane {
             (query.environment, query.state) = (caller.environment.clone(), Some(state));
             available += self.catalog().count_backups(&query).await?;
         }
+        let last = self.last_backup(id).await?;
         let now = self.clock().now();
         Ok(WorkspaceItem {
             id: id.clone(),
@@ -103,6 +116,9 @@ impl ControlPlane {
             seen_at: Some(record.seen_at),
             last_good_age_seconds: last_good.as_ref().map(|backup| now.since(backup.created_at).as_secs()),
             last_good,
+            last_backup_state: last.as_ref().map(|last| last.state),
+            last_backup_operation: last.as_ref().map(|last| last.id.to_string()),
+            last_backup_at: last.as_ref().map(|last| last.started_at),
             available,
             next_run: self.next_run_of(id).await?,
         })

@@ -2,6 +2,7 @@
 
 use reqwest::StatusCode;
 use serde_json::Value;
+use stillpoint_core::{BackupRequest, Holder, OperationRecord, OperationState, Request, Timestamp};
 use stillpoint_server::access::Role;
 
 use super::support::{Client, Scene};
@@ -130,6 +131,19 @@ async fn a_workspace_is_summed_up() {
     assert_eq!(ada["available"], 2);
     assert!(ada["last_good_age_seconds"].as_u64().unwrap() < 60, "{ada}");
     assert_eq!(ada["next_run"], put.json()["next_run"]);
+    assert_eq!(ada["last_backup_state"], "completed");
+    let request = BackupRequest::new("night".parse().unwrap(), "ada".parse().unwrap());
+    let later = Timestamp::from_millis(4_000_000_000_000);
+    let mut failed = OperationRecord::submitted(Request::Backup(request), later);
+    failed.state = OperationState::Failed;
+    let holder = Holder::new("test", "test");
+    scene.catalog.create_operation(&failed, &holder, std::time::Duration::from_secs(60)).await.unwrap();
+    let ada = admin.get("/api/v1/workspaces/ada").await.json();
+    assert_eq!(
+        (&ada["last_backup_state"], &ada["last_backup_operation"]),
+        (&"failed".into(), &"night".into())
+    );
+    assert!(ada["last_good"].is_object(), "an older one is good: {ada}");
     let bound = scene.client(Role::Viewer, Some("staging")).await;
     let seen = bound.get("/api/v1/workspaces?limit=1").await.json();
     assert_eq!(seen["workspaces"][0]["id"], "bob", "{seen}");

@@ -1,7 +1,12 @@
 //! Schedules are made, changed by revision, paused and removed.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use stillpoint_core::memory::MemoryCatalog;
+use stillpoint_server::access::MemoryAccess;
 
 use super::support::Scene;
 
@@ -65,4 +70,43 @@ async fn a_schedule_that_is_made_paused_never_was_anything_else() {
     let wanted = json!({ "workspace": "ada", "every_seconds": 3600, "paused": false });
     let resumed = admin.call(Method::PUT, path, &wanted).await.json();
     assert!(resumed["next_run"].is_string(), "{resumed}");
+}
+
+#[tokio::test]
+async fn what_an_order_does_not_name_stays_as_it_was() {
+    let scene = Scene::new().await;
+    let admin = scene.administrator().await;
+    let path = "/api/v1/schedules/nightly";
+    let night = json!({ "daily": { "days": [], "from": "22:00", "to": "06:00" } });
+    let wanted = json!({ "workspace": "ada", "cron": "@daily", "blackouts": [night] });
+    admin.call(Method::PUT, path, &wanted).await;
+    // What a directory's backups leave out is set beside it.
+    let id = "nightly".parse().unwrap();
+    let mut stored = scene.catalog.schedule(&id).await.unwrap().unwrap();
+    stored.record.request.settings.insert("excludes".into(), json!(["*.tmp"]));
+    scene.catalog.put_schedule(&stored.record, Some(stored.revision)).await.unwrap();
+    let weekly = json!({ "workspace": "ada", "cron": "@weekly" });
+    let changed = admin.call(Method::PUT, path, &weekly).await.json();
+    assert_eq!(changed["blackouts"], json!([night]), "{changed}");
+    let stored = scene.catalog.schedule(&id).await.unwrap().unwrap();
+    assert_eq!(stored.record.request.settings["excludes"], json!(["*.tmp"]));
+    let open = json!({ "workspace": "ada", "cron": "@weekly", "blackouts": [] });
+    let changed = admin.call(Method::PUT, path, &open).await.json();
+    assert_eq!(changed["blackouts"], json!([]));
+}
+
+#[tokio::test]
+async fn a_hosts_limit_on_how_close_runs_may_be_holds_over_the_api_too() {
+    let (catalog, access) = (Arc::new(MemoryCatalog::new()), Arc::new(MemoryAccess::default()));
+    let six_hours = Duration::from_secs(6 * 3600);
+    let scene = Scene::with(catalog, access, |plane| plane.with_interval_min(six_hours)).await;
+    let admin = scene.administrator().await;
+    for (order, status) in [
+        (json!({ "workspace": "ada", "every_seconds": 3600 }), StatusCode::BAD_REQUEST),
+        (json!({ "workspace": "ada", "cron": "0 2,4 * * *" }), StatusCode::BAD_REQUEST),
+        (json!({ "workspace": "ada", "every_seconds": 21600 }), StatusCode::OK),
+    ] {
+        let answer = admin.call(Method::PUT, "/api/v1/schedules/x", &order).await;
+        assert_eq!(answer.status, status, "{order}: {}", answer.text);
+    }
 }

@@ -259,7 +259,7 @@ async fn an_environment_is_of_the_backups_account_and_region_or_named_as_what_st
         ("named", "far-env", Some(Severity::Blocker)),
         ("new", "near-env", None),
         ("named", "near-env", None),
-        ("new", "nobody-knows-it", Some(Severity::Warning)),
+        ("new", "nobody-knows-it", Some(Severity::Blocker)),
     ] {
         let mut request = request(plane.dir.path(), target);
         request.restore.settings.insert("environment".to_owned(), environment.into());

@@ -27,7 +27,9 @@ fn a_restore_makes_a_new_workspace_and_its_hooks_know_what_was_made() {
     assert_eq!(plan["state"], "planned", "{plan:#}");
     assert!(!world.called().contains(&"provision".to_owned()));
 
-    let restored = world.place.json(["restore", "latest", "--as", "ml-new", "--environment", "stage"]);
+    let words = ["restore", "latest", "--as", "ml-new", "--environment", "stage"];
+    world.place.run(words).assert_refused(1, &["nothing proves", "--skip-check target-environment"]);
+    let restored = world.place.json([&words[..], &["--skip-check", "target-environment"]].concat());
     assert_eq!(
         (&restored["state"], &restored["target"]),
         (&json!("completed"), &json!("ml-new")),
@@ -41,7 +43,7 @@ fn a_restore_makes_a_new_workspace_and_its_hooks_know_what_was_made() {
         said.contains("the reroot hook moves them") && !said.contains("move them to the root with"),
         "{said}"
     );
-    assert!(said.contains("environment stage"), "nothing proves where that is: {said}");
+    assert!(said.contains("environment stage"), "what was waived is recorded: {said}");
     let called = world.called();
     assert_eq!(called, ["quiesce", "resume", "provision", "reroot", "activate"]);
 

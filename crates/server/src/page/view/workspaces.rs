@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use maud::{Markup, html};
-use stillpoint_core::{DamagedRow, Timestamp};
+use stillpoint_core::{DamagedRow, OperationState, Timestamp};
 
 use super::text::{self, Bytes, Span};
 use super::{backups, part};
@@ -86,6 +86,9 @@ pub(crate) fn last_good(workspace: &WorkspaceItem, now: Timestamp) -> Markup {
                 span.sub { (text::minute(good.created_at)) }
             },
             None => (part::pill(part::Mood::Bad, "none")),
+        }
+        @if let (Some(state @ (OperationState::Failed | OperationState::Partial)), Some(operation)) = (workspace.last_backup_state, &workspace.last_backup_operation) {
+            span.sub { "the last one " a href=(part::path(&["operations", operation])) { @if state == OperationState::Failed { "failed" } @else { "is partial" } } }
         }
     }
 }
