@@ -35,7 +35,7 @@ pub(super) async fn check(
     the_workspace_is_free(world, &mut broken);
     one_job_for_each_key(world, &mut broken);
     every_snapshot_is_accounted_for(world, &backups, &stored, &mut broken);
-    complete_is_complete(world, &backups, &mut broken);
+    complete_is_complete(world, &backups, &stored, &mut broken);
     consistency_is_true(world, &backups, &mut broken);
     the_state_fits_the_catalog(&stored, &backups, &mut broken);
     a_verdict_is_in_both_places(world, &stored, &backups, &mut broken);
@@ -101,10 +101,23 @@ fn every_snapshot_is_accounted_for(
     }
 }
 
-fn complete_is_complete(world: &SimWorld, backups: &[BackupRecord], broken: &mut Vec<String>) {
+fn complete_is_complete(
+    world: &SimWorld,
+    backups: &[BackupRecord],
+    stored: &StoredOperation,
+    broken: &mut Vec<String>,
+) {
     let snapshots = world.cloud.snapshots();
     let records = world.cloud.records();
-    for backup in backups.iter().filter(|backup| backup.state == BackupState::Completed) {
+    // What a verification was to find, and came to no verdict about, is for the next one to find.
+    let unjudged = |backup: &&BackupRecord| match (&stored.operation.request, stored.operation.state) {
+        (Request::Verify(verify), OperationState::Failed | OperationState::Cancelled) => {
+            verify.backup == backup.id
+        }
+        _ => false,
+    };
+    let complete = backups.iter().filter(|backup| backup.state == BackupState::Completed);
+    for backup in complete.filter(|backup| !unjudged(backup)) {
         for component in &backup.components {
             let id = &component.component.id;
             if component.component.protection != Protection::Protected {
