@@ -134,6 +134,46 @@ pub fn forecast<'a>(
     all
 }
 
+/// Bytes and files a second that a restore is taken to reach where nothing of it was measured: those of a store across a
+/// network.
+const RESTORE_BYTES_PER_SECOND: u64 = 50 << 20;
+const RESTORE_FILES_PER_SECOND: u64 = 500;
+
+/// Forecasts the restore of `backup`, whose components are filled at once; `None` where neither their sizes nor what
+/// their captures took is known.
+///
+/// A pure function. A restore is a full copy, so it is taken to last as long as the slowest capture did, and as long as
+/// its bytes and files take at an ordinary pace. Nothing of it was measured, so no deadline that follows is shorter than
+/// the default.
+///
+/// ```
+/// use std::time::Duration;
+/// use stillpoint_core::{BackupRecord, Definition, Timestamp, forecast_restore};
+///
+/// let definition = Definition::new("ada".parse()?);
+/// let mut backup = BackupRecord::new("b-1".parse()?, "op".parse()?, definition, Timestamp::from_millis(0));
+/// assert_eq!(forecast_restore(&backup), None);
+/// backup.size_bytes = 600 << 30;
+/// let hours = forecast_restore(&backup).unwrap().expected.as_secs() / 3600;
+/// assert_eq!(hours, 3);
+/// # Ok::<(), stillpoint_core::Error>(())
+/// ```
+pub fn forecast_restore(backup: &BackupRecord) -> Option<Forecast> {
+    let restored = backup.components.iter().filter(|component| component.snapshot.is_some());
+    let captured = restored.clone().filter_map(|component| component.took).max().unwrap_or_default();
+    let files = restored.map(|component| scanned(component).1).sum::<u64>();
+    let bytes = Duration::from_secs(backup.size_bytes / RESTORE_BYTES_PER_SECOND);
+    let expected = captured.max(bytes).max(Duration::from_secs(files / RESTORE_FILES_PER_SECOND));
+    (!expected.is_zero()).then(|| Forecast::new(expected, Basis::Prior))
+}
+
+/// Bytes and files that a capture went through.
+fn scanned(made: &ComponentRecord) -> (u64, u64) {
+    let count = |name: &str| made.counts.get(name).copied().unwrap_or(0);
+    let files = ["files_new", "files_changed", "files_unmodified"].map(count);
+    (count("bytes_scanned"), files.iter().sum())
+}
+
 /// What an earlier capture took, scaled to the size of now.
 fn time_at_rate_of(backup: &BackupRecord, component: &Component, now: &Estimate) -> Option<Duration> {
     let same = |made: &&ComponentRecord| {
@@ -141,11 +181,7 @@ fn time_at_rate_of(backup: &BackupRecord, component: &Component, now: &Estimate)
     };
     let made = backup.components.iter().find(same)?;
     let took = made.took?;
-    let files: u64 = ["files_new", "files_changed", "files_unmodified"]
-        .iter()
-        .filter_map(|count| made.counts.get(*count))
-        .sum();
-    let bytes = made.counts.get("bytes_scanned").copied().unwrap_or(0);
+    let (bytes, files) = scanned(made);
     let scaled = [(now.bytes, bytes), (now.files, files)].into_iter().filter_map(|(now, then)| {
         let factor = u128::from(now?) * took.as_millis() / u128::from(then.max(1));
         (then > 0).then(|| Duration::from_millis(u64::try_from(factor).unwrap_or(u64::MAX)))

@@ -40,7 +40,7 @@ pub use context::{Cancellation, OpContext};
 pub use entropy::{Entropy, SeededEntropy, SystemEntropy};
 pub use error::{Effect, Error, ErrorKind, ErrorRecord, Result, Retry};
 pub use event::{EventKind, OperationEvent};
-pub use forecast::{Basis, Estimate, Forecast, forecast};
+pub use forecast::{Basis, Estimate, Forecast, forecast, forecast_restore};
 pub use forget::{Forgotten, forget, preview};
 pub use holding::hold;
 pub use id::{

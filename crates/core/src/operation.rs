@@ -136,7 +136,8 @@ pub struct RestoreRequest {
     pub landing: Landing,
     /// The software version to run; `None` for the newest.
     pub software_version: Option<String>,
-    /// The time from submission to the deadline; `None` for [`TIMEOUT_DEFAULT`].
+    /// The time from submission to the deadline; `None` for one that follows from the size of the backup
+    /// ([`forecast_restore`](crate::forecast_restore)), never shorter than [`TIMEOUT_DEFAULT`].
     #[serde(default)]
     pub timeout: Option<Duration>,
     /// The longest time without progress while components are filled; `None` for no such limit.

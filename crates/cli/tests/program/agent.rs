@@ -128,6 +128,31 @@ fn a_restore_into_the_directory_itself_brings_a_lost_one_back() {
 }
 
 #[test]
+fn what_stood_before_a_restore_replaced_it_is_kept_as_a_backup_that_nobody_takes_for_latest() {
+    let place = Place::new();
+    let home = place.source();
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("report.md"), "as it was").unwrap();
+    let first = place.back_up();
+    let point = newest(&place);
+    fs::write(home.join("report.md"), "hours of work since").unwrap();
+    let more = ["--once", "--landing", "replace", "--restore", &point];
+    place.json_ending(0, line(&home, &more));
+    assert_eq!(fs::read(home.join("report.md")).unwrap(), b"as it was");
+    let listed = place.json(["list"]);
+    let listed = listed["backups"].as_array().unwrap();
+    let [_after, kept, before] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((&before["id"], &kept["state"]), (&first.into(), &"partial".into()));
+    assert_eq!(kept["name"], format!("before the restore of {point}"));
+    let target = place.path("kept");
+    place.json_ending(3, ["restore", kept["id"].as_str().unwrap(), "--into", target.to_str().unwrap()]);
+    assert_eq!(fs::read(target.join("report.md")).unwrap(), b"hours of work since");
+    // Once is enough: what was restored is not replaced again.
+    place.json_ending(0, line(&home, &more));
+    assert_eq!(place.json(["list"])["backups"].as_array().unwrap().len(), 4);
+}
+
+#[test]
 fn a_point_that_nobody_has_is_a_clear_failure_and_the_backups_go_on() {
     let place = Place::with_tree(86);
     place.back_up();

@@ -206,6 +206,22 @@ async fn two_terabytes_get_the_time_that_their_provider_usually_needs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_restore_of_much_gets_more_time_than_one_of_little() {
+    for (size, hours) in [(10, 12..13), (3_000, 24..25 * 7)] {
+        let world =
+            SimWorld::new(SimConfig::default(), &[("home", SimKind::FileSystem, size * GB, 10_000)]).unwrap();
+        let orchestrator = world.orchestrator().unwrap();
+        world.run(&orchestrator, Request::Backup(world.backup("backup").unwrap())).await.unwrap();
+        let request = world.restore("restore", "backup", "ws-2").unwrap();
+        let plan = orchestrator.plan_restore(&request).await.unwrap();
+        assert!(plan.outlook.forecast.is_some(), "it is said before anything is done");
+        let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+        let given = status.operation.deadline.since(status.operation.started_at).as_secs() / 3600;
+        assert!(hours.contains(&given), "{given} hours for {size} GB");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_clocks_of_the_next_backup_follow_from_what_the_last_one_took() {
     let config = SimConfig::with(|config| config.needs_base = true);
     let world = SimWorld::new(config, &[("home", SimKind::FileSystem, 150 * GB, 10_000)]).unwrap();

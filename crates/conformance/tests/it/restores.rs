@@ -48,6 +48,26 @@ async fn a_restore_makes_a_new_workspace_with_a_full_copy() {
         "roles are not applied"
     );
     assert!(status.operation.warnings.iter().any(|warning| warning.contains("external share")));
+    let version = "the backup is of software version 2026.1, and the new workspace runs newest";
+    assert!(status.operation.warnings.iter().any(|warning| warning == version));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_job_stops_the_others_unless_what_was_made_is_to_be_kept() {
+    for on_failure in [OnFailure::Discard, OnFailure::Keep] {
+        let config = SimConfig::with(|config| config.cancels_restores = true);
+        let (world, orchestrator) = backed_up(config).await;
+        let fails = Fate::failing(ErrorKind::PermissionDenied, "the role may not write");
+        let plan = FaultPlan::none().job("data".parse().unwrap(), 1, fails);
+        world.cloud.set_faults(plan.job("home".parse().unwrap(), 1, Fate::normal().slower(50)));
+        let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+        request.on_failure = on_failure;
+        let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Failed);
+        assert_eq!(status.operation.error.unwrap().kind, ErrorKind::PermissionDenied);
+        let took = status.operation.finished_at.unwrap().since(status.operation.started_at);
+        assert_eq!(took < Duration::from_secs(3 * 3600), on_failure == OnFailure::Discard, "{took:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

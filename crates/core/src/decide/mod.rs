@@ -14,6 +14,7 @@ mod job;
 mod member;
 mod restore;
 mod restore_clocks;
+mod restore_end;
 mod restore_member;
 mod seal;
 mod search;

@@ -6,16 +6,17 @@ use serde::{Deserialize, Serialize};
 
 use super::backup::{Stopping, blocked, said};
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
-use super::job::{JobEnd, JobRun, JobStep, backoff};
+use super::job::{JobRun, backoff};
 use super::restore_member::RestoreMember;
-use super::{
-    Turn, cancelled_error, deadline_error, fail, is_outage, is_spent, look_again, note_progress, waits,
-};
+use super::{Turn, deadline_error, fail, is_outage, is_spent, look_again, note_progress, waits};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord, Retry};
+use crate::forecast::forecast_restore;
 use crate::id::WorkspaceId;
-use crate::operation::{OnFailure, OperationRecord, OperationState, Request, RestoreRequest};
+use crate::operation::{
+    OnFailure, OperationRecord, OperationState, Request, RestoreRequest, TIMEOUT_DEFAULT,
+};
 use crate::provider::{Issue, JobKey, JobRequest, RestoreJob, Severity};
 use crate::provisioner::{ProvisionRequest, Provisioned};
 use crate::workspace::Protection;
@@ -198,6 +199,11 @@ impl RestoreMachine {
         }
         record.warnings.extend(found.findings.iter().filter(|f| f.severity >= Severity::Warning).map(said));
         record.backup = Some(backup.id.clone());
+        if request.timeout.is_none()
+            && let Some(forecast) = forecast_restore(backup)
+        {
+            record.deadline = record.deadline.max(record.started_at.after(forecast.total(TIMEOUT_DEFAULT)));
+        }
         for component in &backup.components {
             self.plan_component(record, component, found);
         }
@@ -348,81 +354,6 @@ impl RestoreMachine {
                 self.end_undone(record);
             }
         }
-    }
-
-    /// Whether the same restore could go on from what is there: jobs inside the process take up what they left, and
-    /// nothing is wrong with it.
-    fn can_go_on(&self) -> bool {
-        let passing = self.failure.as_ref().is_some_and(|failure| {
-            matches!(
-                failure.kind,
-                ErrorKind::DeadlineExceeded
-                    | ErrorKind::Unavailable
-                    | ErrorKind::RateLimited
-                    | ErrorKind::Busy
-            )
-        });
-        passing && self.members.iter().all(|member| member.run.in_process)
-    }
-
-    fn judge_jobs(&mut self, record: &mut OperationRecord, request: &RestoreRequest) {
-        let broken = self.members.iter().find_map(|member| match &member.run.step {
-            JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
-            _ => None,
-        });
-        if !self.members.iter().all(|member| member.run.is_idle()) {
-            // What is to be thrown away need not be restored to its end first.
-            if request.on_failure == OnFailure::Discard {
-                self.failure = self.failure.take().or(broken);
-            }
-            if self.stopping == Some(Stopping::Expired) && self.failure.is_none() {
-                record.state = OperationState::Detached;
-            }
-            if self.failure.is_some() {
-                self.members.iter_mut().for_each(|member| member.run.stop());
-            }
-            return;
-        }
-        let stopped = self.members.iter().find_map(|member| match &member.run.step {
-            JobStep::Ended(JobEnd::Cancelled) if self.stopping == Some(Stopping::Expired) => {
-                Some(deadline_error("the deadline passed; the same restore again goes on from here"))
-            }
-            JobStep::Ended(JobEnd::Cancelled) => Some(cancelled_error()),
-            _ => None,
-        });
-        if self.stopping == Some(Stopping::Cancelled) {
-            self.failure = Some(cancelled_error());
-        }
-        self.failure = self.failure.take().or(broken).or(stopped);
-        if self.failure.is_some() {
-            if self.stage != RestoreStage::Undoing {
-                self.go(RestoreStage::Undoing);
-            }
-        } else if self.stage == RestoreStage::Filling && self.members.iter().all(RestoreMember::is_ready) {
-            self.go(RestoreStage::Attaching);
-        } else if self.stopping == Some(Stopping::Expired) {
-            record.state = OperationState::Detached;
-        }
-    }
-
-    fn end_undone(&mut self, record: &mut OperationRecord) {
-        let failure = self.failure.clone().unwrap_or_else(cancelled_error);
-        fail(record, failure);
-        record.issues.extend(self.members.iter().filter_map(|member| member.run.not_undone()));
-        if self.stopping == Some(Stopping::Cancelled) {
-            record.state = OperationState::Cancelled;
-            record.step = "cancelled".into();
-        }
-    }
-
-    fn conclude(&mut self, record: &mut OperationRecord) {
-        for status in self.members.iter().filter_map(|member| member.run.status.as_ref()) {
-            record.issues.extend(status.issues.iter().cloned());
-            record.warnings.extend(status.warnings.iter().cloned());
-        }
-        let whole = record.issues.is_empty();
-        record.state = if whole { OperationState::Completed } else { OperationState::Partial };
-        record.step = "restored".into();
     }
 
     fn collect_due(

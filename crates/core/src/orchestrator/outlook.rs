@@ -3,6 +3,7 @@
 use crate::catalog::{BackupRecord, OperationQuery};
 use crate::context::OpContext;
 use crate::error::{Error, ErrorKind, Result};
+use crate::forecast::forecast_restore;
 use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
 use crate::operation::{BackupRequest, DeleteRequest, RestoreRequest};
 use crate::orchestrator::builder::Parts;
@@ -60,7 +61,8 @@ pub(super) async fn of_restore(
     backup: BackupRecord,
     findings: Vec<Finding>,
 ) -> Result<RestorePlan> {
-    let mut outlook = Outlook { bytes: Some(0), files: Some(0), ..Outlook::default() };
+    let forecast = forecast_restore(&backup);
+    let mut outlook = Outlook { forecast, bytes: Some(0), files: Some(0), ..Outlook::default() };
     outlook.conflicts = conflicts(parts, &request.target, &request.id).await?;
     outlook.calls.push(PlannedCall::new("provisioner", "provision", "workspace"));
     for component in &backup.components {

@@ -15,10 +15,10 @@ use stillpoint_core::{
 use stillpoint_repository::Id;
 
 use super::document::RestoreItem;
-use crate::args::{LandingPolicy, Layout, RestoreArgs};
+use crate::args::{AgentArgs, BackupArgs, LandingPolicy, Layout, RestoreArgs};
 use crate::exit::Failure;
 use crate::run::drive::{Driven, drive};
-use crate::run::restore;
+use crate::run::{backup, restore};
 use crate::session::{Files, Needs, Session};
 
 /// Where restores land, below the directory.
@@ -64,7 +64,7 @@ pub(super) async fn settle(
     session: &Session,
     wanted: &Wanted,
     home: &Path,
-    args: &crate::args::AgentArgs,
+    args: &AgentArgs,
 ) -> Result<RestoreItem, Failure> {
     let catalog = session.catalog().await?;
     let instance = instance(session)?;
@@ -84,12 +84,48 @@ pub(super) async fn settle(
         landing: if earlier > 0 { Some(LandingPolicy::careful(args.landing)) } else { args.landing },
         ..RestoreArgs::default()
     };
+    if words.landing == Some(LandingPolicy::Replace) && catalog.operation(&id).await?.is_none() {
+        keep_what_stands(session, wanted, home, args).await?;
+    }
     let mut request = restore::request(session, &words, &backup)?;
     request.id = id.clone();
     let orchestrator = session.orchestrator(&catalog, &Needs::files(), Files::Stored, None).await?;
     let driven = drive(&session.output, &orchestrator, Request::Restore(request)).await;
     let driven = driven.and_then(Driven::with_result)?;
     Ok(item(wanted, driven.status.operation.state, true, id))
+}
+
+/// Backs the directory up before a restore replaces what differs in it. The backup is a partial one, so that nobody takes
+/// it for the state that was asked for.
+async fn keep_what_stands(
+    session: &Session,
+    wanted: &Wanted,
+    home: &Path,
+    args: &AgentArgs,
+) -> Result<(), Failure> {
+    let is_empty = fs::read_dir(home).is_ok_and(|mut entries| entries.next().is_none());
+    if is_empty {
+        return Ok(());
+    }
+    let point = wanted.point();
+    let kept = BackupArgs {
+        directory: Some(home.to_path_buf()),
+        name: Some(format!("before the restore of {point}")),
+        preset: args.preset.clone(),
+        exclude: args.exclude.clone(),
+        exclude_file: args.exclude_file.clone(),
+        may_be_empty: true,
+        lacks: Some(format!("this is what stood before {point} was restored over it")),
+        ..BackupArgs::default()
+    };
+    let driven = backup::back_up(session, &kept).await?;
+    match driven.status.operation.backup {
+        Some(_) => Ok(()),
+        None => {
+            Err(Error::new(ErrorKind::NeedsAttention, "what stands in the directory could not be kept")
+                .into())
+        }
+    }
 }
 
 fn item(wanted: &Wanted, state: OperationState, made_now: bool, id: OperationId) -> RestoreItem {

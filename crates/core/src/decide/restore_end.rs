@@ -1,0 +1,95 @@
+//! How a restore is judged and ends: by what became of its jobs, as a whole one, or undone.
+
+use super::backup::Stopping;
+use super::job::{JobEnd, JobStep};
+use super::restore::{RestoreMachine, RestoreStage};
+use super::restore_member::RestoreMember;
+use super::{cancelled_error, deadline_error, fail};
+use crate::error::ErrorKind;
+use crate::operation::{OnFailure, OperationRecord, OperationState, RestoreRequest};
+
+impl RestoreMachine {
+    /// Whether the same restore could go on from what is there: jobs inside the process take up what they left, and
+    /// nothing is wrong with it.
+    pub(super) fn can_go_on(&self) -> bool {
+        let passing = self.failure.as_ref().is_some_and(|failure| {
+            matches!(
+                failure.kind,
+                ErrorKind::DeadlineExceeded
+                    | ErrorKind::Unavailable
+                    | ErrorKind::RateLimited
+                    | ErrorKind::Busy
+            )
+        });
+        passing && self.members.iter().all(|member| member.run.in_process)
+    }
+
+    pub(super) fn judge_jobs(&mut self, record: &mut OperationRecord, request: &RestoreRequest) {
+        let broken = self.members.iter().find_map(|member| match &member.run.step {
+            JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
+            _ => None,
+        });
+        if !self.members.iter().all(|member| member.run.is_idle()) {
+            // What is to be thrown away need not be restored to its end first.
+            if request.on_failure == OnFailure::Discard {
+                self.failure = self.failure.take().or(broken);
+            }
+            if self.stopping == Some(Stopping::Expired) && self.failure.is_none() {
+                record.state = OperationState::Detached;
+            }
+            if self.failure.is_some() {
+                self.members.iter_mut().for_each(|member| member.run.stop());
+            }
+            return;
+        }
+        let stopped = self.members.iter().find_map(|member| match &member.run.step {
+            JobStep::Ended(JobEnd::Cancelled) if self.stopping == Some(Stopping::Expired) => {
+                Some(deadline_error("the deadline passed; the same restore again goes on from here"))
+            }
+            JobStep::Ended(JobEnd::Cancelled) => Some(cancelled_error()),
+            _ => None,
+        });
+        if self.stopping == Some(Stopping::Cancelled) {
+            self.failure = Some(cancelled_error());
+        }
+        self.failure = self.failure.take().or(broken).or(stopped);
+        if self.failure.is_some() {
+            if self.stage != RestoreStage::Undoing {
+                self.go(RestoreStage::Undoing);
+            }
+        } else if self.stage == RestoreStage::Filling && self.members.iter().all(RestoreMember::is_ready) {
+            self.go(RestoreStage::Attaching);
+        } else if self.stopping == Some(Stopping::Expired) {
+            record.state = OperationState::Detached;
+        }
+    }
+
+    pub(super) fn end_undone(&mut self, record: &mut OperationRecord) {
+        let failure = self.failure.clone().unwrap_or_else(cancelled_error);
+        fail(record, failure);
+        record.issues.extend(self.members.iter().filter_map(|member| member.run.not_undone()));
+        if self.stopping == Some(Stopping::Cancelled) {
+            record.state = OperationState::Cancelled;
+            record.step = "cancelled".into();
+        }
+    }
+
+    pub(super) fn conclude(&mut self, record: &mut OperationRecord) {
+        for status in self.members.iter().filter_map(|member| member.run.status.as_ref()) {
+            record.issues.extend(status.issues.iter().cloned());
+            record.warnings.extend(status.warnings.iter().cloned());
+        }
+        let then = self.backup.as_ref().and_then(|backup| backup.definition.software_version.as_deref());
+        let now = self.made.as_ref().and_then(|made| made.software_version.as_deref());
+        if let (Some(then), Some(now)) = (then, now)
+            && then != now
+        {
+            let message =
+                format!("the backup is of software version {then}, and the new workspace runs {now}");
+            record.warnings.push(message);
+        }
+        let whole = record.issues.is_empty();
+        record.state = if whole { OperationState::Completed } else { OperationState::Partial };
+        record.step = "restored".into();
+    }
+}
