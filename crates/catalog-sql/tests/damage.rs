@@ -4,15 +4,16 @@ use std::error::Error as StdError;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::StreamExt;
 use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::{MemoryProvider, MemoryWorkspace};
 use stillpoint_core::{
     BackupQuery, BackupRecord, BackupRequest, Cadence, Catalog, CatalogExt, Clock, Component, Creation,
-    Definition, ErrorKind, Holder, LocalOrchestrator, OperationQuery, OperationRecord, OperationState,
-    Orchestrator, Request, Schedule, ScheduleQuery, ScheduleRecord, Scheduler, SystemClock, Timestamp,
-    rebuild, reconcile,
+    Definition, ErrorKind, EventKind, Holder, LocalOrchestrator, OperationEvent, OperationQuery,
+    OperationRecord, OperationState, Orchestrator, Request, Schedule, ScheduleQuery, ScheduleRecord,
+    Scheduler, SystemClock, Timestamp, rebuild, reconcile,
 };
 
 type Tested = Result<(), Box<dyn StdError>>;
@@ -68,9 +69,14 @@ async fn an_operation_that_cannot_be_read_keeps_nobody_from_being_recovered() ->
         builder = builder.workspace(Arc::new(MemoryWorkspace::new(definition, vec![home])));
     }
     let orchestrator = builder.provider(provider).build();
+    let of_the_damaged = |event: &OperationEvent| std::future::ready(event.operation.as_str() == "op-1");
+    let mut told = orchestrator.events().filter(of_the_damaged);
     let mut taken: Vec<_> = orchestrator.recover().await?.iter().map(ToString::to_string).collect();
     taken.sort();
     assert_eq!(taken, ["op-0", "op-2"]);
+    let told = tokio::time::timeout(Duration::from_secs(20), told.next()).await?.ok_or("nothing was told")?;
+    let EventKind::Warning { message } = told.kind else { return Err("no warning was told".into()) };
+    assert!(message.contains("op-1 cannot be read"), "{message}");
     for id in taken {
         let ended = orchestrator.wait(&id.parse()?).await?;
         assert_eq!(ended.operation.state, OperationState::Completed, "{id}");
@@ -124,6 +130,18 @@ async fn a_backup_that_cannot_be_read_is_named_and_hides_no_other_one() -> Teste
         let kinds = [("b-4".to_owned(), ErrorKind::InvalidConfig), ("b-1".to_owned(), ErrorKind::Corrupt)];
         assert_eq!(damage, kinds, "{limit} at a time");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_backup_that_cannot_be_read_is_not_there_for_whom_it_may_not_be() -> Tested {
+    let directory = tempfile::tempdir()?;
+    let catalog = backups(&directory.path().join("catalog.sqlite")).await?;
+    let kind = async |environment: Option<&str>| {
+        catalog.resolve_within(environment, "b-1").await.err().map(|error| error.kind())
+    };
+    assert_eq!(kind(None).await, Some(ErrorKind::Corrupt));
+    assert_eq!(kind(Some("prod")).await, Some(ErrorKind::NotFound));
     Ok(())
 }
 

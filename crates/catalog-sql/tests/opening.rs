@@ -223,6 +223,21 @@ async fn a_locked_catalog_is_unavailable_for_writing_and_can_be_read() -> Tested
 }
 
 #[tokio::test]
+async fn a_new_catalog_that_somebody_goes_on_reading_is_unavailable_before_long() -> Tested {
+    let directory = tempfile::tempdir()?;
+    let path = file(&directory);
+    let mut reader = stranger(&path).await?;
+    sqlx::query("BEGIN").execute(&mut reader).await?;
+    // Whoever reads keeps the file from being switched to a write-ahead log.
+    sqlx::query("SELECT * FROM sqlite_master").fetch_all(&mut reader).await?;
+    let refusal = refused(&path, ErrorKind::Unavailable, "locked");
+    tokio::time::timeout(Duration::from_secs(20), refusal).await?;
+    reader.close().await?;
+    open(&path).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_closed_catalog_says_so() -> Tested {
     let directory = tempfile::tempdir()?;
     let catalog = open(&file(&directory)).await?;

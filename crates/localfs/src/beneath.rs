@@ -104,6 +104,17 @@ mod tests {
     }
 
     #[test]
+    fn a_step_that_is_no_name_is_refused() {
+        let outer = tempfile::tempdir().unwrap();
+        fs::create_dir_all(outer.path().join("real/inner")).unwrap();
+        let root = File::open(outer.path()).unwrap();
+        for bad in [".", "..", "real/.", "real/./inner", "real/../real", "real//inner", "real/"] {
+            let refusal = open_by_steps(root.as_fd(), bad.as_bytes()).unwrap_err();
+            assert_eq!(refusal, Errno::INVAL, "{bad}");
+        }
+    }
+
+    #[test]
     fn paths_longer_than_the_kernel_accepts_open_in_pieces() {
         let outer = tempfile::tempdir().unwrap();
         let root = File::open(outer.path()).unwrap();

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{XattrFlags, setxattr};
-use stillpoint_localfs::{Attributes, Error, ExtractOptions, Extractor, Landing};
+use stillpoint_localfs::{Attributes, Error, ExtractOptions, Extractor, Landing, WarningKind};
 use tempfile::{TempDir, tempdir};
 
 fn target(folder: &TempDir) -> PathBuf {
@@ -153,6 +153,35 @@ fn merging_keeps_and_replacing_overwrites_what_exists() {
         extractor.finish(None).unwrap();
         assert_eq!(fs::read(target(&folder).join("folder/file")).unwrap(), expected);
         assert_eq!(fs::read_dir(target(&folder)).unwrap().count(), 1);
+    }
+}
+
+#[test]
+fn a_directory_that_is_kept_can_be_written_into_until_the_end_and_has_its_mode_again_then() {
+    let folder = tempdir().unwrap();
+    let kept = target(&folder).join("kept");
+    fs::create_dir_all(&kept).unwrap();
+    let mode = || fs::metadata(&kept).unwrap().permissions().mode() & 0o7777;
+    for gone in [false, true] {
+        fs::set_permissions(&kept, fs::Permissions::from_mode(0o555)).unwrap();
+        let options = ExtractOptions::landing(Landing::Merge);
+        let merging = Extractor::open(&target(&folder), "op", options).unwrap();
+        assert!(
+            !merging.create_directory(Path::new("kept")).unwrap(),
+            "its attributes are not the restore's"
+        );
+        assert_eq!(mode(), 0o755);
+        write(&merging, if gone { "kept/second" } else { "kept/first" }, b"new");
+        if gone {
+            fs::rename(&kept, folder.path().join("elsewhere")).unwrap();
+        }
+        let report = merging.finish(None).unwrap();
+        let kinds: Vec<_> = report.warnings.items().iter().map(|warning| warning.kind.clone()).collect();
+        if gone {
+            assert_eq!(kinds, [WarningKind::ModeNotSet], "nobody else tells of it");
+        } else {
+            assert_eq!((kinds.len(), mode()), (0, 0o555));
+        }
     }
 }
 

@@ -136,6 +136,9 @@ async fn a_lost_snapshot_is_found_and_its_backup_is_marked() {
     settlement.mark_damaged = true;
     let settled = scene.settle(&report, &settlement).await;
     assert_eq!(settled.damaged, [scene.backup().await.id]);
+    let states: Vec<_> = scene.backup().await.components.iter().map(|component| component.state).collect();
+    let marked = [ComponentState::Completed, ComponentState::Damaged, ComponentState::Excluded];
+    assert_eq!(states, marked);
     assert_eq!(scene.backup().await.state, BackupState::Damaged);
     assert_eq!(scene.world.catalog.latest_good(None).await.unwrap(), None);
     assert_eq!(scene.settle(&report, &settlement).await, Settled::default(), "a second time changes nothing");

@@ -36,6 +36,8 @@ async fn a_restore_makes_a_new_workspace_with_a_full_copy() {
     let request = world.restore("restore", "backup", "ws-2").unwrap();
     let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    let progress = status.operation.progress;
+    assert_eq!((progress.bytes_done, progress.bytes_total), (30 * GB, Some(30 * GB)), "the sum of both");
     assert!(world.provisioner.is_active(&target()));
     let attached = world.provisioner.attached(&target());
     assert_eq!(attached.into_iter().collect::<Vec<_>>(), restored(&world));

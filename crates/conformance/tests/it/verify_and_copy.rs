@@ -107,6 +107,7 @@ async fn a_copy_is_a_backup_of_its_own_that_restores_when_the_original_is_gone()
     assert_eq!((copy.id.clone(), copy.copy_of.clone()), (of("copy"), Some(original.id.clone())));
     assert_eq!((copy.state, copy.created_at), (BackupState::Completed, original.created_at));
     assert_eq!(copy.expires_at, Some(ended.operation.started_at.after(24 * HOUR)));
+    assert_eq!(copy.added_bytes, original.added_bytes, "both are full");
     for (one, other) in original.components.iter().zip(&copy.components) {
         assert!(one.snapshot.is_none() == other.snapshot.is_none());
         assert!(one.snapshot.is_none() || one.snapshot != other.snapshot);

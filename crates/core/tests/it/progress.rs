@@ -42,5 +42,10 @@ fn what_was_reached_stays_reached_when_a_poll_or_a_new_attempt_tells_less() {
     let reached: Vec<_> = seen.iter().map(|one| (one.progress.bytes_done, one.progress.files_done)).collect();
     assert_eq!(reached, [(100, 7), (100, 9), (100, 9), (100, 9)]);
     assert_eq!(seen[3].last_advance, Some(Timestamp::from_millis(5000)), "nothing was added since");
+    assert_eq!(
+        now.record.progress,
+        Progress::new(100, 9).of(Some(200), None),
+        "the whole is the sum of its parts"
+    );
     assert_eq!(seen[0].expected_end, Some(Timestamp::from_millis(6000)), "half of it took two seconds");
 }

@@ -16,17 +16,17 @@ use crate::writer::{BlobWriter, WriteSummary, WriterOptions};
 const MAX_READ: u64 = 16 << 20;
 const AT_ONCE: usize = 4;
 
-/// Stores these blobs again outside `doomed`, and indexes them.
+/// Stores these blobs again outside `gone`, and indexes them.
 pub(super) async fn copy(
     repository: &Repository,
     lock: &Lock,
-    doomed: &Arc<HashSet<Id>>,
+    gone: &Arc<HashSet<Id>>,
     blobs: Vec<(BlobKind, Id, BlobLocation)>,
 ) -> Result<WriteSummary> {
     if blobs.is_empty() {
         return Ok(WriteSummary::default());
     }
-    let options = WriterOptions::default().avoiding(lock, Arc::clone(doomed));
+    let options = WriterOptions::default().avoiding(lock, Arc::clone(gone));
     let writer = BlobWriter::new(repository, options).await?;
     let wanted = blobs.into_iter().map(|(kind, id, location)| (location, (kind, id)));
     let reads = plan_reads(wanted, MAX_READ).into_iter().map(|read| copy_read(repository, &writer, read));

@@ -53,10 +53,11 @@ impl Sweep<'_> {
         report.snapshots = u64::try_from(known.len()).unwrap_or(u64::MAX);
 
         let needed = needed(&index, &self.doomed, &vanished, reached)?;
-        let copied = copy(&fresh, self.lock, &self.doomed, needed).await?;
+        // What only a pack that is gone has besides is not stored either.
+        let gone = Arc::new(self.doomed.union(&vanished).copied().collect());
+        let copied = copy(&fresh, self.lock, &gone, needed).await?;
         report.copied_blobs += copied.data_blobs + copied.tree_blobs;
         report.copied_bytes += copied.pack_bytes;
-        let gone = self.doomed.union(&vanished).copied().collect();
         self.lock.ensure_held()?;
         remove_packs(self.repository, self.lock, &gone).await?;
         self.delete(&stored, report).await?;
@@ -93,7 +94,21 @@ impl Sweep<'_> {
                 }
             }
         }
-        Ok(indexed)
+        self.vanished(indexed).await
+    }
+
+    /// Of packs that the listing does not show, those that are not there: it may not show yet what another run has just
+    /// copied, and what is taken out of the index is lost to all.
+    async fn vanished(&self, unlisted: HashSet<Id>) -> Result<HashSet<Id>> {
+        let looks = unlisted.into_iter().map(|id| async move {
+            match self.repository.store().stat(&FileKind::Pack.key(&id)).await {
+                Ok(_) => Ok(None),
+                Err(error) if *error.kind() == ErrorKind::NotFound => Ok(Some(id)),
+                Err(error) => Err(error),
+            }
+        });
+        let gone = stream::iter(looks).buffer_unordered(AT_ONCE);
+        gone.try_filter_map(|found| async move { Ok(found) }).try_collect().await
     }
 
     async fn delete(&self, stored: &[(Id, u64)], report: &mut PruneReport) -> Result<()> {

@@ -171,6 +171,8 @@ impl Store {
                 Ok(present) if present == data => return Ok(()),
                 // S3 refuses one of two writes at once even if the other fails too.
                 Err(error) if *error.kind() == ErrorKind::NotFound && attempt < MAX_ATTEMPTS => attempt += 1,
+                // Whether it is taken by somebody else could not be seen.
+                Err(error) if error.is_transient() => return Err(error),
                 _ => return Err(taken),
             }
         }

@@ -141,3 +141,18 @@ async fn a_snapshot_that_nobody_confirmed_counts_only_where_no_sweep_takes_what_
     }
     assert!(counted > 0 && refused > 2, "{counted} counted, {refused} refused");
 }
+
+/// Whose lock was taken from it may index packs that a prune has deleted before.
+#[tokio::test]
+async fn a_snapshot_counts_only_where_the_packs_are_there_that_the_index_names() {
+    let house = House::on_disk().await;
+    house.write("file", 1, 30_000);
+    let stored = house.backup().await;
+    let snapshot = house.repository.load_snapshot(&stored).await.unwrap();
+    assert!(house.repository.confirm_snapshot(&snapshot).await.unwrap());
+    let folders = std::fs::read_dir(house.folder.path().join("repository/data")).unwrap();
+    let mut packs = folders.flat_map(|folder| std::fs::read_dir(folder.unwrap().path()).unwrap());
+    let content = packs.find(|pack| pack.as_ref().unwrap().metadata().unwrap().len() > 30_000);
+    std::fs::remove_file(content.unwrap().unwrap().path()).unwrap();
+    assert!(!house.repository.confirm_snapshot(&snapshot).await.unwrap());
+}

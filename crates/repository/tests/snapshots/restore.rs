@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use stillpoint_localfs::{ExtractOptions, Landing};
 use stillpoint_repository::{
-    BackupSource, Cancellation, ErrorKind, IssueKind, NoProgress, RestoreOptions, TransferCounters,
+    BackupSource, Cancellation, ErrorKind, IssueKind, LockMode, NoProgress, RestoreOptions, TransferCounters,
     WriterOptions,
 };
 use stillpoint_testkit::compare::{Comparison, assert_same};
@@ -191,4 +191,18 @@ async fn the_recorded_path_is_free_to_choose() {
     assert_same(&house.source(), &house.path("target"));
     let inode = |path| fs::metadata(house.path(path)).unwrap().mode();
     assert_eq!(inode("target"), inode("source"));
+}
+
+/// A prune without grace deletes under this lock what a restore may be about to read.
+#[tokio::test(flavor = "multi_thread")]
+async fn no_restore_begins_beside_somebody_who_needs_the_repository_alone() {
+    let house = House::new().await;
+    fs::write(house.source().join("file"), "x").unwrap();
+    let backup = house.backup().await;
+    let alone = house.repository.lock(LockMode::Exclusive).await.unwrap();
+    let refused = house.restore_with(&backup.snapshot, "target", faithful()).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Locked { .. }), "{refused}");
+    alone.release().await.unwrap();
+    house.restore_with(&backup.snapshot, "target", faithful()).await.unwrap();
+    assert_same(&house.source(), &house.path("target"));
 }

@@ -318,7 +318,11 @@ impl World {
         // Where listings lag, an index may not be seen yet: the prune stops rather than delete.
         let unseen = matches!(error.kind(), ErrorKind::Corrupt { .. } | ErrorKind::NotFound);
         // A snapshot that nobody promised may lack something.
-        let refusals = ["it cannot be read whole", "its pack is gone; nothing is deleted"];
+        let refusals = [
+            "it cannot be read whole",
+            "its pack is gone; nothing is deleted",
+            "the pack is missing although the index lists it",
+        ];
         let unconfirmed = refusals.iter().any(|refusal| error.to_string().contains(refusal));
         refused || slept || unseen && !self.sea.weather.lag.is_zero() || unconfirmed
     }
