@@ -264,7 +264,9 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// `NotFound` where the provider no longer knows the job. A job that failed is not an error here.
     async fn poll(&self, cx: &OpContext, job: &JobRef, wait: Duration) -> Result<JobStatus>;
 
-    /// Looks outside for the job of a request whose answer was lost. `since` is when its intent was written.
+    /// Looks outside for the job of a request whose answer was lost. `since` is when its intent was written,
+    /// by the clock of whoever wrote it. A provider that tells jobs by their times allows for clocks that differ, and its
+    /// preflight blocks where they differ by more than it allows for.
     ///
     /// # Errors
     /// Whatever listing can meet. An empty list states that no such job exists.

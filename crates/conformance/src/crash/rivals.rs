@@ -13,10 +13,12 @@ use tokio::task::JoinSet;
 use super::case::{Case, CrashPoint, Moment};
 use super::fuse::Fuse;
 use super::scenario::{Outcome, Scenario, fused, scene, settle, simulated, work};
-use crate::sim::{LEASE_TTL, SimWorld, SkewedClock};
+use crate::sim::{LEASE_TTL, SimConfig, SimWorld, SkewedClock};
 
 /// The last process begins at the latest this long after the first one.
 const BEGIN_WITHIN: u64 = 1200;
+/// How far clocks are off at the most: an hour, and a day after a jump, in either direction.
+const CLOCKS_OFF_MAX: Duration = Duration::from_secs(2 * 25 * 3600);
 /// A process that lost its lease asks again so often; each time somebody else has come further.
 const ASKS_MAX: u32 = 50;
 
@@ -71,7 +73,8 @@ async fn run(rivalry: Rivalry) -> Result<Outcome> {
     // Not the seed itself: the faults would follow the same draws.
     let faults = draw(u64::MAX).max(1);
     let case = Arc::new(Case::new(scenario, faults, vec![]));
-    let world = Arc::new(scene(&case).await?);
+    let clocks_differ = if rivalry.skewed { CLOCKS_OFF_MAX } else { SimConfig::default().clocks_differ };
+    let world = Arc::new(scene(&case, clocks_differ).await?);
     let begun = tokio::time::Instant::now();
     let (mut at_work, mut fuses) = (JoinSet::new(), Vec::new());
     for _ in 0..2 + draw(4) {

@@ -140,8 +140,8 @@ pub(super) fn simulated(run: impl Future<Output = Result<Outcome>>) -> Result<Ou
 }
 
 /// What is there before the first process begins.
-pub(super) async fn scene(case: &Case) -> Result<SimWorld> {
-    let config = SimConfig { poll_after: Duration::from_secs(120), ..SimConfig::default() };
+pub(super) async fn scene(case: &Case, clocks_differ: Duration) -> Result<SimWorld> {
+    let config = SimConfig { poll_after: Duration::from_secs(120), clocks_differ, ..SimConfig::default() };
     let components =
         [("data", SimKind::Volume, 20 * GB, 20_000), ("home", SimKind::FileSystem, 10 * GB, 10_000)];
     let world = SimWorld::new(config, &components)?;
@@ -193,7 +193,7 @@ pub(super) async fn settle(
 
 async fn run(case: &Case) -> Result<Outcome> {
     let begun = tokio::time::Instant::now();
-    let world = scene(case).await?;
+    let world = scene(case, SimConfig::default().clocks_differ).await?;
     let ground = Arc::new(Ground::default());
     let (mut crossed, mut sleepers, mut asleep) = (Vec::new(), Vec::new(), Vec::new());
     for point in case.crashes.iter().map(Some).chain([None]) {

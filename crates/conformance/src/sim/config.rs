@@ -18,6 +18,9 @@ pub struct SimConfig {
     pub token_lifetime: Duration,
     /// How long a new job is missing from lists.
     pub list_lag: Duration,
+    /// How far the clock of whoever wrote an intent may differ from the cloud's, for a job to be told by its time. A cloud
+    /// whose calls are signed with a time refuses those that differ more; this one refuses nobody.
+    pub clocks_differ: Duration,
     /// How long a running job takes to stop.
     pub cancel_delay: Duration,
     /// How long a deletion is on its way.
@@ -60,6 +63,7 @@ impl Default for SimConfig {
             overhead: Duration::from_secs(120),
             token_lifetime: Duration::from_secs(3600),
             list_lag: Duration::from_secs(30),
+            clocks_differ: Duration::from_secs(300),
             cancel_delay: Duration::from_secs(60),
             delete_delay: Duration::from_secs(10),
             ready_after: Duration::from_secs(20),

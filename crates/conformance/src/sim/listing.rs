@@ -1,16 +1,11 @@
 //! Finding a job from outside: what lists show, how late they show it, and what that proves.
 
-use std::time::Duration;
-
 use stillpoint_core::{
     Candidate, Error, ErrorKind, Evidence, JobRef, JobRequest, ProviderId, Result, Timestamp,
 };
 
 use super::job::Job;
 use super::state::State;
-
-/// How far the clocks of a caller and the cloud may differ.
-const SKEW: Duration = Duration::from_secs(300);
 
 /// The jobs in the cloud's list that may be the one of `request`, whose intent was written at `since`.
 ///
@@ -54,8 +49,9 @@ fn evidence(state: &State, job: &Job, request: &JobRequest, since: Timestamp) ->
     if let Some(point) = tags {
         return (point.key() == Some(request.key())).then_some(Evidence::Proven);
     }
-    let not_before = job.created_at.after(SKEW) >= since;
-    let not_after = job.created_at <= since.after(state.config.token_lifetime);
+    let not_before = job.created_at.after(state.config.clocks_differ) >= since;
+    let not_after =
+        job.created_at <= since.after(state.config.token_lifetime.max(state.config.clocks_differ));
     (not_before && not_after).then_some(Evidence::Likely)
 }
 

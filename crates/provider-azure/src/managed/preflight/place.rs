@@ -10,6 +10,8 @@ const SUBSCRIPTIONS: &str = "2022-12-01";
 const RESOURCES: &str = "2025-04-01";
 /// A clock that is wrong by more is not kept by anybody; tokens are renewed by it.
 const SKEW_NOTED_SECONDS: u64 = 60;
+/// A job that was started by a clock further off than that is not found again.
+const SKEW_REFUSED_SECONDS: u64 = 270;
 
 #[derive(Deserialize)]
 struct Subscription {
@@ -91,8 +93,12 @@ impl Subject<'_> {
     pub(super) fn clock(&self) -> Option<Finding> {
         let seconds = self.connection.clocks_differ().as_secs();
         let message = format!(
-            "this machine's clock is {seconds} seconds off Azure's; set it, tokens are renewed by it"
+            "this machine's clock is {seconds} seconds off Azure's; set it, tokens are renewed and jobs are told apart by it"
         );
-        (seconds > SKEW_NOTED_SECONDS).then(|| warning("clock", message))
+        match seconds {
+            SKEW_REFUSED_SECONDS.. => Some(blocker("clock", message)),
+            SKEW_NOTED_SECONDS.. => Some(warning("clock", message)),
+            _ => None,
+        }
     }
 }
