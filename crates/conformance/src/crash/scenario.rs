@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stillpoint_core::{
     Catalog, Clock, Error, ErrorKind, LocalOrchestrator, OnDeadline, OperationId, OperationState,
-    Orchestrator, Provider, Provisioner, Request, Result, WhenBusy, Workspace,
+    Orchestrator, Provider, Provisioner, Request, Result, Timestamp, WhenBusy, Workspace,
 };
 
 use super::case::{Case, CrashPoint};
@@ -163,7 +163,10 @@ pub(super) async fn scene(case: &Case, clocks_differ: Duration) -> Result<SimWor
     }
     let now = world.clock.now();
     if case.storm {
-        world.cloud.set_faults(FaultPlan::storm(case.seed, now));
+        // Some operations are over within half an hour, so some storms are near their height already.
+        let minutes = i64::try_from(case.seed % 6).unwrap_or(0) * 7;
+        let began = Timestamp::from_millis(now.as_millis() - minutes * 60_000);
+        world.cloud.set_faults(FaultPlan::storm(case.seed, began));
     } else if case.seed != 0 {
         world.cloud.set_faults(FaultPlan::none().chaos(Chaos::new(case.seed, now.after(CHAOS_FOR))));
     }

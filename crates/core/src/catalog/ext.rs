@@ -123,7 +123,12 @@ pub trait CatalogExt: Catalog {
                 Ok(exact.backup)
             }
             // What cannot be read may be another environment's.
-            Err(error) if environment.is_none() || error.kind() != ErrorKind::Corrupt => Err(error),
+            Err(error)
+                if environment.is_none()
+                    || !matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidConfig) =>
+            {
+                Err(error)
+            }
             _ => one(text, self.backups(&query).await?),
         }
     }
