@@ -43,7 +43,27 @@ pub(crate) struct SealingKey {
     nonce_cipher: EncryptingKey,
     bytes: Zeroizing<[u8; KEY_LEN]>,
     #[cfg(test)]
-    salt: Option<u64>,
+    salted: Option<Salted>,
+}
+
+/// What nonces of simulations follow from.
+#[cfg(test)]
+struct Salted {
+    salt: u64,
+    /// How often each text was sealed.
+    seals: std::sync::Mutex<std::collections::HashMap<crate::id::Id, u64>>,
+}
+
+#[cfg(test)]
+impl Salted {
+    /// Another one for the same text each time: what is sealed again must have another name, as it has with real nonces.
+    fn nonce(&self, text: &[u8]) -> Result<[u8; NONCE]> {
+        let mut seals = self.seals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let times = seals.entry(crate::id::Id::of(text)).or_default();
+        *times += 1;
+        let id = crate::id::Id::of(&[&self.salt.to_le_bytes()[..], &times.to_le_bytes(), text].concat());
+        id.as_bytes().first_chunk().copied().ok_or_else(|| Error::invalid("too short"))
+    }
 }
 
 impl fmt::Debug for SealingKey {
@@ -83,15 +103,16 @@ impl SealingKey {
             nonce_cipher,
             bytes,
             #[cfg(test)]
-            salt: None,
+            salted: None,
         })
     }
 
-    /// A key that is the same for everybody, and seals the same text in the same way whenever it is given the same salt.
+    /// A key that is the same for everybody, and seals the same texts in the same way whenever it is given the same salt.
     /// Only for simulations that must be repeatable.
     #[cfg(test)]
     pub(crate) fn salted(salt: u64) -> Result<Self> {
-        Ok(Self { salt: Some(salt), ..Self::from_bytes(Zeroizing::new([7; KEY_LEN]))? })
+        let salted = Some(Salted { salt, seals: std::sync::Mutex::default() });
+        Ok(Self { salted, ..Self::from_bytes(Zeroizing::new([7; KEY_LEN]))? })
     }
 
     pub(crate) fn generate() -> Result<Self> {
@@ -125,10 +146,8 @@ impl SealingKey {
     /// Appends `nonce ‖ ciphertext ‖ tag` of `plaintext` to `out`.
     pub(crate) fn seal_into(&self, plaintext: &[u8], out: &mut Vec<u8>) -> Result<()> {
         #[cfg(test)]
-        if let Some(salt) = self.salt {
-            let id = crate::id::Id::of(&[&salt.to_le_bytes(), plaintext].concat());
-            let nonce = id.as_bytes().first_chunk().ok_or_else(|| Error::invalid("too short"))?;
-            return self.seal_with(nonce, plaintext, out);
+        if let Some(salted) = &self.salted {
+            return self.seal_with(&salted.nonce(plaintext)?, plaintext, out);
         }
         self.seal_with(&random::bytes()?, plaintext, out)
     }

@@ -323,8 +323,10 @@ impl World {
             "its pack is gone; nothing is deleted",
             "the pack is missing although the index lists it",
         ];
+        // Another prune ended the round in between.
+        let ended = *error.kind() == ErrorKind::NotFound && error.to_string().contains("stillpoint/gc/");
         let unconfirmed = refusals.iter().any(|refusal| error.to_string().contains(refusal));
-        refused || slept || unseen && !self.sea.weather.lag.is_zero() || unconfirmed
+        refused || slept || ended || unseen && !self.sea.weather.lag.is_zero() || unconfirmed
     }
 
     /// Takes locks away: of the dead, and where nobody looks at a clock also of living backups. Meanwhile every promise is
