@@ -26,6 +26,9 @@ fn backup_under_way(place: &Place, server: &Server) -> (Child, String) {
     server.set_latency(Duration::from_millis(400));
     let child = place.start([OsStr::new("backup"), place.source().as_os_str()]);
     let operation = place.operation_under_way();
+    // The catalog knows of an operation before the program that submitted it does.
+    let captures = || place.json(["operations"])["operations"][0]["step"] == "capturing";
+    assert!(eventually(Duration::from_secs(60), captures), "the backup does not get to capture anything");
     server.set_latency(Duration::from_secs(3));
     (child, operation)
 }
