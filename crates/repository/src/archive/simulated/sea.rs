@@ -82,6 +82,8 @@ struct State {
     /// Which process stored a lock.
     holders: BTreeMap<Path, u64>,
     written: BTreeMap<Path, Instant>,
+    /// Since when there is an object of this name: one that is written over was in the listings before.
+    named: BTreeMap<Path, Instant>,
     ghosts: BTreeMap<Path, (ObjectMeta, Instant)>,
     trace: u64,
     requests: u64,
@@ -144,6 +146,7 @@ impl Sea {
         let mut state = self.state.lock().unwrap();
         state.labels.insert(at.clone(), label);
         state.written.insert(at.clone(), Instant::now());
+        state.named.entry(at.clone()).or_insert_with(Instant::now);
         if folder_of(at) == "locks" {
             state.holders.insert(at.clone(), process);
         }
@@ -154,7 +157,9 @@ impl Sea {
         if let Ok(meta) = self.objects.head(at).await {
             self.objects.delete(at).await?;
             let ghost = (self.dated(meta), Instant::now());
-            self.state.lock().unwrap().ghosts.insert(at.clone(), ghost);
+            let mut state = self.state.lock().unwrap();
+            state.named.remove(at);
+            state.ghosts.insert(at.clone(), ghost);
         }
         Ok(())
     }
@@ -185,15 +190,15 @@ impl Sea {
         if lag.is_zero() {
             return Ok(there.into_iter().map(|meta| self.dated(meta)).collect());
         }
-        let (written, ghosts) = {
+        let (named, ghosts) = {
             let state = self.state.lock().unwrap();
-            (state.written.clone(), state.ghosts.clone())
+            (state.named.clone(), state.ghosts.clone())
         };
         let recent = |at: &Instant| at.elapsed() < lag;
         let chance = |at: &Path, of: u64| Dice::of(&[draw, self.label(at)]).one_in(of);
         let mut shown = Vec::new();
         for meta in there {
-            let hidden = written.get(&meta.location).is_some_and(recent) && chance(&meta.location, 2);
+            let hidden = named.get(&meta.location).is_some_and(recent) && chance(&meta.location, 2);
             if !hidden {
                 let meta = self.dated(meta);
                 shown.extend(chance(&meta.location, 7).then(|| meta.clone()));
