@@ -139,7 +139,7 @@ impl Codec {
         fill(&mut self.dense, data, &mut self.frame)
     }
 
-    /// Judges by a sample: one that keeps 63 parts of 64 is left alone; of one that gets little smaller than the
+    /// Judges by a sample: one that keeps 31 parts of 32 is left alone; of one that gets little smaller than the
     /// frequencies of its bytes explain, little repeats.
     fn effort(&mut self, data: &[u8]) -> Result<Effort> {
         if data.len() < SAMPLED_FROM {
@@ -153,7 +153,7 @@ impl Codec {
         }
         fill(&mut self.sampler, &self.sample, &mut self.frame)?;
         let (left, whole) = (self.frame.len(), self.sample.len());
-        if left >= whole - whole / 64 {
+        if left >= whole - whole / 32 {
             return Ok(Effort::None);
         }
         let by_frequency = entropy(&self.sample);
