@@ -45,7 +45,7 @@ pub(super) async fn remove_packs(repository: &Repository, lock: &Lock, gone: &Ha
             .map_err(|source| Error::invalid("the index cannot be written").with_source(source))?;
         repository.save_file(FileKind::Index, json).await?;
     }
-    lock.ensure_held()?;
+    lock.watch().ensure_stands(repository, &[]).await?;
     let mut order: Vec<Id> = replaced.into_iter().collect();
     order.sort_unstable();
     let deletions =

@@ -58,12 +58,18 @@ impl Sweep<'_> {
         let copied = copy(&fresh, self.lock, &gone, needed).await?;
         report.copied_blobs += copied.data_blobs + copied.tree_blobs;
         report.copied_bytes += copied.pack_bytes;
-        self.lock.ensure_held()?;
+        self.ensure_alone().await?;
         remove_packs(self.repository, self.lock, &gone).await?;
         self.delete(&stored, report).await?;
         self.end().await?;
         report.state = PruneState::Freed;
         Ok(())
+    }
+
+    /// Fails unless the lock is held and its object still there: a process that stood still while its clock did, too, is
+    /// told by nothing else that others took its lock for stale, and may be deleting by now.
+    async fn ensure_alone(&self) -> Result<()> {
+        self.lock.watch().ensure_stands(self.repository, &[]).await
     }
 
     /// All packs that are there, with their sizes.
@@ -115,7 +121,7 @@ impl Sweep<'_> {
         let doomed: Vec<(Id, u64)> =
             stored.iter().filter(|(id, _)| self.doomed.contains(id)).copied().collect();
         for batch in doomed.chunks(BATCH) {
-            self.lock.ensure_held()?;
+            self.ensure_alone().await?;
             let deletions = batch.iter().copied().map(|(id, size)| async move {
                 (id, size, self.repository.store().delete(&FileKind::Pack.key(&id)).await)
             });
