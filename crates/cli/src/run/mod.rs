@@ -1,4 +1,4 @@
-//! What each command does. One file per command; what several need is in `crate::session` and `drive`.
+//! What each command does. One file per command; what several need is in `crate::session`, `drive` and `configured`.
 
 mod agent;
 pub(crate) mod backup;

@@ -94,10 +94,19 @@ async fn what_was_begun_with_another_store_is_left_to_whoever_has_that() {
     assert!(busy.to_string().contains("with the store b1 and interrupted"), "{busy}");
     let same = of("b1");
     assert_eq!(same.recover().await.unwrap(), [id]);
-    assert_eq!(
-        world.finish(&same, &"op".parse().unwrap()).await.unwrap().operation.state,
-        OperationState::Completed
-    );
+    let ended = world.finish(&same, &"op".parse().unwrap()).await.unwrap();
+    assert_eq!(ended.operation.state, OperationState::Completed);
+
+    // The store may be gone for good; nobody has to wait for it in order to cancel.
+    same.submit(Request::Backup(world.backup("op-3").unwrap())).await.unwrap();
+    world.pass(MINUTE).await;
+    drop(same);
+    world.pass(LEASE_TTL * 2).await;
+    let id = "op-3".parse().unwrap();
+    other.cancel(&id).await.unwrap();
+    assert_eq!(other.recover().await.unwrap(), [id.clone()]);
+    let ended = world.finish(&other, &id).await.unwrap();
+    assert_eq!(ended.operation.state, OperationState::Cancelled);
 }
 
 #[tokio::test(start_paused = true)]

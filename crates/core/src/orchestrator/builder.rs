@@ -122,7 +122,7 @@ impl Builder {
 
     /// Notes this on every operation that is submitted here: what a host needs in order to go on with one that died before
     /// anything was planned, the store that it was to use for example. Never a secret. An operation that was noted with
-    /// another value under this name is not taken over here: it would be finished in another place than it was begun in.
+    /// another value under this name is not taken over here, unless it is to be cancelled: it would be finished in another place than it was begun in.
     #[must_use]
     pub fn note(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.noted.insert(name.into(), value.into());

@@ -185,7 +185,9 @@ impl Drives {
         if self.drives(id) {
             return Ok(true);
         }
-        if let Some((name, value)) = self.parts.noted_otherwise(&stored.operation) {
+        // What is only to be stopped is stopped by anybody: the place it was begun in may be gone for good.
+        let elsewhere = self.parts.noted_otherwise(&stored.operation).filter(|_| !stored.cancel_requested);
+        if let Some((name, value)) = elsewhere {
             tracing::warn!(operation = %id, "it was begun with {name} {value} and is left to whoever has that");
             return Ok(false);
         }

@@ -151,9 +151,12 @@ impl LocalOrchestrator {
     /// Whether the components of a backup that is under way are those that the workspace has now, with the settings that
     /// `request` would have: what was to be left out must not come in by an older request.
     async fn captures_the_same(&self, request: &Request, operation: &OperationRecord) -> bool {
-        let Request::Backup(request) = request else { return true };
+        let (Request::Backup(request), Request::Backup(older)) = (request, &operation.request) else {
+            return true;
+        };
         let Machine::Backup(machine) = &operation.machine else { return true };
-        let Some(plan) = &machine.plan else { return true };
+        let same_settings = request.settings == older.settings;
+        let Some(plan) = &machine.plan else { return same_settings };
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
         let now = async {
             let workspace = self.parts.workspace(&operation.workspace).await?;
@@ -163,7 +166,7 @@ impl LocalOrchestrator {
             Ok(components) => plan.components.iter().map(|planned| &planned.component).eq(&components),
             Err(error) => {
                 tracing::warn!(operation = %operation.id, %error, "the workspace cannot be compared with what is captured");
-                true
+                same_settings
             }
         }
     }

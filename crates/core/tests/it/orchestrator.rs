@@ -113,11 +113,15 @@ async fn a_dropped_orchestrator_leaves_an_operation_that_another_one_finishes() 
 /// Leaves `op-1` behind as a process does that dies when it has planned `components`.
 async fn left_behind(world: &World, components: Vec<Component>) {
     let mut record = OperationRecord::submitted(backup("op-1"), Timestamp::from_millis(1));
+    record.deadline = Timestamp::from_millis(i64::MAX);
     let planned = components.into_iter().map(PlannedComponent::new).collect();
     let mut machine = decide::BackupMachine::default();
     machine.plan = Some(Plan::new(Definition::new("ada".parse().unwrap()), planned, None));
-    record.deadline = Timestamp::from_millis(i64::MAX);
     record.machine = decide::Machine::Backup(Box::new(machine));
+    leave(world, record).await;
+}
+
+async fn leave(world: &World, record: OperationRecord) {
     let holder = Holder::new("test", "one");
     let created = world.catalog.create_operation(&record, &holder, Duration::from_secs(60)).await.unwrap();
     let Creation::Created(lease) = created else { unreachable!("the catalog was empty") };
@@ -161,6 +165,24 @@ async fn what_was_left_answers_a_new_request_for_the_same_and_no_other() {
     before[0].settings.insert("exclude".to_owned(), "less than now".into());
     left_behind(&world, before).await;
     assert_eq!(instead(&world.orchestrator("two"), |_same| {}).await, id("op-2"));
+
+    // The same where the older one had not planned anything yet.
+    let excluding = |request: &mut BackupRequest| {
+        request.settings.insert("exclude".to_owned(), "more than before".into());
+    };
+    for (request, answered) in [(backup("op-1"), id("op-2")), (with(backup("op-1"), excluding), id("op-1"))] {
+        let world = World::new();
+        let mut record = OperationRecord::submitted(request, Timestamp::from_millis(1));
+        record.deadline = Timestamp::from_millis(i64::MAX);
+        leave(&world, record).await;
+        assert_eq!(instead(&world.orchestrator("two"), excluding).await, answered);
+    }
+}
+
+fn with(request: Request, change: impl FnOnce(&mut BackupRequest)) -> Request {
+    let Request::Backup(mut request) = request else { unreachable!("it is a backup") };
+    change(&mut request);
+    Request::Backup(request)
 }
 
 #[tokio::test]
