@@ -104,7 +104,7 @@ async fn what_was_begun_with_another_store_is_left_to_whoever_has_that() {
     world.pass(LEASE_TTL * 2).await;
     let id = "op-3".parse().unwrap();
     other.cancel(&id).await.unwrap();
-    assert_eq!(other.recover().await.unwrap(), [id.clone()]);
+    assert_eq!(other.recover().await.unwrap(), std::slice::from_ref(&id));
     let ended = world.finish(&other, &id).await.unwrap();
     assert_eq!(ended.operation.state, OperationState::Cancelled);
 }
