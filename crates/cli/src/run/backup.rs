@@ -10,7 +10,7 @@ use stillpoint_core::{
 use stillpoint_provider_s3sync::{CaptureRules, DirectoryWorkspace};
 use stillpoint_server::document::{BackupDocument, PlanDocument};
 
-use super::drive::{Driven, drive};
+use super::drive::{Driven, drive, part};
 use crate::args::{BackupArgs, DeadlinePolicy};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
@@ -42,7 +42,9 @@ pub(super) async fn run(session: &Session, args: &BackupArgs) -> Outcome {
 /// Makes one backup and follows it to its end.
 pub(super) async fn back_up(session: &Session, args: &BackupArgs) -> Result<Driven, Failure> {
     let (orchestrator, request) = prepare(session, args).await?;
-    drive(&session.output, &orchestrator, Request::Backup(request)).await?.with_result()
+    let driven = drive(&session.output, &orchestrator, Request::Backup(request)).await;
+    part(&session.output, &orchestrator).await;
+    driven?.with_result()
 }
 
 /// The orchestrator that knows the workspace, and what is asked of it. A repository is made where there is none,

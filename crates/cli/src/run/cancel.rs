@@ -4,7 +4,7 @@ use serde_json::json;
 use stillpoint_core::{Error, ErrorKind, OperationState, Orchestrator};
 use stillpoint_server::document::OperationItem;
 
-use super::drive::to_its_end;
+use super::drive::{leave, to_its_end};
 use crate::args::CancelArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::operation;
@@ -36,7 +36,7 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
     };
     let status = tokio::select! {
         ended = ended => ended?,
-        () = interrupts.next() => interrupts.end_at_once(&session.output),
+        () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts).await,
     };
     let state = status.operation.state;
     if state != OperationState::Cancelled {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures::future::FutureExt;
 use stillpoint_core::{
-    LocalOrchestrator, OperationId, OperationState, OperationStatus, Orchestrator, Request,
+    HandedOver, LocalOrchestrator, OperationId, OperationState, OperationStatus, Orchestrator, Request,
 };
 use tokio::sync::watch;
 
@@ -63,10 +63,43 @@ pub(super) async fn to_its_end(
     }
 }
 
+/// Leaves what is still under way to whoever goes on with it, so that nothing stays frozen when this process ends, and
+/// says what could not be let go. An interrupt that nobody listens for ends the process at once.
+pub(super) async fn part(output: &Output, orchestrator: &LocalOrchestrator) {
+    match orchestrator.hand_over().await {
+        Ok(left) => say_still_held(output, &left),
+        Err(error) => output.note(format_args!("warning: {}", error.to_string_chain())),
+    }
+}
+
+/// Says which workspaces could not be let go.
+pub(super) fn say_still_held(output: &Output, left: &HandedOver) {
+    for workspace in &left.still_held {
+        output.note(format_args!(
+            "ALARM: workspace {workspace} is still held still and could not be let go; `stillpoint resume` tries again"
+        ));
+    }
+}
+
+/// Ends the process without waiting for its operation, but not with anything held still; a further interrupt ends it at
+/// once.
+pub(super) async fn leave(
+    output: &Output,
+    orchestrator: &LocalOrchestrator,
+    interrupts: &mut Interrupts,
+) -> ! {
+    tokio::select! {
+        biased;
+        () = interrupts.next() => {}
+        () = part(output, orchestrator) => {}
+    }
+    interrupts.end_at_once(output)
+}
+
 /// Submits `request` and follows it, or the interrupted operation that answers it, to its end.
 ///
-/// The first interrupt asks the operation to stop and waits until it is in order; the second ends the process at once
-/// and leaves an operation that can be resumed.
+/// The first interrupt asks the operation to stop and waits until it is in order; the second lets go what is held still,
+/// ends the process, and leaves an operation that can be resumed.
 pub(super) async fn drive(
     output: &Output,
     orchestrator: &LocalOrchestrator,
@@ -95,12 +128,14 @@ pub(super) async fn drive(
             status = &mut ended => return Ok(Driven { status: status?, interrupted }),
             () = interrupts.next() => {
                 let id = driven_id.borrow_and_update().clone();
-                let Some(id) = id.filter(|_| !interrupted) else { interrupts.end_at_once(output) };
+                let Some(id) = id.filter(|_| !interrupted) else {
+                    leave(output, orchestrator, &mut interrupts).await
+                };
                 output.note("stopping in an orderly way; interrupt again to stop at once");
                 interrupted = true;
                 tokio::select! {
                     asked = orchestrator.cancel(&id) => asked?,
-                    () = interrupts.next() => interrupts.end_at_once(output),
+                    () = interrupts.next() => leave(output, orchestrator, &mut interrupts).await,
                 }
             }
             () = &mut shown => {}

@@ -7,7 +7,7 @@ use stillpoint_core::{
 };
 use stillpoint_server::document::OperationItem;
 
-use super::drive::to_its_end;
+use super::drive::{leave, part, to_its_end};
 use crate::args::ResumeArgs;
 use crate::exit::{Exit, Outcome};
 use crate::output::{operation, progress};
@@ -16,7 +16,8 @@ use crate::signals::Interrupts;
 
 const NOTHING: &str = "no operation was interrupted";
 
-/// Takes interrupted operations over and follows them to their end. An interrupt leaves them as they are.
+/// Takes interrupted operations over and follows them to their end. An interrupt leaves them as they are, with nothing
+/// held still.
 pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     let catalog = session.catalog().await?;
     session.let_go_of_what_is_left(catalog.as_ref()).await?;
@@ -51,12 +52,13 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
         progress::follow(&session.output, "resume", orchestrator.events()).await;
         std::future::pending::<()>().await;
     };
-    let statuses = tokio::select! {
-        ended = ended => ended?,
+    let ended = tokio::select! {
+        ended = ended => ended,
         () = shown => return Ok(Exit::Failed),
-        () = interrupts.next() => interrupts.end_at_once(&session.output),
+        () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts).await,
     };
-    report(session, &statuses, NOTHING)
+    part(&session.output, &orchestrator).await;
+    report(session, &ended?, NOTHING)
 }
 
 /// Refuses a backup that was begun into another store than the one at hand: it would be finished in the wrong one.

@@ -20,14 +20,14 @@ const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(60);
 const ENDED_WITHIN: Duration = Duration::from_secs(90);
 
 /// A running server, the address that it told, and the first token where it made one.
-struct Served {
+pub(crate) struct Served {
     child: Child,
-    url: String,
-    token: Option<String>,
+    pub(crate) url: String,
+    pub(crate) token: Option<String>,
 }
 
 impl Served {
-    fn start(place: &Place, flags: &[&str]) -> Self {
+    pub(crate) fn start(place: &Place, flags: &[&str]) -> Self {
         let mut command = place.command(["serve", "--json"]);
         if !flags.contains(&"--listen") {
             command.args(["--listen", "127.0.0.1:0"]);
@@ -53,7 +53,7 @@ impl Served {
     }
 
     /// Asks the server to stop, which it must do well, and answers what it said of that.
-    fn stop(self) -> Value {
+    pub(crate) fn stop(self) -> Value {
         send(&self.child, Signal::TERM);
         let run = end(self.child, "the server that was told to stop");
         assert_eq!(run.code, Some(0), "{run:?}");

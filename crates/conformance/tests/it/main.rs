@@ -7,6 +7,7 @@ mod catalog;
 mod crash;
 mod deadlines;
 mod forget;
+mod handovers;
 mod limits;
 mod many;
 mod memory;

@@ -98,6 +98,7 @@ impl BackupMachine {
             Event::Begun => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
             Event::Recovered => self.recover(),
+            Event::Leaving => self.leave(record),
             Event::CancelRequested if self.record.is_some() => {
                 record.warnings.push("a backup that is being sealed is carried to its end".into());
             }
@@ -139,6 +140,7 @@ impl BackupMachine {
             self.quiesce_unanswered = false;
             self.hold = Hold::Resuming(None);
         }
+        self.hold_anew();
         // While nobody watched, the dead-man's switch may have let the workspace go: nothing can be claimed of it. Whoever
         // was about to let it go was to look whether the hold still stood, and did not live to tell.
         if let Hold::Held(level) | Hold::Resuming(Some(level)) = &mut self.hold {

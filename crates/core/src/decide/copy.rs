@@ -62,7 +62,7 @@ impl CopyMachine {
             return;
         };
         match event {
-            Event::Begun => {}
+            Event::Begun | Event::Leaving => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
             Event::Recovered => self.members.iter_mut().for_each(|member| member.run.recover()),
             Event::CancelRequested if self.record.is_some() => {

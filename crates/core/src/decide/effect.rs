@@ -231,6 +231,9 @@ pub enum Event {
     Tick,
     /// Somebody asked the operation to stop.
     CancelRequested,
+    /// This process is about to end: what it holds still is to be let go, and nothing else is begun any more. Whoever takes
+    /// the operation over goes on from here.
+    Leaving,
     /// An effect answered.
     Done(Step, Result<Outcome, ErrorRecord>),
 }

@@ -137,6 +137,47 @@ impl BackupMachine {
         }
     }
 
+    /// The process that drives is about to end: its hold is let go first, and nothing is claimed of one that fell before
+    /// everything was captured. What was begun under it goes on.
+    pub(super) fn leave(&mut self, record: &mut OperationRecord) {
+        match self.hold {
+            Hold::Quiescing | Hold::Renewing => self.hold = Hold::Resuming(None),
+            Hold::Held(level) => {
+                self.hold = Hold::Resuming(Some(Consistency::Fuzzy));
+                let open = self.members.iter_mut().filter(|member| !member.run.is_captured());
+                open.for_each(|member| member.run.outlasted_hold = true);
+                if level > Consistency::Fuzzy {
+                    record.warnings.push(
+                        "the workspace was let go before everything was captured, because the process that held it still \
+                         was to end, so the backup claims nothing"
+                            .into(),
+                    );
+                }
+            }
+            Hold::Resuming(_) => {}
+            Hold::Free | Hold::Released(_) | Hold::Stuck(_) => return,
+        }
+        self.misses = 0;
+        self.retry_at = None;
+    }
+
+    /// Takes a hold of its own where an earlier driver left, and let go before it had begun to capture.
+    pub(super) fn hold_anew(&mut self) {
+        let pending = self.members.iter().any(|member| member.run.step == JobStep::Pending);
+        let let_go = matches!(self.hold, Hold::Resuming(None) | Hold::Released(None));
+        if !pending || !let_go || self.stopping.is_some() {
+            return;
+        }
+        if let (Some(from), Some(to)) = (self.held_from, self.released_at) {
+            self.held_before += to.since(from);
+            self.held_from = None;
+        }
+        (self.releasing_at, self.released_at) = (None, None);
+        self.hold = Hold::Renewing;
+        self.misses = 0;
+        self.retry_at = None;
+    }
+
     /// What is to be said of a workspace that could not be let go.
     pub(super) fn stuck(&self, record: &OperationRecord) -> Option<Issue> {
         let error = record.error.as_ref().filter(|_| matches!(self.hold, Hold::Stuck(_)))?;

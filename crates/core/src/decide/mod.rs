@@ -73,6 +73,11 @@ impl Machine {
             Request::Copy(_) => Self::Copy(Box::default()),
         }
     }
+
+    /// Whether a workspace may be held still by it, as far as is known.
+    pub(crate) fn may_hold(&self) -> bool {
+        matches!(self, Self::Backup(backup) if backup.hold.may_hold() || backup.quiesce_unanswered)
+    }
 }
 
 /// The answer of [`decide`].

@@ -87,7 +87,7 @@ impl RestoreMachine {
             return;
         };
         match event {
-            Event::Begun => {}
+            Event::Begun | Event::Leaving => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
             Event::Recovered => self.members.iter_mut().for_each(|member| member.run.recover()),
             Event::CancelRequested => {

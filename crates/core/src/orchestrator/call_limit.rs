@@ -1,8 +1,12 @@
 //! How long one call to the outside is waited for.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::decide::{Effect, Step};
+use crate::context::Cancellation;
+use crate::decide::{Effect, Outcome, Step};
+use crate::error::{Error, ErrorKind, Result};
+use crate::orchestrator::effects::Runner;
 use crate::snapshot::Depth;
 
 /// For a call that asks or tells something.
@@ -10,9 +14,28 @@ const SHORT: Duration = Duration::from_secs(600);
 /// For a call that may have to read, write or delete many things.
 const LONG: Duration = Duration::from_secs(3600);
 
+/// Waits for the answer of a call, as long as anybody wants to hear it and no longer than such a call may take.
+pub(super) async fn answer(runner: Runner, effect: Effect, call: &Cancellation) -> Result<Outcome> {
+    let (clock, limit) = (Arc::clone(runner.cx.clock()), call_limit(&effect));
+    let late = async {
+        match limit {
+            Some(limit) => clock.sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        biased;
+        answer = runner.run(effect) => answer,
+        () = call.cancelled() => {
+            Err(Error::new(ErrorKind::Cancelled, "its answer is no longer waited for").maybe_applied())
+        }
+        () = late => Err(Error::new(ErrorKind::DeadlineExceeded, "it does not answer").maybe_applied()),
+    }
+}
+
 /// The longest time one call is waited for, its own delay included. After that its outcome is unknown, as if its
 /// answer had been lost. `None` where the operation's own clocks bound it.
-pub(super) fn call_limit(effect: &Effect) -> Option<Duration> {
+fn call_limit(effect: &Effect) -> Option<Duration> {
     match effect {
         Effect::InspectWorkspace | Effect::InspectBackup => None,
         // Reading all content takes as long as there is content; only verifications do, until their deadline.

@@ -14,18 +14,20 @@ use tokio::sync::{broadcast, watch};
 use tracing::Instrument;
 
 use crate::audit::{CANCEL_REQUESTED, TAKEN_OVER};
-use crate::catalog::{BackupRecord, CatalogExt, Lease, OperationChange};
+use crate::catalog::{BackupRecord, Lease, OperationChange};
 use crate::clock::{Clock, SteadyClock, Timestamp};
 use crate::context::{Cancellation, OpContext};
 use crate::decide::{Decision, Effect, Event, Machine, Outcome, Step, decide};
-use crate::error::{Error, ErrorKind, ErrorRecord, Result};
+use crate::error::{ErrorKind, ErrorRecord, Result};
 use crate::event::{EventKind, OperationEvent};
 use crate::meter;
 use crate::operation::{LedgerEntry, OperationRecord, OperationState};
 use crate::orchestrator::builder::Parts;
-use crate::orchestrator::call_limit::{call_limit, is_droppable};
+use crate::orchestrator::call_limit::{answer, is_droppable};
+use crate::orchestrator::commit::{commit, is_passing, is_sure};
 use crate::orchestrator::drives::Drives;
 use crate::orchestrator::effects::{Places, Runner, Shown};
+use crate::orchestrator::hand_over::{Parting, Told, unanswered};
 
 /// How often the workspace is told to let go when the catalog is lost.
 const LET_GO_TRIES: u32 = 10;
@@ -61,8 +63,9 @@ pub(super) struct Driver {
     stored_at: Timestamp,
     step_since: Timestamp,
     unstored: bool,
-    cancel: Cancellation,
+    told: Told,
     cancel_seen: bool,
+    leaving: bool,
     flights: FuturesUnordered<Flight>,
     in_flight: BTreeMap<Step, Cancellation>,
     hold: Shown,
@@ -78,7 +81,7 @@ impl Driver {
         drives: Weak<Drives>,
         lease: Lease,
         record: OperationRecord,
-        cancel: Cancellation,
+        told: Told,
         sight: watch::Sender<Sight>,
         events: broadcast::Sender<OperationEvent>,
     ) -> Self {
@@ -94,8 +97,9 @@ impl Driver {
             stored_at: now,
             step_since: now,
             unstored: false,
-            cancel,
+            told,
             cancel_seen: false,
+            leaving: false,
             flights: FuturesUnordered::new(),
             in_flight: BTreeMap::new(),
             hold: Shown::default(),
@@ -106,24 +110,28 @@ impl Driver {
         }
     }
 
-    /// Drives the operation to its end. On an error somebody else may go on with it.
-    pub(super) async fn drive(mut self, first: Event) {
+    /// Drives the operation to its end, or until it is told to leave. On an error somebody else may go on with it.
+    pub(super) async fn drive(mut self, first: Event) -> Parting {
         let result = self.run(first).await;
         self.calls.cancel();
-        if let Err(error) = result {
-            // Whoever took the operation over also took the hold over; else nobody is left to let the workspace go.
-            if error.kind() == ErrorKind::Conflict {
-                let kind = self.record.request.kind();
-                self.parts.meter.count(meter::LEASES_LOST, &[("kind", kind)], 1);
-            } else {
-                self.let_go().await;
-            }
-            tracing::warn!(operation = %self.record.id, %error, "no longer driving the operation");
-            self.sight.send_modify(|sight| sight.stopped = Some(error.record()));
-        }
+        let error = match result {
+            Ok(parting) => return parting,
+            Err(error) => error,
+        };
+        // Whoever took the operation over also took the hold over; else nobody is left to let the workspace go.
+        let parting = if error.kind() == ErrorKind::Conflict {
+            let kind = self.record.request.kind();
+            self.parts.meter.count(meter::LEASES_LOST, &[("kind", kind)], 1);
+            Parting::TakenOver
+        } else {
+            Parting::Lost { held: !self.let_go().await }
+        };
+        tracing::warn!(operation = %self.record.id, %error, "no longer driving the operation");
+        self.sight.send_modify(|sight| sight.stopped = Some(error.record()));
+        parting
     }
 
-    async fn run(&mut self, first: Event) -> Result<()> {
+    async fn run(&mut self, first: Event) -> Result<Parting> {
         if matches!(first, Event::Recovered) && self.record.state != OperationState::Detached {
             let under_way = self.parts.admission.enter_at_once(&self.record);
             *self.places.lock().unwrap_or_else(PoisonError::into_inner) = under_way;
@@ -136,27 +144,44 @@ impl Driver {
         loop {
             let now = self.clock.now();
             let decision = decide(&self.record, &event, now);
-            let launches: Vec<_> = decision
-                .effects
-                .iter()
-                .filter(|effect| !self.in_flight.contains_key(&effect.step()))
-                .cloned()
-                .collect();
+            let launches = self.launches(&decision.effects);
             let ledger = self.ledger(&event, note.take(), &launches, now);
             self.drop_calls(&decision.effects);
             let wake_at = decision.wake_at;
-            self.store(decision, &ledger, now).await?;
+            let overdue = self.told.overdue(&self.clock);
+            tokio::select! {
+                biased;
+                stored = self.store(decision, &ledger, now) => stored?,
+                () = overdue => return Err(unanswered()),
+            }
             if self.record.state.is_terminal() {
                 if let Err(error) = self.parts.catalog.release_lease(&self.lease).await {
                     tracing::debug!(%error, "the lease of an ended operation runs out by itself");
                 }
-                return Ok(());
+                return Ok(Parting::Ended);
+            }
+            if self.leaving && !self.record.machine.may_hold() {
+                return Ok(Parting::Left);
             }
             for effect in launches {
                 self.launch(effect);
             }
-            (event, note) = self.next(wake_at).await?;
+            let overdue = self.told.overdue(&self.clock);
+            let leaving = self.leaving;
+            (event, note) = tokio::select! {
+                biased;
+                next = self.next(wake_at) => next?,
+                () = overdue, if !leaving => return Err(unanswered()),
+            };
         }
+    }
+
+    /// What is due and does not run yet. Whoever leaves begins nothing but letting go.
+    fn launches(&self, due: &[Effect]) -> Vec<Effect> {
+        let mut launches = due.to_vec();
+        launches.retain(|effect| !self.in_flight.contains_key(&effect.step()));
+        launches.retain(|effect| !self.leaving || matches!(effect, Effect::Resume { .. }));
+        launches
     }
 
     /// Drops the calls under way that the core no longer waits for.
@@ -168,11 +193,11 @@ impl Driver {
         }
     }
 
-    /// Lets the workspace go without the catalog, where this operation may hold it still.
-    async fn let_go(&mut self) {
-        let Machine::Backup(backup) = &self.record.machine else { return };
-        if !backup.hold.may_hold() {
-            return;
+    /// Lets the workspace go without the catalog, where this operation may hold it still; answers whether it is free.
+    async fn let_go(&mut self) -> bool {
+        let Machine::Backup(backup) = &self.record.machine else { return true };
+        if !self.record.machine.may_hold() {
+            return true;
         }
         self.flights.clear();
         let id = backup.hold_id(&self.record.id);
@@ -181,12 +206,13 @@ impl Driver {
         for attempt in 1..=LET_GO_TRIES {
             let resumed = match self.parts.known_workspace(&self.record.workspace) {
                 Some(workspace) => workspace.resume(&cx, &id).await,
-                None => return,
+                None => return false,
             };
-            let Err(error) = resumed else { return };
+            let Err(error) = resumed else { return true };
             tracing::error!(workspace = %self.record.workspace, %error, "the workspace is still held still");
             self.clock.sleep(Duration::from_secs(u64::from(attempt))).await;
         }
+        false
     }
 
     /// Intents for what is about to be called, after the outcome of what answered.
@@ -360,11 +386,15 @@ impl Driver {
             let until = wake_at.map_or(renew_at, |wake| wake.min(renew_at));
             tokio::select! {
                 biased;
+                () = self.told.leave.cancelled(), if !self.leaving => {
+                    self.leaving = true;
+                    return Ok((Event::Leaving, None));
+                }
                 Some((step, note, result)) = self.flights.next(), if !self.flights.is_empty() => {
                     self.in_flight.remove(&step);
                     return Ok((Event::Done(step, result), note));
                 }
-                () = self.cancel.cancelled(), if !self.cancel_seen => {
+                () = self.told.cancel.cancelled(), if !self.cancel_seen => {
                     self.cancel_seen = true;
                     return Ok((Event::CancelRequested, None));
                 }
@@ -416,73 +446,12 @@ fn log_end(record: &OperationRecord) {
     }
 }
 
-/// Waits for the answer of a call, as long as anybody wants to hear it and no longer than such a call may take.
-async fn answer(runner: Runner, effect: Effect, call: &Cancellation) -> Result<Outcome> {
-    let (clock, limit) = (Arc::clone(runner.cx.clock()), call_limit(&effect));
-    let late = async {
-        match limit {
-            Some(limit) => clock.sleep(limit).await,
-            None => std::future::pending().await,
-        }
-    };
-    tokio::select! {
-        biased;
-        answer = runner.run(effect) => answer,
-        () = call.cancelled() => {
-            Err(Error::new(ErrorKind::Cancelled, "its answer is no longer waited for").maybe_applied())
-        }
-        () = late => Err(Error::new(ErrorKind::DeadlineExceeded, "it does not answer").maybe_applied()),
-    }
-}
-
-/// Commits, again while the catalog cannot be reached and the lease is surely ours.
-async fn commit(
-    parts: &Parts,
-    clock: &dyn Clock,
-    lease: &Lease,
-    confirmed_at: Timestamp,
-    change: &OperationChange<'_>,
-) -> Result<()> {
-    let mut delay = Duration::from_millis(50);
-    let mut doubtful = false;
-    loop {
-        // Made again, a step whose reply was lost would stand in the ledger twice.
-        let done = if doubtful { parts.catalog.was_committed(lease, change).await } else { Ok(false) };
-        let tried = match done {
-            Ok(true) => return Ok(()),
-            Ok(false) => {
-                doubtful = false;
-                parts.catalog.commit(lease, change).await
-            }
-            Err(error) => Err(error),
-        };
-        match tried {
-            Ok(()) => return Ok(()),
-            Err(error) if is_passing(&error) && is_sure(clock, confirmed_at, parts.lease_ttl) => {
-                doubtful |= error.effect() == crate::error::Effect::MaybeApplied;
-                clock.sleep(delay).await;
-                delay = (delay * 2).min(Duration::from_secs(2));
-            }
-            Err(error) => return Err(error),
-        }
-    }
-}
-
-/// Whether less than half the lease has passed since the catalog last confirmed it.
-fn is_sure(clock: &dyn Clock, confirmed_at: Timestamp, lease_ttl: Duration) -> bool {
-    clock.now().since(confirmed_at) < lease_ttl / 2
-}
-
 /// Whether more than progress changed.
 fn is_urgent(before: &OperationRecord, after: &OperationRecord) -> bool {
     before.step != after.step
         || before.state != after.state
         || before.warnings.len() != after.warnings.len()
         || before.issues.len() != after.issues.len()
-}
-
-fn is_passing(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Unavailable | ErrorKind::Busy | ErrorKind::RateLimited)
 }
 
 /// The attempt and the parameters' hash of an effect.

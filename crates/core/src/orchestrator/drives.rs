@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, FutureExt, Shared, join_all};
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 use tracing::Instrument;
 
 use crate::catalog::{Claim, Creation, Lease, OperationQuery, StoredOperation};
-use crate::context::Cancellation;
 use crate::decide::Event;
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::OperationEvent;
@@ -17,6 +16,7 @@ use crate::id::{OperationId, WorkspaceId};
 use crate::operation::{OperationRecord, OperationState, Request};
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::driver::{Driver, Sight};
+use crate::orchestrator::hand_over::{HandedOver, LET_GO_WITHIN, Parting, STORED_WITHIN, Told, unanswered};
 use crate::watchdog::Watchdog;
 
 /// Events that a slow reader may fall behind by.
@@ -40,11 +40,27 @@ struct Tasks {
 #[derive(Debug)]
 struct Driven {
     lease: Lease,
-    cancel: Cancellation,
+    told: Told,
     sight: watch::Receiver<Sight>,
-    task: JoinHandle<()>,
+    task: JoinHandle<Parting>,
     /// Somebody was told why it is no longer driven.
     heard: bool,
+}
+
+impl Driven {
+    /// How its task ends by itself, or is ended because it is `late`.
+    async fn parting(&mut self, late: Shared<impl Future<Output = ()>>) -> Parting {
+        let ended = tokio::select! {
+            biased;
+            ended = &mut self.task => ended,
+            () = late => {
+                self.task.abort();
+                (&mut self.task).await
+            }
+        };
+        let stopped = |_| Parting::Lost { held: self.sight.borrow().record.machine.may_hold() };
+        ended.unwrap_or_else(stopped)
+    }
 }
 
 impl Drives {
@@ -73,23 +89,40 @@ impl Drives {
         tasks.watchdog.iter().for_each(JoinHandle::abort);
     }
 
-    /// Stops every task where it stands and gives up their leases, so that others need not wait until they run out.
-    /// Answers the operations that were still to be driven.
-    pub(super) async fn hand_over(&self) -> Result<Vec<OperationId>> {
-        self.close();
-        let driven = std::mem::take(&mut self.lock().driven);
-        let (mut handed, mut failed) = (Vec::new(), None);
-        for (id, driven) in driven {
-            // A task that ended by itself gave its lease up, or lost it.
-            if driven.task.await.is_ok() {
+    /// Lets go what is held still, stops every task, and gives up their leases, so that others need not wait until they
+    /// run out.
+    pub(super) async fn hand_over(&self) -> Result<HandedOver> {
+        let driven = {
+            let mut tasks = self.lock();
+            tasks.closed = true;
+            tasks.watchdog.iter().for_each(JoinHandle::abort);
+            // One that ended by itself gave its lease up, or lost it.
+            tasks.driven.retain(|_, driven| !driven.task.is_finished());
+            std::mem::take(&mut tasks.driven)
+        };
+        driven.values().for_each(|driven| driven.told.leave.cancel());
+        let late = self.parts.clock.sleep(LET_GO_WITHIN).shared();
+        let (mut handed, mut leases) = (HandedOver::default(), Vec::new());
+        for (id, mut driven) in driven {
+            let parting = driven.parting(late.clone()).await;
+            if matches!(parting, Parting::Ended | Parting::TakenOver) {
                 continue;
             }
-            match self.parts.catalog.release_lease(&driven.lease).await {
-                Ok(()) => handed.push(id),
-                Err(error) => failed = failed.or(Some(error)),
+            if parting == (Parting::Lost { held: true }) {
+                let workspace = driven.sight.borrow().record.workspace.clone();
+                tracing::error!(operation = %id, %workspace, "the workspace is still held still; resume the operation");
+                handed.still_held.push(workspace);
             }
+            leases.push(driven.lease);
+            handed.operations.push(id);
         }
-        failed.map_or(Ok(handed), Err)
+        let released = join_all(leases.iter().map(|lease| self.parts.catalog.release_lease(lease)));
+        tokio::select! {
+            biased;
+            released = released => released.into_iter().collect::<Result<()>>()?,
+            () = self.parts.clock.sleep(STORED_WITHIN), if !leases.is_empty() => return Err(unanswered()),
+        }
+        Ok(handed)
     }
 
     /// Looks after the registered workspaces from now on, whatever becomes of catalog, leases and providers.
@@ -104,7 +137,7 @@ impl Drives {
     }
 
     pub(super) fn drive(self: &Arc<Self>, lease: Lease, record: OperationRecord, first: Event) {
-        let cancel = Cancellation::new();
+        let told = Told::default();
         let (sender, sight) = watch::channel(Sight { record: record.clone(), backup: None, stopped: None });
         let id = record.id.clone();
         let kind = record.request.kind();
@@ -114,17 +147,17 @@ impl Drives {
             Arc::downgrade(self),
             lease.clone(),
             record,
-            cancel.clone(),
+            told.clone(),
             sender,
             self.events.clone(),
         );
-        let driving: BoxFuture<'static, ()> = Box::pin(driver.drive(first).instrument(span));
+        let driving: BoxFuture<'static, Parting> = Box::pin(driver.drive(first).instrument(span));
         let mut tasks = self.lock();
         if tasks.closed {
             return;
         }
         tasks.driven.retain(|_, other| !other.task.is_finished());
-        tasks.driven.insert(id, Driven { lease, cancel, sight, task: tokio::spawn(driving), heard: false });
+        tasks.driven.insert(id, Driven { lease, told, sight, task: tokio::spawn(driving), heard: false });
     }
 
     pub(super) fn drives(&self, id: &OperationId) -> bool {
@@ -153,7 +186,7 @@ impl Drives {
 
     pub(super) fn cancel(&self, id: &OperationId) {
         if let Some(driven) = self.lock().driven.get(id) {
-            driven.cancel.cancel();
+            driven.told.cancel.cancel();
         }
     }
 

@@ -22,6 +22,7 @@ use crate::orchestrator::Orchestrator;
 use crate::orchestrator::builder::{Builder, Parts};
 use crate::orchestrator::driver::Sight;
 use crate::orchestrator::drives::{Drives, unknown};
+use crate::orchestrator::hand_over::HandedOver;
 use crate::orchestrator::line::Lines;
 use crate::orchestrator::{effects, outlook};
 use crate::outlook::{DeletePlan, RestorePlan};
@@ -37,7 +38,9 @@ const TAKEOVERS_MAX: usize = 8;
 
 /// Drives operations as tasks of the tokio runtime it is used in.
 ///
-/// Dropping it stops its tasks where they stand, as a crash would: nothing is lost, and whoever recovers goes on.
+/// Dropping it stops its tasks where they stand, as a crash would: nothing is lost, and whoever recovers goes on. What is
+/// held still stays so until then or until its budget is used up, so a process that ends in order calls
+/// [`LocalOrchestrator::hand_over`] first.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -97,13 +100,18 @@ impl LocalOrchestrator {
         &self.parts.holder
     }
 
-    /// Stops driving in order that this process may end: each operation is left where it stands, and its lease is given
-    /// up, so that another process on the same catalog goes on at once. Answers which ones were left. Nothing can be
+    /// Stops driving in order that this process may end: what is held still is let go, each operation is left where it
+    /// stands, and its lease is given up, so that another process on the same catalog goes on at once. Nothing can be
     /// submitted afterwards.
     ///
+    /// A backup whose hold falls this way goes on without one and claims no consistency; one that had not begun to capture
+    /// is held still anew by whoever goes on. This takes little more than a minute at the most, and a workspace that
+    /// cannot be let go by then is named in the answer.
+    ///
     /// # Errors
-    /// Where a lease could not be given up, after all others were; that one runs out by itself.
-    pub async fn hand_over(&self) -> Result<Vec<OperationId>> {
+    /// Where a lease could not be given up, after all others were and every workspace was let go; that one runs out by
+    /// itself.
+    pub async fn hand_over(&self) -> Result<HandedOver> {
         self.drives.hand_over().await
     }
 

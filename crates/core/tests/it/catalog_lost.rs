@@ -14,6 +14,8 @@ use stillpoint_core::*;
 enum Fault {
     /// The disk is full as soon as the workspace is held still.
     FullOnceHeld(Arc<MemoryWorkspace>),
+    /// No commit answers as soon as the workspace is held still.
+    HangsOnceHeld(Arc<MemoryWorkspace>),
     /// The replies of every other call are lost, whether the commit was made (an even half of them) or not.
     LostReplies(AtomicU32),
     /// Whether an operation was created or claimed is answered only after this time.
@@ -69,7 +71,10 @@ impl Catalog for Faulty {
             Fault::FullOnceHeld(workspace) if workspace.held_by().is_some() => {
                 Err(Error::new(ErrorKind::QuotaExceeded, "the catalog's disk is full"))
             }
-            Fault::FullOnceHeld(_) | Fault::SlowReplies(_) => self.inner.commit(lease, change).await,
+            Fault::HangsOnceHeld(workspace) if workspace.held_by().is_some() => std::future::pending().await,
+            Fault::FullOnceHeld(_) | Fault::HangsOnceHeld(_) | Fault::SlowReplies(_) => {
+                self.inner.commit(lease, change).await
+            }
             Fault::LostReplies(calls) => {
                 let call = calls.fetch_add(1, Ordering::Relaxed) % 4;
                 if call != 0 {
@@ -123,6 +128,30 @@ async fn a_workspace_is_let_go_when_the_catalog_is_lost() {
     let error = orchestrator.wait(&id).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::QuotaExceeded);
     assert_eq!(workspace.held_by(), None, "nobody is left to let it go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_ends_in_order_lets_go_although_its_catalog_never_answers() {
+    let clock: Arc<dyn Clock> = Arc::new(VirtualClock::starting_at("2026-03-01T10:00:00Z".parse().unwrap()));
+    let provider = Arc::new(MemoryProvider::new("memory".parse().unwrap()));
+    provider.write("/home/ada", "notes.txt", b"first");
+    let home = Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/ada");
+    let workspace = Arc::new(MemoryWorkspace::new(Definition::new("ada".parse().unwrap()), vec![home]));
+    let fault = Fault::HangsOnceHeld(workspace.clone());
+    let catalog = Faulty { inner: MemoryCatalog::with_clock(clock.clone()), fault };
+    let builder = LocalOrchestrator::builder(Arc::new(catalog)).clock(clock.clone());
+    let orchestrator = builder.provider(provider).workspace(workspace.clone()).build();
+
+    let id: OperationId = "op-1".parse().unwrap();
+    let request = BackupRequest::new(id.clone(), "ada".parse().unwrap());
+    orchestrator.submit(Request::Backup(request)).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert!(workspace.held_by().is_some());
+    let asked = clock.now();
+    let left = orchestrator.hand_over().await.unwrap();
+    assert_eq!(workspace.held_by(), None, "nobody is left to let it go");
+    assert_eq!((left.operations, left.still_held), (vec![id], vec![]));
+    assert!(clock.now().since(asked) < Duration::from_secs(10), "{:?}", clock.now().since(asked));
 }
 
 #[tokio::test(start_paused = true)]

@@ -158,8 +158,66 @@ fn check(decision: &Decision, outside: &mut Outside) -> Result<(), TestCaseError
     Ok(())
 }
 
+/// A driver that leaves lets go and hears what is under way, in any order; then somebody goes on.
+fn left(
+    mut decision: Decision,
+    outside: &mut Outside,
+    now: &mut Timestamp,
+) -> Result<Decision, TestCaseError> {
+    let mut quiesces = decision.effects.iter().any(|effect| effect.step() == Step::Quiesce);
+    decision = decide(&decision.record, &Event::Leaving, *now);
+    for _ in 0..8 {
+        let mut due = decision.effects.iter();
+        let wanted: &[Step] = if quiesces { &[Step::Resume, Step::Quiesce] } else { &[Step::Resume] };
+        let Some(effect) = due.find(|effect| wanted.contains(&effect.step())).cloned() else { break };
+        quiesces &= effect.step() != Step::Quiesce;
+        outside.may_be_frozen |= effect.step() == Step::Quiesce;
+        let event = respond(&effect, &Answer::Good, *now);
+        outside.hears(&event);
+        *now = now.after(std::time::Duration::from_secs(1));
+        decision = decide(&decision.record, &event, *now);
+    }
+    prop_assert!(
+        !outside.may_be_frozen || decision.record.state.is_terminal(),
+        "left frozen: {:?}",
+        decision.record
+    );
+    *now = now.after(std::time::Duration::from_secs(60));
+    Ok(decide(&decision.record, &Event::Recovered, *now))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_orderly_end_lets_go_and_whoever_goes_on_comes_to_an_end(story in answers(), leave_at in 0usize..40) {
+        let start = Timestamp::from_millis(0);
+        let request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
+        let record = OperationRecord::submitted(Request::Backup(request), start);
+        let (mut now, mut outside) = (start, Outside::default());
+        let mut decision = decide(&record, &Event::Begun, now);
+        check(&decision, &mut outside)?;
+        for turn in 0..2000 {
+            if decision.record.state.is_terminal() {
+                return Ok(());
+            }
+            now = now.after(std::time::Duration::from_secs(3));
+            if turn == leave_at {
+                decision = left(decision, &mut outside, &mut now)?;
+            } else if decision.effects.is_empty() {
+                now = decision.wake_at.unwrap_or(now).max(now);
+                decision = decide(&decision.record, &Event::Tick, now);
+            } else {
+                let (pick, answer) = story.get(turn).cloned().unwrap_or((0, Answer::Good));
+                let effect = &decision.effects[usize::from(pick) % decision.effects.len()];
+                let event = respond(effect, &answer, now);
+                outside.hears(&event);
+                decision = decide(&decision.record, &event, now);
+            }
+            check(&decision, &mut outside)?;
+        }
+        prop_assert!(false, "it never ended: {:?}", decision.record);
+    }
 
     #[test]
     fn no_story_of_a_backup_ends_badly(

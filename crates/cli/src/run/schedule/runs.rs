@@ -10,7 +10,7 @@ use stillpoint_core::{
 };
 
 use super::super::configured::directories;
-use super::super::drive::to_its_end;
+use super::super::drive::{leave, part, to_its_end};
 use super::super::resume::report;
 use crate::args::RunSchedulesArgs;
 use crate::exit::{Exit, Outcome};
@@ -20,7 +20,7 @@ use crate::settings::ConfiguredWorkspace;
 use crate::signals::Interrupts;
 
 /// Takes over what an earlier process left, then begins what is due: once, or until it is stopped. Whatever is under way
-/// at an interrupt is left to `resume` and to the next one that runs schedules.
+/// at an interrupt is left to `resume` and to the next one that runs schedules, with nothing held still.
 pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     let catalog = session.catalog().await?;
     session.let_go_of_what_is_left(catalog.as_ref()).await?;
@@ -41,11 +41,13 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     };
     if args.once {
         let work = once(session, &orchestrator, &scheduler);
-        return tokio::select! {
+        let outcome = tokio::select! {
             outcome = work => outcome,
             () = told => Ok(Exit::Failed),
-            () = interrupts.next() => interrupts.end_at_once(&session.output),
+            () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts).await,
         };
+        part(&session.output, &orchestrator).await;
+        return outcome;
     }
     orchestrator.recover().await?;
     let stop = Cancellation::default();
@@ -54,6 +56,10 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
         () = recovery.run(&stop) => {}
         () = told => {}
         () = interrupts.next() => session.output.note("stopped; what is under way is left to `stillpoint resume`"),
+    }
+    tokio::select! {
+        () = part(&session.output, &orchestrator) => {}
+        () = interrupts.next() => interrupts.end_at_once(&session.output),
     }
     if session.output.is_json() {
         session.output.document(&json!({ "state": "stopped" }))?;

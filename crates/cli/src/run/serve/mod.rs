@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use serde_json::json;
 use stillpoint_core::{
-    Cancellation, Catalog, Error, ErrorKind, INTERVAL_MIN, LocalOrchestrator, OperationId, OperationQuery,
-    Orchestrator, Result, StoredOperation, SystemClock, SystemEntropy,
+    Cancellation, Catalog, Error, ErrorKind, INTERVAL_MIN, LocalOrchestrator, OperationQuery, Orchestrator,
+    Result, StoredOperation, SystemClock, SystemEntropy,
 };
 use stillpoint_server::access::{AccessStore, NewToken, Role};
 use stillpoint_server::{Bound, ControlPlane, keep_going, serve};
 
+use super::drive::say_still_held;
 use crate::args::ServeArgs;
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
@@ -73,22 +74,30 @@ async fn stand(
         ended = &mut background => Some(settled(ended.map(|()| Err(gone())))),
         () = interrupts.next() => None,
     };
-    output.note("stopping; operations under way are handed over");
+    output.note("stopping; operations under way are handed over, and what is held still is let go");
     stop.cancel();
     let ended = match ended {
         Some(ended) => ended,
         None => tokio::select! {
             ended = answering => settled(ended),
-            () = interrupts.next() => interrupts.end_at_once(output),
+            () = interrupts.next() => Ok(()),
         },
     };
+    tokio::select! {
+        () = quiet(orchestrator, catalog.as_ref(), serving.shutdown_grace) => {}
+        () = interrupts.next() => {}
+    }
     let left = tokio::select! {
-        left = hand_over(orchestrator, catalog.as_ref(), serving.shutdown_grace) => left?,
+        left = orchestrator.hand_over() => left?,
         () = interrupts.next() => interrupts.end_at_once(output),
     };
     background.abort();
+    say_still_held(output, &left);
     if output.is_json() {
-        output.document(&json!({ "listened": address, "url": url, "handed_over": left }))?;
+        let (handed, held) = (left.operations, left.still_held);
+        output.document(
+            &json!({ "listened": address, "url": url, "handed_over": handed, "still_held": held }),
+        )?;
     }
     ended?;
     Ok(Exit::Done)
@@ -103,13 +112,9 @@ fn gone() -> Error {
     Error::new(ErrorKind::Unexpected, "a task of the server ended unexpectedly; start it again")
 }
 
-/// Waits until this process has nothing under way, for `grace` at the most, and gives up what is left to whoever comes
-/// next. What other servers of the catalog drive is theirs.
-async fn hand_over(
-    orchestrator: &LocalOrchestrator,
-    catalog: &dyn Catalog,
-    grace: Duration,
-) -> Result<Vec<OperationId>> {
+/// Waits until this process has nothing under way, for `grace` at the most. What other servers of the catalog drive is
+/// theirs.
+async fn quiet(orchestrator: &LocalOrchestrator, catalog: &dyn Catalog, grace: Duration) {
     let own = orchestrator.holder();
     let is_own = |stored: &StoredOperation| {
         stored.operation.state.is_active() && stored.lease.live && stored.lease.holder.as_ref() == Some(own)
@@ -123,7 +128,6 @@ async fn hand_over(
         }
     };
     let _in_time = tokio::time::timeout(grace, quiet).await.is_ok();
-    orchestrator.hand_over().await
 }
 
 /// Makes the first token, where there is none yet, and tells it to the person at the terminal.

@@ -1,5 +1,6 @@
 //! Killed processes, deadlines, cancellations: nobody stays frozen, nothing is made twice.
 
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::Signal;
@@ -8,6 +9,7 @@ use stillpoint_testkit::eventually;
 
 use super::world::{World, component};
 use crate::common::send;
+use crate::serve::Served;
 
 /// Slow enough to be interrupted.
 const SLOW: [(&str, u64); 2] = [("backup.ebs_seconds", 12), ("backup.efs_seconds", 14)];
@@ -42,6 +44,54 @@ fn a_backup_whose_process_is_killed_is_resumed_and_nothing_is_made_twice() {
     assert_ne!(show["consistency"], "application", "nobody watched meanwhile");
     assert_eq!(component(&show, "projects")["state"], "completed");
     assert_eq!(world.region()["backups"].as_object().unwrap().len(), 2, "one job for each component");
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn a_server_that_is_told_to_stop_lets_the_services_go_and_the_next_one_goes_on() {
+    let Some(world) = World::with_rules(&SLOW) else { return };
+    world.configure("[serve]\nshutdown_grace = \"100ms\"\n", &world.hooks());
+    let served = Served::start(&world.place, &[]);
+    let token = served.token.clone().unwrap();
+    // Commands against a server take no configuration of this machine.
+    let mut asked = Command::new(env!("CARGO_BIN_EXE_stillpoint"));
+    asked.args(["backup", "--workspace", "ml-prod", "--server", &served.url]).env("STILLPOINT_TOKEN", token);
+    asked.env("STILLPOINT_DATA_DIR", world.place.data()).stdout(Stdio::null()).stderr(Stdio::null());
+    let mut asked = asked.spawn().unwrap();
+    assert!(eventually(Duration::from_secs(60), || world.calls("StartBackupJob") == 2));
+    assert!(world.is_stopped());
+    let stopped = served.stop();
+    assert!(!world.is_stopped(), "nobody is left to let them go");
+    assert_eq!(stopped["handed_over"].as_array().map(Vec::len), Some(1), "{stopped:#}");
+    assert_eq!(stopped["still_held"], json!([]));
+    asked.kill().unwrap();
+    asked.wait().unwrap();
+
+    let resumed = world.place.json(["resume"]);
+    assert_eq!(only(&resumed)["state"], "completed", "{resumed:#}");
+    let show = world.place.json(["show", "latest"]);
+    assert_ne!(show["consistency"], "application", "the services ran meanwhile");
+    assert_eq!(world.called(), ["quiesce", "resume"], "nothing was held still a second time");
+    assert_eq!(world.region()["backups"].as_object().unwrap().len(), 2, "one job for each component");
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn a_resume_that_is_interrupted_leaves_no_services_behind_that_stand_still() {
+    let Some(world) = World::with_rules(&SLOW) else { return };
+    let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+    assert!(eventually(Duration::from_secs(60), || world.calls("StartBackupJob") == 2));
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    let looked = world.calls("DescribeBackupJob");
+    let mut child = world.place.start(["resume"]);
+    assert!(eventually(Duration::from_secs(60), || world.calls("DescribeBackupJob") > looked));
+    assert!(world.is_stopped());
+    send(&child, Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(!world.is_stopped(), "nobody is left to let them go");
+    assert_eq!(only(&world.place.json(["resume"]))["state"], "completed");
+    assert_eq!(world.called(), ["quiesce", "resume"]);
     world.fake.assert_no_violations();
 }
 
