@@ -9,6 +9,9 @@ use crate::engine::{Engine, Statement};
 use crate::leases::{fenced, number};
 use crate::rows::encode;
 use crate::sqlite::Sqlite;
+use crate::workspaces;
+#[cfg(feature = "postgres")]
+use crate::workspaces::originate;
 
 pub(crate) async fn commit(engine: &Engine, lease: &Lease, step: &OperationChange<'_>) -> Result<()> {
     match engine {
@@ -39,6 +42,9 @@ async fn one_by_one(database: &Sqlite, lease: &Lease, step: &OperationChange<'_>
     }
     if let Some(id) = step.remove_backup {
         change.run(backups::remove(id)).await?;
+    }
+    if let Some(restored) = step.restored {
+        change.run(workspaces::restored(restored)?).await?;
     }
     change.finish().await
 }
@@ -95,6 +101,14 @@ fn all_at_once(lease: &Lease, step: &OperationChange<'_>) -> Result<Statement> {
     if let Some(id) = step.remove_backup {
         let removed = ", removed AS (DELETE FROM backups USING step WHERE backups.id = $1)";
         all.append(Statement::new(removed).bind(id.as_str()));
+    }
+    if let Some(restored) = step.restored {
+        let made = concat!(
+            ", made AS (INSERT INTO workspaces (id, seen_ms, record, origin) SELECT $1, $2, $3, $4 FROM step ",
+            originate!(),
+            ")"
+        );
+        all.append(workspaces::values(Statement::new(made), restored)?);
     }
     all.push_str(" SELECT id FROM step");
     Ok(all)

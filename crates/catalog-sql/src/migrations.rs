@@ -23,6 +23,7 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     (3, "access", include_str!("../migrations/0003_access.sql"), ""),
     (4, "filters", include_str!("../migrations/0004_filters.sql"), ""),
     (5, "sorts", include_str!("../migrations/0005_sorts.sql"), ""),
+    (6, "origins", include_str!("../migrations/0006_origins.sql"), ""),
 ];
 
 /// Whose words a migration is wanted in.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::Origin;
 use crate::forecast::Forecast;
 use crate::id::{BackupId, OperationId};
 use crate::outlook::Outlook;
@@ -21,6 +22,9 @@ pub struct Plan {
     pub components: Vec<PlannedComponent>,
     /// The newest backup with a verified snapshot on which this one would build; it may be a partial one.
     pub parent: Option<BackupId>,
+    /// Where the workspace comes from, as far as the catalog knows that a restore made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<Origin>,
     /// How long the capture will take; `None` where nothing is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub forecast: Option<Forecast>,
@@ -38,7 +42,15 @@ pub struct Plan {
 impl Plan {
     /// A plan.
     pub fn new(definition: Definition, components: Vec<PlannedComponent>, parent: Option<BackupId>) -> Self {
-        Self { definition, components, parent, forecast: None, waits_for: Vec::new(), outlook: None }
+        Self {
+            definition,
+            components,
+            parent,
+            restored_from: None,
+            forecast: None,
+            waits_for: Vec::new(),
+            outlook: None,
+        }
     }
 }
 

@@ -39,6 +39,9 @@ pub struct Provisioned {
     pub workspace: WorkspaceId,
     /// The software version it runs.
     pub software_version: Option<String>,
+    /// The environment it belongs to; `None` for that of the backup.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
     /// Per component, where and how its provider shall make the new resource.
     pub destinations: BTreeMap<ComponentId, Settings>,
     /// Written on every new resource at its birth, against garbage collectors.
@@ -48,7 +51,13 @@ pub struct Provisioned {
 impl Provisioned {
     /// The new workspace `workspace`, with no destinations yet.
     pub fn new(workspace: WorkspaceId) -> Self {
-        Self { workspace, software_version: None, destinations: BTreeMap::new(), tags: BTreeMap::new() }
+        Self {
+            workspace,
+            software_version: None,
+            environment: None,
+            destinations: BTreeMap::new(),
+            tags: BTreeMap::new(),
+        }
     }
 
     /// The same with a destination for one component.

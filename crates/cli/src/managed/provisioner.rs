@@ -391,6 +391,7 @@ impl Provisioner for HookProvisioner {
         }
         let mut made = Provisioned::new(restore.target.clone());
         made.software_version = self.software_version(request);
+        made.environment = self.environment(&restore.settings, &restore.target, &request.backup);
         made.destinations = self.destinations(request);
         made.tags = self.tags(request);
         let azure = self.azure.as_deref();

@@ -208,7 +208,8 @@ async fn remembered(
     id: &str,
     args: &BackupArgs,
 ) -> Result<DirectoryWorkspace> {
-    let Some(record) = catalog.workspace(&WorkspaceId::new(id)?).await? else {
+    let record = catalog.workspace(&WorkspaceId::new(id)?).await?;
+    let Some(record) = record.filter(WorkspaceRecord::was_seen) else {
         let message =
             format!("workspace {id:?} is not known; name its directory, or configure it with --config");
         return Err(Error::new(ErrorKind::NotFound, message));

@@ -1,6 +1,6 @@
 //! `stillpoint list`.
 
-use stillpoint_core::{BackupQuery, Catalog, PAGE_LIMIT_MAX, WorkspaceId};
+use stillpoint_core::{BackupQuery, Catalog, Origin, PAGE_LIMIT_MAX, WorkspaceId};
 use stillpoint_server::document::BackupItem;
 
 use crate::args::{Layout, ListArgs};
@@ -78,10 +78,15 @@ async fn each(
     Ok(count)
 }
 
+/// Where the workspace of a backup came from, for people.
+fn restored_from(origin: &Origin) -> String {
+    format!("  (restored from {}, backup {})", origin.workspace, origin.backup)
+}
+
 /// The backup as one line for people.
 pub(crate) fn line(backup: &BackupItem) -> String {
     format!(
-        "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}",
+        "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}{}",
         backup.id,
         backup.created_at,
         backup.state.as_str(),
@@ -89,5 +94,6 @@ pub(crate) fn line(backup: &BackupItem) -> String {
         Bytes(backup.added_bytes).to_string(),
         backup.workspace,
         backup.name.as_ref().map(|name| format!("  ({name})")).unwrap_or_default(),
+        backup.restored_from.as_ref().map(restored_from).unwrap_or_default(),
     )
 }

@@ -1,5 +1,6 @@
 //! `stillpoint show`.
 
+use stillpoint_core::Origin;
 use stillpoint_server::document::BackupDetail;
 
 use crate::args::ShowArgs;
@@ -30,6 +31,18 @@ fn text(output: &Output, detail: &BackupDetail) -> stillpoint_core::Result<()> {
         output.line(format_args!("name         {name}"))?;
     }
     output.line(format_args!("workspace    {}", backup.workspace))?;
+    if let Some(origin) = &backup.restored_from {
+        let Origin { workspace, backup, restored_at, operation, .. } = origin;
+        output.line(format_args!(
+            "             restored from {workspace}, backup {backup}, at {restored_at} by operation {operation}"
+        ))?;
+        let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "unknown".into());
+        output.line(format_args!(
+            "             of software version {}, made with {}",
+            version(&origin.software_version_at_backup),
+            version(&origin.software_version)
+        ))?;
+    }
     output.line(format_args!("state        {}, {}", backup.state.as_str(), word(&backup.consistency)))?;
     output.line(format_args!(
         "created      {} by {}",

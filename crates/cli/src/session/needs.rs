@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
     BackupRecord, Catalog, Component, OperationRecord, Protection, ProviderId, Request, Result, WorkspaceId,
+    WorkspaceRecord,
 };
 
 use crate::engine;
@@ -79,8 +80,9 @@ impl Needs {
                 }
                 if needs == Self::default() {
                     let known = catalog.workspace(&request.workspace).await?;
+                    let seen = known.filter(WorkspaceRecord::was_seen);
                     needs =
-                        known.map_or_else(Self::files, |known| Self::of_components(known.components.iter()));
+                        seen.map_or_else(Self::files, |known| Self::of_components(known.components.iter()));
                 }
                 return Ok(needs);
             }

@@ -194,6 +194,7 @@ fn the_catalog_lists_shows_and_compares_backups() {
             "id",
             "name",
             "parent_id",
+            "restored_from",
             "size_bytes",
             "software_version",
             "state",

@@ -19,6 +19,7 @@ mod kill;
 mod limits;
 mod managed_workspaces;
 mod mirror;
+mod origins;
 mod postgres;
 mod presets;
 mod schedules;

@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use stillpoint_core::{
-    BackupRecord, Catalog, Claim, ErrorKind, Lease, LedgerEntry, OperationChange, OperationId,
-    OperationRecord, OperationState, Result, Revision,
+    BackupRecord, Catalog, Claim, Definition, ErrorKind, Lease, LedgerEntry, OperationChange, OperationId,
+    OperationRecord, OperationState, Result, Revision, WorkspaceRecord,
 };
 use tokio::task::JoinSet;
 
 use super::harness::Harness;
-use super::sample::{TTL, at, backup, claimed, create, holder, intent, operation, refusal, stored};
+use super::sample::{
+    TTL, at, backup, claimed, create, full_workspace, holder, intent, operation, origin, refusal, stored,
+};
 
 /// One step writes the operation, lines of its ledger and a backup.
 ///
@@ -35,6 +37,35 @@ pub async fn a_commit_changes_everything_together(harness: &dyn Harness) -> Resu
     Ok(())
 }
 
+/// A step catalogues the workspace that it restored; of one that is known already it writes the origin alone. The same step
+/// again changes nothing.
+///
+/// # Errors
+/// Whatever the catalog answers against the contract.
+pub async fn a_commit_catalogues_a_restored_workspace(harness: &dyn Harness) -> Result<()> {
+    let catalog = harness.catalog().await?;
+    let record = operation("op-1", "new", 0)?;
+    let lease = create(&*catalog, &record).await?;
+    let mut restored = WorkspaceRecord::new(Definition::new("new".parse()?), Vec::new(), at(9));
+    restored.origin = Some(origin()?);
+    let mut change = OperationChange::new(&record);
+    change.restored = Some(&restored);
+    for _ in 0..2 {
+        catalog.commit(&lease, &change).await?;
+        assert_eq!(catalog.workspace(&restored.definition.id).await?.as_ref(), Some(&restored));
+    }
+    let mut known = full_workspace("known")?;
+    known.origin = None;
+    catalog.put_workspace(&known).await?;
+    restored.definition.id = "known".parse()?;
+    let mut change = OperationChange::new(&record);
+    change.restored = Some(&restored);
+    catalog.commit(&lease, &change).await?;
+    known.origin.clone_from(&restored.origin);
+    assert_eq!(catalog.workspace(&known.definition.id).await?, Some(known));
+    Ok(())
+}
+
 /// A step under a lease that was taken over leaves operation, ledger and backups as they are.
 ///
 /// # Errors
@@ -55,11 +86,14 @@ pub async fn a_stale_commit_changes_nothing(harness: &dyn Harness) -> Result<()>
     change.ledger = &lines;
     change.put_backup = Some(&new);
     change.remove_backup = Some(&kept.id);
+    let restored = full_workspace("ghostly")?;
+    change.restored = Some(&restored);
     assert_eq!(refusal(catalog.commit(&stale, &change).await), Some(ErrorKind::Conflict));
 
     assert_eq!(stored(&*catalog, &record.id).await?, before);
     assert!(catalog.ledger(&record.id).await?.is_empty(), "the ledger has no line of the ghost");
     assert_eq!(catalog.backup(&new.id).await?, None);
+    assert_eq!(catalog.workspace(&restored.definition.id).await?, None);
     assert_eq!(catalog.backup(&kept.id).await?.map(|stored| stored.revision), Some(Revision(1)));
     Ok(())
 }

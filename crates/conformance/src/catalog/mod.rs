@@ -70,6 +70,7 @@ macro_rules! catalog_suite {
             a_request_to_cancel_reaches_the_holder
             an_unknown_operation_cannot_be_claimed_or_cancelled
             a_commit_changes_everything_together
+            a_commit_catalogues_a_restored_workspace
             a_stale_commit_changes_nothing
             a_ledger_keeps_its_order
             a_commit_overwrites_and_removes_backups
@@ -91,6 +92,7 @@ macro_rules! catalog_suite {
             a_backup_is_overwritten_at_its_revision_only
             of_many_writers_at_one_revision_one_wins
             an_unknown_backup_is_none
+            the_origin_of_a_workspace_stays
             a_workspace_is_written_over
             workspaces_are_listed_by_id
             a_schedule_is_overwritten_at_its_revision_only

@@ -5,7 +5,7 @@ use std::time::Duration;
 use stillpoint_core::{
     BackupId, BackupRecord, BackupRequest, Catalog, Claim, Component, ComponentRecord, ComponentState,
     CopyRequest, Creation, Definition, DeleteRequest, Depth, Error, ErrorKind, Holder, Issue, Lease,
-    LedgerEntry, OperationChange, OperationId, OperationRecord, OperationState, Progress, Request,
+    LedgerEntry, OperationChange, OperationId, OperationRecord, OperationState, Origin, Progress, Request,
     RestoreRequest, Result, RoleGrant, Settings, SnapshotRef, StoredOperation, Timestamp, VerifyRequest,
     WorkspaceRecord,
 };
@@ -181,5 +181,15 @@ pub(super) fn full_operations() -> Result<Vec<OperationRecord>> {
 }
 
 pub(super) fn full_workspace(workspace: &str) -> Result<WorkspaceRecord> {
-    Ok(WorkspaceRecord::new(full_definition(workspace)?, full_components()?, at(11)))
+    let mut record = WorkspaceRecord::new(full_definition(workspace)?, full_components()?, at(11));
+    record.origin = Some(origin()?);
+    Ok(record)
+}
+
+/// Where a workspace comes from that was restored.
+pub(super) fn origin() -> Result<Origin> {
+    let mut origin = Origin::new(&backup("old'b", "w/old \"ü\"", 3)?, "op-origin".parse()?, at(8));
+    origin.software_version_at_backup = Some("2.0.46".into());
+    origin.software_version = Some("2.0.47".into());
+    Ok(origin)
 }

@@ -3,7 +3,7 @@
 use stillpoint_core::{Component, Definition, Result, WorkspaceId, WorkspaceRecord};
 
 use super::harness::Harness;
-use super::sample::at;
+use super::sample::{at, origin};
 
 fn workspace(id: &str, millis: i64) -> Result<WorkspaceRecord> {
     Ok(WorkspaceRecord::new(Definition::new(id.parse()?), Vec::new(), at(millis)))
@@ -24,6 +24,31 @@ pub async fn a_workspace_is_written_over(harness: &dyn Harness) -> Result<()> {
     assert_eq!(catalog.workspace(&"ada".parse()?).await?.as_ref(), Some(&record));
     assert_eq!(catalog.workspaces(None, 10).await?.items, [record]);
     assert_eq!(catalog.workspace(&"grace".parse()?).await?, None);
+    Ok(())
+}
+
+/// Where a workspace comes from stays known whoever looks at it later, until it is restored anew.
+///
+/// # Errors
+/// Whatever the catalog answers against the contract.
+pub async fn the_origin_of_a_workspace_stays(harness: &dyn Harness) -> Result<()> {
+    let catalog = harness.catalog().await?;
+    let mut record = workspace("ada", 0)?;
+    record.origin = Some(origin()?);
+    catalog.put_workspace(&record).await?;
+    let mut seen = workspace("ada", 5)?;
+    seen.definition.software_version = Some("3.0".into());
+    catalog.put_workspace(&seen).await?;
+    seen.origin.clone_from(&record.origin);
+    assert_eq!(catalog.workspace(&"ada".parse()?).await?.as_ref(), Some(&seen));
+    assert_eq!(catalog.workspaces(None, 10).await?.items, std::slice::from_ref(&seen));
+    if let Some(origin) = &mut seen.origin {
+        origin.backup = "another".parse()?;
+    }
+    catalog.put_workspace(&seen).await?;
+    assert_eq!(catalog.workspace(&"ada".parse()?).await?, Some(seen));
+    catalog.put_workspace(&workspace("bob", 0)?).await?;
+    assert_eq!(catalog.workspace(&"bob".parse()?).await?.and_then(|bob| bob.origin), None);
     Ok(())
 }
 

@@ -4,7 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillpoint_conformance::sim::{Call, Fate, Fault, FaultPlan, LEASE_TTL, SimConfig, SimKind, SimWorld};
+use stillpoint_conformance::sim::{
+    Call, Fate, Fault, FaultPlan, LEASE_TTL, SimConfig, SimKind, SimWorkspace, SimWorld,
+};
 use stillpoint_core::*;
 
 const GB: u64 = 1_000_000_000;
@@ -52,6 +54,61 @@ async fn a_restore_makes_a_new_workspace_with_a_full_copy() {
     assert!(status.operation.warnings.iter().any(|warning| warning.contains("external share")));
     let version = "the backup is of software version 2026.1, and the new workspace runs newest";
     assert!(status.operation.warnings.iter().any(|warning| warning == version));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_catalog_knows_a_restored_workspace_by_its_origin_and_nothing_that_is_the_old_ones() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let request = world.restore("restore", "backup", "ws-2").unwrap();
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    let known = world.catalog.workspace(&target()).await.unwrap().unwrap();
+    let origin = known.origin.clone().unwrap();
+    assert_eq!(
+        (&origin.workspace, &origin.operation, Some(&origin.backup)),
+        (&world.workspace_id(), &status.operation.id, status.operation.backup.as_ref())
+    );
+    assert_eq!(Some(origin.restored_at), status.operation.finished_at);
+    let versions = (origin.software_version_at_backup.as_deref(), origin.software_version.as_deref());
+    assert_eq!(versions, (Some("2026.1"), Some("newest")));
+    assert_eq!((known.components, known.definition.roles), (vec![], vec![]), "these are the old one's");
+    assert_eq!(known.definition.software_version.as_deref(), Some("newest"));
+
+    // Its first backup looks at it, and says where it comes from.
+    let home = Component::new("home".parse().unwrap(), "fs", "sim".parse().unwrap(), "arn-ws-2");
+    world.cloud.add_resource("arn-ws-2", SimKind::FileSystem, GB, 0);
+    let new = SimWorkspace::new(Arc::clone(&world.cloud), Definition::new(target()), vec![home]);
+    let provider = Arc::new(world.cloud.provider("sim".parse().unwrap()));
+    let (catalog, provisioner) = (world.catalog.clone(), world.provisioner.clone());
+    let later = world.orchestrator_on(catalog, provider, new, provisioner).unwrap();
+    let first = BackupRequest::new("first".parse().unwrap(), target());
+    let backup = world.run(&later, Request::Backup(first)).await.unwrap().backup.unwrap();
+    assert_eq!(backup.restored_from.as_ref(), Some(&origin));
+    let known = world.catalog.workspace(&target()).await.unwrap().unwrap();
+    assert_eq!((known.components.len(), known.origin.as_ref()), (1, Some(&origin)));
+
+    let empty = memory::MemoryCatalog::new();
+    let older = world.catalog.backup(&origin.backup).await.unwrap().unwrap().backup;
+    rebuild(&empty, &[older, backup], None).await.unwrap();
+    let rebuilt = empty.workspace(&target()).await.unwrap().unwrap();
+    assert_eq!(rebuilt.origin, Some(origin), "its backup tells it");
+    let source = empty.workspace(&world.workspace_id()).await.unwrap().unwrap();
+    assert_eq!(source.origin, None, "nothing is invented");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restore_that_fails_or_only_adds_to_what_stands_catalogues_no_origin() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let mut request = world.restore("merge", "backup", "ws-2").unwrap();
+    request.landing = Landing::Merge;
+    let merged = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(merged.operation.state, OperationState::Completed, "{:?}", merged.operation);
+    world.provisioner.fail("activate", 100);
+    let request = world.restore("failed", "backup", "ws-3").unwrap();
+    let failed = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(failed.operation.state, OperationState::Failed);
+    for id in ["ws-2", "ws-3"] {
+        assert_eq!(world.catalog.workspace(&id.parse().unwrap()).await.unwrap(), None, "{id}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

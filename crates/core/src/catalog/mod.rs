@@ -15,8 +15,8 @@ pub use ext::CatalogExt;
 pub use lease::{Claim, Creation, Holder, Lease, LeaseInfo, Renewal, StoredOperation};
 pub use query::{BackupQuery, DamagedRow, OperationQuery, PAGE_LIMIT_MAX, Page, cursor_after};
 pub use record::{
-    BackupRecord, BackupState, ComponentRecord, ComponentState, RECORD_FORMAT, Revision, StoredBackup,
-    WorkspaceRecord,
+    BackupRecord, BackupState, ComponentRecord, ComponentState, Origin, RECORD_FORMAT, Revision,
+    StoredBackup, WorkspaceRecord,
 };
 pub use sort::{BackupPlace, BackupSort};
 
@@ -37,12 +37,15 @@ pub struct OperationChange<'a> {
     pub put_backup: Option<&'a BackupRecord>,
     /// A backup to remove.
     pub remove_backup: Option<&'a BackupId>,
+    /// A workspace that the operation restored, with its [`Origin`]. Of one that is catalogued already only the origin is
+    /// written.
+    pub restored: Option<&'a WorkspaceRecord>,
 }
 
 impl<'a> OperationChange<'a> {
     /// A change of the operation alone.
     pub fn new(operation: &'a OperationRecord) -> Self {
-        Self { operation, ledger: &[], put_backup: None, remove_backup: None }
+        Self { operation, ledger: &[], put_backup: None, remove_backup: None, restored: None }
     }
 }
 
@@ -146,7 +149,8 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Whatever reading can meet; an unknown operation has an empty ledger.
     async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>>;
 
-    /// Writes a workspace, overwriting an older record of it.
+    /// Writes a workspace, overwriting an older record of it. Its origin stays where the new record has none: whoever looks
+    /// at a workspace does not see where it comes from.
     ///
     /// # Errors
     /// Whatever storing can meet.

@@ -29,12 +29,56 @@ pub struct WorkspaceRecord {
     pub components: Vec<Component>,
     /// When that was.
     pub seen_at: Timestamp,
+    /// Where it comes from, if a restore made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
 
 impl WorkspaceRecord {
     /// A workspace as seen at `seen_at`.
     pub fn new(definition: Definition, components: Vec<Component>, seen_at: Timestamp) -> Self {
-        Self { definition, components, seen_at }
+        Self { definition, components, seen_at, origin: None }
+    }
+
+    /// Whether somebody looked at it, so that more is known than that a restore made it.
+    pub fn was_seen(&self) -> bool {
+        !self.components.is_empty()
+    }
+}
+
+/// Where a workspace comes from that a restore made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Origin {
+    /// The workspace that was backed up.
+    pub workspace: WorkspaceId,
+    /// The environment that it belonged to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<String>,
+    /// The backup that was restored.
+    pub backup: BackupId,
+    /// The restore.
+    pub operation: OperationId,
+    /// When it ended.
+    pub restored_at: Timestamp,
+    /// The software version of the workspace that was backed up.
+    pub software_version_at_backup: Option<String>,
+    /// The software version that the new workspace was made with.
+    pub software_version: Option<String>,
+}
+
+impl Origin {
+    /// Restored from `backup` by `operation`, which ended at `restored_at`.
+    pub fn new(backup: &BackupRecord, operation: OperationId, restored_at: Timestamp) -> Self {
+        Self {
+            workspace: backup.workspace.clone(),
+            environment: backup.definition.environment.clone(),
+            backup: backup.id.clone(),
+            operation,
+            restored_at,
+            software_version_at_backup: backup.definition.software_version.clone(),
+            software_version: None,
+        }
     }
 }
 
@@ -150,6 +194,9 @@ pub struct BackupRecord {
     pub workspace: WorkspaceId,
     /// The workspace's definition at that time.
     pub definition: Definition,
+    /// Where the workspace came from, if a restore had made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored_from: Option<Origin>,
     /// When it was begun.
     pub created_at: Timestamp,
     /// When it was sealed.
@@ -212,6 +259,7 @@ impl BackupRecord {
             name: None,
             workspace: definition.id.clone(),
             definition,
+            restored_from: None,
             created_at,
             finished_at: created_at,
             creator: None,

@@ -38,7 +38,7 @@ pub use restore_member::RestoreMember;
 pub(crate) use verify::DAMAGED;
 pub use verify::{VerifyMachine, VerifyMember, VerifyStage};
 
-use crate::catalog::BackupRecord;
+use crate::catalog::{BackupRecord, WorkspaceRecord};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
 use crate::id::BackupId;
@@ -95,6 +95,8 @@ pub struct Decision {
     pub put_backup: Option<BackupRecord>,
     /// A backup to remove together with the record.
     pub remove_backup: Option<BackupId>,
+    /// A restored workspace to catalogue together with the record.
+    pub restored: Option<WorkspaceRecord>,
 }
 
 /// What a machine answers to one event; [`decide`] makes a [`Decision`] of it.
@@ -104,6 +106,7 @@ struct Turn {
     wake_at: Option<Timestamp>,
     put_backup: Option<BackupRecord>,
     remove_backup: Option<BackupId>,
+    restored: Option<WorkspaceRecord>,
 }
 
 impl Turn {
@@ -135,6 +138,7 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
             wake_at: None,
             put_backup: None,
             remove_backup: None,
+            restored: None,
         };
     }
     let mut turn = Turn::default();
@@ -158,6 +162,7 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
         wake_at: turn.wake_at,
         put_backup: turn.put_backup,
         remove_backup: turn.remove_backup,
+        restored: turn.restored,
     }
 }
 

@@ -100,6 +100,7 @@ impl RestoreMachine {
             Event::Done(step, result) => self.on_done(record, &request, step, result, now),
         }
         if record.state.is_terminal() {
+            turn.restored = self.restored(record, &request, now);
             return;
         }
         self.wind_up(record, &request, now);

@@ -5,8 +5,12 @@ use super::job::{JobEnd, JobStep};
 use super::restore::{RestoreMachine, RestoreStage};
 use super::restore_member::RestoreMember;
 use super::{cancelled_error, deadline_error, fail};
+use crate::catalog::{Origin, WorkspaceRecord};
+use crate::clock::Timestamp;
 use crate::error::ErrorKind;
 use crate::operation::{OnFailure, OperationRecord, OperationState, RestoreRequest};
+use crate::provider::Landing;
+use crate::workspace::Definition;
 
 impl RestoreMachine {
     /// Whether the same restore could go on from what is there: jobs inside the process take up what they left, and
@@ -72,6 +76,31 @@ impl RestoreMachine {
             record.state = OperationState::Cancelled;
             record.step = "cancelled".into();
         }
+    }
+
+    /// What the catalog is to know of the new workspace, once it is whole as far as the backup is. Its own definition is
+    /// whatever the next look at it finds: the backup's names places and settings of the workspace that was backed up.
+    pub(super) fn restored(
+        &self,
+        record: &OperationRecord,
+        request: &RestoreRequest,
+        now: Timestamp,
+    ) -> Option<WorkspaceRecord> {
+        let made = self.made.as_ref()?;
+        let backup = self.backup.as_ref()?;
+        // Of what stood at its target already it brought back a part at the most.
+        let replaces = matches!(request.landing, Landing::Empty | Landing::Replace);
+        if !replaces || !matches!(record.state, OperationState::Completed | OperationState::Partial) {
+            return None;
+        }
+        let mut definition = Definition::new(made.workspace.clone());
+        definition.software_version.clone_from(&made.software_version);
+        definition.environment = made.environment.clone().or_else(|| backup.definition.environment.clone());
+        let mut origin = Origin::new(backup, record.id.clone(), now);
+        origin.software_version.clone_from(&made.software_version);
+        let mut restored = WorkspaceRecord::new(definition, Vec::new(), now);
+        restored.origin = Some(origin);
+        Some(restored)
     }
 
     pub(super) fn conclude(&mut self, record: &mut OperationRecord) {

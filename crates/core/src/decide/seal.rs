@@ -30,6 +30,7 @@ pub(super) fn record(
             (None, _) => ComponentRecord::new(planned.component.clone(), ComponentState::Excluded),
         });
     }
+    sealed.restored_from.clone_from(&plan.restored_from);
     sealed.name.clone_from(&request.name);
     sealed.creator.clone_from(&request.creator);
     sealed.waivers.clone_from(&request.waivers);

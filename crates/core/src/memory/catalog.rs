@@ -190,6 +190,10 @@ impl Catalog for MemoryCatalog {
         if let Some(id) = change.remove_backup {
             state.backups.remove(id);
         }
+        if let Some(restored) = change.restored {
+            let known = state.workspaces.entry(restored.definition.id.clone());
+            known.or_insert_with(|| restored.clone()).origin.clone_from(&restored.origin);
+        }
         Ok(())
     }
 
@@ -203,7 +207,10 @@ impl Catalog for MemoryCatalog {
     }
 
     async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
-        self.lock().workspaces.insert(record.definition.id.clone(), record.clone());
+        let (mut state, mut record) = (self.lock(), record.clone());
+        let known = state.workspaces.remove(&record.definition.id);
+        record.origin = record.origin.or_else(|| known?.origin);
+        state.workspaces.insert(record.definition.id.clone(), record);
         Ok(())
     }
 

@@ -277,6 +277,7 @@ impl Driver {
         let urgent = !ledger.is_empty()
             || decision.put_backup.is_some()
             || decision.remove_backup.is_some()
+            || decision.restored.is_some()
             || is_urgent(&self.record, &decision.record)
             || now.since(self.stored_at) >= PROGRESS_EVERY;
         let before = std::mem::replace(&mut self.record, decision.record);
@@ -288,6 +289,7 @@ impl Driver {
             change.ledger = ledger;
             change.put_backup = decision.put_backup.as_ref();
             change.remove_backup = decision.remove_backup.as_ref();
+            change.restored = decision.restored.as_ref();
             commit(&self.parts, self.clock.as_ref(), &self.lease, self.confirmed_at, &change).await?;
             self.stored_at = now;
         }

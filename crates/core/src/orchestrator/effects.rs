@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::catalog::{BackupRecord, WorkspaceRecord};
+use crate::catalog::{BackupRecord, Origin, WorkspaceRecord};
 use crate::context::OpContext;
 use crate::decide::{Effect, FOREIGN, Inspection, Outcome};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forecast::{Estimate, forecast};
-use crate::id::{BackupId, ProviderId, QuiesceId};
+use crate::id::{BackupId, ProviderId, QuiesceId, WorkspaceId};
 use crate::layer::Place;
 use crate::operation::{Request, RestoreRequest};
 use crate::orchestrator::bases;
@@ -404,8 +404,21 @@ pub(super) async fn plan(
         components.push(planned);
     }
     let mut plan = Plan::new(definition, components, built_on.map(|backup| backup.id.clone()));
+    plan.restored_from = origin(parts, workspace.id()).await?;
     plan.forecast = forecast(&parents, estimates.iter().map(|(component, known)| (component, *known)));
     Ok(plan)
+}
+
+/// Where the workspace comes from. A catalogued workspace that cannot be read keeps no backup from beginning.
+async fn origin(parts: &Parts, id: &WorkspaceId) -> Result<Option<Origin>> {
+    match parts.catalog.workspace(id).await {
+        Ok(known) => Ok(known.and_then(|known| known.origin)),
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidConfig) => {
+            tracing::warn!(workspace = %id, %error, "where it comes from cannot be read");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// What the provider says of a component's size; a provider that cannot say keeps no backup from beginning.

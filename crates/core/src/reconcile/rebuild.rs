@@ -115,13 +115,15 @@ pub(super) async fn catalogue(catalog: &dyn Catalog, record: &BackupRecord) -> R
 /// Describes the workspace of a backup, unless a newer description of it is there.
 async fn describe_workspace(catalog: &dyn Catalog, record: &BackupRecord) -> Result<()> {
     let known = catalog.workspace(&record.workspace).await?;
-    if known.is_some_and(|known| known.seen_at >= record.created_at) {
+    if known.as_ref().is_some_and(|known| known.was_seen() && known.seen_at >= record.created_at) {
         return Ok(());
     }
     let components = record.components.iter().map(|component| component.component.clone()).collect();
-    catalog
-        .put_workspace(&WorkspaceRecord::new(record.definition.clone(), components, record.created_at))
-        .await
+    let mut described = WorkspaceRecord::new(record.definition.clone(), components, record.created_at);
+    // What the backup says of it is as old as the backup, and nothing else knows it.
+    let origins = [known.and_then(|known| known.origin), record.restored_from.clone()];
+    described.origin = origins.into_iter().flatten().max_by_key(|origin| origin.restored_at);
+    catalog.put_workspace(&described).await
 }
 
 /// Whether the provider should know of the backup: one that another provider keeps is none of its business.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_core::{Error, ErrorKind, Origin, Result};
 
 /// What a caller may do; each role may do what the one before it may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -78,6 +78,11 @@ impl Caller {
     /// Whether it may see what belongs to `environment`.
     pub fn sees(&self, environment: Option<&str>) -> bool {
         self.environment.is_none() || self.environment.as_deref() == environment
+    }
+
+    /// Where a workspace comes from, as far as it may see that: a backup of another environment can be restored into its own.
+    pub(crate) fn sees_origin(&self, origin: Option<Origin>) -> Option<Origin> {
+        origin.filter(|origin| self.sees(origin.environment.as_deref()))
     }
 
     /// Whether it has `role` or more.

@@ -40,6 +40,9 @@ impl ControlPlane {
         caller.require(Role::Administrator)?;
         let backup = self.backup(caller, backup).await?;
         let id = OperationId::generate(self.entropy());
-        self.orchestrator().plan_delete(&DeleteRequest::new(id, backup.id, backup.workspace)).await
+        let request = DeleteRequest::new(id, backup.id, backup.workspace);
+        let mut plan = self.orchestrator().plan_delete(&request).await?;
+        plan.backup.restored_from = backup.restored_from;
+        Ok(plan)
     }
 }

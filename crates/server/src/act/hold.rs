@@ -16,7 +16,9 @@ impl ControlPlane {
             caller.require(if held { Role::Operator } else { Role::Administrator })?;
             let found = self.backup(caller, backup).await?;
             let cx = OpContext::new(self.shared_clock());
-            hold(&cx, self.catalog().as_ref(), self.providers(), &found.id, held).await
+            let mut done = hold(&cx, self.catalog().as_ref(), self.providers(), &found.id, held).await?;
+            done.restored_from = found.restored_from;
+            Ok(done)
         };
         let done = done.await;
         self.noted(caller, if held { "hold" } else { "let-go" }, backup, None, done).await

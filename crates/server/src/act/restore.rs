@@ -207,7 +207,9 @@ impl ControlPlane {
         let id = OperationId::generate(self.entropy());
         let backup = self.backup(caller, backup).await?;
         let request = self.restore_request(caller, id, backup, order).await?;
-        self.orchestrator().plan_restore(&request).await
+        let mut plan = self.orchestrator().plan_restore(&request).await?;
+        plan.backup.restored_from = caller.sees_origin(plan.backup.restored_from);
+        Ok(plan)
     }
 
     async fn restore_request(

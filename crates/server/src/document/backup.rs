@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{
-    BackupId, BackupRecord, BackupState, Consistency, DamagedRow, Definition, Issue, OperationId, Timestamp,
-    WorkspaceId,
+    BackupId, BackupRecord, BackupState, Consistency, DamagedRow, Definition, Issue, OperationId, Origin,
+    Timestamp, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -51,6 +51,10 @@ pub struct BackupItem {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub copy_of: Option<BackupId>,
+    /// Where its workspace came from, if a restore had made it.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub restored_from: Option<Origin>,
     /// Kept whatever the retention says.
     pub held: bool,
     /// When its retention ends; `None` for never.
@@ -76,6 +80,7 @@ impl BackupItem {
             downtime_ms: u64::try_from(backup.downtime.as_millis()).unwrap_or(u64::MAX),
             parent_id: backup.parent.clone(),
             copy_of: backup.copy_of.clone(),
+            restored_from: backup.restored_from.clone(),
             held: backup.held,
             expires_at: backup.expires_at,
         }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{
-    Component, DamagedRow, Definition, OperationState, Timestamp, WorkspaceId, WorkspaceRecord,
+    Component, DamagedRow, Definition, OperationState, Origin, Timestamp, WorkspaceId, WorkspaceRecord,
 };
 use utoipa::ToSchema;
 
@@ -23,6 +23,11 @@ pub struct WorkspaceItem {
     /// When it was last seen.
     #[schema(value_type = Option<String>, format = DateTime)]
     pub seen_at: Option<Timestamp>,
+    /// Where it comes from, if a restore made it: the workspace and backup, by which operation, when, and both software
+    /// versions.
+    #[serde(default)]
+    #[schema(value_type = Option<Object>)]
+    pub restored_from: Option<Origin>,
     /// Its newest completed backup.
     pub last_good: Option<BackupItem>,
     /// How old that one is, in seconds.

@@ -105,7 +105,10 @@ impl ControlPlane {
             false => None,
         };
         let page = self.catalog().backups(&query).await?;
-        let backups = page.items.iter().map(|stored| BackupItem::new(&stored.backup)).collect();
+        let mut backups: Vec<_> = page.items.iter().map(|stored| BackupItem::new(&stored.backup)).collect();
+        for item in &mut backups {
+            item.restored_from = caller.sees_origin(item.restored_from.take());
+        }
         Ok(BackupPage { backups, next: page.next, damaged: page.damaged })
     }
 
@@ -115,6 +118,8 @@ impl ControlPlane {
     /// # Errors
     /// `NotFound` where there is none that `caller` may see; whatever reading can meet.
     pub(crate) async fn backup(&self, caller: &Caller, text: &str) -> Result<BackupRecord> {
-        self.catalog().resolve_within(caller.environment.as_deref(), text).await
+        let mut found = self.catalog().resolve_within(caller.environment.as_deref(), text).await?;
+        found.restored_from = caller.sees_origin(found.restored_from);
+        Ok(found)
     }
 }

@@ -100,7 +100,10 @@ impl ControlPlane {
     async fn summary(&self, caller: &Caller, record: &WorkspaceRecord) -> Result<WorkspaceItem> {
         let (id, environment) = (&record.definition.id, caller.environment.as_deref());
         let last_good = self.catalog().latest_good_within(environment, Some(id)).await?;
-        let last_good = last_good.map(|backup| BackupItem::new(&backup));
+        let mut last_good = last_good.map(|backup| BackupItem::new(&backup));
+        if let Some(backup) = &mut last_good {
+            backup.restored_from = caller.sees_origin(backup.restored_from.take());
+        }
         let mut available = 0;
         for state in [BackupState::Completed, BackupState::Partial] {
             let mut query = BackupQuery::of_workspace(id.clone());
@@ -114,6 +117,7 @@ impl ControlPlane {
             environment: record.definition.environment.clone(),
             software_version: record.definition.software_version.clone(),
             seen_at: Some(record.seen_at),
+            restored_from: caller.sees_origin(record.origin.clone()),
             last_good_age_seconds: last_good.as_ref().map(|backup| now.since(backup.created_at).as_secs()),
             last_good,
             last_backup_state: last.as_ref().map(|last| last.state),

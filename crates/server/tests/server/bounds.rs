@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
     BackupRecord, BackupRequest, BackupState, Cadence, Holder, OperationQuery, OperationRecord,
-    OperationState, Request, Result, Schedule, ScheduleRecord, Settings, Timestamp, WorkspaceId,
+    OperationState, Origin, Request, Result, Schedule, ScheduleRecord, Settings, Timestamp, WorkspaceId,
 };
 use stillpoint_server::access::{MemoryAccess, Role};
 use stillpoint_server::{RestoreRoute, Routed};
@@ -176,4 +176,34 @@ async fn backups_of_a_workspace_that_has_moved_stay_those_of_their_environment()
     let administrator = scene.administrator().await;
     let summary = administrator.get("/api/v1/workspaces/ada").await.json();
     assert_eq!((&summary["last_good"]["id"], &summary["available"]), (&json!("older"), &json!(2)));
+}
+
+#[tokio::test]
+async fn where_a_workspace_comes_from_is_told_to_those_who_may_see_that_environment() {
+    let scene = Scene::new().await;
+    scene.catalogued("hidden-source", 1_000_000).await;
+    scene.catalogued_of("bob", "own", 2_000_000).await;
+    let hidden = scene.catalog.backup(&"hidden-source".parse().unwrap()).await.unwrap().unwrap().backup;
+    let origin = Origin::new(&hidden, "restore".parse().unwrap(), Timestamp::from_millis(3_000_000));
+    let mut known = scene.catalog.workspace(&"bob".parse().unwrap()).await.unwrap().unwrap();
+    known.origin = Some(origin.clone());
+    scene.catalog.put_workspace(&known).await.unwrap();
+    let mut own = scene.catalog.backup(&"own".parse().unwrap()).await.unwrap().unwrap();
+    own.backup.restored_from = Some(origin);
+    scene.catalog.put_backup(&own.backup, Some(own.revision)).await.unwrap();
+
+    let bound = scene.client(Role::Administrator, Some("staging")).await;
+    let administrator = scene.administrator().await;
+    for path in ["workspaces/bob", "workspaces", "backups/own", "backups?workspace=bob"] {
+        let told = |client| async move {
+            let client: &Client<'_> = client;
+            client.get(&format!("/api/v1/{path}")).await.text
+        };
+        assert!(told(&administrator).await.contains("hidden-source"), "{path}");
+        assert!(!told(&bound).await.contains("hidden-source"), "{path}");
+    }
+    for (method, path) in [(Method::PUT, "hold"), (Method::DELETE, "hold"), (Method::POST, "delete-plan")] {
+        let told = bound.call(method, &format!("/api/v1/backups/own/{path}"), &json!({})).await;
+        assert!(told.status.is_success() && !told.text.contains("hidden-source"), "{path}: {}", told.text);
+    }
 }

@@ -65,6 +65,18 @@ async fn a_backup_is_restored_into_a_new_workspace_and_roles_are_told_and_not_gr
 
     let listed = admin.get(&format!("/api/v1/backups/{backup}/files")).await;
     assert_eq!(listed.json()["entries"][0]["path"], "notes.txt", "{}", listed.text);
+
+    let known = admin.get("/api/v1/workspaces/ada-2").await.json();
+    let origin = &known["restored_from"];
+    assert_eq!(
+        (&origin["workspace"], &origin["backup"], &origin["operation"]),
+        (&json!("ada"), &json!(backup), &json!("r-1")),
+        "{known}"
+    );
+    assert_eq!(known["components"], json!([]), "what the old one consists of is not the new one's");
+    let page = admin.get("/api/v1/workspaces").await.json();
+    let listed = page["workspaces"].as_array().unwrap().iter().find(|item| item["id"] == "ada-2");
+    assert_eq!(listed.unwrap()["restored_from"], *origin);
 }
 
 #[tokio::test]

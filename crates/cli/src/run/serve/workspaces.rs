@@ -40,7 +40,7 @@ fn needs(session: &Session) -> Needs {
     managed.fold(Needs::files(), Needs::and)
 }
 
-/// Notes a configured workspace that was never seen, so that it is listed before its first backup, and one that is in
+/// Notes a configured workspace that nobody has looked at yet, so that it is listed before its first backup, and one that is in
 /// another environment by now. One that cannot be read now is listed once it can.
 async fn remember(
     session: &Session,
@@ -50,7 +50,8 @@ async fn remember(
 ) -> Result<()> {
     let cx = OpContext::background();
     let known = catalog.workspace(workspace.id()).await?;
-    if known.is_some_and(|known| known.definition.environment.as_deref() == environment) {
+    let same = |known: &WorkspaceRecord| known.definition.environment.as_deref() == environment;
+    if known.is_some_and(|known| known.was_seen() && same(&known)) {
         return Ok(());
     }
     let seen = match workspace.definition(&cx).await {

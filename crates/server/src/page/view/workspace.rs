@@ -44,6 +44,13 @@ pub(crate) fn render(view: &View<'_>) -> Markup {
                     @if let Some(version) = &item.software_version { ", version " (part::foreign(version)) }
                     @if let Some(seen) = item.seen_at { ", last seen " (text::distance(seen, view.now)) }
                 }
+                @if let Some(origin) = &item.restored_from {
+                    p.lede {
+                        "restored from " (part::workspace_link(origin.workspace.as_str())) ", "
+                        a href=(part::backup_path(&origin.backup)) { "backup " (part::foreign(origin.backup.as_str())) } ", "
+                        (text::distance(origin.restored_at, view.now))
+                    }
+                }
             }
             (actions(view))
         }

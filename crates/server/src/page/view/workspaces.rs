@@ -48,7 +48,10 @@ pub(crate) fn render(view: &View<'_>) -> Markup {
 fn row(workspace: &WorkspaceItem, now: Timestamp) -> Markup {
     html! {
         tr {
-            th.lead scope="row" { (part::workspace_link(workspace.id.as_str())) }
+            th.lead scope="row" {
+                (part::workspace_link(workspace.id.as_str()))
+                @if let Some(origin) = &workspace.restored_from { span.sub { "restored from " (part::foreign(origin.workspace.as_str())) } }
+            }
             td data-label="Environment" { (backups::optional(workspace.environment.as_deref())) }
             td data-label="Version" { (backups::optional(workspace.software_version.as_deref())) }
             td data-label="Last good backup" { (last_good(workspace, now)) }
