@@ -58,7 +58,7 @@ impl Definition {
 }
 
 /// One grant of a role, as found at backup time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct RoleGrant {
     /// Who holds the role.

@@ -30,11 +30,18 @@ pub(crate) struct ListArgs {
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:
   stillpoint show latest
-  stillpoint show 3f2a --json")]
+  stillpoint show 3f2a --json
+  stillpoint show 3f2a --roles --against ml-restored")]
 pub(crate) struct ShowArgs {
     /// An id, a unique id prefix, `latest`, WORKSPACE@latest, WORKSPACE@TIMESTAMP, or a timestamp
     #[arg(value_name = "BACKUP")]
     pub(crate) backup: String,
+    /// Only the roles that it recorded, as a list of what may be granted by hand; a restore grants none
+    #[arg(long)]
+    pub(crate) roles: bool,
+    /// The workspace whose roles count as granted already
+    #[arg(long, value_name = "WORKSPACE", requires = "roles")]
+    pub(crate) against: Option<String>,
 }
 
 /// List the files in a backup

@@ -31,6 +31,13 @@ impl fmt::Display for RestoreText<'_> {
         }
         let took = it.finished_at.map(|end| Span(end.since(it.started_at)).to_string());
         write!(f, "  took    {}", took.as_deref().unwrap_or("so far unknown"))?;
+        if let Some(command) = &it.roles_reviewed_by {
+            write!(
+                f,
+                "\n  roles   {} recorded, none granted; review them with: {command}",
+                it.roles_not_applied.len()
+            )?;
+        }
         remarks(f, &it.warnings, &it.issues)
     }
 }

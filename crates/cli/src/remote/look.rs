@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::json;
 use stillpoint_core::PAGE_LIMIT_MAX;
 use stillpoint_server::document::{
-    BackupDetail, BackupPage, FileItem, FilePage, OperationPage, PreflightDocument,
+    BackupDetail, BackupPage, FileItem, FilePage, OperationPage, PreflightDocument, RolesDocument,
 };
 
 use super::client::Client;
@@ -13,7 +13,7 @@ use crate::args::{FilesArgs, ListArgs, OperationsArgs, PreflightArgs, ShowArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::stream::ListDocument;
 use crate::output::{Output, operation};
-use crate::run::{list, preflight, show};
+use crate::run::{list, preflight, roles, show};
 
 pub(super) async fn list(client: &Client, output: &Output, args: &ListArgs) -> Outcome {
     let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "backups"));
@@ -61,6 +61,11 @@ async fn each_backup(
 }
 
 pub(super) async fn show(client: &Client, output: &Output, args: &ShowArgs) -> Outcome {
+    if args.roles {
+        let against: Vec<_> = args.against.clone().map(|against| ("against", against)).into_iter().collect();
+        let found: RolesDocument = client.get(&["backups", &args.backup, "roles"], &against).await?;
+        return roles::tell(output, &found);
+    }
     let detail: BackupDetail = client.get(&["backups", &args.backup], &[]).await?;
     show::tell(output, &detail)
 }

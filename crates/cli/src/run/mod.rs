@@ -25,6 +25,7 @@ mod reconcile;
 mod repair;
 mod restore;
 pub(crate) mod resume;
+pub(crate) mod roles;
 pub(crate) mod schedule;
 mod serve;
 pub(crate) mod show;

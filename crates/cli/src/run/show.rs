@@ -3,6 +3,7 @@
 use stillpoint_core::Origin;
 use stillpoint_server::document::BackupDetail;
 
+use super::roles;
 use crate::args::ShowArgs;
 use crate::exit::{Exit, Outcome};
 use crate::output::bytes::{Bytes, Span};
@@ -12,6 +13,9 @@ use crate::session::Session;
 pub(super) async fn run(session: &Session, args: &ShowArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let backup = session.resolve(catalog.as_ref(), &args.backup).await?;
+    if args.roles {
+        return roles::run(session, catalog.as_ref(), &backup, args.against.as_deref()).await;
+    }
     tell(&session.output, &BackupDetail::new(&backup))
 }
 

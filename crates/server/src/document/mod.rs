@@ -14,6 +14,7 @@ mod preflight;
 mod restore;
 mod result;
 mod retention;
+mod roles;
 mod schedule;
 mod workspace;
 
@@ -29,5 +30,6 @@ pub use preflight::{FindingItem, PreflightDocument};
 pub use restore::{RestoreByteCounts, RestoreDocument, RestoreFileCounts};
 pub use result::{BackupByteCounts, BackupDocument, BackupFileCounts};
 pub use retention::{FailedItem, ForgottenDocument, KeptItem, RetentionDocument};
+pub use roles::RolesDocument;
 pub use schedule::{ScheduleItem, SchedulePage};
 pub use workspace::{WorkspaceComponent, WorkspaceDetail, WorkspaceItem, WorkspacePage};

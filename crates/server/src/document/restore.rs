@@ -44,6 +44,9 @@ pub struct RestoreDocument {
     /// Who had which role in the old workspace; a restore grants none.
     #[schema(value_type = Vec<Object>)]
     pub roles_not_applied: Vec<RoleGrant>,
+    /// The command that shows which of them are to be granted by hand.
+    #[serde(default)]
+    pub roles_reviewed_by: Option<String>,
     /// Worth saying, but nothing is missing because of it.
     pub warnings: Vec<String>,
     /// What did not go as planned.
@@ -84,10 +87,12 @@ impl RestoreDocument {
         let count = |name: &str| counts.get(name).copied().unwrap_or(0);
         let definition = machine.backup.as_ref().map(|backup| &backup.definition);
         let made = machine.made.as_ref();
+        let target = made.map_or(&request.target, |made| &made.workspace);
+        let roles = definition.map(|definition| definition.roles.clone()).unwrap_or_default();
         Some(Self {
             operation_id: operation.id.clone(),
             backup_id: request.backup.clone(),
-            target: made.map_or(&request.target, |made| &made.workspace).clone(),
+            target: target.clone(),
             resources: resources(machine),
             state: operation.state,
             started_at: operation.started_at,
@@ -100,11 +105,21 @@ impl RestoreDocument {
             bytes: RestoreByteCounts { fetched: count("bytes_fetched"), written: count("bytes_written") },
             software_version_at_backup: definition.and_then(|definition| definition.software_version.clone()),
             software_version: made.and_then(|made| made.software_version.clone()),
-            roles_not_applied: definition.map(|definition| definition.roles.clone()).unwrap_or_default(),
+            roles_reviewed_by: (!roles.is_empty()).then(|| review(&request.backup, target)),
+            roles_not_applied: roles,
             warnings: operation.warnings.clone(),
             issues: operation.issues.clone(),
         })
     }
+}
+
+fn review(backup: &BackupId, target: &WorkspaceId) -> String {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "/._-@:".contains(char);
+    let target = match target.as_str() {
+        word if word.chars().all(plain) => word.to_owned(),
+        words => format!("'{}'", words.replace('\'', r"'\''")),
+    };
+    format!("stillpoint show {backup} --roles --against {target}")
 }
 
 /// Where the restored files are: the target, or a folder of its own inside it.

@@ -8,11 +8,11 @@ use super::input::{Asked, Body, Key, Named};
 use crate::access::Authenticated;
 use crate::act::{CopyOrder, RestoreOrder, VerifyOrder};
 use crate::document::{
-    BackupDetail, BackupPage, DeletePlanDocument, FilePage, OperationItem, RestorePlanDocument,
+    BackupDetail, BackupPage, DeletePlanDocument, FilePage, OperationItem, RestorePlanDocument, RolesDocument,
 };
 use crate::plane::ControlPlane;
 use crate::problem::{Problem, ProblemDocument};
-use crate::view::{BackupFilter, FileFilter};
+use crate::view::{BackupFilter, FileFilter, RolesFilter};
 
 /// List backups
 #[utoipa::path(get, path = "/backups", tag = "backups", operation_id = "list_backups",
@@ -42,6 +42,22 @@ pub(super) async fn show(
     Named(backup): Named<String>,
 ) -> Result<Json<BackupDetail>, Problem> {
     Ok(Json(BackupDetail::new(&plane.backup(&caller, &backup).await?)))
+}
+
+/// Show the roles that a backup recorded beside those of a workspace; nothing is granted
+#[utoipa::path(get, path = "/backups/{backup}/roles", tag = "backups", operation_id = "compare_roles",
+    params(("backup" = String, Path, description = "An id, a unique prefix of one, `latest`, `WORKSPACE@latest`, …"), RolesFilter),
+    responses(
+        (status = 200, body = RolesDocument),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json"),
+))]
+pub(super) async fn roles(
+    State(plane): State<ControlPlane>,
+    Authenticated(caller): Authenticated,
+    Named(backup): Named<String>,
+    Asked(filter): Asked<RolesFilter>,
+) -> Result<Json<RolesDocument>, Problem> {
+    Ok(Json(plane.roles(&caller, &backup, &filter).await?))
 }
 
 /// Delete a backup, and read back that it is gone

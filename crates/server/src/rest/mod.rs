@@ -48,6 +48,7 @@ pub(crate) fn router() -> (axum::Router<ControlPlane>, Description) {
         .routes(routes!(backups::list))
         .routes(routes!(backups::show, backups::delete))
         .routes(routes!(backups::files))
+        .routes(routes!(backups::roles))
         .routes(routes!(backups::restore))
         .routes(routes!(backups::plan_restore))
         .routes(routes!(backups::plan_delete))

@@ -4,6 +4,7 @@
 mod backups;
 mod files;
 mod operations;
+mod roles;
 mod schedules;
 mod sight;
 mod workspaces;
@@ -15,6 +16,7 @@ use utoipa::IntoParams;
 pub(crate) use backups::BackupFilter;
 pub(crate) use files::FileFilter;
 pub(crate) use operations::OperationFilter;
+pub(crate) use roles::RolesFilter;
 pub(crate) use schedules::ScheduleFilter;
 pub(crate) use workspaces::WorkspaceFilter;
 

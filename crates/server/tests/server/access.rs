@@ -38,6 +38,7 @@ fn endpoints() -> Vec<(Method, &'static str, Role, Scope, Option<Value>)> {
         (Method::DELETE, "/api/v1/backups/{backup}", Administrator, OfItsOwn, None),
         (Method::POST, "/api/v1/backups/{backup}/delete-plan", Administrator, OfItsOwn, None),
         (Method::GET, "/api/v1/backups/{backup}/files", Viewer, OfItsOwn, None),
+        (Method::GET, "/api/v1/backups/{backup}/roles", Viewer, OfItsOwn, None),
         (Method::POST, "/api/v1/backups/{backup}/restore", Operator, OfItsOwn, restore()),
         (Method::POST, "/api/v1/backups/{backup}/restore-plan", Operator, OfItsOwn, restore()),
         (Method::POST, "/api/v1/backups/{backup}/verify", Operator, OfItsOwn, none()),

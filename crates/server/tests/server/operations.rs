@@ -80,6 +80,23 @@ async fn a_backup_is_restored_into_a_new_workspace_and_roles_are_told_and_not_gr
 }
 
 #[tokio::test]
+async fn the_roles_of_a_backup_are_compared_with_those_of_a_workspace_that_the_caller_may_see() {
+    let scene = Scene::new().await;
+    let admin = scene.administrator().await;
+    let backup = admin.backed_up("ada").await["backup_id"].as_str().unwrap().to_owned();
+    let grace = json!([{ "principal": "grace", "role": "admin" }]);
+    let path = format!("/api/v1/backups/{backup}/roles");
+    let beside = async |query: &str| admin.get(&format!("{path}{query}")).await.json();
+    let alone = beside("").await;
+    assert_eq!((&alone["to_grant"], &alone["against"]), (&grace, &json!(null)), "{alone}");
+    let same = beside("?against=ada").await;
+    assert_eq!((&same["already_there"], &same["to_grant"]), (&grace, &json!([])), "{same}");
+    assert!(same["seen_at"].is_string(), "{same}");
+    let unknown = beside("?against=nobody").await;
+    assert_eq!((&unknown["to_grant"], &unknown["seen_at"]), (&grace, &json!(null)), "{unknown}");
+}
+
+#[tokio::test]
 async fn a_backup_is_planned_verified_held_and_only_then_not_deleted() {
     let scene = Scene::new().await;
     let admin = scene.administrator().await;

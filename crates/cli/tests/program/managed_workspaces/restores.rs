@@ -59,7 +59,35 @@ fn a_restore_makes_a_new_workspace_and_its_hooks_know_what_was_made() {
     assert_eq!(plan["backup_id"], backup["backup_id"]);
     assert_eq!(plan["environment"], "stage");
     assert_eq!(plan["resources"].as_array().unwrap().len(), 2, "{plan:#}");
+    roles_are_for_a_person_to_grant(&world, &restored);
     world.fake.assert_no_violations();
+}
+
+/// The report names the command that shows them, before the new workspace was looked at and after.
+fn roles_are_for_a_person_to_grant(world: &World, restored: &Value) {
+    let id = restored["backup_id"].as_str().unwrap();
+    let command = format!("stillpoint show {id} --roles --against ml-new");
+    assert_eq!(restored["roles_reviewed_by"], json!(command));
+    let words: Vec<_> = command.split(' ').skip(1).collect();
+    let (ada, bob) =
+        (json!({ "principal": "ada", "role": "MLAdmin" }), json!({ "principal": "bob", "role": "MLUser" }));
+    let before = world.place.json(&words);
+    assert_eq!((&before["to_grant"], &before["seen_at"]), (&json!([ada]), &json!(null)), "{before:#}");
+    let new = |roles: &str| {
+        let keys = format!(
+            "[[workspace]]\nid = \"ml-new\"\nprovider = \"aws\"\naccount = \"111122223333\"\nregion = \"us-east-1\"\nroles = [{roles}]\n"
+        );
+        world.configure(&keys, &world.hooks());
+    };
+    new("{ principal = \"bob\", role = \"MLUser\" }");
+    let beside = world.place.json(&words);
+    assert_eq!((&beside["to_grant"], &beside["only_in_the_new_one"]), (&json!([ada]), &json!([bob])));
+    let shown = world.place.run(&words);
+    assert!(shown.stdout.contains("+ ada: MLAdmin") && shown.stdout.contains("- bob: MLUser"), "{shown:?}");
+    new("{ principal = \"ada\", role = \"MLAdmin\" }");
+    let granted = world.place.json(&words);
+    assert_eq!((&granted["to_grant"], &granted["already_there"]), (&json!([]), &json!([ada])));
+    world.place.run(["show", id, "--against", "ml-new"]).assert_refused(2, &["required arguments"]);
 }
 
 #[test]
