@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stillpoint_core::{
-    Error, ErrorKind, LeaseInfo, RECORD_FORMAT, Result, Revision, StoredBackup, StoredOperation, Timestamp,
+    BackupRecord, Error, ErrorKind, LeaseInfo, RECORD_FORMAT, Result, Revision, StoredBackup,
+    StoredOperation, Timestamp,
 };
 
 use crate::engine::Row;
@@ -54,7 +55,9 @@ pub(crate) fn expiry(row: &Row) -> Result<Timestamp> {
 pub(crate) fn backup(row: &Row) -> Result<StoredBackup> {
     let text = row.text("record")?;
     let revision = Revision(row.counter("revision")?);
-    match decode(text) {
+    match decode::<BackupRecord>(text) {
+        // One of a newer form may well read as one of this form, without what is new in it.
+        Ok(record) if record.format > RECORD_FORMAT => Err(written_newer(record.format.into())),
         Ok(record) => Ok(StoredBackup::new(record, revision)),
         Err(damage) => Err(newer(text).unwrap_or(damage)),
     }
@@ -63,8 +66,10 @@ pub(crate) fn backup(row: &Row) -> Result<StoredBackup> {
 /// The error of a record whose form is newer than this version knows.
 fn newer(text: &str) -> Option<Error> {
     let format = serde_json::from_str::<serde_json::Value>(text).ok()?.get("format")?.as_u64()?;
-    (format > u64::from(RECORD_FORMAT)).then(|| {
-        let message = "a backup in the catalog was recorded by a newer Stillpoint; update this one";
-        Error::new(ErrorKind::InvalidConfig, message).with("format", format)
-    })
+    (format > u64::from(RECORD_FORMAT)).then(|| written_newer(format))
+}
+
+fn written_newer(format: u64) -> Error {
+    let message = "a backup in the catalog was recorded by a newer Stillpoint; update this one";
+    Error::new(ErrorKind::InvalidConfig, message).with("format", format)
 }

@@ -10,7 +10,8 @@ use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions, Connection, SqliteConnection};
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::{
-    BackupQuery, BackupRecord, BackupSort, Catalog, Definition, Error, ErrorKind, Result, Retry, Timestamp,
+    BackupQuery, BackupRecord, BackupSort, Catalog, Definition, Error, ErrorKind, OpContext, RECORD_FORMAT,
+    Result, Retry, Timestamp, hold,
 };
 use tempfile::TempDir;
 
@@ -200,6 +201,28 @@ async fn a_damaged_or_newer_record_is_told_apart() -> Tested {
         let read = catalog.backup(&"b-3".parse()?).await;
         assert_eq!(read.err().map(|error| error.kind()), Some(kind), "{text}");
     }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_record_of_a_newer_form_is_neither_read_nor_written_over_though_it_would_read() -> Tested {
+    let directory = tempfile::tempdir()?;
+    filled(&file(&directory)).await?;
+    let catalog = open(&file(&directory)).await?;
+    let before = catalog.backup(&"b-3".parse()?).await?.ok_or("there is no b-3")?;
+    let mut newer = serde_json::to_value(&before.backup)?;
+    newer["format"] = (RECORD_FORMAT + 1).into();
+    newer["new"] = "field".into();
+    let mut connection = stranger(&file(&directory)).await?;
+    let put = "UPDATE backups SET record = $1 WHERE id = 'b-3'";
+    sqlx::query(put).bind(newer.to_string()).execute(&mut connection).await?;
+
+    let read = catalog.backup(&"b-3".parse()?).await;
+    assert_eq!(read.err().map(|error| error.kind()), Some(ErrorKind::InvalidConfig));
+    assert!(hold(&OpContext::background(), &catalog, &[], &"b-3".parse()?, true).await.is_err());
+    let kept: String =
+        sqlx::query_scalar("SELECT record FROM backups WHERE id = 'b-3'").fetch_one(&mut connection).await?;
+    assert_eq!(kept, newer.to_string());
     Ok(())
 }
 

@@ -15,6 +15,9 @@ use crate::error::{Error, ErrorKind};
 #[serde(try_from = "String", into = "String")]
 pub struct Timestamp(i64);
 
+/// How far the clocks of those who write times and those who read them may differ.
+pub(crate) const SKEW_MAX: Duration = Duration::from_secs(5 * 60);
+
 impl Timestamp {
     /// The instant `millis` milliseconds after 1970-01-01T00:00:00Z, held within the years 0 to 9999.
     pub fn from_millis(millis: i64) -> Self {

@@ -161,7 +161,7 @@ const RESTORE_FILES_PER_SECOND: u64 = 500;
 pub fn forecast_restore(backup: &BackupRecord) -> Option<Forecast> {
     let restored = backup.components.iter().filter(|component| component.snapshot.is_some());
     let captured = restored.clone().filter_map(|component| component.took).max().unwrap_or_default();
-    let files = restored.map(|component| scanned(component).1).sum::<u64>();
+    let files = restored.map(|component| scanned(component).1).fold(0, u64::saturating_add);
     let bytes = Duration::from_secs(backup.size_bytes / RESTORE_BYTES_PER_SECOND);
     let expected = captured.max(bytes).max(Duration::from_secs(files / RESTORE_FILES_PER_SECOND));
     (!expected.is_zero()).then(|| Forecast::new(expected, Basis::Prior))
@@ -171,7 +171,7 @@ pub fn forecast_restore(backup: &BackupRecord) -> Option<Forecast> {
 fn scanned(made: &ComponentRecord) -> (u64, u64) {
     let count = |name: &str| made.counts.get(name).copied().unwrap_or(0);
     let files = ["files_new", "files_changed", "files_unmodified"].map(count);
-    (count("bytes_scanned"), files.iter().sum())
+    (count("bytes_scanned"), files.into_iter().fold(0, u64::saturating_add))
 }
 
 /// What an earlier capture took, scaled to the size of now.

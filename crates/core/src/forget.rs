@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog};
+use crate::clock::Timestamp;
 use crate::entropy::Entropy;
 use crate::error::{ErrorKind, ErrorRecord, Result};
 use crate::id::{BackupId, OperationId, WorkspaceId};
@@ -36,14 +37,14 @@ pub struct Forgotten {
 ///     let backup = BackupRecord::new(id.parse()?, "op".parse()?, definition, time.parse()?);
 ///     catalog.put_backup(&backup, None).await?;
 /// }
-/// let mut policy = RetentionPolicy::default();
+/// let (mut policy, now) = (RetentionPolicy::default(), SystemClock::default().now());
 /// policy.last = 1;
-/// let previewed = preview(catalog.as_ref(), None, &policy).await?;
+/// let previewed = preview(catalog.as_ref(), None, &policy, now).await?;
 /// assert_eq!(previewed.remove, ["older".parse()?]);
 ///
 /// let orchestrator = LocalOrchestrator::builder(catalog.clone()).build();
 /// let entropy = SystemEntropy::default();
-/// let done = forget(&orchestrator, catalog.as_ref(), None, &policy, &previewed, &entropy).await?;
+/// let done = forget(&orchestrator, catalog.as_ref(), None, &policy, &previewed, now, &entropy).await?;
 /// assert_eq!(done.deleted, previewed.remove);
 /// # Ok(()) }
 /// ```
@@ -54,14 +55,16 @@ pub async fn preview(
     catalog: &dyn Catalog,
     workspace: Option<&WorkspaceId>,
     policy: &RetentionPolicy,
+    now: Timestamp,
 ) -> Result<Retention> {
-    Ok(retain(&all(catalog, workspace).await?, policy))
+    Ok(retain(&all(catalog, workspace).await?, policy, now))
 }
 
 /// Deletes what `previewed` said goes, oldest first, each as an operation of its own that is read back.
 ///
 /// The policy is judged once more before anything is done: a backup that it keeps by now, or that somebody holds, stays
 /// and is named; one that it would let go only now is left for the next preview. What is not of `workspace` is passed over.
+/// A deletion that was left unfinished, by a lock for example, is taken up.
 ///
 /// # Errors
 /// Whatever reading the catalog can meet. What a deletion meets is in the answer and keeps no other one from going on.
@@ -71,10 +74,10 @@ pub async fn forget(
     workspace: Option<&WorkspaceId>,
     policy: &RetentionPolicy,
     previewed: &Retention,
+    now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Forgotten> {
-    let backups = all(catalog, workspace).await?;
-    let fresh = retain(&backups, policy);
+    let fresh = retain(&all(catalog, workspace).await?, policy, now);
     let mut forgotten = Forgotten::default();
     for id in previewed.remove.iter().rev() {
         if let Some(kept) = fresh.keep.iter().find(|kept| kept.id == *id) {
@@ -86,8 +89,9 @@ pub async fn forget(
         if workspace.is_some_and(|asked| *asked != stored.backup.workspace) {
             continue;
         }
+        let half_gone = stored.backup.state == BackupState::Deleting;
         // What a deletion left unfinished is beyond any policy; everything else is judged here, or stays.
-        if stored.backup.state != BackupState::Deleting && !fresh.remove.contains(id) {
+        if !half_gone && !fresh.remove.contains(id) {
             forgotten.kept.push((id.clone(), "no longer among what the policy lets go".into()));
             continue;
         }
@@ -117,6 +121,9 @@ pub async fn forget(
                     Some(stored) if stored.backup.held => forgotten.kept.push((id.clone(), "held".into())),
                     _ => forgotten.failed.push((id.clone(), error)),
                 }
+            }
+            Err(error) if half_gone && error.kind() == ErrorKind::Busy => {
+                forgotten.kept.push((id.clone(), "somebody else is deleting it".into()));
             }
             Err(error) => forgotten.failed.push((id.clone(), error.record())),
         }

@@ -11,9 +11,10 @@ use crate::provider::Provider;
 
 /// Holds `backup`, or lets it go again, and answers its record.
 ///
-/// The providers learn of a hold before the catalog does, and of its end after it. So nothing that the catalog calls held
-/// ends by itself, wherever this is cut off; the same again goes on from there. A backup that is let go ends when its own
-/// retention does, which may be at once.
+/// The records beside the data and the providers learn of a hold before the catalog does, and of its end after it. So
+/// nothing that the catalog calls held ends by itself, or is no longer held once the catalog is rebuilt, wherever this is
+/// cut off; the same again goes on from there. A backup that is let go ends when its own retention does, which may be at
+/// once.
 ///
 /// ```
 /// use stillpoint_core::memory::MemoryCatalog;
@@ -46,22 +47,66 @@ pub async fn hold(
         .backup(backup)
         .await?
         .ok_or_else(|| Error::new(ErrorKind::NotFound, format!("backup {backup} is not in the catalog")))?;
+    let was_held = stored.backup.held;
     let mut record = stored.backup;
     if held && record.state == BackupState::Deleting {
-        let message = format!("backup {backup} is being deleted, which nothing holds up any more");
-        return Err(Error::new(ErrorKind::Conflict, message));
+        return Err(too_late(backup));
     }
+    record.held = held;
     if held {
+        if !write_record(cx, catalog, providers, &record).await? {
+            return Err(too_late(backup));
+        }
         keep(cx, providers, &record, None).await?;
     }
-    if record.held != held {
-        record.held = held;
+    if was_held != held {
         catalog.put_backup(&record, Some(stored.revision)).await?;
     }
     if !held {
         keep(cx, providers, &record, record.expires_at).await?;
+        write_record(cx, catalog, providers, &record).await?;
     }
     Ok(record)
+}
+
+fn too_late(backup: &BackupId) -> Error {
+    let message = format!("backup {backup} is being deleted, which nothing holds up any more");
+    Error::new(ErrorKind::Conflict, message)
+}
+
+/// Writes `record` beside the data of its snapshots, wherever records are kept; answers whether the backup is there to
+/// stay. Where a deletion overtook it, the record would tell of a backup that is gone, so it is taken away again.
+pub(crate) async fn write_record(
+    cx: &OpContext,
+    catalog: &dyn Catalog,
+    providers: &[Arc<dyn Provider>],
+    record: &BackupRecord,
+) -> Result<bool> {
+    let keepers = record_keepers(providers, record);
+    for provider in &keepers {
+        provider.put_record(cx, record).await?;
+    }
+    let now = catalog.backup(&record.id).await?;
+    let stays = now.is_some_and(|stored| stored.backup.state != BackupState::Deleting);
+    if !stays {
+        for provider in &keepers {
+            provider.delete_record(cx, &record.id).await?;
+        }
+    }
+    Ok(stays)
+}
+
+/// Those of `providers` that keep a snapshot of `record`, and records.
+pub(crate) fn record_keepers<'a>(
+    providers: &'a [Arc<dyn Provider>],
+    record: &BackupRecord,
+) -> Vec<&'a Arc<dyn Provider>> {
+    let snapshots = || record.components.iter().filter_map(|component| component.snapshot.as_ref());
+    let keeps = |provider: &&Arc<dyn Provider>| {
+        provider.capabilities().holds_records
+            && snapshots().any(|snapshot| snapshot.provider == *provider.id())
+    };
+    providers.iter().filter(keeps).collect()
 }
 
 /// Lets every snapshot of `record` end at `until`, or never.

@@ -175,6 +175,15 @@ impl RestoreRequest {
         Ok(backup)
     }
 
+    /// Whether both end with the same workspace: who asked, how long it may take and what a failure leaves may differ.
+    fn makes_the_same(&self, other: &Self) -> bool {
+        (&self.backup, &self.target, &self.provisioner, &self.settings)
+            == (&other.backup, &other.target, &other.provisioner, &other.settings)
+            && (&self.include, &self.components, self.landing)
+                == (&other.include, &other.components, other.landing)
+            && (&self.software_version, self.allow_partial) == (&other.software_version, other.allow_partial)
+    }
+
     /// A full restore of `backup` into the new workspace `target` by the provisioner of that name.
     pub fn new(
         id: OperationId,
@@ -314,15 +323,23 @@ impl Request {
             (Self::Backup(a), Self::Backup(b)) => {
                 (&a.workspace, &a.name, a.retain) == (&b.workspace, &b.name, b.retain)
             }
-            (Self::Restore(a), Self::Restore(b)) => {
-                (&a.backup, &a.target, &a.include, a.landing) == (&b.backup, &b.target, &b.include, b.landing)
-            }
+            (Self::Restore(a), Self::Restore(b)) => a.makes_the_same(b),
             (Self::Delete(a), Self::Delete(b)) => a.backup == b.backup,
             (Self::Verify(a), Self::Verify(b)) => (&a.backup, a.depth) == (&b.backup, b.depth),
             (Self::Copy(a), Self::Copy(b)) => {
-                (&a.backup, &a.provider, &a.destination) == (&b.backup, &b.provider, &b.destination)
+                (&a.backup, &a.provider, &a.destination, a.retain)
+                    == (&b.backup, &b.provider, &b.destination, b.retain)
             }
             _ => false,
+        }
+    }
+
+    /// Whether `other`, which has the same id, can be this request told once more. A backup's name, retention and settings
+    /// are those of the first; all else must be asked for alike.
+    pub(crate) fn is_told_again_by(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Backup(a), Self::Backup(b)) => a.workspace == b.workspace,
+            (first, second) => first.is_equivalent(second),
         }
     }
 

@@ -1,13 +1,14 @@
 //! Which backups a policy keeps: a pure function of the backups and the policy, with a reason for each one kept.
 //!
-//! No clock is read. `within` counts back from the newest completed backup of the workspace, as restic does, so a wrong
-//! clock here deletes nothing. Hours, days, ISO weeks, months and years are those of UTC, by the time a backup was begun.
+//! `within` counts back from the newest completed backup of the workspace, as restic does, so a clock that is wrong here
+//! deletes nothing. What was begun at a time that has not come yet was begun by a wrong clock: it stays, and counts for
+//! nothing. Hours, days, ISO weeks, months and years are those of UTC, by the time a backup was begun.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::catalog::{BackupRecord, BackupState};
-use crate::clock::Timestamp;
+use crate::clock::{SKEW_MAX, Timestamp};
 use crate::id::{BackupId, WorkspaceId};
 
 /// What to keep. A backup stays if any rule keeps it; without any rule everything stays.
@@ -85,14 +86,24 @@ pub struct Retention {
 ///
 /// Only completed backups fill the places that the counting rules give. A partial one is never counted and goes like any
 /// other, but stays while no completed one is newer: until then it is the best there is of that time. A held backup, and
-/// one whose own retention has not ended at the newest completed one, stay always. What is already being deleted is in
-/// neither list.
-pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy) -> Retention {
+/// one whose own retention has not ended at the newest completed one, stay always. What is already being deleted fills no
+/// place and goes, whatever the policy says: that was decided before.
+///
+/// `now` takes part in one thing only: a backup that was begun more than five minutes after it stays and is not counted. So
+/// a clock that is wrong, here or wherever a backup was made, keeps more and never less.
+pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp) -> Retention {
     let mut workspaces: BTreeMap<(&WorkspaceId, bool), Vec<&BackupRecord>> = BTreeMap::new();
-    for backup in backups.iter().filter(|backup| backup.state != BackupState::Deleting) {
-        workspaces.entry((&backup.workspace, backup.copy_of.is_some())).or_default().push(backup);
-    }
     let mut judged: Vec<(&BackupRecord, Vec<String>)> = Vec::new();
+    for backup in backups {
+        if backup.state == BackupState::Deleting {
+            judged.push((backup, Vec::new()));
+        } else if backup.created_at > now.after(SKEW_MAX) {
+            let began = backup.created_at;
+            judged.push((backup, vec![format!("begun by a wrong clock: {began} has not come yet")]));
+        } else {
+            workspaces.entry((&backup.workspace, backup.copy_of.is_some())).or_default().push(backup);
+        }
+    }
     for mut own in workspaces.into_values() {
         own.sort_by(|a, b| (b.created_at, &b.id).cmp(&(a.created_at, &a.id)));
         judged.extend(judge(&own, policy));

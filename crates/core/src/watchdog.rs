@@ -92,7 +92,7 @@ impl Watchdog {
         let Watched::Held(hold) = self.look(workspace).await? else { return Ok(None) };
         let now = self.clock.elapsed();
         let since = first.filter(|(id, _)| *id == hold.id).map_or(now, |(_, since)| since);
-        if now.saturating_sub(since) < hold.budget + self.grace {
+        if now.saturating_sub(since) < hold.budget.saturating_add(self.grace) {
             return Ok(Some((hold.id, since)));
         }
         let cx = OpContext::new(Arc::clone(&self.clock));

@@ -29,7 +29,7 @@ impl Claim {
         request: &mut RestoreRequest,
     ) -> Result<Self> {
         let folder = data_dir.untold_results();
-        let claim = Self(folder.join(name_of(request)));
+        let claim = Self(folder.join(name_of(request)?));
         if let Some(id) = claim.noted() {
             let stored = catalog.operation(&id).await?;
             let untold = stored.is_none_or(|stored| is_told_again(stored.operation.state, request));
@@ -72,12 +72,15 @@ fn is_told_again(state: OperationState, request: &RestoreRequest) -> bool {
     !state.is_terminal() || (ended_well && stands)
 }
 
-/// A name that follows from what is asked for and nothing else.
-fn name_of(request: &RestoreRequest) -> String {
-    let (backup, target) = (&request.backup, &request.target);
-    let text =
-        format!("{backup}\0{target}\0{:?}\0{:?}\0{:?}", request.landing, request.include, request.settings);
-    Id::of(text.as_bytes()).to_hex()
+/// A name that follows from what is asked for and nothing else: who asks and how long it may take is left out.
+fn name_of(request: &RestoreRequest) -> Result<String> {
+    let mut asked = request.clone();
+    (asked.id, asked.creator) = (OperationId::new("asked")?, None);
+    (asked.timeout, asked.stall_timeout) = (None, None);
+    let json = serde_json::to_vec(&asked).map_err(|error| {
+        Error::new(ErrorKind::Unexpected, "a request cannot be written").with_source(error)
+    })?;
+    Ok(Id::of(&json).to_hex())
 }
 
 #[cfg(test)]

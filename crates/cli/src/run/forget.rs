@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupRecord, Catalog, DeleteRequest, Request, Result, Retention, RetentionPolicy,
-    WorkspaceId, retain,
+    BackupId, BackupQuery, BackupRecord, Catalog, Clock, DeleteRequest, Request, Result, Retention,
+    RetentionPolicy, SystemClock, WorkspaceId, retain,
 };
 
 use super::drive::drive;
@@ -32,7 +32,7 @@ pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
     let workspace = meant(args.workspace.as_deref(), session.settings.only_workspace())?;
     let workspace = workspace.map(WorkspaceId::new).transpose()?;
     let backups = all(&session.output, catalog.as_ref(), workspace).await?;
-    let retention = retain(&backups, &policy);
+    let retention = retain(&backups, &policy, SystemClock::default().now());
     if !session.output.is_json() {
         text(&session.output, &backups, &retention, args.dry_run)?;
     }

@@ -102,6 +102,7 @@ fn text(session: &Session, report: &Reconciliation, settled: &Settled) -> Result
     let kinds = [
         (&report.unknown, "only its record beside the data knows it"),
         (&report.unrecorded, "has no record beside the data"),
+        (&report.half_deleted, "its deletion was begun and not finished: delete it again"),
         (&report.differing, "the catalog and the record beside the data describe it differently"),
     ];
     found.extend(kinds.iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id}: {what}"))));

@@ -1,6 +1,7 @@
 //! A retention policy applied: what was previewed is what goes, and no hold is overrun.
 #![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_conformance::sim::{SimConfig, SimKind, SimWorld};
@@ -32,6 +33,21 @@ fn last(count: u32) -> RetentionPolicy {
     policy
 }
 
+async fn look(world: &SimWorld, policy: &RetentionPolicy) -> Result<Retention> {
+    preview(world.catalog.as_ref(), None, policy, world.clock.now()).await
+}
+
+async fn apply(
+    world: &SimWorld,
+    orchestrator: &LocalOrchestrator,
+    policy: &RetentionPolicy,
+    previewed: &Retention,
+) -> Forgotten {
+    let (catalog, now) = (world.catalog.as_ref(), world.clock.now());
+    let entropy = SeededEntropy::new(now.as_millis().unsigned_abs());
+    forget(orchestrator, catalog, None, policy, previewed, now, &entropy).await.unwrap()
+}
+
 async fn hold(world: &SimWorld, id: &BackupId) {
     let stored = world.catalog.backup(id).await.unwrap().unwrap();
     let mut held = stored.backup;
@@ -48,12 +64,10 @@ async fn left(world: &SimWorld) -> Vec<BackupId> {
 async fn what_was_previewed_is_what_is_deleted_and_read_back() {
     let (world, orchestrator) = days(4).await;
     let policy = last(2);
-    let previewed = preview(world.catalog.as_ref(), None, &policy).await.unwrap();
+    let previewed = look(&world, &policy).await.unwrap();
     assert_eq!(previewed.remove, [of(1), of(0)]);
     assert_eq!(left(&world).await.len(), 4, "a preview changes nothing");
-    let entropy = SeededEntropy::new(1);
-    let done =
-        forget(&orchestrator, world.catalog.as_ref(), None, &policy, &previewed, &entropy).await.unwrap();
+    let done = apply(&world, &orchestrator, &policy, &previewed).await;
     assert_eq!((done.deleted, done.kept.len(), done.failed.len()), (vec![of(0), of(1)], 0, 0));
     assert_eq!(left(&world).await, [of(3), of(2)]);
     assert_eq!((world.cloud.snapshots().len(), world.cloud.records().len()), (2, 2));
@@ -77,13 +91,11 @@ async fn a_backup_that_is_being_deleted_is_not_called_held() {
 #[tokio::test(start_paused = true)]
 async fn a_hold_or_a_rule_that_came_after_the_preview_keeps_a_backup() {
     let (world, orchestrator) = days(4).await;
-    let previewed = preview(world.catalog.as_ref(), None, &last(1)).await.unwrap();
+    let previewed = look(&world, &last(1)).await.unwrap();
     assert_eq!(previewed.remove.len(), 3);
     hold(&world, &of(0)).await;
-    let entropy = SeededEntropy::new(1);
     let wider = last(2);
-    let done =
-        forget(&orchestrator, world.catalog.as_ref(), None, &wider, &previewed, &entropy).await.unwrap();
+    let done = apply(&world, &orchestrator, &wider, &previewed).await;
     assert_eq!(done.deleted, [of(1)]);
     assert_eq!(done.kept, [(of(0), "held".to_owned()), (of(2), "last 2 of 2".to_owned())]);
     assert_eq!(left(&world).await, [of(3), of(2), of(0)]);
@@ -95,10 +107,8 @@ async fn a_lock_is_told_and_keeps_no_other_backup_from_going() {
     let stored = world.catalog.backup(&of(0)).await.unwrap().unwrap();
     let snapshot = stored.backup.components[0].snapshot.clone().unwrap();
     world.cloud.lock(&snapshot.id, None);
-    let previewed = preview(world.catalog.as_ref(), None, &last(1)).await.unwrap();
-    let entropy = SeededEntropy::new(1);
-    let done =
-        forget(&orchestrator, world.catalog.as_ref(), None, &last(1), &previewed, &entropy).await.unwrap();
+    let previewed = look(&world, &last(1)).await.unwrap();
+    let done = apply(&world, &orchestrator, &last(1), &previewed).await;
     assert_eq!((done.deleted, done.failed.len()), (vec![of(1)], 1));
     assert!(done.failed[0].1.message.contains("locked"), "{:?}", done.failed);
     let kept = world.catalog.backup(&of(0)).await.unwrap().unwrap().backup;
@@ -106,15 +116,45 @@ async fn a_lock_is_told_and_keeps_no_other_backup_from_going() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_deletion_that_a_lock_stopped_midway_is_told_and_taken_up() {
+    let parts = [("disk", SimKind::FileSystem, GB, 10), ("home", SimKind::FileSystem, GB, 10)];
+    let world = SimWorld::new(SimConfig::default(), &parts).unwrap();
+    let orchestrator = world.orchestrator().unwrap();
+    for day in 0..2 {
+        let backup = world.backup(&format!("day-{day}")).unwrap();
+        world.run(&orchestrator, Request::Backup(backup)).await.unwrap();
+        world.pass(DAY).await;
+    }
+    let stored = world.catalog.backup(&of(0)).await.unwrap().unwrap();
+    let second = stored.backup.components[1].snapshot.clone().unwrap();
+    world.cloud.lock(&second.id, Some(world.clock.now().after(2 * DAY)));
+    let previewed = look(&world, &last(1)).await.unwrap();
+    let done = apply(&world, &orchestrator, &last(1), &previewed).await;
+    assert_eq!((done.deleted.len(), done.failed.len()), (0, 1));
+
+    let cx = OpContext::new(Arc::clone(&world.clock));
+    let providers = [Arc::new(world.cloud.provider("sim".parse().unwrap())) as Arc<dyn Provider>];
+    let report = reconcile(&cx, world.catalog.as_ref(), &providers).await.unwrap();
+    assert_eq!(report.half_deleted, [of(0)]);
+    assert!(!report.agrees());
+
+    world.pass(3 * DAY).await;
+    // No rule says what may go, and yet what is half gone does.
+    let nothing = RetentionPolicy::default();
+    let previewed = look(&world, &nothing).await.unwrap();
+    let done = apply(&world, &orchestrator, &nothing, &previewed).await;
+    assert_eq!(done.deleted, [of(0)], "{done:?}");
+    assert!(reconcile(&cx, world.catalog.as_ref(), &providers).await.unwrap().agrees());
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_has_outlived_its_own_retention_goes_where_the_policy_says_so() {
     let (world, orchestrator) = days(3).await;
     let mut policy = RetentionPolicy::default();
-    assert!(preview(world.catalog.as_ref(), None, &policy).await.unwrap().remove.is_empty());
+    assert!(look(&world, &policy).await.unwrap().remove.is_empty());
     policy.expired = true;
-    let previewed = preview(world.catalog.as_ref(), None, &policy).await.unwrap();
+    let previewed = look(&world, &policy).await.unwrap();
     assert_eq!(previewed.remove, [of(0)], "the others were made to be kept for ever");
-    let entropy = SeededEntropy::new(1);
-    let done =
-        forget(&orchestrator, world.catalog.as_ref(), None, &policy, &previewed, &entropy).await.unwrap();
+    let done = apply(&world, &orchestrator, &policy, &previewed).await;
     assert_eq!((done.deleted, left(&world).await), (vec![of(0)], vec![of(2), of(1)]));
 }

@@ -169,6 +169,21 @@ async fn a_lost_catalog_comes_back_from_records_and_a_lost_record_from_the_catal
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hold_outlives_the_catalog_and_so_does_its_end() {
+    let scene = Scene::backed_up().await;
+    let backup = scene.backup().await;
+    for held in [true, false] {
+        let done = hold(&scene.cx, scene.world.catalog.as_ref(), &scene.providers, &backup.id, held).await;
+        assert_eq!(done.unwrap().held, held);
+        assert!(scene.report().await.agrees());
+        let records = scene.providers[0].records(&scene.cx).await.unwrap();
+        let rebuilt = MemoryCatalog::new();
+        rebuild(&rebuilt, &records, None).await.unwrap();
+        assert_eq!(rebuilt.backup(&backup.id).await.unwrap().unwrap().backup.held, held);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_any_record_the_marks_on_the_snapshots_still_tell_of_the_backup() {
     let scene = Scene::backed_up().await;
     let backup = scene.backup().await;

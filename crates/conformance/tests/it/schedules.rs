@@ -101,6 +101,41 @@ async fn missed_nights_raise_one_alarm_and_are_caught_up_with_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_ran_ahead_silences_no_schedule() {
+    let world = world();
+    let request = world.backup("each-run").unwrap();
+    let mut schedule = Schedule::new(Cadence::every(12 * HOUR).unwrap());
+    schedule.alarm_after = Some(2 * DAY);
+    // What a scheduler leaves whose clock is a year ahead: when it counts from, when to look again, and a backup of then.
+    let ahead = world.clock.now().after(365 * DAY);
+    let mut record = ScheduleRecord::new("nightly".parse().unwrap(), schedule, request, ahead);
+    (record.created_at, record.look_at) = (world.clock.now(), Some(ahead.after(12 * HOUR)));
+    world.catalog.put_schedule(&record, None).await.unwrap();
+    let definition = Definition::new(world.workspace_id());
+    let backup = BackupRecord::new("b-ahead".parse().unwrap(), "op".parse().unwrap(), definition, ahead);
+    world.catalog.put_backup(&backup, None).await.unwrap();
+
+    let scheduler = scheduler(&world);
+    let mut events = scheduler.events();
+    assert!(scheduler.tick().await.unwrap().submitted.is_empty());
+    let told = events.next().await.unwrap().kind;
+    let ScheduleEventKind::Alarm { alarm: Alarm::CountedAhead { from } } = told else { panic!("{told:?}") };
+    assert_eq!(from, ahead);
+    world.pass(12 * HOUR).await;
+    let [operation] = &scheduler.tick().await.unwrap().submitted[..] else { panic!("nothing is due") };
+    world.finish(&world.orchestrator().unwrap(), operation).await.unwrap();
+
+    // The backup of a time that has not come yet does not pass for a fresh one.
+    let mut stored = world.catalog.schedule(&record.id).await.unwrap().unwrap();
+    stored.record.schedule.paused = true;
+    world.catalog.put_schedule(&stored.record, Some(stored.revision)).await.unwrap();
+    world.pass(3 * DAY).await;
+    scheduler.tick().await.unwrap();
+    let stale = world.catalog.schedule(&record.id).await.unwrap().unwrap().record.stale_since;
+    assert!(stale.is_some(), "nobody is told that the newest backup is three days old");
+}
+
+#[tokio::test(start_paused = true)]
 async fn several_schedulers_begin_each_run_once() {
     let world = world();
     put(&world, nightly()).await;

@@ -36,13 +36,34 @@ pub trait CatalogExt: Catalog {
         environment: Option<&str>,
         workspace: Option<&WorkspaceId>,
     ) -> Result<Option<BackupRecord>> {
-        let mut query = BackupQuery {
+        self.newest_completed(BackupQuery {
             environment: environment.map(str::to_owned),
             workspace: workspace.cloned(),
-            state: Some(BackupState::Completed),
-            limit: SAME_TIME_MAX,
             ..BackupQuery::all()
-        };
+        })
+        .await
+    }
+
+    /// As [`CatalogExt::latest_good`], of the backups of `workspace` that were begun before a time.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; none is `None`.
+    async fn latest_good_before(
+        &self,
+        workspace: &WorkspaceId,
+        before: Timestamp,
+    ) -> Result<Option<BackupRecord>> {
+        let created_before = Some(before);
+        self.newest_completed(BackupQuery { created_before, ..BackupQuery::of_workspace(workspace.clone()) })
+            .await
+    }
+
+    /// The newest completed one of those that `query` is about; an original before its copies.
+    ///
+    /// # Errors
+    /// Whatever reading can meet; none is `None`.
+    async fn newest_completed(&self, query: BackupQuery) -> Result<Option<BackupRecord>> {
+        let mut query = BackupQuery { state: Some(BackupState::Completed), limit: SAME_TIME_MAX, ..query };
         let mut page = self.backups(&query).await?;
         page.warn_of_damage("backup");
         // Where none of the newest can be read, an older one is the best there is.

@@ -278,7 +278,8 @@ impl CopyMachine {
                 _ => (None, None),
             };
             if let Some(status) = &member.run.status {
-                copy.added_bytes += status.counts.get("bytes_stored").copied().unwrap_or_default();
+                let stored = status.counts.get("bytes_stored").copied().unwrap_or_default();
+                copy.added_bytes = copy.added_bytes.saturating_add(stored);
             }
         }
         Some(copy)

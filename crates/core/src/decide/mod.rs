@@ -224,10 +224,10 @@ fn note_progress<'a>(record: &mut OperationRecord, runs: impl Iterator<Item = &'
     let mut sum = Progress { bytes_total: Some(0), files_total: Some(0), ..Progress::default() };
     for run in runs {
         let progress = run.progress();
-        sum.bytes_done += progress.bytes_done;
-        sum.files_done += progress.files_done;
-        sum.bytes_total = sum.bytes_total.zip(progress.bytes_total).map(|(a, b)| a + b);
-        sum.files_total = sum.files_total.zip(progress.files_total).map(|(a, b)| a + b);
+        sum.bytes_done = sum.bytes_done.saturating_add(progress.bytes_done);
+        sum.files_done = sum.files_done.saturating_add(progress.files_done);
+        sum.bytes_total = sum.bytes_total.zip(progress.bytes_total).map(|(a, b)| a.saturating_add(b));
+        sum.files_total = sum.files_total.zip(progress.files_total).map(|(a, b)| a.saturating_add(b));
     }
     let grown = sum.bytes_done > record.progress.bytes_done || sum.files_done > record.progress.files_done;
     sum.bytes_done = sum.bytes_done.max(record.progress.bytes_done);

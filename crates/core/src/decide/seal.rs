@@ -173,5 +173,9 @@ fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
 }
 
 fn sum(record: &BackupRecord, count: &str) -> u64 {
-    record.components.iter().filter_map(|component| component.counts.get(count)).sum()
+    record
+        .components
+        .iter()
+        .filter_map(|component| component.counts.get(count))
+        .fold(0, |sum, count| sum.saturating_add(*count))
 }

@@ -41,7 +41,7 @@ fn call_limit(effect: &Effect) -> Option<Duration> {
         // Reading all content takes as long as there is content; only verifications do, until their deadline.
         Effect::Verify { depth, .. } if *depth > Depth::Sized => None,
         Effect::Provision(_) | Effect::Attach { .. } | Effect::Activate(_) => None,
-        Effect::Find { after, .. } | Effect::Poll { after, .. } => Some(SHORT + *after),
+        Effect::Find { after, .. } | Effect::Poll { after, .. } => Some(SHORT.saturating_add(*after)),
         Effect::Resume { .. } | Effect::Start(_) | Effect::CancelJob { .. } => Some(SHORT),
         _ => Some(LONG),
     }
@@ -67,5 +67,12 @@ mod tests {
         };
         assert_eq!(call_limit(&look(Depth::Sized)), Some(LONG));
         assert_eq!(call_limit(&look(Depth::Decrypted)), None);
+    }
+
+    #[test]
+    fn a_provider_that_wants_to_be_asked_again_in_the_far_future_overflows_nothing() {
+        let job = crate::job::JobRef::new("cloud".parse().unwrap(), "job".parse().unwrap());
+        let poll = Effect::Poll { component: "home".parse().unwrap(), job, after: Duration::MAX };
+        assert_eq!(call_limit(&poll), Some(Duration::MAX));
     }
 }

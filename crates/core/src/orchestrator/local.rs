@@ -201,6 +201,13 @@ impl LocalOrchestrator {
         for _ in 0..takeovers {
             match self.drives.begin(request.clone()).await? {
                 Creation::Created(_) => return self.status(request.id()).await,
+                Creation::Exists(stored) if !stored.operation.request.is_told_again_by(request) => {
+                    let message = format!(
+                        "there is an operation {} already, and it was asked for something else: give this one an id of its own",
+                        request.id()
+                    );
+                    return Err(Error::new(ErrorKind::AlreadyExists, message));
+                }
                 Creation::Exists(stored) => {
                     if !stored.operation.state.is_terminal() {
                         self.drives.take_over(&stored).await?;

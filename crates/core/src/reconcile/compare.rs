@@ -9,6 +9,7 @@ use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog, OperationQ
 use crate::context::OpContext;
 use crate::error::{ErrorKind, Result};
 use crate::id::{BackupId, ProviderId};
+use crate::operation::Request;
 use crate::provider::{Provider, SnapshotQuery};
 use crate::snapshot::{SnapshotInfo, SnapshotRef};
 
@@ -59,13 +60,16 @@ pub async fn reconcile(
 ) -> Result<Reconciliation> {
     let mut report = Reconciliation::new(cx.clock().now());
     let outside = ask(cx, providers, &mut report).await;
-    let under_way = under_way(catalog).await?;
+    let (under_way, leaving) = under_way(catalog).await?;
     let mut named = BTreeSet::new();
     let mut query = BackupQuery::all();
     let (mut known, mut unreadable) = (BTreeSet::new(), BTreeSet::new());
     loop {
         let page = catalog.backups(&query).await?;
         for stored in page.items {
+            if stored.backup.state == BackupState::Deleting && !leaving.contains(&stored.backup.id) {
+                note(&mut report.half_deleted, stored.backup.id.clone(), &mut report.left_out);
+            }
             compare_backup(cx, &stored.backup, &outside, providers, &mut report).await;
             let snapshots =
                 stored.backup.components.iter().filter_map(|component| component.snapshot.clone());
@@ -81,6 +85,11 @@ pub async fn reconcile(
             Some(next) => query.after = Some(next),
             None => break,
         }
+    }
+    if !report.half_deleted.is_empty() {
+        // A deletion may have begun, or have come to its end, since the operations were read.
+        let (_, leaving) = self::under_way(catalog).await?;
+        report.half_deleted.retain(|id| !leaving.contains(id));
     }
     for id in outside.records.keys().filter(|id| !known.contains(id.as_str())) {
         note(&mut report.unknown, id.clone(), &mut report.left_out);
@@ -134,17 +143,21 @@ async fn ask(cx: &OpContext, providers: &[Arc<dyn Provider>], report: &mut Recon
     outside
 }
 
-/// The ids of the operations that may still make or need something.
-async fn under_way(catalog: &dyn Catalog) -> Result<BTreeSet<String>> {
-    let mut ids = BTreeSet::new();
+/// The ids of the operations that may still make or need something, and the backups that are being deleted.
+async fn under_way(catalog: &dyn Catalog) -> Result<(BTreeSet<String>, BTreeSet<BackupId>)> {
+    let (mut ids, mut leaving) = (BTreeSet::new(), BTreeSet::new());
     let mut query = OperationQuery::unfinished();
     loop {
         let page = catalog.operations(&query).await?;
         ids.extend(page.items.iter().map(|stored| stored.operation.id.to_string()));
         ids.extend(page.damaged.into_iter().map(|row| row.id));
+        leaving.extend(page.items.into_iter().filter_map(|stored| match stored.operation.request {
+            Request::Delete(request) => Some(request.backup),
+            _ => None,
+        }));
         match page.next {
             Some(next) => query.after = Some(next),
-            None => return Ok(ids),
+            None => return Ok((ids, leaving)),
         }
     }
 }

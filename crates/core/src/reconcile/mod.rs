@@ -38,6 +38,10 @@ pub struct Reconciliation {
     pub unrecorded: Vec<BackupId>,
     /// Backups that the catalog and the record beside the data describe differently.
     pub differing: Vec<BackupId>,
+    /// Backups that are half deleted: a deletion was begun, has ended without success, and nobody carries it on. Deleting
+    /// them again does, as applying any retention policy does.
+    #[serde(default)]
+    pub half_deleted: Vec<BackupId>,
     /// Providers that could not be asked; nothing is said of what they hold.
     pub unreachable: Vec<(ProviderId, ErrorRecord)>,
     /// Snapshots that belong to operations under way, and are none of this report's business.
@@ -59,6 +63,7 @@ impl Reconciliation {
             unknown: Vec::new(),
             unrecorded: Vec::new(),
             differing: Vec::new(),
+            half_deleted: Vec::new(),
             unreachable: Vec::new(),
             in_use: 0,
             left_out: 0,
@@ -68,12 +73,14 @@ impl Reconciliation {
 
     /// Whether all agree, as far as all could be asked.
     pub fn agrees(&self) -> bool {
-        let Self { orphans, lost, unknown, unrecorded, differing, unreachable, left_out, damaged, .. } = self;
+        let Self { orphans, lost, unknown, unrecorded, differing, half_deleted, .. } = self;
+        let Self { unreachable, left_out, damaged, .. } = self;
         orphans.is_empty()
             && lost.is_empty()
             && unknown.is_empty()
             && unrecorded.is_empty()
             && differing.is_empty()
+            && half_deleted.is_empty()
             && unreachable.is_empty()
             && *left_out == 0
             && damaged.is_empty()

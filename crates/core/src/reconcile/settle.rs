@@ -9,6 +9,7 @@ use crate::catalog::{BackupState, Catalog, ComponentState};
 use crate::context::OpContext;
 use crate::decide::DAMAGED;
 use crate::error::{Error, ErrorKind, ErrorRecord, Result};
+use crate::holding::{record_keepers, write_record};
 use crate::id::BackupId;
 use crate::provider::{DeleteState, Issue, Provider};
 use crate::snapshot::SnapshotRef;
@@ -176,8 +177,7 @@ async fn mark(catalog: &dyn Catalog, lost: &LostSnapshot) -> Result<bool> {
     Ok(true)
 }
 
-/// Writes the catalog's record of a backup beside its data. Where a deletion overtook it, the record would tell of a backup
-/// that is gone, so it is taken away again.
+/// Writes the catalog's record of a backup beside its data, unless it is being deleted.
 async fn write(
     cx: &OpContext,
     catalog: &dyn Catalog,
@@ -188,21 +188,6 @@ async fn write(
     if stored.backup.state == BackupState::Deleting {
         return Ok(false);
     }
-    let snapshots = || stored.backup.components.iter().filter_map(|component| component.snapshot.as_ref());
-    let keepers = providers.iter().filter(|provider| {
-        provider.capabilities().holds_records
-            && snapshots().any(|snapshot| snapshot.provider == *provider.id())
-    });
-    let keepers: Vec<_> = keepers.collect();
-    for provider in &keepers {
-        provider.put_record(cx, &stored.backup).await?;
-    }
-    let now = catalog.backup(id).await?;
-    if now.is_none_or(|stored| stored.backup.state == BackupState::Deleting) {
-        for provider in &keepers {
-            provider.delete_record(cx, id).await?;
-        }
-        return Ok(false);
-    }
-    Ok(!keepers.is_empty())
+    let written = write_record(cx, catalog, providers, &stored.backup).await?;
+    Ok(written && !record_keepers(providers, &stored.backup).is_empty())
 }

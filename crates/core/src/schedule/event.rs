@@ -75,6 +75,11 @@ pub enum Alarm {
         /// Which.
         missed: MissedRuns,
     },
+    /// A clock that was ahead had noted when the next run counts from. It counts from now on.
+    CountedAhead {
+        /// What was noted.
+        from: Timestamp,
+    },
     /// The newest completed backup is too old.
     Stale {
         /// When it was begun; `None` where there is none.

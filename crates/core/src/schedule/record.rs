@@ -83,7 +83,7 @@ impl ScheduleRecord {
     pub fn change(&mut self, schedule: Schedule, request: BackupRequest, now: Timestamp) {
         let times = |schedule: &Schedule| (schedule.cadence.clone(), schedule.zone.clone(), schedule.paused);
         if times(&self.schedule) != times(&schedule) || self.request.workspace != request.workspace {
-            (self.anchor, self.waiting) = (self.anchor.max(now), None);
+            (self.anchor, self.waiting) = (now, None);
         }
         (self.schedule, self.request) = (schedule, request);
         self.look_at = Some(now);
@@ -98,7 +98,7 @@ impl ScheduleRecord {
     /// Goes on from `now`; what would have been due during the pause is not missed.
     pub fn unpause(&mut self, now: Timestamp) {
         if std::mem::take(&mut self.schedule.paused) {
-            self.anchor = self.anchor.max(now);
+            self.anchor = now;
         }
         self.look_at = Some(now);
     }

@@ -4,7 +4,7 @@
 //! record written, if nobody else wrote it meanwhile. So a crash between the two, or several schedulers on one catalog,
 //! make no second operation.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::stream::{self, BoxStream, StreamExt};
@@ -15,7 +15,7 @@ use super::{
     StoredSchedule, WhenMissed, next_run,
 };
 use crate::catalog::{Catalog, CatalogExt, DamagedRow};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Clock, SKEW_MAX, Timestamp};
 use crate::context::Cancellation;
 use crate::error::{ErrorKind, ErrorRecord, Result};
 use crate::id::{OperationId, ScheduleId};
@@ -30,6 +30,8 @@ const WAIT_EVERY: Duration = Duration::from_secs(60);
 const FAILED_EVERY: Duration = Duration::from_secs(300);
 /// How often a backup that is too old is looked at again.
 const STALE_EVERY: Duration = Duration::from_secs(3600);
+/// How often all schedules are looked at, also those whose time has not come.
+const SWEEP_EVERY: Duration = Duration::from_secs(3600);
 /// Events that a slow reader may fall behind by.
 const EVENTS_KEPT: usize = 1024;
 
@@ -73,6 +75,8 @@ pub struct Scheduler {
     catalog: Arc<dyn Catalog>,
     clock: Arc<dyn Clock>,
     events: broadcast::Sender<ScheduleEvent>,
+    /// When all schedules were last looked at, in elapsed time.
+    swept: Mutex<Option<Duration>>,
 }
 
 /// What one look at the schedules came to.
@@ -97,7 +101,13 @@ impl Scheduler {
         catalog: Arc<dyn Catalog>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { orchestrator, catalog, clock, events: broadcast::Sender::new(EVENTS_KEPT) }
+        Self {
+            orchestrator,
+            catalog,
+            clock,
+            events: broadcast::Sender::new(EVENTS_KEPT),
+            swept: Mutex::default(),
+        }
     }
 
     /// What happens from now on. A reader that is too slow loses the oldest events; the records in the catalog always
@@ -149,7 +159,9 @@ impl Scheduler {
     pub async fn tick(&self) -> Result<Tick> {
         let now = self.clock.now();
         let mut tick = Tick::default();
-        let mut query = ScheduleQuery::look_by(now);
+        let sweeps = self.is_to_sweep();
+        // When a schedule is to be looked at again was noted by a clock, which may have been ahead.
+        let mut query = if sweeps { ScheduleQuery::all() } else { ScheduleQuery::look_by(now) };
         loop {
             let page = self.catalog.schedules(&query).await?;
             for row in page.damaged {
@@ -157,6 +169,10 @@ impl Scheduler {
                 tick.damaged.push(row);
             }
             for stored in page.items {
+                let ahead = counts_ahead(&stored.record, now);
+                if sweeps && !ahead && stored.record.look_at.is_none_or(|at| at > now) {
+                    continue;
+                }
                 let id = stored.record.id.clone();
                 if let Err(error) = self.look(stored, now, &mut tick).await {
                     tracing::warn!(schedule = %id, %error, "a schedule could not be looked at");
@@ -165,15 +181,28 @@ impl Scheduler {
             }
             match page.next {
                 Some(next) => query.after = Some(next),
-                None => return Ok(tick),
+                None => break,
             }
         }
+        if sweeps {
+            *self.swept.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.elapsed());
+        }
+        Ok(tick)
+    }
+
+    fn is_to_sweep(&self) -> bool {
+        let swept = *self.swept.lock().unwrap_or_else(PoisonError::into_inner);
+        swept.is_none_or(|swept| self.clock.elapsed().saturating_sub(swept) >= SWEEP_EVERY)
     }
 
     async fn look(&self, stored: StoredSchedule, now: Timestamp, tick: &mut Tick) -> Result<()> {
         let mut record = stored.record;
         let mut told = Vec::new();
         let workspace = record.workspace().clone();
+        if counts_ahead(&record, now) {
+            let from = std::mem::replace(&mut record.anchor, now);
+            told.push(ScheduleEventKind::Alarm { alarm: Alarm::CountedAhead { from } });
+        }
         let next = next(&record, now)?;
         note_missed(&mut record, &next, &mut told);
         let mut again = None;
@@ -272,7 +301,9 @@ impl Scheduler {
             record.stale_since = None;
             return Ok(None);
         };
-        let good = self.catalog.latest_good(Some(record.workspace())).await?;
+        // One from a time that has not come yet was begun by a wrong clock, and says nothing of how old the newest is.
+        let by = now.after(SKEW_MAX);
+        let good = self.catalog.latest_good_before(record.workspace(), by).await?;
         let last_good = good.map(|backup| backup.created_at);
         let until = last_good.unwrap_or(record.created_at).after(limit);
         if now < until {
@@ -300,6 +331,11 @@ fn log(event: &ScheduleEvent) {
         }
         kind => tracing::info!(%schedule, %workspace, ?kind, "schedule"),
     }
+}
+
+/// Whether the next run counts from a time that has not come yet.
+fn counts_ahead(record: &ScheduleRecord, now: Timestamp) -> bool {
+    record.anchor > now.after(SKEW_MAX)
 }
 
 /// What is due next. A run that waits for its workspace is caught up with however long that takes: somebody was there to

@@ -9,6 +9,7 @@ mod jobs;
 mod object_safety;
 mod orchestrator;
 mod progress;
+mod requests;
 mod retention;
 mod schedule;
 mod stuck_holds;

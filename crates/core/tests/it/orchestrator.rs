@@ -179,6 +179,20 @@ async fn what_was_left_answers_a_new_request_for_the_same_and_no_other() {
     }
 }
 
+#[tokio::test]
+async fn an_id_that_was_given_to_another_request_is_refused() {
+    let world = World::new();
+    let orchestrator = world.orchestrator("one");
+    orchestrator.submit(backup("op-1")).await.unwrap();
+    orchestrator.wait(&id("op-1")).await.unwrap();
+    let renamed = |request: &mut BackupRequest| request.name = Some("told once more".into());
+    orchestrator.submit(with(backup("op-1"), renamed)).await.unwrap();
+
+    let delete = DeleteRequest::new(id("op-1"), BackupId::of(&id("op-1")), "ada".parse().unwrap());
+    let refused = orchestrator.submit(Request::Delete(delete)).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::AlreadyExists, "{refused}");
+}
+
 fn with(request: Request, change: impl FnOnce(&mut BackupRequest)) -> Request {
     let Request::Backup(mut request) = request else { unreachable!("it is a backup") };
     change(&mut request);

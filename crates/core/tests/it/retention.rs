@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use stillpoint_core::{BackupRecord, BackupState, Definition, Retention, RetentionPolicy, Timestamp, retain};
+use stillpoint_core::{BackupRecord, BackupState, Definition, Retention, RetentionPolicy, Timestamp};
 
 /// A completed backup of `workspace`, made at a time of 2026 such as `03-09T12:00`.
 fn backup(workspace: &str, time: &str) -> BackupRecord {
@@ -11,6 +11,11 @@ fn backup(workspace: &str, time: &str) -> BackupRecord {
     let id = format!("{workspace}-{time}").replace([':', '.'], "-");
     let definition = Definition::new(workspace.parse().unwrap());
     BackupRecord::new(id.parse().unwrap(), "op".parse().unwrap(), definition, time)
+}
+
+/// Judged in 2027.
+fn retain(backups: &[BackupRecord], policy: &RetentionPolicy) -> Retention {
+    stillpoint_core::retain(backups, policy, "2027-01-01T00:00:00Z".parse().unwrap())
 }
 
 fn policy(change: impl FnOnce(&mut RetentionPolicy)) -> RetentionPolicy {
@@ -114,7 +119,7 @@ fn the_last_good_ones_of_each_workspace_stay_whatever_the_rules_say() {
 }
 
 #[test]
-fn holds_and_retentions_that_have_not_ended_keep_and_deleting_backups_are_left_alone() {
+fn holds_and_retentions_that_have_not_ended_keep_and_what_is_half_deleted_goes() {
     let mut backups: Vec<_> = ["03-01T10:00", "03-02T10:00", "03-03T10:00", "03-04T10:00", "03-05T10:00"]
         .iter()
         .map(|time| backup("ada", time))
@@ -126,18 +131,30 @@ fn holds_and_retentions_that_have_not_ended_keep_and_deleting_backups_are_left_a
     let retention = retain(&backups, &policy(|policy| policy.last = 1));
     assert_eq!(kept(&backups, &retention), ["03-05T10:00", "03-02T10:00", "03-01T10:00"]);
     assert_eq!(retention.keep[2].reasons, ["held"]);
-    assert_eq!(retention.remove, [backups[2].id.clone()]);
+    assert_eq!(retention.remove, [backups[3].id.clone(), backups[2].id.clone()]);
+    assert_eq!(retain(&backups, &RetentionPolicy::default()).remove, [backups[3].id.clone()]);
 }
 
 #[test]
-fn a_clock_that_ran_wild_while_backups_were_made_never_takes_the_newest_good_one() {
-    // One backup from the far future; the policy still keeps by the others' own order, and never everything goes.
-    let mut backups: Vec<_> = ["03-01T10:00", "03-02T10:00"].iter().map(|time| backup("ada", time)).collect();
-    backups[1].created_at = "2099-01-01T00:00:00Z".parse().unwrap();
-    let retention = retain(&backups, &policy(|policy| policy.within = Some(Duration::from_secs(3600))));
-    assert_eq!(retention.keep[0].id, backups[1].id);
-    let kept_two = retain(&backups, &policy(|policy| policy.last = 2));
-    assert!(kept_two.remove.is_empty());
+fn a_clock_that_ran_wild_while_a_backup_was_made_takes_no_other_one() {
+    // One from a time that has not come yet takes neither the others' places nor their span from them.
+    let mut backups: Vec<_> =
+        ["03-01T10:00", "03-02T10:00", "03-02T10:30"].iter().map(|time| backup("ada", time)).collect();
+    backups[1].expires_at = Some("2026-04-01T00:00:00Z".parse().unwrap());
+    backups[2].created_at = "2099-01-01T00:00:00Z".parse().unwrap();
+    for policy in [
+        policy(|policy| policy.within = Some(Duration::from_secs(2 * 86_400))),
+        policy(|policy| policy.last = 2),
+        policy(|policy| policy.expired = true),
+    ] {
+        let retention = retain(&backups, &policy);
+        assert!(retention.remove.is_empty(), "{policy:?}: {retention:?}");
+        assert!(retention.keep[0].reasons[0].contains("has not come yet"), "{retention:?}");
+    }
+    // A clock that is behind here keeps more as well.
+    let now = "2026-03-02T09:00:00Z".parse().unwrap();
+    let retention = stillpoint_core::retain(&backups, &policy(|policy| policy.last = 1), now);
+    assert!(retention.remove.is_empty(), "{retention:?}");
 }
 
 #[test]

@@ -107,7 +107,8 @@ impl ControlPlane {
         self.require_retention(caller, order.workspace.as_ref()).await?;
         let _turn = self.heavy_turn().await?;
         let policy = order.policy.policy();
-        let mut previewed = preview(self.catalog().as_ref(), order.workspace.as_ref(), &policy).await?;
+        let (catalog, now) = (self.catalog().as_ref(), self.clock().now());
+        let mut previewed = preview(catalog, order.workspace.as_ref(), &policy, now).await?;
         if caller.environment.is_some() {
             // Backups from a time when the workspace was in another environment are that one's.
             let seen = self.seen_of(caller, order.workspace.as_ref()).await?;
@@ -154,7 +155,8 @@ impl ControlPlane {
             }
             let (catalog, orchestrator) = (self.catalog().as_ref(), self.orchestrator().as_ref());
             let (workspace, policy) = (order.workspace.as_ref(), order.policy.policy());
-            forget(orchestrator, catalog, workspace, &policy, &previewed, self.entropy()).await
+            let now = self.clock().now();
+            forget(orchestrator, catalog, workspace, &policy, &previewed, now, self.entropy()).await
         };
         let done = done.await;
         let subject = order.workspace.as_ref().map_or("all workspaces", WorkspaceId::as_str);

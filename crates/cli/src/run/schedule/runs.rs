@@ -109,6 +109,9 @@ fn tell(output: &Output, event: &ScheduleEvent) {
         ScheduleEventKind::Failed { nominal, error } => {
             format!("the run of {nominal} could not begin and is tried again: {error}")
         }
+        ScheduleEventKind::Alarm { alarm: Alarm::CountedAhead { from } } => {
+            format!("its next run counted from {from}, by a clock that was ahead; it counts from now on")
+        }
         ScheduleEventKind::Alarm { alarm: Alarm::MissedRuns { missed } } => {
             format!("ALARM {} runs were missed, from {} to {}", missed.runs, missed.first, missed.last)
         }
