@@ -21,6 +21,7 @@ macro_rules! backup_columns {
          revision"
     };
 }
+#[cfg(feature = "postgres")]
 pub(crate) use backup_columns;
 
 /// What a backup that is there already is overwritten with.
@@ -34,6 +35,7 @@ macro_rules! backup_overwrite {
              revision = backups.revision + 1"
     };
 }
+#[cfg(feature = "postgres")]
 pub(crate) use backup_overwrite;
 
 pub(crate) async fn find(engine: &Engine, id: &BackupId) -> Result<Option<StoredBackup>> {
