@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use stillpoint_core::{ErrorKind, OperationQuery, Result, ScheduleQuery, Timestamp};
+use stillpoint_core::{ErrorKind, OperationQuery, Result, ScheduleQuery};
 
 use crate::plane::ControlPlane;
 
@@ -23,7 +23,7 @@ type Key = (&'static str, String, u16);
 pub(crate) struct Metrics {
     counts: Mutex<BTreeMap<Key, Count>>,
     /// What was last read of the catalog, and when.
-    catalog: tokio::sync::Mutex<Option<(Timestamp, String)>>,
+    catalog: tokio::sync::Mutex<Option<(Duration, String)>>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -80,9 +80,9 @@ impl ControlPlane {
     /// Whatever reading the catalog can meet.
     pub(crate) async fn metrics_text(&self) -> Result<String> {
         let mut known = self.metrics().catalog.lock().await;
-        let now = self.clock().now();
+        let now = self.clock().elapsed();
         let text = match known.take() {
-            Some((at, text)) if now.since(at) < CATALOG_READ_EVERY => known.insert((at, text)).1.clone(),
+            Some((at, text)) if now.saturating_sub(at) < CATALOG_READ_EVERY => known.insert((at, text)).1.clone(),
             _ => known.insert((now, self.catalog_text().await?)).1.clone(),
         };
         Ok(self.metrics().text() + &text)

@@ -86,19 +86,20 @@ impl ControlPlane {
         if secret.expose().len() > SECRET_BYTES_MAX {
             return Err(unauthenticated());
         }
-        let (digest, now) = (secret.digest(), self.clock().now());
-        let found = match self.gate().recall(&digest, now) {
+        let (digest, now, passed) = (secret.digest(), self.clock().now(), self.clock().elapsed());
+        let found = match self.gate().recall(&digest, passed) {
             Some(known) => Some(known),
             None => {
-                self.gate().look_up(&digest, now)?;
+                self.gate().look_up(&digest, passed)?;
                 let found = self.access().token_of_digest(&digest).await?;
                 // Only what was just looked up is remembered: no token outlives its revocation by being used.
-                self.gate().remember(&digest, found.as_ref().filter(|token| token.is_valid(now)), now);
+                let valid = found.as_ref().filter(|token| token.is_valid(now));
+                self.gate().remember(&digest, valid, passed);
                 found
             }
         };
         let valid = found.filter(|token| token.is_valid(now)).ok_or_else(unauthenticated)?;
-        self.gate().count(&valid.id, now)?;
+        self.gate().count(&valid.id, passed)?;
         Ok(valid.caller())
     }
 }
@@ -124,17 +125,38 @@ fn sign_in() -> Response {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
+    use std::sync::atomic::{AtomicI64, Ordering};
+    use std::time::Duration;
 
+    use async_trait::async_trait;
     use stillpoint_core::memory::MemoryCatalog;
     use stillpoint_core::{Clock, LocalOrchestrator, SystemEntropy, Timestamp, VirtualClock};
 
     use super::*;
     use crate::access::{AccessStore, MemoryAccess, NewToken, Role};
 
+    /// A clock that somebody sets back by so many milliseconds.
+    #[derive(Debug)]
+    struct SetBack(VirtualClock, AtomicI64);
+
+    #[async_trait]
+    impl Clock for SetBack {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(self.0.now().as_millis() - self.1.load(Ordering::Relaxed))
+        }
+        fn elapsed(&self) -> Duration {
+            self.0.elapsed()
+        }
+        async fn sleep(&self, duration: Duration) {
+            self.0.sleep(duration).await;
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_token_that_another_server_revoked_is_refused_after_five_seconds_however_often_it_calls() {
         let (catalog, access) = (Arc::new(MemoryCatalog::new()), Arc::new(MemoryAccess::default()));
-        let clock = Arc::new(VirtualClock::starting_at(Timestamp::from_millis(1_000_000)));
+        let from = VirtualClock::starting_at(Timestamp::from_millis(100_000_000));
+        let clock = Arc::new(SetBack(from, AtomicI64::new(0)));
         let orchestrator = Arc::new(LocalOrchestrator::builder(catalog.clone()).build());
         let plane = ControlPlane::new(catalog, orchestrator, access.clone()).with_clock(clock.clone());
         let made = NewToken::new("ada", Role::Operator).make(clock.as_ref(), &SystemEntropy::default());
@@ -143,11 +165,12 @@ mod tests {
         plane.authenticate(&secret).await.unwrap();
 
         access.remove_token(&record.id).await.unwrap();
+        clock.1.store(3_600_000, Ordering::Relaxed);
         for second in [2, 4] {
-            clock.sleep(std::time::Duration::from_secs(2)).await;
+            clock.sleep(Duration::from_secs(2)).await;
             assert!(plane.authenticate(&secret).await.is_ok(), "it is remembered at {second} s");
         }
-        clock.sleep(std::time::Duration::from_secs(2)).await;
+        clock.sleep(Duration::from_secs(2)).await;
         let refused = plane.authenticate(&secret).await.unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::Unauthenticated);
     }

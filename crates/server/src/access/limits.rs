@@ -1,10 +1,13 @@
-//! Who was let in lately, and how often each caller may call.
+//! Who was let in lately, and how often each caller may call. All times are elapsed time ([`Clock::elapsed`]): a clock that is
+//! set back must not let a revoked token in for longer.
+//!
+//! [`Clock::elapsed`]: stillpoint_core::Clock::elapsed
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use stillpoint_core::{Error, ErrorKind, Result, Timestamp};
+use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::token::TokenRecord;
 
@@ -26,7 +29,7 @@ pub(crate) struct Gate {
 #[derive(Debug, Default)]
 struct Inner {
     /// By the digest of the secret. What is over stays while there is room: it may be looked up again freely.
-    known: HashMap<String, (TokenRecord, Timestamp)>,
+    known: HashMap<String, (TokenRecord, Duration)>,
     /// By the token's id.
     buckets: HashMap<String, Bucket>,
     unknown: Option<Bucket>,
@@ -36,16 +39,16 @@ struct Inner {
 struct Bucket {
     /// Thousandths of a call.
     left: u64,
-    at: Timestamp,
+    at: Duration,
 }
 
 impl Bucket {
-    fn full(per_second: u32, at: Timestamp) -> Self {
+    fn full(per_second: u32, at: Duration) -> Self {
         Self { left: u64::from(per_second) * 2000, at }
     }
 
-    fn take(&mut self, per_second: u32, now: Timestamp) -> bool {
-        let passed = u64::try_from(now.since(self.at).as_millis()).unwrap_or(u64::MAX);
+    fn take(&mut self, per_second: u32, now: Duration) -> bool {
+        let passed = u64::try_from(now.saturating_sub(self.at).as_millis()).unwrap_or(u64::MAX);
         let gained = passed.saturating_mul(u64::from(per_second));
         self.left = self.left.saturating_add(gained).min(u64::from(per_second) * 2000);
         self.at = now;
@@ -69,7 +72,7 @@ impl Gate {
     }
 
     /// The token of this digest, where it was let in lately.
-    pub(super) fn recall(&self, digest: &str, now: Timestamp) -> Option<TokenRecord> {
+    pub(super) fn recall(&self, digest: &str, now: Duration) -> Option<TokenRecord> {
         let inner = self.inner();
         let (record, until) = inner.known.get(digest)?;
         (now < *until).then(|| record.clone())
@@ -77,7 +80,7 @@ impl Gate {
 
     /// Refuses to look up more unknown tokens than the catalog is to be bothered with. Whose token was let in before is
     /// not held up by those who guess.
-    pub(super) fn look_up(&self, digest: &str, now: Timestamp) -> Result<()> {
+    pub(super) fn look_up(&self, digest: &str, now: Duration) -> Result<()> {
         let mut inner = self.inner();
         if inner.known.contains_key(digest) {
             return Ok(());
@@ -87,7 +90,7 @@ impl Gate {
     }
 
     /// Notes what a look-up found: the valid token of `digest`, or none.
-    pub(super) fn remember(&self, digest: &str, found: Option<&TokenRecord>, now: Timestamp) {
+    pub(super) fn remember(&self, digest: &str, found: Option<&TokenRecord>, now: Duration) {
         let mut inner = self.inner();
         let Some(record) = found else {
             inner.known.remove(digest);
@@ -102,7 +105,7 @@ impl Gate {
             inner.known.retain(|_, (_, until)| now < *until);
         }
         if inner.known.len() < REMEMBERED_MAX {
-            inner.known.insert(digest.to_owned(), (record.clone(), now.after(REMEMBERED_FOR)));
+            inner.known.insert(digest.to_owned(), (record.clone(), now + REMEMBERED_FOR));
         }
     }
 
@@ -112,11 +115,11 @@ impl Gate {
     }
 
     /// Counts a call of the token `id`.
-    pub(super) fn count(&self, id: &str, now: Timestamp) -> Result<()> {
+    pub(super) fn count(&self, id: &str, now: Duration) -> Result<()> {
         let mut inner = self.inner();
         if inner.buckets.len() >= REMEMBERED_MAX {
             // One that has rested is full again anyway.
-            inner.buckets.retain(|_, bucket| now.since(bucket.at) < REMEMBERED_FOR);
+            inner.buckets.retain(|_, bucket| now.saturating_sub(bucket.at) < REMEMBERED_FOR);
         }
         let bucket = inner.buckets.entry(id.to_owned()).or_insert_with(|| Bucket::full(self.per_second, now));
         if bucket.take(self.per_second, now) { Ok(()) } else { Err(too_often()) }
@@ -135,7 +138,7 @@ mod tests {
     #[test]
     fn a_caller_may_call_twice_as_often_at_once_and_then_as_often_as_it_may_for_long() {
         let gate = Gate::new(10);
-        let at = |millis: i64| Timestamp::from_millis(1_000_000 + millis);
+        let at = |millis: u64| Duration::from_millis(1_000_000 + millis);
         let taken = (0..100).filter(|_| gate.count("a", at(0)).is_ok()).count();
         assert_eq!(taken, 20);
         assert_eq!(gate.count("a", at(99)).unwrap_err().kind(), ErrorKind::RateLimited);
@@ -146,8 +149,8 @@ mod tests {
     #[test]
     fn whoever_guesses_tokens_holds_up_nobody_whose_token_was_let_in_before() {
         let gate = Gate::new(10);
-        let at = |seconds: i64| Timestamp::from_millis(1_000_000 + seconds * 1000);
-        let clock = stillpoint_core::VirtualClock::starting_at(at(0));
+        let at = |seconds: u64| Duration::from_secs(1000 + seconds);
+        let clock = stillpoint_core::VirtualClock::starting_at(stillpoint_core::Timestamp::from_millis(0));
         let made = NewToken::new("ada", Role::Viewer).make(&clock, &stillpoint_core::SeededEntropy::new(1));
         let (_, record) = made.unwrap();
         gate.remember(&record.digest, Some(&record), at(0));
