@@ -82,7 +82,9 @@ impl ControlPlane {
         let mut known = self.metrics().catalog.lock().await;
         let now = self.clock().elapsed();
         let text = match known.take() {
-            Some((at, text)) if now.saturating_sub(at) < CATALOG_READ_EVERY => known.insert((at, text)).1.clone(),
+            Some((at, text)) if now.saturating_sub(at) < CATALOG_READ_EVERY => {
+                known.insert((at, text)).1.clone()
+            }
             _ => known.insert((now, self.catalog_text().await?)).1.clone(),
         };
         Ok(self.metrics().text() + &text)

@@ -23,7 +23,9 @@ impl AccessStore for SqlCatalog {
         // One that cannot be read lets nobody in, and keeps nobody from the others: a newer version may have made it.
         let read = |row: TokenRow| {
             let id = row.id.clone();
-            token(row).inspect_err(|error| tracing::error!(token = %id, %error, "a token is passed over")).ok()
+            token(row)
+                .inspect_err(|error| tracing::error!(token = %id, %error, "a token is passed over"))
+                .ok()
         };
         Ok(Self::tokens(self).await?.into_iter().filter_map(read).collect())
     }
