@@ -128,7 +128,8 @@ mod tests {
 
     use stillpoint_core::memory::MemoryCatalog;
     use stillpoint_core::{
-        BackupRequest, Catalog, Clock, Holder, LocalOrchestrator, OperationRecord, Request, VirtualClock,
+        BackupRequest, Catalog, Clock, Holder, LocalOrchestrator, OperationRecord, Request, Timestamp,
+        VirtualClock,
     };
 
     use super::*;
