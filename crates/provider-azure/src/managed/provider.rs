@@ -327,6 +327,14 @@ impl Provider for AzureProvider {
         }
     }
 
+    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
+        match (vault_point(snapshot), until) {
+            (Some(point), None) => self.keep_vault_point(cx, &point).await,
+            // Only vaults let anything end by itself, and what is let go again ends as it would have.
+            _ => Ok(()),
+        }
+    }
+
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
         self.finish(cx, resource).await
     }

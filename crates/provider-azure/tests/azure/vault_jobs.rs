@@ -87,6 +87,18 @@ async fn a_request_whose_reply_was_lost_is_found_by_what_it_was_called() {
 }
 
 #[tokio::test]
+async fn nobody_says_that_there_was_no_job_before_the_time_that_is_looked_through() {
+    let Some(world) = World::of(&scenario(json!({}))) else { return };
+    let request = JobRequest::Backup(world.backup("op-1", &disk("disk-0")));
+    let since = world.now();
+    world.advance(29.0 * 86_400.0);
+    assert_eq!(provider(&world).find(&world.cx_of("op-1"), &request, since).await.unwrap(), []);
+    world.advance(2.0 * 86_400.0);
+    let late = provider(&world).find(&world.cx_of("op-1"), &request, since).await.unwrap_err();
+    assert_eq!(late.kind(), ErrorKind::NeedsAttention, "{late}");
+}
+
+#[tokio::test]
 async fn where_azure_hands_nothing_on_a_job_that_may_be_ours_is_followed_and_not_relied_upon() {
     let Some(world) = World::of(&scenario(json!({"job.activity_id": "own"}))) else { return };
     let request = JobRequest::Backup(world.backup("op-1", &disk("disk-0")));
@@ -223,6 +235,11 @@ async fn a_recovery_point_goes_when_its_time_has_come_and_no_sooner() {
         let told = provider.delete(&world.cx(), &point).await.unwrap();
         let DeleteState::Locked { until: Some(until), reason } = told else { panic!("{told:?}") };
         assert!(reason.contains("no call that deletes"), "{reason}");
+        // Nothing is called held that ends by itself all the same.
+        let held = provider.keep(&world.cx(), &point, None).await.unwrap_err();
+        assert_eq!(held.kind(), ErrorKind::Unsupported, "{held}");
+        assert!(held.to_string().contains(&until.to_string()), "{held}");
+        provider.keep(&world.cx(), &point, Some(until)).await.unwrap();
         if point.id.as_str().contains("RecoveryServices") {
             assert_eq!(until, kept_until);
         }

@@ -16,7 +16,7 @@ use super::job::Job;
 use super::mark::Mark;
 use super::points::VaultPoint;
 use super::source::Source;
-use super::{JOB, MARK, RECENT, protection, recovery};
+use super::{JOB, MARK, RECENT, protection, reaches_back, recovery};
 
 /// What a job made is listed so long after its end at the latest; until then it is looked for this often.
 const SETTLE: Duration = Duration::from_secs(600);
@@ -84,7 +84,12 @@ impl AzureProvider {
             let name = JobName::new(JobKind::Backup, item.id.clone()).with(JOB, &job.id);
             Ok(Candidate::new(name.of(self.provider_id())?, evidence))
         };
-        jobs.iter().filter(|job| job.is_backup() && job.is_active()).map(candidate).collect()
+        let found = jobs.iter().filter(|job| job.is_backup() && job.is_active());
+        let found: Vec<Candidate> = found.map(candidate).collect::<Result<_>>()?;
+        if found.is_empty() {
+            reaches_back(cx.clock().now(), since, &item.id)?;
+        }
+        Ok(found)
     }
 
     pub(in super::super) async fn poll_vault_backup(

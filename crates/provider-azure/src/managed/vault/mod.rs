@@ -21,7 +21,10 @@ mod source;
 
 use std::time::Duration;
 
+use stillpoint_core::{Error, ErrorKind, Result, Timestamp};
+
 use super::names::JobName;
+use super::resource_id::ResourceId;
 pub(super) use item::Item;
 pub(super) use known::Heard;
 pub(super) use points::VaultPoint;
@@ -54,6 +57,20 @@ const MARK: &str = "mark";
 const JOB: &str = "job";
 /// The note of a restore's name that says from which item it is.
 const ITEM: &str = "item";
+
+/// Proves that a list of jobs which shows none means that there was none.
+///
+/// # Errors
+/// `NeedsAttention` where a job that was asked for at `since` may be too old to be listed.
+fn reaches_back(now: Timestamp, since: Timestamp, item: &ResourceId) -> Result<()> {
+    if now.since(since) <= RECENT {
+        return Ok(());
+    }
+    let message = format!(
+        "whether a job was begun on {item} can no longer be told: jobs of the last 30 days are looked through"
+    );
+    Err(Error::new(ErrorKind::NeedsAttention, message))
+}
 
 /// The item that the job called `name` works on, where it is one of a vault.
 pub(super) fn item_of(name: &JobName) -> Option<Item> {

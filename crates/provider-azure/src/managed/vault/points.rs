@@ -140,6 +140,19 @@ impl AzureProvider {
         );
         Ok(DeleteState::Locked { until: point.expires, reason })
     }
+
+    /// Azure has no call that lets one recovery point last longer.
+    pub(in super::super) async fn keep_vault_point(&self, cx: &OpContext, name: &VaultPoint) -> Result<()> {
+        cx.check()?;
+        let point = name.item()?.point(self.connection(), &name.id).await?;
+        let Some(expires) = point.expires else { return Ok(()) };
+        let message = format!(
+            "the vault lets {} go at {expires}, and Azure has no call that keeps one recovery point for longer: stop the \
+             item's protection with its data kept, or restore it before and back that up",
+            point.id
+        );
+        Err(Error::new(ErrorKind::Unsupported, message))
+    }
 }
 
 /// What a recovery point says of itself, and its name of it.

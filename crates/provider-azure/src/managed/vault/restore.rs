@@ -20,7 +20,7 @@ use super::job::Job;
 use super::mark::Mark;
 use super::points::VaultPoint;
 use super::source::Service;
-use super::{ITEM, MARK, RECENT};
+use super::{ITEM, MARK, RECENT, reaches_back};
 
 /// A restore with everything that its start and the search for it need.
 pub(super) struct Restore<'a> {
@@ -145,7 +145,10 @@ impl AzureProvider {
             // A disk that the vault made is the end of it; a share that we made is only its beginning.
             Standing::Ours if Makes::of(&restore.id) != Makes::Share => Evidence::Proven,
             _ if jobs.iter().any(|job| may_be_ours(job, since)) => Evidence::Likely,
-            _ => return Ok(Vec::new()),
+            _ => {
+                reaches_back(cx.clock().now(), since, &restore.item.id)?;
+                return Ok(Vec::new());
+            }
         };
         Ok(vec![Candidate::new(name, evidence)])
     }
