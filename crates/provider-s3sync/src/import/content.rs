@@ -101,6 +101,10 @@ impl Read for Object {
             let part = self.runtime.block_on(self.store.get_object_range(&self.key, range));
             self.part = part.map_err(|error| match error.kind() {
                 Stored::NotFound | Stored::Corrupt { .. } => io::Error::other(Damaged(error.to_string())),
+                // A request that is refused for its name concerns no other object.
+                Stored::InvalidInput if !self.store.accepts_key(&self.key) => {
+                    io::Error::other(Damaged(error.to_string()))
+                }
                 _ => io::Error::other(error),
             })?;
             self.at += self.part.len() as u64;

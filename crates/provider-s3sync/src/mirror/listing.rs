@@ -83,7 +83,8 @@ impl Objects {
             match self.objects.try_next().await.map_err(from_repository)? {
                 Some(object) => {
                     self.settle_held(&object.key);
-                    let list = if object.size == 0 { &mut self.held } else { &mut self.ready };
+                    let may_be_folder = object.size == 0 && !object.odd;
+                    let list = if may_be_folder { &mut self.held } else { &mut self.ready };
                     list.push_back(object);
                 }
                 None if self.held.is_empty() => return Ok(None),
@@ -115,9 +116,13 @@ impl Objects {
         };
         // Consoles keep such objects to show empty folders; the sample script's tool passes them over, too.
         if key.is_empty()
-            || (key.ends_with('/') && object.size == 0)
+            || (key.ends_with('/') && object.size == 0 && !object.odd)
             || object.key == self.place.script_mark()
         {
+            return;
+        }
+        if object.odd {
+            self.refuse(key, "its object cannot be asked for by such a name");
             return;
         }
         let path = PathBuf::from(key);
@@ -192,9 +197,10 @@ mod tests {
 
     async fn of(keys: &[&str]) -> (Vec<String>, Vec<Issue>) {
         let place = Place::named(&Space::new("ada", "lab").unwrap(), "2026-01-31-18-30-05").unwrap();
-        let object = |key: &str| match key.strip_suffix(" (empty)") {
-            Some(key) => PlainObject::new(key, 0, Some(Stored::new(5, 6))),
-            None => PlainObject::new(key, 1, Some(Stored::new(5, 6))),
+        let object = |key: &str| match (key.strip_suffix(" (empty)"), key.strip_suffix(" (odd)")) {
+            (Some(key), _) => PlainObject::new(key, 0, Some(Stored::new(5, 6))),
+            (_, Some(key)) => PlainObject::odd(key),
+            (None, None) => PlainObject::new(key, 1, Some(Stored::new(5, 6))),
         };
         let objects: Vec<_> = keys.iter().copied().map(|key| Ok(object(key))).collect();
         let mut objects = Objects::new(&place, futures::stream::iter(objects).boxed());
@@ -240,5 +246,14 @@ mod tests {
         }
         let (entries, refused) = of(&["ada/lab/2026-01-31-18-30-06/x", "elsewhere"]).await;
         assert_eq!((entries.len(), refused.len()), (0, 2));
+    }
+
+    #[tokio::test]
+    async fn an_object_that_cannot_be_asked_for_is_refused_and_never_an_empty_file() {
+        let keys = ["a (empty)", "a//b (odd)", "c\td.txt (odd)", "e/ (odd)", "f"];
+        let keys = keys.map(|key| format!("ada/lab/2026-01-31-18-30-05/{key}"));
+        let (entries, refused) = of(&keys.each_ref().map(String::as_str)).await;
+        let refused: Vec<_> = refused.iter().map(|issue| issue.item.as_str()).collect();
+        assert_eq!((entries, refused), (vec!["f".to_owned()], vec!["a//b", "c\\td.txt", "e/"]));
     }
 }

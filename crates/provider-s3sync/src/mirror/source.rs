@@ -96,14 +96,20 @@ impl MirrorSource {
         self.store.list_folders(&folder).await.map(drop).map_err(from_repository)
     }
 
-    /// The spaces that hold anything.
+    /// The spaces that hold anything. Those of a user whose folder cannot be asked for are passed over, with a warning.
     pub(crate) async fn spaces(&self) -> Result<Vec<Space>> {
         if let Some(only) = &self.only {
             return Ok(vec![only.clone()]);
         }
         let users = self.store.list_folders("").await.map_err(from_repository)?;
         let spaces = stream::iter(users).map(async |user| {
-            let spaces = self.store.list_folders(&user).await.map_err(from_repository)?;
+            let spaces = match self.store.list_folders(&user).await {
+                Err(error) if !self.store.accepts_key(&user) => {
+                    tracing::warn!(user = %user.escape_default(), %error, "the spaces of a user are passed over");
+                    Vec::new()
+                }
+                spaces => spaces.map_err(from_repository)?,
+            };
             Ok::<_, Error>(spaces.iter().filter_map(|space| Space::found(&user, space)).collect::<Vec<_>>())
         });
         let mut spaces: Vec<Space> = spaces.buffered(READS_AT_ONCE).try_concat().await?;

@@ -7,7 +7,9 @@ use stillpoint_provider_s3sync::{
     Import, ImportState, ImportedTimestamp, MirrorSource, RepositorySource, Space,
 };
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
+use stillpoint_repository::{Store, StoreSettings};
 use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::s3::Server;
 use stillpoint_testkit::tree::{Edits, TreeSpec};
 
 use crate::mirror::script_timestamp;
@@ -98,4 +100,33 @@ async fn an_import_can_be_narrowed_and_damage_costs_no_other_timestamp() {
     let told = import(MirrorSource::from_store(mirror.store()), &repository).await;
     assert_eq!((told[0].state, told[1].state), (ImportState::Imported, ImportState::Partial), "{told:#?}");
     assert_eq!(backup(&told[1]).state, BackupState::Partial);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_no_path_can_be_hide_no_space_and_become_no_empty_files() {
+    let server = std::thread::spawn(Server::start_in_memory).join().unwrap().unwrap();
+    let timestamp = "repo/ada/lab/2024-03-28-10-11-12";
+    for (key, content) in
+        [("a.txt", "whole"), ("c\td.txt", "fifteen bytes.."), ("2024-03-28-10-11-12_BACKUP_COMPLETE", "done")]
+    {
+        server.put_object(&format!("{timestamp}/{key}"), content.into()).unwrap();
+    }
+    for key in ["ada/lab//x", "ada//y", "e\tve/lab/z", "/z", "bob/../x", "bob//lab/z"] {
+        server.put_object(&format!("repo/{key}"), "odd".into()).unwrap();
+    }
+    let store = Store::from_url(&server.url("repo"), &StoreSettings::new(server.env())).unwrap();
+    let told = import(MirrorSource::from_store(store), &Scene::local()).await;
+    let [told] = <[_; 1]>::try_from(told).unwrap();
+    assert_eq!((told.state, told.files, told.bytes), (ImportState::Partial, 1, 5), "{told:?}");
+    let issues: Vec<_> = told.issues.iter().map(|issue| (issue.kind.as_str(), issue.item.as_str())).collect();
+    assert_eq!(issues, [("refused", "c\\td.txt")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_a_directory_can_hold_is_imported_whole() {
+    let (mirror, repository) = (Scene::local().mirrored(), Scene::local());
+    let folder = script_timestamp(&mirror, "2024-03-28-10-11-12", true);
+    fs::write(folder.join("c\td.txt"), "fifteen bytes..").unwrap();
+    let told = import(MirrorSource::from_store(mirror.store()), &repository).await;
+    assert_eq!((told[0].state, told[0].files), (ImportState::Imported, 4), "{told:?}");
 }

@@ -33,16 +33,23 @@ const DELETED_AT_ONCE: usize = 1000;
 pub struct PlainObject {
     /// Its name inside the store, exactly as the store gave it: nothing about it has been checked.
     pub key: String,
-    /// Its length in bytes.
+    /// Its length in bytes; 0 where it is odd.
     pub size: u64,
     /// When it was stored, where the store says so.
     pub modified: Option<Timestamp>,
+    /// Whether nothing can be asked for by this name. How long the object is, is not known then.
+    pub odd: bool,
 }
 
 impl PlainObject {
     /// An object as a store lists it.
     pub fn new(key: impl Into<String>, size: u64, modified: Option<Timestamp>) -> Self {
-        Self { key: key.into(), size, modified }
+        Self { key: key.into(), size, modified, odd: false }
+    }
+
+    /// An object of which a store tells only a name by which it cannot be asked for.
+    pub fn odd(key: impl Into<String>) -> Self {
+        Self { odd: true, ..Self::new(key, 0, None) }
     }
 }
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
+use object_store::{Error as E, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt, PutOptions};
 use tokio::task::JoinHandle;
 
 use super::pages::{self, Found};
@@ -59,7 +59,7 @@ impl PlainBackend for RemoteBackend {
         };
         let (folder, prefix) = (folder.to_owned(), self.prefix().to_owned());
         if let Some(RawPages(store)) = self.pages() {
-            let found = pages::list(Arc::clone(store), format!("{path}/"));
+            let found = pages::list(Arc::clone(store), below(&path));
             let found = found.map(move |found| {
                 found.map(|found| of_page(&prefix, found)).map_err(|error| failed(error, "list", &folder))
             });
@@ -74,10 +74,17 @@ impl PlainBackend for RemoteBackend {
     }
 
     async fn folders(&self, folder: &str) -> Result<Vec<String>> {
-        let listed = self.store().list_with_delimiter(Some(&self.path(folder)?)).await;
-        let listed = listed.map_err(|error| failed(error, "list", folder))?;
+        let path = self.path(folder)?;
+        let folders = match (self.store().list_with_delimiter(Some(&path)).await, self.pages()) {
+            // For one name that is no path the client refuses the whole answer.
+            (Err(E::InvalidPath { .. }), Some(RawPages(store))) => {
+                pages::folders(Arc::clone(store), below(&path)).await
+            }
+            (listed, _) => listed.map(|listed| listed.common_prefixes),
+        };
+        let folders = folders.map_err(|error| failed(error, "list", folder))?;
         let name = |path: &Path| path.as_ref().rsplit('/').next().unwrap_or_default().to_owned();
-        Ok(listed.common_prefixes.iter().map(name).collect())
+        Ok(folders.iter().map(name).collect())
     }
 
     async fn delete(&self, keys: Vec<String>) -> Result<()> {
@@ -85,7 +92,7 @@ impl PlainBackend for RemoteBackend {
         let mut gone = self.store().delete_stream(futures::stream::iter(paths.into_iter().map(Ok)).boxed());
         loop {
             match gone.try_next().await {
-                Ok(Some(_)) | Err(object_store::Error::NotFound { .. }) => {}
+                Ok(Some(_)) | Err(E::NotFound { .. }) => {}
                 Ok(None) => return Ok(()),
                 Err(error) => return Err(failed(error, "delete", "objects")),
             }
@@ -101,13 +108,18 @@ impl PlainBackend for RemoteBackend {
     }
 }
 
+/// What the keys below a folder begin with.
+fn below(folder: &Path) -> String {
+    if folder.as_ref().is_empty() { String::new() } else { format!("{folder}/") }
+}
+
 /// What a raw page tells. A key that cannot be named is passed on as it is: nothing can be done with it but to say so.
 fn of_page(prefix: &str, found: Found) -> PlainObject {
     match found {
         Found::Object(meta) => describe(prefix, &meta),
         Found::Odd(key) => {
             let below = key.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/'));
-            PlainObject::new(below.unwrap_or(&key), 0, None)
+            PlainObject::odd(below.unwrap_or(&key))
         }
     }
 }
