@@ -9,7 +9,7 @@ use crate::blob::{BlobKind, BlobLocation};
 use crate::decoder::Decoder;
 use crate::error::{ErrorKind, Result};
 use crate::id::Id;
-use crate::repository::Repository;
+use crate::repository::{Repository, is_pack_gone};
 use crate::tree::Tree;
 
 /// Longest single read, in bytes; packs of listings are shorter unless another program made them.
@@ -25,6 +25,10 @@ pub(super) struct TreePacks {
     kept: VecDeque<Part>,
     bytes: u64,
     decoder: Decoder,
+    /// The repository by its index files of later, where packs turned out to have gone since the walk began.
+    fresh: Option<Repository>,
+    /// Whether that told nothing about the pack that was missed last.
+    all_told: bool,
 }
 
 impl std::fmt::Debug for TreePacks {
@@ -50,11 +54,34 @@ impl Part {
 }
 
 impl TreePacks {
-    /// The tree called `id`.
+    /// The tree called `id`, from any pack that holds it whole.
     ///
     /// # Errors
     /// As [`Repository::load_blob`], and `Corrupt` if the blob is not a tree.
     pub(super) async fn tree(&mut self, repository: &Repository, id: &Id) -> Result<Tree> {
+        let known = self.fresh.as_ref().unwrap_or(repository).clone();
+        let error = match self.in_first_pack(&known, id).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => error,
+            tree => return tree,
+        };
+        match known.load_blob(BlobKind::Tree, id).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {}
+            json => return Tree::decode(id, &json?),
+        }
+        if self.all_told || !is_pack_gone(&error) {
+            return Err(error);
+        }
+        let fresh = repository.with_fresh_index();
+        let found = fresh.load_blob(BlobKind::Tree, id).await;
+        (self.all_told, self.extents) = (found.is_err(), None);
+        if found.is_ok() {
+            self.fresh = Some(fresh);
+        }
+        Tree::decode(id, &found?)
+    }
+
+    /// The tree from the pack that the index names first.
+    async fn in_first_pack(&mut self, repository: &Repository, id: &Id) -> Result<Tree> {
         let index = repository.index().await?;
         let location = repository.locate(BlobKind::Tree, id).await?;
         if !self.kept.iter().any(|part| part.slice(&location).is_some()) {

@@ -3,10 +3,10 @@
 use futures::{StreamExt, stream};
 use tokio::sync::Semaphore;
 
-use super::packs::SizedPack;
+use super::packs::{Compared, SizedPack, compare};
 use super::report::is_damage;
 use super::{CheckDepth, CheckOptions, CheckProgress, CheckReport, ProblemKind, VerifiedDepth};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::pack::verify_pack;
@@ -17,28 +17,30 @@ const MEMORY_MIB: u32 = 96;
 const AT_ONCE: usize = 8;
 const MIB: u64 = 1 << 20;
 
-/// Reads the packs that the depth selects.
+/// Reads the packs that the depth selects. What a prune copied meanwhile out of packs that it deleted is read where it is.
 pub(super) async fn read(
     repository: &Repository,
-    mut packs: Vec<SizedPack>,
+    compared: Compared,
     options: &CheckOptions,
     mut progress: CheckProgress,
     report: &mut CheckReport,
 ) -> Result<()> {
-    packs.retain(|pack| options.depth.selects(&pack.id));
-    progress.packs_to_read = u64::try_from(packs.len()).unwrap_or(u64::MAX);
-    progress.bytes_to_read = packs.iter().map(|pack| pack.size).sum();
-    let memory = Semaphore::new(usize::try_from(MEMORY_MIB).unwrap_or(usize::MAX));
-    let mut reads = stream::iter(packs.into_iter().map(|pack| read_pack(repository, pack, &memory)))
-        .buffer_unordered(AT_ONCE);
-    while let Some((id, size, outcome)) = reads.next().await {
-        match outcome {
-            Err(error) if is_damage(&error) => report.add(ProblemKind::Pack, FileKind::Pack.key(&id), error),
-            outcome => outcome?,
+    let mut known = compared.named();
+    let mut due = compared.sound;
+    // Each turn but the first is owed to another prune.
+    loop {
+        let gone = read_all(repository, due, options, &mut progress, report).await?;
+        if gone.is_empty() {
+            break;
         }
-        progress.packs_read += 1;
-        progress.bytes_read += size;
-        options.report(progress);
+        let now = compare(repository).await?;
+        let named = now.named();
+        for (id, error) in gone.into_iter().filter(|(id, _)| named.contains(id)) {
+            report.add(ProblemKind::Pack, FileKind::Pack.key(&id), error);
+        }
+        due = now.sound;
+        due.retain(|pack| !known.contains(&pack.id));
+        known.extend(named);
     }
     report.packs_read = progress.packs_read;
     report.bytes_read = progress.bytes_read;
@@ -48,6 +50,34 @@ pub(super) async fn read(
         CheckDepth::ReadPart { .. } | CheckDepth::ReadAll => VerifiedDepth::Read,
     };
     Ok(())
+}
+
+/// Reads those of some packs that the depth selects. Answers with those that are not there.
+async fn read_all(
+    repository: &Repository,
+    mut packs: Vec<SizedPack>,
+    options: &CheckOptions,
+    progress: &mut CheckProgress,
+    report: &mut CheckReport,
+) -> Result<Vec<(Id, Error)>> {
+    packs.retain(|pack| options.depth.selects(&pack.id));
+    progress.packs_to_read += u64::try_from(packs.len()).unwrap_or(u64::MAX);
+    progress.bytes_to_read += packs.iter().map(|pack| pack.size).sum::<u64>();
+    let memory = Semaphore::new(usize::try_from(MEMORY_MIB).unwrap_or(usize::MAX));
+    let mut reads = stream::iter(packs.into_iter().map(|pack| read_pack(repository, pack, &memory)))
+        .buffer_unordered(AT_ONCE);
+    let mut gone = Vec::new();
+    while let Some((id, size, outcome)) = reads.next().await {
+        match outcome {
+            Err(error) if *error.kind() == ErrorKind::NotFound => gone.push((id, error)),
+            Err(error) if is_damage(&error) => report.add(ProblemKind::Pack, FileKind::Pack.key(&id), error),
+            outcome => outcome?,
+        }
+        progress.packs_read += 1;
+        progress.bytes_read += size;
+        options.report(*progress);
+    }
+    Ok(gone)
 }
 
 async fn read_pack(repository: &Repository, pack: SizedPack, memory: &Semaphore) -> (Id, u64, Result<()>) {

@@ -14,7 +14,6 @@ pub use report::{CheckReport, Problem, ProblemKind, VerifiedDepth};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
-use crate::index;
 use crate::lock::{Lock, LockMode};
 use crate::repository::Repository;
 
@@ -148,20 +147,18 @@ async fn run(repository: &Repository, options: &CheckOptions) -> Result<CheckRep
     let mut report = CheckReport::default();
     files::check_names(repository, &mut report).await?;
     files::check_records(repository, &mut report).await?;
-    let mut damaged = Vec::new();
-    let index = index::load_readable(repository, &mut damaged).await?;
-    for error in &damaged {
-        report.add_error(ProblemKind::Index, error);
-    }
-    let packs = packs::compare(repository, &index, &mut report).await?;
-    let mut progress = CheckProgress::default();
+    // Before the index: what a snapshot needs is indexed when the snapshot is stored.
     let snapshots = repository.snapshots().await?;
+    let compared = packs::compare(repository).await?;
+    compared.tell(&mut report);
     history::check(repository, &snapshots, &mut report).await?;
-    trees::walk(repository, &index, &snapshots, &mut report, |trees| {
+    let mut progress = CheckProgress::default();
+    let indexed = repository.with_index(compared.index.clone());
+    trees::walk(&indexed, &compared.index, &snapshots, &mut report, |trees| {
         progress.trees = trees;
         options.report(progress);
     })
     .await?;
-    data::read(repository, packs, options, progress, &mut report).await?;
+    data::read(repository, compared, options, progress, &mut report).await?;
     Ok(report)
 }

@@ -20,6 +20,7 @@ pub(crate) use records::record_value;
 pub(crate) use listing::Listing;
 pub(crate) use plan::plan_reads_across;
 pub use plan::{PackRead, plan_reads};
+pub(crate) use read::is_pack_gone;
 pub use snapshots::{DamagedSnapshot, SnapshotList, StoredSnapshot};
 
 use crate::cache::ObjectCache;

@@ -184,6 +184,13 @@ impl Repository {
     }
 }
 
+/// Whether a read failed because the pack is not there. A prune may have deleted it since the index was loaded.
+pub(crate) fn is_pack_gone(error: &Error) -> bool {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<Error>());
+    matches!(error.kind(), ErrorKind::Corrupt { .. })
+        && source.is_some_and(|source| *source.kind() == ErrorKind::NotFound)
+}
+
 /// A pack that is not there is damage of the repository.
 fn missing(key: String, error: Error) -> Error {
     if *error.kind() != ErrorKind::NotFound {

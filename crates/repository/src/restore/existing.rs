@@ -13,7 +13,9 @@ impl Scan {
     pub(super) fn content_is(&self, file: &mut OpenFile, content: &[Id]) -> stillpoint_localfs::Result<bool> {
         let mut piece = Vec::new();
         for id in content {
-            let Some(location) = self.restore.index.locate(BlobKind::Data, id) else { return Ok(false) };
+            let Some(location) = self.restore.whereabouts.index().locate(BlobKind::Data, id) else {
+                return Ok(false);
+            };
             piece.clear();
             let limit = u64::from(location.plaintext_length());
             let read = file.by_ref().take(limit).read_to_end(&mut piece);

@@ -1,7 +1,6 @@
 //! Fetching packs while what arrived is decoded and written.
 
 use std::collections::VecDeque;
-use std::error::Error as StdError;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -10,6 +9,7 @@ use futures::{FutureExt, StreamExt, TryStreamExt, stream};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
+use super::elsewhere::{Missed, miss};
 use super::run::Restore;
 use super::spot::OpenFolder;
 use super::summary::add;
@@ -17,7 +17,7 @@ use super::window::{Place, Window, segments};
 use crate::blob::BlobKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::issue::{Issue, fatal};
-use crate::repository::{PackRead, plan_reads};
+use crate::repository::{PackRead, is_pack_gone};
 use crate::store::RangeStream;
 
 /// Packs that are fetched at once.
@@ -40,32 +40,50 @@ struct Fetched {
     share: OwnedSemaphorePermit,
 }
 
-/// Parts being decoded and written.
-type Works = FuturesUnordered<JoinHandle<Result<()>>>;
+/// A part being decoded and written. It brings back what did not open.
+type Work = JoinHandle<Result<Vec<Missed>>>;
+
+/// Parts of one read at work, and what of it the pack did not give.
+#[derive(Default)]
+struct Works {
+    under_way: FuturesUnordered<Work>,
+    missed: Vec<Missed>,
+}
+
+impl Works {
+    fn ended(
+        &mut self,
+        work: std::result::Result<Result<Vec<Missed>>, tokio::task::JoinError>,
+    ) -> Result<()> {
+        self.missed.append(&mut ended(work)?);
+        Ok(())
+    }
+}
 
 impl Restore {
     /// Fetches a window and writes it.
     ///
     /// # Errors
-    /// Failures of the store, a full disk, cancellation. Damaged blobs cost the files that need them and no more.
+    /// Failures of the store, a full disk, cancellation. Blobs that no pack gives cost the files that need them and no more.
     pub(super) async fn fetch(self: &Arc<Self>, window: Window) -> Result<()> {
         let reads = window.into_reads().into_iter().map(|read| self.fetch_read(read));
         stream::iter(reads).buffer_unordered(READS_AT_ONCE).try_collect::<()>().await
     }
 
     async fn fetch_read(self: &Arc<Self>, read: PackRead<Place>) -> Result<()> {
-        let mut works = Works::new();
+        let mut works = Works::default();
         let mut parts = segments(read);
         let received = self.receive_all(&mut parts, &mut works).await;
-        while let Some(work) = works.next().await {
-            ended(work)?;
+        while let Some(work) = works.under_way.next().await {
+            works.ended(work)?;
         }
         match received {
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
-                self.fetch_blobs(parts, &error).await
+                self.fetch_blobs(parts, error, &mut works.missed).await?;
             }
-            received => received,
+            received => received?,
         }
+        self.fetch_elsewhere(works.missed).await
     }
 
     /// Receives parts over as many connections as it takes: a store need not keep one open for as long as a slow target
@@ -109,10 +127,10 @@ impl Restore {
             stream.take(part.range.clone(), &mut bytes).await?;
             self.cancellation.check()?;
             if let Some(read) = parts.pop_front() {
-                works.push(self.work(Fetched { bytes, read, share }).await?);
+                works.under_way.push(self.work(Fetched { bytes, read, share }).await?);
             }
-            while let Some(Some(work)) = works.next().now_or_never() {
-                ended(work)?;
+            while let Some(Some(work)) = works.under_way.next().now_or_never() {
+                works.ended(work)?;
             }
         }
         Ok(())
@@ -125,52 +143,40 @@ impl Restore {
         Arc::clone(&self.memory).acquire_many_owned(share).await.map_err(Error::cancelled)
     }
 
-    /// Of blobs whose pack is gone, those that another pack has too, to be read there. The others are lost.
-    async fn elsewhere(
-        &self,
-        parts: VecDeque<PackRead<Place>>,
-        error: &Error,
-    ) -> Result<VecDeque<PackRead<Place>>> {
-        let index = self.repository.index().await?;
-        let mut found = Vec::new();
-        for (location, place) in parts.into_iter().flat_map(|part| part.blobs) {
-            match index.locate_outside(BlobKind::Data, &place.id, &[location.pack]) {
-                Some(other) => found.push((other, place)),
-                None => self.lose([&place], error),
-            }
-        }
-        Ok(plan_reads(found, 0).into())
-    }
-
     /// Fetches blobs one by one, because their pack could not be read as a whole: it may end early, or be gone.
     async fn fetch_blobs(
         self: &Arc<Self>,
-        mut parts: VecDeque<PackRead<Place>>,
-        error: &Error,
+        parts: VecDeque<PackRead<Place>>,
+        error: Error,
+        missed: &mut Vec<Missed>,
     ) -> Result<()> {
-        let missing = StdError::source(error).and_then(|source| source.downcast_ref::<Error>());
-        if missing.is_some_and(|source| *source.kind() == ErrorKind::NotFound) {
-            parts = self.elsewhere(parts, error).await?;
+        if is_pack_gone(&error) {
+            miss(missed, parts.into_iter().flat_map(|part| part.blobs), error);
+            return Ok(());
         }
         for single in parts.into_iter().flat_map(PackRead::into_singles) {
-            self.cancellation.check()?;
-            let share = self.share(&single).await?;
-            match self.repository.read_pack_range(&single.pack, single.range.clone()).await {
-                Ok(bytes) => {
-                    let fetched = Fetched { bytes: bytes.into(), read: single, share };
-                    ended(self.work(fetched).await?.await)?;
-                }
-                Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
-                    self.lose(single.blobs.iter().map(|(_, place)| place), &error);
-                }
-                Err(error) => return Err(error),
-            }
+            missed.append(&mut self.fetch_single(single).await?);
         }
         Ok(())
     }
 
+    /// Fetches a part that is one blob and writes it, unless the pack does not give it.
+    pub(super) async fn fetch_single(self: &Arc<Self>, single: PackRead<Place>) -> Result<Vec<Missed>> {
+        self.cancellation.check()?;
+        let share = self.share(&single).await?;
+        match self.repository.read_pack_range(&single.pack, single.range.clone()).await {
+            Ok(bytes) => ended(self.work(Fetched { bytes: bytes.into(), read: single, share }).await?.await),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
+                let mut missed = Vec::new();
+                miss(&mut missed, single.blobs, error);
+                Ok(missed)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Gives a part to a worker, as soon as one is free.
-    async fn work(self: &Arc<Self>, mut fetched: Fetched) -> Result<JoinHandle<Result<()>>> {
+    async fn work(self: &Arc<Self>, mut fetched: Fetched) -> Result<Work> {
         add(&self.totals.fetched, fetched.bytes.len() as u64);
         let worker = Arc::clone(&self.workers).acquire_owned().await.map_err(Error::cancelled)?;
         let this = Arc::clone(self);
@@ -193,9 +199,9 @@ impl Restore {
         drop(share);
     }
 
-    fn write_part(&self, fetched: &mut Fetched) -> Result<()> {
+    fn write_part(&self, fetched: &mut Fetched) -> Result<Vec<Missed>> {
         let Fetched { bytes, read, .. } = fetched;
-        let mut folder = OpenFolder::default();
+        let (mut folder, mut missed) = (OpenFolder::default(), Vec::new());
         let (mut next, mut decoded) = (0, 0);
         self.decoders.with(|decoder| {
             for same in read.blobs.chunk_by(|(at, one), (next, other)| at == next && one.id == other.id) {
@@ -219,10 +225,10 @@ impl Restore {
                     Ok(data) => {
                         same.iter().try_for_each(|(_, place)| self.write_place(place, data, &mut folder))?;
                     }
-                    Err(error) => self.lose(same.iter().map(|(_, place)| place), &error),
+                    Err(error) => miss(&mut missed, same.iter().cloned(), error),
                 }
             }
-            Ok(())
+            Ok(missed)
         })
     }
 
@@ -246,7 +252,7 @@ impl Restore {
         }
     }
 
-    fn lose<'a>(&self, places: impl IntoIterator<Item = &'a Place>, error: &Error) {
+    pub(super) fn lose<'a>(&self, places: impl IntoIterator<Item = &'a Place>, error: &Error) {
         for Place { file, .. } in places {
             if file.give_up() {
                 self.progress.finished(1);
@@ -256,6 +262,6 @@ impl Restore {
     }
 }
 
-fn ended(work: std::result::Result<Result<()>, tokio::task::JoinError>) -> Result<()> {
+fn ended<T>(work: std::result::Result<Result<T>, tokio::task::JoinError>) -> Result<T> {
     work.map_err(Error::cancelled)?
 }

@@ -6,6 +6,7 @@
 //! directories get their attributes last.
 
 mod attributes;
+mod elsewhere;
 mod existing;
 mod fetch;
 mod include;

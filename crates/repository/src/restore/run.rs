@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 use super::attributes::attributes;
+use super::elsewhere::Whereabouts;
 use super::fetch::MEMORY_KIB;
 use super::include::Include;
 use super::repetition::Repetition;
@@ -22,7 +23,6 @@ use crate::cancellation::Cancellation;
 use crate::decoder::Decoders;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
-use crate::index::Index;
 use crate::issue::fatal;
 use crate::lock::{Lock, LockMode};
 use crate::progress::Progress;
@@ -36,7 +36,7 @@ const WORKERS_MAX: usize = 8;
 pub(super) struct Restore {
     pub(super) repository: Repository,
     pub(super) extractor: Extractor,
-    pub(super) index: Index,
+    pub(super) whereabouts: Whereabouts,
     pub(super) runtime: Handle,
     pub(super) progress: Arc<dyn Progress>,
     pub(super) cancellation: Cancellation,
@@ -134,7 +134,7 @@ async fn run(
     let restore = Arc::new(Restore {
         repository: repository.clone(),
         extractor,
-        index,
+        whereabouts: Whereabouts::new(index),
         runtime: Handle::current(),
         progress,
         cancellation: cancellation.clone(),

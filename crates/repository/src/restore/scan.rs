@@ -172,10 +172,10 @@ impl Scan {
     /// Where a file's pieces lie, and its length; `None`, and an issue, if one is lost.
     fn pieces(&self, path: &Path, node: &Node) -> Option<(Vec<(Id, BlobLocation)>, u64)> {
         let content = node.content.as_deref().unwrap_or_default();
-        let mut pieces = Vec::with_capacity(content.len());
-        let mut size = 0;
+        let (mut pieces, mut size) = (Vec::with_capacity(content.len()), 0);
+        let index = self.restore.whereabouts.index();
         for id in content {
-            let Some(location) = self.restore.index.locate(BlobKind::Data, id) else {
+            let Some(location) = index.locate(BlobKind::Data, id) else {
                 let error = Error::corrupt(format!("data blob {id}"), "no index lists it");
                 self.restore.totals.skip(Issue::damaged(path, &error));
                 return None;

@@ -28,7 +28,7 @@ pub(super) struct Window {
 }
 
 /// Where a blob's content goes.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Place {
     pub(super) id: Id,
     pub(super) file: Arc<PendingFile>,

@@ -4,6 +4,7 @@
 mod asleep;
 mod at_once;
 mod interrupted;
+mod meanwhile;
 mod mortal;
 mod oracles;
 mod repair;

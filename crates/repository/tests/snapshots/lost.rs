@@ -1,7 +1,7 @@
 //! Backups after the store has lost something: nothing that is remembered stands in for what is gone.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
@@ -73,8 +73,19 @@ async fn what_a_repair_dropped_from_the_index_is_stored_by_the_next_backup() {
     );
 }
 
+/// Ways in which a store loses a pack.
+const LOSSES: [fn(&Path); 3] = [
+    |pack| fs::remove_file(pack).unwrap(),
+    |pack| fs::OpenOptions::new().write(true).open(pack).unwrap().set_len(100).unwrap(),
+    |pack| {
+        let mut bytes = fs::read(pack).unwrap();
+        bytes.iter_mut().step_by(30_000).for_each(|byte| *byte ^= 1);
+        fs::write(pack, bytes).unwrap();
+    },
+];
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_lies_in_two_packs_is_restored_from_the_one_that_is_there() {
+async fn what_lies_in_two_packs_is_restored_from_the_one_that_is_whole() {
     let den = den();
     ["one", "two"].into_iter().zip(0..).for_each(|(name, seed)| write(&den, name, seed));
     settle().await;
@@ -85,22 +96,66 @@ async fn what_lies_in_two_packs_is_restored_from_the_one_that_is_there() {
     write(&den, "three", 3);
     let next = den.backup().await;
     assert_eq!(next.written.data_blobs, 3, "{next:?}");
-    // The index names both packs for two of the blobs, and either may be the first that it finds.
-    assert_restores(&den, &next.snapshot, "from the second").await;
     let second = pack(&den).await;
     assert_ne!(first, second);
+    // The index names both packs for two of the blobs, and either may be the first that it finds.
+    for (number, lose) in LOSSES.iter().enumerate() {
+        fs::copy(&beside, &first).unwrap();
+        lose(&first);
+        assert_restores(&den, &next.snapshot, &format!("from the second {number}")).await;
+    }
     fs::rename(&beside, &first).unwrap();
-    fs::remove_file(&second).unwrap();
-    let (repository, target) = (den.open_plain().await, den.folder.path().join("from the first"));
-    let options = RestoreOptions::new("op");
-    let restored = repository
-        .restore(&next.snapshot, &target, options, Arc::new(NoProgress), &Cancellation::new())
-        .await
-        .unwrap();
-    let lost: Vec<_> = restored.issues.items().iter().map(|issue| issue.path.clone()).collect();
-    assert_eq!(lost, [PathBuf::from("three")], "{restored:?}");
-    for file in ["one", "two"] {
-        assert_eq!(fs::read(target.join(file)).unwrap(), fs::read(den.source().join(file)).unwrap());
+    let whole = fs::read(&second).unwrap();
+    for (number, lose) in LOSSES.iter().enumerate() {
+        fs::write(&second, &whole).unwrap();
+        lose(&second);
+        let (repository, target) =
+            (den.open_plain().await, den.folder.path().join(format!("from the first {number}")));
+        let (options, cancellation) = (RestoreOptions::new("op"), Cancellation::new());
+        let restored = repository
+            .restore(&next.snapshot, &target, options, Arc::new(NoProgress), &cancellation)
+            .await
+            .unwrap();
+        let lost: Vec<_> = restored.issues.items().iter().map(|issue| issue.path.clone()).collect();
+        assert_eq!(lost, [PathBuf::from("three")], "{number}: {restored:?}");
+        for file in ["one", "two"] {
+            assert_eq!(fs::read(target.join(file)).unwrap(), fs::read(den.source().join(file)).unwrap());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listings_that_lie_in_two_packs_are_read_from_the_one_that_is_whole() {
+    let den = den();
+    ["one", "two"].into_iter().zip(0..).for_each(|(name, seed)| write(&den, name, seed));
+    fs::create_dir(den.source().join("deep")).unwrap();
+    write(&den, "deep/three", 3);
+    settle().await;
+    let before = den.backup().await.snapshot;
+    let listings = async || {
+        let packs = den.open_plain().await.list_packs().await.unwrap();
+        let packs = packs.into_iter().filter(|(_, size)| *size < 60_000).map(|(id, _)| id.to_hex());
+        packs.map(|id| den.folder.path().join(format!("store/data/{}/{id}", &id[..2]))).collect::<Vec<_>>()
+    };
+    let [first] = <[_; 1]>::try_from(listings().await).unwrap();
+    let beside = den.folder.path().join("beside");
+    fs::rename(&first, &beside).unwrap();
+    fs::write(den.source().join("four"), "").unwrap();
+    settle().await;
+    let after = den.backup().await.snapshot;
+    let [second] = <[_; 1]>::try_from(listings().await).unwrap();
+    let (whole, kept) = (fs::read(&second).unwrap(), fs::read(&beside).unwrap());
+    // The listing of `deep` lies in both packs, that of each snapshot's top in one.
+    for (number, lose) in LOSSES.iter().enumerate() {
+        for (snapshot, lost, name) in [(&after, &first, "after"), (&before, &second, "before")] {
+            fs::write(&first, &kept).unwrap();
+            fs::write(&second, &whole).unwrap();
+            lose(lost);
+            let target = format!("{name} {number}");
+            assert_restores(&den, snapshot, &target).await;
+            let restored = fs::read(den.folder.path().join(target).join("deep/three")).unwrap();
+            assert_eq!(restored, fs::read(den.source().join("deep/three")).unwrap());
+        }
     }
 }
 
