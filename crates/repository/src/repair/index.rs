@@ -59,7 +59,7 @@ async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -
     survey.report.salvaged_blobs =
         survey.damaged.values().map(|entries| u64::try_from(entries.len()).unwrap_or(u64::MAX)).sum();
     if !options.dry_run {
-        survey.report.salvaged_blobs = copy_out(repository, lock, &survey.damaged).await?;
+        survey.report.salvaged_blobs = copy_out(repository, lock, &packs, &survey.damaged).await?;
         store(repository, lock, &survey.rescued).await?;
         for id in &survey.report.replaced {
             lock.ensure_held()?;

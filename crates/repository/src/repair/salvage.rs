@@ -56,17 +56,20 @@ pub(super) fn add_fitting(
     known.dedup();
 }
 
-/// Copies every blob that still opens to what its name says into new packs, which are indexed, unless another pack has
-/// it. Returns how many were copied. What is copied already when a repair begins anew is not copied again.
+/// Copies every blob that still opens to what its name says into new packs, which are indexed, unless another of `packs`
+/// has it. Returns how many were copied. What is copied already when a repair begins anew is not copied again.
 pub(super) async fn copy_out(
     repository: &Repository,
     lock: &Lock,
+    packs: &HashMap<Id, u64>,
     damaged: &BTreeMap<Id, Vec<PackEntry>>,
 ) -> Result<u64> {
     if damaged.values().all(Vec::is_empty) {
         return Ok(0);
     }
     let loaded = index::load_readable(repository, &mut Vec::new()).await?;
+    let listed: Vec<(Id, u64)> = packs.iter().map(|(pack, size)| (*pack, *size)).collect();
+    loaded.forget(&loaded.lost_packs(&listed));
     let repository = repository.with_index(loaded);
     let avoided = Arc::new(damaged.keys().copied().collect());
     let options = WriterOptions::default().avoiding(lock, avoided);

@@ -154,3 +154,28 @@ async fn what_an_earlier_repair_put_aside_still_places_the_pieces_of_a_damaged_p
     assert_eq!((report.salvaged_blobs, report.indexed_packs.len()), (10, 1));
     assert_readable(&house).await;
 }
+
+#[tokio::test]
+async fn a_repair_counts_on_no_pack_that_is_gone() {
+    let house = House::on_disk().await;
+    for seed in 0..4 {
+        house.write(&format!("file {seed}"), seed, 50_000);
+    }
+    let data_pack = async || {
+        let packs = house.repository.list_packs().await.unwrap();
+        let id = packs.into_iter().max_by_key(|(_, size)| *size).unwrap().0.to_hex();
+        house.folder.path().join(format!("repository/data/{}/{id}", &id[..2]))
+    };
+    // The index names some packs that are gone, one of them first for the blobs of the last, in nearly every order.
+    for _ in 0..6 {
+        house.backup().await;
+        std::fs::remove_file(data_pack().await).unwrap();
+    }
+    let snapshot = house.backup().await;
+    let last = data_pack().await;
+    let length = std::fs::metadata(&last).unwrap().len();
+    std::fs::OpenOptions::new().write(true).open(&last).unwrap().set_len(length - 10).unwrap();
+    let report = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
+    assert_eq!((report.missing_packs.len(), report.salvaged_blobs), (6, 4), "{report:?}");
+    assert_eq!(house.content(&snapshot).await, crate::support::files_in(&house.source()));
+}
