@@ -14,14 +14,14 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::clock;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::repository::{Listing, Repository};
-use crate::time::Timestamp;
 use judge::{is_there, read_all, refuse_conflicts};
 use record::LockRecord;
-use refresh::{Refresher, TAKEN, is_over};
+use refresh::{Refreshed, Refresher, TAKEN};
 
 /// What a lock excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,9 +48,9 @@ pub struct Lock {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum LockState {
-    /// As last refreshed at this time, with this object.
+    /// As last refreshed then, with this object.
     Held {
-        since: Timestamp,
+        since: Refreshed,
         id: Id,
     },
     Lost(Arc<str>),
@@ -87,7 +87,9 @@ impl Repository {
         let mut record = LockRecord::new(self.origin(), mode != LockMode::Shared);
         record.sweep = mode == LockMode::Sweep;
         // Created first and checked second: of two processes that do so at once, at least one sees the other.
+        let steady = clock::steady();
         let id = record.save(self).await?;
+        let refreshed = Refreshed::new(record.time, steady);
         let listing = match look_around(self, &record, id, first).await {
             Ok(seen) => seen,
             Err(conflict) => {
@@ -99,8 +101,8 @@ impl Repository {
             }
         };
         let (stop, stopped) = watch::channel(false);
-        let (state_sender, state) = watch::channel(LockState::Held { since: record.time, id });
-        let refresher = Refresher::new(self.clone(), record, id, state_sender);
+        let (state_sender, state) = watch::channel(LockState::Held { since: refreshed, id });
+        let refresher = Refresher::new(self.clone(), record, (refreshed, id), state_sender);
         let task = tokio::spawn(refresher.run(stopped));
         Ok((Lock { stop, state, task: Some(task) }, listing))
     }
@@ -185,8 +187,8 @@ impl LockWatch {
     /// As [`Lock::ensure_held`].
     pub(crate) fn ensure_held(&self) -> Result<()> {
         match &*self.state.borrow() {
-            // The refresher may not have looked yet since a machine woke up, so the clock is asked here too.
-            LockState::Held { since, .. } if is_over(*since) => {
+            // The refresher may not have looked yet since a machine woke up, so the clocks are asked here too.
+            LockState::Held { since, .. } if since.is_over() => {
                 Err(lost("it could not be refreshed in time, or this machine slept"))
             }
             LockState::Held { .. } => Ok(()),
@@ -256,10 +258,10 @@ impl fmt::Debug for Lock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock;
     use crate::credentials::Credentials;
     use crate::origin::Origin;
     use crate::store::Store;
+    use crate::time::Timestamp;
 
     async fn repository() -> Repository {
         let credentials = Credentials::generate().unwrap().0;
@@ -417,7 +419,8 @@ mod tests {
     #[tokio::test]
     async fn a_lock_whose_time_ran_out_is_not_held_before_the_refresher_has_looked() {
         for (minutes, held) in [(0, true), (21, true), (23, false), (31, false)] {
-            let since = Timestamp::new(clock::now().seconds - minutes * 60, 0);
+            let time = Timestamp::new(clock::now().seconds - minutes * 60, 0);
+            let since = Refreshed::new(time, clock::steady());
             let (stop, _stopped) = watch::channel(false);
             let (_refresher, state) = watch::channel(LockState::Held { since, id: Id::of(b"lock") });
             let asked = Lock { stop, state, task: None }.ensure_held();
