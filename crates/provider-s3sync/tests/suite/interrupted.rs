@@ -327,3 +327,20 @@ fn restore_job(name: &str, snapshot: &SnapshotRef, target: &Path) -> JobRequest 
     let target = into_place(target);
     JobRequest::Restore(RestoreJob::new(key, snapshot.clone(), source, "ada/new".parse().unwrap(), target))
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_killed_run_left_half_written_in_a_directory_goes_with_the_next_backup() {
+    for scene in [Scene::local(), Scene::local().mirrored()] {
+        scene.create().await;
+        let root = scene.path("source");
+        TreeSpec::small(24).plain().generate(&root).unwrap();
+        let scratch = scene.repository().join("stillpoint/tmp");
+        fs::create_dir_all(&scratch).unwrap();
+        fs::write(scratch.join("0123456789abcdef"), "half").unwrap();
+        let living = fs::File::create(scratch.join("fedcba9876543210")).unwrap();
+        living.lock().unwrap();
+        Host::new(&scene, &root).back_up("next").await;
+        let left: Vec<_> = fs::read_dir(&scratch).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(left, ["fedcba9876543210"]);
+    }
+}

@@ -344,3 +344,31 @@ async fn a_backup_of_a_directory_that_lacks_its_restore_is_partial() {
         assert_eq!(status.backup.unwrap().components[0].issues[0].kind, "unrestored");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_lost_all_its_files_is_told_until_somebody_says_that_it_may() {
+    for scene in layouts() {
+        scene.create().await;
+        let root = scene.path("source");
+        write(root.join("deep/file"), "content");
+        let host = Host::new(&scene, &root);
+        assert_eq!(host.back_up("full").await.operation.state, OperationState::Completed);
+        fs::remove_file(root.join("deep/file")).unwrap();
+        for name in ["emptied", "doubted"] {
+            let status = host.back_up(name).await;
+            assert_ne!(status.operation.state, OperationState::Completed, "{name}");
+            let issues = &status.backup.as_ref().unwrap().components[0].issues;
+            let kinds: Vec<_> = issues.iter().map(|issue| issue.kind.as_str()).collect();
+            assert_eq!(kinds, ["emptied"], "{name}");
+        }
+        let rules = CaptureRules { may_be_empty: true, ..CaptureRules::default() };
+        let workspace = DirectoryWorkspace::new(&root).unwrap().with_id("ada/lab".parse().unwrap());
+        let workspace = Arc::new(workspace.with_rules(rules));
+        let host = Host::with(Arc::clone(&host.catalog), scene.provider(), workspace);
+        assert_eq!(host.back_up("meant").await.operation.state, OperationState::Completed);
+        let host = Host::with(host.catalog, scene.provider(), {
+            Arc::new(DirectoryWorkspace::new(&root).unwrap().with_id("ada/lab".parse().unwrap()))
+        });
+        assert_eq!(host.back_up("still").await.operation.state, OperationState::Completed);
+    }
+}

@@ -7,7 +7,7 @@
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as Io, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::random;
 
 pub(super) const TEMPORARY: &str = "stillpoint/tmp";
+/// How often a file is made anew that a sweep took before it could be locked.
+const CREATIONS_MAX: usize = 16;
 /// Deepest folder below which objects lie: `data/xx/<id>` and `stillpoint/<kind>/<name>`.
 const MAX_DEPTH: usize = 3;
 
@@ -208,9 +210,21 @@ fn create_folder(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// A new file that no sweep takes.
+pub(super) fn create_locked(path: &Path) -> io::Result<File> {
+    for _ in 0..CREATIONS_MAX {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        file.lock()?;
+        // A sweep may have come between the two.
+        if file.metadata()?.nlink() > 0 {
+            return Ok(file);
+        }
+    }
+    Err(Io::ResourceBusy.into())
+}
+
 fn write_and_rename(temporary: &Path, target: &Path, data: &[u8], mode: PutMode) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
-    file.lock()?;
+    let mut file = create_locked(temporary)?;
     file.write_all(data)?;
     file.sync_all()?;
     match mode {

@@ -3,9 +3,8 @@
 //! They are written to a temporary file and renamed, so each is whole or absent, but not synced one by one: a hundred
 //! thousand small files would take as many waits for the disk. [`PlainBackend::settle`] syncs the file system once.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind as Io, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -14,7 +13,7 @@ use bytes::Bytes;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 
-use super::local::{LocalBackend, TEMPORARY};
+use super::local::{LocalBackend, TEMPORARY, create_locked};
 use super::plain::{PartSink, PlainBackend, PlainObject};
 use crate::error::{Error, ErrorKind, Result};
 use crate::random;
@@ -33,8 +32,7 @@ impl LocalBackend {
         fs::create_dir_all(&scratch).map_err(failed)?;
         let name: [u8; 8] = random::bytes()?;
         let path = scratch.join(format!("{:016x}", u64::from_le_bytes(name)));
-        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
-        file.lock().map_err(failed)?;
+        let file = create_locked(&path).map_err(failed)?;
         Ok((path, file))
     }
 

@@ -53,6 +53,9 @@ pub(super) struct Base {
     pub(super) read_from: Timestamp,
     /// Keys of objects that the store got after their timestamp was noted: they hold something else by now.
     pub(super) altered: HashSet<String>,
+    /// Whether a capture without any file makes one wonder: it is whole and held some, or said itself that something was
+    /// amiss.
+    pub(super) not_empty: bool,
 }
 
 /// Where the manifest of a base is noted.
@@ -68,7 +71,7 @@ type Records = Vec<(String, Option<Stored>)>;
 /// The records beside each timestamp of a space.
 type Kept = BTreeMap<Place, Records>;
 
-/// Begins a job.
+/// Begins a job. What writers that were killed left half-written in a local directory is removed on the way.
 ///
 /// # Errors
 /// `AlreadyExists` where all names of its second are taken, `Unsupported` or `Corrupt` where a record cannot be read.
@@ -78,6 +81,7 @@ pub(super) async fn run(
     job: &BackupJob,
     clock: &dyn Clock,
 ) -> Result<Begun> {
+    source.store().sweep().await.map_err(from_repository)?;
     for number in 1..=NAMES_MAX {
         let place = Place::at(space, job.created_at, number);
         let (claim, resumed) = match source.claim(&place).await? {
@@ -216,7 +220,7 @@ async fn unfinished_base(
     let noted = names.iter().filter(|(name, _)| ManifestReader::is_of_run(name, last));
     let altered = altered(source, &place, noted.filter_map(|(_, time)| *time).max()).await?;
     let names = names.into_iter().map(|(name, _)| name).collect();
-    Ok(Base { place, manifest: Noted::Names(names), read_from, altered })
+    Ok(Base { place, manifest: Noted::Names(names), read_from, altered, not_empty: false })
 }
 
 /// The newest whole timestamp of the same component, or the one that the job names.
@@ -230,10 +234,11 @@ async fn base(
     for (place, names) in whole.into_iter().take(PARENTS_MAX) {
         match source.completion(&place).await {
             Ok(Some(found)) if found.claim.is_of_line(job) => {
+                let not_empty = found.files > 0 || !found.issues.is_empty();
                 let (manifest, read_from) = (Noted::Parts(found.parts), found.captured.from);
                 let completed = names.into_iter().find(|(name, _)| name == WHOLE);
                 let altered = altered(source, &place, completed.and_then(|(_, time)| time)).await?;
-                return Ok(Some(Base { place, manifest, read_from, altered }));
+                return Ok(Some(Base { place, manifest, read_from, altered, not_empty }));
             }
             Ok(_) => {}
             // It is of use but not needed: without it every file is sent.

@@ -77,12 +77,16 @@ async fn capture(
         Begun::Open(begun) => begun,
     };
     let totals = Arc::new(Totals::default());
-    if let Some(what) = CaptureRules::from_settings(&job.component.settings)?.lacks {
+    let rules = CaptureRules::from_settings(&job.component.settings)?;
+    if let Some(what) = rules.lacks {
         totals.lacks(what);
     }
     let selection = Arc::clone(&opened.selection);
     let written = Box::pin(mirror(source, &mut begun, opened, &totals, clock, reporter));
     let parts = reporter.unless_cancelled(written).await?;
+    if !rules.may_be_empty && begun.bases.iter().any(|base| base.not_empty) {
+        totals.must_hold_files();
+    }
     let end = finish::End { parts, selection: &selection, totals: &totals, to: clock.now() };
     let completion = Box::pin(finish::run(source, &begun, end)).await?;
     reporter.meter.complete();

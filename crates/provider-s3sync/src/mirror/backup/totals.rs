@@ -95,6 +95,15 @@ impl Totals {
         self.note("unrestored", Path::new(""), what);
     }
 
+    /// Notes it where a capture that ought to hold files holds none.
+    pub(super) fn must_hold_files(&self) {
+        if self.captured().0 == 0 {
+            let message = "it holds no file any more, though the backup before did or doubted it too; if its volume is mounted and \
+                           it is meant to be empty, say so (`--may-be-empty`)";
+            self.note("emptied", Path::new(""), message.to_owned());
+        }
+    }
+
     fn note(&self, kind: &str, path: &Path, message: String) {
         let issue = Issue::new(kind, path_text::to_text(path), message);
         self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(issue);

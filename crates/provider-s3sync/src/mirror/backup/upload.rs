@@ -54,7 +54,8 @@ impl Transfer {
     ) -> Result<Transferred> {
         let room = self.room(entry.size.min(WHOLE_BYTES_MAX)).await?;
         let (source, path) = (std::sync::Arc::clone(&self.source), entry.path.clone());
-        let (bytes, end) = match blocking(move || Ok(open_until_still(&source, &path))).await? {
+        let opened = blocking(move || Ok(open_until_still(&source, &path, WHOLE_BYTES_MAX)));
+        let (bytes, end) = match opened.await? {
             Ok(Opened::Whole(bytes, end)) => (bytes, end),
             Ok(Opened::Large(file)) => {
                 drop(room);
@@ -227,20 +228,24 @@ fn open(source: &Source, path: &Path) -> stillpoint_localfs::Result<OpenFile> {
     parent.open_file(path.file_name().unwrap_or_default())
 }
 
-fn open_until_still(source: &Source, path: &Path) -> stillpoint_localfs::Result<Opened> {
+/// Reads a file of up to `whole_max` bytes until it holds still. One that yields more than its size says is as large as it
+/// turns out to be.
+fn open_until_still(source: &Source, path: &Path, whole_max: u64) -> stillpoint_localfs::Result<Opened> {
     let mut attempt = 1;
     loop {
         let mut file = open(source, path)?;
-        if file.metadata().size > WHOLE_BYTES_MAX {
+        if file.metadata().size > whole_max {
             return Ok(Opened::Large(file));
         }
         let expected = usize::try_from(file.metadata().size).unwrap_or_default();
         let mut bytes = Vec::with_capacity(expected + 1);
-        let read = file.by_ref().take(WHOLE_BYTES_MAX + 1).read_to_end(&mut bytes);
+        let read = file.by_ref().take(whole_max + 1).read_to_end(&mut bytes);
         read.map_err(|error| file.read_error(error))?;
+        if bytes.len() as u64 > whole_max {
+            return open(source, path).map(Opened::Large);
+        }
         let end = end_of(&file, bytes.len() as u64)?;
-        let grown = bytes.len() as u64 > WHOLE_BYTES_MAX;
-        if (end.changed && attempt < ATTEMPTS) || grown {
+        if end.changed && attempt < ATTEMPTS {
             attempt += 1;
             continue;
         }
@@ -260,4 +265,38 @@ fn end_of(file: &OpenFile, read: u64) -> stillpoint_localfs::Result<End> {
     let extended = file.extended_attributes()?;
     let changed = file.changed()? || read != file.metadata().size;
     Ok(End { metadata: *file.metadata(), extended, changed })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
+    use stillpoint_localfs::{FileKind, Timestamp};
+    use stillpoint_repository::Store;
+
+    use super::*;
+    use crate::jobs::Meter;
+    use crate::mirror::Space;
+    use crate::mirror::backup::totals::Totals;
+    use crate::mirror::place::Place;
+
+    /// The system makes its content up as it is read, and says that it has none.
+    #[tokio::test]
+    async fn a_file_that_yields_more_than_its_size_says_is_torn_in_the_end() {
+        let (directory, path) = (Path::new("/proc"), PathBuf::from("version"));
+        let source = Arc::new(Source::open(directory).unwrap());
+        let content = std::fs::read(directory.join(&path)).unwrap();
+        let Ok(Opened::Large(file)) = open_until_still(&source, &path, 8) else { panic!("it is larger") };
+        assert_eq!(file.metadata().size, 0);
+
+        let (store, totals) = (Store::memory(), Arc::new(Totals::default()));
+        let place = Place::named(&Space::new("ada", "lab").unwrap(), "2026-01-31-18-30-05").unwrap();
+        let transfer = Transfer::new(&store, &place, &source, &totals, &Arc::new(Meter::default()));
+        let entry = Entry::plain(path, FileKind::File, 0, Timestamp::new(0, 0));
+        let sent = transfer.upload_large(entry, "key", None, None, file).await.unwrap().unwrap();
+        assert_eq!((sent.size, sent.torn, sent.sha256), (content.len() as u64, true, Some(Id::of(&content))));
+        assert_eq!(store.get_object("key", sent.size).await.unwrap(), content);
+        assert_eq!(totals.take_issues()[0].kind, "torn");
+    }
 }
