@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 use rustix::fs::{CWD, FileType, Mode, XattrFlags, mknodat, setxattr};
-use stillpoint_localfs::{Error, FileKind, RuleOrigin, Rules, Selection, Source};
+use stillpoint_localfs::{Error, FileKind, Preset, RuleOrigin, Rules, Selection, Source};
 use tempfile::tempdir;
 
 #[test]
@@ -170,4 +170,29 @@ fn what_each_rule_leaves_out_is_counted_in_files_directories_and_bytes() {
         ]
     );
     assert_eq!(selection.report()[4].origin, RuleOrigin::UnfinishedRestore);
+}
+
+#[test]
+fn an_environment_goes_only_where_the_capture_holds_what_brings_it_back() {
+    let folder = tempdir().unwrap();
+    for (project, lock) in [("a", "uv.lock"), ("b", "uv.lock"), ("c", "requirements.txt")] {
+        let environment = folder.path().join(project).join("env");
+        fs::create_dir_all(&environment).unwrap();
+        fs::write(environment.join("pyvenv.cfg"), "home").unwrap();
+        fs::write(folder.path().join(project).join(lock), "what it takes").unwrap();
+    }
+    fs::write(folder.path().join("c/requirements.txt"), vec![b'x'; 2000]).unwrap();
+    let mut rules = Rules::new();
+    rules.add_preset(Preset::Environments).unwrap();
+    rules.add("/b/*.lock").unwrap();
+    let source = Source::open(folder.path()).unwrap();
+    let selection = Selection::new(&rules).unwrap().files_up_to(1000);
+    let kept = |project: &str| {
+        let listing = selection.list(&source, &source.directory(Path::new(project)).unwrap()).unwrap();
+        listing.entries.into_iter().map(|entry| entry.name.into_string().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(["a", "b", "c"].map(kept), [vec!["uv.lock"], vec!["env"], vec!["env"]]);
+    let report = selection.report();
+    assert_eq!(report.iter().map(|rule| rule.directories).sum::<u64>(), 1, "{report:?}");
+    assert_eq!(report.iter().map(|rule| rule.files).sum::<u64>(), 3, "{report:?}");
 }

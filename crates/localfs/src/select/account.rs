@@ -91,8 +91,16 @@ impl Selection {
     /// The system's reason if the directory cannot be listed.
     pub fn list(&self, source: &Source, directory: &Directory) -> Result<Listing> {
         let mut listing = directory.list()?;
+        listing.entries.retain_mut(|entry| self.keeps(source, directory.relative(), entry));
+        // What the capture does not hold brings nothing back.
         let described = if self.environments.is_some() { described_by(&listing.entries) } else { Vec::new() };
-        listing.entries.retain_mut(|entry| self.keeps(source, directory.relative(), &described, entry));
+        if !described.is_empty() {
+            listing.entries.retain(|entry| {
+                let relative = directory.relative().join(&entry.name);
+                let environment = self.environment(source, &relative, &described, entry);
+                environment.is_none_or(|counts| counts.leave_out(source, relative, entry))
+            });
+        }
         Ok(listing)
     }
 
@@ -119,23 +127,17 @@ impl Selection {
         reports
     }
 
-    fn keeps(&self, source: &Source, parent: &Path, described: &[Environment], entry: &mut Entry) -> bool {
+    fn keeps(&self, source: &Source, parent: &Path, entry: &mut Entry) -> bool {
         let relative = parent.join(&entry.name);
         let is_directory = entry.metadata.kind == FileKind::Directory;
-        let excluding = self.excluding(&relative, is_directory, entry);
-        let Some(counts) = excluding.or_else(|| self.environment(source, &relative, described, entry)) else {
-            if is_directory && self.device.is_some_and(|device| device != entry.metadata.device) {
-                entry.mount_point = true;
-                self.foreign.directories.fetch_add(1, Ordering::Relaxed);
-            }
-            return true;
-        };
-        counts.add(entry);
-        let foreign = entry.metadata.device != source.metadata().device;
-        if is_directory && !foreign {
-            counts.add_below(source, relative);
+        if let Some(counts) = self.excluding(&relative, is_directory, entry) {
+            return counts.leave_out(source, relative, entry);
         }
-        false
+        if is_directory && self.device.is_some_and(|device| device != entry.metadata.device) {
+            entry.mount_point = true;
+            self.foreign.directories.fetch_add(1, Ordering::Relaxed);
+        }
+        true
     }
 
     fn excluding(&self, relative: &Path, is_directory: bool, entry: &Entry) -> Option<&Counts> {
@@ -176,6 +178,16 @@ fn is_restore_marker(relative: &Path) -> bool {
 }
 
 impl Counts {
+    /// Counts an entry with all that is in it, and keeps it no longer.
+    fn leave_out(&self, source: &Source, relative: PathBuf, entry: &Entry) -> bool {
+        self.add(entry);
+        let inside = entry.metadata.device == source.metadata().device;
+        if entry.metadata.kind == FileKind::Directory && inside {
+            self.add_below(source, relative);
+        }
+        false
+    }
+
     fn add(&self, entry: &Entry) {
         if entry.metadata.kind == FileKind::Directory {
             self.directories.fetch_add(1, Ordering::Relaxed);

@@ -69,12 +69,14 @@ impl Rules {
         preset.patterns().iter().try_for_each(|pattern| self.add_from(RuleOrigin::Preset(preset), pattern))
     }
 
-    /// Adds the lines of an exclude file; blank lines and lines that begin with `#` are skipped.
+    /// Adds the lines of an exclude file; blank lines, lines that begin with `#`, and a byte order mark are skipped.
     ///
     /// # Errors
     /// The system's reason if the file cannot be read as UTF-8 text; [`Error::InvalidPattern`].
     pub fn add_file(&mut self, path: &Path) -> Result<()> {
         let text = fs::read_to_string(path).map_err(|source| Error::io(Operation::Read, path, source))?;
+        // Some editors begin a file with the mark, which would be a part of the first pattern.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
         for (index, line) in text.lines().enumerate() {
             if !line.trim().is_empty() && !line.starts_with('#') {
                 self.add_from(RuleOrigin::File { path: path.to_path_buf(), line: index + 1 }, line)?;
@@ -189,5 +191,19 @@ mod tests {
         let lines: Vec<_> = rules.rules.iter().map(|(origin, _)| origin.clone()).collect();
         let line = |line| RuleOrigin::File { path: file.clone(), line };
         assert_eq!(lines, [line(3), line(4)]);
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_pattern() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("excludes");
+        for (first, line) in [("*.o", 1), ("# comment\n*.o", 2)] {
+            fs::write(&file, format!("\u{feff}{first}\r\n/target\r\n")).unwrap();
+            let mut rules = Rules::new();
+            rules.add_file(&file).unwrap();
+            assert_eq!(rules.rules.len(), 2);
+            assert_eq!(rules.rules[0].0, RuleOrigin::File { path: file.clone(), line });
+            assert_eq!(rules.compile().unwrap().excluding(Path::new("x.o"), false), Some(0));
+        }
     }
 }
