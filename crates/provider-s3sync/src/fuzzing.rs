@@ -10,8 +10,7 @@ use std::path::Path;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stillpoint_core::{
-    BackupId, BackupRecord, ComponentId, OperationId, OperationRecord, SnapshotId, Timestamp, WorkspaceId,
-    WorkspaceRecord,
+    BackupId, ComponentId, OperationId, OperationRecord, SnapshotId, Timestamp, WorkspaceId, WorkspaceRecord,
 };
 use stillpoint_localfs::{Rules, Selection};
 
@@ -110,6 +109,8 @@ fn timestamp(bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
+    use stillpoint_core::BackupRecord;
+
     use super::*;
 
     #[test]
