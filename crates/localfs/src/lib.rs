@@ -2,7 +2,7 @@
 //!
 //! # Where to look
 //! - [`Source`], [`Directory`], [`OpenFile`], [`Selection`]: capture.
-//! - [`Extractor`], [`FileWriter`]: extract.
+//! - [`Extractor`], [`FileWriter`]: extract. [`Foresight`]: what an extraction would do.
 //! - [`run_jobs`]: the pool of workers that walks trees.
 
 mod attributes;
@@ -21,8 +21,8 @@ pub use attributes::{Attributes, ExtendedAttribute};
 pub use capture::{Directory, Entry, Listing, OpenFile, Source};
 pub use error::{Error, Operation, Result};
 pub use extract::{
-    ExtractOptions, ExtractReport, Extractor, FileId, FileWriter, Folder, HardLinks, Landing, LinkKey,
-    RESTORE_MARKER_PREFIX, SharedFile, Standing, Warning, WarningKind,
+    ExtractOptions, ExtractReport, Extractor, Fate, FileId, FileWriter, Folder, Foreseen, Foresight,
+    HardLinks, Landing, LinkKey, Preview, RESTORE_MARKER_PREFIX, SharedFile, Standing, Warning, WarningKind,
 };
 pub use itemised::Itemised;
 pub use metadata::{FileKind, Metadata, Timestamp};

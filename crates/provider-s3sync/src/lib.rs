@@ -19,11 +19,12 @@ pub use error::{REPOSITORY, from_repository};
 pub use import::{Import, ImportState, ImportedTimestamp};
 pub use mirror::{MirrorSource, Space};
 pub use path_text::to_text as path_to_text;
-pub use provider::S3SyncProvider;
+pub use provider::{RestorePreview, S3SyncProvider};
 pub use provisioner::DirectoryProvisioner;
 pub use repository::RepositorySource;
 pub use workspace::{
     CaptureRules, DirectoryWorkspace, QuiesceHook, expects_mount, is_mount_point, pattern_of,
 };
 
+pub use stillpoint_localfs::{Fate, FileKind, Foreseen, Preview};
 pub use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};

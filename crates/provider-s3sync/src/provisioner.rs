@@ -80,21 +80,21 @@ const TAKEN: &str = "target-empty";
 
 /// Where the components of a restore go.
 #[derive(Debug)]
-struct Destinations {
+pub(crate) struct Destinations {
     landing: Landing,
     operation: String,
-    places: Vec<ComponentPlace>,
+    pub(crate) places: Vec<ComponentPlace>,
 }
 
 #[derive(Debug)]
-struct ComponentPlace {
-    component: stillpoint_core::ComponentId,
+pub(crate) struct ComponentPlace {
+    pub(crate) component: stillpoint_core::ComponentId,
     path: PathBuf,
     restore: String,
 }
 
 impl ComponentPlace {
-    fn settings(&self, given: &Settings) -> Result<Settings> {
+    pub(crate) fn settings(&self, given: &Settings) -> Result<Settings> {
         let path = self.path.to_str().ok_or_else(|| {
             Error::new(ErrorKind::InvalidInput, format!("the target path {:?} is not UTF-8", self.path))
         })?;
@@ -107,7 +107,7 @@ impl ComponentPlace {
 }
 
 impl Destinations {
-    fn of(request: &ProvisionRequest) -> Result<Self> {
+    pub(crate) fn of(request: &ProvisionRequest) -> Result<Self> {
         let restore = &request.restore;
         let root = target::path_in(&restore.settings)?;
         let snapshot = |snapshot: &SnapshotRef| target::restore_id(&snapshot.id, &restore.include);

@@ -3,6 +3,7 @@
 pub(crate) mod backup;
 pub(crate) mod bytes;
 pub(crate) mod operation;
+pub(crate) mod preview;
 pub(crate) mod progress;
 pub(crate) mod restore;
 pub(crate) mod stream;

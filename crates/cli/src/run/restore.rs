@@ -18,6 +18,7 @@ use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::managed::{self, ENVIRONMENT};
 use crate::output::bytes::Bytes;
+use crate::output::preview;
 use crate::output::restore::RestoreText;
 use crate::session::{Files, Needs, Session};
 use crate::settings::ConfiguredWorkspace;
@@ -178,7 +179,7 @@ fn inside(path: &str) -> Result<String> {
     Ok(trimmed.to_owned())
 }
 
-/// Shows what a restore would do and what stands against it.
+/// Shows what a restore would do, of a directory entry by entry, and what stands against it.
 async fn plan(
     session: &Session,
     catalog: &Arc<dyn Catalog>,
@@ -193,6 +194,10 @@ async fn plan(
     };
     let blocked = findings.iter().any(blocks);
     let (restore, backup) = (&request, &backup);
+    let previews = match restore.provisioner == engine::PROVISIONER && !blocked {
+        true => session.provider().await?.preview_restore(restore, backup).await?,
+        false => Vec::new(),
+    };
     if session.output.is_json() {
         session.output.document(&json!({
             "backup_id": backup.id,
@@ -203,9 +208,11 @@ async fn plan(
             "size_bytes": backup.size_bytes,
             "components": backup.components.iter().map(ComponentItem::new).collect::<Vec<_>>(),
             "findings": findings,
+            "previews": previews.iter().map(preview::document).collect::<Vec<_>>(),
         }))?;
     } else {
-        let lines = plan_lines(restore, backup, &findings);
+        let mut lines = plan_lines(restore, backup, &findings);
+        lines.extend(previews.iter().flat_map(preview::lines));
         lines.iter().try_for_each(|line| session.output.line(line))?;
     }
     Ok(if blocked { Exit::Failed } else { Exit::Done })

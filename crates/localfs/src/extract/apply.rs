@@ -184,7 +184,7 @@ impl Handle<'_> {
 
 /// Whether an attribute that a backup does not know is taken off an entry that is brought to the backup's state. What
 /// labels the system, and what marks the restore itself, stays.
-fn may_be_removed(name: &[u8]) -> bool {
+pub(super) fn may_be_removed(name: &[u8]) -> bool {
     let of_users = name.starts_with(b"user.") && !name.starts_with(b"user.stillpoint.");
     of_users || [ACL_ACCESS.to_bytes(), ACL_DEFAULT.to_bytes(), b"security.capability"].contains(&name)
 }

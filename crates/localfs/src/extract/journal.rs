@@ -5,6 +5,7 @@
 //! is written before the next one is needed; one that a power failure takes away leaves a directory as it is.
 
 use std::collections::{BTreeMap, HashSet};
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,6 +30,12 @@ const BYTES_MAX: u64 = 64 << 20;
 pub(super) struct Journal {
     file: File,
     length: u64,
+    notes: Notes,
+}
+
+/// What a journal says.
+#[derive(Debug, Default)]
+pub(super) struct Notes {
     /// Whether the target was empty when the restore began.
     whole: bool,
     made: HashSet<PathBuf>,
@@ -47,41 +54,11 @@ impl Journal {
         let mut file = File::from(fd);
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
-        let mut journal = Self { file, length: 0, whole: ours, made: HashSet::new(), modes: BTreeMap::new() };
+        let mut journal = Self { file, length: bytes.len() as u64, notes: Notes::of(&bytes, empty, ours) };
         if bytes.is_empty() && empty {
             journal.note(b"+").map_err(failed)?;
-            journal.whole = true;
         }
-        journal.length = journal.length.max(bytes.len() as u64);
-        journal.read(&bytes);
         Ok(journal)
-    }
-
-    fn read(&mut self, bytes: &[u8]) {
-        if bytes.is_empty() {
-            return;
-        }
-        self.whole = false;
-        // A record that was cut short has no end.
-        for record in bytes.split_inclusive(|byte| *byte == 0).filter_map(|record| record.strip_suffix(b"\0"))
-        {
-            let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsString::from_vec(bytes.to_vec()));
-            match record.iter().position(|byte| matches!(byte, b'+' | b'=')) {
-                Some(0) if record == b"+" => self.whole = true,
-                Some(0) => {
-                    self.made.insert(path(record.get(1..).unwrap_or_default()));
-                }
-                Some(sign) => {
-                    let (mode, named) = record.split_at(sign);
-                    let mode =
-                        std::str::from_utf8(mode).ok().and_then(|mode| u32::from_str_radix(mode, 8).ok());
-                    if let Some(mode) = mode {
-                        self.modes.entry(path(named.get(1..).unwrap_or_default())).or_insert(mode);
-                    }
-                }
-                None => {}
-            }
-        }
     }
 
     fn note(&mut self, record: &[u8]) -> std::io::Result<()> {
@@ -94,26 +71,79 @@ impl Journal {
     }
 }
 
+impl Notes {
+    /// Reads the journal in the marker of a target, if there is one. The arguments are those of [`Journal::open`].
+    pub(super) fn read(root: &OwnedFd, marker: &OsStr, empty: bool, ours: bool) -> Self {
+        let path = Path::new(marker).join(JOURNAL);
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let mut bytes = Vec::new();
+        if let Ok(fd) = rustix::fs::openat(root, path, flags, Mode::empty())
+            && let Err(error) = File::from(fd).take(BYTES_MAX).read_to_end(&mut bytes)
+        {
+            tracing::debug!(%error, "the journal of an earlier run cannot be read to its end");
+        }
+        Self::of(&bytes, empty, ours)
+    }
+
+    fn of(bytes: &[u8], empty: bool, ours: bool) -> Self {
+        let mut notes = Self::default();
+        if bytes.is_empty() {
+            notes.whole = ours || empty;
+            return notes;
+        }
+        // A record that was cut short has no end.
+        for record in bytes.split_inclusive(|byte| *byte == 0).filter_map(|record| record.strip_suffix(b"\0"))
+        {
+            let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+            match record.iter().position(|byte| matches!(byte, b'+' | b'=')) {
+                Some(0) if record == b"+" => notes.whole = true,
+                Some(0) => {
+                    notes.made.insert(path(record.get(1..).unwrap_or_default()));
+                }
+                Some(sign) => {
+                    let (mode, named) = record.split_at(sign);
+                    let mode =
+                        std::str::from_utf8(mode).ok().and_then(|mode| u32::from_str_radix(mode, 8).ok());
+                    if let Some(mode) = mode {
+                        notes.modes.entry(path(named.get(1..).unwrap_or_default())).or_insert(mode);
+                    }
+                }
+                None => {}
+            }
+        }
+        notes
+    }
+
+    /// Whether the attributes of a directory that stands are the restore's to set.
+    pub(super) fn is_ours(&self, landing: Landing, relative: &Path) -> bool {
+        landing == Landing::Replace || self.whole || self.made.contains(relative)
+    }
+
+    /// Whether the attributes of the target itself are the restore's to set.
+    pub(super) const fn root_is_ours(&self, landing: Landing) -> bool {
+        match landing {
+            Landing::EmptyTarget => self.whole,
+            Landing::Continue | Landing::Replace => true,
+            Landing::Merge => false,
+        }
+    }
+}
+
 impl Target {
     /// Whether the attributes of a directory that stands are this restore's to set.
     pub(super) fn is_ours(&self, relative: &Path) -> bool {
-        let journal = self.journal();
-        self.options.landing == Landing::Replace || journal.whole || journal.made.contains(relative)
+        self.journal().notes.is_ours(self.options.landing, relative)
     }
 
     /// Whether the attributes of the target itself are this restore's to set.
     pub(super) fn root_is_ours(&self) -> bool {
-        match self.options.landing {
-            Landing::EmptyTarget => self.journal().whole,
-            Landing::Continue | Landing::Replace => true,
-            Landing::Merge => false,
-        }
+        self.journal().notes.root_is_ours(self.options.landing)
     }
 
     /// Notes a directory that was made.
     pub(super) fn note_made(&self, relative: &Path) -> Result<()> {
         let mut journal = self.journal();
-        if journal.whole {
+        if journal.notes.whole {
             return Ok(());
         }
         let noted = journal.note(&[b"+", relative.as_os_str().as_bytes()].concat());
@@ -125,18 +155,18 @@ impl Target {
         let mut journal = self.journal();
         let record = [format!("{mode:o}=").as_bytes(), relative.as_os_str().as_bytes()].concat();
         journal.note(&record).map_err(|source| Error::io(Operation::Write, relative, source))?;
-        journal.modes.entry(relative.to_path_buf()).or_insert(mode);
+        journal.notes.modes.entry(relative.to_path_buf()).or_insert(mode);
         Ok(())
     }
 
     /// Forgets the mode of a directory that gets another one.
     pub(super) fn forget_mode(&self, relative: &Path) {
-        self.journal().modes.remove(relative);
+        self.journal().notes.modes.remove(relative);
     }
 
     /// Gives directories that were kept the modes they had, those inside others first.
     pub(super) fn put_modes_back(&self) {
-        let modes = std::mem::take(&mut self.journal().modes);
+        let modes = std::mem::take(&mut self.journal().notes.modes);
         for (relative, mode) in modes.into_iter().rev() {
             if let Err(error) = self.put_mode_back(&relative, mode) {
                 tracing::warn!(?relative, %error, "a directory keeps the mode that let the restore write into it");

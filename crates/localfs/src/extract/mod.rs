@@ -1,11 +1,15 @@
 //! Writing a tree below one target directory, and nothing outside it.
 
 mod apply;
+mod compare;
 mod entries;
 mod file;
 mod finish;
+mod foresight;
+mod ground;
 mod journal;
 mod links;
+mod preview;
 mod small;
 mod sparse;
 mod standing;
@@ -19,7 +23,9 @@ use std::sync::Arc;
 
 pub use file::FileWriter;
 pub use finish::ExtractReport;
+pub use foresight::Foresight;
 pub use links::{HardLinks, LinkKey, SharedFile};
+pub use preview::{Fate, Foreseen, Preview};
 pub use small::Folder;
 pub use standing::Standing;
 pub use target::RESTORE_MARKER_PREFIX;

@@ -1,21 +1,17 @@
 //! What stands in the target already, and what of it a restore takes over, keeps, or replaces.
 
-use std::ffi::OsString;
-use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Mode, OFlags, openat};
 
+use super::ground::{EntryFound, FileFound};
 use super::links::SharedFile;
-use super::{Extractor, FileId, Landing, apply};
+use super::{Extractor, FileId, apply};
 use crate::attributes::Attributes;
-use crate::capture::{Directory, OpenFile};
+use crate::capture::OpenFile;
 use crate::error::{Error, Operation, Result};
 use crate::metadata::{FileKind, Metadata};
-
-/// The granularity in which a power failure takes content away, in bytes.
-const BLOCK: u64 = 4096;
 
 /// What stands where a file shall be restored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,11 +30,7 @@ pub enum Standing {
 impl Extractor {
     /// Whether an entry that stands is kept although it differs, as was asked for.
     pub fn keeps_what_stands(&self) -> bool {
-        match self.target.options.landing {
-            Landing::Merge => true,
-            Landing::Continue => !self.target.resumed,
-            Landing::EmptyTarget | Landing::Replace => false,
-        }
+        self.target.ground().keeps_what_stands()
     }
 
     /// Looks at the place of a file of `size` bytes that is to have `attributes`. `is_right` reads the whole content of a
@@ -57,34 +49,18 @@ impl Extractor {
         attributes: &Attributes,
         is_right: impl FnOnce(&mut OpenFile) -> Result<bool>,
     ) -> Result<Standing> {
-        if !self.may_hold_entries() {
-            return Ok(Standing::Free);
-        }
-        let Some(found) = self.existing(relative)? else { return Ok(Standing::Free) };
-        let replaces = self.target.options.landing == Landing::Replace;
-        let otherwise = if replaces { Standing::Free } else { Standing::Taken };
-        let timely = found.modified == attributes.modified;
-        let plausible = found.size == size && (timely || self.goes_on());
-        let may_lack = found.size <= size && timely && self.goes_on();
-        if found.kind != FileKind::File || !(plausible || may_lack) {
-            return Ok(otherwise);
-        }
-        let mut file = self.open_existing(relative)?;
-        if plausible && is_right(&mut file)? {
-            return Ok(self.take_over(&file, attributes));
-        }
-        if may_lack && lacks_content(&mut file, size)? && self.remove_existing(&file)? {
-            return Ok(Standing::Free);
-        }
-        Ok(otherwise)
+        Ok(match self.target.ground().file(relative, size, attributes, is_right)? {
+            FileFound::Missing | FileFound::Replaced => Standing::Free,
+            FileFound::Right(file) => self.take_over(&file, attributes),
+            FileFound::Lacking(file) if self.remove_existing(&file)? => Standing::Free,
+            FileFound::Lacking(_) | FileFound::Other => Standing::Taken,
+        })
     }
 
     fn take_over(&self, file: &OpenFile, attributes: &Attributes) -> Standing {
         let (found, keeps) = (file.metadata(), self.keeps_what_stands());
         match found.links > 1 {
             false => Standing::Complete(self.adopt(file, (!keeps).then_some(attributes))),
-            // Written anew it shares nothing with what lies outside.
-            true if self.target.options.landing == Landing::Replace => Standing::Free,
             true => Standing::Shared(SharedFile {
                 id: FileId::of(found),
                 links: found.links,
@@ -117,7 +93,7 @@ impl Extractor {
     /// [`Error::InvalidName`]; the system's reason.
     pub fn link_stands(&self, relative: &Path, to: &Path, attributes: &Attributes) -> Result<bool> {
         self.stands_as(relative, FileKind::Symlink, attributes, |_| {
-            Ok(self.existing_link(relative)? == to.as_os_str())
+            Ok(self.target.ground().existing_link(relative)? == to.as_os_str())
         })
     }
 
@@ -142,19 +118,11 @@ impl Extractor {
         attributes: &Attributes,
         is_same: impl FnOnce(&Metadata) -> Result<bool>,
     ) -> Result<bool> {
-        if !self.may_hold_entries() {
-            return Ok(false);
-        }
-        let Some(found) = self.existing(relative)? else { return Ok(false) };
-        if found.kind != kind || !is_same(&found)? {
-            return Ok(false);
-        }
-        if self.keeps_what_stands() || attributes.are_those_of(&found) {
-            return Ok(true);
-        }
-        if !self.goes_on() || found.links > 1 {
-            return Ok(false);
-        }
+        let found = match self.target.ground().entry(relative, kind, attributes, is_same)? {
+            EntryFound::Other(_) => return Ok(false),
+            EntryFound::Stands(_) => return Ok(true),
+            EntryFound::Bare(found) => found,
+        };
         let failed = |source| Error::io(Operation::Open, relative, source);
         let (parent, name) = self.target.parent(relative)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -166,29 +134,12 @@ impl Extractor {
         Ok(true)
     }
 
-    /// Whether entries may stand in the target already.
-    fn may_hold_entries(&self) -> bool {
-        self.target.options.landing != Landing::EmptyTarget || self.target.resumed
-    }
-
-    /// Whether this run goes on in a target that was empty when the restore began.
-    fn goes_on(&self) -> bool {
-        self.target.resumed && matches!(self.target.options.landing, Landing::EmptyTarget | Landing::Continue)
-    }
-
     /// The metadata of what stands at `relative`, if anything does.
     ///
     /// # Errors
     /// [`Error::InvalidName`]; the system's reason, also when a parent is not a directory.
     pub fn existing(&self, relative: &Path) -> Result<Option<Metadata>> {
-        let found = self.target.parent(relative).and_then(|(parent, name)| {
-            Metadata::at(parent.as_fd(), name).map_err(|source| Error::io(Operation::Stat, relative, source))
-        });
-        match found {
-            Ok(metadata) => Ok(Some(metadata)),
-            Err(error) if error.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        }
+        self.target.ground().existing(relative)
     }
 
     /// Opens the regular file at `relative` for reading, to compare it with what would be written.
@@ -196,15 +147,7 @@ impl Extractor {
     /// # Errors
     /// As [`Directory::open_file`](crate::Directory::open_file).
     pub fn open_existing(&self, relative: &Path) -> Result<OpenFile> {
-        let (parent, name) = self.target.parent(relative)?;
-        let parent_path = relative.parent().unwrap_or(Path::new("")).to_path_buf();
-        Directory::new(parent, parent_path).open_file(name)
-    }
-
-    fn existing_link(&self, relative: &Path) -> Result<OsString> {
-        let (parent, name) = self.target.parent(relative)?;
-        let parent_path = relative.parent().unwrap_or(Path::new("")).to_path_buf();
-        Directory::new(parent, parent_path).link_target(name)
+        self.target.ground().open_existing(relative)
     }
 
     /// Accepts a file found in place as if this run had written it.
@@ -227,23 +170,5 @@ impl Extractor {
         }
         rustix::fs::unlinkat(&parent, name, AtFlags::empty()).map_err(failed)?;
         Ok(true)
-    }
-}
-
-/// Whether a file is shorter than `size`, or has a block that reads as zeros.
-fn lacks_content(file: &mut OpenFile, size: u64) -> Result<bool> {
-    if file.metadata().size < size {
-        return Ok(true);
-    }
-    file.rewind()?;
-    let mut block = Vec::new();
-    loop {
-        block.clear();
-        let read = file.by_ref().take(BLOCK).read_to_end(&mut block);
-        match read.map_err(|error| file.read_error(error))? {
-            0 => return Ok(false),
-            _ if block.iter().all(|byte| *byte == 0) => return Ok(true),
-            _ => {}
-        }
     }
 }

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::ground::Ground;
 use super::journal::{JOURNAL, Journal};
 use super::{ExtractOptions, Landing, Warning, WarningKind};
 use crate::attributes::{ACL_ACCESS, ACL_DEFAULT};
@@ -19,7 +20,6 @@ use crate::beneath;
 use crate::error::{Error, Operation, Result};
 use crate::itemised::Itemised;
 use crate::metadata::{FileKind, Metadata};
-use crate::name::{InvalidName, validate_path};
 
 /// The beginning of the name of the directory in which a restore works inside its target; the operation's id follows.
 pub const RESTORE_MARKER_PREFIX: &str = ".stillpoint-restore-";
@@ -81,20 +81,17 @@ impl Target {
 
     /// Opens the parent of `relative` and names the last component.
     pub(super) fn parent<'a>(&self, relative: &'a Path) -> Result<(OwnedFd, &'a OsStr)> {
-        validate_path(relative)?;
-        let invalid = || Error::InvalidName { path: relative.to_path_buf(), source: InvalidName::NotPlain };
-        let name = relative.file_name().ok_or_else(invalid)?;
-        let parent = relative.parent().ok_or_else(invalid)?;
-        if parent.as_os_str().is_empty() && name == marker_name(&self.id) {
-            return Err(Error::AlreadyExists { path: relative.to_path_buf() });
-        }
-        Ok((self.directory(parent)?, name))
+        self.ground().parent(relative)
     }
 
     pub(super) fn directory(&self, relative: &Path) -> Result<OwnedFd> {
-        validate_path(relative)?;
-        beneath::open_directory(self.root.as_fd(), relative)
-            .map_err(|source| Error::io(Operation::Open, relative, source))
+        self.ground().directory(relative)
+    }
+
+    /// The target as it is decided upon.
+    pub(super) fn ground(&self) -> Ground<'_> {
+        let Self { root, id, options, resumed, .. } = self;
+        Ground { root: root.as_fd(), id, landing: options.landing, resumed: *resumed }
     }
 
     /// A name nothing in the staging directory has.
@@ -173,15 +170,15 @@ impl Target {
 
 /// What stands in a target before a restore begins.
 #[derive(Debug, Default)]
-struct TargetState {
+pub(super) struct TargetState {
     own: bool,
     finishing: bool,
     other: Option<String>,
-    occupied: bool,
+    pub(super) occupied: bool,
 }
 
 impl TargetState {
-    fn read(root: &OwnedFd, path: &Path, id: &str) -> Result<Self> {
+    pub(super) fn read(root: &OwnedFd, path: &Path, id: &str) -> Result<Self> {
         let list = |source| Error::io(Operation::List, path, source);
         let mut state = Self::default();
         let mut stamp = [0; 256];
@@ -201,11 +198,11 @@ impl TargetState {
         Ok(state)
     }
 
-    const fn resumable(&self) -> bool {
+    pub(super) const fn resumable(&self) -> bool {
         self.own || self.finishing
     }
 
-    fn admit(&self, path: &Path, landing: Landing) -> Result<()> {
+    pub(super) fn admit(&self, path: &Path, landing: Landing) -> Result<()> {
         if let Some(id) = &self.other {
             return Err(Error::TargetHeld { path: path.to_path_buf(), id: id.clone() });
         }
@@ -216,7 +213,7 @@ impl TargetState {
     }
 }
 
-fn validate_id(id: &str) -> Result<()> {
+pub(super) fn validate_id(id: &str) -> Result<()> {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if id.is_empty() || id.len() > 200 || !id.bytes().all(plain) {
         return Err(Error::InvalidRestoreId { id: id.to_owned() });

@@ -1,5 +1,6 @@
 //! The mirrored layout as the provider uses it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,6 +8,8 @@ use stillpoint_core::{
     BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result,
     Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
+use stillpoint_localfs::Preview;
+use stillpoint_repository::Cancellation;
 
 use super::snapshot::{self, MirrorSnapshot};
 use super::source::Point;
@@ -45,6 +48,10 @@ impl Layout for MirrorSource {
         reporter: Arc<Reporter>,
     ) -> JobStatus {
         restore::run(self, provider, job, reporter).await
+    }
+
+    async fn preview(&self, job: &RestoreJob, stop: Cancellation) -> Result<(PathBuf, Preview)> {
+        restore::preview::run(self, job, stop).await
     }
 
     async fn found_job(&self, provider: &ProviderId, token: &str) -> Result<Option<JobStatus>> {

@@ -1,6 +1,7 @@
 //! What the provider needs of the way in which backups of directories are laid out in a store.
 
 use std::fmt::Debug;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,6 +9,8 @@ use stillpoint_core::{
     BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result,
     Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
+use stillpoint_localfs::Preview;
+use stillpoint_repository::Cancellation;
 
 use crate::jobs::Reporter;
 
@@ -39,6 +42,9 @@ pub(crate) trait Layout: Debug + Send + Sync + 'static {
         job: RestoreJob,
         reporter: Arc<Reporter>,
     ) -> JobStatus;
+
+    /// Where a restore job would write, and what it would make of each entry. Changes nothing; stops when asked to.
+    async fn preview(&self, job: &RestoreJob, stop: Cancellation) -> Result<(PathBuf, Preview)>;
 
     /// The status of a backup job that another process ran, if its snapshot is there.
     async fn found_job(&self, provider: &ProviderId, token: &str) -> Result<Option<JobStatus>>;

@@ -2,6 +2,7 @@
 
 mod layout;
 mod preflight;
+mod preview;
 mod store;
 
 use std::collections::BTreeMap;
@@ -23,6 +24,7 @@ use crate::repository::RepositorySource;
 use crate::target;
 
 pub(crate) use layout::Layout;
+pub use preview::RestorePreview;
 pub(crate) use store::is_of;
 
 const BACKUP: &str = "backup-";

@@ -1,5 +1,6 @@
 //! The repository layout as the provider uses it.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -7,6 +8,8 @@ use stillpoint_core::{
     BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result,
     Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
+use stillpoint_localfs::Preview;
+use stillpoint_repository::Cancellation;
 
 use super::{Journal, RepositorySnapshot, RepositorySource, backup, records, restore, snapshot, store_of};
 use crate::jobs::Reporter;
@@ -46,6 +49,10 @@ impl Layout for RepositorySource {
         reporter: Arc<Reporter>,
     ) -> JobStatus {
         restore::run(self, provider, job, reporter).await
+    }
+
+    async fn preview(&self, job: &RestoreJob, stop: Cancellation) -> Result<(PathBuf, Preview)> {
+        restore::preview(self, job, &stop).await
     }
 
     async fn found_job(&self, provider: &ProviderId, token: &str) -> Result<Option<JobStatus>> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use stillpoint_core::{
     ErrorKind, Issue, JobState, JobStatus, Landing, ProviderId, RestoreJob, RestoredResource, Result,
 };
-use stillpoint_localfs::Landing as LocalLanding;
-use stillpoint_repository::{Id, IssueKind, Repository, RestoreOptions, RestoreSummary};
+use stillpoint_localfs::{Landing as LocalLanding, Preview};
+use stillpoint_repository::{Cancellation, Id, IssueKind, Repository, RestoreOptions, RestoreSummary};
 
 use super::RepositorySource;
 use super::convert::{from_stored, snapshot_id};
@@ -81,6 +81,26 @@ async fn fill(
     let mut status = done(&summary, keeps);
     status.restored = Some(resource(&place));
     Ok(status)
+}
+
+/// Answers where a restore job would write and what it would make of what stands there.
+pub(super) async fn preview(
+    source: &RepositorySource,
+    job: &RestoreJob,
+    stop: &Cancellation,
+) -> Result<(PathBuf, Preview)> {
+    let target = target::path_in(&job.destination)?;
+    let id = snapshot_id(&job.snapshot.id)?;
+    let repository = source.open().await?;
+    let snapshot = repository.load_snapshot(&id).await.map_err(from_repository)?;
+    let include: Vec<PathBuf> = job.include.iter().map(|text| path_text::from_text(text)).collect();
+    find_all(&repository, &id, &include).await?;
+    let (place, extract) = target::foresee(job, target, from_stored(snapshot.time)).await?;
+    let mut options = RestoreOptions::new(place.restore.clone());
+    (options.extract, options.include) = (extract, include);
+    let preview =
+        repository.preview_restore(&id, &place.path, options, stop).await.map_err(from_repository)?;
+    Ok((place.path, preview))
 }
 
 /// Fails unless each of the paths is in the snapshot: nothing restored must not look like a success.

@@ -10,7 +10,7 @@ pub(crate) use mark::clear as hand_over;
 pub(crate) use occupancy::{Occupancy, look};
 pub(crate) use place::{Place, restore_id};
 pub(crate) use remove::discard;
-pub(crate) use settle::{extract_options, settle};
+pub(crate) use settle::{extract_options, foresee, settle};
 
 use std::path::PathBuf;
 

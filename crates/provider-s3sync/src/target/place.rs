@@ -56,6 +56,21 @@ pub(crate) fn side_place(
     Err(Error::new(ErrorKind::AlreadyExists, message))
 }
 
+/// What stands at a place that the restore is to have for itself.
+///
+/// # Errors
+/// `AlreadyExists` where that is anything but this restore's own work.
+pub(crate) fn admit(place: &Place, operation: &OperationId) -> Result<Occupancy> {
+    let path = &place.path;
+    let taken = |why: String| Err(Error::new(ErrorKind::AlreadyExists, why).with("path", path.display()));
+    match look(path, &place.restore, operation.as_str())? {
+        Occupancy::Held(id) => taken(format!("{path:?} holds the unfinished restore {id}")),
+        Occupancy::Taken => taken(format!("the target {path:?} is not empty")),
+        Occupancy::NotADirectory => taken(format!("{path:?} is not a directory")),
+        open => Ok(open),
+    }
+}
+
 /// Makes the directory where it is missing and puts the operation's mark on it, before anything is written into it.
 /// Answers what stood there.
 ///
@@ -63,16 +78,13 @@ pub(crate) fn side_place(
 /// `AlreadyExists` where it holds anything but this restore's own work; nothing is changed then.
 pub(crate) fn claim(place: &Place, operation: &OperationId) -> Result<Occupancy> {
     let path = &place.path;
-    let found = look(path, &place.restore, operation.as_str())?;
-    let taken = |why: String| Err(Error::new(ErrorKind::AlreadyExists, why).with("path", path.display()));
+    let found = admit(place, operation)?;
     let met = match &found {
         Occupancy::Missing => Met::Missing,
         Occupancy::Empty => mark::read(path)?.map_or(Met::Empty, |mark| mark.met),
         Occupancy::Unfinished => Met::Unfinished,
-        Occupancy::Finished => return Ok(found),
-        Occupancy::Held(id) => return taken(format!("{path:?} holds the unfinished restore {id}")),
-        Occupancy::Taken => return taken(format!("the target {path:?} is not empty")),
-        Occupancy::NotADirectory => return taken(format!("{path:?} is not a directory")),
+        // Nothing else is admitted.
+        _ => return Ok(found),
     };
     if found == Occupancy::Missing {
         make(path)?;

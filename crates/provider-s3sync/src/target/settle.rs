@@ -6,7 +6,7 @@ use serde_json::Value;
 use stillpoint_core::{Error, ErrorKind, Landing, RestoreJob, Result, Timestamp};
 use stillpoint_localfs::{ExtractOptions, Landing as LocalLanding};
 
-use super::place::{claim, restore_id, side_place};
+use super::place::{admit, claim, restore_id, side_place};
 use super::{Occupancy, Place};
 use crate::error::blocking;
 
@@ -16,14 +16,10 @@ pub(crate) async fn settle(
     target: PathBuf,
     time: Timestamp,
 ) -> Result<(Place, Option<Occupancy>)> {
-    let restore = restore_id(&job.snapshot.id, &job.include);
-    let (operation, landing) = (job.key.operation().clone(), job.landing);
+    let job = job.clone();
     blocking(move || {
-        let path = match landing {
-            Landing::Side => side_place(&target, time, &restore, &operation)?,
-            _ => target,
-        };
-        let place = Place { path, restore };
+        let place = choose(&job, target, time)?;
+        let (operation, landing) = (job.key.operation().clone(), job.landing);
         let found = match landing {
             Landing::Empty | Landing::Side => Some(claim(&place, &operation)?),
             _ => None,
@@ -31,6 +27,35 @@ pub(crate) async fn settle(
         Ok((place, found))
     })
     .await
+}
+
+/// The place that [`settle`] would choose and what the restore might write there. Changes nothing.
+pub(crate) async fn foresee(
+    job: &RestoreJob,
+    target: PathBuf,
+    time: Timestamp,
+) -> Result<(Place, ExtractOptions)> {
+    let job = job.clone();
+    blocking(move || {
+        let place = choose(&job, target, time)?;
+        let mut options = extract_options(&job)?;
+        if matches!(job.landing, Landing::Empty | Landing::Side)
+            && admit(&place, job.key.operation())? == Occupancy::Finished
+        {
+            options.landing = LocalLanding::Continue;
+        }
+        Ok((place, options))
+    })
+    .await
+}
+
+fn choose(job: &RestoreJob, target: PathBuf, time: Timestamp) -> Result<Place> {
+    let restore = restore_id(&job.snapshot.id, &job.include);
+    let path = match job.landing {
+        Landing::Side => side_place(&target, time, &restore, job.key.operation())?,
+        _ => target,
+    };
+    Ok(Place { path, restore })
 }
 
 /// What the job and its destination allow a restore to write.

@@ -9,5 +9,7 @@ mod hook;
 mod import;
 mod interrupted;
 mod mirror;
+mod preview;
+mod progress;
 mod standing;
 mod support;

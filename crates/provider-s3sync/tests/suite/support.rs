@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use stillpoint_core::decide::Machine;
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
     BackupId, BackupJob, BackupRequest, Component, JobKey, JobRequest, JobStatus, LocalOrchestrator,
@@ -177,6 +178,12 @@ pub(crate) fn into_place(path: &Path) -> Settings {
 /// The counts of the only component.
 pub(crate) fn counts(status: &OperationStatus) -> BTreeMap<String, u64> {
     status.backup.as_ref().unwrap().components[0].counts.clone()
+}
+
+/// How the only job of a restore ended.
+pub(crate) fn end_of_restore(status: &OperationStatus) -> &JobStatus {
+    let Machine::Restore(machine) = &status.operation.machine else { unreachable!("not a restore") };
+    machine.members[0].run.status.as_ref().unwrap()
 }
 
 pub(crate) fn component(root: &Path) -> Component {

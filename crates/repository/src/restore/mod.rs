@@ -13,6 +13,7 @@ mod include;
 mod links;
 mod options;
 mod pending;
+mod preview;
 mod repetition;
 mod run;
 mod scan;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use stillpoint_localfs::{Attributes, FileKind, HardLinks, Standing};
 
 use super::attributes::attributes;
+use super::existing::{content_is, pieces};
 use super::include::Include;
 use super::links::{Symlink, link_key};
 use super::pending::PendingFile;
@@ -14,7 +15,7 @@ use super::run::Restore;
 use super::spot::{OpenFolder, Spot};
 use super::summary::add;
 use super::window::Window;
-use crate::blob::{BlobKind, BlobLocation};
+use crate::blob::BlobLocation;
 use crate::browse::{TreeCache, path_of};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::Id;
@@ -118,7 +119,7 @@ impl Scan {
             return Ok(());
         }
         let (attributes, content) = (attributes(node), node.content.as_deref().unwrap_or_default());
-        let is_right = |file: &mut _| self.content_is(file, content);
+        let is_right = |file: &mut _| content_is(&self.restore.whereabouts.index(), file, content);
         let standing = self.restore.extractor.file_stands(&path, size, &attributes, is_right);
         let Some(standing) = self.attempt(&path, standing)? else { return Ok(()) };
         let carries = matches!(standing, Standing::Free | Standing::Complete(_));
@@ -171,25 +172,13 @@ impl Scan {
 
     /// Where a file's pieces lie, and its length; `None`, and an issue, if one is lost.
     fn pieces(&self, path: &Path, node: &Node) -> Option<(Vec<(Id, BlobLocation)>, u64)> {
-        let content = node.content.as_deref().unwrap_or_default();
-        let (mut pieces, mut size) = (Vec::with_capacity(content.len()), 0);
-        let index = self.restore.whereabouts.index();
-        for id in content {
-            let Some(location) = index.locate(BlobKind::Data, id) else {
-                let error = Error::corrupt(format!("data blob {id}"), "no index lists it");
+        match pieces(&self.restore.whereabouts.index(), node) {
+            Ok(pieces) => Some(pieces),
+            Err(error) => {
                 self.restore.totals.skip(Issue::damaged(path, &error));
-                return None;
-            };
-            if !location.fits(BlobKind::Data) {
-                let error =
-                    Error::corrupt(format!("data blob {id}"), "the index says it is longer than one may be");
-                self.restore.totals.skip(Issue::damaged(path, &error));
-                return None;
+                None
             }
-            size += u64::from(location.plaintext_length());
-            pieces.push((*id, location));
         }
-        Some((pieces, size))
     }
 
     fn flush(&mut self) -> Result<()> {

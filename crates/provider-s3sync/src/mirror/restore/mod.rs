@@ -2,6 +2,7 @@
 
 mod content;
 mod existing;
+pub(super) mod preview;
 mod run;
 mod totals;
 
@@ -9,7 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use stillpoint_core::{
-    Error, ErrorKind, JobStatus, Landing, ProviderId, RestoreJob, RestoredResource, Result,
+    Error, ErrorKind, JobStatus, Landing, ProviderId, RestoreJob, RestoredResource, Result, Timestamp,
 };
 use stillpoint_localfs::Landing as LocalLanding;
 use stillpoint_repository::Progress as _;
@@ -54,12 +55,7 @@ async fn fill(
     let point = reporter.unless_cancelled(source.whole(&place)).await?;
     let include: Vec<PathBuf> = job.include.iter().map(|text| included(text)).collect();
     reporter.unless_cancelled(find_all(source, &point, &include)).await?;
-    let time = match &point {
-        Point::Ours(_, completion) => Some(completion.claim.created_at),
-        Point::Script(place) => place.time(),
-    };
-    let time = time.unwrap_or(stillpoint_core::Timestamp::from_millis(0));
-    let (settled, found) = target::settle(job, target, time).await?;
+    let (settled, found) = target::settle(job, target, time_of(&point)).await?;
     let resource = |path: &std::path::Path| {
         RestoredResource::new(provider.clone(), job.component.id.clone(), path.to_string_lossy())
     };
@@ -82,6 +78,15 @@ async fn fill(
     reporter.meter.complete();
     status.restored = Some(resource(&settled.path));
     Ok(status)
+}
+
+/// When a timestamp was made.
+fn time_of(point: &Point) -> Timestamp {
+    let time = match point {
+        Point::Ours(_, completion) => Some(completion.claim.created_at),
+        Point::Script(place) => place.time(),
+    };
+    time.unwrap_or(Timestamp::from_millis(0))
 }
 
 fn included(text: &str) -> PathBuf {

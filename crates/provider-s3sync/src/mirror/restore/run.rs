@@ -315,7 +315,7 @@ impl Drop for Driver {
 }
 
 /// What a refusal of the target as a whole means.
-fn refused(error: stillpoint_localfs::Error) -> Error {
+pub(super) fn refused(error: stillpoint_localfs::Error) -> Error {
     use stillpoint_localfs::Error as Local;
     let kind = match &error {
         _ if error.is_storage_full() => return full(error),
