@@ -10,6 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinHandle;
 
 use super::elsewhere::{Missed, miss};
+use super::pending::Piece;
 use super::run::Restore;
 use super::spot::OpenFolder;
 use super::summary::add;
@@ -235,17 +236,18 @@ impl Restore {
     fn write_place(&self, place: &Place, data: &[u8], folder: &mut OpenFolder) -> Result<()> {
         let file = &place.file;
         match file.write(&self.extractor, folder, place.offset, data) {
-            Ok(written) => {
+            Ok(Piece::Ignored) => Ok(()),
+            Ok(piece) => {
                 add(&self.totals.written, data.len() as u64);
                 self.progress.advanced(data.len() as u64);
-                if let Some(id) = written {
+                if let Piece::Last(id) = piece {
                     self.file_restored(file.link, id);
                 }
                 Ok(())
             }
             Err(error) if error.is_storage_full() => Err(fatal(error)),
             Err(error) => {
-                self.progress.finished(1);
+                self.file_passed(file.rest());
                 self.totals.skip(Issue::unwritten(&file.path(), &error));
                 Ok(())
             }
@@ -255,7 +257,7 @@ impl Restore {
     pub(super) fn lose<'a>(&self, places: impl IntoIterator<Item = &'a Place>, error: &Error) {
         for Place { file, .. } in places {
             if file.give_up() {
-                self.progress.finished(1);
+                self.file_passed(file.rest());
                 self.totals.skip(Issue::damaged(&file.path(), error));
             }
         }

@@ -40,7 +40,6 @@ impl Scan {
         file: SharedFile,
         attributes: &Attributes,
     ) -> Result<()> {
-        self.restore.progress.finished(1);
         let path = spot.path();
         let Some(link) = link else {
             self.stands_foreign(&path, file.is_right());

@@ -23,7 +23,20 @@ pub(super) struct PendingFile {
 struct State {
     writer: Option<Box<FileWriter>>,
     remaining: usize,
+    /// Bytes of content that were written.
+    written: u64,
     given_up: bool,
+}
+
+/// What became of a piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Piece {
+    /// The file was given up before.
+    Ignored,
+    /// It is written, and others are still to come.
+    Written,
+    /// It was the last one: the file is complete. Its identity, if anybody needs to know it.
+    Last(Option<FileId>),
 }
 
 impl PendingFile {
@@ -35,7 +48,7 @@ impl PendingFile {
         attributes: Attributes,
         link: Option<LinkKey>,
     ) -> Self {
-        let state = State { writer: None, remaining: pieces, given_up: false };
+        let state = State { writer: None, remaining: pieces, written: 0, given_up: false };
         Self { spot, size, pieces, attributes, link, state: Mutex::new(state) }
     }
 
@@ -43,8 +56,7 @@ impl PendingFile {
         self.spot.path()
     }
 
-    /// Writes one piece. The last one completes the file and gives it its name: then the answer is its identity, if
-    /// anybody needs to know it.
+    /// Writes one piece. The last one completes the file and gives it its name.
     ///
     /// A file that failed is given up: its temporary file is removed and further pieces are ignored.
     pub(super) fn write(
@@ -53,18 +65,21 @@ impl PendingFile {
         folder: &mut OpenFolder,
         offset: u64,
         data: &[u8],
-    ) -> stillpoint_localfs::Result<Option<Option<FileId>>> {
+    ) -> stillpoint_localfs::Result<Piece> {
         let mut state = self.lock();
         if state.given_up {
-            return Ok(None);
+            return Ok(Piece::Ignored);
         }
         let written = match self.pieces == 1 && self.link.is_none() {
-            true => self.write_whole(extractor, folder, data).map(|()| Some(None)),
+            true => self.write_whole(extractor, folder, data).map(|()| Piece::Last(None)),
             false => self.write_piece(&mut state, extractor, offset, data),
         };
-        if written.is_err() {
-            state.given_up = true;
-            state.writer = None;
+        match &written {
+            Ok(_) => state.written += data.len() as u64,
+            Err(_) => {
+                state.given_up = true;
+                state.writer = None;
+            }
         }
         written
     }
@@ -79,6 +94,11 @@ impl PendingFile {
             None => self.write_whole(extractor, folder, &[]).map(|()| None),
             Some(_) => extractor.create_file(&self.path(), 0)?.finish(&self.attributes).map(Some),
         }
+    }
+
+    /// Bytes of content that were not written.
+    pub(super) fn rest(&self) -> u64 {
+        self.size.saturating_sub(self.lock().written)
     }
 
     /// Gives the file up because a piece of it is lost. Answers whether it was still under way.
@@ -104,7 +124,7 @@ impl PendingFile {
         extractor: &Extractor,
         offset: u64,
         data: &[u8],
-    ) -> stillpoint_localfs::Result<Option<Option<FileId>>> {
+    ) -> stillpoint_localfs::Result<Piece> {
         let mut writer = match state.writer.take() {
             Some(writer) => writer,
             None => Box::new(extractor.create_file(&self.path(), self.size)?),
@@ -112,12 +132,12 @@ impl PendingFile {
         writer.write_at(offset, data)?;
         state.remaining -= 1;
         if state.remaining == 0 {
-            return writer.finish(&self.attributes).map(|id| Some(Some(id)));
+            return writer.finish(&self.attributes).map(|id| Piece::Last(Some(id)));
         }
         // Many files may be under way; only those being written hold a descriptor.
         writer.park();
         state.writer = Some(writer);
-        Ok(None)
+        Ok(Piece::Written)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

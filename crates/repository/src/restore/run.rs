@@ -183,6 +183,13 @@ impl Restore {
         })
     }
 
+    /// Tells of a file that is done, whatever became of it, and for which so many bytes were not written. Each name of a
+    /// file counts as one, as it does in the totals of its snapshot.
+    pub(super) fn file_passed(&self, bytes: u64) {
+        self.progress.advanced(bytes);
+        self.progress.finished(1);
+    }
+
     /// Counts a file that was written.
     pub(super) fn file_restored(&self, link: Option<LinkKey>, id: Option<FileId>) {
         add(&self.totals.restored, 1);

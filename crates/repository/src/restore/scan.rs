@@ -108,20 +108,27 @@ impl Scan {
     }
 
     fn file(&mut self, folder: &Arc<Spot>, path: PathBuf, node: &Node) -> Result<()> {
-        let Some((pieces, size)) = self.pieces(&path, node) else { return Ok(()) };
+        let pieces = self.pieces(&path, node);
+        let size = pieces.as_ref().map_or(node.size, |(_, size)| *size);
         self.restore.progress.found(1, size);
         self.restore.progress.started(&path);
+        let Some((pieces, _)) = pieces else {
+            self.restore.file_passed(size);
+            return Ok(());
+        };
         let link = link_key(node);
         if let Some(link) = link.filter(|link| self.links.is_carried(link)) {
             self.links.add(link, Spot::new(folder, &node.name));
-            self.restore.progress.advanced(size);
-            self.restore.progress.finished(1);
+            self.restore.file_passed(size);
             return Ok(());
         }
         let (attributes, content) = (attributes(node), node.content.as_deref().unwrap_or_default());
         let is_right = |file: &mut _| content_is(&self.restore.whereabouts.index(), file, content);
         let standing = self.restore.extractor.file_stands(&path, size, &attributes, is_right);
-        let Some(standing) = self.attempt(&path, standing)? else { return Ok(()) };
+        let Some(standing) = self.attempt(&path, standing)? else {
+            self.restore.file_passed(size);
+            return Ok(());
+        };
         let carries = matches!(standing, Standing::Free | Standing::Complete(_));
         if let Some(link) = link.filter(|_| carries) {
             self.links.carry(link, &path);
@@ -132,13 +139,13 @@ impl Scan {
                 self.restore.file_unchanged(link, id);
             }
             Standing::Shared(file) => {
-                self.restore.progress.advanced(size);
+                self.restore.file_passed(size);
                 self.stands_shared(Spot::new(folder, &node.name), link, file, &attributes)?;
             }
             Standing::Taken => {
                 let message = "something else stands there and was kept";
                 self.restore.totals.skip(Issue::new(path, IssueKind::Conflict, message));
-                self.restore.progress.finished(1);
+                self.restore.file_passed(size);
             }
             Standing::Free => {
                 let spot = Spot::new(folder, &node.name);
@@ -153,8 +160,9 @@ impl Scan {
     fn want(&mut self, file: &Arc<PendingFile>, pieces: Vec<(Id, BlobLocation)>) -> Result<()> {
         if pieces.is_empty() {
             let written = file.write_empty(&self.restore.extractor, &mut self.folder);
-            if let Some(id) = self.attempt(&file.path(), written)? {
-                self.restore.file_restored(file.link, id);
+            match self.attempt(&file.path(), written)? {
+                Some(id) => self.restore.file_restored(file.link, id),
+                None => self.restore.file_passed(0),
             }
             return Ok(());
         }

@@ -10,6 +10,7 @@ mod exact;
 mod hostile;
 mod interrupted;
 mod lost;
+mod progress;
 mod regressions;
 mod remembered;
 mod remote;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -69,7 +70,8 @@ impl Shared {
     /// # Errors
     /// The store's failure, a full disk, or the request to stop.
     pub(super) async fn file(self: Arc<Self>, entry: Entry) -> Result<()> {
-        let fetched = Arc::clone(&self).fetch(&entry);
+        let written = Arc::new(AtomicU64::new(0));
+        let fetched = Arc::clone(&self).fetch(&entry, Arc::clone(&written));
         let reporter = Arc::clone(&self.reporter);
         let done = reporter.unless_cancelled(fetched).await?;
         match done {
@@ -81,8 +83,15 @@ impl Shared {
             Err(Lost::Unwritten(error)) if error.is_storage_full() => return Err(full(error)),
             Err(Lost::Unwritten(error)) => self.unwritten(&entry.path, &error),
         }
-        self.reporter.meter.finished(1);
+        self.passed(entry.size.saturating_sub(written.load(Ordering::Relaxed)));
         Ok(())
+    }
+
+    /// Tells of a file that is done, whatever became of it, and for which so many bytes were not written. Each name of a
+    /// file counts as one, as it does in the totals of its timestamp.
+    pub(super) fn passed(&self, bytes: u64) {
+        self.reporter.meter.advanced(bytes);
+        self.reporter.meter.finished(1);
     }
 
     /// Notes an entry that cannot be written.
@@ -106,13 +115,13 @@ impl Shared {
         self.linked.lock().unwrap_or_else(PoisonError::into_inner).get(&link).copied()
     }
 
-    async fn fetch(self: Arc<Self>, entry: &Entry) -> Result<Result<FileId, Lost>> {
+    async fn fetch(self: Arc<Self>, entry: &Entry, written: Arc<AtomicU64>) -> Result<Result<FileId, Lost>> {
         let key = content_key(&self.place, entry).filter(|key| self.store.accepts_key(key));
         let Some(key) = key else {
             return Ok(Err(Lost::Damaged("its name cannot be that of an object".to_owned())));
         };
         if entry.size > WHOLE_BYTES_MAX {
-            return self.fetch_parts(entry, key).await;
+            return self.fetch_parts(entry, key, &written).await;
         }
         let kib = u32::try_from(entry.size / 1024 + 1).unwrap_or(u32::MAX);
         let _room = self.content.acquire_many(kib).await.map_err(closed)?;
@@ -129,20 +138,25 @@ impl Shared {
         };
         add(&self.totals.fetched, bytes.len() as u64);
         let (this, entry) = (Arc::clone(&self), entry.clone());
-        blocking(move || Ok(this.write_whole(&entry, &bytes))).await
+        blocking(move || Ok(this.write_whole(&entry, &bytes, &written))).await
     }
 
-    fn write_whole(&self, entry: &Entry, bytes: &Bytes) -> Result<FileId, Lost> {
+    fn write_whole(&self, entry: &Entry, bytes: &Bytes, written: &AtomicU64) -> Result<FileId, Lost> {
         if bytes.len() as u64 != entry.size || entry.sha256.is_some_and(|due| due != Id::of(bytes)) {
             return Err(Lost::Damaged("its object is not what the manifest says".to_owned()));
         }
         let mut file = self.extractor.create_file(&entry.path, entry.size).map_err(Lost::Unwritten)?;
         file.write_at(0, bytes).map_err(Lost::Unwritten)?;
-        self.written(bytes.len());
+        self.written(bytes.len(), written);
         file.finish(&entry.attributes()).map_err(Lost::Unwritten)
     }
 
-    async fn fetch_parts(self: Arc<Self>, entry: &Entry, key: String) -> Result<Result<FileId, Lost>> {
+    async fn fetch_parts(
+        self: Arc<Self>,
+        entry: &Entry,
+        key: String,
+        written: &AtomicU64,
+    ) -> Result<Result<FileId, Lost>> {
         let kib = u32::try_from(PART_BYTES * (PARTS_AT_ONCE as u64 + 1) / 1024).unwrap_or(u32::MAX);
         let _room = self.content.acquire_many(kib).await.map_err(closed)?;
         let (this, path, size) = (Arc::clone(&self), entry.path.clone(), entry.size);
@@ -167,7 +181,7 @@ impl Shared {
                 Err(error) => return lost(error),
             };
             add(&self.totals.fetched, bytes.len() as u64);
-            self.written(bytes.len());
+            self.written(bytes.len(), written);
             let write = move || {
                 digest.update(&bytes);
                 Ok((file.write_at(start, &bytes), file, digest))
@@ -185,7 +199,8 @@ impl Shared {
         finish(file, entry).await
     }
 
-    fn written(&self, bytes: usize) {
+    fn written(&self, bytes: usize, of_file: &AtomicU64) {
+        add(of_file, bytes as u64);
         add(&self.totals.written, bytes as u64);
         self.reporter.meter.advanced(bytes as u64);
     }

@@ -8,7 +8,7 @@ use stillpoint_core::{Error, ErrorKind, JobStatus, Result, Retry};
 use stillpoint_localfs::{
     Attributes, ExtractOptions, Extractor, FileKind, HardLinks, Landing, LinkKey, SharedFile, Standing,
 };
-use stillpoint_repository::{Progress, Store};
+use stillpoint_repository::Store;
 use tokio::runtime::Handle;
 use tokio::task::JoinHandle;
 
@@ -145,12 +145,16 @@ impl Driver {
         let link = entry.link();
         if let Some(link) = link.filter(|link| self.links.is_carried(link)) {
             self.links.add(link, entry.path);
+            self.shared.passed(entry.size);
             return Ok(());
         }
         let (attributes, shared) = (entry.attributes(), Arc::clone(&self.shared));
         let is_right = |file: &mut _| is_content_of(&entry, file);
         let standing = self.shared.extractor.file_stands(&entry.path, entry.size, &attributes, is_right);
-        let Some(standing) = self.attempt(&entry.path, standing)? else { return Ok(()) };
+        let Some(standing) = self.attempt(&entry.path, standing)? else {
+            shared.passed(entry.size);
+            return Ok(());
+        };
         let carries = matches!(standing, Standing::Free | Standing::Complete(_));
         if let Some(link) = link.filter(|_| carries) {
             self.links.carry(link, &entry.path);
@@ -159,17 +163,15 @@ impl Driver {
             Standing::Complete(id) => {
                 add(&shared.totals.unchanged, 1);
                 shared.stands(&entry, id);
-                shared.reporter.meter.advanced(entry.size);
-                shared.reporter.meter.finished(1);
+                shared.passed(entry.size);
             }
             Standing::Shared(file) => {
-                shared.reporter.meter.advanced(entry.size);
-                shared.reporter.meter.finished(1);
+                shared.passed(entry.size);
                 self.stands_shared(&entry, link, file, &attributes)?;
             }
             Standing::Taken => {
                 self.taken(&entry.path, "something else stands there and was kept");
-                shared.reporter.meter.finished(1);
+                shared.passed(entry.size);
             }
             Standing::Free => {
                 while self.running.len() >= FILES_AHEAD {
@@ -257,7 +259,6 @@ impl Driver {
                     self.shared.totals.skip("skipped", &path, "its first name was not restored");
                 }
             }
-            self.shared.reporter.meter.finished(1);
         }
         Ok(())
     }
