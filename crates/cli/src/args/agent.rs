@@ -14,6 +14,7 @@ use super::value::duration;
 #[command(after_help = "Examples:
   stillpoint --store s3://backups/team agent /home/ada --user ada --space notebooks
   stillpoint --store s3://backups/team agent /home/ada --interval 6h --log-file /var/log/stillpoint.log
+  stillpoint agent /home/ada --restore 2026-01-31-18-30-00 --restore-until 2026-02-02T00:00:00Z
   stillpoint --store s3://backups/studio --layout mirror agent --studio
   stillpoint --store s3://backups/studio --layout mirror agent --studio --once --foreground")]
 pub(crate) struct AgentArgs {
@@ -44,6 +45,9 @@ pub(crate) struct AgentArgs {
     /// Restore this point in time once, before the first backup; with --studio the user profile's tag names it
     #[arg(long, value_name = "TIMESTAMP")]
     pub(crate) restore: Option<Timestamp>,
+    /// Make that restore only if it is begun before this time, by this machine's clock; the tag says so itself
+    #[arg(long, value_name = "TIMESTAMP", requires = "restore")]
+    pub(crate) restore_until: Option<Timestamp>,
     /// Restore another workspace's point instead of this one's own: after a space or a user was renamed
     #[arg(long, value_name = "WORKSPACE")]
     pub(crate) restore_from: Option<String>,

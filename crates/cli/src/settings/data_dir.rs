@@ -61,6 +61,11 @@ impl DataDir {
         self.0.join("instance")
     }
 
+    /// Notes about requests for a restore whose time was over.
+    pub(crate) fn expired_requests(&self) -> PathBuf {
+        self.0.join("expired")
+    }
+
     /// What an agent holds while it works.
     pub(crate) fn agent_lock(&self) -> PathBuf {
         self.0.join("agent.lock")

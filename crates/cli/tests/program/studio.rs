@@ -209,6 +209,55 @@ fn tags_that_cannot_be_read_do_not_leave_the_space_without_backups() {
 }
 
 #[test]
+fn a_request_that_is_over_is_not_carried_out_and_the_backups_go_on() {
+    let Some(space) = Space::new(99) else { return };
+    let landed = space.place.source().join("restored-files");
+    space.starts(0, &[]);
+    let point = space.points().pop().unwrap();
+
+    space.tagged(Some(&format!("{point} until 2026-01-01-00-00-00")));
+    let output = space.place.command(space.line(&["--foreground", "--once", "--json"])).output().unwrap();
+    let run = Run::of(&output);
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stderr.contains("ALARM") && run.stderr.contains("ended at 2026-01-01"), "{run:?}");
+    let document = run.document();
+    assert_eq!(
+        (&document["restore"]["expired"], &document["restore"]["made_now"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!((&document["restore"]["state"], &document["completed"]), (&json!("cancelled"), &json!(1)));
+    assert!(!landed.exists(), "nothing was restored");
+    // It was said, and is not said at every start; the tag goes where that is asked for.
+    let again = Run::of(
+        &space.place.command(space.line(&["--foreground", "--once", "--remove-tag"])).output().unwrap(),
+    );
+    assert!(!again.stderr.contains("ALARM") && again.stderr.contains("as was said before"), "{again:?}");
+    assert!(space.calls().contains("DeleteTags"));
+
+    // An end that cannot be read is no request, and a new end is a new one.
+    space.tagged(Some(&format!("{point} until tomorrow")));
+    let output = space.place.command(space.line(&["--foreground", "--once", "--json"])).output().unwrap();
+    let run = Run::of(&output);
+    assert!(run.stderr.contains("ALARM") && run.stderr.contains("whose end is no timestamp"), "{run:?}");
+    assert_eq!((&run.document()["restore"], &run.document()["completed"]), (&Value::Null, &json!(1)));
+    assert!(!landed.exists(), "nothing was restored");
+    space.tagged(Some(&format!("{point} until 2100-01-01T00:00:00Z")));
+    let document = space.starts(0, &[]);
+    assert_eq!(document["restore"]["made_now"], true, "{document}");
+    assert!(landed.join(&point).is_dir());
+    // It is done, and stays so when its time is over, or another end is given.
+    for until in ["2100-01-01T00:00:00Z", "2026-01-01T00:00:00Z", "2100-01-02T00:00:00Z"] {
+        space.tagged(Some(&format!("{point} until {until}")));
+        let document = space.starts(0, &[]);
+        assert_eq!(
+            (&document["restore"]["made_now"], &document["restore"]["expired"]),
+            (&json!(false), &json!(false))
+        );
+    }
+    space.fake.assert_no_violations();
+}
+
+#[test]
 fn another_spaces_backups_are_restored_only_where_the_command_line_says_so() {
     let Some(space) = Space::new(95) else { return };
     space.starts(0, &[]);

@@ -11,7 +11,7 @@
 //! let identity = sagemaker.identify(&metadata).await?;
 //! println!("{}/{}", identity.user, identity.space);
 //! if let Some(wanted) = sagemaker.restore_tag(&identity).await? {
-//!     println!("restore of {wanted}");
+//!     println!("restore of {}", wanted.time);
 //! }
 //! # Ok(()) }
 //! ```
@@ -24,4 +24,4 @@ mod tag;
 pub use identity::SpaceIdentity;
 pub use metadata::{METADATA_FILE, SpaceMetadata};
 pub use sagemaker::SageMaker;
-pub use tag::{RESTORE_TAG, parse_restore_tag};
+pub use tag::{RESTORE_TAG, RestoreTag, parse_restore_tag};

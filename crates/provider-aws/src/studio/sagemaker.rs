@@ -1,11 +1,11 @@
 //! The four calls to SageMaker that an agent inside a space makes.
 
 use serde::{Deserialize, Serialize};
-use stillpoint_core::{Error, ErrorKind, Result, Timestamp};
+use stillpoint_core::{Error, ErrorKind, Result};
 
 use super::identity::{Described, SpaceIdentity, owner_of};
 use super::metadata::SpaceMetadata;
-use super::tag::{RESTORE_TAG, parse_restore_tag};
+use super::tag::{RESTORE_TAG, RestoreTag, parse_restore_tag};
 use crate::connection::{Call, Connection, Service};
 
 /// Source: the service model of SageMaker, version 2017-07-24.
@@ -123,11 +123,11 @@ impl SageMaker {
         Ok(SpaceIdentity { domain: domain.clone(), user, space: space.clone(), user_arn })
     }
 
-    /// The point in time that the user profile's tag asks for; `None` where it carries no such tag.
+    /// What the user profile's tag asks for; `None` where it carries no such tag.
     ///
     /// # Errors
-    /// `InvalidInput` where the tag's value is no timestamp; whatever the call meets.
-    pub async fn restore_tag(&self, identity: &SpaceIdentity) -> Result<Option<Timestamp>> {
+    /// `InvalidInput` where the tag's value is none that [`parse_restore_tag`] takes; whatever the call meets.
+    pub async fn restore_tag(&self, identity: &SpaceIdentity) -> Result<Option<RestoreTag>> {
         let mut token: Option<String> = None;
         for _page in 0..PAGES_MAX {
             let input = TagsInput {

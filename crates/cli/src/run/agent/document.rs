@@ -28,6 +28,11 @@ pub(super) struct RestoreItem {
     pub(super) state: OperationState,
     /// `false` where an earlier run had made it and this one left everything as it was.
     pub(super) made_now: bool,
+    /// Whether the request had ended before the restore was begun; then nothing was restored.
+    pub(super) expired: bool,
+    /// Whether this run was the first to find that.
+    #[serde(skip)]
+    pub(super) expired_now: bool,
     pub(super) operation_id: Option<OperationId>,
     pub(super) message: Option<String>,
 }

@@ -2,6 +2,7 @@
 
 mod background;
 mod document;
+mod expiry;
 mod lease;
 mod once;
 mod studio;
@@ -62,7 +63,7 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
         session.output.note("an agent works with this data directory already; this one ends");
         return Ok(Exit::Busy);
     };
-    let mut restore = args.restore;
+    let mut restore = args.restore.map(|time| (time, args.restore_until));
     let mut studio = None;
     if args.studio {
         studio::needs_a_key_from_elsewhere(&session.settings)?;
@@ -70,7 +71,7 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
         let (found, tagged) = studio::Studio::find(&session.output, args).await?;
         let name = (found.identity().user.clone(), found.identity().space.clone());
         (session.settings.space, session.settings.only) = (Some(name.clone()), Some(name));
-        restore = restore.or(tagged);
+        restore = restore.or(tagged.map(|tag| (tag.time, tag.until)));
         studio = Some(found);
     }
     let name = match &session.settings.space {
@@ -88,7 +89,8 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
     if policy.interval < INTERVAL_ADVISED_MIN {
         session.output.note("an interval below 6h can be felt by whoever works in the directory");
     }
-    let wanted = restore.map(|time| once::Wanted::new(time, args.restore_from.as_deref().unwrap_or(&name)));
+    let from = args.restore_from.as_deref().unwrap_or(&name);
+    let wanted = restore.map(|(time, until)| once::Wanted::new(time, until, from));
     let agent = Agent { session, args, home, policy, wanted, studio, clock: SystemClock::default() };
     work::run(agent).await
 }

@@ -15,6 +15,7 @@ use stillpoint_core::{
 use stillpoint_repository::Id;
 
 use super::document::RestoreItem;
+use super::expiry::{Validity, validity};
 use crate::args::{AgentArgs, BackupArgs, LandingPolicy, Layout, RestoreArgs};
 use crate::exit::Failure;
 use crate::run::drive::{Driven, drive};
@@ -30,13 +31,24 @@ const TRIES_MAX: u32 = 1000;
 #[derive(Clone, Debug)]
 pub(super) struct Wanted {
     time: Timestamp,
+    until: Option<Timestamp>,
     workspace: String,
 }
 
 impl Wanted {
-    /// The point `time` of `workspace`.
-    pub(super) fn new(time: Timestamp, workspace: &str) -> Self {
-        Self { time, workspace: workspace.to_owned() }
+    /// The point `time` of `workspace`, if the restore is begun before `until`.
+    pub(super) fn new(time: Timestamp, until: Option<Timestamp>, workspace: &str) -> Self {
+        Self { time, until, workspace: workspace.to_owned() }
+    }
+
+    /// When the request ends.
+    pub(super) fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    /// Whose point it is.
+    pub(super) fn workspace(&self) -> &str {
+        &self.workspace
     }
 
     /// The point in time.
@@ -56,7 +68,7 @@ impl Wanted {
     }
 }
 
-/// Restores what is wanted into `home`, or finds that an earlier run did.
+/// Restores what is wanted into `home`, or finds that an earlier run did or that the request ended before `now`.
 ///
 /// # Errors
 /// `NotFound` where there is no such backup; whatever the restore meets. Nothing is noted as restored then.
@@ -65,12 +77,18 @@ pub(super) async fn settle(
     wanted: &Wanted,
     home: &Path,
     args: &AgentArgs,
+    now: Timestamp,
 ) -> Result<RestoreItem, Failure> {
     let catalog = session.catalog().await?;
     let instance = instance(session)?;
     let (id, earlier, ended) = attempt(catalog.as_ref(), wanted, &instance).await?;
     if let Some(state) = ended {
         return Ok(item(wanted, state, false, id));
+    }
+    let begins = catalog.operation(&id).await?.is_none();
+    if begins && let Some(item) = over(wanted, validity(&session.settings.data_dir, wanted, &instance, now)?)
+    {
+        return Ok(item);
     }
     let backup = find(session, catalog.as_ref(), wanted).await?;
     let target = match args.landing {
@@ -84,7 +102,7 @@ pub(super) async fn settle(
         landing: if earlier > 0 { Some(LandingPolicy::careful(args.landing)) } else { args.landing },
         ..RestoreArgs::default()
     };
-    if words.landing == Some(LandingPolicy::Replace) && catalog.operation(&id).await?.is_none() {
+    if begins && words.landing == Some(LandingPolicy::Replace) {
         keep_what_stands(session, wanted, home, args).await?;
     }
     let mut request = restore::request(session, &words, &backup)?;
@@ -129,7 +147,29 @@ async fn keep_what_stands(
 }
 
 fn item(wanted: &Wanted, state: OperationState, made_now: bool, id: OperationId) -> RestoreItem {
-    RestoreItem { timestamp: wanted.point(), state, made_now, operation_id: Some(id), message: None }
+    RestoreItem {
+        timestamp: wanted.point(),
+        state,
+        made_now,
+        expired: false,
+        expired_now: false,
+        operation_id: Some(id),
+        message: None,
+    }
+}
+
+/// What is told of a request that ended before its restore was begun.
+fn over(wanted: &Wanted, validity: Validity) -> Option<RestoreItem> {
+    let until = wanted.until().filter(|_| validity != Validity::Open)?;
+    Some(RestoreItem {
+        timestamp: wanted.point(),
+        state: OperationState::Cancelled,
+        made_now: false,
+        expired: true,
+        expired_now: validity == Validity::Over,
+        operation_id: None,
+        message: Some(format!("the request ended at {until}")),
+    })
 }
 
 /// The id under which the restore is made, the failed tries before it, and how it ended where it did already.
@@ -190,11 +230,15 @@ pub(super) fn instance(session: &Session) -> Result<String> {
         Err(error) => return Err(refused(error)),
     }
     let name = OperationId::generate(&SystemEntropy::default()).to_string();
-    let fresh = path.with_extension("new");
-    let stored = File::create(&fresh).and_then(|mut file| {
-        file.write_all(name.as_bytes())?;
-        file.sync_all()
-    });
-    stored.and_then(|()| fs::rename(&fresh, &path)).map_err(refused)?;
+    write_durably(&path, name.as_bytes()).map_err(refused)?;
     Ok(name)
+}
+
+/// Writes a file that is there as a whole or not at all.
+pub(super) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
+    let fresh = path.with_extension("new");
+    let mut file = File::create(&fresh)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&fresh, path)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stillpoint_core::{Clock, Error, ErrorKind, Result, Retry, SystemClock, Timestamp};
 use stillpoint_provider_aws::Connection;
-use stillpoint_provider_aws::studio::{METADATA_FILE, SageMaker, SpaceIdentity, SpaceMetadata};
+use stillpoint_provider_aws::studio::{METADATA_FILE, RestoreTag, SageMaker, SpaceIdentity, SpaceMetadata};
 
 use crate::args::{AgentArgs, Layout};
 use crate::output::Output;
@@ -35,7 +35,7 @@ impl Studio {
     /// # Errors
     /// Whatever SageMaker refuses; `Cancelled` where somebody ends the agent meanwhile. A tag that cannot be read is
     /// told and left: it is no reason to leave the space without backups.
-    pub(super) async fn find(output: &Output, args: &AgentArgs) -> Result<(Self, Option<Timestamp>)> {
+    pub(super) async fn find(output: &Output, args: &AgentArgs) -> Result<(Self, Option<RestoreTag>)> {
         let metadata = metadata(args)?;
         let sagemaker = SageMaker::new(Connection::from_environment(metadata.region()).await?);
         let once = args.once.then_some(TRIES_ONCE);
@@ -57,12 +57,13 @@ impl Studio {
         &self.identity
     }
 
-    /// Removes the tag from the user profile, if it still names the point `time`.
+    /// Removes the tag from the user profile, if it still asks for the point `time` with this end.
     ///
     /// # Errors
     /// Whatever SageMaker refuses.
-    pub(super) async fn remove_tag(&self, time: Timestamp) -> Result<bool> {
-        if self.sagemaker.restore_tag(&self.identity).await? != Some(time) {
+    pub(super) async fn remove_tag(&self, time: Timestamp, until: Option<Timestamp>) -> Result<bool> {
+        let tag = self.sagemaker.restore_tag(&self.identity).await?;
+        if tag.is_none_or(|tag| (tag.time, tag.until) != (time, until)) {
             return Ok(false);
         }
         self.sagemaker.remove_restore_tag(&self.identity).await.map(|()| true)

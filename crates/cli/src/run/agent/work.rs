@@ -134,23 +134,16 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
     if agent.args.restore_from.is_some() {
         agent.session.settings.only = wanted.space();
     }
-    let settled = once::settle(&agent.session, &wanted, &agent.home, agent.args).await;
+    let settled = once::settle(&agent.session, &wanted, &agent.home, agent.args, agent.now()).await;
     agent.session.settings.only = own;
     match settled {
         Ok(item) => {
-            let told = if item.made_now { "restored" } else { "was restored before and is left as it is" };
-            agent.tell(format_args!("{} {told}", item.timestamp));
+            tell_settled(agent, &item);
             progress.exit =
                 Some(if item.state == OperationState::Partial { Exit::Partial } else { Exit::Done });
             progress.document.restore = Some(item);
             state.restored();
-            if let (Some(studio), true) = (&agent.studio, agent.args.remove_tag) {
-                match studio.remove_tag(wanted.time()).await {
-                    Ok(true) => agent.tell("the tag was removed from the user profile"),
-                    Ok(false) => agent.tell("the tag names another point by now and stays"),
-                    Err(error) => agent.tell(format_args!("the tag stays: {}", error.to_string_chain())),
-                }
-            }
+            remove_tag(agent, &wanted).await;
         }
         Err(failure) if failure.exit() == Exit::Interrupted => return Turn::Interrupted,
         Err(failure) => {
@@ -160,6 +153,8 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
                 timestamp: wanted.point(),
                 state: OperationState::Failed,
                 made_now: false,
+                expired: false,
+                expired_now: false,
                 operation_id: None,
                 message: Some(failure.to_string()),
             });
@@ -171,6 +166,29 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
         }
     }
     Turn::GoOn
+}
+
+fn tell_settled(agent: &Agent<'_>, item: &RestoreItem) {
+    let point = &item.timestamp;
+    match (item.expired, item.message.as_deref().unwrap_or_default()) {
+        // Whoever asked for it should hear of it, but not at every start.
+        (true, why) if item.expired_now => {
+            agent.tell(format_args!("ALARM: {point} is not restored: {why}; ask again with a later end"));
+        }
+        (true, why) => agent.tell(format_args!("{point} is not restored: {why}, as was said before")),
+        (false, _) if item.made_now => agent.tell(format_args!("{point} restored")),
+        (false, _) => agent.tell(format_args!("{point} was restored before and is left as it is")),
+    }
+}
+
+/// Takes the tag of a request that is settled off the user profile, where that is asked for.
+async fn remove_tag(agent: &Agent<'_>, wanted: &once::Wanted) {
+    let (Some(studio), true) = (&agent.studio, agent.args.remove_tag) else { return };
+    match studio.remove_tag(wanted.time(), wanted.until()).await {
+        Ok(true) => agent.tell("the tag was removed from the user profile"),
+        Ok(false) => agent.tell("the tag asks for something else by now and stays"),
+        Err(error) => agent.tell(format_args!("the tag stays: {}", error.to_string_chain())),
+    }
 }
 
 async fn back_up(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progress) -> Turn {
