@@ -16,6 +16,7 @@ mod drill;
 mod forget;
 mod interrupts;
 mod kill;
+mod landing;
 mod limits;
 mod managed_workspaces;
 mod mirror;

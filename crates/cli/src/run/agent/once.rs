@@ -114,7 +114,8 @@ pub(super) async fn settle(
 }
 
 /// Backs the directory up before a restore replaces what differs in it. The backup is a partial one, so that nobody takes
-/// it for the state that was asked for.
+/// it for the state that was asked for. A run that is killed before its restore began has replaced nothing; the next one
+/// keeps what stands by then beside it, because people may have worked meanwhile.
 async fn keep_what_stands(
     session: &Session,
     wanted: &Wanted,
@@ -138,23 +139,14 @@ async fn keep_what_stands(
     };
     let driven = backup::back_up(session, &kept).await?;
     match driven.status.operation.backup {
-        Some(_) => Ok(()),
+        Some(kept) => {
+            session.output.note(format_args!("what stands there is kept as backup {kept}"));
+            Ok(())
+        }
         None => {
             Err(Error::new(ErrorKind::NeedsAttention, "what stands in the directory could not be kept")
                 .into())
         }
-    }
-}
-
-fn item(wanted: &Wanted, state: OperationState, made_now: bool, id: OperationId) -> RestoreItem {
-    RestoreItem {
-        timestamp: wanted.point(),
-        state,
-        made_now,
-        expired: false,
-        expired_now: false,
-        operation_id: Some(id),
-        message: None,
     }
 }
 
@@ -170,6 +162,18 @@ fn over(wanted: &Wanted, validity: Validity) -> Option<RestoreItem> {
         operation_id: None,
         message: Some(format!("the request ended at {until}")),
     })
+}
+
+fn item(wanted: &Wanted, state: OperationState, made_now: bool, id: OperationId) -> RestoreItem {
+    RestoreItem {
+        timestamp: wanted.point(),
+        state,
+        made_now,
+        expired: false,
+        expired_now: false,
+        operation_id: Some(id),
+        message: None,
+    }
 }
 
 /// The id under which the restore is made, the failed tries before it, and how it ended where it did already.
