@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::Result;
 use crate::id::{ComponentId, ProviderId, QuiesceId, WorkspaceId};
+use crate::job::Tags;
 
 /// Settings whose meaning only a host or a provider knows; ordered, so that equal settings have equal text.
 pub type Settings = BTreeMap<String, Value>;
@@ -40,6 +41,10 @@ pub struct Definition {
     /// The host's own settings.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: Settings,
+    /// Written on every snapshot that a backup of it makes, from its birth, and on every copy of one: against collectors of
+    /// garbage, for instance.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub snapshot_tags: Tags,
 }
 
 impl Definition {
@@ -53,6 +58,7 @@ impl Definition {
             software_version: None,
             roles: Vec::new(),
             settings: Settings::new(),
+            snapshot_tags: Tags::new(),
         }
     }
 }

@@ -94,6 +94,7 @@ pub(super) fn definition(config: &ManagedConfig) -> Definition {
         settings.insert("settings".to_owned(), json!(config.settings));
     }
     definition.settings = settings;
+    definition.snapshot_tags.clone_from(&config.protect_tags);
     definition
 }
 

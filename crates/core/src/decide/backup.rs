@@ -229,6 +229,7 @@ impl BackupMachine {
                 BackupJob::new(key, request.workspace.clone(), backup, component, record.started_at);
             job.base.clone_from(&planned.base);
             job.retain = request.retain;
+            job.tags.clone_from(&plan.definition.snapshot_tags);
             self.members.push(Member::new(JobRun::new(JobRequest::Backup(job), planned.in_process)));
         }
         if self.members.is_empty() {

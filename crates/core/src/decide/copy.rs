@@ -160,6 +160,7 @@ impl CopyMachine {
             job.created_at = original.created_at;
             job.destination.clone_from(&request.destination);
             job.retain = request.retain;
+            job.tags.clone_from(&original.definition.snapshot_tags);
             let in_process = found.in_process.get(id).copied().unwrap_or_default();
             let mut run = JobRun::new(JobRequest::Copy(job), in_process);
             run.begin(now);

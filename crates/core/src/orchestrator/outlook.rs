@@ -34,6 +34,7 @@ pub(super) async fn of_backup(
         let mut job = BackupJob::new(key, workspace, backup, planned.component.clone(), cx.clock().now());
         job.base.clone_from(&planned.base);
         job.retain = request.retain;
+        job.tags.clone_from(&plan.definition.snapshot_tags);
         outlook.add_job(parts, cx, &JobRequest::Backup(job)).await?;
     }
     outlook.calls.push(PlannedCall::new("workspace", "resume", "workspace"));

@@ -59,6 +59,26 @@ async fn the_same_id_twice_is_one_operation() {
 }
 
 #[tokio::test]
+async fn snapshots_and_their_copies_carry_the_tags_of_the_workspace_from_their_birth() {
+    let mut world = World::new();
+    let mut definition = world.workspace.definition(&OpContext::background()).await.unwrap();
+    definition.snapshot_tags = [("do-not-collect".to_owned(), "true".to_owned())].into();
+    let components = world.workspace.inventory(&OpContext::background()).await.unwrap();
+    world.workspace = Arc::new(MemoryWorkspace::new(definition.clone(), components));
+    let orchestrator = world.orchestrator("one");
+    orchestrator.submit(backup("op-1")).await.unwrap();
+    let status = orchestrator.wait(&id("op-1")).await.unwrap();
+    let decide::Machine::Backup(machine) = &status.operation.machine else { unreachable!() };
+    let JobRequest::Backup(job) = &machine.members[0].run.request else { unreachable!() };
+    assert_eq!(job.tags, definition.snapshot_tags);
+    assert_eq!(
+        status.backup.unwrap().definition.snapshot_tags,
+        definition.snapshot_tags,
+        "copies read it there"
+    );
+}
+
+#[tokio::test]
 async fn a_completed_backup_says_what_it_left_out_and_frees_the_workspace() {
     let world = World::new();
     let orchestrator = world.orchestrator("one");

@@ -20,6 +20,9 @@ const TAG_KEY_MAX: usize = 128;
 const TAG_VALUE_MAX: usize = 256;
 /// Tags of one resource that may be the administrator's; the cloud allows 50, and some are ours.
 const TAGS_MAX: usize = 30;
+/// Those of them that also fit on a recovery point of AWS Backup, which takes ten with a job; seven are Stillpoint's own.
+/// Source: <https://docs.aws.amazon.com/aws-backup/latest/devguide/aws-backup-limits.html>.
+const POINT_TAGS_MAX: usize = 3;
 
 /// One `[[workspace]]` with `provider = "aws"` or `"azure"`.
 #[derive(Clone, Debug, Deserialize)]
@@ -53,7 +56,7 @@ pub(crate) struct ManagedConfig {
     pub(crate) vault_tags: BTreeMap<String, String>,
     /// The role that the cloud's backup service works under.
     pub(crate) role_arn: Option<Spanned<String>>,
-    /// Written on every restored resource at its birth.
+    /// Written on every restored resource, every recovery point and every copy of one, at its birth.
     #[serde(default)]
     pub(crate) protect_tags: BTreeMap<String, String>,
     /// Who may do what in it: recorded with each backup, never applied.
@@ -159,7 +162,9 @@ impl ManagedConfig {
             ("vault_tags", &self.vault_tags),
         ];
         for (name, tags) in all {
-            check_tags(tags).or_else(|message| here(format!("{name}: {message}")))?;
+            let most =
+                if name == "protect_tags" && self.provider == "aws" { POINT_TAGS_MAX } else { TAGS_MAX };
+            check_tags(tags, most).or_else(|message| here(format!("{name}: {message}")))?;
         }
         let found = &self.discover_tags;
         if !found.is_empty() && found.iter().all(|(key, value)| self.protect_tags.get(key) == Some(value)) {
@@ -310,12 +315,9 @@ impl ConfiguredComponent {
     }
 }
 
-fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), String> {
-    if tags.len() > TAGS_MAX {
-        return Err(format!(
-            "{} tags are more than the {TAGS_MAX} that fit beside Stillpoint's own",
-            tags.len()
-        ));
+fn check_tags(tags: &BTreeMap<String, String>, most: usize) -> Result<(), String> {
+    if tags.len() > most {
+        return Err(format!("{} tags are more than the {most} that fit beside Stillpoint's own", tags.len()));
     }
     for (key, value) in tags {
         if key.is_empty() || key.chars().count() > TAG_KEY_MAX || value.chars().count() > TAG_VALUE_MAX {
@@ -411,6 +413,12 @@ resume = "start it"
             ("resume = \"start it\"\n", "", 1, &["quiesce", "resume"]),
             ("quiesce = ", "stop = ", 22, &["stop", "quiesce"]),
             ("\"do-not-collect\"", "\"aws:keep\"", 1, &["protect_tags", "aws:keep"]),
+            (
+                "\"do-not-collect\"",
+                "a = \"\", b = \"\", c = \"\", d",
+                1,
+                &["protect_tags", "4 tags", "the 3"],
+            ),
             ("vault = ", "vault_kms_key = \"k\"\nvault = ", 1, &["vault_kms_key", "create_vault"]),
             (
                 "{ \"ml-workspace\" = \"ml-prod\" }",

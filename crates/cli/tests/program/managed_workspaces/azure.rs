@@ -111,6 +111,8 @@ fn a_workspace_on_azure_is_looked_at_backed_up_listed_restored_and_deleted() {
         let snapshot = component(&backup, id)["snapshot_id"].as_str().unwrap();
         assert!(snapshot.contains(&format!("/resourceGroups/{group}/")), "{snapshot}");
     }
+    let snapshots = all(&fake, "snapshots");
+    assert!(snapshots.iter().all(|snapshot| snapshot["tags"]["keep"] == "true"), "{snapshots:#?}");
     let reason = component(&backup, "datasets")["excluded_reason"].as_str().unwrap();
     assert!(reason.contains("nfs.example.com"), "{reason}");
     let listed = place.json(["list"]);

@@ -41,6 +41,9 @@ fn the_whole_story_of_a_workspace_with_no_more_rights_than_its_policy() {
         assert_eq!((&item["state"], &item["resource"]), (&json!("completed"), &json!(resource)), "{first:#}");
         assert_eq!(item["provider"], "aws");
         assert_keys(item, &["snapshot_id", "captured_from", "captured_to", "verified"]);
+        let point = item["snapshot_id"].as_str().unwrap().split_once('/').unwrap().1;
+        let tags = &world.region()["vaults"]["Default"]["points"][point]["tags"];
+        assert_eq!(tags["keep"], "true", "{point} carries what protects it: {tags:#}");
     }
     let left_out = component(&first, "datasets");
     assert_eq!(left_out["state"], "excluded");

@@ -54,6 +54,10 @@ fn a_backup_leaves_its_region_and_its_account_by_copies_that_restore_and_are_del
     assert_eq!((&copy["state"], &copy["copy_of"]), (&json!("completed"), &backup["backup_id"]), "{copy:#}");
     assert_eq!(component(&copy, "db")["state"], "completed", "{copy:#}");
     assert_eq!(points(&world, &format!("{ACCOUNT}/eu-west-1"), "far"), 2);
+    let copied =
+        world.fake.get("state")["regions"][format!("{ACCOUNT}/eu-west-1")]["vaults"]["far"]["points"].clone();
+    let protected = |point: &Value| point["tags"]["keep"] == "true";
+    assert!(copied.as_object().unwrap().values().all(protected), "{copied:#}");
     let far = copy["backup_id"].as_str().unwrap();
     let restored = world.place.json(["restore", far, "--as", "ml-far"]);
     assert_eq!(restored["state"], "completed", "{restored:#}");
