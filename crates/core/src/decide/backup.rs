@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step};
-use super::hold::Hold;
+use super::hold::{Hold, HoldCount};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
 use super::seal;
@@ -57,6 +57,9 @@ pub struct BackupMachine {
     /// How long those lasted at the most.
     #[serde(default)]
     pub held_before: Duration,
+    /// How long it has been held still, and may be.
+    #[serde(default)]
+    pub hold_count: HoldCount,
     /// One per protected component.
     pub members: Vec<Member>,
     /// Why the operation is being wound up before its jobs are done.
@@ -120,6 +123,7 @@ impl BackupMachine {
         self.wind_up(&request);
         self.give_jobs_up(now);
         self.release(now);
+        self.count_hold(record, &request, now);
         note_progress(record, self.members.iter().map(|member| &member.run), now);
         self.settle(record, &request, now);
         if !record.state.is_terminal() {

@@ -21,10 +21,13 @@ impl BackupMachine {
         request: &BackupRequest,
         now: Timestamp,
     ) {
+        self.count_hold(record, request, now);
         if self.stopping.is_none() && self.record.is_none() {
             let out = |at: Option<Timestamp>| at.is_some_and(|at| at <= now);
             let stalled = out(self.stalls_at(record, request));
-            let held = out(self.held_until(request));
+            // Where a deadline is up as well, it is what ends the hold.
+            let counted = record.deadline > now && out(self.counted_until());
+            let held = counted || out(self.held_until(request));
             if stalled || held || record.deadline <= now {
                 self.stopping = Some(Stopping::Expired);
                 self.retry_at = None;
@@ -44,7 +47,7 @@ impl BackupMachine {
         // What is being sealed is carried to its end whatever the clocks say.
         if self.stopping.is_none() && self.record.is_none() {
             turn.wake(record.deadline);
-            let others = [self.stalls_at(record, request), self.held_until(request)];
+            let others = [self.stalls_at(record, request), self.held_until(request), self.counted_until()];
             others.into_iter().flatten().for_each(|at| turn.wake(at));
         } else if let Some(at) = self.gives_up_at() {
             turn.wake(at);
@@ -72,6 +75,12 @@ impl BackupMachine {
         self.held_from.filter(|_| holds).map(|from| Some(from.after(request.hold_at_most?)))?
     }
 
+    /// When the hold has lasted as long as was asked for, as its drivers counted it.
+    fn counted_until(&self) -> Option<Timestamp> {
+        let holds = matches!(self.hold, Hold::Quiescing | Hold::Held(_));
+        self.hold_count.until.filter(|_| holds).map(|until| Some(until.after(self.hold_count.rest()?)))?
+    }
+
     /// The longest time the workspace may be held still, asked for now.
     pub(super) fn hold_budget(
         &self,
@@ -79,7 +88,8 @@ impl BackupMachine {
         request: &BackupRequest,
         now: Timestamp,
     ) -> Duration {
-        self.held_until(request).map_or(record.deadline, |until| until.min(record.deadline)).since(now)
+        let ends = self.held_until(request).map_or(record.deadline, |until| until.min(record.deadline));
+        self.hold_count.rest().map_or(ends.since(now), |rest| rest.min(ends.since(now)))
     }
 
     /// When jobs that do not end are no longer waited for.

@@ -13,7 +13,7 @@ use super::member::Member;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
 use crate::id::{OperationId, QuiesceId};
-use crate::operation::OperationRecord;
+use crate::operation::{BackupRequest, OperationRecord};
 use crate::provider::Issue;
 use crate::workspace::Consistency;
 
@@ -50,7 +50,47 @@ impl Hold {
     }
 }
 
+/// How long the workspace has been held still, counted from turn to turn: each driver has a clock of its own, and none of
+/// them may give the hold its whole time once more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct HoldCount {
+    /// So long, with all drivers together.
+    pub lasted: Duration,
+    /// Up to this moment, by the clock of the driver that counted last.
+    pub until: Option<Timestamp>,
+    /// So long it may last: what was asked for first.
+    pub most: Option<Duration>,
+}
+
+impl HoldCount {
+    /// Counts up to `now`. A clock that is behind the one before it counts from there on.
+    fn count(&mut self, now: Timestamp) {
+        let passed = self.until.map_or(Duration::ZERO, |until| now.since(until));
+        self.lasted = self.lasted.saturating_add(passed);
+        self.until = Some(now);
+    }
+
+    /// How long it may last yet, where anything was asked for.
+    pub(super) fn rest(&self) -> Option<Duration> {
+        Some(self.most?.saturating_sub(self.lasted))
+    }
+}
+
 impl BackupMachine {
+    /// Counts how long the workspace is held still.
+    pub(super) fn count_hold(&mut self, record: &OperationRecord, request: &BackupRequest, now: Timestamp) {
+        if !self.hold.may_hold() {
+            self.hold_count.until = None;
+            return;
+        }
+        self.hold_count.count(now);
+        if self.hold_count.most.is_none() {
+            self.hold_count.most = Some(self.hold_budget(record, request, now));
+        }
+    }
+
     pub(super) fn on_quiesced(
         &mut self,
         record: &mut OperationRecord,

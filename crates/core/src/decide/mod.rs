@@ -30,7 +30,7 @@ pub use copy::{CopyMachine, Undoing};
 pub use delete::{DeleteMachine, DeleteMember, DeleteStage};
 pub(crate) use effect::FOREIGN;
 pub use effect::{Effect, Event, Inspection, Outcome, Step};
-pub use hold::Hold;
+pub use hold::{Hold, HoldCount};
 pub use job::{JobEnd, JobRun, JobStep};
 pub use member::{Member, Proof};
 pub use restore::{RestoreMachine, RestoreStage};

@@ -54,6 +54,28 @@ fn a_workspace_that_holds_still_only_after_the_deadline_ends_its_backup() {
 }
 
 #[test]
+fn a_driver_whose_clock_is_behind_gives_no_hold_its_whole_time_again() {
+    let waiting = quiescing(OnDeadline::Detach);
+    let held = done(&waiting.record, Step::Quiesce, Outcome::Quiesced(Consistency::Application), time(2));
+    let started = done(&held.record, Step::Start("db".parse().unwrap()), Outcome::Started(job()), time(3));
+    let still = |record: &OperationRecord, at: Timestamp| {
+        let running = Outcome::Polled(Box::new(JobStatus::new(JobState::Running)));
+        done(record, Step::Poll("db".parse().unwrap()), running, at)
+    };
+    // After 50 of its 60 minutes its driver dies; the next one's clock is a day behind.
+    let late = still(&started.record, time(50 * 60));
+    let behind = |seconds: i64| time(seconds - 24 * HOUR);
+    let taken_over = decide(&late.record, &Event::Recovered, behind(50 * 60));
+    let holds = |decision: &Decision| !decision.effects.iter().any(|is| matches!(is, Effect::Resume { .. }));
+    let wakes = taken_over.wake_at.is_some_and(|at| at <= behind(60 * 60));
+    assert!(holds(&taken_over) && wakes, "{:?}", taken_over.wake_at);
+    let soon = still(&taken_over.record, behind(59 * 60));
+    assert!(holds(&soon), "{:?}", soon.effects);
+    let used_up = decide(&soon.record, &Event::Tick, behind(60 * 60));
+    assert!(!holds(&used_up), "{:?}", used_up.effects);
+}
+
+#[test]
 fn a_backup_that_was_detached_long_ago_still_stops_its_jobs_when_it_is_cancelled() {
     let waiting = quiescing(OnDeadline::Detach);
     let held = done(&waiting.record, Step::Quiesce, Outcome::Quiesced(Consistency::Application), time(2));
