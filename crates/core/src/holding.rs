@@ -11,7 +11,7 @@ use crate::provider::Provider;
 
 /// Holds `backup`, or lets it go again, and answers its record.
 ///
-/// The records beside the data and the providers learn of a hold before the catalog does, and of its end after it. So
+/// The providers and the records beside the data learn of a hold before the catalog does, and of its end after it. So
 /// nothing that the catalog calls held ends by itself, or is no longer held once the catalog is rebuilt, wherever this is
 /// cut off; the same again goes on from there. A backup that is let go ends when its own retention does, which may be at
 /// once.
@@ -54,17 +54,18 @@ pub async fn hold(
     }
     record.held = held;
     if held {
+        // The providers first: a hold that one of them refuses is noted nowhere.
+        keep(cx, providers, &record, None).await?;
         if !write_record(cx, catalog, providers, &record).await? {
             return Err(too_late(backup));
         }
-        keep(cx, providers, &record, None).await?;
     }
     if was_held != held {
         catalog.put_backup(&record, Some(stored.revision)).await?;
     }
     if !held {
-        keep(cx, providers, &record, record.expires_at).await?;
         write_record(cx, catalog, providers, &record).await?;
+        keep(cx, providers, &record, record.expires_at).await?;
     }
     Ok(record)
 }

@@ -184,6 +184,22 @@ async fn a_hold_outlives_the_catalog_and_so_does_its_end() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_hold_that_a_provider_refuses_is_noted_nowhere() {
+    let scene = Scene::backed_up().await;
+    let stored = scene.world.catalog.backup(&scene.backup().await.id).await.unwrap().unwrap();
+    let mut backup = stored.backup;
+    // Its second snapshot is of a provider that is not at hand, which is as good a refusal as any.
+    let elsewhere = SnapshotRef::new("elsewhere".parse().unwrap(), "snapshot".parse().unwrap());
+    backup.components[1].snapshot = Some(elsewhere);
+    scene.world.catalog.put_backup(&backup, Some(stored.revision)).await.unwrap();
+    let catalog = scene.world.catalog.as_ref();
+    hold(&scene.cx, catalog, &scene.providers, &backup.id, true).await.unwrap_err();
+    assert!(!scene.backup().await.held);
+    let records = scene.providers[0].records(&scene.cx).await.unwrap();
+    assert!(records.iter().all(|record| !record.held), "a rebuilt catalog would hold it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_any_record_the_marks_on_the_snapshots_still_tell_of_the_backup() {
     let scene = Scene::backed_up().await;
     let backup = scene.backup().await;

@@ -86,11 +86,7 @@ pub async fn reconcile(
             None => break,
         }
     }
-    if !report.half_deleted.is_empty() {
-        // A deletion may have begun, or have come to its end, since the operations were read.
-        let (_, leaving) = self::under_way(catalog).await?;
-        report.half_deleted.retain(|id| !leaving.contains(id));
-    }
+    report.half_deleted = still_half_deleted(catalog, std::mem::take(&mut report.half_deleted)).await?;
     for id in outside.records.keys().filter(|id| !known.contains(id.as_str())) {
         note(&mut report.unknown, id.clone(), &mut report.left_out);
     }
@@ -160,6 +156,23 @@ async fn under_way(catalog: &dyn Catalog) -> Result<(BTreeSet<String>, BTreeSet<
             None => return Ok((ids, leaving)),
         }
     }
+}
+
+/// Those of `found` that nobody deletes, and that are still there: a deletion may have begun, or have come to its end,
+/// since the operations were read.
+async fn still_half_deleted(catalog: &dyn Catalog, found: Vec<BackupId>) -> Result<Vec<BackupId>> {
+    if found.is_empty() {
+        return Ok(found);
+    }
+    let (_, leaving) = under_way(catalog).await?;
+    let mut left = Vec::new();
+    for id in found.into_iter().filter(|id| !leaving.contains(id)) {
+        let stored = catalog.backup(&id).await?;
+        if stored.is_some_and(|stored| stored.backup.state == BackupState::Deleting) {
+            left.push(id);
+        }
+    }
+    Ok(left)
 }
 
 async fn compare_backup(
