@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupRecord, Catalog, Claim, Creation, Holder, Lease, LedgerEntry,
+    BackupId, BackupQuery, BackupRecord, Catalog, Claim, Creation, Extent, Holder, Lease, LedgerEntry,
     OperationChange, OperationId, OperationQuery, OperationRecord, Page, Renewal, Result, Revision,
     ScheduleId, ScheduleQuery, ScheduleRecord, StoredBackup, StoredOperation, StoredSchedule, WorkspaceId,
     WorkspaceRecord,
@@ -16,7 +16,7 @@ use crate::options::SqlOptions;
 #[cfg(feature = "postgres")]
 use crate::postgres::{Postgres, is_postgres};
 use crate::sqlite::Sqlite;
-use crate::{backups, commit, leases, operations, schedules, workspaces};
+use crate::{backups, commit, leases, operations, reservations, schedules, workspaces};
 
 /// A catalog in an SQLite file, which any number of processes on one machine may share, or, with the feature
 /// `postgres`, in a PostgreSQL database, which any number of machines may share.
@@ -109,6 +109,10 @@ impl Catalog for SqlCatalog {
 
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
         leases::release(&self.engine, lease).await
+    }
+
+    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        reservations::reserve(&self.engine, id, extents).await
     }
 
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {

@@ -7,6 +7,7 @@ use crate::backups;
 use crate::backups::{backup_columns, backup_overwrite};
 use crate::engine::{Engine, Statement};
 use crate::leases::{fenced, number};
+use crate::reservations;
 use crate::rows::encode;
 use crate::sqlite::Sqlite;
 use crate::workspaces;
@@ -45,6 +46,9 @@ async fn one_by_one(database: &Sqlite, lease: &Lease, step: &OperationChange<'_>
     }
     if let Some(restored) = step.restored {
         change.run(workspaces::restored(restored)?).await?;
+    }
+    if !step.operation.state.is_active() {
+        change.run(reservations::released(&lease.operation)).await?;
     }
     change.finish().await
 }
@@ -109,6 +113,11 @@ fn all_at_once(lease: &Lease, step: &OperationChange<'_>) -> Result<Statement> {
             ")"
         );
         all.append(workspaces::values(Statement::new(made), restored)?);
+    }
+    if !step.operation.state.is_active() {
+        all.push_str(
+            ", released AS (DELETE FROM reservations USING step WHERE reservations.operation = step.id)",
+        );
     }
     all.push_str(" SELECT id FROM step");
     Ok(all)

@@ -14,6 +14,7 @@ mod page;
 mod plans;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod reservations;
 mod rows;
 mod schedules;
 mod sqlite;

@@ -24,6 +24,7 @@ const MIGRATIONS: &[(i64, &str, &str, &str)] = &[
     (4, "filters", include_str!("../migrations/0004_filters.sql"), ""),
     (5, "sorts", include_str!("../migrations/0005_sorts.sql"), ""),
     (6, "origins", include_str!("../migrations/0006_origins.sql"), ""),
+    (7, "reservations", include_str!("../migrations/0007_reservations.sql"), ""),
 ];
 
 /// Whose words a migration is wanted in.

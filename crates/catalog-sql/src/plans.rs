@@ -7,7 +7,7 @@ use stillpoint_core::{
 use crate::engine::{Engine, Statement};
 use crate::options::SqlOptions;
 use crate::sqlite::Sqlite;
-use crate::{backups, operations};
+use crate::{backups, operations, reservations};
 
 /// Every list that users ask for, and the index that it must be read along.
 fn lists() -> Result<Vec<(Statement, &'static str)>> {
@@ -65,8 +65,18 @@ fn lists() -> Result<Vec<(Statement, &'static str)>> {
     Ok(lists)
 }
 
+/// How the engine would look for reservations that stand in the way.
+async fn plan_of_reservations(engine: &Engine, explain: &str, column: &str) -> Result<String> {
+    let marks = ["k-1", "k-77", "k-900"].into_iter().zip([true, false, true]);
+    let mut explained = Statement::new(explain.to_owned());
+    let marks = marks.map(|(key, whole)| (key.to_owned(), whole)).collect();
+    explained.append(reservations::others(&"op-1".parse()?, &marks));
+    let lines = engine.read(explained).await?;
+    Ok(lines.iter().map(|line| line.text(column)).collect::<Result<Vec<_>>>()?.join("\n"))
+}
+
 /// Twenty thousand of each, of a hundred workspaces; `numbers` is a table with the column `n`.
-fn rows(numbers: &str) -> [String; 2] {
+fn rows(numbers: &str) -> [String; 3] {
     let backups = format!(
         "INSERT INTO backups (id, workspace, state, name, created_ms, revision, record, environment, held, searched,
                               size_bytes, added_bytes)
@@ -81,7 +91,10 @@ fn rows(numbers: &str) -> [String; 2] {
          SELECT 'op-' || n, 'w-' || (n % 100), CASE WHEN n % 50 = 0 THEN 'failed' ELSE 'completed' END, 0,
                 CASE WHEN n % 1000 = 0 THEN 1 ELSE 0 END, n, 1, 0, '{{}}' FROM {numbers}"
     );
-    [backups, operations]
+    let reservations = format!(
+        "INSERT INTO reservations (key, operation, whole) SELECT 'k-' || n, 'op-' || n, n % 2 FROM {numbers}"
+    );
+    [backups, operations, reservations]
 }
 
 /// How the engine would run each list, in the engine's own words.
@@ -115,6 +128,8 @@ async fn sqlite_reads_each_list_along_its_index() {
     for (plan, index) in plans(&engine, "EXPLAIN QUERY PLAN ", "detail").await.unwrap() {
         assert!(names(&plan, index), "{index} is not used:\n{plan}");
     }
+    let plan = plan_of_reservations(&engine, "EXPLAIN QUERY PLAN ", "detail").await.unwrap();
+    assert!(plan.contains("SEARCH reservations USING PRIMARY KEY (key=?"), "{plan}");
 }
 
 #[cfg(feature = "postgres")]
@@ -127,11 +142,13 @@ async fn postgresql_reads_each_list_along_its_index() {
     for insert in rows("generate_series(1, 20000) AS numbers (n)") {
         engine.write(Statement::new(insert)).await.unwrap();
     }
-    for table in ["backups", "operations"] {
+    for table in ["backups", "operations", "reservations"] {
         engine.write(Statement::new(format!("ANALYZE {table}"))).await.unwrap();
     }
     for (plan, index) in plans(&engine, "EXPLAIN ", "QUERY PLAN").await.unwrap() {
         let along = names(&plan, index) && !plan.contains("Seq Scan");
         assert!(along, "{index} is not used:\n{plan}");
     }
+    let plan = plan_of_reservations(&engine, "EXPLAIN ", "QUERY PLAN").await.unwrap();
+    assert!(!plan.contains("Seq Scan"), "{plan}");
 }

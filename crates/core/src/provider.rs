@@ -16,6 +16,7 @@ use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::Result;
+use crate::extent::Extent;
 use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
 pub use crate::job::{
@@ -218,6 +219,17 @@ pub trait Provider: Debug + Send + Sync + 'static {
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
         let _unused = (cx, component);
         Ok(BTreeMap::new())
+    }
+
+    /// What a backup of `component` works on. Operations of one catalog whose extents overlap are never at work at a time,
+    /// whatever workspaces they belong to. A provider that does not say works on the component's resource, and on nothing
+    /// that another resource is a part of.
+    ///
+    /// # Errors
+    /// Whatever looking can meet; the operation cannot begin then.
+    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
+        let _unused = cx;
+        Ok(vec![Extent::resource(self.id().as_str(), component.resource.as_str())])
     }
 
     /// Refuses a snapshot that lies in another store than the one this provider is pointed at ([`SnapshotRef::store`]).

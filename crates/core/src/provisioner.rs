@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::BackupRecord;
 use crate::context::OpContext;
 use crate::error::Result;
+use crate::extent::Extent;
 use crate::id::{ComponentId, WorkspaceId};
 use crate::operation::RestoreRequest;
 use crate::provider::{Finding, RestoredResource};
@@ -105,6 +106,16 @@ pub trait Provisioner: Debug + Send + Sync + 'static {
     /// # Errors
     /// Only where it cannot look; what it finds are [`Finding`]s.
     async fn preflight(&self, cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Finding>>;
+
+    /// Where the restore writes among what is there already; see [`Provider::extents`](crate::Provider::extents). A
+    /// provisioner that does not say makes everything anew.
+    ///
+    /// # Errors
+    /// Whatever looking can meet; the restore cannot begin then.
+    async fn extents(&self, cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Extent>> {
+        let _unused = (cx, request);
+        Ok(Vec::new())
+    }
 
     /// Makes the new workspace, or answers the one this operation already made.
     ///

@@ -2,6 +2,7 @@
 
 pub mod agent;
 mod error;
+mod extent;
 #[doc(hidden)]
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;

@@ -6,11 +6,12 @@ use async_trait::async_trait;
 use rustix::fs::Access;
 use serde_json::Value;
 use stillpoint_core::{
-    Error, ErrorKind, Finding, Landing, OpContext, ProvisionRequest, Provisioned, Provisioner,
+    Error, ErrorKind, Extent, Finding, Landing, OpContext, ProvisionRequest, Provisioned, Provisioner,
     RestoredResource, Result, Settings, Severity, SnapshotRef,
 };
 
 use crate::error::{blocking, from_io};
+use crate::extent;
 use crate::target::{self, Occupancy};
 
 /// Settings that are handed through to the provider.
@@ -33,6 +34,18 @@ impl Provisioner for DirectoryProvisioner {
     async fn preflight(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Finding>> {
         let destinations = Destinations::of(request)?;
         blocking(move || destinations.look()).await
+    }
+
+    async fn extents(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Extent>> {
+        // Beside what stands there nothing is touched.
+        if request.restore.landing == Landing::Side {
+            return Ok(Vec::new());
+        }
+        let mut extents = Vec::new();
+        for place in Destinations::of(request)?.places {
+            extents.push(extent::of(&place.path).await?);
+        }
+        Ok(extents)
     }
 
     async fn provision(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {

@@ -3,14 +3,16 @@
 mod row;
 mod statement;
 
+use std::marker::PhantomData;
+
 use stillpoint_core::Result;
 
 pub(crate) use row::Row;
 pub(crate) use statement::{Statement, Value};
 
 #[cfg(feature = "postgres")]
-use crate::postgres::Postgres;
-use crate::sqlite::Sqlite;
+use crate::postgres::{self, Postgres};
+use crate::sqlite::{self, Sqlite};
 
 /// The database that a catalog lives in.
 #[derive(Debug)]
@@ -40,11 +42,46 @@ impl Engine {
         }
     }
 
+    /// Begins a change of several statements that no other of its kind overlaps, in this process or another.
+    pub(crate) async fn begin_in_turn(&self) -> Result<Change<'_>> {
+        match self {
+            Self::Sqlite(database) => Ok(Change::Sqlite(database.begin().await?, PhantomData)),
+            #[cfg(feature = "postgres")]
+            Self::Postgres(database) => Ok(Change::Postgres(database.begin_in_turn().await?)),
+        }
+    }
+
     pub(crate) async fn close(&self) {
         match self {
             Self::Sqlite(database) => database.close().await,
             #[cfg(feature = "postgres")]
             Self::Postgres(database) => database.close().await,
+        }
+    }
+}
+
+/// A change of several statements under way; dropped before it is finished, it changed nothing.
+pub(crate) enum Change<'a> {
+    Sqlite(sqlite::Change, PhantomData<&'a Engine>),
+    #[cfg(feature = "postgres")]
+    Postgres(postgres::Change<'a>),
+}
+
+impl Change<'_> {
+    pub(crate) async fn run(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        match self {
+            Self::Sqlite(change, _) => change.run(statement).await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(change) => change.run(statement).await,
+        }
+    }
+
+    /// Makes the change durable.
+    pub(crate) async fn finish(self) -> Result<()> {
+        match self {
+            Self::Sqlite(change, _) => change.finish().await,
+            #[cfg(feature = "postgres")]
+            Self::Postgres(change) => change.finish().await,
         }
     }
 }

@@ -10,12 +10,15 @@ use stillpoint_core::{Error, Result};
 use self::address::Address;
 pub(crate) use self::address::is_postgres;
 use self::error::{fault, is_lost, is_undone, unsettled};
-use self::pool::{Failure, Pool};
+use self::pool::{Borrowed, Failure, Pool};
 use crate::engine::{Row, Statement};
 use crate::options::SqlOptions;
 
 /// How often a statement is tried that others have undone, or a question whose connection was lost.
 const TRIES: usize = 4;
+
+/// The advisory lock of changes that are made in turn: "Stlpturn" in ASCII. It ends with its transaction.
+const TURNS: i64 = 0x5374_6C70_7475_726E;
 
 #[derive(Debug)]
 pub(crate) struct Postgres {
@@ -60,7 +63,34 @@ impl Postgres {
         }
     }
 
+    /// Begins a change of several statements that no other of its kind overlaps, in this process or another.
+    pub(crate) async fn begin_in_turn(&self) -> Result<Change<'_>> {
+        let mut change = Change(self.pool.borrow().await?);
+        change.run(Statement::new("BEGIN")).await?;
+        // The statements after this one see what was committed while it waited.
+        change.run(Statement::new("SELECT pg_advisory_xact_lock($1)").bind(TURNS)).await?;
+        Ok(change)
+    }
+
     pub(crate) async fn close(&self) {
         self.pool.close().await;
+    }
+}
+
+/// A change under way; dropped before it is finished, it changed nothing.
+pub(crate) struct Change<'a>(Borrowed<'a>);
+
+impl Change<'_> {
+    pub(crate) async fn run(&mut self, statement: Statement) -> Result<Vec<Row>> {
+        let (sql, values) = statement.for_postgres();
+        let rows = self.0.run(&sql, &values).await.map_err(fault)?;
+        Ok(rows.into_iter().map(Row::Postgres).collect())
+    }
+
+    /// Makes the change durable.
+    pub(crate) async fn finish(mut self) -> Result<()> {
+        self.0.run("COMMIT", &[]).await.map_err(unsettled)?;
+        self.0.give_back();
+        Ok(())
     }
 }

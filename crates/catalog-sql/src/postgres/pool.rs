@@ -49,6 +49,40 @@ impl fmt::Debug for Pool {
     }
 }
 
+/// A connection that nobody else uses meanwhile; closed when it is dropped, which undoes what it had not committed.
+pub(super) struct Borrowed<'a> {
+    pool: &'a Pool,
+    connection: PgConnection,
+    slot: SemaphorePermit<'a>,
+}
+
+impl Borrowed<'_> {
+    pub(super) async fn run(&mut self, sql: &str, values: &[Value]) -> Result<Vec<PgRow>, sqlx::Error> {
+        let mut query = sqlx::query(AssertSqlSafe(sql.to_owned()));
+        for value in values {
+            query = match value {
+                Value::Text(text) => query.bind(text),
+                Value::Optional(text) => query.bind(text),
+                Value::Number(number) => query.bind(number),
+                Value::OptionalNumber(number) => query.bind(number),
+            };
+        }
+        let limit = self.pool.statement_timeout.saturating_add(GRACE);
+        timeout(limit, query.fetch_all(&mut self.connection)).await.unwrap_or_else(|_late| {
+            Err(sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::TimedOut,
+                "no answer from the server",
+            )))
+        })
+    }
+
+    /// Lets others use it. No transaction is open any more.
+    pub(super) fn give_back(self) {
+        self.pool.put_back(self.connection);
+        drop(self.slot);
+    }
+}
+
 /// Why a statement was not answered.
 pub(super) enum Failure {
     /// It never reached the server.
@@ -72,33 +106,22 @@ impl Pool {
 
     /// Runs a statement on a connection of its own.
     pub(super) async fn run(&self, sql: &str, values: &[Value]) -> Result<Vec<PgRow>, Failure> {
-        let slot = self.slot().await.map_err(Failure::NotSent)?;
-        let mut connection = self.take().await.map_err(Failure::NotSent)?;
-        let mut query = sqlx::query(AssertSqlSafe(sql.to_owned()));
-        for value in values {
-            query = match value {
-                Value::Text(text) => query.bind(text),
-                Value::Optional(text) => query.bind(text),
-                Value::Number(number) => query.bind(number),
-                Value::OptionalNumber(number) => query.bind(number),
-            };
-        }
-        let limit = self.statement_timeout.saturating_add(GRACE);
-        let answer = timeout(limit, query.fetch_all(&mut connection)).await.unwrap_or_else(|_late| {
-            Err(sqlx::Error::Io(std::io::Error::new(
-                std::io::ErrorKind::TimedOut,
-                "no answer from the server",
-            )))
-        });
+        let mut borrowed = self.borrow().await.map_err(Failure::NotSent)?;
+        let answer = borrowed.run(sql, values).await;
         match &answer {
             Err(error) if is_lost(error) => {
                 // A server that restarted has closed the others too.
                 self.idle().clear();
             }
-            _ => self.put_back(connection),
+            _ => borrowed.give_back(),
         }
-        drop(slot);
         answer.map_err(Failure::Answered)
+    }
+
+    /// A connection for several statements.
+    pub(super) async fn borrow(&self) -> Result<Borrowed<'_>> {
+        let slot = self.slot().await?;
+        Ok(Borrowed { pool: self, connection: self.take().await?, slot })
     }
 
     async fn slot(&self) -> Result<SemaphorePermit<'_>> {

@@ -13,6 +13,7 @@ mod harness;
 mod lease;
 mod paging;
 mod queries;
+mod reservations;
 mod resolve;
 mod sample;
 mod schedules;
@@ -27,6 +28,7 @@ pub use harness::{Harness, MemoryHarness};
 pub use lease::*;
 pub use paging::*;
 pub use queries::*;
+pub use reservations::*;
 pub use resolve::*;
 pub use schedules::*;
 pub use workspaces::*;
@@ -69,6 +71,10 @@ macro_rules! catalog_suite {
             of_many_claimants_one_wins
             a_request_to_cancel_reaches_the_holder
             an_unknown_operation_cannot_be_claimed_or_cancelled
+            what_overlaps_is_reserved_once
+            a_refused_reservation_keeps_nobody_waiting
+            a_reservation_lasts_as_long_as_its_operation_is_active
+            of_many_overlapping_reservations_one_is_made
             a_commit_changes_everything_together
             a_commit_catalogues_a_restored_workspace
             a_stale_commit_changes_nothing
@@ -120,6 +126,7 @@ mod tests {
             include_str!("lease.rs"),
             include_str!("paging.rs"),
             include_str!("queries.rs"),
+            include_str!("reservations.rs"),
             include_str!("resolve.rs"),
             include_str!("schedules.rs"),
             include_str!("workspaces.rs"),

@@ -107,6 +107,9 @@ impl Catalog for PlantedCatalog {
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
         self.inner.release_lease(lease).await
     }
+    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        self.inner.reserve(id, extents).await
+    }
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
         let mut change = change.clone();
         let mut forgotten = change.operation.clone();
@@ -220,6 +223,9 @@ impl Provider for PlantedProvider {
         self.inner.place(cx, component).await
     }
 
+    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
+        self.inner.extents(cx, component).await
+    }
     async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
         self.inner.reaches(cx, snapshot).await
     }

@@ -89,6 +89,9 @@ impl Catalog for FusedCatalog {
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
         self.fuse.cross(self.inner.release_lease(lease)).await
     }
+    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        self.fuse.cross(self.inner.reserve(id, extents)).await
+    }
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
         self.fuse.cross(self.inner.commit(lease, change)).await
     }
@@ -149,6 +152,9 @@ impl Provider for FusedProvider {
         self.fuse.read(self.inner.place(cx, component)).await
     }
 
+    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
+        self.fuse.read(self.inner.extents(cx, component)).await
+    }
     async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
         self.fuse.read(self.inner.reaches(cx, snapshot)).await
     }
@@ -231,6 +237,9 @@ impl Workspace for FusedWorkspace {
 impl Provisioner for FusedProvisioner {
     async fn preflight(&self, cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Finding>> {
         self.fuse.read(self.inner.preflight(cx, request)).await
+    }
+    async fn extents(&self, cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Extent>> {
+        self.fuse.read(self.inner.extents(cx, request)).await
     }
     async fn provision(&self, cx: &OpContext, request: &ProvisionRequest) -> Result<Provisioned> {
         self.fuse.cross(self.inner.provision(cx, request)).await

@@ -9,9 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Depth, EntryPage,
-    ErrorKind, Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId,
-    Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
-    Verification,
+    ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider,
+    ProviderId, Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    Timestamp, Verification,
 };
 use tokio::sync::Notify;
 
@@ -120,6 +120,10 @@ impl Provider for Counted<dyn Provider> {
 
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
         self.call(self.inner.place(cx, component)).await
+    }
+
+    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
+        self.call(self.inner.extents(cx, component)).await
     }
 
     async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {

@@ -4,85 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillpoint_conformance::sim::{LEASE_TTL, SimConfig, SimKind, SimWorkspace, SimWorld};
+use stillpoint_conformance::sim::{LEASE_TTL, SimConfig, SimKind, SimWorld};
 use stillpoint_core::layer::CallLimits;
 use stillpoint_core::*;
 
+use crate::fleet::{Fleet, op, overlap};
+
 const GB: u64 = 1_000_000_000;
 const MINUTE: Duration = Duration::from_secs(60);
-
-/// Many workspaces on one cloud, every second one of them at the provider `other`.
-struct Fleet {
-    world: SimWorld,
-    workspaces: Vec<Arc<SimWorkspace>>,
-}
-
-impl Fleet {
-    fn of(count: usize) -> Self {
-        let world = SimWorld::new(SimConfig::default(), &[]).unwrap();
-        let workspaces = (0..count).map(|number| {
-            let resource = format!("arn-{number}");
-            world.cloud.add_resource(&resource, SimKind::FileSystem, 10 * GB, 1_000);
-            let provider = ["sim", "other"][number % 2].parse().unwrap();
-            let home = Component::new("home".parse().unwrap(), "file-system", provider, resource);
-            let definition = Definition::new(format!("ws-{number}").parse().unwrap());
-            SimWorkspace::new(Arc::clone(&world.cloud), definition, vec![home])
-        });
-        Self { workspaces: workspaces.collect(), world }
-    }
-
-    fn orchestrator(
-        &self,
-        process: &str,
-        operations: OperationLimits,
-        calls: CallLimits,
-    ) -> LocalOrchestrator {
-        let mut builder = LocalOrchestrator::builder(self.world.catalog.clone())
-            .clock(Arc::clone(&self.world.clock))
-            .holder(Holder::new("sim-host", process))
-            .lease_ttl(LEASE_TTL)
-            .operation_limits(operations)
-            .call_limits(calls)
-            .provider(Arc::new(self.world.cloud.provider("sim".parse().unwrap())))
-            .provider(Arc::new(self.world.cloud.provider("other".parse().unwrap())));
-        for workspace in &self.workspaces {
-            builder = builder.workspace(workspace.clone());
-        }
-        builder.build()
-    }
-
-    async fn submit(&self, orchestrator: &LocalOrchestrator, number: usize) {
-        let workspace = format!("ws-{number}").parse().unwrap();
-        let request = BackupRequest::new(op(number), workspace);
-        orchestrator.submit(Request::Backup(request)).await.unwrap();
-    }
-
-    async fn all_complete(&self, orchestrator: &LocalOrchestrator) {
-        for number in 0..self.workspaces.len() {
-            let status = self.world.finish(orchestrator, &op(number)).await.unwrap();
-            assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
-        }
-    }
-
-    /// When each workspace was held still.
-    fn holds(&self) -> Vec<(Timestamp, Timestamp)> {
-        let hold = |workspace: &Arc<SimWorkspace>| {
-            let hold = workspace.holds()[0].clone();
-            (hold.from, hold.until.unwrap())
-        };
-        self.workspaces.iter().map(hold).collect()
-    }
-}
-
-fn op(number: usize) -> OperationId {
-    format!("op-{number}").parse().unwrap()
-}
-
-/// The most spans that overlap.
-fn overlap(spans: &[(Timestamp, Timestamp)]) -> usize {
-    let at = |time: Timestamp| spans.iter().filter(|(from, to)| *from <= time && time < *to).count();
-    spans.iter().map(|(from, _)| at(*from)).max().unwrap_or(0)
-}
 
 #[tokio::test(start_paused = true)]
 async fn no_more_operations_are_at_work_than_allowed_and_the_others_wait_unheld_in_order() {

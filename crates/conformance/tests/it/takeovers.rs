@@ -150,3 +150,53 @@ async fn whoever_waits_for_a_detached_operation_follows_it_where_its_driver_is_g
     let second = world.orchestrator().unwrap();
     assert_eq!(world.finish(&second, &id).await.unwrap().operation.state, OperationState::Partial);
 }
+
+/// Whoever lacks what an operation needs would only fail it: it is left to those who have that, in any state.
+#[tokio::test(start_paused = true)]
+async fn an_operation_is_left_alone_by_whoever_lacks_its_provider() {
+    for (before, step) in [(Duration::ZERO, "inspecting"), (MINUTE, "capturing")] {
+        let files = ("home", SimKind::FileSystem, 20 * GB, 10_000);
+        let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+        let first = world.orchestrator().unwrap();
+        first.submit(Request::Backup(world.backup("op-1").unwrap())).await.unwrap();
+        world.pass(before).await;
+        drop(first);
+        world.pass(LEASE_TTL).await;
+        let lacking = LocalOrchestrator::builder(world.catalog.clone())
+            .clock(Arc::clone(&world.clock))
+            .holder(Holder::new("sim-host", "lacking"))
+            .lease_ttl(LEASE_TTL)
+            .workspace(world.workspace.clone())
+            .build();
+        let left = lacking.status(&"op-1".parse().unwrap()).await.unwrap();
+        assert_eq!(left.operation.step, step);
+        assert!(lacking.recover().await.unwrap().is_empty());
+        world.pass(MINUTE).await;
+        assert_eq!(lacking.status(&"op-1".parse().unwrap()).await.unwrap(), left);
+
+        let able = world.orchestrator().unwrap();
+        assert_eq!(able.recover().await.unwrap().len(), 1);
+        let status = world.finish(&able, &"op-1".parse().unwrap()).await.unwrap();
+        assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    }
+}
+
+/// What is to be stopped is stopped at last, also where nobody has what it was begun with any more.
+#[tokio::test(start_paused = true)]
+async fn what_is_to_be_stopped_and_nobody_can_drive_is_ended_by_anybody() {
+    let files = ("home", SimKind::FileSystem, 20 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+    let id: OperationId = "op-1".parse().unwrap();
+    let record =
+        OperationRecord::submitted(Request::Backup(world.backup("op-1").unwrap()), world.clock.now());
+    world.catalog.create_operation(&record, &Holder::new("sim-host", "gone"), LEASE_TTL).await.unwrap();
+    let lacking = LocalOrchestrator::builder(world.catalog.clone())
+        .clock(Arc::clone(&world.clock))
+        .holder(Holder::new("sim-host", "lacking"))
+        .lease_ttl(LEASE_TTL)
+        .build();
+    lacking.cancel(&id).await.unwrap();
+    let status = lacking.wait(&id).await.unwrap();
+    assert!(status.operation.state.is_terminal(), "{:?}", status.operation);
+    assert!(world.clock.now().since(record.started_at) > 3 * LEASE_TTL, "others have their time to come");
+}

@@ -21,6 +21,7 @@ pub use record::{
 pub use sort::{BackupPlace, BackupSort};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::extent::Extent;
 use crate::id::{BackupId, OperationId, ScheduleId, WorkspaceId};
 use crate::operation::{LedgerEntry, OperationRecord};
 use crate::schedule::{ScheduleQuery, ScheduleRecord, StoredSchedule};
@@ -130,6 +131,16 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// # Errors
     /// Whatever storing can meet.
     async fn release_lease(&self, lease: &Lease) -> Result<()>;
+
+    /// Notes what an active operation works on, in place of what was noted before, unless another active operation works
+    /// on some of it: which ones do is the answer, and then nothing stays noted. One step: of two that overlap, one at the
+    /// most is answered that nothing stands in its way. What is noted counts until the operation is no longer active.
+    ///
+    /// Needs no lease: whoever drives the operation works on the same data.
+    ///
+    /// # Errors
+    /// Whatever storing can meet.
+    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>>;
 
     /// Makes one durable step under the operation's lease.
     ///

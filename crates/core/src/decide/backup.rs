@@ -12,7 +12,9 @@ use super::hold::{Hold, HoldCount};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
 use super::seal;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress, waits};
+use super::{
+    Turn, WAIT, cancelled_error, deadline_error, fail, is_spent, look_again, look_pause, note_progress, waits,
+};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -24,8 +26,6 @@ use crate::plan::Plan;
 use crate::provider::{BackupJob, Finding, Issue, JobKey, JobRequest, RESOURCE_BUSY, Severity};
 use crate::workspace::{Consistency, Protection};
 
-/// How long jobs of an earlier operation, and those of others, are waited for before they are looked at again.
-const WAIT: Duration = Duration::from_secs(60);
 /// The part of the operation's time for which jobs of others are waited for before anything is held still.
 const BEHIND_PART: u32 = 4;
 
@@ -35,9 +35,12 @@ const BEHIND_PART: u32 = 4;
 pub struct BackupMachine {
     /// What was found before anything was done.
     pub plan: Option<Plan>,
-    /// Earlier operations that are waited for before anything is held still.
+    /// Operations that are waited for before anything is held still.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub waits_for: Vec<OperationId>,
+    /// How often they were looked at.
+    #[serde(default)]
+    pub looks: u32,
     /// The job of somebody else that is waited for before anything is held still, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<String>,
@@ -207,7 +210,8 @@ impl BackupMachine {
         self.misses = 0;
         self.waits_for.clone_from(&plan.waits_for);
         if !self.waits_for.is_empty() {
-            self.retry_at = Some(now.after(WAIT));
+            self.looks = self.looks.saturating_add(1);
+            self.retry_at = Some(now.after(look_pause(self.looks)));
             return;
         }
         self.retry_at = None;
@@ -361,7 +365,7 @@ impl BackupMachine {
 
     fn never_begun(&self) -> String {
         match (self.waits_for.first(), &self.behind) {
-            (Some(earlier), _) => format!("the deadline passed while jobs of operation {earlier} still ran"),
+            (Some(earlier), _) => format!("the deadline passed while operation {earlier} still ran"),
             (None, Some(behind)) => format!("the deadline passed while it was waited: {behind}"),
             (None, None) => "the deadline passed before the backup began".into(),
         }

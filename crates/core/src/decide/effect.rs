@@ -279,6 +279,8 @@ pub struct Inspection {
     pub backup: Option<BackupRecord>,
     /// Its revision, which changes with every write.
     pub revision: Option<Revision>,
+    /// Active operations that work on the same data, which are waited for.
+    pub waits_for: Vec<OperationId>,
     /// What the preflight found.
     pub findings: Vec<Finding>,
     /// Whether a component's jobs run inside this process.
@@ -292,7 +294,7 @@ impl Inspection {
         findings: Vec<Finding>,
         in_process: BTreeMap<ComponentId, bool>,
     ) -> Self {
-        Self { backup, revision: None, findings, in_process }
+        Self { backup, revision: None, waits_for: Vec::new(), findings, in_process }
     }
 }
 

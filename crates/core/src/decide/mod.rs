@@ -74,6 +74,16 @@ impl Machine {
         }
     }
 
+    /// The jobs that it has planned.
+    pub(crate) fn runs(&self) -> Vec<&JobRun> {
+        match self {
+            Self::Backup(backup) => backup.members.iter().map(|member| &member.run).collect(),
+            Self::Restore(restore) => restore.members.iter().map(|member| &member.run).collect(),
+            Self::Copy(copy) => copy.members.iter().map(|member| &member.run).collect(),
+            Self::Delete(_) | Self::Verify(_) => Vec::new(),
+        }
+    }
+
     /// Whether a workspace may be held still by it, as far as is known.
     pub(crate) fn may_hold(&self) -> bool {
         matches!(self, Self::Backup(backup) if backup.hold.may_hold() || backup.quiesce_unanswered)
@@ -170,6 +180,17 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
 const TRIES_MAX: u32 = 6;
 /// How often a step is tried while the other side cannot be reached: most of an hour.
 const OUTAGE_TRIES_MAX: u32 = 100;
+
+/// How long the work of others is waited for before it is looked at again.
+const WAIT: Duration = Duration::from_secs(60);
+
+/// The same before the look of this number: what others do is often done soon.
+fn look_pause(looks: u32) -> Duration {
+    if looks <= QUICK_LOOKS { job::backoff(looks) } else { WAIT }
+}
+
+/// So many looks come sooner.
+const QUICK_LOOKS: u32 = 7;
 
 /// No step waits longer than this before it is tried again.
 const WAIT_MAX: Duration = Duration::from_secs(120);

@@ -8,12 +8,12 @@ use super::backup::{Stopping, blocked, said};
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::job::{JobRun, backoff};
 use super::restore_member::RestoreMember;
-use super::{Turn, deadline_error, fail, is_outage, is_spent, look_again, note_progress, waits};
+use super::{Turn, deadline_error, fail, is_outage, is_spent, look_again, look_pause, note_progress, waits};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord, Retry};
 use crate::forecast::forecast_restore;
-use crate::id::WorkspaceId;
+use crate::id::{OperationId, WorkspaceId};
 use crate::operation::{
     OnFailure, OperationRecord, OperationState, Request, RestoreRequest, TIMEOUT_DEFAULT,
 };
@@ -27,6 +27,12 @@ use crate::workspace::Protection;
 pub struct RestoreMachine {
     /// Where it stands.
     pub stage: RestoreStage,
+    /// Operations that are waited for before anything is made, because they work where it is to be made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<OperationId>,
+    /// How often they were looked at.
+    #[serde(default)]
+    pub looks: u32,
     /// The backup, as it was when the restore began.
     pub backup: Option<BackupRecord>,
     /// The new workspace, once it is made.
@@ -121,7 +127,9 @@ impl RestoreMachine {
         now: Timestamp,
     ) {
         match (step, result) {
-            (Step::Inspect, Ok(Outcome::Inspected(found))) => self.on_inspected(record, request, found),
+            (Step::Inspect, Ok(Outcome::Inspected(found))) => {
+                self.on_inspected(record, request, found, now);
+            }
             (Step::Inspect, Err(error)) if self.stage == RestoreStage::Inspecting => {
                 self.on_unseen(record, error, now);
             }
@@ -176,7 +184,13 @@ impl RestoreMachine {
         self.retry_at = None;
     }
 
-    fn on_inspected(&mut self, record: &mut OperationRecord, request: &RestoreRequest, found: &Inspection) {
+    fn on_inspected(
+        &mut self,
+        record: &mut OperationRecord,
+        request: &RestoreRequest,
+        found: &Inspection,
+        now: Timestamp,
+    ) {
         if self.stage != RestoreStage::Inspecting {
             return;
         }
@@ -192,6 +206,12 @@ impl RestoreMachine {
         };
         if let Some(reason) = refused {
             fail(record, Error::new(ErrorKind::InvalidInput, format!("{reason}; choose another")).record());
+            return;
+        }
+        self.waits_for.clone_from(&found.waits_for);
+        if !self.waits_for.is_empty() {
+            self.looks = self.looks.saturating_add(1);
+            self.retry_at = Some(now.after(look_pause(self.looks)));
             return;
         }
         if let Some(error) = blocked(found.findings.iter(), &request.waivers) {
@@ -342,7 +362,13 @@ impl RestoreMachine {
     fn advance(&mut self, record: &mut OperationRecord, request: &RestoreRequest) {
         let cancelled = self.stopping == Some(Stopping::Cancelled);
         if self.stage == RestoreStage::Inspecting && self.stopping == Some(Stopping::Expired) {
-            fail(record, deadline_error("the deadline passed before the restore began"));
+            let reason = match self.waits_for.first() {
+                Some(other) => {
+                    format!("the deadline passed while operation {other} still worked at the target")
+                }
+                None => "the deadline passed before the restore began".into(),
+            };
+            fail(record, deadline_error(&reason));
             return;
         }
         if self.stage == RestoreStage::Filling || (cancelled && self.stage == RestoreStage::Inspecting) {
@@ -408,6 +434,7 @@ impl RestoreMachine {
 
     fn step_name(&self) -> &'static str {
         match self.stage {
+            RestoreStage::Inspecting if !self.waits_for.is_empty() => "waiting",
             RestoreStage::Inspecting => "inspecting",
             RestoreStage::Provisioning => "provisioning",
             RestoreStage::Filling => "filling",

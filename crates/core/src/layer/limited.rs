@@ -12,6 +12,7 @@ use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::Result;
+use crate::extent::Extent;
 use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId};
 use crate::outlook::Foreseen;
@@ -119,6 +120,11 @@ impl Provider for Limited {
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
         let _place = self.enter(cx).await?;
         self.inner.place(cx, component).await
+    }
+
+    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
+        let _place = self.enter(cx).await?;
+        self.inner.extents(cx, component).await
     }
 
     async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {

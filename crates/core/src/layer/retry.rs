@@ -11,6 +11,7 @@ use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::{Effect, Error, Result, Retry};
+use crate::extent::Extent;
 use crate::forecast::Estimate;
 use crate::id::{BackupId, OperationId, ProviderId};
 use crate::meter::{self, Meter, NoMeter};
@@ -162,6 +163,10 @@ impl Provider for Retrying {
 
     async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
         self.call(cx, "place", || self.inner.place(cx, component)).await
+    }
+
+    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
+        self.call(cx, "extents", || self.inner.extents(cx, component)).await
     }
 
     async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {

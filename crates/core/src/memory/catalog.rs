@@ -13,6 +13,7 @@ use crate::catalog::{
 };
 use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
+use crate::extent::Extent;
 use crate::id::{BackupId, OperationId, ScheduleId, WorkspaceId};
 use crate::operation::{LedgerEntry, OperationRecord};
 use crate::schedule::{ScheduleQuery, ScheduleRecord, StoredSchedule};
@@ -36,6 +37,7 @@ struct State {
 struct Row {
     operation: OperationRecord,
     ledger: Vec<LedgerEntry>,
+    extents: Vec<Extent>,
     holder: Option<Holder>,
     epoch: u64,
     expires_at: Timestamp,
@@ -108,6 +110,7 @@ impl Catalog for MemoryCatalog {
         let row = Row {
             operation: record.clone(),
             ledger: Vec::new(),
+            extents: Vec::new(),
             holder: Some(holder.clone()),
             epoch: 1,
             expires_at,
@@ -176,6 +179,20 @@ impl Catalog for MemoryCatalog {
             row.holder = None;
         }
         Ok(())
+    }
+
+    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        let mut state = self.lock();
+        let overlaps =
+            |row: &Row| row.extents.iter().any(|theirs| extents.iter().any(|own| own.overlaps(theirs)));
+        let others =
+            state.operations.iter().filter(|(other, row)| *other != id && row.operation.state.is_active());
+        let others: Vec<_> =
+            others.filter(|(_, row)| overlaps(row)).map(|(other, _)| other.clone()).collect();
+        if let Some(row) = state.operations.get_mut(id) {
+            row.extents = if others.is_empty() { extents.to_vec() } else { Vec::new() };
+        }
+        Ok(others)
     }
 
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {

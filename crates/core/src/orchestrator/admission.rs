@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
 
-use crate::decide::Machine;
 use crate::error::Result;
 use crate::id::{ProviderId, WorkspaceId};
 use crate::layer::{FairQueue, Place};
@@ -76,12 +75,7 @@ impl Admission {
 
     /// Takes the places of an operation that is under way already.
     pub(super) fn enter_at_once(&self, record: &OperationRecord) -> Vec<Place> {
-        let runs: Vec<_> = match &record.machine {
-            Machine::Backup(backup) => backup.members.iter().map(|member| &member.run).collect(),
-            Machine::Restore(restore) => restore.members.iter().map(|member| &member.run).collect(),
-            Machine::Copy(copy) => copy.members.iter().map(|member| &member.run).collect(),
-            _ => Vec::new(),
-        };
+        let runs = record.machine.runs();
         if runs.is_empty() {
             return Vec::new();
         }

@@ -22,6 +22,9 @@ use crate::watchdog::Watchdog;
 /// Events that a slow reader may fall behind by.
 const EVENTS_KEPT: usize = 1024;
 
+/// So many lease times after its lease ran out, an operation that is to be stopped is left to others.
+const LEASES_LEFT: u32 = 5;
+
 /// The tasks of one orchestrator. Drivers reach it too, so that one may follow what another process left behind.
 #[derive(Debug)]
 pub(super) struct Drives {
@@ -223,6 +226,14 @@ impl Drives {
         if let Some((name, value)) = elsewhere {
             tracing::warn!(operation = %id, "it was begun with {name} {value} and is left to whoever has that");
             return Ok(false);
+        }
+        if let Some(lacking) = self.parts.lacks(&stored.operation).await? {
+            let left = stored.lease.expires_at.after(self.parts.lease_ttl.saturating_mul(LEASES_LEFT));
+            // Nobody who has it has come to stop it, so as much of it is stopped as can be.
+            if !stored.cancel_requested || self.parts.clock.now() < left {
+                tracing::warn!(operation = %id, "{lacking} is not registered here; it is left to whoever has that");
+                return Ok(false);
+            }
         }
         let dead = stored.lease.holder.as_ref().is_some_and(|holder| self.parts.liveness.is_dead(holder));
         let takeover = dead.then_some(stored.lease.epoch);

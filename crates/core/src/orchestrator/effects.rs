@@ -200,6 +200,9 @@ impl Runner {
         if plan.waits_for.is_empty() && self.admit(&providers).await? {
             plan = self.plan(workspace.as_ref()).await?;
         }
+        if plan.waits_for.is_empty() {
+            plan.waits_for = self.reserve(&self.extents(&plan).await?).await?;
+        }
         let (definition, components) = match self.settings().is_empty() {
             true => {
                 let components = plan.components.iter().map(|planned| planned.component.clone());
@@ -277,7 +280,12 @@ impl Runner {
         }
         if let Request::Restore(restore) = &self.request {
             self.admit(&providers).await?;
-            found.findings = restore_findings(&self.parts, &self.cx, restore, &stored.backup).await?;
+            let request = ProvisionRequest::new(restore.clone(), stored.backup.clone());
+            let extents = self.provisioner()?.extents(&self.cx, &request).await?;
+            found.waits_for = self.reserve(&extents).await?;
+            if found.waits_for.is_empty() {
+                found.findings = restore_findings(&self.parts, &self.cx, restore, &stored.backup).await?;
+            }
         }
         if let Request::Copy(_) = &self.request {
             self.admit(&providers).await?;

@@ -13,6 +13,8 @@ mod holder;
 mod line;
 mod local;
 mod outlook;
+mod overlap;
+mod reach;
 mod recovery;
 
 use std::fmt::Debug;

@@ -43,6 +43,9 @@ impl Catalog for Faulty {
         self.reply_slowly().await;
         created
     }
+    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        self.inner.reserve(id, extents).await
+    }
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
         self.inner.operation(id).await
     }

@@ -13,15 +13,18 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
-    Evidence, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider, ProviderId,
-    Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Evidence, Extent, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider,
+    ProviderId, Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    Timestamp,
 };
 
 use crate::error::blocking;
+use crate::extent;
 use crate::jobs::Jobs;
 use crate::mirror::MirrorSource;
 use crate::repository::RepositorySource;
 use crate::target;
+use crate::workspace::root_of;
 
 pub(crate) use layout::Layout;
 pub use preview::RestorePreview;
@@ -127,6 +130,10 @@ impl Provider for S3SyncProvider {
 
     async fn place(&self, _cx: &OpContext, _component: &Component) -> Result<BTreeMap<String, String>> {
         Ok([("store".to_owned(), self.layout.store_url().to_owned())].into())
+    }
+
+    async fn extents(&self, _cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
+        Ok(vec![extent::of(Path::new(root_of(component))).await?])
     }
 
     async fn reaches(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {

@@ -1,0 +1,75 @@
+//! Operations that work on the same data, whatever workspaces they belong to: one at a time.
+
+use std::sync::PoisonError;
+
+use crate::catalog::StoredOperation;
+use crate::error::{Error, ErrorKind, Result};
+use crate::extent::Extent;
+use crate::id::OperationId;
+use crate::operation::OperationRecord;
+use crate::orchestrator::effects::Runner;
+use crate::orchestrator::local::BUSY_PAUSE;
+use crate::plan::Plan;
+use crate::workspace::Protection;
+
+/// So many lease times after its lease ran out, an operation that nobody here can drive is no longer waited for.
+const LEASES_WAITED: u32 = 3;
+
+impl Runner {
+    /// What the planned backup works on.
+    pub(super) async fn extents(&self, plan: &Plan) -> Result<Vec<Extent>> {
+        let mut extents = Vec::new();
+        for component in plan.components.iter().map(|planned| &planned.component) {
+            if component.protection == Protection::Protected {
+                extents.extend(self.parts.provider(&component.provider)?.extents(&self.cx, component).await?);
+            }
+        }
+        Ok(extents)
+    }
+
+    /// Keeps `extents` to this operation. Answers the operations that are to be waited for because they work on some of it.
+    ///
+    /// # Errors
+    /// `Busy` where an interrupted operation stands in the way that nobody goes on with.
+    pub(super) async fn reserve(&self, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        if extents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let others = self.parts.catalog.reserve(self.request.id(), extents).await?;
+        if !others.is_empty() {
+            // One that is waited for may itself wait for a place.
+            self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        for other in &others {
+            if let Some(stored) = self.parts.catalog.operation(other).await? {
+                self.see_to(&stored).await?;
+            }
+        }
+        Ok(others)
+    }
+
+    /// Sees to it that what is waited for comes to an end.
+    async fn see_to(&self, other: &StoredOperation) -> Result<()> {
+        if !other.operation.state.is_active() {
+            return Ok(());
+        }
+        if other.lease.live {
+            return Ok(());
+        }
+        if let Some(drives) = self.drives.upgrade()
+            && drives.take_over(other).await?
+        {
+            return Ok(());
+        }
+        let given_up = other.lease.expires_at.after(self.parts.lease_ttl.saturating_mul(LEASES_WAITED));
+        if self.cx.clock().now() < given_up {
+            return Ok(());
+        }
+        let OperationRecord { id, workspace, request, .. } = &other.operation;
+        let kind = request.kind();
+        let message = format!(
+            "{kind} {id} of workspace {workspace} works on the same data and was interrupted; resume it, or cancel it"
+        );
+        Err(Error::new(ErrorKind::Busy, message).with("operation", id).retry_after(BUSY_PAUSE))
+    }
+}
