@@ -62,7 +62,7 @@ pub async fn preview(
 
 /// Deletes what `previewed` said goes, oldest first, each as an operation of its own that is read back.
 ///
-/// The policy is judged once more before anything is done: a backup that it keeps by now, or that somebody holds, stays
+/// The policy is judged once more before each deletion: a backup that it keeps by now, or that somebody holds, stays
 /// and is named; one that it would let go only now is left for the next preview. What is not of `workspace` is passed over.
 /// A deletion that was left unfinished, by a lock for example, is taken up.
 ///
@@ -77,16 +77,17 @@ pub async fn forget(
     now: Timestamp,
     entropy: &dyn Entropy,
 ) -> Result<Forgotten> {
-    let fresh = retain(&all(catalog, workspace).await?, policy, now);
     let mut forgotten = Forgotten::default();
     for id in previewed.remove.iter().rev() {
-        if let Some(kept) = fresh.keep.iter().find(|kept| kept.id == *id) {
-            forgotten.kept.push((id.clone(), kept.reasons.join("; ")));
-            continue;
-        }
         let Some(stored) = catalog.backup(id).await? else { continue };
         // What is of another workspace was not asked about, and is as if it were not there.
         if workspace.is_some_and(|asked| *asked != stored.backup.workspace) {
+            continue;
+        }
+        // A deletion takes its time, in which another backup may be lost by which this one was let go.
+        let fresh = retain(&all(catalog, Some(&stored.backup.workspace)).await?, policy, now);
+        if let Some(kept) = fresh.keep.iter().find(|kept| kept.id == *id) {
+            forgotten.kept.push((id.clone(), kept.reasons.join("; ")));
             continue;
         }
         let half_gone = stored.backup.state == BackupState::Deleting;

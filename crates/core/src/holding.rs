@@ -62,10 +62,20 @@ pub async fn hold(
     }
     if was_held != held {
         catalog.put_backup(&record, Some(stored.revision)).await?;
+        if held {
+            // Somebody who was still letting it go may have told the providers so since.
+            keep(cx, providers, &record, None).await?;
+            write_record(cx, catalog, providers, &record).await?;
+        }
     }
     if !held {
         write_record(cx, catalog, providers, &record).await?;
         keep(cx, providers, &record, record.expires_at).await?;
+        // Somebody may have held it since the catalog let it go, and have told the providers before they were told this.
+        if let Some(again) = catalog.backup(backup).await?.filter(|stored| stored.backup.held) {
+            keep(cx, providers, &again.backup, None).await?;
+            write_record(cx, catalog, providers, &again.backup).await?;
+        }
     }
     Ok(record)
 }

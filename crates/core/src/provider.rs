@@ -199,6 +199,16 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// Only where it cannot even look; what it finds are [`Finding`]s.
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>>;
 
+    /// Looks at what a backup would build on, the newest good snapshot of the same component here: where that is not where it
+    /// was stored, its store may not be connected, and nobody would notice that a new one is begun in its place.
+    ///
+    /// # Errors
+    /// Only where it cannot even look; what it finds are [`Finding`]s.
+    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        let _unused = (cx, base);
+        Ok(Vec::new())
+    }
+
     /// How much a capture of `component` would read, and how fast this provider usually reads; `None` where it
     /// cannot say. Deadlines that a request leaves open follow from it until there is something measured.
     ///

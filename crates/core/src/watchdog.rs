@@ -1,20 +1,26 @@
 //! The dead-man's switch: lets workspaces go whose hold has lasted too long, with nothing but the workspace at hand.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
+
+use futures::future::{FutureExt, join_all};
 
 use crate::clock::Clock;
 use crate::context::OpContext;
 use crate::error::Result;
-use crate::id::{QuiesceId, WorkspaceId};
+use crate::id::QuiesceId;
 use crate::workspace::{HoldInfo, Workspace};
 
 /// How long after a hold's budget whoever took it may still let it go in order.
 const GRACE_DEFAULT: Duration = Duration::from_secs(60);
 /// How often workspaces are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// So many workspaces are looked at together; as many more a moment later.
+const BURST: usize = 64;
+const BURST_EVERY: Duration = Duration::from_secs(1);
 
 /// What a look at a workspace came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,20 +112,32 @@ impl Watchdog {
         Ok(())
     }
 
-    /// Looks after workspaces for ever, once a minute. What fails is told in the log and tried again.
+    /// Looks after workspaces for ever, once a minute each. What fails is told in the log and tried again, and one that does
+    /// not answer keeps none of the others waiting.
     ///
     /// A hold that was seen for as long as its budget is let go whatever the clock says: it may have been set back.
     pub async fn look_after(&self, workspaces: &[Arc<dyn Workspace>]) -> Infallible {
-        let mut seen: BTreeMap<&WorkspaceId, (QuiesceId, Duration)> = BTreeMap::new();
+        let looks = workspaces.iter().enumerate().map(|(place, workspace)| {
+            let later = BURST_EVERY.saturating_mul(u32::try_from(place / BURST).unwrap_or(u32::MAX));
+            self.look_after_one(workspace.as_ref(), later)
+        });
+        join_all(looks).await;
+        // Nobody to look after.
+        std::future::pending().await
+    }
+
+    async fn look_after_one(&self, workspace: &dyn Workspace, later: Duration) -> Infallible {
+        let mut seen: Option<(QuiesceId, Duration)> = None;
+        self.clock.sleep(later).await;
         loop {
-            for workspace in workspaces {
-                let first = seen.get(workspace.id()).cloned();
-                match self.look_again(workspace.as_ref(), first).await {
-                    Ok(Some(held)) => drop(seen.insert(workspace.id(), held)),
-                    Ok(None) => drop(seen.remove(workspace.id())),
-                    Err(error) => {
-                        tracing::warn!(workspace = %workspace.id(), %error, "cannot see whether it is held still");
-                    }
+            // A host's mistake ends neither this look-out nor those for its other workspaces.
+            match AssertUnwindSafe(self.look_again(workspace, seen.clone())).catch_unwind().await {
+                Ok(Ok(held)) => seen = held,
+                Ok(Err(error)) => {
+                    tracing::warn!(workspace = %workspace.id(), %error, "cannot see whether it is held still");
+                }
+                Err(_panicked) => {
+                    tracing::error!(workspace = %workspace.id(), "looking whether it is held still ended in a panic");
                 }
             }
             self.clock.sleep(LOOK_EVERY).await;

@@ -33,6 +33,8 @@ pub enum IssueKind {
     Unwritable,
     /// The source holds no file any more, though the parent snapshot did: its volume may not be mounted.
     Emptied,
+    /// The source was removed, replaced or unmounted while it was read: what is stored may be a part of it.
+    Displaced,
     /// The entry is of a kind that cannot be stored or restored.
     Unsupported,
 }

@@ -107,13 +107,20 @@ impl ControlPlane {
         }
         text.push_str("# HELP stillpoint_operations_undriven Unfinished operations that nobody drives.\n# TYPE stillpoint_operations_undriven gauge\n");
         line(&mut text, format_args!("stillpoint_operations_undriven {undriven}"));
-        let schedules = match self.catalog().schedules(&ScheduleQuery::all()).await {
-            Ok(page) => page.items,
-            Err(error) if error.kind() == ErrorKind::Unsupported => Vec::new(),
-            Err(error) => return Err(error),
-        };
-        let stale = schedules.iter().filter(|stored| stored.record.stale_since.is_some()).count();
-        let missed: u64 = schedules.iter().map(|stored| stored.record.missed_runs).sum();
+        let (mut query, mut stale, mut missed) = (ScheduleQuery::all(), 0_usize, 0_u64);
+        loop {
+            let page = match self.catalog().schedules(&query).await {
+                Ok(page) => page,
+                Err(error) if error.kind() == ErrorKind::Unsupported => break,
+                Err(error) => return Err(error),
+            };
+            stale += page.items.iter().filter(|stored| stored.record.stale_since.is_some()).count();
+            missed += page.items.iter().map(|stored| stored.record.missed_runs).sum::<u64>();
+            match page.next {
+                Some(next) => query.after = Some(next),
+                None => break,
+            }
+        }
         text.push_str("# HELP stillpoint_schedules_stale Schedules whose newest completed backup is too old.\n# TYPE stillpoint_schedules_stale gauge\n");
         line(&mut text, format_args!("stillpoint_schedules_stale {stale}"));
         text.push_str("# HELP stillpoint_schedule_runs_missed Scheduled runs that were missed.\n# TYPE stillpoint_schedule_runs_missed gauge\n");

@@ -86,10 +86,14 @@ pub(crate) struct RepairArgs {
 pub(crate) enum RepairCommand {
     /// Make the index say again what the packs hold; files it replaces are put aside
     #[command(after_help = "Example:
-  stillpoint repair index")]
+  stillpoint repair index
+  stillpoint repair index --read-data                 where `check --read-data` found a damaged pack")]
     Index {
         /// Only say what would be done
         #[arg(long)]
         dry_run: bool,
+        /// Read every byte of every pack, and rely no longer on one that is damaged
+        #[arg(long)]
+        read_data: bool,
     },
 }

@@ -11,9 +11,10 @@ use crate::session::Session;
 use crate::signals::Interrupts;
 
 pub(super) async fn run(session: &Session, args: &RepairArgs) -> Outcome {
-    let RepairCommand::Index { dry_run } = args.command;
+    let RepairCommand::Index { dry_run, read_data } = args.command;
     let repository = session.repository().await?;
-    let options = if dry_run { RepairOptions::dry_run() } else { RepairOptions::default() };
+    let mut options = if dry_run { RepairOptions::dry_run() } else { RepairOptions::default() };
+    options.read_data = read_data;
     let mut interrupts = Interrupts::listen();
     let report = tokio::select! {
         report = repository.repair_index(&options) => report.map_err(engine::error)?,
@@ -25,7 +26,9 @@ pub(super) async fn run(session: &Session, args: &RepairArgs) -> Outcome {
         text(&session.output, &report, dry_run)?;
     }
     // What cannot be mended here is still damaged.
-    let mended = report.missing_packs.is_empty() && report.unreadable_packs.is_empty();
+    let mended = report.missing_packs.is_empty()
+        && report.unreadable_packs.is_empty()
+        && report.damaged_packs.is_empty();
     Ok(if mended { Exit::Done } else { Exit::Partial })
 }
 
@@ -36,6 +39,8 @@ fn document(report: &RepairReport, dry_run: bool) -> Value {
         "replaced": ids(&report.replaced),
         "indexed_packs": ids(&report.indexed_packs),
         "missing_packs": ids(&report.missing_packs),
+        "damaged_packs": ids(&report.damaged_packs),
+        "config_restored": report.config_restored,
         "unreadable_packs": ids(&report.unreadable_packs),
         "salvaged_blobs": report.salvaged_blobs,
     })
@@ -47,6 +52,14 @@ fn text(output: &Output, report: &RepairReport, dry_run: bool) -> stillpoint_cor
     }
     for pack in &report.missing_packs {
         output.line(format_args!("pack {pack} is gone; `stillpoint check` says which snapshots need it"))?;
+    }
+    if report.config_restored {
+        output.line("the configuration was gone; this machine remembers it, and so it is stored again")?;
+    }
+    for pack in &report.damaged_packs {
+        output.line(format_args!(
+            "pack {pack} is damaged and no longer relied on; back up again to store anew what it lost"
+        ))?;
     }
     for pack in &report.unreadable_packs {
         output.line(format_args!("pack {pack} is damaged and stays as it is"))?;

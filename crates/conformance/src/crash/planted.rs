@@ -223,6 +223,10 @@ impl Provider for PlantedProvider {
         self.inner.place(cx, component).await
     }
 
+    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        self.inner.preflight_base(cx, base).await
+    }
+
     async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
         self.inner.extents(cx, component).await
     }

@@ -152,6 +152,10 @@ impl Provider for FusedProvider {
         self.fuse.read(self.inner.place(cx, component)).await
     }
 
+    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        self.fuse.read(self.inner.preflight_base(cx, base)).await
+    }
+
     async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
         self.fuse.read(self.inner.extents(cx, component)).await
     }

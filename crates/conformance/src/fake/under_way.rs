@@ -122,6 +122,10 @@ impl Provider for Counted<dyn Provider> {
         self.call(self.inner.place(cx, component)).await
     }
 
+    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        self.call(self.inner.preflight_base(cx, base)).await
+    }
+
     async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
         self.call(self.inner.extents(cx, component)).await
     }

@@ -158,3 +158,49 @@ async fn what_has_outlived_its_own_retention_goes_where_the_policy_says_so() {
     let done = apply(&world, &orchestrator, &policy, &previewed).await;
     assert_eq!((done.deleted, left(&world).await), (vec![of(0)], vec![of(2), of(1)]));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_by_which_others_were_let_go_and_that_is_lost_meanwhile_takes_no_more_with_it() {
+    let (world, orchestrator) = days(3).await;
+    let previewed = look(&world, &last(1)).await.unwrap();
+    assert_eq!(previewed.remove, [of(1), of(0)]);
+    let lost = async {
+        let deleting = async || world.catalog.backup(&of(0)).await.unwrap().map(|stored| stored.backup.state);
+        while deleting().await == Some(BackupState::Completed) {
+            world.clock.sleep(Duration::from_millis(10)).await;
+        }
+        let stored = world.catalog.backup(&of(2)).await.unwrap().unwrap();
+        let mut damaged = stored.backup;
+        damaged.state = BackupState::Damaged;
+        world.catalog.put_backup(&damaged, Some(stored.revision)).await.unwrap();
+    };
+    let policy = last(1);
+    let (done, ()) = tokio::join!(apply(&world, &orchestrator, &policy, &previewed), lost);
+    assert_eq!(done.deleted, [of(0)], "{done:?}");
+    assert_eq!(done.kept, [(of(1), "last 1 of 1".to_owned())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_that_the_catalog_calls_held_is_held_in_its_record_whoever_let_it_go_at_the_same_time() {
+    let (mut held, mut free) = (0, 0);
+    for offset in (0..800).step_by(20) {
+        let (world, _orchestrator) = days(1).await;
+        let cx = OpContext::new(Arc::clone(&world.clock));
+        let providers = [Arc::new(world.cloud.provider("sim".parse().unwrap())) as Arc<dyn Provider>];
+        let set = async |wanted| {
+            stillpoint_core::hold(&cx, world.catalog.as_ref(), &providers, &of(0), wanted).await
+        };
+        set(true).await.unwrap();
+        let later = async {
+            world.clock.sleep(Duration::from_millis(offset)).await;
+            set(true).await
+        };
+        // Either may be told that the other one came first.
+        let (_let_go, _kept) = tokio::join!(set(false), later);
+        let catalogued = world.catalog.backup(&of(0)).await.unwrap().unwrap().backup.held;
+        let recorded = world.cloud.records()[0].held;
+        assert!(recorded || !catalogued, "at {offset} ms it is held and its record says that it is not");
+        *if catalogued { &mut held } else { &mut free } += 1;
+    }
+    assert!(held > 5, "{held} held, {free} free");
+}

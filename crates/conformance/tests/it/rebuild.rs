@@ -110,3 +110,19 @@ async fn a_rebuild_that_is_killed_anywhere_is_finished_by_the_next_one() {
     }
     assert_eq!(kills, 10, "four workspaces are described, and then the backups added");
 }
+
+#[tokio::test]
+async fn a_backup_that_was_deleted_since_its_record_was_read_stays_deleted() {
+    let catalog = MemoryCatalog::new();
+    let (kept, gone) = (backup(1), backup(2));
+    let delete = DeleteRequest::new("delete".parse().unwrap(), gone.id.clone(), gone.workspace.clone());
+    let mut operation = OperationRecord::submitted(Request::Delete(delete), Timestamp::from_millis(0));
+    let holder = Holder::new("host", "process");
+    let created = catalog.create_operation(&operation, &holder, LEASE_TTL_DEFAULT).await.unwrap();
+    let Creation::Created(lease) = created else { panic!("nothing stands in its way") };
+    operation.state = OperationState::Completed;
+    catalog.commit(&lease, &OperationChange::new(&operation)).await.unwrap();
+    let rebuilt = rebuild(&catalog, &[kept.clone(), gone.clone()], None).await.unwrap();
+    assert_eq!((rebuilt.added, rebuilt.deleted), (vec![kept.id.clone()], vec![gone.id]));
+    assert_eq!(rows(&catalog).await.into_keys().collect::<Vec<_>>(), [kept.id]);
+}

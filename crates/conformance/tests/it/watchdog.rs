@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use stillpoint_conformance::sim::{SimConfig, SimKind, SimWorld, SkewedClock};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::*;
@@ -130,4 +131,48 @@ async fn a_backup_whose_hold_was_let_go_by_a_clock_that_is_ahead_claims_nothing(
         assert_eq!(claimed, level, "{:?}", status.operation.warnings);
         assert_eq!(status.operation.warnings.is_empty(), ahead == 0, "{:?}", status.operation.warnings);
     }
+}
+
+/// A workspace whose answers never come, or end in a panic.
+#[derive(Debug)]
+struct Broken {
+    id: WorkspaceId,
+    panics: bool,
+}
+
+#[async_trait]
+impl Workspace for Broken {
+    fn id(&self) -> &WorkspaceId {
+        &self.id
+    }
+    async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
+        Ok(Definition::new(self.id.clone()))
+    }
+    async fn inventory(&self, _cx: &OpContext) -> Result<Vec<Component>> {
+        Ok(Vec::new())
+    }
+    async fn quiesce(&self, _: &OpContext, _: &QuiesceId, _: &QuiesceOptions) -> Result<Consistency> {
+        Ok(Consistency::Fuzzy)
+    }
+    async fn resume(&self, _cx: &OpContext, _id: &QuiesceId) -> Result<()> {
+        Ok(())
+    }
+    async fn hold(&self, _cx: &OpContext) -> Result<Option<HoldInfo>> {
+        assert!(!self.panics, "a host's mistake");
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_workspace_that_does_not_answer_or_panics_keeps_no_other_one_frozen() {
+    let world = abandoned().await;
+    let broken =
+        |id: &str, panics| Arc::new(Broken { id: id.parse().unwrap(), panics }) as Arc<dyn Workspace>;
+    let workspaces = [broken("silent", false), broken("broken", true), world.workspace.clone()];
+    let watchdog = Watchdog::new(Arc::clone(&world.clock));
+    let watching = tokio::spawn(async move { match watchdog.look_after(&workspaces).await {} });
+    world.pass(Duration::from_secs(4 * 3600)).await;
+    assert_eq!(world.workspace.held_by(), None);
+    assert!(!watching.is_finished(), "it goes on looking");
+    watching.abort();
 }

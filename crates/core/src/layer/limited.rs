@@ -122,6 +122,11 @@ impl Provider for Limited {
         self.inner.place(cx, component).await
     }
 
+    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        let _place = self.enter(cx).await?;
+        self.inner.preflight_base(cx, base).await
+    }
+
     async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
         let _place = self.enter(cx).await?;
         self.inner.extents(cx, component).await

@@ -165,6 +165,10 @@ impl Provider for Retrying {
         self.call(cx, "place", || self.inner.place(cx, component)).await
     }
 
+    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        self.call(cx, "preflight_base", || self.inner.preflight_base(cx, base)).await
+    }
+
     async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
         self.call(cx, "extents", || self.inner.extents(cx, component)).await
     }

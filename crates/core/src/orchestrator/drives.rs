@@ -133,7 +133,8 @@ impl Drives {
         let workspaces: Vec<_> = self.parts.workspaces.values().map(Arc::clone).collect();
         let watchdog = Watchdog::new(Arc::clone(&self.parts.clock));
         let mut tasks = self.lock();
-        if tasks.closed || tasks.watchdog.is_some() || workspaces.is_empty() {
+        let watching = tasks.watchdog.as_ref().is_some_and(|task| !task.is_finished());
+        if tasks.closed || watching || workspaces.is_empty() {
             return;
         }
         tasks.watchdog = Some(tokio::spawn(async move { match watchdog.look_after(&workspaces).await {} }));

@@ -402,6 +402,7 @@ pub(super) async fn plan(
                 .push((planned.component.clone(), estimate(provider.as_ref(), cx, &planned.component).await));
             match bases::base(&parents, &planned.component) {
                 Some((backup, snapshot)) => {
+                    planned.findings.extend(provider.preflight_base(cx, &snapshot).await?);
                     planned.base = Some(snapshot);
                     built_on =
                         built_on.filter(|other| other.created_at >= backup.created_at).or(Some(backup));

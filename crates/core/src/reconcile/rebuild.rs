@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{
     BackupQuery, BackupRecord, BackupState, Catalog, ComponentRecord, ComponentState, DamagedRow,
-    WorkspaceRecord,
+    OperationQuery, WorkspaceRecord,
 };
 use crate::error::{ErrorKind, Result};
 use crate::id::{BackupId, ProviderId, WorkspaceId};
+use crate::operation::{OperationState, Request};
 use crate::provider::Issue;
 use crate::snapshot::SnapshotInfo;
 use crate::workspace::{Component, Definition};
@@ -23,6 +24,9 @@ const BATCH: usize = 500;
 pub struct Rebuilt {
     /// Backups that only the store knew and that are catalogued now.
     pub added: Vec<BackupId>,
+    /// Backups that were deleted, as the catalog knows, and whose records were read before or are still shown.
+    #[serde(default)]
+    pub deleted: Vec<BackupId>,
     /// Backups that the store and the catalog describe alike.
     pub same: u64,
     /// Backups that the two describe differently; the catalog is left as it is.
@@ -74,6 +78,7 @@ pub async fn rebuild(
                 Err(error) => return Err(error),
             }
         }
+        let unknown = undeleted(catalog, unknown, &mut rebuilt.deleted).await?;
         catalog.add_backups(&unknown).await?;
         rebuilt.added.extend(unknown.into_iter().map(|record| record.id));
     }
@@ -94,6 +99,47 @@ pub async fn rebuild(
     }
 }
 
+/// Those of `records` that no deletion has ended, as far as the catalog remembers; the others are named. Asked after the catalog
+/// was found to lack them.
+async fn undeleted(
+    catalog: &dyn Catalog,
+    records: Vec<BackupRecord>,
+    deleted: &mut Vec<BackupId>,
+) -> Result<Vec<BackupRecord>> {
+    let mut ended: BTreeMap<WorkspaceId, BTreeSet<BackupId>> = BTreeMap::new();
+    let mut there = Vec::with_capacity(records.len());
+    for record in records {
+        if !ended.contains_key(&record.workspace) {
+            ended.insert(record.workspace.clone(), ended_deletions(catalog, &record.workspace).await?);
+        }
+        match ended.get(&record.workspace) {
+            Some(ended) if ended.contains(&record.id) => deleted.push(record.id),
+            _ => there.push(record),
+        }
+    }
+    Ok(there)
+}
+
+async fn ended_deletions(catalog: &dyn Catalog, workspace: &WorkspaceId) -> Result<BTreeSet<BackupId>> {
+    let mut query = OperationQuery {
+        workspace: Some(workspace.clone()),
+        state: Some(OperationState::Completed),
+        ..OperationQuery::all()
+    };
+    let mut deleted = BTreeSet::new();
+    loop {
+        let page = catalog.operations(&query).await?;
+        deleted.extend(page.items.into_iter().filter_map(|stored| match stored.operation.request {
+            Request::Delete(delete) => Some(delete.backup),
+            _ => None,
+        }));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(deleted),
+        }
+    }
+}
+
 fn newest_of_each_workspace(records: &[BackupRecord]) -> impl Iterator<Item = &BackupRecord> {
     let mut newest: BTreeMap<&WorkspaceId, &BackupRecord> = BTreeMap::new();
     for record in records {
@@ -107,6 +153,9 @@ fn newest_of_each_workspace(records: &[BackupRecord]) -> impl Iterator<Item = &B
 
 /// Catalogues a backup that the catalog does not know, after its workspace; answers whether it was new.
 pub(super) async fn catalogue(catalog: &dyn Catalog, record: &BackupRecord) -> Result<bool> {
+    if ended_deletions(catalog, &record.workspace).await?.contains(&record.id) {
+        return Ok(false);
+    }
     // First, because a repeat passes over what is catalogued.
     describe_workspace(catalog, record).await?;
     Ok(catalog.add_backups(std::slice::from_ref(record)).await?.contains(&true))

@@ -47,6 +47,15 @@ impl Source {
         &self.metadata
     }
 
+    /// Whether its path still leads to it: it was not removed, replaced or unmounted since it was opened. What was read of one
+    /// that is gone may be a part of it.
+    pub fn is_in_place(&self) -> bool {
+        let same =
+            |found: Metadata| (found.device, found.inode) == (self.metadata.device, self.metadata.inode);
+        let open = rustix::fs::open(&self.path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty());
+        open.and_then(|found| Metadata::of(found.as_fd())).is_ok_and(same)
+    }
+
     /// Opens the directory at `relative` below the root; the empty path is the root itself.
     ///
     /// # Errors

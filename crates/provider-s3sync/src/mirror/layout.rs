@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result,
-    Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, Finding, JobStatus, ProviderId, RestoreJob,
+    Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_localfs::Preview;
 use stillpoint_repository::Cancellation;
@@ -14,8 +14,9 @@ use stillpoint_repository::Cancellation;
 use super::snapshot::{self, MirrorSnapshot};
 use super::source::Point;
 use super::{MirrorSource, backup, delete, records, restore};
+use crate::error::blocking;
 use crate::jobs::Reporter;
-use crate::provider::Layout;
+use crate::provider::{Layout, not_as_known};
 
 #[async_trait]
 impl Layout for MirrorSource {
@@ -25,6 +26,18 @@ impl Layout for MirrorSource {
 
     fn store_url(&self) -> &str {
         self.store().description()
+    }
+
+    async fn look_at_base(&self, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        let url = self.store_url();
+        let known = base.store.as_ref().is_some_and(|store| store.url == url);
+        let Some(directory) = self.local_directory().filter(|_| known) else { return Ok(Vec::new()) };
+        // A mount point without its mount holds nothing.
+        let empty = blocking(move || {
+            let mut entries = std::fs::read_dir(directory).into_iter().flatten();
+            Ok(entries.next().is_none())
+        });
+        Ok(empty.await?.then(|| not_as_known(url, "nothing is there")).into_iter().collect())
     }
 
     async fn is_here(&self, snapshot: &SnapshotRef) -> Result<()> {

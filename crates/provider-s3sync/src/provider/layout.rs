@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result,
-    Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, Finding, JobStatus, ProviderId, RestoreJob,
+    Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_localfs::Preview;
 use stillpoint_repository::Cancellation;
@@ -19,6 +19,12 @@ use crate::jobs::Reporter;
 pub(crate) trait Layout: Debug + Send + Sync + 'static {
     /// Fails where a backup could not begin: the store is out of reach, or the password is wrong.
     async fn reach(&self) -> Result<()>;
+
+    /// Looks whether the store still is what `base`, which was stored at its address, was stored in.
+    async fn look_at_base(&self, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        let _unused = base;
+        Ok(Vec::new())
+    }
 
     /// The store's URL, for messages and accepted plans. Never holds a secret.
     fn store_url(&self) -> &str;

@@ -28,7 +28,7 @@ use crate::workspace::root_of;
 
 pub(crate) use layout::Layout;
 pub use preview::RestorePreview;
-pub(crate) use store::is_of;
+pub(crate) use store::{is_of, not_as_known};
 
 const BACKUP: &str = "backup-";
 const RESTORE: &str = "restore-";
@@ -126,6 +126,10 @@ impl Provider for S3SyncProvider {
         self.layout.reach().await?;
         let component = component.clone();
         blocking(move || Ok(preflight::look(&component))).await
+    }
+
+    async fn preflight_base(&self, _cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        self.layout.look_at_base(base).await
     }
 
     async fn place(&self, _cx: &OpContext, _component: &Component) -> Result<BTreeMap<String, String>> {

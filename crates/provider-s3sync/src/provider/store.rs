@@ -1,16 +1,34 @@
 //! Which store holds a snapshot: one catalog may list what lies in several.
 
-use stillpoint_core::{Error, ErrorKind, Result, SnapshotRef, StoreRef};
+use stillpoint_core::{Error, ErrorKind, Finding, Result, Severity, SnapshotRef, StoreRef};
 
 /// Refuses a snapshot that another store holds: its absence from `here` would not mean that it is gone.
 ///
 /// # Errors
-/// `InvalidInput` that names both stores.
+/// `InvalidInput` that names both stores; `NotFound` where another one lies at the same address by now.
 pub(crate) fn is_of(here: &StoreRef, snapshot: &SnapshotRef) -> Result<()> {
     match &snapshot.store {
+        Some(store) if store.id != here.id && store.url == here.url => Err(displaced(here, snapshot)),
         Some(store) if store.id != here.id => Err(elsewhere(here, snapshot, store)),
         _ => Ok(()),
     }
+}
+
+/// What is found where the store at `url` is not the one that the last backup was stored in.
+pub(crate) fn not_as_known(url: &str, found: &str) -> Finding {
+    let message = format!(
+        "the last backup of this workspace was stored at {url}, and {found} now; mount or connect its store, or skip this \
+         check where the backups are meant to begin anew"
+    );
+    Finding::new("store-known", Severity::Blocker, message)
+}
+
+fn displaced(here: &StoreRef, snapshot: &SnapshotRef) -> Error {
+    let message = format!(
+        "the snapshot {} was stored at {}, where another repository lies now; mount or connect the one that holds it",
+        snapshot.id, here.url
+    );
+    Error::new(ErrorKind::NotFound, message).with("store", here.url.clone())
 }
 
 fn elsewhere(here: &StoreRef, snapshot: &SnapshotRef, store: &StoreRef) -> Error {
@@ -37,5 +55,7 @@ mod tests {
         let error = is_of(&here, &snapshot(Some(StoreRef::new("two", "file:///other")))).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidInput);
         assert!(error.to_string().contains("file:///other, and not in file:///moved"), "{error}");
+        let gone = is_of(&here, &snapshot(Some(StoreRef::new("two", "file:///moved")))).unwrap_err();
+        assert_eq!(gone.kind(), ErrorKind::NotFound, "its own place has another one now: {gone}");
     }
 }

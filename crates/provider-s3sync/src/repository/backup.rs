@@ -127,6 +127,7 @@ fn done(snapshot: SnapshotRef, summary: BackupSummary, lacks: Option<String>) ->
         let kind = match issue.kind {
             IssueKind::Torn => "torn",
             IssueKind::Emptied => "emptied",
+            IssueKind::Displaced => "displaced",
             _ => "skipped",
         };
         issues.push(Issue::new(kind, path_text::to_text(&issue.path), issue.message.clone()));

@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupJob, BackupRecord, Clock, DeleteState, JobStatus, ProviderId, RestoreJob, Result,
-    Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, Finding, JobStatus, ProviderId, RestoreJob,
+    Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_localfs::Preview;
 use stillpoint_repository::Cancellation;
 
 use super::{Journal, RepositorySnapshot, RepositorySource, backup, records, restore, snapshot, store_of};
 use crate::jobs::Reporter;
-use crate::provider::{Layout, is_of};
+use crate::provider::{Layout, is_of, not_as_known};
 
 #[async_trait]
 impl Layout for RepositorySource {
@@ -23,6 +23,17 @@ impl Layout for RepositorySource {
 
     fn store_url(&self) -> &str {
         self.store().description()
+    }
+
+    async fn look_at_base(&self, base: &SnapshotRef) -> Result<Vec<Finding>> {
+        let url = self.store_url();
+        let Some(store) = base.store.as_ref().filter(|store| store.url == url) else { return Ok(Vec::new()) };
+        let found = match self.open_if_there().await? {
+            Some(open) if open.id() == store.id => return Ok(Vec::new()),
+            Some(_) => "another repository lies there",
+            None => "no repository is there",
+        };
+        Ok(vec![not_as_known(url, found)])
     }
 
     async fn is_here(&self, snapshot: &SnapshotRef) -> Result<()> {

@@ -7,7 +7,7 @@ use stillpoint_repository::{Credentials, ErrorKind, Origin, Repository, Store, S
 use tokio::sync::Mutex;
 
 use super::made::MadeSnapshots;
-use crate::error::{REPOSITORY, from_repository};
+use crate::error::{REPOSITORY, blocking, from_repository};
 
 /// A repository that is opened when it is first needed.
 ///
@@ -101,6 +101,7 @@ impl RepositorySource {
     /// As [`Self::open`].
     pub async fn open_or_create(&self) -> Result<Repository> {
         let mut current = self.current.lock().await;
+        self.doubt(&mut current).await?;
         if self.create {
             let (store, origin) = (self.store.clone(), self.origin.clone());
             let made = match &*current {
@@ -123,7 +124,20 @@ impl RepositorySource {
         }
     }
 
+    /// Forgets what was opened before where its directory is another one by now: what is written into an empty mount point
+    /// would be lost sight of.
+    async fn doubt(&self, current: &mut Current) -> Result<()> {
+        if let (Current::Open(_), Some(directory)) = (&*current, self.local_directory()) {
+            let there = blocking(move || Ok(directory.join("config").exists())).await?;
+            if !there {
+                *current = Current::Unknown;
+            }
+        }
+        Ok(())
+    }
+
     async fn opened(&self, current: &mut Current) -> Result<Repository> {
+        self.doubt(current).await?;
         if let Current::Open(open) = current {
             return Ok(open.clone());
         }

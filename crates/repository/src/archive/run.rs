@@ -208,6 +208,7 @@ async fn run(
             return Err(error);
         }
     };
+    note_if_displaced(&walk).await?;
     note_if_emptied(plan, &walk, parent.as_ref());
     let above = store_above(&walk, &plan.source.stored_path, &root).await?;
     let tree = root.node.subtree.ok_or_else(|| Error::invalid("the source has no listing"))?;
@@ -234,6 +235,18 @@ async fn run(
     let mut summary = walk.totals.summary((id, tree), parent, written, walk.selection.report());
     (summary.same_as_parent, summary.packs_seen) = (same_as_parent, packs_seen);
     Ok(Some(summary))
+}
+
+/// Notes it where the source is not where it was any more: entries that went with it look like entries that were removed.
+async fn note_if_displaced(walk: &Arc<Walk>) -> Result<()> {
+    let looking = Arc::clone(walk);
+    let in_place = tokio::task::spawn_blocking(move || looking.source.is_in_place());
+    if !in_place.await.map_err(Error::cancelled)? {
+        let message = "it was removed, replaced or unmounted while it was read, so that a part of it may be missing; \
+                       back it up again";
+        walk.totals.note(Issue::new(PathBuf::new(), IssueKind::Displaced, message));
+    }
+    Ok(())
 }
 
 /// Notes it where nothing is left of what the parent snapshot held. A parent that says itself that something was amiss and

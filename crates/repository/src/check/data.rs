@@ -63,7 +63,7 @@ async fn read_all(
     packs.retain(|pack| options.depth.selects(&pack.id));
     progress.packs_to_read += u64::try_from(packs.len()).unwrap_or(u64::MAX);
     progress.bytes_to_read += packs.iter().map(|pack| pack.size).sum::<u64>();
-    let memory = Semaphore::new(usize::try_from(MEMORY_MIB).unwrap_or(usize::MAX));
+    let memory = pack_memory();
     let mut reads = stream::iter(packs.into_iter().map(|pack| read_pack(repository, pack, &memory)))
         .buffer_unordered(AT_ONCE);
     let mut gone = Vec::new();
@@ -82,18 +82,35 @@ async fn read_all(
 
 async fn read_pack(repository: &Repository, pack: SizedPack, memory: &Semaphore) -> (Id, u64, Result<()>) {
     let SizedPack { id, size, entries } = pack;
-    let share = u32::try_from(size / MIB + 1).unwrap_or(MEMORY_MIB).min(MEMORY_MIB);
-    let outcome = async {
-        let _share = memory.acquire_many(share).await.map_err(Error::cancelled)?;
-        let object = FileKind::Pack.key(&id);
-        let bytes = repository.store().get(&object, size).await?;
-        let verify = move |repository: &Repository| {
-            if Id::of(&bytes) != id {
-                return Err(Error::corrupt(object, "its bytes do not match its name"));
-            }
-            verify_pack(repository.key(), &bytes, &entries).map_err(|fault| Error::corrupt(object, fault))
-        };
-        repository.blocking(verify).await
+    let verify = move |repository: &Repository, bytes: &[u8]| {
+        verify_pack(repository.key(), bytes, &entries)
+            .map_err(|fault| Error::corrupt(FileKind::Pack.key(&id), fault))
     };
-    (id, size, outcome.await)
+    (id, size, open_pack(repository, id, size, memory, verify).await)
+}
+
+/// The memory that packs which are read whole have to share.
+pub(crate) fn pack_memory() -> Semaphore {
+    Semaphore::new(usize::try_from(MEMORY_MIB).unwrap_or(usize::MAX))
+}
+
+/// Reads a whole pack and, where it is what its name says, looks at it.
+pub(crate) async fn open_pack<T: Send + 'static>(
+    repository: &Repository,
+    id: Id,
+    size: u64,
+    memory: &Semaphore,
+    look: impl FnOnce(&Repository, &[u8]) -> Result<T> + Send + 'static,
+) -> Result<T> {
+    let share = u32::try_from(size / MIB + 1).unwrap_or(MEMORY_MIB).min(MEMORY_MIB);
+    let _share = memory.acquire_many(share).await.map_err(Error::cancelled)?;
+    let object = FileKind::Pack.key(&id);
+    let bytes = repository.store().get(&object, size).await?;
+    let look = move |repository: &Repository| {
+        if Id::of(&bytes) != id {
+            return Err(Error::corrupt(object, "its bytes do not match its name"));
+        }
+        look(repository, &bytes)
+    };
+    repository.blocking(look).await
 }

@@ -8,7 +8,19 @@ use crate::error::{ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
 use crate::repair::QUARANTINE;
-use crate::repository::Repository;
+use crate::repository::{CONFIG, Repository};
+
+/// Opens the configuration as a new process would.
+pub(super) async fn check_config(repository: &Repository, report: &mut CheckReport) -> Result<()> {
+    match repository.stored_config().await {
+        Ok(Some(stored)) if stored.id == repository.id() => {}
+        Ok(Some(_)) => report.add(ProblemKind::Config, CONFIG, "it is another repository's"),
+        Ok(None) => report.add(ProblemKind::Config, CONFIG, "it is missing, so that no other machine can open the repository; `stillpoint repair index` stores it again from what this machine remembers"),
+        Err(error) if is_damage(&error) => report.add_error(ProblemKind::Config, &error),
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
 
 /// Compares keys with their names, and opens locks.
 pub(super) async fn check_names(repository: &Repository, report: &mut CheckReport) -> Result<()> {

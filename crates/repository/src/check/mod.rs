@@ -1,6 +1,6 @@
 //! Proving a repository whole, to a depth that the result names.
 
-mod data;
+pub(crate) mod data;
 mod files;
 mod history;
 mod packs;
@@ -110,7 +110,8 @@ impl fmt::Debug for CheckOptions {
 }
 
 impl Repository {
-    /// Checks the repository. Damage is an entry of the report, not an error.
+    /// Checks the repository. Damage is an entry of the report, not an error. Everything is read from the store, whatever this
+    /// machine remembers of it.
     ///
     /// # Errors
     /// If the store fails, or another process holds an exclusive lock.
@@ -123,7 +124,7 @@ impl Repository {
             )));
         }
         let lock = if options.lock { self.lock_if_possible().await? } else { None };
-        let report = run(self, options).await;
+        let report = run(&self.unremembered(), options).await;
         if let Some(lock) = lock {
             lock.release().await?;
         }
@@ -145,6 +146,7 @@ impl Repository {
 
 async fn run(repository: &Repository, options: &CheckOptions) -> Result<CheckReport> {
     let mut report = CheckReport::default();
+    files::check_config(repository, &mut report).await?;
     files::check_names(repository, &mut report).await?;
     files::check_records(repository, &mut report).await?;
     // Before the index: what a snapshot needs is indexed when the snapshot is stored.

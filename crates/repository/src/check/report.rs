@@ -34,6 +34,8 @@ impl fmt::Display for VerifiedDepth {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProblemKind {
+    /// The configuration, without which no new process can open the repository.
+    Config,
     /// A key file.
     Key,
     /// A lock.

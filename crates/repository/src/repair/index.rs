@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use futures::{StreamExt, stream};
 
+use super::doubt::unsound;
 use super::salvage::{add_fitting, copy_out, remember_aside};
 use super::{QUARANTINE, RepairOptions, RepairReport};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,8 +25,10 @@ struct Survey {
     settled: HashSet<Id>,
     /// What is right in files that cannot stay.
     rescued: BTreeMap<Id, Vec<PackEntry>>,
-    /// What may still be in packs that are not what the files say.
+    /// What may still be in packs that are not what the files say, or not what their names say.
     damaged: BTreeMap<Id, Vec<PackEntry>>,
+    /// Packs that are not what their names say, as far as that was looked at.
+    unsound: HashSet<Id>,
     report: RepairReport,
 }
 
@@ -52,8 +55,11 @@ impl Repository {
 }
 
 async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -> Result<RepairReport> {
+    let config_restored = repository.bring_config_back(options.dry_run).await?;
     let packs: HashMap<Id, u64> = repository.list_packs().await?.into_iter().collect();
-    let mut survey = survey(repository, &packs).await?;
+    let unsound = if options.read_data { unsound(repository, &packs).await? } else { HashSet::new() };
+    let mut survey = survey(repository, &packs, unsound).await?;
+    survey.report.config_restored = config_restored;
     survey.read_headers(repository, &packs).await?;
     remember_aside(repository, &survey.report.unreadable_packs, &packs, &mut survey.damaged).await?;
     survey.report.salvaged_blobs =
@@ -69,14 +75,14 @@ async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -
     Ok(survey.report)
 }
 
-async fn survey(repository: &Repository, packs: &HashMap<Id, u64>) -> Result<Survey> {
+async fn survey(repository: &Repository, packs: &HashMap<Id, u64>, unsound: HashSet<Id>) -> Result<Survey> {
     let ids = repository.list_files(FileKind::Index).await?;
     let loads = ids.into_iter().map(|(id, _)| async move {
         let json = repository.load_file(FileKind::Index, id).await;
         (id, json.and_then(|json| IndexFile::from_json(&FileKind::Index.key(&id), &json)))
     });
     let mut loads = stream::iter(loads).buffer_unordered(AT_ONCE);
-    let (mut survey, mut missing) = (Survey::default(), HashSet::new());
+    let (mut survey, mut missing) = (Survey { unsound, ..Survey::default() }, HashSet::new());
     while let Some((id, file)) = loads.next().await {
         match file {
             Ok(file) => survey.take(id, &file, packs, &mut missing),
@@ -107,13 +113,14 @@ impl Survey {
             .iter()
             .map(|pack| (pack.id, entries(pack)))
             .filter(|(pack, entries)| packs.get(pack) == Some(&pack_length(entries)))
+            .filter(|(pack, _)| !self.unsound.contains(pack))
             .collect();
         for pack in &file.packs {
             match packs.get(&pack.id) {
                 None => {
                     missing.insert(pack.id);
                 }
-                Some(size) if *size == pack_length(&entries(pack)) => {}
+                Some(size) if *size == pack_length(&entries(pack)) && !self.unsound.contains(&pack.id) => {}
                 Some(size) => add_fitting(&mut self.damaged, pack.id, *size, entries(pack).into_iter()),
             }
         }
@@ -137,6 +144,12 @@ impl Survey {
         let mut reads = stream::iter(reads).buffered(AT_ONCE);
         while let Some((pack, entries)) = reads.next().await {
             match entries {
+                // What its header says and no index file did may be in it, too.
+                Ok(entries) if self.unsound.contains(&pack) => {
+                    let size = packs.get(&pack).copied().unwrap_or_default();
+                    add_fitting(&mut self.damaged, pack, size, entries.into_iter());
+                    self.report.damaged_packs.push(pack);
+                }
                 Ok(entries) => {
                     self.damaged.remove(&pack);
                     self.rescued.insert(pack, entries);

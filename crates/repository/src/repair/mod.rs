@@ -1,5 +1,6 @@
 //! Mending the index from what packs say of themselves. Nothing is deleted: what is replaced is put aside.
 
+mod doubt;
 mod index;
 mod salvage;
 
@@ -14,12 +15,22 @@ pub(crate) const QUARANTINE: &str = "quarantine";
 pub struct RepairOptions {
     /// Only say what would be done.
     pub dry_run: bool,
+    /// Read every byte of every pack. One that is not what its name says is no longer relied on: what is whole in it is
+    /// copied out, and the next backup stores the rest anew where it still has it.
+    pub read_data: bool,
 }
 
 impl RepairOptions {
     /// A trial run.
     pub fn dry_run() -> Self {
-        Self { dry_run: true }
+        Self { dry_run: true, ..Self::default() }
+    }
+
+    /// The same, with every pack read.
+    #[must_use]
+    pub fn reading_data(mut self) -> Self {
+        self.read_data = true;
+        self
     }
 }
 
@@ -33,6 +44,11 @@ pub struct RepairReport {
     pub indexed_packs: Vec<Id>,
     /// Packs that index files named and that are gone.
     pub missing_packs: Vec<Id>,
+    /// Whether the configuration was gone and is stored again, from what this machine remembers.
+    pub config_restored: bool,
+    /// Packs whose bytes do not match their names, as far as every pack was read. They stay where they are, and no index
+    /// names them any more.
+    pub damaged_packs: Vec<Id>,
     /// Packs whose header cannot be read. They stay where they are, and no index names them any more.
     pub unreadable_packs: Vec<Id>,
     /// Blobs of those that an index file, in use or put aside, still placed, that opened to what their names say, and

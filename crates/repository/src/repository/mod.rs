@@ -18,6 +18,7 @@ use tokio::sync::OnceCell;
 pub(crate) use records::record_value;
 
 pub(crate) use listing::Listing;
+pub(crate) use open::CONFIG;
 pub(crate) use plan::plan_reads_across;
 pub use plan::{PackRead, plan_reads};
 pub(crate) use read::is_pack_gone;
@@ -99,6 +100,11 @@ impl Repository {
             busy: AtomicBool::default(),
         };
         Self { inner: Arc::new(inner), index: Arc::default() }
+    }
+
+    /// The same repository without what this machine remembers of it, for whoever doubts what is stored.
+    pub(crate) fn unremembered(&self) -> Self {
+        self.on_copy(self.store().without_cache())
     }
 
     /// The same repository with an index of its own, to be loaded at the first call of [`Self::index`].

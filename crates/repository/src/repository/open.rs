@@ -19,7 +19,7 @@ use crate::store::Store;
 /// A key file with its name in the store.
 type KeyObject = (String, Bytes);
 
-const CONFIG: &str = "config";
+pub(crate) const CONFIG: &str = "config";
 const MAX_CONFIG: u64 = 64 << 10;
 
 impl Repository {
@@ -150,6 +150,26 @@ impl Repository {
             }
             result => result,
         }
+    }
+}
+
+impl Repository {
+    /// The configuration as it lies in the store; `None` where there is none.
+    pub(crate) async fn stored_config(&self) -> Result<Option<Config>> {
+        let sealed = read_config(self.store()).await?;
+        sealed.map(|sealed| opened_config(self.key(), &sealed)).transpose()
+    }
+
+    /// Stores the configuration again where it is gone and this machine remembers it; answers whether it did.
+    pub(crate) async fn bring_config_back(&self, dry_run: bool) -> Result<bool> {
+        let Some(sealed) = self.objects().and_then(|objects| objects.get(CONFIG)) else { return Ok(false) };
+        if opened_config(self.key(), &sealed).is_err() || read_config(self.store()).await?.is_some() {
+            return Ok(false);
+        }
+        if !dry_run {
+            self.store().put_new(CONFIG, sealed).await?;
+        }
+        Ok(true)
     }
 }
 

@@ -121,6 +121,12 @@ impl Store {
         self
     }
 
+    /// The same store, asked for everything.
+    #[must_use]
+    pub(crate) fn without_cache(&self) -> Self {
+        Self { cache: None, ..self.clone() }
+    }
+
     /// The same store, whose transfers keep to `limits`. Clones share them.
     #[must_use]
     pub fn with_limits(mut self, limits: TransferLimits) -> Self {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{Id, PruneOptions, RepairOptions};
 
-use crate::support::{House, PASSWORD};
+use crate::support::{House, PASSWORD, backup, files_in};
 
 fn index_files(house: &House) -> Vec<PathBuf> {
     let folder = house.folder.path().join("repository/index");
@@ -177,5 +177,37 @@ async fn a_repair_counts_on_no_pack_that_is_gone() {
     std::fs::OpenOptions::new().write(true).open(&last).unwrap().set_len(length - 10).unwrap();
     let report = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
     assert_eq!((report.missing_packs.len(), report.salvaged_blobs), (6, 4), "{report:?}");
-    assert_eq!(house.content(&snapshot).await, crate::support::files_in(&house.source()));
+    assert_eq!(house.content(&snapshot).await, files_in(&house.source()));
+}
+
+/// One byte of content that turned over is nothing that the index could know of.
+#[tokio::test]
+async fn a_pack_with_a_damaged_piece_is_given_up_and_the_next_backup_stores_the_piece_anew() {
+    let house = House::on_disk().await;
+    for name in ["one", "two", "three"] {
+        house.write(name, u64::from(name.as_bytes()[1]), 60_000);
+    }
+    house.backup().await;
+    let (pack, path) = longest_pack(&house).await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[300] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    let checked = house.repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(!checked.is_sound());
+    let blind = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
+    assert!(blind.is_sound(), "the index alone shows nothing: {blind:?}");
+
+    let options = RepairOptions::default().reading_data();
+    let preview = house.repository.repair_index(&RepairOptions::dry_run().reading_data()).await.unwrap();
+    assert_eq!((preview.damaged_packs.as_slice(), preview.salvaged_blobs), ([pack].as_slice(), 3));
+    let report = house.repository.repair_index(&options).await.unwrap();
+    assert_eq!((report.damaged_packs, report.salvaged_blobs, report.replaced.len()), (vec![pack], 2, 1));
+    assert!(path.exists(), "nothing is deleted");
+
+    let second = backup(&house.repository.with_fresh_index(), &house.source()).await;
+    assert!(house.content(&second).await == files_in(&house.source()), "what was lost is stored anew");
+    let checked = house.repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(checked.is_sound(), "{checked:?}");
+    let again = house.repository.repair_index(&options).await.unwrap();
+    assert_eq!((again.damaged_packs, again.salvaged_blobs), (vec![pack], 0), "it stays where it is");
 }

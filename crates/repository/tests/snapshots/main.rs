@@ -6,6 +6,7 @@
 mod backup;
 mod browse;
 mod cut_off;
+mod doubted;
 mod exact;
 mod hostile;
 mod interrupted;

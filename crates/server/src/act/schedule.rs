@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use stillpoint_core::{
-    Blackout, Cadence, Error, ErrorKind, Overlap, Result, Revision, Schedule, ScheduleId, ScheduleRecord,
-    StoredSchedule, WhenMissed, WorkspaceId,
+    BackupQuery, Blackout, Cadence, Error, ErrorKind, Overlap, Result, Revision, Schedule, ScheduleId,
+    ScheduleRecord, StoredSchedule, WhenMissed, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -139,6 +139,9 @@ impl ControlPlane {
                 request.settings.clone_from(&record.request.settings);
             }
             record.change(schedule, request, now);
+            if revision.is_none() && !self.has_backups(record.workspace()).await? {
+                record.begin_at_once();
+            }
             match order.paused {
                 Some(true) => record.pause(),
                 Some(false) if paused => record.unpause(now),
@@ -186,6 +189,11 @@ impl ControlPlane {
         };
         let done = done.await;
         self.noted(caller, "schedule-remove", id.as_str(), None, done).await
+    }
+
+    async fn has_backups(&self, workspace: &WorkspaceId) -> Result<bool> {
+        let query = BackupQuery { limit: 1, ..BackupQuery::of_workspace(workspace.clone()) };
+        Ok(!self.catalog().backups(&query).await?.items.is_empty())
     }
 
     async fn store_schedule(

@@ -50,7 +50,10 @@ async fn page(desk: &Desk, id: &str, fields: &Fields) -> Result<Page> {
         workspace: &id,
         form: &form,
         exists: stored.is_some(),
-        fresh: OperationId::generate(desk.plane.entropy()).to_string(),
+        schedule: match &stored {
+            Some(stored) => stored.record.id.to_string(),
+            None => OperationId::generate(desk.plane.entropy()).to_string(),
+        },
         revision: stored.as_ref().map(|stored| stored.revision.0.to_string()).unwrap_or_default(),
         preview: runs.as_ref().map(|runs| runs.as_deref().map_err(String::as_str)),
         now: desk.plane.clock().now(),
@@ -208,29 +211,38 @@ async fn save_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
     desk.prove(fields)?;
     desk.caller().require(Role::Administrator)?;
     let (workspace, form) = (WorkspaceId::new(id)?, form(fields));
-    let known = stored(desk, &workspace).await?;
     let mut order = order(&workspace, &form)?;
-    let (schedule, expected) = match known {
+    // The id is the form's, so that the same form sent twice is one schedule, and none is changed that it did not show.
+    let (schedule, known) = named(desk, &workspace, fields).await?;
+    let expected = fields.number("revision")?.map(Revision);
+    match (known, expected) {
         // Saved by the same form just now, which a browser sent twice.
-        Some(known) if known.record.id.as_str() == fields.get("schedule") => {
-            return Ok(part::path(&["workspaces", id]) + "?said=scheduled");
+        (Some(_), None) => return Ok(part::path(&["workspaces", id]) + "?said=scheduled"),
+        (Some(known), Some(_)) => leave_untouched(&mut order, &form, &known),
+        (None, Some(_)) => return Err(overtaken("the schedule was removed meanwhile")),
+        (None, None) if stored(desk, &workspace).await?.is_some() => {
+            return Err(overtaken("the workspace has a schedule by now"));
         }
-        Some(known) => {
-            leave_untouched(&mut order, &form, &known);
-            (known.record.id.clone(), Some(revision(fields)?))
-        }
-        // The id is the form's, so that the same form sent twice is one schedule.
-        None => (ScheduleId::new(fields.get("schedule"))?, None),
-    };
+        (None, None) => {}
+    }
     desk.plane.put_schedule(desk.caller(), &schedule, &order, expected).await?;
     Ok(part::path(&["workspaces", id]) + "?said=scheduled")
 }
 
-fn revision(fields: &Fields) -> Result<Revision> {
-    let number = fields.number("revision")?.ok_or_else(|| {
-        Error::new(ErrorKind::Conflict, "the workspace has a schedule by now; look at it again, then decide")
-    })?;
-    Ok(Revision(number))
+/// The schedule that a form was about, where the workspace has it.
+async fn named(
+    desk: &Desk,
+    workspace: &WorkspaceId,
+    fields: &Fields,
+) -> Result<(ScheduleId, Option<StoredSchedule>)> {
+    let id = ScheduleId::new(fields.get("schedule"))?;
+    let known = desk.plane.catalog().schedule(&id).await?;
+    let known = known.filter(|known| known.record.workspace() == workspace);
+    Ok((id, known))
+}
+
+fn overtaken(what: &str) -> Error {
+    Error::new(ErrorKind::Conflict, format!("{what}; look at it again, then decide"))
 }
 
 async fn remove(
@@ -245,8 +257,12 @@ async fn remove(
 async fn remove_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
     desk.prove(fields)?;
     desk.caller().require(Role::Administrator)?;
-    if let Some(known) = stored(desk, &WorkspaceId::new(id)?).await? {
-        desk.plane.remove_schedule(desk.caller(), &known.record.id).await?;
+    let (schedule, known) = named(desk, &WorkspaceId::new(id)?, fields).await?;
+    if let Some(known) = known {
+        if fields.number("revision")? != Some(known.revision.0) {
+            return Err(overtaken("the schedule was changed meanwhile"));
+        }
+        desk.plane.remove_schedule(desk.caller(), &schedule).await?;
     }
     Ok(part::path(&["workspaces", id]) + "?said=unscheduled")
 }

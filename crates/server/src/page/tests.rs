@@ -172,6 +172,37 @@ async fn a_schedule_form_that_is_sent_twice_makes_one_schedule_which_never_was_u
 }
 
 #[tokio::test]
+async fn a_schedule_form_changes_and_removes_no_schedule_but_the_one_it_showed() {
+    let (catalog, world) = world().await;
+    let now = Timestamp::from_millis(1_790_000_000_000);
+    let bare = WorkspaceRecord::new(Definition::new("bare".parse().unwrap()), Vec::new(), now);
+    catalog.put_workspace(&bare).await.unwrap();
+    let who = secret(&world, Role::Administrator);
+    let proof = Session::new(who.clone()).proof();
+    let path = "/workspaces/bare/schedule";
+    let post = async |path: &str, schedule: &str, revision: &str, hours: u32| {
+        let fields =
+            format!("cadence=interval&hours={hours}&schedule={schedule}&revision={revision}&csrf={proof}");
+        ask(&world, Some(&who), path, Some(&fields)).await.0
+    };
+    let stored = async |id: &str| catalog.schedule(&id.parse().unwrap()).await.unwrap();
+    assert_eq!(post(path, "mine", "", 6).await, StatusCode::SEE_OTHER);
+    let mut other = stored("mine").await.unwrap().record;
+    other.id = "a-first".parse().unwrap();
+    catalog.put_schedule(&other, None).await.unwrap();
+
+    assert_eq!(post(path, "fresh", "", 6).await, StatusCode::CONFLICT, "it has one by now");
+    assert_eq!(post(path, "mine", "1", 12).await, StatusCode::SEE_OTHER);
+    assert_eq!(stored("mine").await.unwrap().revision.0, 2);
+    let remove = format!("{path}/remove");
+    assert_eq!(post(&remove, "mine", "1", 0).await, StatusCode::CONFLICT, "it was changed since");
+    assert_eq!(post(&remove, "mine", "2", 0).await, StatusCode::SEE_OTHER);
+    assert_eq!(post(path, "mine", "2", 6).await, StatusCode::CONFLICT, "it is gone");
+    assert!(stored("mine").await.is_none());
+    assert_eq!(stored("a-first").await.unwrap().record, other);
+}
+
+#[tokio::test]
 async fn what_retention_offers_to_delete_is_shown_however_old_it_is_and_not_all_at_once() {
     let (catalog, world) = world().await;
     let definition = Definition::new("long".parse().unwrap());

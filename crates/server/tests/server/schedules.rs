@@ -6,6 +6,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use stillpoint_core::memory::MemoryCatalog;
+use stillpoint_core::{Clock, SystemClock, Timestamp};
 use stillpoint_server::access::MemoryAccess;
 
 use super::support::Scene;
@@ -35,6 +36,18 @@ async fn a_schedule_lives_its_life() {
     assert_eq!(admin.get("/api/v1/schedules?workspace=ada").await.json()["schedules"][0]["id"], "nightly");
     assert_eq!(admin.delete(path).await.status, StatusCode::NO_CONTENT);
     assert_eq!(admin.get(path).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_workspace_that_was_never_backed_up_is_not_left_so_for_an_interval() {
+    let scene = Scene::new().await;
+    let admin = scene.administrator().await;
+    let daily = json!({ "workspace": "ada", "every_seconds": 86_400 });
+    let path = "/api/v1/schedules/daily";
+    let made = admin.call(Method::PUT, path, &daily).await.json();
+    let begins: Timestamp = made["next_run"].as_str().unwrap().parse().unwrap();
+    let soon = SystemClock::default().now().after(Duration::from_secs(3600));
+    assert!(begins < soon, "{made}");
 }
 
 #[tokio::test]

@@ -117,8 +117,8 @@ fn text(output: &Output, report: &CheckReport, witness: &Witness) -> stillpoint_
     } else if report.is_sound() {
         "no problem found"
     } else {
-        "the repository is damaged: `stillpoint verify` tells what it costs a backup; `stillpoint repair index` forgets what is \
-         gone, so that the next backup stores it anew"
+        "the repository is damaged: `stillpoint verify` tells what it costs a backup; `stillpoint repair index --read-data` \
+         forgets what is gone or damaged, so that the next backup stores it anew"
     };
     output.line(format_args!("{verdict} ({})", report.depth))
 }

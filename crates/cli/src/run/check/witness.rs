@@ -6,7 +6,8 @@
 use std::collections::BTreeSet;
 
 use stillpoint_core::{
-    BackupRecord, BackupState, ErrorKind, OpContext, Provider, Result, SnapshotInfo, SnapshotQuery,
+    BackupQuery, BackupRecord, BackupState, Catalog, ErrorKind, OpContext, Provider, Result, SnapshotInfo,
+    SnapshotQuery,
 };
 
 use crate::session::Session;
@@ -41,7 +42,34 @@ pub(super) async fn compare(session: &Session) -> Result<Witness> {
         Err(error) => return Err(error),
     };
     let snapshots = provider.snapshots(&cx, &SnapshotQuery::all()).await?;
-    Ok(between(&records, &snapshots))
+    let mut witness = between(&records, &snapshots);
+    witness.lost.extend(displaced(session.catalog().await?.as_ref(), &cx, provider.as_ref()).await?);
+    Ok(witness)
+}
+
+/// Backups that the catalog knows at this address, where another repository lies now.
+async fn displaced(catalog: &dyn Catalog, cx: &OpContext, provider: &dyn Provider) -> Result<Vec<Found>> {
+    let (mut query, mut found) = (BackupQuery::all(), Vec::new());
+    loop {
+        let page = catalog.backups(&query).await?;
+        page.warn_of_damage("backup");
+        for backup in page.items.into_iter().map(|stored| stored.backup) {
+            let own = backup.components.iter().filter_map(|component| component.snapshot.as_ref());
+            let mut own = own.filter(|snapshot| snapshot.provider == *provider.id());
+            let Some(snapshot) = own.next() else { continue };
+            match provider.reaches(cx, snapshot).await {
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    found.push(Found { object: backup.id.to_string(), message: error.message().to_owned() });
+                }
+                Err(error) if error.kind() != ErrorKind::InvalidInput => return Err(error),
+                _ => {}
+            }
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(found),
+        }
+    }
 }
 
 fn between(records: &[BackupRecord], snapshots: &[SnapshotInfo]) -> Witness {

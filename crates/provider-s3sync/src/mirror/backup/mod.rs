@@ -81,9 +81,12 @@ async fn capture(
     if let Some(what) = rules.lacks {
         totals.lacks(what);
     }
-    let selection = Arc::clone(&opened.selection);
+    let (selection, directory) = (Arc::clone(&opened.selection), Arc::clone(&opened.source));
     let written = Box::pin(mirror(source, &mut begun, opened, &totals, clock, reporter));
     let parts = reporter.unless_cancelled(written).await?;
+    if !blocking(move || Ok(directory.is_in_place())).await? {
+        totals.displaced();
+    }
     if !rules.may_be_empty && begun.bases.iter().any(|base| base.not_empty) {
         totals.must_hold_files();
     }

@@ -104,6 +104,13 @@ impl Totals {
         }
     }
 
+    /// Notes that the directory is not where it was any more.
+    pub(super) fn displaced(&self) {
+        let message = "it was removed, replaced or unmounted while it was read, so that a part of it may be missing; \
+                       back it up again";
+        self.note("displaced", Path::new(""), message.to_owned());
+    }
+
     fn note(&self, kind: &str, path: &Path, message: String) {
         let issue = Issue::new(kind, path_text::to_text(path), message);
         self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(issue);

@@ -31,7 +31,7 @@ pub(crate) struct View<'a> {
     /// Whether there is one already.
     pub(crate) exists: bool,
     /// The id of a new one, where there is none yet.
-    pub(crate) fresh: String,
+    pub(crate) schedule: String,
     /// The schedule's revision, so that nobody overwrites what another has changed.
     pub(crate) revision: String,
     /// The next runs, or what is wrong with the form; nothing before it was looked at.
@@ -58,6 +58,7 @@ pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
                 @if view.exists {
                     form.inline method="post" action={ (action) "/remove" } {
                         (part::csrf(shell))
+                        input type="hidden" name="schedule" value=(view.schedule);
                         input type="hidden" name="revision" value=(view.revision);
                         button.danger.small type="submit" { "Remove schedule" }
                         p.note { "Backups that are there stay." }
@@ -83,13 +84,13 @@ fn save(shell: &Shell, view: &View<'_>, action: &str) -> Markup {
         ("alarm_hours", &form.alarm_hours),
         ("keep_days", &form.keep_days),
         ("revision", &view.revision),
+        ("schedule", &view.schedule),
     ];
     html! {
         form method="post" action=(action) data-once {
             (part::csrf(shell))
             @for (name, value) in pairs { input type="hidden" name=(name) value=(value); }
             @if form.paused { input type="hidden" name="paused" value="yes"; }
-            @if !view.exists { input type="hidden" name="schedule" value=(view.fresh); }
             button.primary.wide type="submit" { "Save schedule" }
             p.note { "What is saved is what the runs above follow from." }
         }
