@@ -17,8 +17,9 @@ impl Target {
     pub(super) fn create_directory(&self, relative: &Path) -> Result<bool> {
         let (parent, name) = self.parent(relative)?;
         let failed = |source| Error::io(Operation::Create, relative, source);
+        self.note_made(&parent, name, relative)?;
         match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
-            Ok(()) => return self.note_made(relative).map(|()| true),
+            Ok(()) => return Ok(true),
             Err(Errno::EXIST) if self.resumed || self.options.landing != Landing::EmptyTarget => {}
             Err(Errno::EXIST) => {
                 return Err(Error::AlreadyExists { path: relative.to_path_buf() });
