@@ -1,11 +1,11 @@
 //! What a restore notes in its marker: the directories it made, and the modes of others that it changed for a while.
 //!
 //! Records end with a zero byte: `+<path>` for a directory that was made, `<mode>=<path>` for one that stood, with the
-//! mode to put back. `+` alone says that the target itself was empty, so that every directory is the restore's. A record
+//! mode to put back, `@<path>` for one in which entries are built because it is on another mount. `+` alone says that the target itself was empty, so that every directory is the restore's. A record
 //! is written before what it tells of is done; one that a power failure takes away leaves a directory as it is. One that
 //! was cut short says nothing, and goes before another one is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -43,6 +43,8 @@ pub(super) struct Notes {
     made: HashSet<PathBuf>,
     /// Directories that stood and could not be written into, with their own modes.
     modes: BTreeMap<PathBuf, u32>,
+    /// Directories on other mounts in which this restore built, or meant to.
+    mounts: BTreeSet<PathBuf>,
 }
 
 impl Journal {
@@ -105,6 +107,10 @@ impl Notes {
         }
         for record in bytes.split(|byte| *byte == 0) {
             let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+            if let Some(mount) = record.strip_prefix(b"@") {
+                notes.mounts.insert(path(mount));
+                continue;
+            }
             match record.iter().position(|byte| matches!(byte, b'+' | b'=')) {
                 Some(0) if record == b"+" => notes.whole = true,
                 Some(0) => {
@@ -174,6 +180,20 @@ impl Target {
         journal.note(&record).map_err(|source| Error::io(Operation::Write, relative, source))?;
         journal.notes.modes.entry(relative.to_path_buf()).or_insert(mode);
         Ok(())
+    }
+
+    /// Notes a directory on another mount in which this restore is about to build.
+    pub(super) fn note_mount(&self, relative: &Path) -> Result<()> {
+        let mut journal = self.journal();
+        if journal.notes.mounts.insert(relative.to_path_buf()) {
+            let noted = journal.note(&[b"@", relative.as_os_str().as_bytes()].concat());
+            noted.map_err(|source| Error::io(Operation::Write, relative, source))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn noted_mounts(&self) -> BTreeSet<PathBuf> {
+        self.journal().notes.mounts.clone()
     }
 
     /// Forgets the mode of a directory that gets another one.
