@@ -200,3 +200,16 @@ fn an_environment_goes_only_where_the_capture_holds_what_brings_it_back() {
     assert_eq!(report.iter().map(|rule| rule.directories).sum::<u64>(), 1, "{report:?}");
     assert_eq!(report.iter().map(|rule| rule.files).sum::<u64>(), 3, "{report:?}");
 }
+
+#[test]
+fn a_file_that_grows_faster_than_it_is_read_ends() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(&path, b"begun").unwrap();
+    let source = Source::open(folder.path()).unwrap();
+    let mut file = source.directory(Path::new("")).unwrap().open_file("log".as_ref()).unwrap();
+    assert_eq!(file.why_torn(3), "it changed each of the 3 times it was read");
+    fs::File::options().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+    assert_eq!(std::io::copy(&mut file, &mut std::io::sink()).unwrap(), 5 + (64 << 20));
+    assert!(file.why_torn(3).starts_with("it grew by more than 64 MiB each of the 3 times"));
+}
