@@ -47,6 +47,8 @@ pub struct ImportedTimestamp {
     pub fetched: u64,
     /// What could not be read.
     pub issues: Vec<Issue>,
+    /// What is whole, though not exactly as it was.
+    pub warnings: Vec<String>,
 }
 
 /// Turns mirrored timestamps, those of the sample script too, into snapshots of a repository.
