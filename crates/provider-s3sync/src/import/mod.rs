@@ -81,7 +81,7 @@ impl Import {
         let repository = self.into.open_or_create().await?;
         let journal = Journal::read(&repository).await?;
         for space in self.from.spaces().await? {
-            let mut known = content::KnownContent::default();
+            let mut known = content::KnownContent::new();
             for point in self.from.points(&space).await? {
                 let run = timestamp::Run { import: self, repository: &repository, journal: &journal };
                 told(Box::pin(run.timestamp(&point, &mut known)).await?).await?;
