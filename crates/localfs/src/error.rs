@@ -126,6 +126,17 @@ pub enum Error {
         /// The final name.
         path: PathBuf,
     },
+    /// Another name of a file belongs where something is mounted that does not hold the file.
+    #[error(
+        "{path:?} is another name of {original:?}, and something is mounted between them: copy the file there, or \
+         restore into a directory without mounts"
+    )]
+    OtherFileSystem {
+        /// The name that cannot be made.
+        path: PathBuf,
+        /// The name that stands.
+        original: PathBuf,
+    },
     /// An operation id cannot be part of a file name.
     #[error("the restore id {id:?} must be 1 to 200 letters, digits, '-', '_' or '.'")]
     InvalidRestoreId {
@@ -157,7 +168,8 @@ impl Error {
             | Self::TargetNotEmpty { path }
             | Self::TargetHeld { path, .. }
             | Self::TargetBusy { path, .. }
-            | Self::AlreadyExists { path } => Some(path),
+            | Self::AlreadyExists { path }
+            | Self::OtherFileSystem { path, .. } => Some(path),
             Self::InvalidRestoreId { .. } | Self::InvalidPattern { .. } => None,
         }
     }

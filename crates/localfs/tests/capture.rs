@@ -147,6 +147,8 @@ fn what_each_rule_leaves_out_is_counted_in_files_directories_and_bytes() {
     write("a.log", 5);
     write("huge", 1000);
     fs::create_dir(folder.path().join(".stillpoint-restore-x")).unwrap();
+    // Where something is mounted, a restore works on the mount.
+    fs::create_dir(folder.path().join("keep/.stillpoint-restore-x")).unwrap();
     let mut rules = Rules::new();
     rules.add("/cache").unwrap();
     rules.add("*.log").unwrap();
@@ -154,6 +156,8 @@ fn what_each_rule_leaves_out_is_counted_in_files_directories_and_bytes() {
     let source = Source::open(folder.path()).unwrap();
     let selection = Selection::new(&rules).unwrap().files_up_to(999);
     let listing = selection.list(&source, &source.directory(Path::new("")).unwrap()).unwrap();
+    let keep = selection.list(&source, &source.directory(Path::new("keep")).unwrap()).unwrap();
+    assert_eq!(keep.entries.len(), 1);
     let kept: Vec<_> = listing.entries.iter().map(|entry| entry.name.to_str().unwrap()).collect();
     assert_eq!(kept, ["keep"]);
     let counts: Vec<_> = (selection.report().into_iter())
@@ -166,7 +170,7 @@ fn what_each_rule_leaves_out_is_counted_in_files_directories_and_bytes() {
             ("*.log".to_owned(), 1, 0, 5),
             ("never".to_owned(), 0, 0, 0),
             ("files over 999 bytes".to_owned(), 1, 0, 1000),
-            ("/.stillpoint-restore-*".to_owned(), 0, 1, 0),
+            (".stillpoint-restore-*/".to_owned(), 0, 2, 0),
         ]
     );
     assert_eq!(selection.report()[4].origin, RuleOrigin::UnfinishedRestore);
@@ -195,4 +199,17 @@ fn an_environment_goes_only_where_the_capture_holds_what_brings_it_back() {
     let report = selection.report();
     assert_eq!(report.iter().map(|rule| rule.directories).sum::<u64>(), 1, "{report:?}");
     assert_eq!(report.iter().map(|rule| rule.files).sum::<u64>(), 3, "{report:?}");
+}
+
+#[test]
+fn a_file_that_grows_faster_than_it_is_read_ends() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("log");
+    fs::write(&path, b"begun").unwrap();
+    let source = Source::open(folder.path()).unwrap();
+    let mut file = source.directory(Path::new("")).unwrap().open_file("log".as_ref()).unwrap();
+    assert_eq!(file.why_torn(3), "it changed each of the 3 times it was read");
+    fs::File::options().write(true).open(&path).unwrap().set_len(1 << 30).unwrap();
+    assert_eq!(std::io::copy(&mut file, &mut std::io::sink()).unwrap(), 5 + (64 << 20));
+    assert!(file.why_torn(3).starts_with("it grew by more than 64 MiB each of the 3 times"));
 }

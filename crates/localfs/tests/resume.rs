@@ -185,16 +185,104 @@ fn a_directory_that_is_kept_can_be_written_into_until_the_end_and_has_its_mode_a
     }
 }
 
+/// Merges into a target in which something stands, as far as having made one directory.
+fn merge(folder: &TempDir, directory: &str) -> bool {
+    let options = ExtractOptions::landing(Landing::Merge);
+    let merging = Extractor::open(&target(folder), "op", options).unwrap();
+    merging.create_directory(Path::new(directory)).unwrap()
+}
+
+#[test]
+fn a_note_that_was_cut_short_swallows_no_later_one() {
+    let folder = tempdir().unwrap();
+    fs::create_dir_all(target(&folder).join("stands")).unwrap();
+    let journal = target(&folder).join(".stillpoint-restore-op/journal");
+    assert!(merge(&folder, "first"));
+    for torn in ["+sec", "75", "+"] {
+        let mut bytes = fs::read(&journal).unwrap();
+        bytes.extend(torn.as_bytes());
+        fs::write(&journal, bytes).unwrap();
+        assert!(merge(&folder, &format!("after {torn}")));
+    }
+    for made in ["first", "after +sec", "after 75", "after +"] {
+        assert!(merge(&folder, made), "{made}: its attributes are the restore's to set");
+    }
+    assert!(!merge(&folder, "stands"));
+}
+
+#[test]
+fn a_first_note_that_was_cut_short_is_written_again() {
+    let folder = tempdir().unwrap();
+    let marker = target(&folder).join(".stillpoint-restore-op");
+    fs::create_dir_all(&marker).unwrap();
+    fs::write(marker.join("journal"), "+").unwrap();
+    assert!(merge(&folder, "first"));
+    assert_eq!(fs::read(marker.join("journal")).unwrap(), b"+\0");
+}
+
+/// Mounts a small file system at `mount`, which only root may: an ordinary user's run proves the rest.
+fn mount_small(mount: &Path, options: &std::ffi::CStr) -> bool {
+    fs::create_dir(mount).unwrap();
+    let flags = rustix::mount::MountFlags::empty();
+    let mounted = rustix::mount::mount("none", mount, "tmpfs", flags, Some(options)).is_ok();
+    assert!(mounted || !rustix::process::geteuid().is_root());
+    mounted
+}
+
+fn unmount(mount: &Path) {
+    rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH).unwrap();
+}
+
+/// Makes directories until no more can be made, and answers the name of the first that was not.
+fn refused_directory(extractor: &Extractor) -> String {
+    let mut names = (100..).map(|number| format!("{number}{}", "n".repeat(200)));
+    names.find(|name| extractor.create_directory(Path::new(name)).is_err()).unwrap()
+}
+
+#[test]
+fn a_directory_is_noted_before_it_is_made() {
+    let folder = tempdir().unwrap();
+    if !mount_small(&target(&folder), c"nr_inodes=10") {
+        return;
+    }
+    fs::create_dir(target(&folder).join("stands")).unwrap();
+    let options = ExtractOptions::landing(Landing::Merge);
+    let name = refused_directory(&Extractor::open(&target(&folder), "op", options).unwrap());
+    for standing in fs::read_dir(target(&folder)).unwrap() {
+        drop(fs::remove_dir(standing.unwrap().path()));
+    }
+    fs::create_dir(target(&folder).join("stands")).unwrap();
+    fs::create_dir(target(&folder).join(&name)).unwrap();
+    let ours = merge(&folder, &name);
+    unmount(&target(&folder));
+    assert!(ours);
+}
+
+#[test]
+fn a_note_that_a_full_disk_cut_short_swallows_no_later_one() {
+    let folder = tempdir().unwrap();
+    if !mount_small(&target(&folder), c"size=256k") {
+        return;
+    }
+    fs::create_dir(target(&folder).join("stands")).unwrap();
+    let filler = target(&folder).join("filler");
+    let merging = Extractor::open(&target(&folder), "op", ExtractOptions::landing(Landing::Merge)).unwrap();
+    merging.create_directory(Path::new("first")).unwrap();
+    fs::write(&filler, vec![1; 1 << 20]).unwrap_err();
+    refused_directory(&merging);
+    fs::remove_file(filler).unwrap();
+    merging.create_directory(Path::new("later")).unwrap();
+    drop(merging);
+    let ours = merge(&folder, "later");
+    unmount(&target(&folder));
+    assert!(ours);
+}
+
 #[test]
 fn a_full_disk_is_told_apart_and_leaves_nothing_half_done() {
     let folder = tempdir().unwrap();
     let mount = target(&folder);
-    fs::create_dir(&mount).unwrap();
-    if rustix::mount::mount("none", &mount, "tmpfs", rustix::mount::MountFlags::empty(), Some(c"size=256k"))
-        .is_err()
-    {
-        // Only root may mount; an ordinary user's run proves the rest.
-        assert!(!rustix::process::geteuid().is_root());
+    if !mount_small(&mount, c"size=256k") {
         return;
     }
     let extractor = open(&folder, "op").unwrap();
@@ -203,7 +291,7 @@ fn a_full_disk_is_told_apart_and_leaves_nothing_half_done() {
     drop(file);
     let left = fs::read_dir(mount.join(".stillpoint-restore-op")).unwrap().count();
     drop(extractor);
-    rustix::mount::unmount(&mount, rustix::mount::UnmountFlags::DETACH).unwrap();
+    unmount(&mount);
     assert!(error.is_storage_full(), "{error}");
     assert_eq!(left, 1, "the journal");
 }

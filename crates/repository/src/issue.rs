@@ -37,9 +37,18 @@ pub enum IssueKind {
     Displaced,
     /// The entry is of a kind that cannot be stored or restored.
     Unsupported,
+    /// The format cannot express something of the entry exactly; what is nearest to it was stored.
+    Inexact,
 }
 
 impl Issue {
+    /// What a time of change means that the format cannot write.
+    pub fn inexact_time(path: impl Into<PathBuf>) -> Self {
+        let message = "its time of change lies outside of the years 0 to 9999, which is all that the format can write: the \
+                       nearest time stands in its place";
+        Self::new(path, IssueKind::Inexact, message)
+    }
+
     pub(crate) fn new(path: impl Into<PathBuf>, kind: IssueKind, message: impl Into<String>) -> Self {
         Self { path: path.into(), kind, message: message.into() }
     }

@@ -38,8 +38,13 @@ impl Timestamp {
         Duration::from_nanos(nanos)
     }
 
-    /// Clamped into the years 0 to 9999, the only ones RFC 3339 can write.
-    fn writable(self) -> Self {
+    /// Whether its text form says it exactly.
+    pub fn is_writable(self) -> bool {
+        self.writable() == self
+    }
+
+    /// The nearest time in the years 0 to 9999, the only ones that RFC 3339 can write.
+    pub(crate) const fn writable(self) -> Self {
         match self.seconds {
             ..FIRST => Self::new(FIRST, 0),
             FIRST..=LAST => self,

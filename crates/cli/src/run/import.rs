@@ -127,6 +127,7 @@ fn item(told: &ImportedTimestamp) -> Value {
         "files": told.files,
         "bytes": { "scanned": told.bytes, "fetched": told.fetched },
         "issues": told.issues,
+        "warnings": told.warnings,
     })
 }
 
@@ -135,6 +136,9 @@ fn line(output: &Output, told: &ImportedTimestamp) -> Result<()> {
     output.line(format_args!("{}  {state:<8}  {files} files, {bytes}", told.source))?;
     for issue in &told.issues {
         output.line(format_args!("  {}: {}: {}", issue.kind, issue.item, issue.message))?;
+    }
+    for warning in &told.warnings {
+        output.line(format_args!("  {warning}"))?;
     }
     Ok(())
 }

@@ -13,15 +13,19 @@ use crate::metadata::{FileKind, Metadata};
 /// How often a file that was changed this very moment is looked at again before it is read.
 const LOOKS_MAX: usize = 3;
 
+/// How much more than its size a file may yield, in bytes: what grows faster than it is read would never end.
+const GROWTH_MAX: u64 = 64 << 20;
+
 /// An open regular file with the metadata it had when it was opened.
 ///
 /// Read it to the end, then ask [`changed`](Self::changed): if the answer is no, what was read is one state of the file
-/// as far as the system's records can tell.
+/// as far as the system's records can tell. Of a file that grows meanwhile, at most 64 MiB more than its size are read.
 #[derive(Debug)]
 pub struct OpenFile {
     file: File,
     path: PathBuf,
     metadata: Metadata,
+    read: u64,
 }
 
 impl OpenFile {
@@ -38,7 +42,7 @@ impl OpenFile {
         if metadata.kind != FileKind::File {
             return Err(Error::Replaced { path });
         }
-        Ok(Self { file: File::from(fd), path, metadata })
+        Ok(Self { file: File::from(fd), path, metadata, read: 0 })
     }
 
     /// The path below the source's root.
@@ -70,9 +74,27 @@ impl OpenFile {
         Ok(!now.unchanged_since(&self.metadata))
     }
 
+    /// What to say of the file if it changed each of so many times that it was read.
+    pub fn why_torn(&self, attempts: usize) -> String {
+        match self.room() {
+            0 => format!(
+                "it grew by more than {} MiB each of the {attempts} times it was read, and what came after is left out: pause \
+                 what writes it, or exclude it",
+                GROWTH_MAX >> 20
+            ),
+            _ => format!("it changed each of the {attempts} times it was read"),
+        }
+    }
+
+    /// How many bytes may still be read.
+    const fn room(&self) -> u64 {
+        self.metadata.size.saturating_add(GROWTH_MAX).saturating_sub(self.read)
+    }
+
     /// Goes back to the beginning.
     pub(crate) fn rewind(&mut self) -> Result<()> {
         let path = self.path.as_path();
+        self.read = 0;
         io::Seek::rewind(&mut self.file).map_err(|source| Error::io(Operation::Read, path, source))
     }
 
@@ -90,6 +112,9 @@ impl AsFd for OpenFile {
 
 impl Read for OpenFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.file.read(buffer)
+        let length = usize::try_from(self.room()).map_or(buffer.len(), |room| room.min(buffer.len()));
+        let read = self.file.read(buffer.get_mut(..length).unwrap_or_default())?;
+        self.read += read as u64;
+        Ok(read)
     }
 }

@@ -141,14 +141,14 @@ impl Handle<'_> {
         }
     }
 
-    fn set_mode(self, mode: Mode) -> Result<()> {
+    pub(super) fn set_mode(self, mode: Mode) -> Result<()> {
         match self {
             Self::Open(fd, _) | Self::Fresh(fd, _) => rustix::fs::fchmod(fd, mode),
             Self::PathOnly(fd, _) => rustix::fs::chmodat(CWD, descriptor_path(fd), mode, AtFlags::empty()),
         }
     }
 
-    fn set_times(self, accessed: Timestamp, modified: Timestamp) -> Result<()> {
+    pub(super) fn set_times(self, accessed: Timestamp, modified: Timestamp) -> Result<()> {
         let times = Timestamps { last_access: timespec(accessed)?, last_modification: timespec(modified)? };
         match self {
             Self::Open(fd, _) | Self::Fresh(fd, _) => rustix::fs::futimens(fd, &times),

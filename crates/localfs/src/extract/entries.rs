@@ -17,8 +17,9 @@ impl Target {
     pub(super) fn create_directory(&self, relative: &Path) -> Result<bool> {
         let (parent, name) = self.parent(relative)?;
         let failed = |source| Error::io(Operation::Create, relative, source);
+        self.note_made(&parent, name, relative)?;
         match rustix::fs::mkdirat(&parent, name, Mode::RWXU) {
-            Ok(()) => return self.note_made(relative).map(|()| true),
+            Ok(()) => return Ok(true),
             Err(Errno::EXIST) if self.resumed || self.options.landing != Landing::EmptyTarget => {}
             Err(Errno::EXIST) => {
                 return Err(Error::AlreadyExists { path: relative.to_path_buf() });
@@ -44,8 +45,8 @@ impl Target {
     }
 
     pub(super) fn create_symlink(&self, relative: &Path, to: &Path, attributes: &Attributes) -> Result<()> {
-        self.create_staged(relative, FileKind::Symlink, attributes, |staged| {
-            rustix::fs::symlinkat(to, &self.staging, staged)
+        self.create_staged(relative, FileKind::Symlink, attributes, |staging, staged| {
+            rustix::fs::symlinkat(to, staging, staged)
         })
     }
 
@@ -69,8 +70,8 @@ impl Target {
             self.warn(relative, WarningKind::SpecialFileWithheld, None);
             return Ok(false);
         }
-        self.create_staged(relative, kind, attributes, |staged| {
-            rustix::fs::mknodat(&self.staging, staged, node, Mode::RUSR | Mode::WUSR, device)
+        self.create_staged(relative, kind, attributes, |staging, staged| {
+            rustix::fs::mknodat(staging, staged, node, Mode::RUSR | Mode::WUSR, device)
         })?;
         Ok(true)
     }
@@ -89,6 +90,10 @@ impl Target {
         match link_descriptor(&fd, &parent, name) {
             Ok(()) => return Ok(()),
             Err(Errno::EXIST) => {}
+            Err(Errno::XDEV) => {
+                let (path, original) = (relative.to_path_buf(), original.to_path_buf());
+                return Err(Error::OtherFileSystem { path, original });
+            }
             Err(source) => return Err(failed(source)),
         }
         let existing = Metadata::at(parent.as_fd(), name).map_err(failed)?;
@@ -97,9 +102,10 @@ impl Target {
         }
         // Linked to a temporary name first, the new name replaces the old one in a single step.
         self.allow_replacing(&parent, name, relative)?;
+        let staging = self.staging_for(parent.as_fd(), relative.parent().unwrap_or(Path::new("")))?;
         let staged = self.staged_name();
-        link_descriptor(&fd, &self.staging, &staged).map_err(failed)?;
-        rustix::fs::renameat(&self.staging, &staged, &parent, name).map_err(failed)
+        link_descriptor(&fd, &staging.fd, &staged).map_err(failed)?;
+        rustix::fs::renameat(&staging.fd, &staged, &parent, name).map_err(failed)
     }
 
     fn create_staged(
@@ -107,18 +113,20 @@ impl Target {
         relative: &Path,
         kind: FileKind,
         attributes: &Attributes,
-        create: impl FnOnce(&OsStr) -> rustix::io::Result<()>,
+        create: impl FnOnce(&OwnedFd, &OsStr) -> rustix::io::Result<()>,
     ) -> Result<()> {
         let failed = |source| Error::io(Operation::Create, relative, source);
+        let (parent, name) = self.parent(relative)?;
+        let staging = self.staging_for(parent.as_fd(), relative.parent().unwrap_or(Path::new("")))?;
         let staged = self.staged_name();
-        create(&staged).map_err(failed)?;
+        create(&staging.fd, &staged).map_err(failed)?;
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let published = openat(&self.staging, &staged, flags, Mode::empty()).map_err(failed).and_then(|fd| {
+        let published = openat(&staging.fd, &staged, flags, Mode::empty()).map_err(failed).and_then(|fd| {
             self.apply(apply::Handle::PathOnly(fd.as_fd(), kind), relative, attributes);
-            self.publish(&staged, relative)
+            self.publish(&staging, &staged, &parent, name, relative)
         });
         if published.is_err() {
-            self.discard_staged(&staged)?;
+            staging.discard(&staged)?;
         }
         published
     }

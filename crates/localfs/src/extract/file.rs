@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, openat};
 
+use super::staging::Staging;
 use super::target::Target;
 use super::{FileId, apply, sparse};
 use crate::attributes::Attributes;
@@ -22,6 +23,7 @@ use crate::name::validate_path;
 #[derive(Debug)]
 pub struct FileWriter {
     target: Arc<Target>,
+    staging: Arc<Staging>,
     relative: PathBuf,
     staged: OsString,
     id: FileId,
@@ -34,12 +36,19 @@ impl FileWriter {
     pub(super) fn create(target: Arc<Target>, relative: &Path, size: u64) -> Result<Self> {
         validate_path(relative)?;
         let create = |source| Error::io(Operation::Create, relative, source);
+        let folder = relative.parent().unwrap_or(Path::new(""));
+        let staging = match target.directory(folder) {
+            Ok(parent) => target.staging_for(parent.as_fd(), folder)?,
+            // Why it cannot be opened is told when the file is to get its name.
+            Err(_) => Arc::clone(&target.staging),
+        };
         let staged = target.staged_name();
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(&target.staging, &staged, flags, Mode::RUSR | Mode::WUSR).map_err(create)?;
+        let fd = openat(&staging.fd, &staged, flags, Mode::RUSR | Mode::WUSR).map_err(create)?;
         let metadata = Metadata::of(fd.as_fd()).map_err(create)?;
         let writer = Self {
             target,
+            staging,
             relative: relative.to_path_buf(),
             staged,
             id: FileId::of(&metadata),
@@ -93,7 +102,8 @@ impl FileWriter {
         self.reopen()?;
         let file = self.opened()?;
         self.target.apply(apply::Handle::Open(file.as_fd(), FileKind::File), &self.relative, attributes);
-        self.target.publish(&self.staged, &self.relative)?;
+        let (parent, name) = self.target.parent(&self.relative)?;
+        self.target.publish(&self.staging, &self.staged, &parent, name, &self.relative)?;
         self.published = true;
         Ok(self.id)
     }
@@ -109,7 +119,7 @@ impl FileWriter {
         }
         let open = |source| Error::io(Operation::Open, &self.relative, source);
         let flags = OFlags::RDWR | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd: OwnedFd = openat(&self.target.staging, &self.staged, flags, Mode::empty()).map_err(open)?;
+        let fd: OwnedFd = openat(&self.staging.fd, &self.staged, flags, Mode::empty()).map_err(open)?;
         let metadata = Metadata::of(fd.as_fd()).map_err(open)?;
         if FileId::of(&metadata) != self.id {
             return Err(Error::Replaced { path: self.relative.clone() });
@@ -125,7 +135,7 @@ impl Drop for FileWriter {
             return;
         }
         // What cannot be removed now is removed with the marker, or by the next run.
-        if let Err(error) = self.target.discard_staged(&self.staged) {
+        if let Err(error) = self.staging.discard(&self.staged) {
             tracing::debug!(%error, "an unfinished file stays until the restore ends");
         }
     }

@@ -7,7 +7,7 @@ use std::sync::PoisonError;
 use rustix::fs::XattrFlags;
 
 use super::apply::Handle;
-use super::target::{FINISHING_ATTRIBUTE, Target, marker_name, remove_marker};
+use super::target::{FINISHING_ATTRIBUTE, Target};
 use super::{Landing, Warning};
 use crate::attributes::Attributes;
 use crate::error::{Error, Operation, Result};
@@ -27,8 +27,9 @@ impl Target {
         let sync = |source| Error::io(Operation::Sync, &self.path, source);
         let root = root.filter(|_| self.root_is_ours());
         self.put_modes_back();
-        rustix::fs::syncfs(&self.root).map_err(sync)?;
-        self.clear_staging(&[])?;
+        self.sync()?;
+        self.leave_mounts()?;
+        self.staging.clear(&[])?;
         // Removing the marker changes the target's time, so the target's own attributes come after it. This stamp
         // tells a run that is started in between that the target is this restore's.
         let stamp = || {
@@ -36,7 +37,7 @@ impl Target {
         };
         let fills_target = matches!(self.options.landing, Landing::EmptyTarget | Landing::Continue);
         let stamped = fills_target && root.is_some() && stamp().is_ok();
-        remove_marker(&self.root, &self.path, &marker_name(&self.id))?;
+        self.staging.remove()?;
         if let Some(attributes) = root {
             let unwritable = attributes.mode & 0o200 == 0 && !rustix::process::geteuid().is_root();
             if stamped && unwritable {

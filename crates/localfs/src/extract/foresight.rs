@@ -12,7 +12,8 @@ use rustix::io::Errno;
 use super::ground::{EntryFound, FileFound, Ground};
 use super::journal::Notes;
 use super::preview::{Fate, Foreseen, Preview};
-use super::target::{RESTORE_MARKER_PREFIX, TargetState, marker_name, validate_id};
+use super::staging::{Mount, RESTORE_MARKER_PREFIX, is_marker, marker_name};
+use super::target::{TargetState, validate_id};
 use super::{ExtractOptions, FileId, HardLinks, Landing, LinkKey, SharedFile};
 use crate::attributes::Attributes;
 use crate::capture::{Directory, OpenFile};
@@ -207,11 +208,13 @@ impl Foresight {
             let directory = Directory::new(ground.directory(&path)?, path.clone());
             let below = waiting.len();
             for name in directory.names()? {
-                let is_marker = name.as_bytes().starts_with(RESTORE_MARKER_PREFIX.as_bytes());
+                let at_root = path.as_os_str().is_empty();
+                let works_here = at_root && name.as_bytes().starts_with(RESTORE_MARKER_PREFIX.as_bytes());
+                let is_marker = works_here || is_marker(&name, &self.id);
                 let child = path.join(&name);
                 if self.met.contains(&digest(&child)) {
                     waiting.push(child);
-                } else if whole && !(is_marker && path.as_os_str().is_empty()) {
+                } else if whole && !is_marker {
                     match directory.entry_metadata(&name) {
                         Ok(found) => self.add(&child, found.kind, Fate::Foreign, 0),
                         Err(error) if error.is_not_found() => {}
@@ -307,12 +310,23 @@ impl Foresight {
     fn fate_of_name(&self, path: &Path, key: &LinkKey) -> Fate {
         match self.existing(path) {
             Err(fate) => fate,
+            Ok(None) if self.is_apart(path, key) => Fate::Conflict,
             Ok(None) => Fate::Created,
             Ok(Some(found)) if self.carried.get(key) == Some(&Some(FileId::of(&found))) => Fate::Unchanged,
             Ok(Some(found)) if found.kind == FileKind::Directory => self.in_the_way(),
             Ok(Some(_)) if self.options.landing == Landing::Replace => Fate::Replaced,
             Ok(Some(_)) => self.in_the_way(),
         }
+    }
+
+    /// Whether a mount lies between two names of a file.
+    fn is_apart(&self, path: &Path, key: &LinkKey) -> bool {
+        let mount = |path: &Path| {
+            let opened = self.ground()?.directory(path.parent()?).ok()?;
+            Mount::of(opened.as_fd()).ok()
+        };
+        let carrier = self.links.carrier(key).and_then(mount);
+        carrier.zip(mount(path)).is_some_and(|(carrier, name)| carrier != name)
     }
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use super::Landing;
-use super::target::marker_name;
+use super::staging::{Mount, is_marker};
 use crate::attributes::Attributes;
 use crate::beneath;
 use crate::capture::{Directory, OpenFile};
@@ -80,10 +80,16 @@ impl Ground<'_> {
         let invalid = || Error::InvalidName { path: relative.to_path_buf(), source: InvalidName::NotPlain };
         let name = relative.file_name().ok_or_else(invalid)?;
         let parent = relative.parent().ok_or_else(invalid)?;
-        if parent.as_os_str().is_empty() && name == marker_name(self.id) {
+        let directory = self.directory(parent)?;
+        if is_marker(name, self.id) && (parent.as_os_str().is_empty() || self.is_mounted(&directory)) {
             return Err(Error::AlreadyExists { path: relative.to_path_buf() });
         }
-        Ok((self.directory(parent)?, name))
+        Ok((directory, name))
+    }
+
+    /// Whether a directory is on another mount than the target, so that the restore may work in it.
+    fn is_mounted(&self, directory: &OwnedFd) -> bool {
+        Mount::of(directory.as_fd()).ok() != Mount::of(self.root).ok()
     }
 
     pub(super) fn directory(&self, relative: &Path) -> Result<OwnedFd> {

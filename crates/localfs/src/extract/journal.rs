@@ -1,10 +1,11 @@
 //! What a restore notes in its marker: the directories it made, and the modes of others that it changed for a while.
 //!
 //! Records end with a zero byte: `+<path>` for a directory that was made, `<mode>=<path>` for one that stood, with the
-//! mode to put back. `+` alone says that the target itself was empty, so that every directory is the restore's. A record
-//! is written before the next one is needed; one that a power failure takes away leaves a directory as it is.
+//! mode to put back, `@<path>` for one in which entries are built because it is on another mount. `+` alone says that the target itself was empty, so that every directory is the restore's. A record
+//! is written before what it tells of is done; one that a power failure takes away leaves a directory as it is. One that
+//! was cut short says nothing, and goes before another one is written.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -14,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::io::Errno;
 
 use super::target::Target;
 use super::{Landing, WarningKind};
@@ -41,6 +43,8 @@ pub(super) struct Notes {
     made: HashSet<PathBuf>,
     /// Directories that stood and could not be written into, with their own modes.
     modes: BTreeMap<PathBuf, u32>,
+    /// Directories on other mounts in which this restore built, or meant to.
+    mounts: BTreeSet<PathBuf>,
 }
 
 impl Journal {
@@ -54,6 +58,11 @@ impl Journal {
         let mut file = File::from(fd);
         let mut bytes = Vec::new();
         Read::by_ref(&mut file).take(BYTES_MAX).read_to_end(&mut bytes).map_err(failed)?;
+        let whole = whole_records(&bytes).len();
+        if whole < bytes.len() {
+            file.set_len(whole as u64).map_err(failed)?;
+            bytes.truncate(whole);
+        }
         let mut journal = Self { file, length: bytes.len() as u64, notes: Notes::of(&bytes, empty, ours) };
         if bytes.is_empty() && empty {
             journal.note(b"+").map_err(failed)?;
@@ -64,8 +73,12 @@ impl Journal {
     fn note(&mut self, record: &[u8]) -> std::io::Result<()> {
         let line = [record, b"\0"].concat();
         if self.length.saturating_add(line.len() as u64) <= BYTES_MAX {
+            if let Err(error) = self.file.write_all(&line) {
+                // On a full disk a part of the record may be there.
+                self.file.set_len(self.length)?;
+                return Err(error);
+            }
             self.length += line.len() as u64;
-            self.file.write_all(&line)?;
         }
         Ok(())
     }
@@ -87,14 +100,17 @@ impl Notes {
 
     fn of(bytes: &[u8], empty: bool, ours: bool) -> Self {
         let mut notes = Self::default();
+        let bytes = whole_records(bytes);
         if bytes.is_empty() {
             notes.whole = ours || empty;
             return notes;
         }
-        // A record that was cut short has no end.
-        for record in bytes.split_inclusive(|byte| *byte == 0).filter_map(|record| record.strip_suffix(b"\0"))
-        {
+        for record in bytes.split(|byte| *byte == 0) {
             let path = |bytes: &[u8]| PathBuf::from(OsString::from_vec(bytes.to_vec()));
+            if let Some(mount) = record.strip_prefix(b"@") {
+                notes.mounts.insert(path(mount));
+                continue;
+            }
             match record.iter().position(|byte| matches!(byte, b'+' | b'=')) {
                 Some(0) if record == b"+" => notes.whole = true,
                 Some(0) => {
@@ -129,6 +145,12 @@ impl Notes {
     }
 }
 
+/// The records that have an end.
+fn whole_records(bytes: &[u8]) -> &[u8] {
+    let end = bytes.iter().rposition(|byte| *byte == 0).map_or(0, |end| end + 1);
+    bytes.get(..end).unwrap_or_default()
+}
+
 impl Target {
     /// Whether the attributes of a directory that stands are this restore's to set.
     pub(super) fn is_ours(&self, relative: &Path) -> bool {
@@ -140,10 +162,11 @@ impl Target {
         self.journal().notes.root_is_ours(self.options.landing)
     }
 
-    /// Notes a directory that was made.
-    pub(super) fn note_made(&self, relative: &Path) -> Result<()> {
+    /// Notes a directory that is about to be made, unless one stands there.
+    pub(super) fn note_made(&self, parent: &OwnedFd, name: &OsStr, relative: &Path) -> Result<()> {
         let mut journal = self.journal();
-        if journal.notes.whole {
+        let stands = || Metadata::at(parent.as_fd(), name) != Err(Errno::NOENT);
+        if journal.notes.whole || stands() {
             return Ok(());
         }
         let noted = journal.note(&[b"+", relative.as_os_str().as_bytes()].concat());
@@ -157,6 +180,20 @@ impl Target {
         journal.note(&record).map_err(|source| Error::io(Operation::Write, relative, source))?;
         journal.notes.modes.entry(relative.to_path_buf()).or_insert(mode);
         Ok(())
+    }
+
+    /// Notes a directory on another mount in which this restore is about to build.
+    pub(super) fn note_mount(&self, relative: &Path) -> Result<()> {
+        let mut journal = self.journal();
+        if journal.notes.mounts.insert(relative.to_path_buf()) {
+            let noted = journal.note(&[b"@", relative.as_os_str().as_bytes()].concat());
+            noted.map_err(|source| Error::io(Operation::Write, relative, source))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn noted_mounts(&self) -> BTreeSet<PathBuf> {
+        self.journal().notes.mounts.clone()
     }
 
     /// Forgets the mode of a directory that gets another one.

@@ -9,9 +9,11 @@ mod foresight;
 mod ground;
 mod journal;
 mod links;
+mod mounts;
 mod preview;
 mod small;
 mod sparse;
+mod staging;
 mod standing;
 mod target;
 mod warning;
@@ -27,8 +29,8 @@ pub use foresight::Foresight;
 pub use links::{HardLinks, LinkKey, SharedFile};
 pub use preview::{Fate, Foreseen, Preview};
 pub use small::Folder;
+pub use staging::RESTORE_MARKER_PREFIX;
 pub use standing::Standing;
-pub use target::RESTORE_MARKER_PREFIX;
 pub use warning::{Warning, WarningKind};
 
 use crate::attributes::Attributes;
@@ -110,7 +112,7 @@ impl FileId {
 /// - Every entry is reached from the target's descriptor through directories only, never through a link, so no inode
 ///   outside the target is touched.
 /// - A file or link appears under its final name only when its content and attributes are complete; it is built in the
-///   marker directory `.stillpoint-restore-<id>` inside the target, mode 0700.
+///   marker directory `.stillpoint-restore-<id>` inside the target, mode 0700; below a mount point, in one on that mount.
 /// - While the marker stands the target is recognisably unfinished. A run with the same id takes it over: it removes
 ///   the leftovers and goes on, and overwrites nothing that was written since. A run with another id is refused.
 /// - [`finish`](Self::finish) flushes everything before it removes the marker.
@@ -162,7 +164,9 @@ impl Extractor {
     /// [`crate::Error::InvalidName`]; the system's reason, also when a part of the path is no directory or is a link.
     pub fn folder(&self, relative: &Path) -> Result<Folder> {
         let depth = relative.components().count();
-        Ok(Folder { fd: self.target.directory(relative)?, relative: relative.to_path_buf(), depth })
+        let fd = self.target.directory(relative)?;
+        let staging = self.target.staging_for(fd.as_fd(), relative)?;
+        Ok(Folder { fd, relative: relative.to_path_buf(), depth, staging })
     }
 
     /// Writes the regular file `name` of `folder` with its whole content, blocks of zeros as holes, and gives it its

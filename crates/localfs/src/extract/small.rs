@@ -6,10 +6,12 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use rustix::fs::{Mode, OFlags, openat};
 
-use super::target::{Target, marker_name};
+use super::staging::{Staging, is_marker};
+use super::target::Target;
 use super::{apply, sparse};
 use crate::attributes::Attributes;
 use crate::error::{Error, Operation, Result};
@@ -24,6 +26,7 @@ pub struct Folder {
     pub(super) fd: OwnedFd,
     pub(super) relative: PathBuf,
     pub(super) depth: usize,
+    pub(super) staging: Arc<Staging>,
 }
 
 impl Folder {
@@ -45,23 +48,24 @@ impl Target {
         let deep = if folder.depth < DEPTH_MAX { Ok(()) } else { Err(InvalidName::TooDeep) };
         deep.and_then(|()| validate_name(name))
             .map_err(|source| Error::InvalidName { path: relative.clone(), source })?;
-        if folder.relative.as_os_str().is_empty() && name == marker_name(&self.id) {
+        let works_here = folder.depth == 0 || !Arc::ptr_eq(&folder.staging, &self.staging);
+        if works_here && is_marker(name, &self.id) {
             return Err(Error::AlreadyExists { path: relative });
         }
-        let staged = self.staged_name();
+        let (staging, staged) = (&folder.staging, self.staged_name());
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let fd = openat(&self.staging, &staged, flags, Mode::RUSR | Mode::WUSR)
+        let fd = openat(&staging.fd, &staged, flags, Mode::RUSR | Mode::WUSR)
             .map_err(|source| Error::io(Operation::Create, &relative, source))?;
         let file = File::from(fd);
         let published = fill(&file, content, self.options.sparse)
             .map_err(|source| Error::io(Operation::Write, &relative, source))
             .and_then(|()| {
-                let handle = apply::Handle::Fresh(file.as_fd(), self.fresh_owner);
+                let handle = apply::Handle::Fresh(file.as_fd(), staging.fresh_owner);
                 self.apply(handle, &relative, attributes);
-                self.publish_in(&staged, &folder.fd, name, &relative)
+                self.publish(staging, &staged, &folder.fd, name, &relative)
             });
         if published.is_err()
-            && let Err(error) = self.discard_staged(&staged)
+            && let Err(error) = staging.discard(&staged)
         {
             tracing::debug!(%error, "an unfinished file stays until the restore ends");
         }

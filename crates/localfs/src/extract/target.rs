@@ -1,28 +1,24 @@
 //! The target directory, its marker, and the step that gives a complete entry its final name.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs::{self, DirBuilder};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::ground::Ground;
 use super::journal::{JOURNAL, Journal};
+use super::staging::{Mount, RESTORE_MARKER_PREFIX, Staging, make_writable};
 use super::{ExtractOptions, Landing, Warning, WarningKind};
-use crate::attributes::{ACL_ACCESS, ACL_DEFAULT};
-use crate::beneath;
 use crate::error::{Error, Operation, Result};
 use crate::itemised::Itemised;
 use crate::metadata::{FileKind, Metadata};
-
-/// The beginning of the name of the directory in which a restore works inside its target; the operation's id follows.
-pub const RESTORE_MARKER_PREFIX: &str = ".stillpoint-restore-";
 
 /// Stands on the target from just before the marker goes until the target's own attributes are set.
 pub(super) const FINISHING_ATTRIBUTE: &std::ffi::CStr = c"user.stillpoint.restore";
@@ -31,14 +27,14 @@ pub(super) const FINISHING_ATTRIBUTE: &std::ffi::CStr = c"user.stillpoint.restor
 pub(super) struct Target {
     pub(super) root: OwnedFd,
     pub(super) path: PathBuf,
-    pub(super) staging: OwnedFd,
+    pub(super) staging: Arc<Staging>,
+    /// Where entries below mount points are built, by mount.
+    pub(super) mounted: Mutex<BTreeMap<Mount, Arc<Staging>>>,
     pub(super) id: String,
     pub(super) options: ExtractOptions,
     pub(super) resumed: bool,
     pub(super) warnings: Mutex<Itemised<Warning>>,
     pub(super) journal: Mutex<Journal>,
-    /// User and group that new files in the staging directory get.
-    pub(super) fresh_owner: (u32, u32),
     sequence: AtomicU64,
 }
 
@@ -51,31 +47,30 @@ impl Target {
         if options.landing == Landing::Continue {
             make_writable(&root, path)?;
         }
-        let marker = marker_name(id);
-        let staging = open_marker(&root, path, &marker, id)?;
+        let staging = Staging::open(&root, path, id)?;
         // Two restores may have found the target empty at the same moment; the one that sees the other yields.
         if let Some(other) = TargetState::read(&root, path, id)?.other {
             if !state.resumable() {
-                remove_marker(&root, path, &marker)?;
+                staging.remove()?;
             }
             return Err(Error::TargetHeld { path: path.to_path_buf(), id: other });
         }
-        let fresh_owner = probe_owner(&staging, path, &marker)?;
         let fills_target = matches!(options.landing, Landing::EmptyTarget | Landing::Continue);
-        let journal = Journal::open(&staging, path, !state.occupied, state.resumable() && fills_target)?;
+        let journal = Journal::open(&staging.fd, path, !state.occupied, state.resumable() && fills_target)?;
         let target = Self {
             root,
             path: path.to_path_buf(),
-            staging,
+            staging: Arc::new(staging),
+            mounted: Mutex::default(),
             id: id.to_owned(),
             options,
             resumed: state.resumable(),
             warnings: Mutex::default(),
             journal: Mutex::new(journal),
-            fresh_owner,
             sequence: AtomicU64::new(0),
         };
-        target.clear_staging(&[JOURNAL])?;
+        target.staging.clear(&[JOURNAL])?;
+        target.clear_mounts()?;
         Ok(target)
     }
 
@@ -99,34 +94,24 @@ impl Target {
         self.sequence.fetch_add(1, Ordering::Relaxed).to_string().into()
     }
 
-    pub(super) fn discard_staged(&self, staged: &OsStr) -> Result<()> {
-        rustix::fs::unlinkat(&self.staging, staged, AtFlags::empty())
-            .map_err(|source| Error::io(Operation::Remove, staged, source))
-    }
-
     /// Moves a complete entry from the staging directory to its final name.
-    pub(super) fn publish(&self, staged: &OsStr, relative: &Path) -> Result<()> {
-        let (parent, name) = self.parent(relative)?;
-        self.publish_in(staged, &parent, name, relative)
-    }
-
-    /// As [`Self::publish`], into a directory that is open already.
-    pub(super) fn publish_in(
+    pub(super) fn publish(
         &self,
+        staging: &Staging,
         staged: &OsStr,
         parent: &OwnedFd,
         name: &OsStr,
         relative: &Path,
     ) -> Result<()> {
         let failed = |source| Error::io(Operation::Publish, relative, source);
-        let (from, to) = (&self.staging, parent);
+        let (from, to) = (&staging.fd, parent);
         match rustix::fs::renameat_with(from, staged, to, name, RenameFlags::NOREPLACE) {
             Ok(()) => return Ok(()),
             Err(Errno::EXIST) => {}
             // NFS and some others do not know the flag; linking refuses an existing name just as well.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
                 match rustix::fs::linkat(from, staged, to, name, AtFlags::empty()) {
-                    Ok(()) => return self.discard_staged(staged),
+                    Ok(()) => return staging.discard(staged),
                     Err(Errno::EXIST) => {}
                     Err(source) => return Err(failed(source)),
                 }
@@ -151,20 +136,6 @@ impl Target {
         let reason = reason.map(|errno| std::io::Error::from(errno).to_string());
         let warning = Warning { path: path.to_path_buf(), kind, reason };
         self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
-    }
-
-    /// Removes what a killed run left behind, but for `kept`. Everything in the staging directory is a plain entry of ours.
-    pub(super) fn clear_staging(&self, kept: &[&str]) -> Result<()> {
-        let list = |source| Error::io(Operation::List, &self.path, source);
-        let mut leftovers = Vec::new();
-        for entry in rustix::fs::Dir::read_from(&self.staging).map_err(list)? {
-            let name = entry.map_err(list)?.file_name().to_owned();
-            let stays = kept.iter().any(|kept| kept.as_bytes() == name.as_bytes());
-            if name.as_bytes() != b"." && name.as_bytes() != b".." && !stays {
-                leftovers.push(name);
-            }
-        }
-        leftovers.iter().try_for_each(|name| self.discard_staged(OsStr::from_bytes(name.as_bytes())))
     }
 }
 
@@ -221,10 +192,6 @@ pub(super) fn validate_id(id: &str) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn marker_name(id: &str) -> OsString {
-    format!("{RESTORE_MARKER_PREFIX}{id}").into()
-}
-
 fn open_or_create(path: &Path) -> Result<OwnedFd> {
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
         fs::create_dir_all(parent).map_err(|source| Error::io(Operation::Create, parent, source))?;
@@ -239,68 +206,4 @@ fn open_or_create(path: &Path) -> Result<OwnedFd> {
         Err(Errno::NOTDIR) => Err(Error::NotADirectory { path: path.to_path_buf() }),
         other => other.map_err(|source| Error::io(Operation::Open, path, source)),
     }
-}
-
-/// Lets the owner write into a target whose final mode a finished run has already set.
-fn make_writable(root: &OwnedFd, path: &Path) -> Result<()> {
-    let failed = |source| Error::io(Operation::SetAttributes, path, source);
-    let metadata = Metadata::of(root.as_fd()).map_err(failed)?;
-    if metadata.mode & 0o300 == 0o300 || metadata.uid != rustix::process::geteuid().as_raw() {
-        return Ok(());
-    }
-    rustix::fs::fchmod(root, Mode::from_raw_mode(metadata.mode | 0o700)).map_err(failed)
-}
-
-/// Makes or takes over the marker directory and locks it against other runs of the same restore.
-fn open_marker(root: &OwnedFd, path: &Path, marker: &OsStr, id: &str) -> Result<OwnedFd> {
-    let failed = |source| Error::io(Operation::Create, path.join(marker), source);
-    match rustix::fs::mkdirat(root, marker, Mode::RWXU) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(source) => return Err(failed(source)),
-    }
-    let staging = beneath::open_directory(root.as_fd(), Path::new(marker)).map_err(failed)?;
-    let opened = Metadata::of(staging.as_fd()).map_err(failed)?;
-    if opened.uid != rustix::process::geteuid().as_raw() {
-        return Err(Error::TargetHeld { path: path.to_path_buf(), id: id.to_owned() });
-    }
-    let busy = || Error::TargetBusy { path: path.to_path_buf(), id: id.to_owned() };
-    match rustix::fs::flock(&staging, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => {}
-        Err(Errno::WOULDBLOCK) => return Err(busy()),
-        Err(source) => return Err(Error::io(Operation::Lock, path.join(marker), source)),
-    }
-    // The run that held the lock may have finished and removed the marker between our opening and locking it.
-    match Metadata::at(root.as_fd(), marker) {
-        Ok(found) if found.same_inode(&opened) => {}
-        _ => return Err(busy()),
-    }
-    rustix::fs::fchmod(&staging, Mode::RWXU).map_err(failed)?;
-    // An access list inherited from the target would pass to every file built here.
-    for name in [ACL_DEFAULT, ACL_ACCESS] {
-        match rustix::fs::fremovexattr(&staging, name) {
-            Ok(()) | Err(Errno::NODATA | Errno::OPNOTSUPP) => {}
-            Err(source) => return Err(failed(source)),
-        }
-    }
-    Ok(staging)
-}
-
-/// Learns the user and group that new files get, which mount options and network file systems may decide.
-fn probe_owner(staging: &OwnedFd, path: &Path, marker: &OsStr) -> Result<(u32, u32)> {
-    let failed = |source| Error::io(Operation::Create, path.join(marker), source);
-    let name = "owner";
-    match rustix::fs::unlinkat(staging, name, AtFlags::empty()) {
-        Ok(()) | Err(Errno::NOENT) => {}
-        Err(source) => return Err(failed(source)),
-    }
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let probe = rustix::fs::openat(staging, name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-    let metadata = Metadata::of(probe.as_fd()).map_err(failed);
-    rustix::fs::unlinkat(staging, name, AtFlags::empty()).map_err(failed)?;
-    metadata.map(|metadata| (metadata.uid, metadata.gid))
-}
-
-pub(super) fn remove_marker(root: &OwnedFd, path: &Path, marker: &OsStr) -> Result<()> {
-    rustix::fs::unlinkat(root, marker, AtFlags::REMOVEDIR)
-        .map_err(|source| Error::io(Operation::Remove, path.join(marker), source))
 }

@@ -120,7 +120,7 @@ impl Selection {
             reports.push(self.oversized.report(RuleOrigin::SizeLimit, format!("files over {bytes} bytes")));
         }
         let unfinished =
-            self.unfinished.report(RuleOrigin::UnfinishedRestore, format!("/{RESTORE_MARKER_PREFIX}*"));
+            self.unfinished.report(RuleOrigin::UnfinishedRestore, format!("{RESTORE_MARKER_PREFIX}*/"));
         if unfinished.directories > 0 {
             reports.push(unfinished);
         }
@@ -173,8 +173,8 @@ impl Selection {
 }
 
 fn is_restore_marker(relative: &Path) -> bool {
-    let name = relative.as_os_str().as_encoded_bytes();
-    name.starts_with(RESTORE_MARKER_PREFIX.as_bytes()) && !name.contains(&b'/')
+    let name = relative.file_name().unwrap_or_default().as_encoded_bytes();
+    name.starts_with(RESTORE_MARKER_PREFIX.as_bytes())
 }
 
 impl Counts {

@@ -1,7 +1,9 @@
 //! The content of one file, from an object to pieces in the repository.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
@@ -17,10 +19,14 @@ const PART_BYTES: u64 = 8 << 20;
 /// Files whose pieces are remembered from one timestamp to the next.
 const REMEMBERED_MAX: usize = 500_000;
 
-/// What the pieces of a file's content are, by what the whole hashes to.
-#[derive(Debug, Default)]
+/// What the pieces of a file's content are, by what the whole hashes to. Their names lie in a temporary file, since large
+/// files have millions of them; where it cannot be written, content is fetched again.
+#[derive(Debug)]
 pub(super) struct KnownContent {
-    pieces: HashMap<Id, Vec<Id>>,
+    /// Where in the file the names of a content's pieces are, and how many bytes they take.
+    places: HashMap<Id, (u64, usize)>,
+    names: io::Result<File>,
+    end: u64,
 }
 
 /// Content in the repository.
@@ -30,13 +36,33 @@ pub(super) struct Fetched {
 }
 
 impl KnownContent {
+    pub(super) fn new() -> Self {
+        Self { places: HashMap::new(), names: tempfile::tempfile(), end: 0 }
+    }
+
     pub(super) fn of(&self, entry: &Entry) -> Option<Vec<Id>> {
-        self.pieces.get(&entry.sha256?).cloned()
+        let (at, length) = *self.places.get(&entry.sha256?)?;
+        let mut names = vec![0; length];
+        self.names.as_ref().ok()?.read_exact_at(&mut names, at).ok()?;
+        Some(names.as_chunks().0.iter().map(|name| Id::from_bytes(*name)).collect())
     }
 
     pub(super) fn remember(&mut self, entry: &Entry, pieces: &[Id]) {
-        if let Some(sha256) = entry.sha256.filter(|_| self.pieces.len() < REMEMBERED_MAX) {
-            self.pieces.insert(sha256, pieces.to_vec());
+        let Some(sha256) = entry.sha256.filter(|_| self.places.len() < REMEMBERED_MAX) else { return };
+        let Ok(file) = &self.names else { return };
+        if self.places.contains_key(&sha256) {
+            return;
+        }
+        let names: Vec<u8> = pieces.iter().flat_map(|id| *id.as_bytes()).collect();
+        match file.write_all_at(&names, self.end) {
+            Ok(()) => {
+                self.places.insert(sha256, (self.end, names.len()));
+                self.end += names.len() as u64;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "what was fetched is not remembered: the temporary directory cannot hold it");
+                (self.names, self.places) = (Err(error), HashMap::new());
+            }
         }
     }
 }
@@ -137,4 +163,43 @@ fn damage(error: &stillpoint_repository::Error) -> Option<String> {
         cause = error.source();
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use stillpoint_localfs::{FileKind, Timestamp};
+
+    use super::*;
+
+    fn entry(content: &[u8]) -> Entry {
+        let mut entry = Entry::plain(PathBuf::from("x"), FileKind::File, 1, Timestamp::new(0, 0));
+        entry.sha256 = Some(Id::of(content));
+        entry
+    }
+
+    #[test]
+    fn pieces_are_remembered_outside_of_memory() {
+        let pieces =
+            |names: &[&str]| -> Vec<_> { names.iter().map(|name| Id::of(name.as_bytes())).collect() };
+        let mut known = KnownContent::new();
+        for (content, names) in [("one", &["a", "b"][..]), ("none", &[]), ("two", &["c"]), ("one", &["d"])] {
+            known.remember(&entry(content.as_bytes()), &pieces(names));
+        }
+        assert_eq!(known.of(&entry(b"one")), Some(pieces(&["a", "b"])));
+        assert_eq!(known.of(&entry(b"none")), Some(Vec::new()));
+        assert_eq!(known.of(&entry(b"two")), Some(pieces(&["c"])));
+        assert_eq!(known.of(&entry(b"three")), None);
+        assert_eq!(known.end, 3 * 32);
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_is_remembered() {
+        let mut known = KnownContent::new();
+        known.names = File::open("/dev/null");
+        known.remember(&entry(b"one"), &[Id::of(b"a")]);
+        known.remember(&entry(b"two"), &[Id::of(b"a")]);
+        assert_eq!((known.of(&entry(b"one")), known.of(&entry(b"two"))), (None, None));
+    }
 }

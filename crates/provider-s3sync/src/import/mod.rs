@@ -47,6 +47,8 @@ pub struct ImportedTimestamp {
     pub fetched: u64,
     /// What could not be read.
     pub issues: Vec<Issue>,
+    /// What is whole, though not exactly as it was.
+    pub warnings: Vec<String>,
 }
 
 /// Turns mirrored timestamps, those of the sample script too, into snapshots of a repository.
@@ -79,7 +81,7 @@ impl Import {
         let repository = self.into.open_or_create().await?;
         let journal = Journal::read(&repository).await?;
         for space in self.from.spaces().await? {
-            let mut known = content::KnownContent::default();
+            let mut known = content::KnownContent::new();
             for point in self.from.points(&space).await? {
                 let run = timestamp::Run { import: self, repository: &repository, journal: &journal };
                 told(Box::pin(run.timestamp(&point, &mut known)).await?).await?;

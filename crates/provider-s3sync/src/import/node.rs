@@ -54,6 +54,12 @@ pub(super) fn unkept(entry: &Entry) -> impl Iterator<Item = Issue> + '_ {
     })
 }
 
+/// What of an entry the format cannot write exactly.
+pub(super) fn inexact(entry: &Entry) -> Option<stillpoint_repository::Issue> {
+    let modified = stamp(entry.modified);
+    (!modified.is_writable()).then(|| stillpoint_repository::Issue::inexact_time(&entry.path))
+}
+
 fn stamp(time: Local) -> Timestamp {
     Timestamp::new(time.seconds, time.nanoseconds)
 }
@@ -75,6 +81,9 @@ mod tests {
         entry.extended = vec![Own::new("user.good", "1"), Own::new(odd, "2")];
         let kept = node(&entry, None).extended_attributes;
         assert_eq!(kept, [ExtendedAttribute::new("user.good".as_bytes(), "1")]);
+        assert!(inexact(&entry).is_none());
+        entry.modified = Local::new(300_000_000_000, 0);
+        assert!(inexact(&entry).is_some(), "no year of the format");
         let told: Vec<_> = unkept(&entry).collect();
         assert_eq!((told.len(), told[0].kind.as_str(), told[0].item.as_str()), (1, "skipped", "a.txt"));
     }

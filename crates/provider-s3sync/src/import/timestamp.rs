@@ -11,10 +11,10 @@ use stillpoint_localfs::FileKind;
 use stillpoint_repository::{Assembly, Id, Origin, Repository, Snapshot, SnapshotSummary, StoredSnapshot};
 
 use super::content::{Fetched, KnownContent, fetch};
-use super::node::{node, unkept};
+use super::node::{inexact, node, unkept};
 use super::{Import, ImportState, ImportedTimestamp};
 use crate::error::from_repository;
-use crate::jobs::Issues;
+use crate::jobs::{Issues, Noted};
 use crate::mirror::{Entry, Item, Listing, Point, content_key, in_order, script_record};
 use crate::path_text;
 use crate::repository::{Journal, has_record, is_whole, put_record, reference, store_of, tags_of, to_stored};
@@ -37,6 +37,7 @@ struct Tally {
     bytes: u64,
     fetched: u64,
     issues: Issues,
+    noted: Noted,
 }
 
 impl Run<'_> {
@@ -62,6 +63,7 @@ impl Run<'_> {
             bytes: 0,
             fetched: 0,
             issues: Vec::new(),
+            warnings: Vec::new(),
         };
         let snapshot = match self.stored(&job).await? {
             Some(stored) => {
@@ -76,7 +78,7 @@ impl Run<'_> {
             None => match self.store(point, &job, known).await? {
                 Ok((id, tally)) => {
                     (told.files, told.bytes, told.fetched) = (tally.files, tally.bytes, tally.fetched);
-                    told.issues = tally.issues.into_list();
+                    (told.issues, told.warnings) = (tally.issues.into_list(), tally.noted.into_warnings());
                     told.state =
                         if told.issues.is_empty() { ImportState::Imported } else { ImportState::Partial };
                     id
@@ -239,6 +241,9 @@ impl Run<'_> {
             match item {
                 Some(Item::Entry(entry)) => {
                     unkept(&entry).for_each(|issue| tally.issues.push(issue));
+                    if let Some(inexact) = inexact(&entry) {
+                        tally.noted.add(inexact.message, path_text::to_text(&entry.path));
+                    }
                     batch.push(*entry);
                 }
                 Some(Item::Refused(issue)) => tally.issues.push(issue),

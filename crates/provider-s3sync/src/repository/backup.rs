@@ -15,7 +15,7 @@ use super::journal::{Journal, reference, store_of};
 use super::made::Made;
 use super::{RepositorySource, tags};
 use crate::error::{blocking, from_repository};
-use crate::jobs::{Issues, Reporter};
+use crate::jobs::{Issues, Noted, Reporter};
 use crate::path_text;
 use crate::workspace::{CaptureRules, compile_around, inside, left_out, mounted, root_of};
 
@@ -137,7 +137,11 @@ fn done(snapshot: SnapshotRef, summary: BackupSummary, lacks: Option<String>) ->
     let mut status =
         JobStatus::new(if complete { JobState::Succeeded } else { JobState::SucceededWithIssues });
     status.issues = issues.into_list();
-    status.warnings = summary.rules.iter().filter_map(left_out).collect();
+    let mut noted = Noted::default();
+    for warning in summary.warnings.items() {
+        noted.add(warning.message.clone(), path_text::to_text(&warning.path));
+    }
+    status.warnings = summary.rules.iter().filter_map(left_out).chain(noted.into_warnings()).collect();
     status.snapshot = Some(snapshot);
     let directories = summary.directories_new + summary.directories_changed + summary.directories_unmodified;
     let counts = [

@@ -58,6 +58,9 @@ impl Walk {
         }
         let entries = listing.entries;
         let stat = Stat::from(&metadata);
+        if job.place.is_none() && !stat.modified.is_writable() {
+            self.totals.warn(Issue::inexact_time(&job.path));
+        }
         let attributes = if job.earlier.is_unchanged(&stat) {
             Some(job.earlier.attributes())
         } else {
@@ -169,6 +172,10 @@ impl Walk {
         for (number, entry) in entries.into_iter().enumerate() {
             let place = Place { directory: Arc::clone(open), number };
             let earlier = before.find(entry.name.as_bytes());
+            let stat = Stat::from(&entry.metadata);
+            if !stat.modified.is_writable() {
+                self.totals.warn(Issue::inexact_time(open.path.join(&entry.name)));
+            }
             match entry.metadata.kind {
                 FileKind::Directory => directories.push(Job::Directory(Box::new(DirectoryJob {
                     path: open.path.join(&entry.name),
@@ -177,7 +184,7 @@ impl Walk {
                     place: Some(place),
                     mount_point: entry.mount_point,
                 }))),
-                kind => match self.unmodified(&earlier, &Stat::from(&entry.metadata)) {
+                kind => match self.unmodified(&earlier, &stat) {
                     Some(finished) => {
                         if kind == FileKind::File {
                             unmodified.files += 1;

@@ -61,7 +61,8 @@ struct Verdict {
     earlier: Option<Box<Node>>,
     /// Whether everything about the file could be read.
     sound: bool,
-    torn: bool,
+    /// Why its content may be a mixture.
+    torn: Option<String>,
 }
 
 /// Why a pass over a file ended early.
@@ -134,8 +135,9 @@ impl Walk {
             let sound = attributes.is_some();
             node.extended_attributes = attributes.unwrap_or_default();
             node.size = bytes;
+            let torn = changed.then(|| file.why_torn(ATTEMPTS));
             let (place, earlier) = (job.place.clone(), job.earlier.clone());
-            let verdict = Verdict { place, node, metadata, earlier, sound, torn: changed };
+            let verdict = Verdict { place, node, metadata, earlier, sound, torn };
             return Ok((reading, verdict));
         }
     }
@@ -204,9 +206,9 @@ impl Walk {
         let Some(verdict) = guard(&reading.verdict).take() else { return Ok(()) };
         let Verdict { place, mut node, metadata, earlier, sound, torn } = verdict;
         let content: Vec<Id> = guard(&reading.content).drain(..).flatten().collect();
-        if torn {
+        let is_torn = torn.is_some();
+        if let Some(message) = torn {
             let path = place.directory.path.join(crate::browse::path_of(&node.name));
-            let message = format!("it changed each of the {ATTEMPTS} times it was read");
             self.totals.note(Issue::new(path, IssueKind::Torn, message));
         } else {
             self.remember_content(&metadata, &content);
@@ -219,7 +221,7 @@ impl Walk {
         };
         self.totals.files(novelty, 1, node.size);
         self.progress.finished(1);
-        self.deliver(place, Finished::seen(node, &metadata, sound && !torn, earlier.as_deref()))
+        self.deliver(place, Finished::seen(node, &metadata, sound && !is_torn, earlier.as_deref()))
     }
 }
 

@@ -24,9 +24,9 @@ pub(crate) fn describe(name: &[u8], seen: impl Into<Stat>, owners: &OwnerNames) 
     };
     let mut node = Node::new(name, kind);
     node.mode = Mode::from_unix(type_bits | stat.mode);
-    node.mtime = stat.modified;
+    node.mtime = stat.modified.writable();
     node.atime = node.mtime;
-    node.ctime = stat.changed;
+    node.ctime = stat.changed.writable();
     (node.uid, node.gid) = (stat.uid, stat.gid);
     let text = |name: Option<std::ffi::OsString>| name.map(|name| name.to_string_lossy().into_owned());
     node.user = text(owners.user(stat.uid)).unwrap_or_default();
@@ -46,8 +46,8 @@ pub(crate) fn describe(name: &[u8], seen: impl Into<Stat>, owners: &OwnerNames) 
 
 /// Whether the system's records say that nothing happened to the entry since `node` was stored.
 pub(super) fn is_unchanged(node: &Node, stat: &Stat) -> bool {
-    node.mtime == stat.modified
-        && node.ctime == stat.changed
+    node.mtime == stat.modified.writable()
+        && node.ctime == stat.changed.writable()
         && node.inode == stat.inode
         && node.mode.unix_permissions() == stat.mode
         && (node.uid, node.gid) == (stat.uid, stat.gid)

@@ -53,6 +53,8 @@ pub struct BackupSummary {
     pub rules: Vec<RuleReport>,
     /// What is missing or doubtful.
     pub issues: Itemised<Issue>,
+    /// What the snapshot has whole, though not exactly as it stands.
+    pub warnings: Itemised<Issue>,
 }
 
 /// How an entry relates to the parent snapshot.
@@ -73,6 +75,7 @@ pub(super) struct Totals {
     scanned: AtomicU64,
     read: AtomicU64,
     issues: Mutex<Itemised<Issue>>,
+    warnings: Mutex<Itemised<Issue>>,
 }
 
 impl Totals {
@@ -102,6 +105,11 @@ impl Totals {
             self.torn.fetch_add(1, Ordering::Relaxed);
         }
         self.issues.lock().unwrap_or_else(PoisonError::into_inner).push(issue);
+    }
+
+    /// Notes what nobody loses anything by.
+    pub(super) fn warn(&self, warning: Issue) {
+        self.warnings.lock().unwrap_or_else(PoisonError::into_inner).push(warning);
     }
 
     /// Files in the snapshot.
@@ -164,6 +172,7 @@ impl Totals {
             written,
             rules,
             issues: std::mem::take(&mut *self.issues.lock().unwrap_or_else(PoisonError::into_inner)),
+            warnings: std::mem::take(&mut *self.warnings.lock().unwrap_or_else(PoisonError::into_inner)),
         }
     }
 }

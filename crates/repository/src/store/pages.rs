@@ -3,7 +3,8 @@
 //! The client refuses a whole page of a listing for one key such as `a//b` or `a/../b`, which any other writer may have
 //! put there. Here such a page is asked for in smaller and smaller pieces until the key stands alone; then it is told by
 //! its name, and the listing goes on behind it. A page may also be empty with more behind it, as where a store skips over
-//! much that was deleted: only its token tells.
+//! much that was deleted: only its token tells. Azure cannot list from a name on, so that there such a key fails the whole
+//! listing, and the error names it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -49,7 +50,7 @@ struct Pages {
     ended: bool,
 }
 
-/// All keys that begin with `prefix`. The store must list in the order of the keys' bytes, as S3 does.
+/// All keys that begin with `prefix`. The store must list in the order of the keys' bytes, as S3 and Google do.
 pub(super) fn list(
     store: Arc<dyn PaginatedListStore>,
     prefix: String,
@@ -158,7 +159,7 @@ impl Pages {
             return Ok(());
         }
         let source = format!("the listing goes on and on without a name behind {last:?}").into();
-        Err(E::Generic { store: "S3", source })
+        Err(E::Generic { store: "listing", source })
     }
 }
 

@@ -327,6 +327,11 @@ pub(super) fn failed(source: E, verb: &str, key: &str) -> Error {
             "the store does not understand the request; check region, bucket and endpoint",
         ),
         Cause::NotSupported => (ErrorKind::Unsupported, "the store cannot do this"),
+        // One that cannot be listed from a name on gives no way around it.
+        Cause::BadName if verb == "list" => (
+            ErrorKind::InvalidInput,
+            "it holds an object whose name is no path, which the cause shows; rename or delete that object",
+        ),
         Cause::BadName => (ErrorKind::InvalidInput, "the name is not usable"),
         Cause::Cancelled => (ErrorKind::Cancelled, "the operation was cancelled"),
         Cause::Unreachable => (

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey, Checksum};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
-use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::gcp::{GoogleCloudStorage, GoogleCloudStorageBuilder, GoogleConfigKey};
+use object_store::list::PaginatedListStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::{Host, Url};
 
@@ -77,17 +78,25 @@ pub(super) fn open(url: &str, settings: &StoreSettings) -> Result<Store> {
     };
     let (bucket, prefix) = (parsed.host_str().unwrap_or_default(), parsed.path().trim_matches('/'));
     let description = format!("{}://{bucket}/{prefix}", parsed.scheme());
-    let backend = match cloud {
+    Ok(match cloud {
         Cloud::S3 => {
-            let client = Arc::new(s3(bucket, settings)?);
-            let backend = RemoteBackend::new(Arc::clone(&client) as Arc<dyn ObjectStore>, prefix, true);
-            return Ok(Store::new(Arc::new(backend.with_pages(client)), description).that_checks_digests());
+            let backend = in_order(Arc::new(s3(bucket, settings)?), prefix);
+            Store::new(Arc::new(backend), description).that_checks_digests()
+        }
+        Cloud::Google => {
+            Store::new(Arc::new(in_order(Arc::new(google(bucket, settings)?), prefix)), description)
         }
         // Azure's listings begin at the first name, and the data lies before everything else.
-        Cloud::Azure => RemoteBackend::new(Arc::new(azure(bucket, settings)?), prefix, false),
-        Cloud::Google => RemoteBackend::new(Arc::new(google(bucket, settings)?), prefix, true),
-    };
-    Ok(Store::new(Arc::new(backend), description))
+        Cloud::Azure => {
+            let backend = RemoteBackend::new(Arc::new(azure(bucket, settings)?), prefix, false);
+            Store::new(Arc::new(backend), description)
+        }
+    })
+}
+
+/// A service that can list from any name on, in the order of the names' bytes.
+fn in_order<C: ObjectStore + PaginatedListStore>(client: Arc<C>, prefix: &str) -> RemoteBackend {
+    RemoteBackend::new(Arc::clone(&client) as Arc<dyn ObjectStore>, prefix, true).with_pages(client)
 }
 
 /// The directory of a `file:` URL or a plain path; `None` for any other URL.
@@ -189,8 +198,12 @@ fn with_account(endpoint: &str, account: Option<&str>) -> String {
     }
 }
 
-fn google(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
+fn google(bucket: &str, settings: &StoreSettings) -> Result<GoogleCloudStorage> {
     let mut builder = GoogleCloudStorageBuilder::new();
+    let mut options = client_options();
+    if let Some(endpoint) = settings.get("GOOGLE_BASE_URL") {
+        options = options.with_allow_http(plain_http(endpoint, false)?);
+    }
     for (name, value) in settings.with_prefix("GOOGLE_") {
         if let Ok(key) = name.to_ascii_lowercase().parse::<GoogleConfigKey>() {
             builder = builder.with_config(key, value);
@@ -199,14 +212,9 @@ fn google(bucket: &str, settings: &StoreSettings) -> Result<impl ObjectStore> {
     if let Some(path) = settings.get("GOOGLE_APPLICATION_CREDENTIALS") {
         builder = builder.with_application_credentials(path);
     }
-    builder
-        .with_bucket_name(bucket)
-        .with_client_options(client_options())
-        .with_retry(retry())
-        .build()
-        .map_err(|source| {
-            Error::invalid(format!("the settings of gs://{bucket} are not usable")).with_source(source)
-        })
+    builder.with_bucket_name(bucket).with_client_options(options).with_retry(retry()).build().map_err(
+        |source| Error::invalid(format!("the settings of gs://{bucket} are not usable")).with_source(source),
+    )
 }
 
 /// True if the endpoint speaks plain HTTP and may: bytes are sealed, but credentials and requests are not.

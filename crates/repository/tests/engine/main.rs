@@ -6,6 +6,7 @@ mod endless;
 mod full_disk;
 mod interop;
 mod lock;
+mod odd_names;
 mod remote;
 mod round_trip;
 mod support;

@@ -7,15 +7,20 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, lchown, symlink};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
 
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, Timespec, Timestamps, XattrFlags, mknodat, setxattr, utimensat,
 };
 use stillpoint_localfs::Rules;
-use stillpoint_repository::{BackupSummary, IssueKind, RestoreOptions, RestoreSummary};
+use stillpoint_repository::{
+    BackupOptions, BackupSource, BackupSummary, Cancellation, IssueKind, NoProgress, RestoreOptions,
+    RestoreSummary,
+};
 use stillpoint_testkit::compare::Comparison;
+use stillpoint_testkit::oracle;
 
-use crate::support::{House, names, options};
+use crate::support::{House, PASSWORD, names, options};
 
 /// Backs the source up and restores it to `target`; nothing may be left out, warned of or different.
 async fn there_and_back(house: &House) -> (BackupSummary, RestoreSummary) {
@@ -303,6 +308,47 @@ async fn special_files_come_back_as_what_they_are() {
         .unwrap();
     }
     there_and_back(&house).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_time_that_the_format_cannot_write_is_told_and_costs_nothing_else() {
+    let house = House::new().await;
+    // Only some file systems keep such times; this one is in memory.
+    let (odd, target) =
+        (tempfile::tempdir_in("/dev/shm").unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+    fs::create_dir(odd.path().join("deep")).unwrap();
+    for name in ["deep/late", "early", "usual"] {
+        fs::write(odd.path().join(name), name).unwrap();
+    }
+    for (name, seconds) in
+        [("early", -99_000_000_000), ("usual", 253_402_300_799), ("deep/late", 300_000_000_000)]
+    {
+        set_times(&odd.path().join(name), seconds, 7);
+        assert_eq!(fs::metadata(odd.path().join(name)).unwrap().mtime(), seconds);
+    }
+    set_times(&odd.path().join("deep"), 1_000_000_000_000, 0);
+    set_times(odd.path(), 1_000_000_000_000, 0);
+    house.settle().await;
+    for again in [false, true] {
+        let (source, options, progress) =
+            (BackupSource::new(odd.path()), BackupOptions::default(), Arc::new(NoProgress));
+        let backup = house.repository.backup(&source, options, progress, &Cancellation::new()).await.unwrap();
+        assert!(backup.issues.is_empty(), "{:?}", backup.issues);
+        let mut told: Vec<_> =
+            backup.warnings.items().iter().map(|warning| warning.path.to_str().unwrap()).collect();
+        told.sort_unstable();
+        assert_eq!(told, ["", "deep", "deep/late", "early"]);
+        assert!(backup.warnings.items().iter().all(|warning| warning.kind == IssueKind::Inexact));
+        assert_eq!((backup.same_as_parent, backup.files_unmodified), (again, if again { 3 } else { 0 }));
+        if again {
+            house.restore(&backup.snapshot, target.path().to_str().unwrap()).await;
+        }
+    }
+    let restored =
+        ["early", "usual", "deep/late"].map(|name| fs::metadata(target.path().join(name)).unwrap().mtime());
+    assert_eq!(restored, [-62_167_219_200, 253_402_300_799, 253_402_300_799]);
+    let Some(restic) = oracle::restic() else { return };
+    restic.repository(house.path("repository").display().to_string(), PASSWORD).check_read_data();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use stillpoint_repository::{
-    BackupOptions, BackupSource, BackupSummary, Cancellation, IssueKind, NoProgress, Parent,
+    BackupOptions, BackupSource, BackupSummary, Cancellation, IssueKind, NoProgress, Parent, Progress,
 };
 
 use crate::support::House;
@@ -201,4 +201,29 @@ async fn a_change_right_after_a_backup_is_seen_by_the_next_one() {
         let second = house.backup().await;
         assert_eq!(second.files_changed, 1, "round {round}");
     }
+}
+
+/// Makes a file longer by more than a piece of it as soon as one was read.
+#[derive(Debug)]
+struct Faster(File);
+
+impl Progress for Faster {
+    fn advanced(&self, bytes: u64) {
+        self.0.set_len(self.0.metadata().unwrap().len() + 2 * bytes).unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backup_ends_beside_a_file_that_grows_faster_than_it_is_read() {
+    let house = House::new().await;
+    let path = house.source().join("log");
+    // More than is read before the first piece is told.
+    fs::write(&path, vec![1; 8 << 20]).unwrap();
+    let grows = Arc::new(Faster(OpenOptions::new().write(true).open(&path).unwrap()));
+    let (source, cancellation) = (BackupSource::new(house.source()), Cancellation::new());
+    let backup =
+        house.repository.backup(&source, BackupOptions::default(), grows, &cancellation).await.unwrap();
+    assert!(backup.bytes_read >= (8 + 64) << 20 && backup.files_torn <= 1, "{backup:?}");
+    let content = house.restore(&backup.snapshot, "target").await;
+    assert!(content.issues.is_empty());
 }

@@ -85,9 +85,9 @@ impl Totals {
         }
     }
 
-    pub(super) fn torn(&self, path: &Path, attempts: usize) {
+    pub(super) fn torn(&self, path: &Path, why: String) {
         add(&self.torn, 1);
-        self.note("torn", path, format!("it changed each of the {attempts} times it was read"));
+        self.note("torn", path, why);
     }
 
     /// Notes what the directory as a whole is known to lack.

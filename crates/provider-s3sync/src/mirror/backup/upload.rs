@@ -32,8 +32,8 @@ enum Opened {
 struct End {
     metadata: Metadata,
     extended: Vec<ExtendedAttribute>,
-    /// Whether it changed meanwhile.
-    changed: bool,
+    /// Why what was read may be a mixture, if it changed meanwhile.
+    torn: Option<String>,
 }
 
 /// What became of one pass over a large file.
@@ -93,7 +93,7 @@ impl Transfer {
             known.filter(|known| looks_the_same(&known.entry, file.metadata()) && self.can_copy(known))
         {
             match self.hash(file).await? {
-                Ok((sha256, end)) if sha256 == known.sha256 && !end.changed => {
+                Ok((sha256, end)) if sha256 == known.sha256 && end.torn.is_none() => {
                     if self.bring(known, key, in_place).await? {
                         let size = known.entry.size;
                         return Ok(Some(self.finished(entry, (sha256, size), end, Novelty::Unmodified)));
@@ -110,7 +110,7 @@ impl Transfer {
         for attempt in 1.. {
             match self.send(file, key, attempt).await? {
                 Pass::Unreadable(error) => return Ok(self.left_out(&entry, &error)),
-                Pass::Sent(sha256, size, end) if !end.changed || attempt >= ATTEMPTS => {
+                Pass::Sent(sha256, size, end) if end.torn.is_none() || attempt >= ATTEMPTS => {
                     return Ok(Some(self.finished(entry, (sha256, size), end, novelty(known, false))));
                 }
                 Pass::Sent(..) => {}
@@ -160,7 +160,7 @@ impl Transfer {
                 return Ok(Pass::Unreadable(error));
             }
         };
-        match end.changed && attempt < ATTEMPTS {
+        match end.torn.is_some() && attempt < ATTEMPTS {
             true => upload.abort().await.map_err(from_repository)?,
             false => upload.finish().await.map_err(from_repository)?,
         }
@@ -196,9 +196,9 @@ impl Transfer {
         let mut entry = Entry::new(listed.path, &end.metadata);
         (entry.user, entry.group, entry.apart) = (listed.user, listed.group, listed.apart);
         (entry.sha256, entry.size, entry.extended) = (Some(sha256), size, end.extended);
-        entry.torn = end.changed;
-        if entry.torn {
-            self.totals.torn(&entry.path, ATTEMPTS);
+        entry.torn = end.torn.is_some();
+        if let Some(why) = end.torn {
+            self.totals.torn(&entry.path, why);
         }
         self.count(novelty, size);
         entry
@@ -245,7 +245,7 @@ fn open_until_still(source: &Source, path: &Path, whole_max: u64) -> stillpoint_
             return open(source, path).map(Opened::Large);
         }
         let end = end_of(&file, bytes.len() as u64)?;
-        if end.changed && attempt < ATTEMPTS {
+        if end.torn.is_some() && attempt < ATTEMPTS {
             attempt += 1;
             continue;
         }
@@ -264,7 +264,8 @@ fn read_part(file: &mut OpenFile, length: u64, digest: &mut Sha256) -> stillpoin
 fn end_of(file: &OpenFile, read: u64) -> stillpoint_localfs::Result<End> {
     let extended = file.extended_attributes()?;
     let changed = file.changed()? || read != file.metadata().size;
-    Ok(End { metadata: *file.metadata(), extended, changed })
+    let torn = changed.then(|| file.why_torn(ATTEMPTS));
+    Ok(End { metadata: *file.metadata(), extended, torn })
 }
 
 #[cfg(test)]
@@ -298,5 +299,23 @@ mod tests {
         assert_eq!((sent.size, sent.torn, sent.sha256), (content.len() as u64, true, Some(Id::of(&content))));
         assert_eq!(store.get_object("key", sent.size).await.unwrap(), content);
         assert_eq!(totals.take_issues()[0].kind, "torn");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_grows_faster_than_it_is_sent_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let grows = std::fs::File::create(folder.path().join("log")).unwrap();
+        grows.set_len(1 << 20).unwrap();
+        let source = Arc::new(Source::open(folder.path()).unwrap());
+        let (store, totals) = (Store::memory(), Arc::new(Totals::default()));
+        let place = Place::named(&Space::new("ada", "lab").unwrap(), "2026-01-31-18-30-05").unwrap();
+        let transfer = Transfer::new(&store, &place, &source, &totals, &Arc::new(Meter::default()));
+        let file = open(&source, Path::new("log")).unwrap();
+        grows.set_len(1 << 40).unwrap();
+        let Pass::Sent(_, size, end) = transfer.send(file, "key", ATTEMPTS).await.unwrap() else {
+            panic!("it is there")
+        };
+        assert_eq!(size, (1 << 20) + (64 << 20));
+        assert!(end.torn.unwrap().starts_with("it grew by more than 64 MiB"));
     }
 }
