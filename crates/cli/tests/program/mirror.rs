@@ -112,7 +112,7 @@ fn an_import_reports_each_timestamp_and_again_adds_nothing() {
     let item = &first["timestamps"][0];
     assert_eq!(
         keys(item),
-        ["backup_id", "bytes", "created_at", "files", "issues", "source", "state", "workspace"]
+        ["backup_id", "bytes", "created_at", "files", "issues", "source", "state", "warnings", "workspace"]
     );
     assert_eq!(item["created_at"], "2024-03-28T10:11:12.000Z");
     let again = repository.json(line(&["import", "--from", from], None));
