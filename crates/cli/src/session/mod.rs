@@ -8,8 +8,8 @@ use std::sync::Arc;
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
-    BackupQuery, BackupRecord, Catalog, CatalogExt, Error, ErrorKind, OpContext, OperationId, OperationQuery,
-    Provider, Result, StoredOperation, SystemEntropy, Timestamp,
+    BackupQuery, BackupRecord, Catalog, CatalogExt, Clock, Error, ErrorKind, OpContext, OperationId,
+    OperationQuery, Provider, Result, StoredOperation, SystemClock, SystemEntropy, Timestamp,
 };
 use stillpoint_provider_s3sync::{MirrorSource, RepositorySource, S3SyncProvider, Space};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
@@ -206,10 +206,11 @@ impl Session {
     /// As [`CatalogExt::resolve`], or the store's failure.
     pub(crate) async fn resolve(&self, catalog: &dyn Catalog, text: &str) -> Result<BackupRecord> {
         let text = within(self.settings.only_workspace().as_deref(), text);
-        let resolved = match catalog.resolve(&text).await {
+        let now = SystemClock::default().now();
+        let resolved = match catalog.resolve_at(None, &text, now).await {
             Err(error) if error.kind() == ErrorKind::NotFound && self.settings.layout == Layout::Mirror => {
                 self.catalogue_timestamps(catalog).await?;
-                catalog.resolve(&text).await
+                catalog.resolve_at(None, &text, now).await
             }
             resolved => resolved,
         };

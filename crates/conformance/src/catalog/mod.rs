@@ -107,6 +107,7 @@ macro_rules! catalog_suite {
             everything_survives_a_restart
             a_second_process_sees_what_the_first_wrote
             the_latest_backup_is_never_a_partial_one
+            what_is_dated_ahead_hides_no_backup_that_is_not
             a_backup_is_named_by_its_id_or_a_unique_prefix
             a_backup_is_named_by_workspace_and_time
             a_name_that_fits_several_backups_is_ambiguous

@@ -34,6 +34,26 @@ pub async fn the_latest_backup_is_never_a_partial_one(harness: &dyn Harness) -> 
     Ok(())
 }
 
+/// A backup that a wrong clock has dated ahead is the latest only where there is no other.
+///
+/// # Errors
+/// Whatever the catalog answers against the contract.
+pub async fn what_is_dated_ahead_hides_no_backup_that_is_not(harness: &dyn Harness) -> Result<()> {
+    const YEAR: i64 = 365 * 86_400_000;
+    let catalog = harness.catalog().await?;
+    for (id, workspace, millis) in [("a-1", "ada", 0), ("a-2", "ada", YEAR), ("g-3", "grace", 2 * YEAR)] {
+        catalog.put_backup(&backup(id, workspace, millis)?, None).await?;
+    }
+    let resolved = async |text: &str, millis| catalog.resolve_at(None, text, at(millis)).await;
+    for name in ["latest", "ada@latest"] {
+        assert_eq!(resolved(name, 60_000).await?.id.as_str(), "a-1", "{name}");
+    }
+    assert_eq!(resolved("latest", YEAR).await?.id.as_str(), "a-2", "its time has come");
+    assert_eq!(resolved("grace@latest", 60_000).await?.id.as_str(), "g-3", "there is no other");
+    assert_eq!(resolved("a-2", 60_000).await?.id.as_str(), "a-2", "it is named");
+    Ok(())
+}
+
 /// A backup is named by its id, also where that begins another's, or by any beginning that no other id has.
 ///
 /// # Errors

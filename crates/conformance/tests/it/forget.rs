@@ -177,7 +177,7 @@ async fn a_backup_by_which_others_were_let_go_and_that_is_lost_meanwhile_takes_n
     let policy = last(1);
     let (done, ()) = tokio::join!(apply(&world, &orchestrator, &policy, &previewed), lost);
     assert_eq!(done.deleted, [of(0)], "{done:?}");
-    assert_eq!(done.kept, [(of(1), "last 1 of 1".to_owned())]);
+    assert_eq!(done.kept, [(of(1), "last good 1 of 1; last 1 of 1".to_owned())]);
 }
 
 #[tokio::test(start_paused = true)]

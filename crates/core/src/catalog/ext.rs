@@ -6,7 +6,7 @@ use crate::catalog::{
     BackupQuery, BackupRecord, BackupState, Catalog, Lease, OperationChange, PAGE_LIMIT_MAX, Page,
     StoredBackup,
 };
-use crate::clock::Timestamp;
+use crate::clock::{SKEW_MAX, Timestamp};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::WorkspaceId;
 
@@ -110,19 +110,45 @@ pub trait CatalogExt: Catalog {
     /// # Errors
     /// As [`CatalogExt::resolve`].
     async fn resolve_within(&self, environment: Option<&str>, text: &str) -> Result<BackupRecord> {
+        self.resolve_at(environment, text, Timestamp::from_millis(i64::MAX)).await
+    }
+
+    /// As [`CatalogExt::resolve_within`], at the time `now`: a backup that a clock which was ahead has dated to a time that
+    /// has not come yet is `latest` only where there is no other.
+    ///
+    /// # Errors
+    /// As [`CatalogExt::resolve`].
+    async fn resolve_at(
+        &self,
+        environment: Option<&str>,
+        text: &str,
+        now: Timestamp,
+    ) -> Result<BackupRecord> {
+        let latest = async |workspace: Option<&WorkspaceId>| {
+            let all = BackupQuery {
+                environment: environment.map(str::to_owned),
+                workspace: workspace.cloned(),
+                ..BackupQuery::all()
+            };
+            let believable = BackupQuery { created_before: Some(now.after(SKEW_MAX)), ..all.clone() };
+            match self.newest_completed(believable).await? {
+                Some(found) => Ok(Some(found)),
+                None => self.newest_completed(all).await,
+            }
+        };
         let within =
             |query: BackupQuery| BackupQuery { environment: environment.map(str::to_owned), ..query };
         if text == "latest" {
-            let found = self.latest_good_within(environment, None).await?;
-            return found.ok_or_else(|| {
+            let found: Result<_> = latest(None).await;
+            return found?.ok_or_else(|| {
                 Error::new(ErrorKind::NotFound, format!("there is no completed backup yet; {PARTIAL}"))
             });
         }
         if let Some((workspace, point)) = text.rsplit_once('@') {
             let workspace = WorkspaceId::new(workspace)?;
             if point == "latest" {
-                let found = self.latest_good_within(environment, Some(&workspace)).await?;
-                return found.ok_or_else(|| {
+                let found: Result<_> = latest(Some(&workspace)).await;
+                return found?.ok_or_else(|| {
                     Error::new(
                         ErrorKind::NotFound,
                         format!("workspace {workspace} has no completed backup; {PARTIAL}"),

@@ -192,7 +192,8 @@ impl ControlPlane {
     }
 
     async fn has_backups(&self, workspace: &WorkspaceId) -> Result<bool> {
-        let query = BackupQuery { limit: 1, ..BackupQuery::of_workspace(workspace.clone()) };
+        let mut query = BackupQuery::of_workspace(workspace.clone());
+        query.limit = 1;
         Ok(!self.catalog().backups(&query).await?.items.is_empty())
     }
 

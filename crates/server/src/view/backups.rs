@@ -112,13 +112,14 @@ impl ControlPlane {
         Ok(BackupPage { backups, next: page.next, damaged: page.damaged })
     }
 
-    /// The backup that `text` names, as [`CatalogExt::resolve_within`] understands it. A caller that is bound to one
+    /// The backup that `text` names, as [`CatalogExt::resolve_at`] understands it. A caller that is bound to one
     /// environment names it among those of that one: what it may not see neither fits nor stands in the way.
     ///
     /// # Errors
     /// `NotFound` where there is none that `caller` may see; whatever reading can meet.
     pub(crate) async fn backup(&self, caller: &Caller, text: &str) -> Result<BackupRecord> {
-        let mut found = self.catalog().resolve_within(caller.environment.as_deref(), text).await?;
+        let mut found =
+            self.catalog().resolve_at(caller.environment.as_deref(), text, self.clock().now()).await?;
         found.restored_from = caller.sees_origin(found.restored_from);
         Ok(found)
     }

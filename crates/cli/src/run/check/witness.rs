@@ -52,14 +52,13 @@ async fn displaced(catalog: &dyn Catalog, cx: &OpContext, provider: &dyn Provide
     let (mut query, mut found) = (BackupQuery::all(), Vec::new());
     loop {
         let page = catalog.backups(&query).await?;
-        page.warn_of_damage("backup");
         for backup in page.items.into_iter().map(|stored| stored.backup) {
             let own = backup.components.iter().filter_map(|component| component.snapshot.as_ref());
             let mut own = own.filter(|snapshot| snapshot.provider == *provider.id());
             let Some(snapshot) = own.next() else { continue };
             match provider.reaches(cx, snapshot).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    found.push(Found { object: backup.id.to_string(), message: error.message().to_owned() });
+                    found.push(Found { object: backup.id.to_string(), message: error.to_string() });
                 }
                 Err(error) if error.kind() != ErrorKind::InvalidInput => return Err(error),
                 _ => {}
