@@ -17,11 +17,18 @@ use crate::error::from_repository;
 use crate::jobs::{Issues, Noted};
 use crate::mirror::{Entry, Item, Listing, Point, content_key, in_order, script_record};
 use crate::path_text;
-use crate::repository::{Journal, has_record, is_whole, put_record, reference, store_of, tags_of, to_stored};
+use crate::repository::{
+    Journal, has_record, is_whole, put_record, record_of, reference, store_of, tags_of, to_stored,
+};
 
 /// Entries that are fetched together, and how many files at once.
 const BATCH: usize = 256;
 const FILES_AT_ONCE: usize = 12;
+
+/// Files in an imported backup.
+fn files_in(record: &BackupRecord) -> u64 {
+    record.components.iter().filter_map(|part| part.counts.get("files_new")).sum()
+}
 
 /// What an import works with.
 pub(super) struct Run<'a> {
@@ -67,6 +74,13 @@ impl Run<'_> {
         };
         let snapshot = match self.stored(&job).await? {
             Some(stored) => {
+                // Whoever imported it knows what was missing, and somebody may hold it since.
+                if let Some(kept) = record_of(self.repository, &job.backup).await? {
+                    told.issues = kept.components.iter().flat_map(|part| part.issues.clone()).collect();
+                    (told.files, told.bytes) = (files_in(&kept), kept.size_bytes);
+                    told.backup = Some(kept);
+                    return Ok(told);
+                }
                 if let Some(summary) = &stored.snapshot.summary {
                     (told.files, told.bytes) = (summary.total_files_processed, summary.total_bytes_processed);
                 }

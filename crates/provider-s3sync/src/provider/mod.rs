@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
     Evidence, Extent, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider,
-    ProviderId, Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
-    Timestamp,
+    ProviderId, Readiness, RestoreJob, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery,
+    SnapshotRef, Timestamp,
 };
 
 use crate::error::blocking;
@@ -77,6 +77,18 @@ impl S3SyncProvider {
             _ => return Err(Error::new(ErrorKind::Unsupported, "jobs of this kind are not known here")),
         };
         Ok(JobRef::new(self.id.clone(), JobId::new(format!("{kind}{}", request.key().token()))?))
+    }
+
+    /// Refuses to restore over what backups lie in.
+    async fn keep_off_the_store(&self, restore: &RestoreJob) -> Result<()> {
+        let Some(store) = self.layout.store_url().strip_prefix("file://") else { return Ok(()) };
+        let path = target::path_in(&restore.destination)?;
+        if !extent::of(Path::new(store)).await?.overlaps(&extent::of(&path).await?) {
+            return Ok(());
+        }
+        let message =
+            format!("the target {path:?} and the store {store} lie within each other; choose another target");
+        Err(Error::new(ErrorKind::InvalidInput, message))
     }
 
     /// Where a job stands that this process did not start.
@@ -155,6 +167,7 @@ impl Provider for S3SyncProvider {
             }
             JobRequest::Restore(restore) => {
                 layout.is_here(&restore.snapshot).await?;
+                self.keep_off_the_store(restore).await?;
                 let restore = restore.clone();
                 self.jobs.start(job.id.clone(), |reporter| layout.restore(id, restore, reporter))?;
             }

@@ -34,9 +34,19 @@ pub(crate) async fn records(repository: &Repository) -> Result<Vec<BackupRecord>
 
 /// Whether the backup has a record.
 pub(crate) async fn has_record(repository: &Repository, backup: &BackupId) -> Result<bool> {
+    stored(repository, backup).await.map(|stored| stored.is_some())
+}
+
+/// The record of a backup, if it has one.
+pub(crate) async fn record_of(repository: &Repository, backup: &BackupId) -> Result<Option<BackupRecord>> {
+    let stored = stored(repository, backup).await?;
+    stored.map(|json| parse(&name(backup), &json)).transpose()
+}
+
+async fn stored(repository: &Repository, backup: &BackupId) -> Result<Option<Vec<u8>>> {
     match repository.read_record(KIND, &name(backup)).await {
-        Ok(_) => Ok(true),
-        Err(error) if *error.kind() == stillpoint_repository::ErrorKind::NotFound => Ok(false),
+        Ok(json) => Ok(Some(json)),
+        Err(error) if *error.kind() == stillpoint_repository::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(from_repository(error)),
     }
 }

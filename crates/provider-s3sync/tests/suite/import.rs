@@ -100,6 +100,19 @@ async fn an_import_can_be_narrowed_and_damage_costs_no_other_timestamp() {
     let told = import(MirrorSource::from_store(mirror.store()), &repository).await;
     assert_eq!((told[0].state, told[1].state), (ImportState::Imported, ImportState::Partial), "{told:#?}");
     assert_eq!(backup(&told[1]).state, BackupState::Partial);
+
+    // What is imported once keeps what was told of it, and what was noted since.
+    let cx = stillpoint_core::OpContext::background();
+    let provider = repository.provider();
+    let mut held = backup(&told[1]);
+    held.held = true;
+    provider.put_record(&cx, &held).await.unwrap();
+    let again = import(MirrorSource::from_store(mirror.store()), &repository).await;
+    assert_eq!((again[1].state, &again[1].issues), (ImportState::Known, &told[1].issues));
+    assert_eq!(
+        provider.records(&cx).await.unwrap().into_iter().find(|record| record.id == held.id),
+        Some(held)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -13,7 +13,7 @@ use stillpoint_repository::Id;
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::s3::{Fault, FaultRule};
 
-use crate::support::{Host, Scene, restore_request};
+use crate::support::{Host, Scene, layouts, restore_request, write};
 
 /// A backup in one of the layouts, and a target to be.
 struct Story {
@@ -50,15 +50,6 @@ impl Story {
         let id = &Id::of(snapshot.id.as_str().as_bytes()).to_hex()[..32];
         fs::create_dir(self.target.join(format!(".stillpoint-restore-{id}"))).unwrap();
     }
-}
-
-fn layouts() -> [Scene; 2] {
-    [Scene::local(), Scene::local().mirrored()]
-}
-
-fn write(path: PathBuf, content: &str) {
-    fs::create_dir_all(path.parent().unwrap()).unwrap();
-    fs::write(path, content).unwrap();
 }
 
 fn set_mode(path: &Path, mode: u32) {
@@ -343,40 +334,6 @@ async fn a_backup_of_a_directory_that_lacks_its_restore_is_partial() {
         assert_eq!(status.operation.state, OperationState::Partial, "{status:?}");
         assert_eq!(status.backup.unwrap().components[0].issues[0].kind, "unrestored");
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_directory_that_is_gone_before_it_was_read_whole_is_no_complete_backup() {
-    for scene in layouts() {
-        scene.create().await;
-        let (root, store) = (scene.path("source"), scene.path("store"));
-        for number in 0..3000 {
-            write(root.join(format!("{}/{number}", number % 60)), &format!("{number}").repeat(2000));
-        }
-        let host = Host::new(&scene, &root);
-        let began = count(&store);
-        let moving = std::thread::spawn({
-            let (root, away) = (root.clone(), scene.path("away"));
-            move || {
-                while count(&store) == began {
-                    std::thread::yield_now();
-                }
-                fs::rename(&root, &away).unwrap();
-            }
-        });
-        let status = host.back_up("moved").await;
-        moving.join().unwrap();
-        assert_eq!(status.operation.state, OperationState::Partial, "{:?}", status.operation);
-        let issues = &status.backup.as_ref().unwrap().components[0].issues;
-        let kinds: Vec<_> = issues.iter().map(|issue| issue.kind.as_str()).collect();
-        assert_eq!(kinds, ["displaced"]);
-    }
-}
-
-/// Entries below `folder`.
-fn count(folder: &Path) -> usize {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| 1 + if entry.path().is_dir() { count(&entry.path()) } else { 0 }).sum()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -152,6 +152,17 @@ impl Host {
     }
 }
 
+/// A scene for each layout.
+pub(crate) fn layouts() -> [Scene; 2] {
+    [Scene::local(), Scene::local().mirrored()]
+}
+
+/// Writes a file, and the directories above it.
+pub(crate) fn write(path: PathBuf, content: &str) {
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, content).unwrap();
+}
+
 pub(crate) fn operation(name: &str) -> OperationId {
     OperationId::new(name).unwrap()
 }

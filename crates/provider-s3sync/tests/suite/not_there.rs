@@ -1,0 +1,101 @@
+//! Stores and sources that are not there, or not where they should be.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use stillpoint_core::{Landing, OperationState, Request};
+use stillpoint_provider_s3sync::DirectoryWorkspace;
+
+use crate::support::{Host, backup_request, layouts, restore_request, write};
+
+/// Entries below `folder`.
+fn count(folder: &Path) -> usize {
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    entries.map(|entry| 1 + if entry.path().is_dir() { count(&entry.path()) } else { 0 }).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_directory_that_is_gone_before_it_was_read_whole_is_no_complete_backup() {
+    for scene in layouts() {
+        scene.create().await;
+        let (root, store) = (scene.path("source"), scene.repository());
+        for number in 0..3000 {
+            write(root.join(format!("{}/{number}", number % 60)), &format!("{number}").repeat(2000));
+        }
+        let host = Host::new(&scene, &root);
+        let began = count(&store);
+        let moving = std::thread::spawn({
+            let (root, away) = (root.clone(), scene.path("away"));
+            move || {
+                while count(&store) == began {
+                    std::thread::yield_now();
+                }
+                fs::rename(&root, &away).unwrap();
+            }
+        });
+        let status = host.back_up("moved").await;
+        moving.join().unwrap();
+        assert_eq!(status.operation.state, OperationState::Partial, "{:?}", status.operation);
+        let issues = &status.backup.as_ref().unwrap().components[0].issues;
+        let kinds: Vec<_> = issues.iter().map(|issue| issue.kind.as_str()).collect();
+        assert_eq!(kinds, ["displaced"]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_restore_lands_where_the_backups_lie() {
+    for scene in layouts() {
+        scene.create().await;
+        let (root, store) = (scene.path("source"), scene.repository());
+        write(root.join("config"), "not a repository's");
+        let host = Host::new(&scene, &root);
+        let backup = host.back_up("backup").await.backup.unwrap();
+        let before = count(&store);
+        for (name, into) in
+            [("onto", store.clone()), ("within", store.join("new")), ("around", scene.path("."))]
+        {
+            let mut request = restore_request(name, &backup.id, &into);
+            request.landing = Landing::Replace;
+            let status = host.run(Request::Restore(request)).await;
+            assert_eq!(status.operation.state, OperationState::Failed, "{name}: {status:?}");
+            assert!(status.operation.error.unwrap().message.contains("choose another target"), "{name}");
+        }
+        assert_eq!(count(&store), before, "nothing was written");
+        assert_eq!(host.back_up("again").await.operation.state, OperationState::Completed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_empty_place_is_not_taken_for_the_store_that_was_there() {
+    for scene in layouts() {
+        scene.create().await;
+        let (root, store) = (scene.path("source"), scene.repository());
+        write(root.join("file"), "content");
+        let host = Host::new(&scene, &root);
+        assert_eq!(host.back_up("first").await.operation.state, OperationState::Completed);
+        fs::rename(&store, scene.path("unmounted")).unwrap();
+        fs::create_dir(&store).unwrap();
+        write(root.join("file"), "newer content");
+        // By the process that has it open, and by one that was just started.
+        let started = Host::with(Arc::clone(&host.catalog), scene.provider(), {
+            Arc::new(DirectoryWorkspace::new(&root).unwrap().with_id("ada/lab".parse().unwrap()))
+        });
+        for (name, host) in [("open", &host), ("started", &started)] {
+            let refused = host.back_up(name).await.operation;
+            assert_eq!(refused.state, OperationState::Failed, "{name}: {refused:?}");
+            assert!(refused.error.unwrap().message.contains("store-known"), "{name}");
+        }
+        assert_eq!(count(&store), 0, "nothing was begun there");
+
+        fs::remove_dir(&store).unwrap();
+        fs::rename(scene.path("unmounted"), &store).unwrap();
+        assert_eq!(host.back_up("mounted").await.operation.state, OperationState::Completed);
+        fs::rename(&store, scene.path("given up")).unwrap();
+        fs::create_dir(&store).unwrap();
+        let mut anew = backup_request("anew");
+        anew.waivers.push("store-known".into());
+        let status = started.run(Request::Backup(anew)).await;
+        assert_eq!(status.operation.state, OperationState::Completed, "it is meant so: {status:?}");
+    }
+}
