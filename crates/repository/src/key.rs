@@ -104,6 +104,11 @@ impl KeyFile {
             .map_err(|source| Error::invalid("the key file cannot be written").with_source(source))
     }
 
+    /// When, by whom and where it was made.
+    pub(crate) fn into_origin(self) -> (Option<Timestamp>, Option<String>, Option<String>) {
+        (self.created, self.username, self.hostname)
+    }
+
     pub(crate) fn from_json(object: &str, json: &[u8]) -> Result<Self> {
         serde_json::from_slice(json)
             .map_err(|source| Error::corrupt(object, "it is not a key file").with_source(source))

@@ -63,7 +63,9 @@ pub use origin::Origin;
 pub use progress::{NoProgress, Progress};
 pub use prune::{PruneOptions, PruneReport, PruneState, Rounds};
 pub use repair::{RepairOptions, RepairReport};
-pub use repository::{DamagedSnapshot, PackRead, Repository, SnapshotList, StoredSnapshot, plan_reads};
+pub use repository::{
+    DamagedSnapshot, PackRead, Repository, SnapshotList, StoredKey, StoredSnapshot, plan_reads,
+};
 pub use restore::{RestoreOptions, RestoreSummary};
 pub use snapshot::{Snapshot, SnapshotSummary};
 pub use store::{PlainObject, Store, StoreSettings, TransferCounters, TransferLimits, Upload};

@@ -7,6 +7,7 @@ mod copy;
 mod demo;
 mod forget;
 mod import;
+mod key;
 mod maintenance;
 mod operations;
 mod reconcile;
@@ -34,6 +35,7 @@ pub(crate) use copy::CopyArgs;
 pub(crate) use demo::DemoArgs;
 pub(crate) use forget::{ForgetArgs, PruneArgs, RepairArgs, RepairCommand};
 pub(crate) use import::ImportArgs;
+pub(crate) use key::{KeyArgs, KeyCommand, NewPasswordArgs};
 pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use reconcile::ReconcileArgs;
@@ -215,6 +217,8 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     /// Mend what a check found; nothing is deleted
     Repair(RepairArgs),
+    /// List, add, change and remove the passwords that open the repository
+    Key(KeyArgs),
     /// Check that the repository is whole
     Check(CheckArgs),
     /// Verify the snapshots of one backup

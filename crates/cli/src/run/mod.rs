@@ -15,6 +15,7 @@ mod files;
 mod forget;
 pub(crate) mod hold;
 mod import;
+mod key;
 pub(crate) mod list;
 mod operations;
 mod policy;
@@ -69,6 +70,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Forget(args) => forget::run(&session, args).await,
         Command::Prune(args) => prune::run(&session, args).await,
         Command::Repair(args) => repair::run(&session, args).await,
+        Command::Key(args) => key::run(&session, args).await,
         Command::Check(args) => check::run(&session, args).await,
         Command::Verify(args) => verify::run(&session, args).await,
         Command::Import(args) => import::run(&session, args).await,

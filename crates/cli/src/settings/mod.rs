@@ -121,7 +121,15 @@ impl Settings {
     /// # Errors
     /// As [`PasswordSource::read`].
     pub(crate) fn read_password(&self) -> Result<Option<Credentials>> {
-        self.password.read(self.space.as_ref())
+        self.read_password_of(&self.password)
+    }
+
+    /// A password from another source, as [`Self::read_password`] reads the repository's.
+    ///
+    /// # Errors
+    /// As [`PasswordSource::read`].
+    pub(crate) fn read_password_of(&self, source: &PasswordSource) -> Result<Option<Credentials>> {
+        source.read(self.space.as_ref())
     }
 
     /// The defaults with everything inside `data_dir`, whatever flags and environment say.

@@ -13,10 +13,14 @@ use stillpoint_repository::Credentials;
 
 use super::environment::variable;
 use super::{ConfigFile, DataDir};
-use crate::args::GlobalArgs;
+use crate::args::{GlobalArgs, NewPasswordArgs};
 
 /// The longest password, in bytes.
 const PASSWORD_BYTES_MAX: usize = 64 * 1024;
+
+/// The variables that hold a password themselves.
+const PASSWORD: &str = "STILLPOINT_PASSWORD";
+const NEW_PASSWORD: &str = "STILLPOINT_NEW_PASSWORD";
 
 /// Where the repository password comes from.
 #[derive(Clone)]
@@ -25,8 +29,8 @@ pub(crate) enum PasswordSource {
     File(PathBuf),
     /// The only line that a shell command prints.
     Command(String),
-    /// The variable `STILLPOINT_PASSWORD`.
-    Variable(OsString),
+    /// A variable of this name.
+    Variable(&'static str, OsString),
     /// The random key in the data directory, which the first backup makes.
     KeyFile(PathBuf),
 }
@@ -36,7 +40,7 @@ impl fmt::Debug for PasswordSource {
         f.write_str(match self {
             Self::File(_) => "PasswordSource::File",
             Self::Command(_) => "PasswordSource::Command",
-            Self::Variable(_) => "PasswordSource::Variable",
+            Self::Variable(..) => "PasswordSource::Variable",
             Self::KeyFile(_) => "PasswordSource::KeyFile",
         })
     }
@@ -47,8 +51,8 @@ impl PasswordSource {
     pub(super) fn find(global: &GlobalArgs, config: &ConfigFile, data_dir: &DataDir) -> Self {
         let file = global.password_file.clone().map(Self::File);
         let command = || global.password_command.clone().map(Self::Command);
-        let value = || variable("STILLPOINT_PASSWORD").map(Self::Variable);
-        let value_file = || variable("STILLPOINT_PASSWORD_FILE").map(|path| Self::File(path.into()));
+        let (value, value_file) =
+            (|| Self::variable(PASSWORD), || Self::named_file("STILLPOINT_PASSWORD_FILE"));
         let configured = || config.password_file.clone().map(Self::File);
         let configured_command = || config.password_command.clone().map(Self::Command);
         file.or_else(command)
@@ -57,6 +61,22 @@ impl PasswordSource {
             .or_else(configured)
             .or_else(configured_command)
             .unwrap_or_else(|| Self::KeyFile(data_dir.key_file()))
+    }
+
+    /// The source of a password that is to open the repository from now on, where one is named.
+    pub(crate) fn find_new(args: &NewPasswordArgs) -> Option<Self> {
+        let file = args.new_password_file.clone().map(Self::File);
+        file.or_else(|| args.new_password_command.clone().map(Self::Command))
+            .or_else(|| Self::variable(NEW_PASSWORD))
+            .or_else(|| Self::named_file("STILLPOINT_NEW_PASSWORD_FILE"))
+    }
+
+    fn variable(name: &'static str) -> Option<Self> {
+        variable(name).map(|value| Self::Variable(name, value))
+    }
+
+    fn named_file(name: &str) -> Option<Self> {
+        variable(name).map(|path| Self::File(path.into()))
     }
 
     /// Reads the password; `None` where the key file is not made yet. A command learns from its environment whose
@@ -68,7 +88,7 @@ impl PasswordSource {
         let credentials = match self {
             Self::File(path) => Credentials::password(self.only_line(read_bounded(path)?)?),
             Self::Command(command) => Credentials::password(self.only_line(run(command, space)?)?),
-            Self::Variable(value) => match value.to_str() {
+            Self::Variable(_, value) => match value.to_str() {
                 Some(value) => Credentials::password(value.to_owned()),
                 None => return Err(self.refusal("it is not text in UTF-8")),
             },
@@ -111,7 +131,7 @@ impl PasswordSource {
         match self {
             Self::File(path) => format!("the password file {}", path.display()),
             Self::Command(_) => "the password command".to_owned(),
-            Self::Variable(_) => "STILLPOINT_PASSWORD".to_owned(),
+            Self::Variable(name, _) => (*name).to_owned(),
             Self::KeyFile(path) => format!("the key file {}", path.display()),
         }
     }
@@ -252,7 +272,7 @@ mod tests {
 
     #[test]
     fn no_source_shows_its_secret() {
-        let shown = format!("{:?}", PasswordSource::Variable("canary".into()));
+        let shown = format!("{:?}", PasswordSource::Variable(PASSWORD, "canary".into()));
         assert!(!shown.contains("canary"));
     }
 

@@ -15,6 +15,7 @@ mod demo;
 mod drill;
 mod forget;
 mod interrupts;
+mod keys;
 mod kill;
 mod landing;
 mod limits;

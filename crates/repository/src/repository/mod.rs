@@ -1,6 +1,7 @@
 //! A repository: everything that needs its key.
 
 mod files;
+mod keys;
 mod listing;
 mod open;
 mod plan;
@@ -17,6 +18,7 @@ use tokio::sync::OnceCell;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use records::record_value;
 
+pub use keys::StoredKey;
 pub(crate) use listing::Listing;
 pub(crate) use open::CONFIG;
 pub(crate) use plan::plan_reads_across;
@@ -48,6 +50,8 @@ pub struct Repository {
 struct Inner {
     store: Store,
     key: Arc<SealingKey>,
+    /// The key file that opened it.
+    key_id: Id,
     config: Config,
     origin: Origin,
     compression: Compression,
@@ -61,7 +65,7 @@ struct Inner {
 impl Repository {
     fn new(
         store: Store,
-        key: SealingKey,
+        (key_id, key): (Id, SealingKey),
         config: Config,
         origin: Origin,
         objects: Option<ObjectCache>,
@@ -70,7 +74,7 @@ impl Repository {
         let busy = AtomicBool::new(opening.as_ref().is_some_and(|listing| !listing.is_quiet()));
         let (compression, opening) = (Compression::default(), Mutex::new(opening));
         let key = Arc::new(key);
-        let inner = Inner { store, key, config, origin, compression, objects, opening, busy };
+        let inner = Inner { store, key, key_id, config, origin, compression, objects, opening, busy };
         Self { inner: Arc::new(inner), index: Arc::default() }
     }
 
@@ -88,10 +92,11 @@ impl Repository {
     }
 
     fn on_copy_with(&self, store: Store, key: Arc<SealingKey>) -> Self {
-        let Inner { config, origin, .. } = &*self.inner;
+        let Inner { key_id, config, origin, .. } = &*self.inner;
         let inner = Inner {
             store,
             key,
+            key_id: *key_id,
             config: config.clone(),
             origin: origin.clone(),
             compression: Compression::default(),
@@ -181,6 +186,10 @@ impl Repository {
 
     pub(crate) fn key(&self) -> &SealingKey {
         &self.inner.key
+    }
+
+    fn key_id(&self) -> Id {
+        self.inner.key_id
     }
 
     /// The compressor, unless the repository's version predates compression.

@@ -16,8 +16,8 @@ use crate::key::{KeyFile, MAX_KEY_FILE, MAX_KEYS};
 use crate::origin::Origin;
 use crate::store::Store;
 
-/// A key file with its name in the store.
-type KeyObject = (String, Bytes);
+/// A key file with its name.
+type KeyObject = (Id, Bytes);
 
 pub(crate) const CONFIG: &str = "config";
 const MAX_CONFIG: u64 = 64 << 10;
@@ -51,7 +51,7 @@ impl Repository {
             Some(found) => found,
             None if keys.is_empty() => {
                 let (key, key_file) = create_key(&store, credentials, &origin).await?;
-                created = Some(key_file.0.clone());
+                created = Some(key_file.0);
                 (key, key_file)
             }
             None => {
@@ -68,8 +68,8 @@ impl Repository {
         let sealed = Bytes::from(key.seal(&config.to_json()?)?);
         if let Err(error) = store.put_new(CONFIG, sealed.clone()).await {
             // Another process was faster. Our key would lead stock restic to a configuration it cannot open.
-            if let Some(object) = created.filter(|_| *error.kind() == ErrorKind::AlreadyExists) {
-                store.delete(&object).await?;
+            if let Some(id) = created.filter(|_| *error.kind() == ErrorKind::AlreadyExists) {
+                store.delete(&FileKind::Key.key(&id)).await?;
             }
             return Err(error);
         }
@@ -78,9 +78,9 @@ impl Repository {
             // What is remembered here is of a repository that is gone.
             objects.retain(|_another_repository| false);
             objects.put(CONFIG, &sealed);
-            objects.put(&key_file.0, &key_file.1);
+            objects.put(&FileKind::Key.key(&key_file.0), &key_file.1);
         }
-        let repository = Self::new(store, key, config, origin, objects, Some(listing));
+        let repository = Self::new(store, (key_file.0, key), config, origin, objects, Some(listing));
         repository.save_objects().await?;
         Ok(repository)
     }
@@ -118,10 +118,10 @@ impl Repository {
                 objects.retain(|_another_repository| false);
             }
             objects.put(CONFIG, &Bytes::copy_from_slice(&config));
-            objects.put(&key_file.0, &key_file.1);
+            objects.put(&FileKind::Key.key(&key_file.0), &key_file.1);
         }
         let config = opened_config(&key, &config)?;
-        let repository = Self::new(store, key, config, origin, objects, None);
+        let repository = Self::new(store, (key_file.0, key), config, origin, objects, None);
         repository.save_objects().await?;
         Ok(repository)
     }
@@ -189,7 +189,7 @@ async fn read_config(store: &Store) -> Result<Option<Vec<u8>>> {
     }
 }
 
-async fn key_ids(store: &Store) -> Result<Vec<Id>> {
+pub(super) async fn key_ids(store: &Store) -> Result<Vec<Id>> {
     let listed = store.list(FileKind::Key.folder()).await?;
     let mut ids: Vec<Id> = listed.iter().filter_map(|object| object.file_name().parse().ok()).collect();
     ids.sort_unstable();
@@ -209,9 +209,9 @@ async fn create_key(
     })
     .await
     .map_err(Error::cancelled)??;
-    let (object, json) = (FileKind::Key.key(&Id::of(&json)), Bytes::from(json));
-    store.put_new(&object, json.clone()).await?;
-    Ok((key, (object, json)))
+    let (id, json) = (Id::of(&json), Bytes::from(json));
+    store.put_new(&FileKind::Key.key(&id), json.clone()).await?;
+    Ok((key, (id, json)))
 }
 
 /// The master key of the first key file that `credentials` open, trying at most [`MAX_KEYS`].
@@ -256,10 +256,10 @@ async fn try_key(
     let object = FileKind::Key.key(&id);
     let json = store.get(&object, MAX_KEY_FILE).await?;
     let key = open_key(id, json.clone(), credentials).await?;
-    Ok(key.map(|key| (key, (object, json))))
+    Ok(key.map(|key| (key, (id, json))))
 }
 
-async fn open_key(id: Id, json: Bytes, credentials: &Credentials) -> Result<Option<SealingKey>> {
+pub(super) async fn open_key(id: Id, json: Bytes, credentials: &Credentials) -> Result<Option<SealingKey>> {
     let (object, credentials) = (FileKind::Key.key(&id), credentials.clone());
     if Id::of(&json) != id {
         return Err(Error::corrupt(object, "its bytes do not match its name"));
@@ -291,7 +291,7 @@ async fn open_known(
             let (store, objects) = (store.clone(), objects.clone());
             return Ok(Some(Repository::new(
                 store,
-                key,
+                (*id, key),
                 config,
                 origin.clone(),
                 Some(objects),

@@ -5,6 +5,7 @@
 mod endless;
 mod full_disk;
 mod interop;
+mod keys;
 mod lock;
 mod odd_names;
 mod remote;

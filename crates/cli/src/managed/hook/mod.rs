@@ -15,7 +15,13 @@ use stillpoint_core::{BackupId, OperationId, WorkspaceId};
 pub(crate) use turn::{Hooks, file_error};
 
 /// Variables that hooks do not inherit, because they may hold a secret of Stillpoint's own.
-const WITHHELD: [&str; 4] = ["STILLPOINT_PASSWORD", "STILLPOINT_TOKEN", "STILLPOINT_CATALOG", "PGPASSWORD"];
+const WITHHELD: [&str; 5] = [
+    "STILLPOINT_PASSWORD",
+    "STILLPOINT_NEW_PASSWORD",
+    "STILLPOINT_TOKEN",
+    "STILLPOINT_CATALOG",
+    "PGPASSWORD",
+];
 /// The exit code of a hook that wants to be called again later (`EX_TEMPFAIL` of `sysexits.h`).
 const TRY_AGAIN: i32 = 75;
 
