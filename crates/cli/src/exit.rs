@@ -129,6 +129,11 @@ impl Failure {
         &self.error
     }
 
+    /// The operation that failed, where one was begun.
+    pub(crate) fn operation(&self) -> Option<&OperationId> {
+        self.operation.as_ref()
+    }
+
     /// How the run ends.
     pub(crate) fn exit(&self) -> Exit {
         self.exit
