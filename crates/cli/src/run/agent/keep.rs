@@ -19,7 +19,7 @@ const TORN: &str = "torn";
 const NAMED_MAX: usize = 5;
 
 /// Backs the directory up before a restore of `point` replaces what differs in it: all of it, because the restore may replace
-/// what the agent's own backups leave out, too. The backup is a partial one, so that nobody takes it for the state that was
+/// what the agent's own backups leave out, too, and what lies on other file systems below it. The backup is a partial one, so that nobody takes it for the state that was
 /// asked for. A run that is killed before its restore began has replaced nothing; the next one keeps what stands by then
 /// beside it, because people may have worked meanwhile.
 ///
@@ -33,6 +33,7 @@ pub(super) async fn keep_what_stands(session: &Session, point: &str, home: &Path
     let args = BackupArgs {
         directory: Some(home.to_path_buf()),
         name: Some(format!("before the restore of {point}")),
+        no_one_file_system: true,
         may_be_empty: true,
         lacks: Some(format!("this is what stood before {point} was restored over it")),
         ..BackupArgs::default()
