@@ -113,6 +113,12 @@ impl Failure {
         self
     }
 
+    /// A command that was interrupted, and of which nothing has to be resumed.
+    pub(crate) fn interrupted() -> Self {
+        let message = "interrupted; the same command again begins anew";
+        Self::from(Error::new(ErrorKind::Cancelled, message)).with_exit(Exit::Interrupted)
+    }
+
     /// A command line that cannot be understood.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::from(Error::new(ErrorKind::InvalidInput, message)).with_exit(Exit::Usage)
@@ -121,6 +127,11 @@ impl Failure {
     /// What stopped the run.
     pub(crate) fn error(&self) -> &ErrorRecord {
         &self.error
+    }
+
+    /// The operation that failed, where one was begun.
+    pub(crate) fn operation(&self) -> Option<&OperationId> {
+        self.operation.as_ref()
     }
 
     /// How the run ends.

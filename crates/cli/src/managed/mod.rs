@@ -11,7 +11,7 @@ mod workspace;
 
 use std::path::PathBuf;
 
-pub(crate) use providers::{AWS, AZURE, Clouds, aws, azure, complete, is_aws};
+pub(crate) use providers::{AWS, AZURE, Aws, Clouds, aws, azure, complete, is_aws};
 pub(crate) use provisioner::{ENVIRONMENT, HookProvisioner};
 pub(crate) use workspace::ManagedWorkspace;
 

@@ -6,6 +6,7 @@ pub(crate) mod operation;
 pub(crate) mod preview;
 pub(crate) mod progress;
 pub(crate) mod restore;
+pub(crate) mod retention;
 pub(crate) mod stream;
 
 use std::fmt;

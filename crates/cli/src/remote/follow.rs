@@ -25,8 +25,27 @@ pub(super) struct Followed {
     pub(super) exit: Exit,
 }
 
-/// Follows an operation to its end. The first interrupt asks it to stop, where `stops` says so; the second ends this
-/// process, and the operation goes on at the server.
+/// For what an operation is followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Aim {
+    /// This run asked for it: an interrupt asks it to stop, and what it ends with is this run's result. Past its deadline it
+    /// is not waited for.
+    Result,
+    /// To look on, until it has ended or is past its deadline.
+    Look,
+    /// To see it ended, however long that takes.
+    End,
+}
+
+impl Aim {
+    /// Whether there is nothing more to wait for.
+    fn is_reached(self, state: OperationState) -> bool {
+        state.is_terminal() || (state == OperationState::Detached && self != Self::End)
+    }
+}
+
+/// Follows an operation. The first interrupt asks it to stop, where this run had asked for it; the second ends this process,
+/// and the operation goes on at the server.
 ///
 /// # Errors
 /// The operation's own error where it ended without a result; whatever following it can meet.
@@ -34,19 +53,19 @@ pub(super) async fn follow(
     output: &Output,
     client: &Client,
     begun: &OperationItem,
-    stops: bool,
+    aim: Aim,
 ) -> std::result::Result<Followed, Failure> {
     let id = begun.id.as_str();
     let mut interrupts = Interrupts::listen();
     let mut shown = Shown::new(output, &begun.kind);
     let mut interrupted = false;
-    let mut ended = Box::pin(to_its_end(client, id, &mut shown));
+    let mut ended = Box::pin(to_its_end(client, id, aim, &mut shown));
     loop {
         tokio::select! {
             biased;
             ended = &mut ended => { ended?; break }
             () = interrupts.next() => {
-                if interrupted || !stops {
+                if interrupted || aim != Aim::Result {
                     return Err(Failure::of_operation(gone_on(id).record(), begun.id.clone()).with_exit(Exit::Interrupted));
                 }
                 interrupted = true;
@@ -70,7 +89,7 @@ pub(super) async fn follow(
     };
     let fruitless = matches!(operation.state, OperationState::Failed | OperationState::Cancelled);
     match &operation.error {
-        Some(error) if fruitless && stops => {
+        Some(error) if fruitless && aim == Aim::Result => {
             Err(Failure::of_operation(error.clone(), operation.id.clone()).with_exit(exit))
         }
         _ => Ok(Followed { result, exit }),
@@ -84,10 +103,10 @@ fn gone_on(id: &str) -> Error {
 }
 
 /// Reads events until the last one, and comes back where the stream is cut off.
-async fn to_its_end(client: &Client, id: &str, shown: &mut Shown<'_>) -> Result<()> {
+async fn to_its_end(client: &Client, id: &str, aim: Aim, shown: &mut Shown<'_>) -> Result<()> {
     let (mut seen, mut absences) = (None::<String>, 0);
     loop {
-        match read(client, id, shown, &mut seen).await {
+        match read(client, id, aim, shown, &mut seen).await {
             Ok(true) => return Ok(()),
             Ok(false) => absences = 0,
             Err(error) if matches!(error.retry(), Retry::After { .. }) && absences < ABSENCES_MAX => {
@@ -99,8 +118,14 @@ async fn to_its_end(client: &Client, id: &str, shown: &mut Shown<'_>) -> Result<
     }
 }
 
-/// Reads one stream. Answers whether the operation has ended.
-async fn read(client: &Client, id: &str, shown: &mut Shown<'_>, seen: &mut Option<String>) -> Result<bool> {
+/// Reads one stream. Answers whether there is nothing more to wait for.
+async fn read(
+    client: &Client,
+    id: &str,
+    aim: Aim,
+    shown: &mut Shown<'_>,
+    seen: &mut Option<String>,
+) -> Result<bool> {
     let mut request = client.call(Method::GET, &["operations", id, "events"], &[])?;
     if let Some(seen) = seen {
         request = request.header("last-event-id", seen.as_str());
@@ -115,7 +140,7 @@ async fn read(client: &Client, id: &str, shown: &mut Shown<'_>, seen: &mut Optio
         text.extend_from_slice(&bytes);
         while let Some(end) = text.windows(2).position(|pair| pair == b"\n\n") {
             let event: Vec<u8> = text.drain(..end + 2).collect();
-            if one(&String::from_utf8_lossy(&event), shown, seen)? {
+            if one(&String::from_utf8_lossy(&event), aim, shown, seen)? {
                 return Ok(true);
             }
         }
@@ -126,8 +151,8 @@ async fn read(client: &Client, id: &str, shown: &mut Shown<'_>, seen: &mut Optio
     Ok(false)
 }
 
-/// Shows one event. Answers whether it is the last one.
-fn one(event: &str, shown: &mut Shown<'_>, seen: &mut Option<String>) -> Result<bool> {
+/// Shows one event. Answers whether it is the last one that is waited for.
+fn one(event: &str, aim: Aim, shown: &mut Shown<'_>, seen: &mut Option<String>) -> Result<bool> {
     let field =
         |name: &str| event.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim);
     let Some(data) = field("data") else { return Ok(false) };
@@ -141,5 +166,21 @@ fn one(event: &str, shown: &mut Shown<'_>, seen: &mut Option<String>) -> Result<
     shown.step(&item.step);
     shown.progress(&progress, item.progress.last_advance);
     *seen = field("id").map(str::to_owned).or(seen.take());
-    Ok(field("event") == Some("ended"))
+    Ok(field("event") == Some("ended") || aim.is_reached(item.state))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_past_its_deadline_is_waited_for_only_to_see_it_ended() {
+        let reached = |aim: Aim| {
+            [OperationState::Running, OperationState::Detached, OperationState::Completed]
+                .map(|state| aim.is_reached(state))
+        };
+        assert_eq!(reached(Aim::Result), [false, true, true]);
+        assert_eq!(reached(Aim::Look), [false, true, true]);
+        assert_eq!(reached(Aim::End), [false, false, true]);
+    }
 }

@@ -2,6 +2,7 @@
 
 mod client;
 mod follow;
+mod forget;
 mod look;
 mod manage;
 mod work;
@@ -49,7 +50,7 @@ pub(crate) async fn run(
         Command::Hold(args) => manage::hold(client, output, args).await,
         Command::Delete(args) => work::delete(client, output, args).await,
         Command::Verify(args) => work::verify(client, output, args).await,
-        Command::Forget(args) => work::forget(client, output, args).await,
+        Command::Forget(args) => forget::run(client, output, args).await,
         Command::Cancel(args) => work::cancel(client, output, args).await,
         Command::Watch(args) => work::watch(client, output, args).await,
         Command::Resume(args) => work::resume(client, output, args).await,

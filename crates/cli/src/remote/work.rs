@@ -4,28 +4,26 @@ use std::time::Duration;
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use stillpoint_core::{ComponentState, Error, ErrorKind, Finding, OperationId, Severity, SystemEntropy};
-use stillpoint_server::document::{
-    BackupDetail, ForgottenDocument, OperationItem, PlanDocument, RestorePlanDocument, RetentionDocument,
+use stillpoint_core::{
+    ComponentState, Error, ErrorKind, Finding, OperationId, OperationState, Severity, SystemEntropy,
 };
+use stillpoint_server::document::{BackupDetail, OperationItem, PlanDocument, RestorePlanDocument};
 
 use super::client::Client;
-use super::follow::{Followed, follow};
+use super::follow::{Aim, Followed, follow};
 use super::manage::all_under_way;
 use crate::args::{
-    BackupArgs, CancelArgs, CopyArgs, DeadlinePolicy, DeleteArgs, ForgetArgs, LandingPolicy, RestoreArgs,
-    ResumeArgs, VerifyArgs, VerifyDepth, WatchArgs,
+    BackupArgs, CancelArgs, CopyArgs, DeadlinePolicy, DeleteArgs, LandingPolicy, RestoreArgs, ResumeArgs,
+    VerifyArgs, VerifyDepth, WatchArgs,
 };
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::backup::BackupText;
 use crate::output::restore::RestoreText;
 use crate::output::{Output, operation, word};
 use crate::run::backup::show_plan;
+use crate::run::cancel::not_stopped;
 use crate::run::resume::worst;
 use crate::run::{backup, copy};
-
-/// Backups that one call removes.
-const REMOVED_TOGETHER: usize = 100;
 
 /// Refuses flags that a server cannot follow, rather than leave out what they ask for.
 fn refuse_local(flags: &[(&str, bool)]) -> Result<(), Failure> {
@@ -204,63 +202,23 @@ pub(super) async fn verify(client: &Client, output: &Output, args: &VerifyArgs) 
     Ok(if damaged { Exit::Failed } else { followed.exit })
 }
 
-pub(super) async fn forget(client: &Client, output: &Output, args: &ForgetArgs) -> Outcome {
-    let policy = json!({
-        "keep_last": args.keep_last,
-        "keep_hourly": args.keep_hourly,
-        "keep_daily": args.keep_daily,
-        "keep_weekly": args.keep_weekly,
-        "keep_monthly": args.keep_monthly,
-        "keep_yearly": args.keep_yearly,
-        "keep_within_seconds": seconds(args.keep_within),
-        "keep_names": args.keep_name,
-        "keep_good": args.keep_good,
-    });
-    let mut body = json!({ "workspace": args.workspace, "policy": policy });
-    let path = ["retention", "preview"];
-    let previewed: RetentionDocument = client.send(Method::POST, &path, None, Some(&body)).await?;
-    let mut done = ForgottenDocument::default();
-    let going = if args.dry_run { &[][..] } else { &previewed.remove };
-    // The oldest first, in parts that fit a request.
-    let patient = client.patient()?;
-    for part in going.rchunks(REMOVED_TOGETHER) {
-        body["remove"] = json!(part);
-        let answered: ForgottenDocument =
-            patient.send(Method::POST, &["retention", "apply"], None, Some(&body)).await?;
-        done.deleted.extend(answered.deleted);
-        done.kept.extend(answered.kept);
-        done.failed.extend(answered.failed);
-    }
-    let failed = done.failed.iter().map(|failed| json!({ "id": failed.id, "message": failed.error.message }));
-    if output.is_json() {
-        output.document(&json!({
-            "dry_run": args.dry_run,
-            "keep": previewed.keep,
-            "remove": previewed.remove,
-            "deleted": done.deleted,
-            "failed": failed.collect::<Vec<_>>(),
-        }))?;
-    } else {
-        for kept in &previewed.keep {
-            output.line(format_args!("keep    {}  ({})", kept.id, kept.reasons.join("; ")))?;
-        }
-        let verb = if args.dry_run { "would remove" } else { "remove" };
-        previewed.remove.iter().try_for_each(|id| output.line(format_args!("{verb}  {id}")))?;
-    }
-    Ok(if done.failed.is_empty() { Exit::Done } else { Exit::Failed })
-}
-
+/// Asks it to stop and waits until it has, as on this machine.
 pub(super) async fn cancel(client: &Client, output: &Output, args: &CancelArgs) -> Outcome {
     let path = ["operations", &args.operation, "cancel"];
     let asked: OperationItem = client.send(Method::POST, &path, None, None).await?;
-    let followed = follow(output, client, &asked, false).await?;
+    let followed = follow(output, client, &asked, Aim::End).await?;
+    let (id, state) = (&followed.result.operation.id, followed.result.operation.state);
+    if state != OperationState::Cancelled {
+        return Err(not_stopped(id, state));
+    }
     tell(output, &followed)?;
-    Ok(if followed.exit == Exit::Cancelled { Exit::Done } else { followed.exit })
+    Ok(Exit::Done)
 }
 
+/// Servers take over what nobody drives, so an operation is over for whoever looks on when it has ended or is past its deadline.
 pub(super) async fn watch(client: &Client, output: &Output, args: &WatchArgs) -> Outcome {
     let begun: OperationItem = client.get(&["operations", &args.operation], &[]).await?;
-    let followed = follow(output, client, &begun, false).await?;
+    let followed = follow(output, client, &begun, Aim::Look).await?;
     tell(output, &followed)?;
     Ok(followed.exit)
 }
@@ -271,14 +229,28 @@ pub(super) async fn resume(client: &Client, output: &Output, args: &ResumeArgs) 
         Some(id) => vec![client.get(&["operations", id], &[]).await?],
         None => all_under_way(client).await?,
     };
-    let (mut ended, mut exits) = (Vec::new(), Vec::new());
+    let (mut ended, mut exits, mut failed) = (Vec::new(), Vec::new(), None);
     for begun in &begun {
-        let followed = follow(output, client, begun, false).await?;
-        ended.push(followed.result.operation);
-        exits.push(if followed.exit == Exit::Cancelled { Exit::Done } else { followed.exit });
+        match follow(output, client, begun, Aim::End).await {
+            Ok(followed) => {
+                ended.push(followed.result.operation);
+                exits.push(if followed.exit == Exit::Cancelled { Exit::Done } else { followed.exit });
+            }
+            // Whoever interrupts means all of them.
+            Err(failure) if failure.exit() == Exit::Interrupted => return Err(failure),
+            Err(failure) => {
+                output.note(format_args!("error: {failure}"));
+                exits.push(failure.exit());
+                failed.get_or_insert(failure);
+            }
+        }
     }
     if output.is_json() {
-        output.document(&json!({ "operations": ended }))?;
+        let mut document = json!({ "operations": ended });
+        if let Some(failure) = failed {
+            document["error"] = json!(failure.document().error);
+        }
+        output.document(&document)?;
     } else if ended.is_empty() {
         output.line("no operation is under way")?;
     } else {
@@ -309,7 +281,7 @@ async fn submit(
         Err(error) if error.effect() == stillpoint_core::Effect::MaybeApplied => send().await?,
         answered => answered?,
     };
-    follow(output, client, &begun, true).await
+    follow(output, client, &begun, Aim::Result).await
 }
 
 pub(super) fn seconds(span: Option<Duration>) -> Option<u64> {

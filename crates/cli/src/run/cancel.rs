@@ -1,10 +1,10 @@
 //! `stillpoint cancel`.
 
 use serde_json::json;
-use stillpoint_core::{Error, ErrorKind, OperationState, Orchestrator};
+use stillpoint_core::{Error, ErrorKind, OperationId, OperationState, Orchestrator};
 use stillpoint_server::document::OperationItem;
 
-use super::drive::{leave, to_its_end};
+use super::drive::{leave, part, to_its_end};
 use crate::args::CancelArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::operation;
@@ -34,14 +34,17 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
         orchestrator.cancel(&id).await?;
         to_its_end(&orchestrator, &id).await
     };
-    let status = tokio::select! {
-        ended = ended => ended?,
+    let ended = tokio::select! {
+        ended = ended => ended,
         () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts).await,
     };
+    // From here on an interrupt ends the process at once.
+    drop(interrupts);
+    part(&session.output, &orchestrator).await;
+    let status = ended?;
     let state = status.operation.state;
     if state != OperationState::Cancelled {
-        let message = format!("operation {id} ended before it could be stopped ({})", state.as_str());
-        return Err(Failure::of_operation(Error::new(ErrorKind::Conflict, message).record(), id));
+        return Err(not_stopped(&id, state));
     }
     let item = OperationItem::of_status(&status);
     if session.output.is_json() {
@@ -50,4 +53,10 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
         session.output.line(operation::line(&item))?;
     }
     Ok(Exit::Done)
+}
+
+/// The failure of an operation that ended in another way before it could be stopped.
+pub(crate) fn not_stopped(id: &OperationId, state: OperationState) -> Failure {
+    let message = format!("operation {id} ended before it could be stopped ({})", state.as_str());
+    Failure::of_operation(Error::new(ErrorKind::Conflict, message).record(), id.clone())
 }

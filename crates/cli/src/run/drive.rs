@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 pub(super) struct Driven {
     pub(super) status: OperationStatus,
     interrupted: bool,
+    /// An interrupted operation answered, which somebody had asked for before.
+    pub(super) resumed: bool,
 }
 
 impl Driven {
@@ -125,7 +127,11 @@ pub(super) async fn drive(
     loop {
         tokio::select! {
             biased;
-            status = &mut ended => return Ok(Driven { status: status?, interrupted }),
+            status = &mut ended => {
+                let status = status?;
+                let resumed = status.operation.id != wanted;
+                return Ok(Driven { status, interrupted, resumed });
+            }
             () = interrupts.next() => {
                 let id = driven_id.borrow_and_update().clone();
                 let Some(id) = id.filter(|_| !interrupted) else {

@@ -1,64 +1,55 @@
 //! `stillpoint forget`.
 
-use serde_json::{Value, json};
+use futures::FutureExt;
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupRecord, Catalog, Clock, DeleteRequest, Request, Result, Retention,
-    RetentionPolicy, SystemClock, WorkspaceId, retain,
+    BackupId, BackupQuery, BackupRecord, Catalog, Clock, Forgotten, Orchestrator, Result, Retention,
+    RetentionPolicy, SystemClock, SystemEntropy, Timestamp, WorkspaceId, retain,
 };
+use stillpoint_server::document::{ForgottenDocument, RetentionDocument};
 
-use super::drive::drive;
+use super::drive::leave;
 use crate::args::ForgetArgs;
-use crate::exit::{Exit, Failure, Outcome};
-use crate::output::Output;
+use crate::exit::{Failure, Outcome};
+use crate::output::{Output, progress, retention};
 use crate::session::{Files, Needs, Session, meant};
+use crate::signals::Interrupts;
 
 /// Backups that one run of the command weighs at most.
 const BACKUPS_MAX: usize = 1_000_000;
 
-/// What became of those that were to go.
-#[derive(Default)]
-struct Deletions {
-    deleted: Vec<BackupId>,
-    failed: Vec<(BackupId, Failure)>,
-    stopped: Option<Exit>,
-}
-
 pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
-    let policy = policy(args);
-    if policy.is_empty() {
-        return Err(Failure::usage("say what to keep, for example --keep-daily 7; nothing was deleted"));
-    }
+    let policy = policy(args)?;
     let catalog = session.catalog().await?;
     let workspace = meant(args.workspace.as_deref(), session.settings.only_workspace())?;
     let workspace = workspace.map(WorkspaceId::new).transpose()?;
     let backups = all(&session.output, catalog.as_ref(), workspace).await?;
-    let retention = retain(&backups, &policy, SystemClock::default().now());
+    let previewed = retain(&backups, &policy, SystemClock::default().now());
+    let told = |id: &BackupId| {
+        let backup = backups.iter().find(|backup| backup.id == *id);
+        backup.map(|backup| described(id, backup.created_at, &backup.workspace)).unwrap_or_default()
+    };
+    let document = RetentionDocument::new(previewed.clone());
     if !session.output.is_json() {
-        text(&session.output, &backups, &retention, args.dry_run)?;
+        retention::preview(&session.output, &document, told, args.dry_run)?;
     }
-    let mut deletions = Deletions::default();
-    if !args.dry_run && !retention.remove.is_empty() {
-        deletions = delete(session, &backups, &retention.remove).await?;
+    let (mut done, mut stopped) = (Forgotten::default(), None);
+    if !args.dry_run && !previewed.remove.is_empty() {
+        stopped = delete(session, &policy, &backups, &previewed.remove, &mut done).await?;
     }
-    if session.output.is_json() {
-        session.output.document(&document(&retention, &deletions, args.dry_run))?;
-    } else if !args.dry_run {
-        let (gone, failed) = (deletions.deleted.len(), deletions.failed.len());
-        session
-            .output
-            .line(format_args!("{gone} backups are deleted and read back as gone, {failed} failed"))?;
-        if gone > 0 {
-            session.output.line("`stillpoint prune` frees their space")?;
-        }
-    }
-    Ok(match (deletions.stopped, deletions.failed.first()) {
-        (Some(exit), _) => exit,
-        (None, Some((_, failure))) => failure.exit(),
-        (None, None) => Exit::Done,
-    })
+    let done = ForgottenDocument::new(done);
+    retention::outcome(&session.output, &document, &done, stopped.as_ref(), args.dry_run)
 }
 
-fn policy(args: &ForgetArgs) -> RetentionPolicy {
+/// A backup as a preview tells it.
+pub(crate) fn described(id: &BackupId, created_at: Timestamp, workspace: &WorkspaceId) -> String {
+    format!("{id}  {created_at}  {workspace}")
+}
+
+/// What the command line says is to be kept.
+///
+/// # Errors
+/// A wrong command line where it says nothing.
+pub(crate) fn policy(args: &ForgetArgs) -> std::result::Result<RetentionPolicy, Failure> {
     let mut policy = RetentionPolicy::default();
     policy.last = args.keep_last;
     policy.hourly = args.keep_hourly;
@@ -69,7 +60,10 @@ fn policy(args: &ForgetArgs) -> RetentionPolicy {
     policy.within = args.keep_within;
     policy.names.clone_from(&args.keep_name);
     policy.good = args.keep_good;
-    policy
+    if policy.is_empty() {
+        return Err(Failure::usage("say what to keep, for example --keep-daily 7; nothing was deleted"));
+    }
+    Ok(policy)
 }
 
 async fn all(
@@ -95,69 +89,55 @@ async fn all(
     Err(stillpoint_core::Error::new(stillpoint_core::ErrorKind::Unsupported, message))
 }
 
-/// Deletes one after the other, oldest first, each as an operation of its own. One that fails stops no other.
+/// Deletes one after the other, oldest first, each as an operation of its own and judged anew before it is: meanwhile another
+/// one may have been damaged or deleted that was to stay. One that fails stops no other; an interrupt leaves the rest, and
+/// answers so.
 async fn delete(
     session: &Session,
+    policy: &RetentionPolicy,
     backups: &[BackupRecord],
     remove: &[BackupId],
-) -> std::result::Result<Deletions, Failure> {
-    let leaving = backups.iter().filter(|backup| remove.contains(&backup.id));
-    let needs = leaving.map(Needs::of_backup).fold(Needs::default(), Needs::and);
-    let catalog = session.catalog().await?;
+    done: &mut Forgotten,
+) -> Result<Option<Failure>> {
+    let leaving: Vec<_> = backups.iter().filter(|backup| remove.contains(&backup.id)).collect();
+    let needs = leaving.iter().copied().map(Needs::of_backup).fold(Needs::default(), Needs::and);
+    let (catalog, clock) = (session.catalog().await?, SystemClock::default());
     let orchestrator = session.orchestrator(&catalog, &needs, Files::Stored, None).await?;
-    let mut deletions = Deletions::default();
+    let mut shown = Box::pin(progress::follow(&session.output, "delete", orchestrator.events()).fuse());
+    let mut interrupts = Interrupts::listen();
+    let mut interrupted = false;
     for id in remove.iter().rev() {
-        let Some(backup) = backups.iter().find(|backup| backup.id == *id) else { continue };
-        let mut request = DeleteRequest::new(session.new_operation(), id.clone(), backup.workspace.clone());
-        request.creator = Some(session.creator());
-        let driven = match drive(&session.output, &orchestrator, Request::Delete(request)).await {
-            Ok(driven) => driven,
-            Err(failure) => {
-                deletions.failed.push((id.clone(), failure));
-                continue;
+        let Some(backup) = leaving.iter().find(|backup| backup.id == *id) else { continue };
+        if interrupted {
+            return Ok(Some(Failure::interrupted()));
+        }
+        let mut this = Retention::default();
+        this.remove.push(id.clone());
+        let (own, now, entropy) = (Some(&backup.workspace), clock.now(), SystemEntropy::default());
+        let forgetting =
+            stillpoint_core::forget(&orchestrator, catalog.as_ref(), own, policy, &this, now, &entropy);
+        let mut forgetting = Box::pin(forgetting);
+        let forgotten = loop {
+            tokio::select! {
+                biased;
+                forgotten = &mut forgetting => break forgotten,
+                () = interrupts.next() => {
+                    if std::mem::replace(&mut interrupted, true) {
+                        leave(&session.output, &orchestrator, &mut interrupts).await
+                    }
+                    session.output.note("stopping after this deletion; interrupt again to stop at once");
+                }
+                () = &mut shown => {}
             }
         };
-        let exit = driven.exit();
-        match driven.with_result() {
-            Ok(_) if exit == Exit::Done => deletions.deleted.push(id.clone()),
-            Ok(_) => deletions.stopped = Some(exit),
-            Err(failure) => deletions.failed.push((id.clone(), failure)),
-        }
-        if matches!(exit, Exit::Interrupted | Exit::Cancelled) {
-            deletions.stopped = Some(exit);
-            break;
+        match forgotten {
+            Ok(forgotten) => {
+                done.deleted.extend(forgotten.deleted);
+                done.kept.extend(forgotten.kept);
+                done.failed.extend(forgotten.failed);
+            }
+            Err(error) => done.failed.push((id.clone(), error.record())),
         }
     }
-    for (id, failure) in &deletions.failed {
-        session.output.note(format_args!("backup {id} is not deleted: {failure}"));
-    }
-    Ok(deletions)
-}
-
-fn document(retention: &Retention, deletions: &Deletions, dry_run: bool) -> Value {
-    let keep = retention.keep.iter().map(|kept| json!({ "id": kept.id, "reasons": kept.reasons }));
-    let failed =
-        deletions.failed.iter().map(|(id, failure)| json!({ "id": id, "message": failure.to_string() }));
-    json!({
-        "dry_run": dry_run,
-        "keep": keep.collect::<Vec<_>>(),
-        "remove": retention.remove,
-        "deleted": deletions.deleted,
-        "failed": failed.collect::<Vec<_>>(),
-    })
-}
-
-fn text(output: &Output, backups: &[BackupRecord], retention: &Retention, dry_run: bool) -> Result<()> {
-    let described = |id: &BackupId| {
-        let backup = backups.iter().find(|backup| backup.id == *id);
-        backup.map(|backup| format!("{id}  {}  {}", backup.created_at, backup.workspace)).unwrap_or_default()
-    };
-    for kept in &retention.keep {
-        output.line(format_args!("keep    {}  ({})", described(&kept.id), kept.reasons.join("; ")))?;
-    }
-    let verb = if dry_run { "would remove" } else { "remove" };
-    for id in &retention.remove {
-        output.line(format_args!("{verb}  {}", described(id)))?;
-    }
-    Ok(())
+    Ok(None)
 }

@@ -49,14 +49,10 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
         }
     };
     let run = Box::pin(import.run(told));
-    let ended: Result<()> = tokio::select! {
-        ended = run => ended,
-        () = interrupts.next() => {
-            session.output.note("interrupted; the same command again goes on from here");
-            return Ok(Exit::Interrupted);
-        }
+    let ended = tokio::select! {
+        ended = run => ended.and_then(|()| tally.anything(&args.from)).map_err(Failure::from),
+        () = interrupts.next() => Err(interrupted()),
     };
-    let ended = ended.and_then(|()| tally.anything(&args.from)).map_err(Failure::from);
     match document {
         Some(document) => {
             let exit = document.end_as(ended, &tally.document())?;
@@ -71,6 +67,12 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
             Ok(tally.exit())
         }
     }
+}
+
+/// What is imported by now is known the next time.
+fn interrupted() -> Failure {
+    let message = "interrupted; the same command again goes on from here";
+    Failure::from(Error::new(ErrorKind::Cancelled, message)).with_exit(Exit::Interrupted)
 }
 
 impl Tally {

@@ -2,7 +2,7 @@
 
 mod agent;
 pub(crate) mod backup;
-mod cancel;
+pub(crate) mod cancel;
 mod check;
 mod claim;
 mod configured;
@@ -12,7 +12,7 @@ mod demo;
 mod diff;
 mod drive;
 mod files;
-mod forget;
+pub(crate) mod forget;
 pub(crate) mod hold;
 mod import;
 mod key;

@@ -5,7 +5,7 @@ use stillpoint_repository::{PruneOptions, PruneReport, PruneState};
 
 use crate::args::PruneArgs;
 use crate::engine;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::output::bytes::Bytes;
 use crate::session::Session;
@@ -20,7 +20,7 @@ pub(super) async fn run(session: &Session, args: &PruneArgs) -> Outcome {
     let mut interrupts = Interrupts::listen();
     let report = tokio::select! {
         report = repository.prune(&options) => report.map_err(engine::error)?,
-        () = interrupts.next() => return Ok(Exit::Interrupted),
+        () = interrupts.next() => return Err(Failure::interrupted()),
     };
     if session.output.is_json() {
         session.output.document(&document(&report))?;

@@ -5,7 +5,7 @@ use stillpoint_repository::{Id, RepairOptions, RepairReport};
 
 use crate::args::{RepairArgs, RepairCommand};
 use crate::engine;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::session::Session;
 use crate::signals::Interrupts;
@@ -18,7 +18,7 @@ pub(super) async fn run(session: &Session, args: &RepairArgs) -> Outcome {
     let mut interrupts = Interrupts::listen();
     let report = tokio::select! {
         report = repository.repair_index(&options) => report.map_err(engine::error)?,
-        () = interrupts.next() => return Ok(Exit::Interrupted),
+        () = interrupts.next() => return Err(Failure::interrupted()),
     };
     if session.output.is_json() {
         session.output.document(&document(&report, dry_run))?;

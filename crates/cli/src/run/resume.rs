@@ -1,64 +1,197 @@
 //! `stillpoint resume`.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
-    Catalog, Error, ErrorKind, OperationId, OperationQuery, OperationRecord, OperationStatus, Orchestrator,
+    Catalog, Error, ErrorKind, LocalOrchestrator, OperationId, OperationQuery, OperationRecord,
+    OperationStatus, Orchestrator, Request, StoredOperation,
 };
 use stillpoint_server::document::OperationItem;
 
 use super::drive::{leave, part, to_its_end};
 use crate::args::ResumeArgs;
-use crate::exit::{Exit, Outcome};
-use crate::output::{operation, progress};
-use crate::session::{Files, Needs, STORE, Session};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::output::{Output, operation, progress};
+use crate::session::{Answering, Files, Needs, STORE, Session};
 use crate::signals::Interrupts;
 
-const NOTHING: &str = "no operation was interrupted";
+/// An interrupted operation, and the providers without which nobody can go on with it.
+struct Interrupted {
+    id: OperationId,
+    request: Request,
+    needs: Needs,
+}
+
+/// What came of several operations, of which none keeps the others from their ends.
+#[derive(Default)]
+pub(super) struct Ended {
+    pub(super) statuses: Vec<OperationStatus>,
+    /// The first thing that could not be done.
+    pub(super) failure: Option<Failure>,
+}
+
+impl Ended {
+    /// Says what could not be done, and that the run does not end well.
+    pub(super) fn fail(&mut self, output: &Output, failure: impl Into<Failure>) {
+        let failure = failure.into();
+        output.note(format_args!("error: {failure}"));
+        self.failure.get_or_insert(failure);
+    }
+
+    /// Follows operations to their ends, one after the other.
+    pub(super) async fn follow(
+        &mut self,
+        output: &Output,
+        orchestrator: &LocalOrchestrator,
+        ids: impl IntoIterator<Item = &OperationId>,
+    ) {
+        for id in ids {
+            match to_its_end(orchestrator, id).await {
+                Ok(status) => self.statuses.push(status),
+                Err(error) => self.fail(output, Failure::of_operation(error.record(), id.clone())),
+            }
+        }
+    }
+}
 
 /// Takes interrupted operations over and follows them to their end. An interrupt leaves them as they are, with nothing
 /// held still.
 pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     let catalog = session.catalog().await?;
-    session.let_go_of_what_is_left(catalog.as_ref()).await?;
-    let wanted = match &args.operation {
-        Some(text) => Some(session.operation(catalog.as_ref(), text).await?),
-        None => None,
-    };
-    if wanted.is_none() && catalog.operations(&OperationQuery::unfinished()).await?.items.is_empty() {
-        return report(session, &[], NOTHING);
+    let mut ended = Ended::default();
+    if let Err(error) = session.let_go_of_what_is_left(catalog.as_ref()).await {
+        ended.fail(&session.output, error);
     }
-    let needs = match &wanted {
-        Some(stored) => {
-            begun_here(session, &stored.operation)?;
-            Needs::of_operation(&session.settings.config, catalog.as_ref(), &stored.operation).await?
+    let (orchestrator, wanted) = match &args.operation {
+        Some(text) => named(session, &catalog, text).await?,
+        None => {
+            let found = all(session, catalog.as_ref(), &mut ended).await?;
+            if found.is_empty() {
+                return report(session, &ended, "no operation was interrupted");
+            }
+            of_all(session, &catalog, found, &mut ended).await?
         }
-        None => all_needs(session, catalog.as_ref()).await?,
     };
-    let orchestrator = session.orchestrator(&catalog, &needs, Files::MadeWhenMissing, None).await?;
     let mut interrupts = Interrupts::listen();
-    let ended = async {
-        let ids: Vec<OperationId> = match wanted {
-            Some(stored) => vec![orchestrator.submit(stored.operation.request).await?.operation.id],
-            None => orchestrator.recover().await?,
-        };
-        let mut ended = Vec::with_capacity(ids.len());
-        for id in ids {
-            ended.push(to_its_end(&orchestrator, &id).await?);
+    let work = async {
+        let mut taken = Vec::with_capacity(wanted.len());
+        for one in wanted {
+            match take(&orchestrator, catalog.as_ref(), one.request).await {
+                Ok(()) => taken.push(one.id),
+                Err(error) => ended.fail(&session.output, Failure::of_operation(error.record(), one.id)),
+            }
         }
-        Ok::<Vec<OperationStatus>, Error>(ended)
+        ended.follow(&session.output, &orchestrator, &taken).await;
     };
     let shown = async {
         progress::follow(&session.output, "resume", orchestrator.events()).await;
         std::future::pending::<()>().await;
     };
-    let ended = tokio::select! {
-        ended = ended => ended,
+    tokio::select! {
+        () = work => {}
         () = shown => return Ok(Exit::Failed),
         () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts).await,
-    };
+    }
+    // From here on an interrupt ends the process at once.
+    drop(interrupts);
     part(&session.output, &orchestrator).await;
-    report(session, &ended?, NOTHING)
+    report(session, &ended, "nothing was resumed")
+}
+
+/// The operation of this name, also one that somebody drives.
+async fn named(
+    session: &Session,
+    catalog: &Arc<dyn Catalog>,
+    text: &str,
+) -> Result<(LocalOrchestrator, Vec<Interrupted>), Failure> {
+    let operation = session.operation(catalog.as_ref(), text).await?.operation;
+    begun_here(session, &operation)?;
+    let needs = Needs::of_operation(&session.settings.config, catalog.as_ref(), &operation).await?;
+    let orchestrator = session.orchestrator(catalog, &needs, Files::MadeWhenMissing, None).await?;
+    Ok((orchestrator, vec![Interrupted { id: operation.id, request: operation.request, needs }]))
+}
+
+/// Every unfinished operation that nobody drives. What was begun into another store is for whoever names that; it is told.
+async fn all(
+    session: &Session,
+    catalog: &dyn Catalog,
+    ended: &mut Ended,
+) -> stillpoint_core::Result<Vec<Interrupted>> {
+    let (mut found, mut query) = (Vec::new(), OperationQuery::unfinished());
+    loop {
+        let page = catalog.operations(&query).await?;
+        session.output.note_damaged("operation", &page.damaged);
+        if !page.damaged.is_empty() {
+            let message = "an operation cannot be read, and whether it was interrupted is unknown; what is said of it above \
+                           tells why";
+            ended.fail(&session.output, Error::new(ErrorKind::Corrupt, message));
+        }
+        for stored in page.items {
+            if OperationItem::stored(&stored).is_driven() {
+                continue;
+            }
+            let operation = stored.operation;
+            if let Err(elsewhere) = begun_here(session, &operation) {
+                session.output.note(format_args!("warning: {elsewhere}"));
+                continue;
+            }
+            match Needs::of_operation(&session.settings.config, catalog, &operation).await {
+                Ok(needs) => found.push(Interrupted { id: operation.id, request: operation.request, needs }),
+                Err(error) => {
+                    ended.fail(&session.output, Failure::of_operation(error.record(), operation.id));
+                }
+            }
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(found),
+        }
+    }
+}
+
+/// An orchestrator for those of them whose providers answer now, and these. The others are told.
+async fn of_all(
+    session: &Session,
+    catalog: &Arc<dyn Catalog>,
+    found: Vec<Interrupted>,
+    ended: &mut Ended,
+) -> Result<(LocalOrchestrator, Vec<Interrupted>), Failure> {
+    let needs = found.iter().map(|one| one.needs.clone()).fold(Needs::default(), Needs::and);
+    let made = session.orchestrator_of_what_answers(catalog, &needs, Files::MadeWhenMissing, None).await?;
+    let Answering { orchestrator, has, lacking } = made;
+    lacking.into_iter().for_each(|error| ended.fail(&session.output, error));
+    let (going_on, left): (Vec<_>, Vec<_>) = found.into_iter().partition(|one| has.cover(&one.needs));
+    for one in left {
+        session.output.note(format_args!("operation {} needs that and is left as it is", one.id));
+    }
+    Ok((orchestrator, going_on))
+}
+
+/// Takes an operation over, where nobody drives it.
+///
+/// # Errors
+/// `InvalidConfig` where it is left to others, and none of them drives it: whoever waited for it would wait in vain.
+async fn take(
+    orchestrator: &LocalOrchestrator,
+    catalog: &dyn Catalog,
+    request: Request,
+) -> stillpoint_core::Result<()> {
+    let submitted = orchestrator.submit(request).await?.operation;
+    let stored = catalog.operation(&submitted.id).await?;
+    let left = |stored: StoredOperation| {
+        !stored.operation.state.is_terminal() && !OperationItem::stored(&stored).is_driven()
+    };
+    if stored.is_some_and(left) {
+        let message = format!(
+            "operation {} needs a workspace or a provider that is not configured here; resume it where they are, or \
+             cancel it",
+            submitted.id
+        );
+        return Err(Error::new(ErrorKind::InvalidConfig, message));
+    }
+    Ok(())
 }
 
 /// Refuses a backup that was begun into another store than the one at hand: it would be finished in the wrong one.
@@ -84,28 +217,16 @@ fn begun_here(session: &Session, operation: &OperationRecord) -> stillpoint_core
     Ok(())
 }
 
-/// What all unfinished operations need together.
-async fn all_needs(session: &Session, catalog: &dyn Catalog) -> stillpoint_core::Result<Needs> {
-    let (mut needs, mut query) = (Needs::default(), OperationQuery::unfinished());
-    loop {
-        let page = catalog.operations(&query).await?;
-        for stored in &page.items {
-            begun_here(session, &stored.operation)?;
-            let config = &session.settings.config;
-            needs = needs.and(Needs::of_operation(config, catalog, &stored.operation).await?);
-        }
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(needs),
-        }
-    }
-}
-
-/// Shows how operations ended, or `nothing`.
-pub(super) fn report(session: &Session, statuses: &[OperationStatus], nothing: &str) -> Outcome {
+/// Shows how operations ended, or `nothing`, and ends as the worst of them did.
+pub(super) fn report(session: &Session, ended: &Ended, nothing: &str) -> Outcome {
+    let Ended { statuses, failure } = ended;
     if session.output.is_json() {
         let items: Vec<_> = statuses.iter().map(OperationItem::of_status).collect();
-        session.output.document(&json!({ "operations": items }))?;
+        let mut document = json!({ "operations": items });
+        if let Some(failure) = failure {
+            document["error"] = json!(failure.document().error);
+        }
+        session.output.document(&document)?;
     } else if statuses.is_empty() {
         session.output.line(nothing)?;
     } else {
@@ -121,7 +242,7 @@ pub(super) fn report(session: &Session, statuses: &[OperationStatus], nothing: &
             exit => exit,
         }
     });
-    Ok(worst(exits))
+    Ok(worst(exits.chain(failure.as_ref().map(Failure::exit))))
 }
 
 /// The exit that says most about what went wrong: a failure before a partial result before success.

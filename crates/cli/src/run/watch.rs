@@ -7,7 +7,7 @@ use stillpoint_core::{OperationState, StoredOperation};
 use stillpoint_server::document::OperationItem;
 
 use crate::args::WatchArgs;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::operation;
 use crate::output::progress::Shown;
 use crate::session::Session;
@@ -27,7 +27,7 @@ pub(super) async fn run(session: &Session, args: &WatchArgs) -> Outcome {
         shown.progress(&stored.operation.progress, stored.operation.last_advance);
         tokio::select! {
             () = tokio::time::sleep(LOOK_EVERY) => {}
-            () = interrupts.next() => return Ok(Exit::Interrupted),
+            () = interrupts.next() => return Err(Failure::interrupted()),
         }
         stored = session.operation(catalog.as_ref(), stored.operation.id.as_str()).await?;
     }

@@ -22,7 +22,7 @@ use crate::output::Output;
 use crate::settings::{PasswordSource, Settings, write_new_key};
 
 pub(crate) use needs::Needs;
-pub(crate) use orchestrator::{Files, STORE};
+pub(crate) use orchestrator::{Answering, Files, STORE};
 
 /// The object that every repository has.
 const REPOSITORY_MARK: &str = "config";
@@ -151,8 +151,12 @@ impl Session {
     /// Refuses to mix mirrored timestamps into a repository: a user's name might be that of one of its folders.
     async fn refuse_a_repository(&self) -> Result<()> {
         let store = self.store()?;
-        if store.get_object(REPOSITORY_MARK, REPOSITORY_MARK_BYTES_MAX).await.is_err() {
-            return Ok(());
+        match store.get_object(REPOSITORY_MARK, REPOSITORY_MARK_BYTES_MAX).await {
+            Ok(_) => {}
+            // Who got no answer knows nothing of what is there.
+            Err(error) if error.is_transient() => return Err(self.clear(engine::error(error))),
+            // A role that is for one space may not look here, and a user's folder may have this name.
+            Err(_none_there) => return Ok(()),
         }
         let message = format!(
             "the store {} holds a repository; name another one for mirrored timestamps, or leave --layout mirror out",

@@ -108,6 +108,11 @@ impl Needs {
         })
     }
 
+    /// Whether every provider of `other` is one of these.
+    pub(crate) fn cover(&self, other: &Self) -> bool {
+        (self.files || !other.files) && (self.aws || !other.aws) && (self.azure || !other.azure)
+    }
+
     /// Both together.
     #[must_use]
     pub(crate) fn and(self, other: Self) -> Self {

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use stillpoint_core::layer::CallLimits;
 use stillpoint_core::{
-    Builder, Catalog, LocalOrchestrator, OpContext, OperationLimits, Provider, ProviderId, Result, Workspace,
+    Builder, Catalog, Error, LocalOrchestrator, OpContext, OperationLimits, Provider, ProviderId, Result,
+    Workspace,
 };
+use stillpoint_provider_azure::managed::AzureProvider;
 use stillpoint_provider_s3sync::S3SyncProvider;
 
 use super::{Needs, Session};
 use crate::engine;
-use crate::managed::{self, Clouds, HookProvisioner, ManagedWorkspace, Places};
+use crate::managed::{self, Aws, Clouds, HookProvisioner, ManagedWorkspace, Places};
 use crate::settings::ManagedConfig;
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -28,6 +30,16 @@ pub(crate) enum Files {
     MadeWhenMissing,
     /// Nothing is made, whether it is there or not.
     LookedAt,
+}
+
+/// An orchestrator with the providers that could be made.
+#[derive(Debug)]
+pub(crate) struct Answering {
+    pub(crate) orchestrator: LocalOrchestrator,
+    /// Which providers it has.
+    pub(crate) has: Needs,
+    /// Why it lacks the others.
+    pub(crate) lacking: Vec<Error>,
 }
 
 /// Under this name an operation notes the store that it was submitted for.
@@ -66,6 +78,51 @@ impl Session {
     ) -> Result<LocalOrchestrator> {
         let files = Box::pin(self.files(needs, files)).await?;
         let clouds = Box::pin(self.clouds(needs)).await?;
+        self.orchestrator_with(catalog, files, clouds, workspaces)
+    }
+
+    /// An orchestrator with those providers of `needs` that can be made now: one store that does not answer keeps nobody from
+    /// what lies elsewhere.
+    ///
+    /// # Errors
+    /// None that a checked configuration can cause; why a provider is missing is in the answer.
+    pub(crate) async fn orchestrator_of_what_answers(
+        &self,
+        catalog: &Arc<dyn Catalog>,
+        needs: &Needs,
+        files: Files,
+        workspaces: impl IntoIterator<Item = Arc<dyn Workspace>>,
+    ) -> Result<Answering> {
+        let (mut lacking, mut clouds) = (Vec::new(), Clouds::default());
+        let files = Box::pin(self.files(needs, files)).await.unwrap_or_else(|error| {
+            lacking.push(error);
+            None
+        });
+        match Box::pin(self.aws(needs)).await {
+            Ok(aws) => clouds.aws = aws,
+            Err(error) => lacking.push(error),
+        }
+        match self.azure(needs) {
+            Ok(azure) => clouds.azure = azure,
+            Err(error) => lacking.push(error),
+        }
+        let has = Needs {
+            files: files.is_some(),
+            aws: clouds.aws.is_some(),
+            azure: clouds.azure.is_some(),
+            region: needs.region.clone(),
+        };
+        let orchestrator = self.orchestrator_with(catalog, files, clouds, workspaces)?;
+        Ok(Answering { orchestrator, has, lacking })
+    }
+
+    fn orchestrator_with(
+        &self,
+        catalog: &Arc<dyn Catalog>,
+        files: Option<Arc<S3SyncProvider>>,
+        clouds: Clouds,
+        workspaces: impl IntoIterator<Item = Arc<dyn Workspace>>,
+    ) -> Result<LocalOrchestrator> {
         let configured: Vec<_> = self.settings.config.all_managed().cloned().collect();
         let limits = self.settings.config.limits;
         let mut builder = LocalOrchestrator::builder(Arc::clone(catalog))
@@ -83,7 +140,7 @@ impl Session {
         for config in &configured {
             builder = builder.workspace(self.managed_workspace(config, &clouds)?);
         }
-        if !configured.is_empty() || needs.aws || needs.azure {
+        if !configured.is_empty() || clouds.aws.is_some() || clouds.azure.is_some() {
             let provisioner = HookProvisioner::new(configured, Arc::clone(catalog), &self.places())
                 .with_azure(clouds.azure.clone());
             builder = builder.provisioner(managed::PROVISIONER, Arc::new(provisioner));
@@ -109,15 +166,18 @@ impl Session {
     /// # Errors
     /// As [`Session::providers`].
     pub(crate) async fn clouds(&self, needs: &Needs) -> Result<Clouds> {
-        let mut clouds = Clouds::default();
-        if needs.aws {
-            let aws = managed::aws(&self.settings.config, needs.region.as_deref());
-            clouds.aws = Some(Box::pin(aws).await?);
+        Ok(Clouds { aws: Box::pin(self.aws(needs)).await?, azure: self.azure(needs)? })
+    }
+
+    async fn aws(&self, needs: &Needs) -> Result<Option<Aws>> {
+        if !needs.aws {
+            return Ok(None);
         }
-        if needs.azure {
-            clouds.azure = Some(managed::azure(self.settings.config.all_managed())?);
-        }
-        Ok(clouds)
+        managed::aws(&self.settings.config, needs.region.as_deref()).await.map(Some)
+    }
+
+    fn azure(&self, needs: &Needs) -> Result<Option<Arc<AzureProvider>>> {
+        needs.azure.then(|| managed::azure(self.settings.config.all_managed())).transpose()
     }
 
     /// A configured managed workspace; with its cloud it also finds components by their tags.

@@ -13,7 +13,7 @@ use stillpoint_testkit::compare::{Aspect, compare};
 use stillpoint_testkit::eventually;
 use stillpoint_testkit::s3::Server;
 
-fn line<'a>(home: &'a Path, more: &[&'a str]) -> Vec<&'a OsStr> {
+pub(crate) fn line<'a>(home: &'a Path, more: &[&'a str]) -> Vec<&'a OsStr> {
     let start = [OsStr::new("agent"), home.as_os_str()];
     start.into_iter().chain(more.iter().copied().map(OsStr::new)).collect()
 }
@@ -23,11 +23,11 @@ fn backups(place: &Place) -> usize {
 }
 
 /// The newest backup's point in time, as a tag would name it.
-fn newest(place: &Place) -> String {
+pub(crate) fn newest(place: &Place) -> String {
     place.json(["list"])["backups"][0]["created_at"].as_str().unwrap().to_owned()
 }
 
-fn ended(child: Child) -> Run {
+pub(crate) fn ended(child: Child) -> Run {
     Run::of(&child.wait_with_output().unwrap())
 }
 
@@ -125,31 +125,6 @@ fn a_restore_into_the_directory_itself_brings_a_lost_one_back() {
         fs::read_dir(path).unwrap().map(|e| e.unwrap().file_name()).collect::<std::collections::BTreeSet<_>>()
     };
     assert_eq!(text(&home), text(&kept));
-}
-
-#[test]
-fn what_stood_before_a_restore_replaced_it_is_kept_as_a_backup_that_nobody_takes_for_latest() {
-    let place = Place::new();
-    let home = place.source();
-    fs::create_dir(&home).unwrap();
-    fs::write(home.join("report.md"), "as it was").unwrap();
-    let first = place.back_up();
-    let point = newest(&place);
-    fs::write(home.join("report.md"), "hours of work since").unwrap();
-    let more = ["--once", "--landing", "replace", "--restore", &point];
-    place.json_ending(0, line(&home, &more));
-    assert_eq!(fs::read(home.join("report.md")).unwrap(), b"as it was");
-    let listed = place.json(["list"]);
-    let listed = listed["backups"].as_array().unwrap();
-    let [_after, kept, before] = &listed[..] else { panic!("{listed:?}") };
-    assert_eq!((&before["id"], &kept["state"]), (&first.into(), &"partial".into()));
-    assert_eq!(kept["name"], format!("before the restore of {point}"));
-    let target = place.path("kept");
-    place.json_ending(3, ["restore", kept["id"].as_str().unwrap(), "--into", target.to_str().unwrap()]);
-    assert_eq!(fs::read(target.join("report.md")).unwrap(), b"hours of work since");
-    // Once is enough: what was restored is not replaced again.
-    place.json_ending(0, line(&home, &more));
-    assert_eq!(place.json(["list"])["backups"].as_array().unwrap().len(), 4);
 }
 
 #[test]
@@ -289,4 +264,29 @@ fn an_agent_waits_for_another_one_of_its_workspace_and_goes_on_after_it() {
     assert_eq!(backups(&place), 1);
     let left = server.objects("studio/ada/lab/.stillpoint/agent/").unwrap();
     assert_eq!(left.keys().collect::<Vec<_>>(), ["studio/ada/lab/.stillpoint/agent/000000000008"]);
+}
+
+#[test]
+fn an_agent_that_waits_for_another_one_says_when_no_backup_has_been_good_for_too_long() {
+    let mut place = Place::with_tree(90);
+    let server = Server::start().unwrap();
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    place.env("STILLPOINT_STORE", server.url("studio"));
+    place.env("STILLPOINT_LAYOUT", "mirror");
+    let claim = json!({ "format": 1, "holder": "one that hangs", "beat": 1, "held": true });
+    server.put_object("studio/ada/lab/.stillpoint/agent/000000000007", claim.to_string().into()).unwrap();
+    let (source, log) = (place.source(), place.path("agent.log"));
+    let words = ["--interval", "1s", "--user", "ada", "--space", "lab", "--log-file", log.to_str().unwrap()];
+    let child = place.start(line(&source, &words));
+    let said = || fs::read_to_string(&log).unwrap_or_default();
+    assert!(
+        eventually(Duration::from_secs(60), || said().contains("ALARM: no backup has been good")),
+        "{}",
+        said()
+    );
+    assert!(said().contains("one that hangs"), "{}", said());
+    send(&child, Signal::TERM);
+    ended(child);
 }

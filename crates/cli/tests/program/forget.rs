@@ -35,7 +35,7 @@ fn a_preview_says_what_goes_and_why_the_rest_stays_and_deletes_nothing() {
     let place = Place::with_tree(1);
     let backups = three_backups(&place);
     let preview = place.json(["forget", "--keep-last", "2", "--dry-run"]);
-    assert_keys(&preview, &["keep", "remove", "dry_run"]);
+    assert_keys(&preview, &["keep", "remove", "dry_run", "deleted", "kept", "failed"]);
     assert_eq!(ids(&preview["remove"]), [backups[0].as_str()]);
     assert_eq!(preview["keep"][0]["id"], backups[2].as_str());
     assert_eq!(ids(&preview["keep"][0]["reasons"]), ["last good 1 of 1", "last 1 of 2"]);

@@ -8,7 +8,7 @@ use crate::common::{Place, Run, send};
 use rustix::process::Signal;
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::eventually;
-use stillpoint_testkit::s3::Server;
+use stillpoint_testkit::s3::{Fault, FaultRule, Server};
 
 /// A place whose store answers each request so late that a backup is still under way when a test acts on it.
 fn slow_place(seed: u64) -> (Place, Server) {
@@ -219,4 +219,59 @@ fn an_interrupt_while_the_repository_opens_ends_any_command_promptly() {
     let listed = place.json(["operations"]);
     assert_eq!(listed["operations"].as_array().map(Vec::len), Some(0), "nothing was begun: {listed}");
     place.back_up();
+}
+
+#[test]
+fn a_check_is_interrupted_also_while_it_compares_records_and_says_so_in_its_document() {
+    let (place, server) = slow_place(49);
+    place.back_up();
+    // The check reads each record once, and the comparison once more.
+    let again =
+        FaultRule::new(Fault::Delay(Duration::from_secs(60))).method("GET").key("stillpoint/backups/");
+    server.inject(again.after(1));
+    let mut child = place.start(["check", "--json"]);
+    // What it asks for before the records.
+    std::thread::sleep(Duration::from_secs(3));
+    send(&child, Signal::TERM);
+    let ended = eventually(Duration::from_secs(20), || child.try_wait().unwrap().is_some());
+    if !ended {
+        child.kill().unwrap();
+    }
+    let run = end_of(child);
+    assert!(ended, "it did not hear that it was to end: {run:?}");
+    assert_eq!((run.code, &run.document()["error"]["kind"]), (Some(130), &"cancelled".into()), "{run:?}");
+}
+
+#[test]
+fn an_import_that_is_interrupted_closes_its_document_and_goes_on_the_next_time() {
+    let server = Server::start().unwrap();
+    let mut place = Place::with_tree(50);
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    place.env("STILLPOINT_STORE", server.url("into"));
+    let (source, mirror) = (place.source(), server.url("mirror"));
+    let mirrored = ["--layout", "mirror", "--store", &mirror, "--user", "ada", "--space", "lab"];
+    for name in ["of the first", "of the second"] {
+        std::fs::write(source.join(name), name).unwrap();
+        place.json([&["backup", source.to_str().unwrap()][..], &mirrored].concat());
+        std::thread::sleep(Duration::from_millis(1100));
+    }
+    let objects = server.objects("mirror/ada/lab/").unwrap();
+    let newest = objects.keys().filter_map(|key| key.split('/').nth(3)).max().unwrap();
+    let content = format!("ada/lab/{newest}/");
+    server.inject(FaultRule::new(Fault::Delay(Duration::from_secs(60))).method("GET").key(&content));
+    place.env("STILLPOINT_DATA_DIR", place.path("elsewhere").to_str().unwrap());
+    let mut child = place.start(["import", "--from", &mirror, "--json"]);
+    let one = || place.json(["list"])["backups"].as_array().unwrap().len() == 1;
+    assert!(eventually(Duration::from_secs(30), one), "the first is not imported");
+    send(&child, Signal::TERM);
+    let ended = eventually(Duration::from_secs(20), || child.try_wait().unwrap().is_some());
+    assert!(ended, "it did not hear that it was to end");
+    let run = end_of(child);
+    let document = run.document();
+    assert_eq!((run.code, document["timestamps"].as_array().unwrap().len()), (Some(130), 1), "{run:?}");
+    assert_eq!(document["error"]["kind"], "cancelled", "{run:?}");
+    server.heal();
+    assert_eq!(place.json(["import", "--from", &mirror])["imported"], 1);
 }

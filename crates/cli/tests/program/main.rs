@@ -6,6 +6,7 @@
 )]
 
 mod agent;
+mod agent_restores;
 mod append_only;
 mod bad_input;
 mod canary;

@@ -2,8 +2,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
-use crate::common::Place;
+use rustix::process::Signal;
+use stillpoint_testkit::eventually;
+
+use crate::common::{Place, send};
 
 const FILES: [&str; 3] = ["data/rows.csv", "note.tmp", "report.md"];
 
@@ -86,4 +90,69 @@ fn setting_a_schedule_again_leaves_its_pause_and_its_windows() {
         let words = ["schedule", "set", "home", source, "--every", "12h", "--blackout", wrong];
         place.run(words).assert_refused(2, &["is not a window"]);
     }
+}
+
+#[test]
+fn a_single_look_says_its_alarms_and_ends_badly_where_a_schedule_cannot_be_read() {
+    let place = with_files();
+    let source = place.source();
+    let source = source.to_str().unwrap();
+    place.json(["backup", source]);
+    let words = ["schedule", "set", "home", source, "--cron", "0 0 1 1 *", "--alarm-after", "1s"];
+    place.json(words);
+    std::thread::sleep(Duration::from_millis(1100));
+    let look = || place.run(["schedule", "run", "--once"]);
+    let run = look();
+    assert_eq!(run.code, Some(0), "{run:?}");
+    assert!(run.stderr.contains("ALARM no good backup is younger than 1"), "{run:?}");
+    place.on_catalog(async |connection| {
+        sqlx::query("UPDATE schedules SET record = '{'").execute(&mut *connection).await.unwrap();
+    });
+    let run = look();
+    assert_eq!(run.code, Some(1), "{run:?}");
+    assert!(run.stderr.contains("cannot be read"), "{run:?}");
+}
+
+#[test]
+fn a_schedule_that_is_set_while_schedules_run_is_kept() {
+    let place = with_files();
+    let child = place.start(["schedule", "run"]);
+    assert!(eventually(Duration::from_secs(30), || place.data().join("catalog.sqlite").exists()));
+    // Until what it began with is read.
+    std::thread::sleep(Duration::from_secs(2));
+    let source = place.source();
+    place.json(["schedule", "set", "home", source.to_str().unwrap(), "--every", "12h"]);
+    let made = || place.json(["list"])["backups"].as_array().unwrap().len();
+    let ended = eventually(Duration::from_secs(90), || {
+        let all = place.json(["operations", "--all"]);
+        all["operations"].as_array().unwrap().iter().any(|one| !one["finished_at"].is_null())
+    });
+    let operations = place.json(["operations", "--all"]);
+    send(&child, Signal::TERM);
+    child.wait_with_output().unwrap();
+    assert!(ended && made() == 1, "{operations:#}");
+}
+
+#[test]
+fn a_single_look_finishes_what_a_killed_backup_of_a_directory_began() {
+    use stillpoint_testkit::s3::Server;
+
+    let server = Server::start().unwrap();
+    let mut place = with_files();
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    place.env("STILLPOINT_STORE", server.url("slow"));
+    server.set_latency(Duration::from_millis(400));
+    let source = place.source();
+    let mut child = place.start(["backup", source.to_str().unwrap()]);
+    let id = place.operation_under_way();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    server.set_latency(Duration::ZERO);
+    let ran = place.json(["schedule", "run", "--once"]);
+    assert_eq!(
+        (&ran["operations"][0]["id"], &ran["operations"][0]["state"]),
+        (&id.into(), &"completed".into())
+    );
 }

@@ -12,7 +12,7 @@ use stillpoint_core::{Entropy, SeededEntropy};
 use stillpoint_testkit::eventually;
 use stillpoint_testkit::postgres::Postgres;
 
-use crate::common::{Place, Run, send};
+use crate::common::{Place, Run, assert_keys, send};
 
 /// The longest that a server may take to find what another one left: it looks every twenty seconds.
 const TAKEN_OVER_WITHIN: Duration = Duration::from_secs(60);
@@ -163,6 +163,11 @@ fn the_first_start_tells_a_token_once_and_commands_against_the_server_print_what
     assert_eq!((&verified["depth"], &verified["problems"]), (&"decrypted".into(), &serde_json::json!([])));
     let going = there.json(["forget", "--workspace", &workspace, "--keep-last", "1", "--dry-run"]);
     assert_eq!(going["remove"], serde_json::json!([backup]));
+    assert_keys(&going, &["dry_run", "keep", "remove", "deleted", "kept", "failed"]);
+    let told = there.run(["forget", "--workspace", &workspace, "--keep-last", "1", "--dry-run"]).stdout;
+    let at = there.json(["show", &backup])["created_at"].as_str().unwrap().to_owned();
+    assert!(told.contains(&format!("would remove  {backup}  {at}  {workspace}")), "{told}");
+    there.run(["forget", "--workspace", &workspace]).assert_refused(2, &["say what to keep"]);
     let gone = there.json(["delete", made["backup_id"].as_str().unwrap()]);
     assert_eq!(gone["state"], "completed");
     assert_eq!(there.json(["list"]), here);

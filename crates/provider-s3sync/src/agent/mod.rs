@@ -129,7 +129,7 @@ impl AgentState {
         }
     }
 
-    /// The pending restore is settled: it is done, or can never be.
+    /// The pending restore is settled: it is done, or asks for what there is not.
     pub fn restored(&mut self) {
         self.restore = None;
     }
@@ -141,10 +141,16 @@ impl AgentState {
         if let Some(tries) = &mut self.restore {
             tries.fail(now);
             if tries.failures >= RESTORE_TRIES_MAX {
-                self.restore = None;
-                self.given_up = true;
+                self.restore_given_up();
             }
         }
+    }
+
+    /// The pending restore failed and is not tried again. What it would have brought is missing, so the backups that go on
+    /// without it are as after the last of several tries.
+    pub fn restore_given_up(&mut self) {
+        self.restore = None;
+        self.given_up = true;
     }
 
     /// Whether the backups go on without a restore that was asked for. Whoever makes them makes them partial.
@@ -262,6 +268,18 @@ mod tests {
         }
         assert_eq!(next(&policy, &mut agent, at(RESTORE_TRIES_MAX)), AgentAction::BackUp);
         assert!(agent.lacks_restore(), "what is backed up is not what should be there");
+    }
+
+    #[test]
+    fn a_restore_that_failed_for_good_leaves_backups_that_nobody_takes_for_whole_ones() {
+        let policy = AgentPolicy::every(12 * HOUR);
+        let mut agent = AgentState::started(at(0), None, true);
+        agent.restore_given_up();
+        assert_eq!(next(&policy, &mut agent, at(0)), AgentAction::BackUp);
+        assert!(agent.lacks_restore());
+        let mut settled = AgentState::started(at(0), None, true);
+        settled.restored();
+        assert!(!settled.lacks_restore(), "there is nothing that could be missing");
     }
 
     #[test]

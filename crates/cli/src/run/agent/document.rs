@@ -33,6 +33,8 @@ pub(super) struct RestoreItem {
     /// Whether this run was the first to find that.
     #[serde(skip)]
     pub(super) expired_now: bool,
+    /// Entries that were to be replaced and stay, because an earlier try was stopped in the middle.
+    pub(super) kept: u64,
     pub(super) operation_id: Option<OperationId>,
     pub(super) message: Option<String>,
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_core::{Clock, Error, ErrorKind, Result, SystemClock, WorkspaceId};
-use stillpoint_provider_s3sync::agent::{AgentLease, HeldLease, LEASE_BEAT, LEASE_TTL, Taken};
+use stillpoint_provider_s3sync::agent::{AgentLease, AgentState, HeldLease, LEASE_BEAT, LEASE_TTL, Taken};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -15,6 +15,8 @@ use crate::signals::Interrupts;
 
 /// How often a lease that another agent holds is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// How often it is said, while another agent is waited for, that no backup has been good for too long.
+const ALARM_EVERY: Duration = Duration::from_secs(3600);
 
 /// A lease that is kept by beats in the background until it is let go.
 #[derive(Debug)]
@@ -23,11 +25,16 @@ pub(super) struct Kept {
     beating: JoinHandle<Option<HeldLease>>,
 }
 
-/// Takes the lease, waiting for whoever holds it; `None` where the agent is asked to end meanwhile.
+/// Takes the lease, waiting for whoever holds it; `None` where the agent is asked to end meanwhile. One that waits says all
+/// the same when no backup has been good for too long: the other one may hang.
 ///
 /// # Errors
 /// The store's failure. `Busy` where the agent is to end after the work of the start and the other one is alive.
-pub(super) async fn hold(agent: &Agent<'_>, interrupts: &mut Interrupts) -> Result<Option<Kept>> {
+pub(super) async fn hold(
+    agent: &Agent<'_>,
+    state: &AgentState,
+    interrupts: &mut Interrupts,
+) -> Result<Option<Kept>> {
     let workspace = WorkspaceId::new(agent.workspace())?;
     let (store, holder) = (agent.session.store()?, instance(&agent.session)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -37,6 +44,8 @@ pub(super) async fn hold(agent: &Agent<'_>, interrupts: &mut Interrupts) -> Resu
     };
     let began = agent.now();
     let mut told = false;
+    // Whoever begins to wait has just said so.
+    let mut alarmed = agent.is_overdue(state).then(|| agent.clock.elapsed());
     loop {
         // One that is taken all the same while nobody waits for the answer ends by itself.
         let taken = tokio::select! {
@@ -55,6 +64,11 @@ pub(super) async fn hold(agent: &Agent<'_>, interrupts: &mut Interrupts) -> Resu
         if agent.args.once && agent.now().since(began) > LEASE_TTL + LOOK_EVERY {
             let message = format!("another agent works on {workspace} and is alive; this one ends");
             return Err(Error::new(ErrorKind::Busy, message));
+        }
+        let elapsed = agent.clock.elapsed();
+        if alarmed.is_none_or(|last| elapsed.saturating_sub(last) >= ALARM_EVERY) && agent.tell_overdue(state)
+        {
+            alarmed = Some(elapsed);
         }
         tokio::select! {
             () = agent.clock.sleep(LOOK_EVERY) => {}

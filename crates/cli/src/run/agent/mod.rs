@@ -3,6 +3,7 @@
 mod background;
 mod document;
 mod expiry;
+mod keep;
 mod lease;
 mod once;
 mod studio;
@@ -12,7 +13,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use stillpoint_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
-use stillpoint_provider_s3sync::agent::{AgentPolicy, INTERVAL_ADVISED_MIN};
+use stillpoint_provider_s3sync::agent::{AgentPolicy, AgentState, INTERVAL_ADVISED_MIN, overdue};
 
 use crate::args::AgentArgs;
 use crate::exit::{Exit, Outcome};
@@ -106,6 +107,19 @@ impl Agent<'_> {
 
     fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    fn is_overdue(&self, state: &AgentState) -> bool {
+        overdue(&self.policy, state, self.now()).is_some()
+    }
+
+    /// Says it where no backup has been good for too long. Answers whether it did.
+    fn tell_overdue(&self, state: &AgentState) -> bool {
+        let without = overdue(&self.policy, state, self.now());
+        if let Some(without) = without {
+            self.tell(format_args!("ALARM: no backup has been good for {} hours", without.as_secs() / 3600));
+        }
+        without.is_some()
     }
 
     /// Tells something that happened, with its time: nobody may look at the log for days.

@@ -8,18 +8,21 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
+use stillpoint_core::decide::Machine;
 use stillpoint_core::{
-    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, OpContext, OperationId, OperationState, Provider,
-    Request, Result, SystemEntropy, Timestamp,
+    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, Landing, OpContext, OperationId, OperationRecord,
+    OperationState, Provider, Request, Result, SystemEntropy, Timestamp,
 };
 use stillpoint_repository::Id;
+use stillpoint_server::document::RestoreDocument;
 
 use super::document::RestoreItem;
 use super::expiry::{Validity, validity};
-use crate::args::{AgentArgs, BackupArgs, LandingPolicy, Layout, RestoreArgs};
+use super::keep::keep_what_stands;
+use crate::args::{AgentArgs, LandingPolicy, Layout, RestoreArgs};
 use crate::exit::Failure;
 use crate::run::drive::{Driven, drive};
-use crate::run::{backup, restore};
+use crate::run::restore;
 use crate::session::{Files, Needs, Session};
 
 /// Where restores land, below the directory.
@@ -81,72 +84,55 @@ pub(super) async fn settle(
 ) -> Result<RestoreItem, Failure> {
     let catalog = session.catalog().await?;
     let instance = instance(session)?;
-    let (id, earlier, ended) = attempt(catalog.as_ref(), wanted, &instance).await?;
-    if let Some(state) = ended {
-        return Ok(item(wanted, state, false, id));
+    let attempt = attempt(catalog.as_ref(), wanted, &instance).await?;
+    let request = match attempt.stored {
+        Some(ended) if ended.state.is_terminal() => return Ok(item(wanted, &ended, args.landing, false)),
+        // It goes on as it was asked for.
+        Some(interrupted) => interrupted.request,
+        None => {
+            let validity = validity(&session.settings.data_dir, wanted, &instance, now)?;
+            if let Some(item) = over(wanted, validity) {
+                return Ok(item);
+            }
+            let backup = find(session, catalog.as_ref(), wanted).await?;
+            let mut request =
+                restore::request(session, &words(wanted, home, args, attempt.written, &backup), &backup)?;
+            if request.landing == Landing::Replace {
+                Box::pin(keep_what_stands(session, &wanted.point(), home)).await?;
+            }
+            request.id = attempt.id;
+            Request::Restore(request)
+        }
+    };
+    let orchestrator = session.orchestrator(&catalog, &Needs::files(), Files::Stored, None).await?;
+    let driven = drive(&session.output, &orchestrator, request).await;
+    let ended = driven.and_then(Driven::with_result)?.status.operation;
+    if !ended.state.is_terminal() {
+        let message = "the restore is past its deadline and not over; it is followed again";
+        let error = Error::new(ErrorKind::DeadlineExceeded, message).record();
+        return Err(Failure::of_operation(error, ended.id));
     }
-    let begins = catalog.operation(&id).await?.is_none();
-    if begins && let Some(item) = over(wanted, validity(&session.settings.data_dir, wanted, &instance, now)?)
-    {
-        return Ok(item);
-    }
-    let backup = find(session, catalog.as_ref(), wanted).await?;
+    Ok(item(wanted, &ended, args.landing, true))
+}
+
+/// What is asked of the restore.
+fn words(
+    wanted: &Wanted,
+    home: &Path,
+    args: &AgentArgs,
+    written: bool,
+    backup: &BackupRecord,
+) -> RestoreArgs {
     let target = match args.landing {
         None => home.join(LANDING_FOLDER).join(wanted.point().replace(':', "-")),
         Some(_) => home.to_path_buf(),
     };
-    let words = RestoreArgs {
+    RestoreArgs {
         backup: backup.id.to_string(),
         into: Some(target),
-        // What an earlier try restored may be whole, or may have been worked on: a further one adds what is missing.
-        landing: if earlier > 0 { Some(LandingPolicy::careful(args.landing)) } else { args.landing },
+        // What an earlier try wrote may be whole, or may have been worked on: a further one adds what is missing.
+        landing: if written { Some(LandingPolicy::careful(args.landing)) } else { args.landing },
         ..RestoreArgs::default()
-    };
-    if begins && words.landing == Some(LandingPolicy::Replace) {
-        keep_what_stands(session, wanted, home, args).await?;
-    }
-    let mut request = restore::request(session, &words, &backup)?;
-    request.id = id.clone();
-    let orchestrator = session.orchestrator(&catalog, &Needs::files(), Files::Stored, None).await?;
-    let driven = drive(&session.output, &orchestrator, Request::Restore(request)).await;
-    let driven = driven.and_then(Driven::with_result)?;
-    Ok(item(wanted, driven.status.operation.state, true, id))
-}
-
-/// Backs the directory up before a restore replaces what differs in it. The backup is a partial one, so that nobody takes
-/// it for the state that was asked for. A run that is killed before its restore began has replaced nothing; the next one
-/// keeps what stands by then beside it, because people may have worked meanwhile.
-async fn keep_what_stands(
-    session: &Session,
-    wanted: &Wanted,
-    home: &Path,
-    args: &AgentArgs,
-) -> Result<(), Failure> {
-    let is_empty = fs::read_dir(home).is_ok_and(|mut entries| entries.next().is_none());
-    if is_empty {
-        return Ok(());
-    }
-    let point = wanted.point();
-    let kept = BackupArgs {
-        directory: Some(home.to_path_buf()),
-        name: Some(format!("before the restore of {point}")),
-        preset: args.preset.clone(),
-        exclude: args.exclude.clone(),
-        exclude_file: args.exclude_file.clone(),
-        may_be_empty: true,
-        lacks: Some(format!("this is what stood before {point} was restored over it")),
-        ..BackupArgs::default()
-    };
-    let driven = backup::back_up(session, &kept).await?;
-    match driven.status.operation.backup {
-        Some(kept) => {
-            session.output.note(format_args!("what stands there is kept as backup {kept}"));
-            Ok(())
-        }
-        None => {
-            Err(Error::new(ErrorKind::NeedsAttention, "what stands in the directory could not be kept")
-                .into())
-        }
     }
 }
 
@@ -159,41 +145,76 @@ fn over(wanted: &Wanted, validity: Validity) -> Option<RestoreItem> {
         made_now: false,
         expired: true,
         expired_now: validity == Validity::Over,
+        kept: 0,
         operation_id: None,
         message: Some(format!("the request ended at {until}")),
     })
 }
 
-fn item(wanted: &Wanted, state: OperationState, made_now: bool, id: OperationId) -> RestoreItem {
+/// How a restore ended. One that was to replace and only added what was missing brought a part at the most.
+fn item(
+    wanted: &Wanted,
+    ended: &OperationRecord,
+    landing: Option<LandingPolicy>,
+    made_now: bool,
+) -> RestoreItem {
+    let merged = matches!(&ended.request, Request::Restore(request) if request.landing == Landing::Merge);
+    let replaces = landing == Some(LandingPolicy::Replace);
+    let document = RestoreDocument::new(ended).filter(|_| merged && replaces);
+    let kept = document.as_ref().map_or(0, |document| document.files.skipped);
+    let message = document.filter(|_| kept > 0).map(|document| {
+        format!(
+            "what was missing is added, and {kept} entries that differ stay as they are; `stillpoint restore {} --into {} \
+             --landing replace` replaces them, and keeps nothing of them",
+            document.backup_id, document.target
+        )
+    });
     RestoreItem {
         timestamp: wanted.point(),
-        state,
+        state: if kept > 0 { OperationState::Partial } else { ended.state },
         made_now,
         expired: false,
         expired_now: false,
-        operation_id: Some(id),
-        message: None,
+        kept,
+        operation_id: Some(ended.id.clone()),
+        message,
     }
 }
 
-/// The id under which the restore is made, the failed tries before it, and how it ended where it did already.
-async fn attempt(
-    catalog: &dyn Catalog,
-    wanted: &Wanted,
-    instance: &str,
-) -> Result<(OperationId, u32, Option<OperationState>)> {
+/// The try at a restore that is at hand.
+struct Attempt {
+    /// The id under which it is made.
+    id: OperationId,
+    /// One before it may have written something.
+    written: bool,
+    /// It was begun already, and may have ended.
+    stored: Option<OperationRecord>,
+}
+
+/// The first try that neither failed nor was cancelled.
+async fn attempt(catalog: &dyn Catalog, wanted: &Wanted, instance: &str) -> Result<Attempt> {
+    let mut written = false;
     for earlier in 0..TRIES_MAX {
         let text = format!("restore once\0{}\0{}\0{instance}\0{earlier}", wanted.workspace, wanted.time);
         let id = OperationId::new(&Id::of(text.as_bytes()).to_hex()[..32])?;
-        let state = catalog.operation(&id).await?.map(|stored| stored.operation.state);
-        match state {
-            Some(OperationState::Failed | OperationState::Cancelled) => {}
-            Some(state) if state.is_terminal() => return Ok((id, earlier, Some(state))),
-            _ => return Ok((id, earlier, None)),
+        let stored = catalog.operation(&id).await?.map(|stored| stored.operation);
+        match stored {
+            Some(earlier) if matches!(earlier.state, OperationState::Failed | OperationState::Cancelled) => {
+                written |= may_have_written(&earlier);
+            }
+            stored => return Ok(Attempt { id, written, stored }),
         }
     }
     let message = format!("the restore of {} failed {TRIES_MAX} times and is given up", wanted.point());
     Err(Error::new(ErrorKind::NeedsAttention, message))
+}
+
+/// Whether a job of the operation was begun: before that, a restore touches nothing.
+fn may_have_written(operation: &OperationRecord) -> bool {
+    match &operation.machine {
+        Machine::Restore(machine) => machine.members.iter().any(|member| member.run.since.is_some()),
+        _ => true,
+    }
 }
 
 /// The backup, also where the catalog is new and only the store knows it.

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use futures::FutureExt;
 use stillpoint_core::{CatalogExt, Clock, Error, ErrorKind, OperationState, Result, Retry, WorkspaceId};
-use stillpoint_provider_s3sync::agent::{AgentAction, AgentState, next, overdue};
+use stillpoint_provider_s3sync::agent::{AgentAction, AgentState, next};
 
 use super::document::{AgentDocument, RestoreItem};
 use super::{Agent, lease, once};
@@ -38,10 +38,8 @@ pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
         if agent.args.once && state.is_start_over() {
             break;
         }
+        agent.tell_overdue(&state);
         let now = agent.now();
-        if let Some(without) = overdue(&agent.policy, &state, now) {
-            agent.tell(format_args!("ALARM: no backup has been good for {} hours", without.as_secs() / 3600));
-        }
         let turn = match next(&agent.policy, &mut state, now) {
             AgentAction::Wait { until } => {
                 tokio::select! {
@@ -71,7 +69,7 @@ async fn alone(
     progress: &mut Progress,
     interrupts: &mut Interrupts,
 ) -> Turn {
-    let kept = match lease::hold(agent, interrupts).await {
+    let kept = match lease::hold(agent, state, interrupts).await {
         Ok(Some(kept)) => kept,
         Ok(None) => return Turn::Interrupted,
         Err(error) => {
@@ -83,7 +81,7 @@ async fn alone(
                     Turn::GoOn
                 }
                 AgentAction::Restore => {
-                    state.restored();
+                    state.restore_given_up();
                     failed(agent, state, progress, exit.exit())
                 }
                 _ => failed(agent, state, progress, exit.exit()),
@@ -141,9 +139,12 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
             tell_settled(agent, &item);
             progress.exit =
                 Some(if item.state == OperationState::Partial { Exit::Partial } else { Exit::Done });
-            progress.document.restore = Some(item);
             state.restored();
-            remove_tag(agent, &wanted).await;
+            // Whoever asked for what stays should find the request where it was left.
+            if item.kept == 0 {
+                remove_tag(agent, &wanted).await;
+            }
+            progress.document.restore = Some(item);
         }
         Err(failure) if failure.exit() == Exit::Interrupted => return Turn::Interrupted,
         Err(failure) => {
@@ -155,13 +156,16 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
                 made_now: false,
                 expired: false,
                 expired_now: false,
+                kept: 0,
                 operation_id: None,
                 message: Some(failure.to_string()),
             });
-            if may_pass(&failure) && !agent.args.once {
+            if asks_for_nothing(&failure) {
+                state.restored();
+            } else if may_pass(&failure) && !agent.args.once {
                 state.restore_failed(agent.now());
             } else {
-                state.restored();
+                state.restore_given_up();
             }
         }
     }
@@ -176,6 +180,10 @@ fn tell_settled(agent: &Agent<'_>, item: &RestoreItem) {
             agent.tell(format_args!("ALARM: {point} is not restored: {why}; ask again with a later end"));
         }
         (true, why) => agent.tell(format_args!("{point} is not restored: {why}, as was said before")),
+        (false, why) if item.kept > 0 && item.made_now => {
+            agent.tell(format_args!("ALARM: {point} is restored in part: {why}"));
+        }
+        (false, why) if item.kept > 0 => agent.tell(format_args!("{point} was restored in part: {why}")),
         (false, _) if item.made_now => agent.tell(format_args!("{point} restored")),
         (false, _) => agent.tell(format_args!("{point} was restored before and is left as it is")),
     }
@@ -231,10 +239,11 @@ async fn back_up(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progr
         }
     }
     progress.document.last_backup.clone_from(&operation.backup);
-    // A restore that failed stays the news of a single run.
-    let restore_failed =
-        progress.document.restore.as_ref().is_some_and(|r| r.state == OperationState::Failed);
-    if !(agent.args.once && restore_failed) {
+    // What a restore did not bring stays the news of a single run.
+    let lacks = |restore: &RestoreItem| {
+        restore.state == OperationState::Failed || (restore.made_now && restore.kept > 0)
+    };
+    if !(agent.args.once && progress.document.restore.as_ref().is_some_and(lacks)) {
         progress.exit = Some(driven.exit());
     }
     Turn::GoOn
@@ -245,6 +254,13 @@ fn failed(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progress, ex
     progress.exit = Some(exit);
     state.backup_failed(agent.now());
     Turn::GoOn
+}
+
+/// Whether there is no such point, so that nothing is missing without its restore. What an operation met is another matter:
+/// it had found the point.
+fn asks_for_nothing(failure: &Failure) -> bool {
+    let nothing = matches!(failure.error().kind, ErrorKind::NotFound | ErrorKind::InvalidInput);
+    nothing && failure.operation().is_none()
 }
 
 /// Whether the same restore may succeed later: it does not where nothing fits or the request is wrong.

@@ -3,12 +3,12 @@
 mod witness;
 
 use serde_json::{Value, json};
-use stillpoint_core::{Depth, Entropy, SystemEntropy};
+use stillpoint_core::{Depth, Entropy, Error, SystemEntropy};
 use stillpoint_repository::check::{CheckDepth, CheckOptions, CheckReport, Problem, VerifiedDepth};
 
 use crate::args::{CheckArgs, Subset};
 use crate::engine;
-use crate::exit::{Exit, Outcome};
+use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::output::bytes::Bytes;
 use crate::session::Session;
@@ -19,11 +19,14 @@ pub(super) async fn run(session: &Session, args: &CheckArgs) -> Outcome {
     let repository = session.repository().await?;
     let options = CheckOptions::new(depth(args));
     let mut interrupts = Interrupts::listen();
-    let report = tokio::select! {
-        report = repository.check(&options) => report.map_err(engine::error)?,
-        () = interrupts.next() => return Ok(Exit::Interrupted),
+    let compared = async {
+        let report = repository.check(&options).await.map_err(engine::error)?;
+        Ok::<_, Error>((report, witness::compare(session).await?))
     };
-    let witness = witness::compare(session).await?;
+    let (report, witness) = tokio::select! {
+        compared = compared => compared?,
+        () = interrupts.next() => return Err(Failure::interrupted()),
+    };
     if session.output.is_json() {
         session.output.document(&document(&report, &witness))?;
     } else {

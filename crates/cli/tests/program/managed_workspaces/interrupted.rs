@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
+use stillpoint_core::{Entropy, SeededEntropy};
 use stillpoint_testkit::eventually;
 
 use super::world::{World, component};
-use crate::common::send;
+use crate::common::{Run, send};
 use crate::serve::Served;
 
 /// Slow enough to be interrupted.
@@ -45,6 +46,89 @@ fn a_backup_whose_process_is_killed_is_resumed_and_nothing_is_made_twice() {
     assert_eq!(component(&show, "projects")["state"], "completed");
     assert_eq!(world.region()["backups"].as_object().unwrap().len(), 2, "one job for each component");
     world.fake.assert_no_violations();
+}
+
+#[test]
+fn a_store_that_cannot_be_opened_keeps_no_services_from_being_let_go() {
+    let Some(mut world) = World::with_rules(&SLOW) else { return };
+    let mut noise = vec![0; 3 << 20];
+    SeededEntropy::new(7).fill(&mut noise);
+    std::fs::create_dir(world.place.source()).unwrap();
+    std::fs::write(world.place.source().join("noise"), noise).unwrap();
+    world.place.env("STILLPOINT_PASSWORD", "right");
+    let source = world.place.source();
+    let files = ["backup", source.to_str().unwrap(), "--limit-upload", "100K"];
+    let mut child = world.place.start(files);
+    assert!(eventually(Duration::from_secs(60), || {
+        let captures = world.place.json(["operations"])["operations"][0]["step"] == "capturing";
+        captures && world.place.store().join("config").exists()
+    }));
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+    assert!(eventually(Duration::from_secs(60), || world.calls("StartBackupJob") == 2));
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    assert!(world.is_stopped());
+
+    let mut resume = world.place.command(["resume", "--json"]);
+    let run = Run::of(&resume.env("STILLPOINT_PASSWORD", "wrong").output().unwrap());
+    assert!(!world.is_stopped(), "nobody else lets them go: {run:?}");
+    let resumed = run.document();
+    assert_eq!(
+        (&only(&resumed)["workspace"], &only(&resumed)["state"]),
+        (&json!("ml-prod"), &json!("completed"))
+    );
+    assert_eq!((run.code, resumed["error"].is_object()), (Some(12), true), "{run:?}");
+    let left = world.place.json(["operations"]);
+    assert_eq!(only(&left)["workspace"], source.to_str().unwrap(), "it waits for its password");
+    assert_eq!(only(&world.place.json(["resume"]))["state"], "completed");
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn an_operation_whose_workspace_is_not_configured_here_is_left_to_whoever_has_it() {
+    let Some(mut world) = World::with_rules(&SLOW) else { return };
+    // Nothing else names it once the workspace is not configured any more.
+    world.place.env("AWS_REGION", "us-east-1");
+    let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+    assert!(eventually(Duration::from_secs(60), || world.calls("StartBackupJob") == 2));
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    std::fs::write(world.place.path("stillpoint.toml"), "").unwrap();
+    let id = only(&world.place.json(["operations"]))["id"].as_str().unwrap().to_owned();
+    for words in [&["resume"][..], &["resume", &id]] {
+        let run = world.place.run(words);
+        assert_eq!(run.code, Some(1), "{run:?}");
+        assert!(run.stderr.contains("not configured here") && run.stderr.contains(&id), "{run:?}");
+    }
+    world.configure("", &world.hooks());
+    assert_eq!(only(&world.place.json(["resume"]))["state"], "completed");
+    assert!(!world.is_stopped());
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn a_backup_on_a_server_that_is_past_its_deadline_is_not_waited_for() {
+    let Some(world) = World::with_rules(&[("backup.ebs_seconds", 60), ("backup.efs_seconds", 60)]) else {
+        return;
+    };
+    let served = Served::start(&world.place, &[]);
+    let against = |words: &[&str]| {
+        let mut asked = Command::new(env!("CARGO_BIN_EXE_stillpoint"));
+        asked.args(words).args(["--json", "--server", &served.url]);
+        asked
+            .env("STILLPOINT_TOKEN", served.token.clone().unwrap())
+            .env("STILLPOINT_DATA_DIR", world.place.data());
+        Run::of(&asked.output().unwrap())
+    };
+    let run = against(&["backup", "--workspace", "ml-prod", "--timeout", "4s", "--on-deadline", "detach"]);
+    assert_eq!((run.code, &run.document()["state"]), (Some(4), &json!("detached")), "{run:?}");
+    let document = run.document();
+    let id = document["operation_id"].as_str().unwrap();
+    let run = against(&["watch", id]);
+    assert_eq!((run.code, &only(&run.document())["state"]), (Some(4), &json!("detached")), "{run:?}");
+    served.stop();
 }
 
 #[test]

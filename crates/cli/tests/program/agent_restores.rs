@@ -1,0 +1,164 @@
+//! What an agent keeps before a restore replaces it, and what becomes of restores that fail or are stopped.
+
+use std::fs;
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::json;
+use stillpoint_testkit::eventually;
+use stillpoint_testkit::s3::{Fault, FaultRule, Server};
+
+use crate::agent::{ended, line, newest};
+use crate::common::{Place, Run, send};
+
+#[test]
+fn what_stood_before_a_restore_replaced_it_is_kept_as_a_backup_that_nobody_takes_for_latest() {
+    let place = Place::new();
+    let home = place.source();
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("report.md"), "as it was").unwrap();
+    let first = place.back_up();
+    let point = newest(&place);
+    fs::write(home.join("report.md"), "hours of work since").unwrap();
+    let more = ["--once", "--landing", "replace", "--restore", &point];
+    place.json_ending(0, line(&home, &more));
+    assert_eq!(fs::read(home.join("report.md")).unwrap(), b"as it was");
+    let listed = place.json(["list"]);
+    let listed = listed["backups"].as_array().unwrap();
+    let [_after, kept, before] = &listed[..] else { panic!("{listed:?}") };
+    assert_eq!((&before["id"], &kept["state"]), (&first.into(), &"partial".into()));
+    assert_eq!(kept["name"], format!("before the restore of {point}"));
+    let target = place.path("kept");
+    place.json_ending(3, ["restore", kept["id"].as_str().unwrap(), "--into", target.to_str().unwrap()]);
+    assert_eq!(fs::read(target.join("report.md")).unwrap(), b"hours of work since");
+    // Once is enough: what was restored is not replaced again.
+    place.json_ending(0, line(&home, &more));
+    assert_eq!(place.json(["list"])["backups"].as_array().unwrap().len(), 4);
+}
+
+#[test]
+fn what_the_backups_leave_out_is_kept_all_the_same_before_a_restore_replaces_it() {
+    let place = Place::new();
+    let home = place.source();
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("model.bin"), "as it was").unwrap();
+    fs::write(home.join("notes.md"), "of every day").unwrap();
+    place.back_up();
+    let point = newest(&place);
+    fs::write(home.join("model.bin"), "weeks of training").unwrap();
+    let more = ["--once", "--landing", "replace", "--restore", &point, "--exclude", "*.bin"];
+    place.json_ending(0, line(&home, &more));
+    assert_eq!(fs::read(home.join("model.bin")).unwrap(), b"as it was");
+    let listed = place.json(["list"]);
+    let name = format!("before the restore of {point}");
+    let kept = listed["backups"].as_array().unwrap().iter().find(|backup| backup["name"] == *name).unwrap();
+    let target = place.path("kept");
+    place.json_ending(3, ["restore", kept["id"].as_str().unwrap(), "--into", target.to_str().unwrap()]);
+    assert_eq!(fs::read(target.join("model.bin")).unwrap(), b"weeks of training");
+    let after = place.json(["files", "latest"]).to_string();
+    assert!(!after.contains("model.bin"), "the agent's own backups leave it out: {after}");
+}
+
+/// A store that is asked over the network, and a backup in it.
+fn stored_apart(place: &mut Place) -> (Server, String) {
+    let server = Server::start().unwrap();
+    for (name, value) in server.env() {
+        place.env(name, value);
+    }
+    place.env("STILLPOINT_STORE", server.url("apart"));
+    let backup = place.back_up();
+    (server, backup)
+}
+
+#[test]
+fn after_a_restore_that_failed_for_good_no_backup_is_taken_for_the_newest_good_one() {
+    let mut place = Place::with_tree(83);
+    let home = place.source();
+    let (server, good) = stored_apart(&mut place);
+    let point = newest(&place);
+    fs::remove_dir_all(&home).unwrap();
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join(".bashrc"), "as a new volume has it").unwrap();
+    server.inject(FaultRule::new(Fault::AccessDenied).method("GET").key("/data/").times(1));
+    let document = place.json_ending(1, line(&home, &["--once", "--restore", &point]));
+    assert_eq!(document["restore"]["state"], "failed", "{document}");
+    assert_eq!((&document["completed"], &document["partial"]), (&json!(0), &json!(1)), "{document}");
+    assert_eq!(place.json(["show", "latest"])["id"], *good);
+    // The next run makes the restore, and what it backs up is whole again.
+    let document = place.json_ending(0, line(&home, &["--once", "--restore", &point]));
+    assert_eq!(
+        (&document["restore"]["made_now"], &document["completed"]),
+        (&json!(true), &json!(1)),
+        "{document}"
+    );
+}
+
+/// Starts an agent on a store that answers slowly, and leaves it in its restore as soon as that is `at` a step, if it is met
+/// there; answers the restore's id.
+fn caught(place: &Place, server: &Server, words: &[&str], at: &[&str], signal: Signal) -> Option<String> {
+    server.set_latency(Duration::from_millis(150));
+    let child = place.start(line(&place.source(), words));
+    let mut id = None;
+    eventually(Duration::from_secs(60), || {
+        let document = place.json(["operations"]);
+        let restore = document["operations"].as_array().unwrap().iter().find(|one| one["kind"] == "restore");
+        id = restore.filter(|one| at.contains(&one["step"].as_str().unwrap())).map(|one| one["id"].clone());
+        id.is_some()
+    });
+    server.set_latency(Duration::from_secs(2));
+    send(&child, signal);
+    ended(child);
+    server.set_latency(Duration::ZERO);
+    id.map(|id| id.as_str().unwrap().to_owned())
+}
+
+#[test]
+fn a_restore_that_was_stopped_before_it_wrote_anything_still_replaces() {
+    let mut place = Place::new();
+    let home = place.source();
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("report.md"), "as it was").unwrap();
+    let (server, _) = stored_apart(&mut place);
+    let point = newest(&place);
+    fs::write(home.join("report.md"), "hours of work since").unwrap();
+    let more = ["--once", "--landing", "replace", "--restore", &point];
+    let id = caught(&place, &server, &more, &["submitted", "inspecting"], Signal::KILL);
+    let id = id.expect("the restore is met before it has begun to fill anything");
+    place.json(["cancel", &id]);
+    assert_eq!(fs::read(home.join("report.md")).unwrap(), b"hours of work since", "nothing was written");
+    let document = place.json_ending(0, line(&home, &more));
+    assert_eq!(document["restore"]["state"], "completed", "{document}");
+    assert_eq!(fs::read(home.join("report.md")).unwrap(), b"as it was");
+}
+
+#[test]
+fn a_restore_that_was_stopped_while_it_replaced_says_what_it_then_left_as_it_is() {
+    let mut place = Place::new();
+    let home = place.source();
+    fs::create_dir(&home).unwrap();
+    for name in ["report.md", "gone.md"] {
+        fs::write(home.join(name), "as it was").unwrap();
+    }
+    let (server, backup) = stored_apart(&mut place);
+    let point = newest(&place);
+    fs::write(home.join("report.md"), "hours of work since").unwrap();
+    fs::remove_file(home.join("gone.md")).unwrap();
+    // The content does not come, so the restore is stopped after it has begun and before it has replaced anything.
+    server.inject(FaultRule::new(Fault::Delay(Duration::from_secs(5))).method("GET").key("/data/"));
+    let more = ["--once", "--landing", "replace", "--restore", &point];
+    caught(&place, &server, &more, &["filling"], Signal::TERM).expect("the restore is met while it fills");
+    server.heal();
+    let run = Run::of(&place.command(line(&home, &more)).arg("--json").output().unwrap());
+    assert_eq!(run.code, Some(3), "{run:?}");
+    let restore = &run.document()["restore"];
+    assert_eq!((&restore["state"], &restore["kept"]), (&json!("partial"), &json!(1)), "{run:?}");
+    let words = restore["message"].as_str().unwrap();
+    assert!(words.contains(&backup) && words.contains("--landing replace"), "{words}");
+    assert!(run.stderr.contains("ALARM") && run.stderr.contains("in part"), "{run:?}");
+    assert_eq!(fs::read(home.join("report.md")).unwrap(), b"hours of work since");
+    assert_eq!(fs::read(home.join("gone.md")).unwrap(), b"as it was");
+    // It stays said, and is no alarm at each start.
+    let run = Run::of(&place.command(line(&home, &more)).arg("--json").output().unwrap());
+    assert_eq!((run.code, &run.document()["restore"]["state"]), (Some(0), &json!("partial")), "{run:?}");
+    assert!(!run.stderr.contains("ALARM"), "{run:?}");
+}
