@@ -276,8 +276,11 @@ impl Drives {
 }
 
 /// Carries a step to its end, also where whoever waits for it goes away meanwhile: an operation that was stored or
-/// claimed and that nobody drives would keep its workspace from all others for as long as its lease lasts.
-async fn to_its_end<T: Send + 'static>(step: impl Future<Output = Result<T>> + Send + 'static) -> Result<T> {
+/// claimed and that nobody drives would keep its workspace from all others for as long as its lease lasts. Calls of a driver
+/// write into the catalog so, too: nobody looks at them while it stores a turn, which would wait for their transaction.
+pub(super) async fn to_its_end<T: Send + 'static>(
+    step: impl Future<Output = Result<T>> + Send + 'static,
+) -> Result<T> {
     tokio::spawn(step.in_current_span()).await.unwrap_or_else(|gone| {
         let message = "a step with the catalog ended unexpectedly";
         Err(Error::new(ErrorKind::Unexpected, message).maybe_applied().with_source(gone))

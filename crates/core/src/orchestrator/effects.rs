@@ -16,7 +16,7 @@ use crate::layer::Place;
 use crate::operation::{Request, RestoreRequest};
 use crate::orchestrator::bases;
 use crate::orchestrator::builder::Parts;
-use crate::orchestrator::drives::Drives;
+use crate::orchestrator::drives::{Drives, to_its_end};
 use crate::plan::{Plan, PlannedComponent};
 use crate::provider::{Finding, Provider, Severity};
 use crate::provisioner::ProvisionRequest;
@@ -53,7 +53,11 @@ impl Runner {
             Effect::InspectWorkspace => self.inspect_workspace().await,
             Effect::InspectBackup => self.inspect_backup().await,
             Effect::MarkBackup(marked) => {
-                self.parts.catalog.put_backup(&marked.backup, Some(marked.revision)).await?;
+                let parts = self.parts;
+                to_its_end(
+                    async move { parts.catalog.put_backup(&marked.backup, Some(marked.revision)).await },
+                )
+                .await?;
                 Ok(Outcome::Done)
             }
             Effect::Quiesce { id, budget, earlier } => {
@@ -211,7 +215,8 @@ impl Runner {
             false => (workspace.definition(&self.cx).await?, workspace.inventory(&self.cx).await?),
         };
         let record = WorkspaceRecord::new(definition, components, self.cx.clock().now());
-        self.parts.catalog.put_workspace(&record).await?;
+        let parts = Arc::clone(&self.parts);
+        to_its_end(async move { parts.catalog.put_workspace(&record).await }).await?;
         Ok(Outcome::Planned(Box::new(plan)))
     }
 

@@ -1,12 +1,13 @@
 //! Operations that work on the same data, whatever workspaces they belong to: one at a time.
 
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use crate::catalog::StoredOperation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extent::Extent;
 use crate::id::OperationId;
 use crate::operation::OperationRecord;
+use crate::orchestrator::drives::to_its_end;
 use crate::orchestrator::effects::Runner;
 use crate::orchestrator::local::BUSY_PAUSE;
 use crate::plan::Plan;
@@ -35,7 +36,8 @@ impl Runner {
         if extents.is_empty() {
             return Ok(Vec::new());
         }
-        let others = self.parts.catalog.reserve(self.request.id(), extents).await?;
+        let (parts, id, wanted) = (Arc::clone(&self.parts), self.request.id().clone(), extents.to_vec());
+        let others = to_its_end(async move { parts.catalog.reserve(&id, &wanted).await }).await?;
         if !others.is_empty() {
             // One that is waited for may itself wait for a place.
             self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -20,6 +20,8 @@ enum Fault {
     LostReplies(AtomicU32),
     /// Whether an operation was created or claimed is answered only after this time.
     SlowReplies(Duration),
+    /// Changes take a second each, one at a time, as where there is one connection that writes.
+    OneWriter(tokio::sync::Mutex<()>),
 }
 
 #[derive(Debug)]
@@ -29,6 +31,14 @@ struct Faulty {
 }
 
 impl Faulty {
+    /// The right to write, a second after it was had.
+    async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let Fault::OneWriter(writer) = &self.fault else { return None };
+        let turn = writer.lock().await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        Some(turn)
+    }
+
     async fn reply_slowly(&self) {
         if let Fault::SlowReplies(by) = &self.fault {
             tokio::time::sleep(*by).await;
@@ -44,6 +54,7 @@ impl Catalog for Faulty {
         created
     }
     async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        let _turn = self.turn().await;
         self.inner.reserve(id, extents).await
     }
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
@@ -70,14 +81,16 @@ impl Catalog for Faulty {
         self.inner.release_lease(lease).await
     }
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
+        let _turn = self.turn().await;
         match &self.fault {
             Fault::FullOnceHeld(workspace) if workspace.held_by().is_some() => {
                 Err(Error::new(ErrorKind::QuotaExceeded, "the catalog's disk is full"))
             }
             Fault::HangsOnceHeld(workspace) if workspace.held_by().is_some() => std::future::pending().await,
-            Fault::FullOnceHeld(_) | Fault::HangsOnceHeld(_) | Fault::SlowReplies(_) => {
-                self.inner.commit(lease, change).await
-            }
+            Fault::FullOnceHeld(_)
+            | Fault::HangsOnceHeld(_)
+            | Fault::SlowReplies(_)
+            | Fault::OneWriter(_) => self.inner.commit(lease, change).await,
             Fault::LostReplies(calls) => {
                 let call = calls.fetch_add(1, Ordering::Relaxed) % 4;
                 if call != 0 {
@@ -95,6 +108,7 @@ impl Catalog for Faulty {
         self.inner.ledger(id).await
     }
     async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
+        let _turn = self.turn().await;
         self.inner.put_workspace(record).await
     }
     async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>> {
@@ -241,4 +255,30 @@ async fn an_operation_is_driven_although_nobody_waits_for_the_answer_to_its_subm
     tokio::time::sleep(Duration::from_secs(15)).await;
     let state = catalog.operation(&id).await.unwrap().unwrap().operation.state;
     assert_eq!(state, OperationState::Completed);
+}
+
+/// Whatever the operation has in the catalog when it is told to stop: storing that it was told must not wait for a call that
+/// nobody looks at meanwhile.
+#[tokio::test(start_paused = true)]
+async fn an_operation_that_is_stopped_while_it_writes_into_the_catalog_comes_to_its_end() {
+    for millis in (0..6000).step_by(250) {
+        let provider = Arc::new(MemoryProvider::new("memory".parse().unwrap()));
+        provider.write("/home/ada", "notes.txt", b"first");
+        let home =
+            Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home/ada");
+        let workspace = Arc::new(MemoryWorkspace::new(Definition::new("ada".parse().unwrap()), vec![home]));
+        let catalog =
+            Faulty { inner: MemoryCatalog::new(), fault: Fault::OneWriter(tokio::sync::Mutex::default()) };
+        let orchestrator = LocalOrchestrator::builder(Arc::new(catalog))
+            .provider(provider)
+            .workspace(workspace.clone())
+            .build();
+        let id: OperationId = "op-1".parse().unwrap();
+        orchestrator.submit(queued(&id, 3600)).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        orchestrator.cancel(&id).await.unwrap();
+        let ended = tokio::time::timeout(Duration::from_secs(60), orchestrator.wait(&id)).await;
+        assert!(ended.is_ok_and(|ended| ended.is_ok()), "stopped after {millis} ms");
+        assert_eq!(workspace.held_by(), None);
+    }
 }
