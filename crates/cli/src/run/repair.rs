@@ -57,8 +57,9 @@ fn text(output: &Output, report: &RepairReport, dry_run: bool) -> stillpoint_cor
         output.line("the configuration was gone; this machine remembers it, and so it is stored again")?;
     }
     for pack in &report.damaged_packs {
+        let done = if dry_run { "would be" } else { "is" };
         output.line(format_args!(
-            "pack {pack} is damaged and no longer relied on; back up again to store anew what it lost"
+            "pack {pack} is damaged and {done} put aside under stillpoint/quarantine; back up again to store anew what it lost"
         ))?;
     }
     for pack in &report.unreadable_packs {

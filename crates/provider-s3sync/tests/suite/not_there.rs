@@ -52,9 +52,11 @@ async fn no_restore_lands_where_the_backups_lie() {
         let host = Host::new(&scene, &root);
         let backup = host.back_up("backup").await.backup.unwrap();
         let before = count(&store);
-        for (name, into) in
-            [("onto", store.clone()), ("within", store.join("new")), ("around", scene.path("."))]
-        {
+        for (name, into) in [
+            ("onto", store.clone()),
+            ("within", store.join("new")),
+            ("around", store.parent().unwrap().to_path_buf()),
+        ] {
             let mut request = restore_request(name, &backup.id, &into);
             request.landing = Landing::Replace;
             let status = host.run(Request::Restore(request)).await;
@@ -74,7 +76,8 @@ async fn an_empty_place_is_not_taken_for_the_store_that_was_there() {
         write(root.join("file"), "content");
         let host = Host::new(&scene, &root);
         assert_eq!(host.back_up("first").await.operation.state, OperationState::Completed);
-        fs::rename(&store, scene.path("unmounted")).unwrap();
+        let unmounted = scene.path("unmounted");
+        fs::rename(&store, &unmounted).unwrap();
         fs::create_dir(&store).unwrap();
         write(root.join("file"), "newer content");
         // By the process that has it open, and by one that was just started.
@@ -89,7 +92,7 @@ async fn an_empty_place_is_not_taken_for_the_store_that_was_there() {
         assert_eq!(count(&store), 0, "nothing was begun there");
 
         fs::remove_dir(&store).unwrap();
-        fs::rename(scene.path("unmounted"), &store).unwrap();
+        fs::rename(&unmounted, &store).unwrap();
         assert_eq!(host.back_up("mounted").await.operation.state, OperationState::Completed);
         fs::rename(&store, scene.path("given up")).unwrap();
         fs::create_dir(&store).unwrap();

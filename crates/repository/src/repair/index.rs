@@ -69,7 +69,14 @@ async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -
         store(repository, lock, &survey.rescued).await?;
         for id in &survey.report.replaced {
             lock.ensure_held()?;
-            put_aside(repository, id).await?;
+            let key = FileKind::Index.key(id);
+            put_aside(repository, &key, FileKind::Index.max_length(), &format!("index-{id}")).await?;
+        }
+        // A backup takes up packs that no index names, because one before it may have been interrupted.
+        for id in &survey.report.damaged_packs {
+            lock.ensure_held()?;
+            let size = packs.get(id).copied().unwrap_or_default();
+            put_aside(repository, &FileKind::Pack.key(id), size, &format!("pack-{id}")).await?;
         }
     }
     Ok(survey.report)
@@ -185,16 +192,15 @@ async fn save(repository: &Repository, lock: &Lock, group: &[(Id, &[PackEntry])]
     repository.save_file(FileKind::Index, json).await.map(drop)
 }
 
-/// Moves an index file out of restic's sight, with its bytes as they are.
-async fn put_aside(repository: &Repository, id: &Id) -> Result<()> {
-    let key = FileKind::Index.key(id);
-    let bytes = match repository.store().get(&key, FileKind::Index.max_length()).await {
+/// Moves an object out of restic's sight, with its bytes as they are.
+async fn put_aside(repository: &Repository, key: &str, length_max: u64, name: &str) -> Result<()> {
+    let bytes = match repository.store().get(key, length_max).await {
         Err(error) if *error.kind() == ErrorKind::NotFound => return Ok(()),
         bytes => bytes?,
     };
-    let aside = format!("stillpoint/{QUARANTINE}/index-{id}");
+    let aside = format!("stillpoint/{QUARANTINE}/{name}");
     match repository.store().put_new(&aside, bytes).await {
-        // A run before this one had come so far, and the file was damaged further since: both copies cannot be kept.
+        // A run before this one had come so far, and the object was damaged further since: both copies cannot be kept.
         Err(error) if *error.kind() == ErrorKind::AlreadyExists => {
             return Err(Error::corrupt(
                 key,
@@ -203,5 +209,5 @@ async fn put_aside(repository: &Repository, id: &Id) -> Result<()> {
         }
         result => result?,
     }
-    repository.store().delete(&key).await
+    repository.store().delete(key).await
 }

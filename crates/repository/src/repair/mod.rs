@@ -46,8 +46,7 @@ pub struct RepairReport {
     pub missing_packs: Vec<Id>,
     /// Whether the configuration was gone and is stored again, from what this machine remembers.
     pub config_restored: bool,
-    /// Packs whose bytes do not match their names, as far as every pack was read. They stay where they are, and no index
-    /// names them any more.
+    /// Packs whose bytes do not match their names, as far as every pack was read. They were put aside.
     pub damaged_packs: Vec<Id>,
     /// Packs whose header cannot be read. They stay where they are, and no index names them any more.
     pub unreadable_packs: Vec<Id>,
