@@ -52,10 +52,7 @@ impl Runner {
 
     /// Sees to it that what is waited for comes to an end.
     async fn see_to(&self, other: &StoredOperation) -> Result<()> {
-        if !other.operation.state.is_active() {
-            return Ok(());
-        }
-        if other.lease.live {
+        if !other.operation.state.is_active() || other.lease.live {
             return Ok(());
         }
         if let Some(drives) = self.drives.upgrade()

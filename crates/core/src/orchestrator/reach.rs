@@ -30,6 +30,8 @@ impl Parts {
                     Err(error) if error.kind() == ErrorKind::NotFound => {
                         return Ok(Some(format!("workspace {}", backup.workspace)));
                     }
+                    // Whoever drives it meets that again and ends it; here nothing would.
+                    Err(error) if is_unreadable(error.kind()) => return Ok(None),
                     Err(error) => return Err(error),
                 };
                 if !matches!(&operation.machine, Machine::Backup(machine) if machine.plan.is_some()) {
@@ -52,6 +54,7 @@ impl Parts {
         let lacking = providers.into_iter().find(|id| self.provider(id).is_err());
         Ok(lacking.map(|id| format!("provider {id}")))
     }
+
     /// The providers that a backup of a workspace needs. One that cannot say is met again by whoever drives the backup.
     async fn providers_of(&self, workspace: &dyn Workspace) -> BTreeSet<ProviderId> {
         let cx = OpContext::new(Arc::clone(&self.clock));
@@ -66,8 +69,17 @@ impl Parts {
 
     /// The providers that keep the snapshots of a backup.
     async fn keepers(&self, backup: &BackupId) -> Result<BTreeSet<ProviderId>> {
-        let Some(stored) = self.catalog.backup(backup).await? else { return Ok(BTreeSet::new()) };
+        let stored = match self.catalog.backup(backup).await {
+            Err(error) if is_unreadable(error.kind()) => None,
+            stored => stored?,
+        };
+        let Some(stored) = stored else { return Ok(BTreeSet::new()) };
         let snapshots = stored.backup.components.into_iter().filter_map(|component| component.snapshot);
         Ok(snapshots.map(|snapshot| snapshot.provider).collect())
     }
+}
+
+/// Whether a row is there that cannot be read, however often it is looked at.
+fn is_unreadable(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::Corrupt | ErrorKind::InvalidConfig)
 }
