@@ -69,6 +69,11 @@ pub(crate) fn line(component: &ComponentItem) -> String {
     format!("{:<7} {}  {}{snapshot}", component.id, component.kind, word(&component.state))
 }
 
+/// What an issue is about: an item, or everything together.
+pub(crate) fn about(issue: &Issue) -> &str {
+    if issue.item.is_empty() { "all of it" } else { &issue.item }
+}
+
 /// Adds warnings and issues, a bounded number of each.
 pub(super) fn remarks(f: &mut fmt::Formatter<'_>, warnings: &[String], issues: &[Issue]) -> fmt::Result {
     let mut text = String::new();
@@ -76,7 +81,7 @@ pub(super) fn remarks(f: &mut fmt::Formatter<'_>, warnings: &[String], issues: &
         write!(text, "\n  warning {warning}")?;
     }
     for issue in issues.iter().take(SHOWN_MAX) {
-        write!(text, "\n  {:<7} {}: {}", issue.kind, issue.item, issue.message)?;
+        write!(text, "\n  {:<7} {}: {}", issue.kind, about(issue), issue.message)?;
     }
     let more = warnings.len().saturating_sub(SHOWN_MAX) + issues.len().saturating_sub(SHOWN_MAX);
     if more > 0 {

@@ -10,6 +10,7 @@ use crate::args::{ImportArgs, Layout};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
+use crate::output::backup::about;
 use crate::output::bytes::Bytes;
 use crate::output::stream::ListDocument;
 use crate::session::Session;
@@ -137,7 +138,7 @@ fn line(output: &Output, told: &ImportedTimestamp) -> Result<()> {
     let (state, files, bytes) = (word(told.state), told.files, Bytes(told.bytes));
     output.line(format_args!("{}  {state:<8}  {files} files, {bytes}", told.source))?;
     for issue in &told.issues {
-        output.line(format_args!("  {}: {}: {}", issue.kind, issue.item, issue.message))?;
+        output.line(format_args!("  {}: {}: {}", issue.kind, about(issue), issue.message))?;
     }
     for warning in &told.warnings {
         output.line(format_args!("  {warning}"))?;

@@ -6,6 +6,7 @@ use stillpoint_server::document::BackupDetail;
 use super::roles;
 use crate::args::ShowArgs;
 use crate::exit::{Exit, Outcome};
+use crate::output::backup::about;
 use crate::output::bytes::{Bytes, Span};
 use crate::output::{Output, word};
 use crate::session::Session;
@@ -83,7 +84,7 @@ fn text(output: &Output, detail: &BackupDetail) -> stillpoint_core::Result<()> {
         }
     }
     for issue in &detail.issues {
-        output.line(format_args!("issue        {}: {}: {}", issue.kind, issue.item, issue.message))?;
+        output.line(format_args!("issue        {}: {}: {}", issue.kind, about(issue), issue.message))?;
     }
     Ok(())
 }
