@@ -67,16 +67,17 @@ async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -
     if !options.dry_run {
         survey.report.salvaged_blobs = copy_out(repository, lock, &packs, &survey.damaged).await?;
         store(repository, lock, &survey.rescued).await?;
-        for id in &survey.report.replaced {
-            lock.ensure_held()?;
-            let key = FileKind::Index.key(id);
-            put_aside(repository, &key, FileKind::Index.max_length(), &format!("index-{id}")).await?;
-        }
-        // A backup takes up packs that no index names, because one before it may have been interrupted.
+        // Before their index files: a backup takes up packs that no index names, because one before it may have been
+        // interrupted.
         for id in &survey.report.damaged_packs {
             lock.ensure_held()?;
             let size = packs.get(id).copied().unwrap_or_default();
             put_aside(repository, &FileKind::Pack.key(id), size, &format!("pack-{id}")).await?;
+        }
+        for id in &survey.report.replaced {
+            lock.ensure_held()?;
+            let key = FileKind::Index.key(id);
+            put_aside(repository, &key, FileKind::Index.max_length(), &format!("index-{id}")).await?;
         }
     }
     Ok(survey.report)

@@ -79,7 +79,7 @@ async fn die_and_go_on(grace: Duration) -> u32 {
 }
 
 /// The dead process was of this host, and so its lock counts for nothing; here it is the test's own process.
-async fn forget_locks(objects: &Arc<InMemory>) {
+pub(crate) async fn forget_locks(objects: &Arc<InMemory>) {
     use futures::TryStreamExt;
     use object_store::{ObjectStore, ObjectStoreExt};
     let locks: Vec<_> = objects.list(Some(&"locks".into())).try_collect().await.unwrap();

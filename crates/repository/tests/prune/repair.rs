@@ -1,12 +1,20 @@
 //! Repairs of the index.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use object_store::ObjectStoreExt;
+use object_store::memory::InMemory;
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{Id, PruneOptions, RepairOptions};
 
+use crate::interrupted::forget_locks;
+use crate::mortal::Mortal;
 use crate::support::{House, PASSWORD, backup, files_in};
+
+/// More changes than any repair or backup here makes.
+const LONG: i64 = 1_000;
 
 fn index_files(house: &House) -> Vec<PathBuf> {
     let folder = house.folder.path().join("repository/index");
@@ -216,4 +224,48 @@ async fn a_pack_with_a_damaged_piece_is_given_up_and_the_next_backup_stores_the_
     if let Some(restic) = stillpoint_testkit::oracle::restic() {
         restic.repository(house.location(), PASSWORD).check_read_data();
     }
+}
+
+/// Three pieces in a pack in which one byte turned over.
+async fn with_a_damaged_piece() -> (Arc<InMemory>, House) {
+    let objects = Arc::new(InMemory::new());
+    let house = House::on(Mortal::store(&objects, LONG, true)).await;
+    (1..4).for_each(|seed| house.write(&format!("file-{seed}"), seed, 60_000));
+    house.backup().await;
+    let packs = house.repository.list_packs().await.unwrap();
+    let hex = packs.into_iter().max_by_key(|(_, size)| *size).unwrap().0.to_string();
+    let path = object_store::path::Path::from(format!("data/{}/{hex}", &hex[..2]));
+    let mut bytes = objects.get(&path).await.unwrap().bytes().await.unwrap().to_vec();
+    bytes[300] ^= 1;
+    objects.put(&path, bytes.into()).await.unwrap();
+    (objects, house)
+}
+
+/// Between the deaths somebody backs up, who may take up what the repair had left.
+#[tokio::test]
+async fn a_repair_that_dies_at_any_of_its_changes_is_finished_by_the_next_one() {
+    let options = RepairOptions::default().reading_data();
+    let mut deaths = 0;
+    for changes in 0.. {
+        let mut survived = false;
+        for last_arrives in [false, true] {
+            let (objects, house) = with_a_damaged_piece().await;
+            let doomed = house.repository.on_copy(Mortal::store(&objects, changes, last_arrives));
+            survived |= doomed.repair_index(&options).await.is_ok();
+            forget_locks(&objects).await;
+            backup(&house.repository.with_fresh_index(), &house.source()).await;
+            house.repository.with_fresh_index().repair_index(&options).await.unwrap();
+            let last = backup(&house.repository.with_fresh_index(), &house.source()).await;
+            let context = format!("died after {changes} changes, the last one arrived: {last_arrives}");
+            assert!(house.content(&last).await == files_in(&house.source()), "{context}");
+            let check = CheckOptions::new(CheckDepth::ReadAll);
+            let report = house.repository.with_fresh_index().check(&check).await.unwrap();
+            assert!(report.is_sound(), "{context}: {report:?}");
+            deaths += u32::from(!survived);
+        }
+        if survived {
+            break;
+        }
+    }
+    assert!(deaths > 12, "{deaths}");
 }
