@@ -111,8 +111,8 @@ impl Catalog for SqlCatalog {
         leases::release(&self.engine, lease).await
     }
 
-    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
-        reservations::reserve(&self.engine, id, extents).await
+    async fn reserve(&self, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        reservations::reserve(&self.engine, lease, extents).await
     }
 
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {

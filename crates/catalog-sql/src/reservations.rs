@@ -2,36 +2,44 @@
 
 use std::collections::BTreeMap;
 
-use stillpoint_core::{Extent, OperationId, Result};
+use stillpoint_core::{Extent, Lease, OperationId, Result};
 
 use crate::engine::{Engine, Statement};
+use crate::leases::{fenced, number};
 
 /// The marks of an operation's extents, each once: whether it covers the whole of its place.
 type Marks = BTreeMap<String, bool>;
 
-pub(crate) async fn reserve(
-    engine: &Engine,
-    id: &OperationId,
-    extents: &[Extent],
-) -> Result<Vec<OperationId>> {
-    if extents.is_empty() {
-        engine.write(released(id)).await?;
-        return Ok(Vec::new());
-    }
+pub(crate) async fn reserve(engine: &Engine, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>> {
     let mut marks = Marks::new();
     for mark in extents.iter().flat_map(Extent::marks) {
         *marks.entry(mark.key).or_default() |= mark.whole;
     }
+    let id = &lease.operation;
     // Whoever else reserves waits until this is done, so that of two that overlap the second sees the first.
     let mut change = engine.begin_in_turn().await?;
+    if change.run(kept(lease)).await?.is_empty() {
+        return Err(fenced(lease));
+    }
     change.run(released(id)).await?;
-    let found = change.run(others(id, &marks)).await?;
-    let others = found.iter().map(|row| row.text("operation")?.parse()).collect::<Result<Vec<_>>>()?;
-    if others.is_empty() {
-        change.run(noted(id, &marks)).await?;
+    let mut in_the_way = Vec::new();
+    if !marks.is_empty() {
+        for row in change.run(others(id, &marks)).await? {
+            in_the_way.push(row.text("operation")?.parse()?);
+        }
+        if in_the_way.is_empty() {
+            change.run(noted(id, &marks)).await?;
+        }
     }
     change.finish().await?;
-    Ok(others)
+    Ok(in_the_way)
+}
+
+/// Keeps an operation from being taken over until the change is done; returns a row if `lease` is still the newest.
+fn kept(lease: &Lease) -> Statement {
+    Statement::new("UPDATE operations SET epoch = epoch WHERE id = $1 AND epoch = $2 RETURNING id")
+        .bind(lease.operation.as_str())
+        .bind(number(lease.epoch))
 }
 
 /// Forgets what an operation works on.

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use stillpoint_core::{Catalog, Extent, OperationId, OperationState, Result};
+use stillpoint_core::{Catalog, ErrorKind, Extent, Lease, OperationId, OperationState, Result};
 use tokio::task::JoinSet;
 
 use super::harness::Harness;
-use super::sample::{TTL, claimed, create, create_in, holder, operation};
+use super::sample::{TTL, claimed, create, holder, operation, refusal};
 
 fn directory(path: &str) -> Vec<Extent> {
     vec![Extent::directory("host-1", path)]
@@ -16,17 +16,21 @@ fn ids(texts: &[&str]) -> Result<Vec<OperationId>> {
     texts.iter().map(|text| text.parse()).collect()
 }
 
+/// The leases of `op-1` to `op-4`, each of a workspace of its own.
+async fn leases(catalog: &dyn Catalog) -> Result<[Lease; 4]> {
+    let lease = async |number: u32| {
+        create(catalog, &operation(&format!("op-{number}"), &format!("w-{number}"), 0)?).await
+    };
+    Ok([lease(1).await?, lease(2).await?, lease(3).await?, lease(4).await?])
+}
+
 /// Two operations whose extents overlap are never both told that nothing stands in their way; others do not meet.
 ///
 /// # Errors
 /// Whatever the catalog answers against the contract.
 pub async fn what_overlaps_is_reserved_once(harness: &dyn Harness) -> Result<()> {
     let catalog = harness.catalog().await?;
-    for number in 1..=4 {
-        create(&*catalog, &operation(&format!("op-{number}"), &format!("w-{number}"), 0)?).await?;
-    }
-    let [first, second, third, fourth] = ["op-1", "op-2", "op-3", "op-4"].map(OperationId::new);
-    let (first, second, third, fourth) = (first?, second?, third?, fourth?);
+    let [first, second, third, fourth] = leases(&*catalog).await?;
     let long = format!("/home/ada/{}", "deep/".repeat(800));
     assert_eq!(catalog.reserve(&first, &directory("/home/ada")).await?, []);
     assert_eq!(catalog.reserve(&first, &directory("/home/ada")).await?, [], "again is no obstacle to itself");
@@ -49,10 +53,7 @@ pub async fn what_overlaps_is_reserved_once(harness: &dyn Harness) -> Result<()>
 /// Whatever the catalog answers against the contract.
 pub async fn a_refused_reservation_keeps_nobody_waiting(harness: &dyn Harness) -> Result<()> {
     let catalog = harness.catalog().await?;
-    for number in 1..=3 {
-        create(&*catalog, &operation(&format!("op-{number}"), &format!("w-{number}"), 0)?).await?;
-    }
-    let (first, second, third) = ("op-1".parse()?, "op-2".parse()?, "op-3".parse()?);
+    let [first, second, third, _] = leases(&*catalog).await?;
     assert_eq!(catalog.reserve(&first, &directory("/a")).await?, []);
     assert_eq!(catalog.reserve(&second, &directory("/b")).await?, []);
     let more = [directory("/a"), directory("/b")].concat();
@@ -74,25 +75,32 @@ pub async fn a_refused_reservation_keeps_nobody_waiting(harness: &dyn Harness) -
 /// Whatever the catalog answers against the contract.
 pub async fn a_reservation_lasts_as_long_as_its_operation_is_active(harness: &dyn Harness) -> Result<()> {
     let catalog = harness.catalog().await?;
-    let waiting: OperationId = "waiting".parse()?;
-    create(&*catalog, &operation("waiting", "w-waiting", 0)?).await?;
+    let waiting = create(&*catalog, &operation("waiting", "w-waiting", 0)?).await?;
     let ends = [OperationState::Detached, OperationState::Completed, OperationState::Cancelled];
     for state in [OperationState::Running, OperationState::Cancelling].into_iter().chain(ends) {
         let id = format!("op-{}", state.as_str());
         let place = directory(&format!("/{id}"));
         let record = operation(&id, &id, 0)?;
-        create(&*catalog, &record).await?;
-        assert_eq!(catalog.reserve(&record.id, &place).await?, []);
+        let stale = create(&*catalog, &record).await?;
+        assert_eq!(catalog.reserve(&stale, &place).await?, []);
         harness.pass(TTL * 2).await;
         let lease = claimed(catalog.claim_operation(&record.id, &holder("another"), TTL, None).await?)?;
         assert_eq!(catalog.reserve(&waiting, &place).await?, ids(&[id.as_str()])?);
+        for late in [Vec::new(), directory("/elsewhere")] {
+            assert_eq!(refusal(catalog.reserve(&stale, &late).await), Some(ErrorKind::Conflict));
+        }
+        assert_eq!(
+            catalog.reserve(&waiting, &place).await?,
+            ids(&[id.as_str()])?,
+            "an old owner frees nothing"
+        );
         let mut next = record.clone();
         next.state = state;
         catalog.commit(&lease, &stillpoint_core::OperationChange::new(&next)).await?;
         let others = if state.is_active() { ids(&[id.as_str()])? } else { Vec::new() };
         assert_eq!(catalog.reserve(&waiting, &place).await?, others, "{state:?}");
         if !state.is_active() {
-            assert_eq!(catalog.reserve(&record.id, &directory("/late")).await?, [], "{state:?}");
+            assert_eq!(catalog.reserve(&lease, &directory("/late")).await?, [], "{state:?}");
             assert_eq!(catalog.reserve(&waiting, &directory("/late")).await?, [], "{state:?} keeps nothing");
         }
     }
@@ -112,11 +120,11 @@ pub async fn of_many_overlapping_reservations_one_is_made(harness: &dyn Harness)
         let mut racers = JoinSet::new();
         for number in 0..RACERS {
             let id = format!("op-{round}-{number:02}");
-            let record = create_in(&*handles[0], operation(&id, &id, 0)?, OperationState::Running).await?;
+            let lease = create(&*handles[0], &operation(&id, &id, 0)?).await?;
             let catalog: Arc<dyn Catalog> = Arc::clone(&handles[number % 2]);
             let place = Extent::directory("host-1", format!("/{round}/{}", "part/".repeat(number % 6)));
             racers.spawn(async move {
-                let others = catalog.reserve(&record.id, &[place]).await?;
+                let others = catalog.reserve(&lease, &[place]).await?;
                 Ok::<_, stillpoint_core::Error>(others.is_empty())
             });
         }

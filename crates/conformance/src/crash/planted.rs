@@ -107,8 +107,8 @@ impl Catalog for PlantedCatalog {
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
         self.inner.release_lease(lease).await
     }
-    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
-        self.inner.reserve(id, extents).await
+    async fn reserve(&self, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        self.inner.reserve(lease, extents).await
     }
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
         let mut change = change.clone();

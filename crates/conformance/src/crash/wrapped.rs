@@ -89,8 +89,8 @@ impl Catalog for FusedCatalog {
     async fn release_lease(&self, lease: &Lease) -> Result<()> {
         self.fuse.cross(self.inner.release_lease(lease)).await
     }
-    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
-        self.fuse.cross(self.inner.reserve(id, extents)).await
+    async fn reserve(&self, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>> {
+        self.fuse.cross(self.inner.reserve(lease, extents)).await
     }
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
         self.fuse.cross(self.inner.commit(lease, change)).await

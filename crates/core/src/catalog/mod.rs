@@ -136,11 +136,9 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// on some of it: which ones do is the answer, and then nothing stays noted. One step: of two that overlap, one at the
     /// most is answered that nothing stands in its way. What is noted counts until the operation is no longer active.
     ///
-    /// Needs no lease: whoever drives the operation works on the same data.
-    ///
     /// # Errors
-    /// Whatever storing can meet.
-    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>>;
+    /// `Conflict` once the operation was taken over; nothing changed then.
+    async fn reserve(&self, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>>;
 
     /// Makes one durable step under the operation's lease.
     ///

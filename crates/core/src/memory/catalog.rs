@@ -181,17 +181,17 @@ impl Catalog for MemoryCatalog {
         Ok(())
     }
 
-    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
+    async fn reserve(&self, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>> {
         let mut state = self.lock();
+        held(&mut state, lease)?;
         let overlaps =
             |row: &Row| row.extents.iter().any(|theirs| extents.iter().any(|own| own.overlaps(theirs)));
-        let others =
-            state.operations.iter().filter(|(other, row)| *other != id && row.operation.state.is_active());
+        let in_the_way = |(id, row): &(&OperationId, &Row)| {
+            **id != lease.operation && row.operation.state.is_active() && overlaps(row)
+        };
         let others: Vec<_> =
-            others.filter(|(_, row)| overlaps(row)).map(|(other, _)| other.clone()).collect();
-        if let Some(row) = state.operations.get_mut(id) {
-            row.extents = if others.is_empty() { extents.to_vec() } else { Vec::new() };
-        }
+            state.operations.iter().filter(in_the_way).map(|(other, _)| other.clone()).collect();
+        held(&mut state, lease)?.extents = if others.is_empty() { extents.to_vec() } else { Vec::new() };
         Ok(others)
     }
 

@@ -369,6 +369,7 @@ impl Driver {
             parts: Arc::clone(&self.parts),
             drives: Weak::clone(&self.drives),
             cx,
+            lease: self.lease.clone(),
             request: self.record.request.clone(),
             hold: Arc::clone(&self.hold),
         };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::catalog::{BackupRecord, Origin, WorkspaceRecord};
+use crate::catalog::{BackupRecord, Lease, Origin, WorkspaceRecord};
 use crate::context::OpContext;
 use crate::decide::{Effect, FOREIGN, Inspection, Outcome};
 use crate::error::{Error, ErrorKind, Result};
@@ -34,6 +34,7 @@ pub(super) struct Runner {
     pub(super) parts: Arc<Parts>,
     pub(super) drives: Weak<Drives>,
     pub(super) cx: OpContext,
+    pub(super) lease: Lease,
     pub(super) request: Request,
     /// Taken while the workspace is being held still or let go.
     pub(super) hold: Shown,

@@ -36,8 +36,8 @@ impl Runner {
         if extents.is_empty() {
             return Ok(Vec::new());
         }
-        let (parts, id, wanted) = (Arc::clone(&self.parts), self.request.id().clone(), extents.to_vec());
-        let others = to_its_end(async move { parts.catalog.reserve(&id, &wanted).await }).await?;
+        let (parts, lease, wanted) = (Arc::clone(&self.parts), self.lease.clone(), extents.to_vec());
+        let others = to_its_end(async move { parts.catalog.reserve(&lease, &wanted).await }).await?;
         if !others.is_empty() {
             // One that is waited for may itself wait for a place.
             self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();

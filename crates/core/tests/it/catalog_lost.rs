@@ -53,9 +53,9 @@ impl Catalog for Faulty {
         self.reply_slowly().await;
         created
     }
-    async fn reserve(&self, id: &OperationId, extents: &[Extent]) -> Result<Vec<OperationId>> {
+    async fn reserve(&self, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>> {
         let _turn = self.turn().await;
-        self.inner.reserve(id, extents).await
+        self.inner.reserve(lease, extents).await
     }
     async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
         self.inner.operation(id).await
