@@ -119,6 +119,7 @@ pub async fn forget(
                 });
                 // Somebody held it between the look above and the deletion's own.
                 match catalog.backup(id).await? {
+                    _ if error.kind == ErrorKind::Busy => forgotten.kept.push((id.clone(), error.message)),
                     Some(stored) if stored.backup.held => forgotten.kept.push((id.clone(), "held".into())),
                     _ => forgotten.failed.push((id.clone(), error)),
                 }

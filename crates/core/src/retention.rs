@@ -4,12 +4,12 @@
 //! deletes nothing. What was begun at a time that has not come yet was begun by a wrong clock: it stays, and counts for
 //! nothing. Hours, days, ISO weeks, months and years are those of UTC, by the time a backup was begun.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::{SKEW_MAX, Timestamp};
-use crate::id::{BackupId, WorkspaceId};
+use crate::id::{BackupId, ProviderId, WorkspaceId};
 
 /// What to keep. A backup stays if any rule keeps it; without any rule everything stays.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,7 +82,8 @@ pub struct Retention {
     pub remove: Vec<BackupId>,
 }
 
-/// Judges each workspace's backups by themselves, and its copies as if they were another workspace's.
+/// Judges each workspace's backups by themselves, and its copies as if they were another workspace's, those in each place
+/// by themselves.
 ///
 /// Only completed backups fill the places that the counting rules give. A partial one is never counted and goes like any
 /// other, but stays while no completed one is newer: until then it is the best there is of that time. A held backup, and
@@ -92,7 +93,7 @@ pub struct Retention {
 /// `now` takes part in one thing only: a backup that was begun more than five minutes after it stays and is not counted. So
 /// a clock that is wrong, here or wherever a backup was made, keeps more and never less.
 pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp) -> Retention {
-    let mut workspaces: BTreeMap<(&WorkspaceId, bool), Vec<&BackupRecord>> = BTreeMap::new();
+    let mut workspaces: BTreeMap<(&WorkspaceId, Option<Place<'_>>), Vec<&BackupRecord>> = BTreeMap::new();
     let mut judged: Vec<(&BackupRecord, Vec<String>)> = Vec::new();
     for backup in backups {
         if backup.state == BackupState::Deleting {
@@ -101,7 +102,7 @@ pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp
             let began = backup.created_at;
             judged.push((backup, vec![format!("begun by a wrong clock: {began} has not come yet")]));
         } else {
-            workspaces.entry((&backup.workspace, backup.copy_of.is_some())).or_default().push(backup);
+            workspaces.entry((&backup.workspace, Place::of_copy(backup))).or_default().push(backup);
         }
     }
     for mut own in workspaces.into_values() {
@@ -118,6 +119,30 @@ pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp
         }
     }
     retention
+}
+
+/// Where a copy lies, as far as it is known. Copies in two places are made so that there are two.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place<'a> {
+    providers: BTreeSet<&'a ProviderId>,
+    account: Option<&'a str>,
+    region: Option<&'a str>,
+    /// The place that was asked for, by name and value.
+    asked: Vec<(&'a str, String)>,
+}
+
+impl<'a> Place<'a> {
+    fn of_copy(backup: &'a BackupRecord) -> Option<Self> {
+        backup.copy_of.as_ref()?;
+        let snapshots = backup.components.iter().filter_map(|component| component.snapshot.as_ref());
+        let asked = backup.copied_to.iter().map(|(name, value)| (name.as_str(), value.to_string()));
+        Some(Self {
+            providers: snapshots.map(|snapshot| &snapshot.provider).collect(),
+            account: backup.definition.account.as_deref(),
+            region: backup.definition.region.as_deref(),
+            asked: asked.collect(),
+        })
+    }
 }
 
 /// The backups of one workspace, newest first, each with what keeps it.

@@ -79,6 +79,8 @@ pub enum Fault {
     LostAfter,
     /// The call never returns, and nothing was done.
     Silent,
+    /// Refused with an error of this kind, and nothing was done.
+    Refused(ErrorKind),
 }
 
 impl Fault {
@@ -91,6 +93,7 @@ impl Fault {
             Self::Unavailable => {
                 Error::new(ErrorKind::Unavailable, format!("{name}: the cloud cannot be reached"))
             }
+            Self::Refused(kind) => Error::new(kind, format!("{name}: the cloud refuses")),
             Self::LostBefore | Self::LostAfter | Self::Silent => {
                 let error = Error::new(ErrorKind::Unavailable, format!("{name}: the answer was lost"));
                 if call.is_mutating() { error.maybe_applied() } else { error }

@@ -9,7 +9,7 @@ use crate::clock::Timestamp;
 use crate::id::{BackupId, OperationId, WorkspaceId};
 use crate::provider::{CaptureWindow, Issue};
 use crate::snapshot::{Depth, SnapshotRef};
-use crate::workspace::{Component, Consistency, Definition};
+use crate::workspace::{Component, Consistency, Definition, Settings};
 
 /// The version of the record's form. A reader refuses a newer one.
 pub const RECORD_FORMAT: u32 = 1;
@@ -214,6 +214,9 @@ pub struct BackupRecord {
     /// The backup it is a copy of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub copy_of: Option<BackupId>,
+    /// Where a copy was made, as its request said.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub copied_to: Settings,
     /// How long services were held still for it.
     pub downtime: Duration,
     /// From when to when services were held still for it, at the most; `None` where they never were, or where
@@ -268,6 +271,7 @@ impl BackupRecord {
             components: Vec::new(),
             parent: None,
             copy_of: None,
+            copied_to: Settings::new(),
             downtime: Duration::ZERO,
             quiesced: None,
             size_bytes: 0,

@@ -265,6 +265,7 @@ impl CopyMachine {
         let definition = &mut copy.definition;
         definition.account = place("account").or(definition.account.take());
         definition.region = place("region").or(definition.region.take());
+        copy.copied_to.clone_from(&request.destination);
         copy.creator.clone_from(&request.creator);
         copy.finished_at = now;
         (copy.parent, copy.held, copy.added_bytes) = (None, false, 0);

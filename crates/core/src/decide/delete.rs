@@ -111,6 +111,9 @@ impl DeleteMachine {
                     (None, refusal) => {
                         end(record, refusal.unwrap_or_else(|| missing_backup(&request.backup)));
                     }
+                    (Some(_), None) if found.in_use.is_some() => {
+                        self.give_up(record, found.in_use.clone().unwrap_or_else(cancelled_error));
+                    }
                     (Some(backup), None) => self.prepare(record, backup, found.revision),
                 }
             }
@@ -224,6 +227,7 @@ impl DeleteMachine {
             (Ok(_), None) => {
                 (self.stage, self.misses, self.retry_at) = (DeleteStage::Deleting, 0, None);
             }
+            (Err(error), None) if error.kind == ErrorKind::Busy => self.give_up(record, error.clone()),
             (Err(error), refusal) => {
                 self.misses += 1;
                 if is_spent(self.misses, error) && error.kind != ErrorKind::Conflict

@@ -281,6 +281,8 @@ pub struct Inspection {
     pub revision: Option<Revision>,
     /// Active operations that work on the same data, which are waited for.
     pub waits_for: Vec<OperationId>,
+    /// Why the backup cannot be deleted now: something reads it.
+    pub in_use: Option<ErrorRecord>,
     /// What the preflight found.
     pub findings: Vec<Finding>,
     /// Whether a component's jobs run inside this process.
@@ -294,7 +296,7 @@ impl Inspection {
         findings: Vec<Finding>,
         in_process: BTreeMap<ComponentId, bool>,
     ) -> Self {
-        Self { backup, revision: None, waits_for: Vec::new(), findings, in_process }
+        Self { backup, revision: None, waits_for: Vec::new(), in_use: None, findings, in_process }
     }
 }
 

@@ -154,8 +154,8 @@ impl RestoreMachine {
             (Step::Poll(id), result) => self.with(id.as_str(), |member| member.run.on_poll(result, now)),
             (Step::CancelJob(id), result) => self.with(id.as_str(), |member| member.run.on_cancel(result)),
             (Step::FinishRestore(id), result) => {
-                let mut failure = None;
-                self.with(id.as_str(), |member| failure = member.on_finished(result, now));
+                let (mut failure, warnings) = (None, &mut record.warnings);
+                self.with(id.as_str(), |member| failure = member.on_finished(result, now, warnings));
                 self.failure = self.failure.take().or(failure);
             }
             (Step::Discard(id), result) => {
@@ -272,6 +272,7 @@ impl RestoreMachine {
             undone: false,
             misses: 0,
             looks: 0,
+            trouble: None,
             retry_at: None,
         });
     }
@@ -375,7 +376,8 @@ impl RestoreMachine {
             self.judge_jobs(record, request);
         }
         if self.stage == RestoreStage::Undoing {
-            let keep = request.on_failure == OnFailure::Keep || self.can_go_on();
+            let needed = self.members.iter().any(RestoreMember::needs_attention);
+            let keep = request.on_failure == OnFailure::Keep || self.can_go_on() || needed;
             let undone = self.members.iter().all(|member| member.undone || member.resource().is_none());
             if keep || (undone && self.made.is_none()) {
                 self.end_undone(record);

@@ -92,7 +92,9 @@ impl RestoreMachine {
     /// Gives up what was restored and did not get ready.
     fn drop_unready(&mut self) {
         let unready = self.members.iter().filter_map(|member| {
-            member.unready().map(|made| format!("{} as {}", member.run.component(), made.resource))
+            let made = member.unready()?;
+            let trouble = member.trouble.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+            Some(format!("{} as {}{trouble}", member.run.component(), made.resource))
         });
         let message = format!(
             "an hour after the deadline this was restored and not ready: {}; see what it waits for, such as a mount, and \

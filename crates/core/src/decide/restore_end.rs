@@ -9,7 +9,7 @@ use crate::catalog::{Origin, WorkspaceRecord};
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
 use crate::operation::{OnFailure, OperationRecord, OperationState, RestoreRequest};
-use crate::provider::Landing;
+use crate::provider::{Issue, Landing};
 use crate::workspace::Definition;
 
 impl RestoreMachine {
@@ -72,6 +72,12 @@ impl RestoreMachine {
         let failure = self.failure.clone().unwrap_or_else(cancelled_error);
         fail(record, failure);
         record.issues.extend(self.members.iter().filter_map(|member| member.run.not_undone()));
+        for member in self.members.iter().filter(|member| member.needs_attention()) {
+            if let (Some(made), Some(trouble)) = (member.resource(), &member.trouble) {
+                let message = format!("{} was kept, for it needs a person: {trouble}", made.resource);
+                record.issues.push(Issue::new("not-undone", member.run.component().as_str(), message));
+            }
+        }
         if self.stopping == Some(Stopping::Cancelled) {
             record.state = OperationState::Cancelled;
             record.step = "cancelled".into();

@@ -222,6 +222,11 @@ impl Drives {
         if self.drives(id) {
             return Ok(true);
         }
+        let dead = stored.lease.holder.as_ref().is_some_and(|holder| self.parts.liveness.is_dead(holder));
+        // Whether it could be gone on with here takes calls to a cloud to say, and is nobody's business while it is driven.
+        if stored.lease.live && !dead {
+            return Ok(false);
+        }
         // What is only to be stopped is stopped by anybody: the place it was begun in may be gone for good.
         let elsewhere = self.parts.noted_otherwise(&stored.operation).filter(|_| !stored.cancel_requested);
         if let Some((name, value)) = elsewhere {
@@ -236,7 +241,6 @@ impl Drives {
                 return Ok(false);
             }
         }
-        let dead = stored.lease.holder.as_ref().is_some_and(|holder| self.parts.liveness.is_dead(holder));
         let takeover = dead.then_some(stored.lease.epoch);
         let (catalog, ttl) = (&self.parts.catalog, self.parts.lease_ttl);
         let Claim::Claimed(lease) = catalog.claim_operation(id, &self.parts.holder, ttl, takeover).await?

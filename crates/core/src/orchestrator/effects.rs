@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::Mutex;
 
-use crate::catalog::{BackupRecord, Lease, Origin, WorkspaceRecord};
+use crate::catalog::{BackupRecord, BackupState, Lease, Origin, StoredBackup, WorkspaceRecord};
 use crate::context::OpContext;
 use crate::decide::{Effect, FOREIGN, Inspection, Outcome};
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +17,7 @@ use crate::operation::{Request, RestoreRequest};
 use crate::orchestrator::bases;
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::drives::{Drives, to_its_end};
+use crate::orchestrator::in_use;
 use crate::plan::{Plan, PlannedComponent};
 use crate::provider::{Finding, Provider, Severity};
 use crate::provisioner::ProvisionRequest;
@@ -53,14 +54,7 @@ impl Runner {
         match effect {
             Effect::InspectWorkspace => self.inspect_workspace().await,
             Effect::InspectBackup => self.inspect_backup().await,
-            Effect::MarkBackup(marked) => {
-                let parts = self.parts;
-                to_its_end(
-                    async move { parts.catalog.put_backup(&marked.backup, Some(marked.revision)).await },
-                )
-                .await?;
-                Ok(Outcome::Done)
-            }
+            Effect::MarkBackup(marked) => self.mark(*marked).await,
             Effect::Quiesce { id, budget, earlier } => {
                 let mut shown = self.hold.lock().await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
@@ -293,12 +287,30 @@ impl Runner {
                 found.findings = restore_findings(&self.parts, &self.cx, restore, &stored.backup).await?;
             }
         }
+        if let Request::Delete(_) = &self.request {
+            let reader = in_use::reader(self.parts.catalog.as_ref(), id).await?;
+            found.in_use = reader.map(|reader| in_use::refusal(&reader).record());
+        }
         if let Request::Copy(_) = &self.request {
             self.admit(&providers).await?;
             found.findings.extend(snapshot_findings(&self.parts, &self.cx, &stored.backup).await?);
         }
         (found.backup, found.revision) = (Some(stored.backup), Some(stored.revision));
         Ok(Outcome::Inspected(Box::new(found)))
+    }
+
+    /// Writes the mark. Whoever began to read the backup before a deletion marked it is seen after that, and whoever begins
+    /// later sees the mark.
+    async fn mark(self, marked: StoredBackup) -> Result<Outcome> {
+        let parts = Arc::clone(&self.parts);
+        let backup = marked.backup.clone();
+        to_its_end(async move { parts.catalog.put_backup(&backup, Some(marked.revision)).await }).await?;
+        let deletes = marked.backup.state == BackupState::Deleting;
+        if matches!(self.request, Request::Delete(_)) && deletes {
+            let reader = in_use::reader(self.parts.catalog.as_ref(), &marked.backup.id).await?;
+            reader.map_or(Ok(()), |reader| Err(in_use::refusal(&reader)))?;
+        }
+        Ok(Outcome::Done)
     }
 
     async fn write_record(&self, record: &BackupRecord) -> Result<Outcome> {

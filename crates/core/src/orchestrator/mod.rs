@@ -10,6 +10,7 @@ mod drives;
 mod effects;
 mod hand_over;
 mod holder;
+mod in_use;
 mod line;
 mod local;
 mod outlook;

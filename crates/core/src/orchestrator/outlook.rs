@@ -7,6 +7,7 @@ use crate::forecast::forecast_restore;
 use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
 use crate::operation::{BackupRequest, DeleteRequest, RestoreRequest};
 use crate::orchestrator::builder::Parts;
+use crate::orchestrator::in_use;
 use crate::outlook::{Conflict, DeletePlan, Outlook, PlannedCall, RestorePlan};
 use crate::plan::Plan;
 use crate::provider::{BackupJob, Finding, JobKey, JobRequest, RestoreJob, Severity};
@@ -98,6 +99,10 @@ pub(super) async fn of_deletion(
     if backup.held {
         let message = "the backup is held; release the hold first";
         findings.push(Finding::new("not-held", Severity::Blocker, message));
+    }
+    if let Some(reader) = in_use::reader(parts.catalog.as_ref(), &backup.id).await? {
+        let message = in_use::refusal(&reader).record().message;
+        findings.push(Finding::new("not-in-use", Severity::Blocker, message));
     }
     for component in &backup.components {
         let Some(snapshot) = &component.snapshot else { continue };

@@ -256,3 +256,17 @@ fn a_second_deletion_that_is_denied_does_not_say_that_the_first_deleted_nothing(
     }
     assert_eq!(now.record.state, OperationState::Failed, "{:?}", now.effects);
 }
+
+#[test]
+fn whoever_began_to_read_it_before_it_was_marked_gets_it_back_as_it_was() {
+    let looked = after_inspection(3);
+    let [Effect::MarkBackup(marked)] = &looked.effects[..] else { panic!("{:?}", looked.effects) };
+    let busy = Error::new(ErrorKind::Busy, "restore op-2 of workspace ws-2 reads the backup").record();
+    let refused = decide(&looked.record, &Event::Done(Step::Mark, Err(busy)), time(2));
+    assert!(matches!(refused.effects[..], [Effect::InspectBackup]), "{:?}", refused.effects);
+    let back = decide(&refused.record, &inspected(marked.backup.clone(), 4), time(3));
+    let [Effect::MarkBackup(unmarked)] = &back.effects[..] else { panic!("{:?}", back.effects) };
+    assert_eq!((unmarked.revision, unmarked.backup.state), (Revision(4), BackupState::Completed));
+    let ended = decide(&back.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(4)).record;
+    assert_eq!((ended.state, ended.error.unwrap().kind), (OperationState::Failed, ErrorKind::Busy));
+}

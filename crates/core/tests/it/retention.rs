@@ -170,3 +170,22 @@ fn copies_are_judged_by_themselves_and_damaged_ones_fill_no_place() {
     assert_eq!(retention.keep[0].reasons, ["damaged, and no completed backup is newer"]);
     assert_eq!(retention.remove, [backups[1].id.clone()]);
 }
+
+#[test]
+fn copies_in_two_places_are_not_one_for_the_other() {
+    let times = ["03-01T10:00", "03-02T10:00", "03-03T10:00"];
+    let mut backups: Vec<_> = times.iter().map(|time| backup("ada", time)).collect();
+    for time in times {
+        for (number, vault) in ["near", "far"].into_iter().enumerate() {
+            let mut copy = backup("ada", time);
+            copy.id = format!("{}-{number}", copy.id).parse().unwrap();
+            copy.copy_of = Some(backups[0].id.clone());
+            copy.copied_to.insert("vault".into(), vault.into());
+            backups.push(copy);
+        }
+    }
+    let retention = retain(&backups, &policy(|policy| policy.daily = 2));
+    let kept = kept(&backups, &retention);
+    let of = |time| kept.iter().filter(|kept| **kept == time).count();
+    assert_eq!(times.map(of), [0, 3, 3], "an original and a copy in each place");
+}
