@@ -265,6 +265,21 @@ pub trait Provider: Debug + Send + Sync + 'static {
         Ok(Foreseen::default())
     }
 
+    /// Looks for whatever would keep `tags` from standing on the source of `component` while it is captured, or would make a job
+    /// fail because they do; changes nothing. Asked beside [`Provider::preflight`] where the source is to be guarded.
+    ///
+    /// # Errors
+    /// Only where it cannot even look; what it finds are [`Finding`]s.
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        let _unused = (cx, component, tags);
+        Ok(Vec::new())
+    }
+
     /// What writing and removing a guard on the source of `component` would do outside, without doing it: for plans. What would
     /// be written is known without asking.
     ///

@@ -151,6 +151,16 @@ impl Provider for Limited {
         self.inner.address(job)
     }
 
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        let _place = self.enter(cx).await?;
+        self.inner.preflight_guard(cx, component, tags).await
+    }
+
     async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
         let _place = self.enter(cx).await?;
         self.inner.foresee_guard(cx, component).await

@@ -189,6 +189,15 @@ impl Provider for Retrying {
         self.inner.address(job)
     }
 
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        self.call(cx, "preflight_guard", || self.inner.preflight_guard(cx, component, tags)).await
+    }
+
     async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
         self.call(cx, "foresee_guard", || self.inner.foresee_guard(cx, component)).await
     }

@@ -412,6 +412,10 @@ pub(super) async fn plan(
             planned.in_process = provider.capabilities().in_process_jobs;
             planned.guarded = provider.capabilities().guards_sources && !definition.source_tags.is_empty();
             planned.findings = provider.preflight(cx, &planned.component).await?;
+            if planned.guarded {
+                let tags = &definition.source_tags;
+                planned.findings.extend(provider.preflight_guard(cx, &planned.component, tags).await?);
+            }
             planned.place = provider.place(cx, &planned.component).await?;
             estimates
                 .push((planned.component.clone(), estimate(provider.as_ref(), cx, &planned.component).await));
