@@ -41,7 +41,13 @@ pub(super) async fn check(world: &SimWorld, some_slept: bool, clocks_are_true: b
     let warnings: Vec<_> = operations.iter().flat_map(|stored| &stored.operation.warnings).collect();
     let said = |what: &str| warnings.iter().any(|warning| warning.contains(what));
     if world.cloud.files("arn-data").is_none() || world.cloud.files("arn-home").is_none() {
-        if !said("without all its protective tags") {
+        // Whoever gave a job up said so, and its guard went with it.
+        let gave_up = operations.iter().any(|stored| {
+            let issues = stored.operation.issues.iter().map(|issue| issue.message.clone());
+            let error = stored.operation.error.iter().map(ToString::to_string);
+            issues.chain(error).any(|words| words.contains("may still run"))
+        });
+        if !gave_up && !said("without all its protective tags") {
             broken.push("a source was collected while it was captured".into());
         }
         return Ok(broken);
