@@ -8,7 +8,7 @@ use stillpoint_core::memory::{MemoryProvider, MemoryProvisioner, MemoryWorkspace
 use stillpoint_core::{
     BackupRecord, Component, ComponentRecord, ComponentState, Definition, OperationId, Provider, ProviderId,
     ProvisionRequest, Provisioner, RestoreRequest, RestoredResource, Result, Settings, SnapshotId,
-    SnapshotRef, Timestamp, Workspace, WorkspaceId,
+    SnapshotRef, Tags, Timestamp, Workspace, WorkspaceId,
 };
 
 use crate::provider::{Content, Occupied};
@@ -72,6 +72,10 @@ impl provider::Harness for MemoryHarness {
 
     async fn source_content(&self, source: &Component) -> Result<Content> {
         Ok(self.provider.files(&source.resource).unwrap_or_default())
+    }
+
+    async fn source_tags(&self, source: &Component) -> Result<Option<Tags>> {
+        Ok(self.provider.tags(&source.resource))
     }
 
     async fn restored_content(&self, resource: &RestoredResource) -> Result<Content> {

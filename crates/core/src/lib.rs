@@ -11,6 +11,7 @@ mod event;
 mod extent;
 mod forecast;
 mod forget;
+mod guard;
 mod holding;
 mod id;
 mod job;
@@ -45,6 +46,7 @@ pub use event::{EventKind, OperationEvent};
 pub use extent::{Extent, ExtentMark};
 pub use forecast::{Basis, Estimate, Forecast, forecast, forecast_restore};
 pub use forget::{Forgotten, forget, preview};
+pub use guard::{GUARD_TAG, GuardChange, guard_of};
 pub use holding::hold;
 pub use id::{
     BackupId, ComponentId, ID_BYTES_MAX, JobId, OperationId, ProviderId, QuiesceId, ScheduleId, SnapshotId,

@@ -43,7 +43,7 @@ pub struct Outlook {
     pub calls: Vec<PlannedCall>,
     /// The permissions that they need.
     pub permissions: BTreeSet<String>,
-    /// The tags that are written on what is made.
+    /// The tags that are written on what is made, and on guarded sources meanwhile.
     pub tags: Tags,
     /// Bytes to move, where all of the providers, or the backup before, can say.
     pub bytes: Option<u64>,

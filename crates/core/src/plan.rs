@@ -76,6 +76,9 @@ pub struct PlannedComponent {
     pub base_lost: Option<String>,
     /// Whether its jobs run inside this process and die with it.
     pub in_process: bool,
+    /// Whether its source is guarded while it is captured ([`Definition::source_tags`]).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub guarded: bool,
     /// Where its provider would keep it ([`Provider::place`](crate::Provider::place)).
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub place: BTreeMap<String, String>,
@@ -90,6 +93,7 @@ impl PlannedComponent {
             base: None,
             base_lost: None,
             in_process: false,
+            guarded: false,
             place: BTreeMap::new(),
         }
     }

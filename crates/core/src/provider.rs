@@ -48,6 +48,8 @@ pub struct Capabilities {
     pub restores_items: bool,
     /// Snapshots can be copied to another place ([`JobRequest::Copy`]); without it such a job is `Unsupported`.
     pub copies: bool,
+    /// Sources can carry protective tags while they are captured ([`Provider::guard`]).
+    pub guards_sources: bool,
 }
 
 /// Where a deletion stands.
@@ -261,6 +263,78 @@ pub trait Provider: Debug + Send + Sync + 'static {
         // What a provider that does not answer knows of neither.
         let _unused = (cx, request);
         Ok(Foreseen::default())
+    }
+
+    /// Looks for whatever would keep `tags` from standing on the source of `component` while it is captured, or would make a job
+    /// fail because they do; changes nothing. Asked beside [`Provider::preflight`] where the source is to be guarded.
+    ///
+    /// # Errors
+    /// Only where it cannot even look; what it finds are [`Finding`]s.
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        let _unused = (cx, component, tags);
+        Ok(Vec::new())
+    }
+
+    /// What writing and removing a guard on the source of `component` would do outside, without doing it: for plans. What would
+    /// be written is known without asking.
+    ///
+    /// # Errors
+    /// Whatever looking can meet; the plan cannot be made then.
+    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
+        let _unused = (cx, component);
+        Ok(Foreseen::default())
+    }
+
+    /// Writes on the source of `component` those of `tags` whose keys it lacks, in one call with marks that name `operation`
+    /// and these keys, and reads back that they stand. Answers those keys that stand there with another value of somebody
+    /// else, with that value: they stay as they are. [`GuardChange`](crate::GuardChange) says what to write.
+    ///
+    /// - The same again changes nothing.
+    /// - The guard of another operation is taken over with its keys, so that one `unguard` removes them all.
+    ///
+    /// Asked only with [`Capabilities::guards_sources`]; without it there is nothing to write.
+    ///
+    /// # Errors
+    /// `NotFound` where the source is gone; `MaybeApplied` where the answer was lost, or what was read back lacks something;
+    /// whatever writing tags can meet.
+    async fn guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        let _unused = (cx, component, operation, tags);
+        Ok(Tags::new())
+    }
+
+    /// Removes from the source of `component` the keys that the guard of `operation` added, and its marks. A key whose value
+    /// was changed since stays. Where no guard stands, or one of another operation, or the source is gone, it is a success
+    /// that changes nothing.
+    ///
+    /// Needs no catalog, and works in a process that did not guard. Asked only with [`Capabilities::guards_sources`].
+    ///
+    /// # Errors
+    /// `MaybeApplied` where the answer was lost, or what was read back still has something; whatever removing tags can meet.
+    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        let _unused = (cx, component, operation);
+        Ok(())
+    }
+
+    /// The operation whose guard stands on the source of `component`; `None` where none does or the source is gone.
+    ///
+    /// Asked only with [`Capabilities::guards_sources`].
+    ///
+    /// # Errors
+    /// Whatever reading tags can meet.
+    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        let _unused = (cx, component);
+        Ok(None)
     }
 
     /// Starts a job, or answers the job that this key already started.

@@ -45,6 +45,11 @@ pub struct Definition {
     /// garbage, for instance.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub snapshot_tags: Tags,
+    /// Written on the source of each component while a backup of it is under way, as far as its provider can
+    /// ([`Provider::guard`](crate::Provider::guard)), and removed once its job has ended: against collectors of garbage.
+    /// What the source has already stays as it is.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub source_tags: Tags,
 }
 
 impl Definition {
@@ -59,6 +64,7 @@ impl Definition {
             roles: Vec::new(),
             settings: Settings::new(),
             snapshot_tags: Tags::new(),
+            source_tags: Tags::new(),
         }
     }
 }

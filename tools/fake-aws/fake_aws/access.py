@@ -86,6 +86,10 @@ def _resource(service: str, params: dict[str, Any], region: Region) -> str:
         systems = region.file_systems.values()
         its = [each.id for each in systems if params["MountTargetId"] in (each.mount_targets or {})]
         return region.file_system_arn(its[0]) if its else "*"
+    if service == "elasticfilesystem" and params.get("ResourceId", "").startswith("fs-"):
+        return region.file_system_arn(params["ResourceId"])
+    if service == "ec2" and params.get("Resources", [""])[0].startswith("vol-"):
+        return region.volume_arn(params["Resources"][0])
     if service == "elasticfilesystem" and "FileSystemId" in params:
         return region.file_system_arn(params["FileSystemId"].rpartition("/")[2])
     if service in {"ebs", "ec2"} and isinstance(params.get("SnapshotId"), str) and "AvailabilityZone" not in params:

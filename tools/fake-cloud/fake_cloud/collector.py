@@ -24,13 +24,15 @@ def start(
 ) -> None:  # fmt: skip
     """Deletes, every so often, each new thing of these kinds that still has not the tag.
 
-    `others` are kinds that a scenario may ask for. What the scenario itself put there is left alone.
+    `others` are kinds that a scenario may ask for. What the scenario itself put there is left alone, unless it says that
+    nothing is spared.
     """
-    defaults = {"after_seconds": 900, "every_seconds": 60, "keep_tag": "keep", "kinds": kinds}
+    defaults = {"after_seconds": 900, "every_seconds": 60, "keep_tag": "keep", "kinds": kinds,
+                "spares": True}  # fmt: skip
     only(given, set(defaults), "garbage_collector")
     settings: dict[str, Any] = {**defaults, **given}
     only(dict.fromkeys(settings["kinds"]), {*kinds, *others}, "garbage_collector's kinds")
-    spared = {each.id for kind in {*kinds, *others} for each in find(kind)}
+    spared = {each.id for kind in {*kinds, *others} for each in find(kind) if settings["spares"]}
 
     def sweep() -> None:
         for kind in settings["kinds"]:

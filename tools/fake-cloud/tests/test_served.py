@@ -233,6 +233,9 @@ def test_the_garbage_collector_takes_what_is_new_old_enough_and_untagged():
     world.clock.advance(5)
     assert sorted(things) == ["given", "kept"]
     assert [event["resource"] for event in world.journal.events] == ["bare"]
+    collector.start(world, {"after_seconds": 100, "every_seconds": 10, "spares": False}, ["things"], set(), find)
+    world.clock.advance(10)
+    assert sorted(things) == ["kept"], "nothing is spared because it was there before"
     for wrong in ({"after": 1}, {"kinds": ["others"]}):
         with pytest.raises(ValueError, match="unknown"):
             collector.start(world, wrong, ["things"], set(), find)

@@ -7,7 +7,8 @@ use clap::Args;
 #[command(after_help = "Examples:
   stillpoint reconcile                               what disagrees; nothing is changed
   stillpoint reconcile --mark-damaged --catalogue-unknown
-  stillpoint reconcile --delete-orphans              those that the run before found, too")]
+  stillpoint reconcile --delete-orphans              those that the run before found, too
+  stillpoint reconcile --remove-guards               likewise")]
 pub(crate) struct ReconcileArgs {
     /// Mark backups of which a snapshot is gone as damaged
     #[arg(long)]
@@ -21,4 +22,8 @@ pub(crate) struct ReconcileArgs {
     /// Delete snapshots of this catalog's ended operations that no backup names, if the run before found them, too
     #[arg(long)]
     pub(crate) delete_orphans: bool,
+    /// Remove protective tags from sources that no backup under way needs, if the run before found them, too. Leave it out
+    /// where another catalog may back the same sources up
+    #[arg(long)]
+    pub(crate) remove_guards: bool,
 }

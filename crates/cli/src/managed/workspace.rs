@@ -95,6 +95,9 @@ pub(super) fn definition(config: &ManagedConfig) -> Definition {
     }
     definition.settings = settings;
     definition.snapshot_tags.clone_from(&config.protect_tags);
+    if config.protect_sources {
+        definition.source_tags.clone_from(&config.protect_tags);
+    }
     definition
 }
 

@@ -52,6 +52,7 @@ fn policies_of_aws(
     use aws::Task;
     let mut tasks = vec![Task::Preflight, Task::Backup, Task::List, Task::Delete, Task::Restore];
     tasks.extend(finds.then_some(Task::Discover));
+    tasks.extend(config.protect_sources.then_some(Task::Guard));
     if args.volumes {
         tasks.extend([Task::Export, Task::Import]);
     }

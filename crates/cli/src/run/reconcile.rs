@@ -14,7 +14,7 @@ use crate::exit::{Exit, Outcome, REPOSITORY};
 use crate::session::{Files, Needs, Session};
 
 /// Reports where catalog, store and clouds disagree, keeps the report for the next run, and settles what is asked for. An
-/// orphan is deleted only when two runs in a row found it.
+/// orphan is deleted, and a guard removed, only when two runs in a row found it.
 pub(super) async fn run(session: &Session, args: &ReconcileArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let providers = providers(session).await?;
@@ -25,12 +25,15 @@ pub(super) async fn run(session: &Session, args: &ReconcileArgs) -> Outcome {
     settlement.mark_damaged = args.mark_damaged;
     settlement.catalogue_unknown = args.catalogue_unknown;
     settlement.write_records = args.write_records;
-    if args.delete_orphans {
-        settlement.delete_orphans_since = earlier(&kept)?;
-        if settlement.delete_orphans_since.is_none() {
-            session.output.note("no orphan is deleted: none of an earlier run is known; run it again later");
-        }
+    let earlier = if args.delete_orphans || args.remove_guards { earlier(&kept)? } else { None };
+    if args.delete_orphans && earlier.is_none() {
+        session.output.note("no orphan is deleted: none of an earlier run is known; run it again later");
     }
+    if args.remove_guards && earlier.is_none() {
+        session.output.note("no guard is removed: none of an earlier run is known; run it again later");
+    }
+    settlement.delete_orphans_since = earlier.clone().filter(|_| args.delete_orphans);
+    settlement.remove_guards_since = earlier.filter(|_| args.remove_guards);
     let settled = settle(&cx, catalog.as_ref(), &providers, &report, &settlement).await?;
     keep(session, &kept, &report)?;
     if session.output.is_json() {
@@ -93,6 +96,12 @@ fn text(session: &Session, report: &Reconciliation, settled: &Settled) -> Result
             orphan.snapshot.snapshot.id, orphan.made_by
         ));
     }
+    for stray in &report.guards {
+        found.push(format!(
+            "{}: protective tags of a backup that is over stand on it ({:?})",
+            stray.resource, stray.made_by
+        ));
+    }
     for lost in &report.lost {
         found.push(format!(
             "{}: its snapshot of {} is gone ({})",
@@ -113,6 +122,7 @@ fn text(session: &Session, report: &Reconciliation, settled: &Settled) -> Result
     output.note_damaged("backup", &report.damaged);
     let done = [
         (settled.deleted.len(), "orphans deleted"),
+        (settled.unguarded.len(), "guards removed"),
         (settled.catalogued.len(), "backups catalogued"),
         (settled.recorded.len(), "records written"),
         (settled.damaged.len(), "backups marked as damaged"),

@@ -88,6 +88,8 @@ pub struct Case {
     pub earlier: bool,
     /// Whether the cloud throttles for forty minutes, and loses answers ([`FaultPlan::storm`](crate::sim::FaultPlan::storm)).
     pub storm: bool,
+    /// Whether sources are guarded, in a cloud that removes those that are not.
+    pub guarded: bool,
     /// A bug that the processes have.
     pub bug: Option<Planted>,
 }
@@ -95,7 +97,7 @@ pub struct Case {
 impl Case {
     /// A case.
     pub fn new(scenario: Scenario, seed: u64, crashes: Vec<CrashPoint>) -> Self {
-        Self { scenario, seed, crashes, earlier: false, storm: false, bug: None }
+        Self { scenario, seed, crashes, earlier: false, storm: false, guarded: false, bug: None }
     }
 
     /// The same case beside an earlier backup, which must stay as it was.
@@ -109,6 +111,13 @@ impl Case {
     #[must_use]
     pub fn in_a_storm(mut self) -> Self {
         self.storm = true;
+        self
+    }
+
+    /// The same case with sources that are guarded, in a cloud that removes those that are not.
+    #[must_use]
+    pub fn guarded(mut self) -> Self {
+        self.guarded = true;
         self
     }
 
@@ -126,8 +135,9 @@ impl Case {
         let scenario = Scenario::ALL[draw(Scenario::ALL.len())];
         let moments = [Moment::Before, Moment::After, Moment::Asleep];
         let deaths = draw(4);
-        let crashes = (0..deaths).map(|_| CrashPoint::new(draw(70), moments[draw(moments.len())]));
-        Self { scenario, seed, crashes: crashes.collect(), earlier: false, storm: false, bug: None }
+        let crashes = (0..deaths).map(|_| CrashPoint::new(draw(70), moments[draw(moments.len())])).collect();
+        // Drawn last, so that each seed has the faults and deaths that it always had.
+        Self { guarded: draw(6) == 0, ..Self::new(scenario, seed, crashes) }
     }
 
     /// How many seeded cases to run: `STILLPOINT_SEEDS`, or `default`.
@@ -161,7 +171,8 @@ impl Case {
         let crashes = parts.map(str::parse).collect::<Result<_>>()?;
         let seed = seed.parse().map_err(|_not_a_number| wrong(&seed))?;
         let storm = read("STILLPOINT_STORM").is_some();
-        Ok(Some(Self { storm, ..Self::new(scenario, seed, crashes) }))
+        let guarded = read("STILLPOINT_GUARDED").is_some();
+        Ok(Some(Self { storm, guarded, ..Self::new(scenario, seed, crashes) }))
     }
 }
 
@@ -169,6 +180,9 @@ impl fmt::Display for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.storm {
             f.write_str("STILLPOINT_STORM=1 ")?;
+        }
+        if self.guarded {
+            f.write_str("STILLPOINT_GUARDED=1 ")?;
         }
         write!(f, "STILLPOINT_SEED={} STILLPOINT_CRASH={}", self.seed, self.scenario.name())?;
         self.crashes.iter().try_for_each(|crash| write!(f, "/{crash}"))

@@ -13,6 +13,7 @@
 
 mod case;
 mod fuse;
+mod guards;
 mod invariants;
 mod planted;
 mod rivals;

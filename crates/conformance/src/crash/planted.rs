@@ -243,6 +243,32 @@ impl Provider for PlantedProvider {
         self.inner.address(job)
     }
 
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        self.inner.preflight_guard(cx, component, tags).await
+    }
+    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
+        self.inner.foresee_guard(cx, component).await
+    }
+    async fn guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        self.inner.guard(cx, component, operation, tags).await
+    }
+    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        self.inner.unguard(cx, component, operation).await
+    }
+    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        self.inner.guarded(cx, component).await
+    }
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         match (self.inner.start(cx, request).await, request) {
             (Err(error), JobRequest::Backup(job))

@@ -72,7 +72,7 @@ async fn run(rivalry: Rivalry) -> Result<Outcome> {
     let scenario = scenarios[usize::try_from(draw(scenarios.len() as u64)).unwrap_or(0)];
     // Not the seed itself: the faults would follow the same draws.
     let faults = draw(u64::MAX).max(1);
-    let case = Arc::new(Case::new(scenario, faults, vec![]));
+    let case = Arc::new(Case { guarded: faults % 6 == 0, ..Case::new(scenario, faults, vec![]) });
     let clocks_differ = if rivalry.skewed { CLOCKS_OFF_MAX } else { SimConfig::default().clocks_differ };
     let world = Arc::new(scene(&case, clocks_differ).await?);
     let begun = tokio::time::Instant::now();

@@ -11,6 +11,7 @@ use stillpoint_core::{
 
 use super::case::{Case, CrashPoint};
 use super::fuse::Fuse;
+use super::guards;
 use super::invariants::check;
 use super::planted::{Ground, PlantedCatalog, PlantedProvider};
 use super::wrapped::{FusedCatalog, FusedProvider, FusedProvisioner, FusedWorkspace};
@@ -150,6 +151,9 @@ pub(super) async fn scene(case: &Case, clocks_differ: Duration) -> Result<SimWor
         let status = world.run(&orchestrator, Request::Backup(world.backup("earlier")?)).await?;
         assert_eq!(status.operation.state, OperationState::Completed, "the scene needs a backup");
     }
+    if case.guarded {
+        guards::set_the_scene(&world);
+    }
     if case.scenario == Scenario::Watched {
         world.workspace.disable_switch();
     }
@@ -183,11 +187,15 @@ pub(super) async fn settle(
 ) -> Result<Outcome> {
     // Whatever a late riser does, and whatever the cloud still runs, comes to its end in this time.
     world.pass(Duration::from_secs(6 * 3600)).await;
+    let some_slept = !sleepers.is_empty();
     drop(sleepers);
     let operation: OperationId = "op".parse()?;
     let mut broken = check(world, &operation, case.scenario, clocks_are_true).await?;
     if case.scenario == Scenario::Followed {
         broken.extend(check(world, &SECOND.parse()?, case.scenario, clocks_are_true).await?);
+    }
+    if case.guarded {
+        broken.extend(guards::check(world, some_slept, clocks_are_true).await?);
     }
     let state = world.catalog.operation(&operation).await?.map(|stored| stored.operation.state);
     let trace = world.cloud.journal().iter().map(ToString::to_string).collect();

@@ -172,6 +172,32 @@ impl Provider for FusedProvider {
         self.inner.address(job)
     }
 
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        self.fuse.read(self.inner.preflight_guard(cx, component, tags)).await
+    }
+    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
+        self.fuse.read(self.inner.foresee_guard(cx, component)).await
+    }
+    async fn guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        self.fuse.cross(self.inner.guard(cx, component, operation, tags)).await
+    }
+    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        self.fuse.cross(self.inner.unguard(cx, component, operation)).await
+    }
+    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        self.fuse.read(self.inner.guarded(cx, component)).await
+    }
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         self.fuse.cross(self.inner.start(cx, request)).await
     }

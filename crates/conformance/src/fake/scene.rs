@@ -9,7 +9,7 @@ use stillpoint_core::memory::{MemoryCatalog, MemoryWorkspace};
 use stillpoint_core::{
     BackupRecord, BackupRequest, Catalog, Clock, Component, Definition, Error, ErrorKind, Finding, Holder,
     LocalOrchestrator, OpContext, OperationId, OperationStatus, Orchestrator, Provider, ProvisionRequest,
-    Provisioned, Provisioner, Request, RestoredResource, Result, Workspace,
+    Provisioned, Provisioner, Request, RestoredResource, Result, Tags, Workspace,
 };
 
 use super::Fake;
@@ -123,9 +123,24 @@ impl Scene {
         components: Vec<Component>,
         provider: impl Fn() -> Arc<dyn Provider> + Send + Sync + 'static,
     ) -> Result<Self> {
+        Self::guarded(fake, components, Tags::new(), provider)
+    }
+
+    /// The same whose sources are guarded with `tags`.
+    ///
+    /// # Errors
+    /// None for the names that stand here.
+    pub fn guarded(
+        fake: Arc<dyn Fake>,
+        components: Vec<Component>,
+        tags: Tags,
+        provider: impl Fn() -> Arc<dyn Provider> + Send + Sync + 'static,
+    ) -> Result<Self> {
         let clock = PacedClock::of(Arc::clone(&fake));
         let catalog = Arc::new(MemoryCatalog::with_clock(Arc::clone(&clock) as Arc<dyn Clock>));
-        let workspace = Arc::new(MemoryWorkspace::new(Definition::new(WORKSPACE.parse()?), components));
+        let mut definition = Definition::new(WORKSPACE.parse()?);
+        definition.source_tags = tags;
+        let workspace = Arc::new(MemoryWorkspace::new(definition, components));
         Ok(Self { fake, clock, catalog, workspace, provider: Box::new(provider) })
     }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Depth, EntryPage,
-    ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider,
-    ProviderId, Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
-    Timestamp, Verification,
+    ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, OperationId,
+    Provider, ProviderId, Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery,
+    SnapshotRef, Tags, Timestamp, Verification,
 };
 use tokio::sync::Notify;
 
@@ -136,6 +136,37 @@ impl Provider for Counted<dyn Provider> {
 
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
         self.call(self.inner.estimate(cx, component)).await
+    }
+
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        self.call(self.inner.preflight_guard(cx, component, tags)).await
+    }
+
+    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
+        self.call(self.inner.foresee_guard(cx, component)).await
+    }
+
+    async fn guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        self.call(self.inner.guard(cx, component, operation, tags)).await
+    }
+
+    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        self.call(self.inner.unguard(cx, component, operation)).await
+    }
+
+    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        self.call(self.inner.guarded(cx, component)).await
     }
 
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {

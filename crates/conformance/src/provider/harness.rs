@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stillpoint_core::{Clock, Component, Provider, RestoredResource, Result, Settings, SystemClock};
+use stillpoint_core::{Clock, Component, Provider, RestoredResource, Result, Settings, SystemClock, Tags};
 
 /// What a source or a restored resource holds: per path, whatever tells two contents apart (the bytes, or a digest
 /// with the metadata that a restore must bring back). Paths are written as [`Snapshot::entries`] writes them.
@@ -65,6 +65,15 @@ pub trait Harness: Send + Sync {
     /// # Errors
     /// Whatever reading it can meet; it fails the check.
     async fn source_content(&self, source: &Component) -> Result<Content>;
+
+    /// The tags of a source, where they can be looked at from outside.
+    ///
+    /// # Errors
+    /// Whatever reading them can meet; it fails the check.
+    async fn source_tags(&self, source: &Component) -> Result<Option<Tags>> {
+        let _unused = source;
+        Ok(None)
+    }
 
     /// What a restored resource holds now; empty where it is gone.
     ///

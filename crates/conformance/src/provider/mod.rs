@@ -5,6 +5,7 @@
 
 mod bench;
 mod copies;
+mod guards;
 mod harness;
 mod jobs;
 mod records;
@@ -12,6 +13,7 @@ mod restore;
 mod snapshots;
 
 pub use copies::*;
+pub use guards::*;
 pub use harness::{Content, Harness, Occupied};
 pub use jobs::*;
 pub use records::*;
@@ -79,6 +81,7 @@ macro_rules! provider_checks {
             a_single_path_is_restored_as_the_capability_says
             a_resource_of_another_operation_is_not_discarded
             a_copy_is_made_as_the_capability_says
+            a_guard_stands_as_the_capability_says
             records_are_kept_as_the_capability_says
         }
     };

@@ -65,11 +65,23 @@ impl SimCloud {
         self.now().resources.get(resource).map(|found| found.files.clone())
     }
 
+    /// Somebody else writes a tag on a resource.
+    pub fn tag(&self, resource: &str, key: &str, value: &str) {
+        if let Some(found) = self.now().resources.get_mut(resource) {
+            found.tags.insert(key.to_owned(), value.to_owned());
+        }
+    }
+
     /// Somebody else writes the mark of another operation on a resource.
     pub fn mark(&self, resource: &str, operation: &str) {
         if let Some(found) = self.now().resources.get_mut(resource) {
             found.tags.insert(MADE_BY.to_owned(), operation.to_owned());
         }
+    }
+
+    /// From now on sources without the tag `cloud:protected` are removed so long after a job began to read them.
+    pub fn collect_sources(&self, after: Duration) {
+        self.now().config.collect_sources_after = Some(after);
     }
 
     /// From now on it is the cloud of another account and region.

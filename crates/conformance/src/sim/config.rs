@@ -29,6 +29,8 @@ pub struct SimConfig {
     pub ready_after: Duration,
     /// Restored volumes without a protective tag are removed this long after their birth.
     pub collect_after: Option<Duration>,
+    /// Sources without a protective tag are removed this long after a backup job began to read them, if it still does.
+    pub collect_sources_after: Option<Duration>,
     /// The hint not to poll a job more often.
     pub poll_after: Duration,
     /// The time from a call to its effect and answer.
@@ -68,6 +70,7 @@ impl Default for SimConfig {
             delete_delay: Duration::from_secs(10),
             ready_after: Duration::from_secs(20),
             collect_after: Some(Duration::from_secs(3600)),
+            collect_sources_after: None,
             poll_after: Duration::from_secs(30),
             latency: Duration::from_millis(150),
             cancels_backups: true,

@@ -10,6 +10,12 @@ use stillpoint_core::{ComponentId, Error, ErrorKind, ErrorRecord, SeededEntropy,
 pub enum Call {
     /// `Provider::preflight`.
     Preflight,
+    /// `Provider::guard`.
+    Guard,
+    /// `Provider::unguard`.
+    Unguard,
+    /// `Provider::guarded`.
+    Guarded,
     /// `Provider::start`.
     Start,
     /// `Provider::poll`.
@@ -41,6 +47,9 @@ impl Call {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Preflight => "preflight",
+            Self::Guard => "guard",
+            Self::Unguard => "unguard",
+            Self::Guarded => "guarded",
             Self::Start => "start",
             Self::Poll => "poll",
             Self::Find => "find",
@@ -60,7 +69,13 @@ impl Call {
     pub fn is_mutating(self) -> bool {
         !matches!(
             self,
-            Self::Preflight | Self::Poll | Self::Find | Self::Read | Self::Snapshots | Self::Records
+            Self::Preflight
+                | Self::Guarded
+                | Self::Poll
+                | Self::Find
+                | Self::Read
+                | Self::Snapshots
+                | Self::Records
         )
     }
 }

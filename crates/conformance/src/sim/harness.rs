@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use stillpoint_core::{Clock, Component, Provider, ProviderId, RestoredResource, Result, Settings};
+use stillpoint_core::{Clock, Component, Provider, ProviderId, RestoredResource, Result, Settings, Tags};
 
 use super::cloud::SimCloud;
 use super::config::SimConfig;
@@ -71,6 +71,11 @@ impl Harness for SimHarness {
 
     async fn source_content(&self, source: &Component) -> Result<Content> {
         Ok(self.cloud.files(&source.resource).unwrap_or_default())
+    }
+
+    async fn source_tags(&self, source: &Component) -> Result<Option<Tags>> {
+        let found = self.cloud.resources().into_iter().find(|resource| resource.name == source.resource);
+        Ok(found.map(|resource| resource.tags))
     }
 
     async fn restored_content(&self, resource: &RestoredResource) -> Result<Content> {

@@ -7,8 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
-    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    RestoredResource, Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Estimate, Finding, Foreseen, GuardChange, JobRef, JobRequest, JobStatus, OpContext, OperationId,
+    Provider, ProviderId, Readiness, RestoredResource, Result, Severity, Snapshot, SnapshotInfo,
+    SnapshotQuery, SnapshotRef, Tags, Timestamp, guard_of,
 };
 
 use super::cloud::{SILENT, SimCloud};
@@ -70,6 +71,7 @@ impl Provider for SimProvider {
         can.early_capture = state.resources.values().any(|resource| resource.kind == super::SimKind::Volume);
         can.holds_records = true;
         can.copies = true;
+        can.guards_sources = true;
         can
     }
 
@@ -130,6 +132,42 @@ impl Provider for SimProvider {
         let size = state.resources.get(&component.resource).map(|resource| resource.size_bytes);
         let rate = Some(state.config.bytes_per_second);
         Ok(state.config.states_sizes.then(|| Estimate::of_size(size, None).at(rate, None)))
+    }
+
+    async fn guard(
+        &self,
+        _cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        let (name, subject) = (&component.resource, format!("{} of {operation}", component.id));
+        self.call(Call::Guard, &subject, |state, _| {
+            let source = state.resources.get_mut(name).ok_or_else(|| Error::from(missing(name)))?;
+            let change = GuardChange::to_guard(&source.tags, name, operation, tags);
+            change.apply(&mut source.tags);
+            Ok(change.kept)
+        })
+        .await
+    }
+
+    async fn unguard(&self, _cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        let (name, subject) = (&component.resource, format!("{} of {operation}", component.id));
+        self.call(Call::Unguard, &subject, |state, _| {
+            if let Some(source) = state.resources.get_mut(name) {
+                GuardChange::to_unguard(&source.tags, name, operation).apply(&mut source.tags);
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    async fn guarded(&self, _cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        let name = &component.resource;
+        self.call(Call::Guarded, component.id.as_str(), |state, _| {
+            Ok(state.resources.get(name).and_then(|source| guard_of(&source.tags, name)))
+        })
+        .await
     }
 
     async fn start(&self, _cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

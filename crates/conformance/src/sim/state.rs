@@ -106,7 +106,12 @@ impl State {
                     }
                     offer(job.expires_at(&self.config), Event::Expire(index));
                 }
-                Phase::Running { until, .. } => offer(*until, Event::Finish(index)),
+                Phase::Running { from, until } => {
+                    if let Some(after) = self.config.collect_sources_after.filter(|_| self.is_exposed(job)) {
+                        offer(from.after(after), Event::Collect(job.resource.clone()));
+                    }
+                    offer(*until, Event::Finish(index));
+                }
                 Phase::Cancelling { until, .. } => offer(*until, Event::Stopped(index)),
                 Phase::Ended { .. } => {}
             }
@@ -130,6 +135,13 @@ impl State {
             }
         }
         next
+    }
+
+    /// Whether a source is without a protective tag while one of our own jobs reads it.
+    fn is_exposed(&self, job: &Job) -> bool {
+        let reads = matches!(job.request, Some(JobRequest::Backup(_))) && !job.twin;
+        let source = self.resources.get(&job.resource).filter(|_| reads);
+        source.is_some_and(|source| !source.tags.contains_key(PROTECTED))
     }
 
     fn may_begin_at(&self, job: &Job) -> Option<Timestamp> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     Clock, Component, Consistency, Definition, Error, ErrorKind, HoldInfo, OpContext, Protection, QuiesceId,
-    QuiesceOptions, Result, Timestamp, Workspace, WorkspaceId,
+    QuiesceOptions, Result, Tags, Timestamp, Workspace, WorkspaceId,
 };
 
 use super::cloud::SimCloud;
@@ -34,6 +34,7 @@ struct State {
     resume_failures: u32,
     refused_writes: u64,
     no_switch: bool,
+    source_tags: Tags,
     /// Which services run.
     services: BTreeMap<String, bool>,
     /// Which ran when the hold at hand was taken.
@@ -74,6 +75,11 @@ impl SimWorkspace {
         let services = services.map(|(name, runs)| (name.to_owned(), runs)).into();
         let state = Mutex::new(State { services, ..State::default() });
         Arc::new(Self { cloud, definition, components, level, state })
+    }
+
+    /// From now on its sources are guarded with these tags while a backup of them is under way.
+    pub fn guard_sources(&self, tags: Tags) {
+        self.lock().source_tags = tags;
     }
 
     /// Its services, and which of them run.
@@ -152,7 +158,9 @@ impl Workspace for SimWorkspace {
     }
 
     async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
-        Ok(self.definition.clone())
+        let mut definition = self.definition.clone();
+        definition.source_tags.clone_from(&self.lock().source_tags);
+        Ok(definition)
     }
 
     async fn inventory(&self, _cx: &OpContext) -> Result<Vec<Component>> {

@@ -28,6 +28,7 @@ enum Defect {
     RestoresEverything,
     DiscardsForAnybody,
     KeepsTwoRecords,
+    UnguardsForAnybody,
 }
 
 /// A provider with one defect.
@@ -75,6 +76,23 @@ impl Provider for Broken {
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         let found = self.inner.preflight(cx, component).await?;
         Ok(if self.has(Defect::SeesNoBlocker) { Vec::new() } else { found })
+    }
+    async fn guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        self.inner.guard(cx, component, operation, tags).await
+    }
+    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        let stands =
+            self.inner.guarded(cx, component).await?.filter(|_| self.has(Defect::UnguardsForAnybody));
+        self.inner.unguard(cx, component, &stands.unwrap_or_else(|| operation.clone())).await
+    }
+    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        self.inner.guarded(cx, component).await
     }
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         self.inner.start(cx, &self.bent(request)).await
@@ -249,5 +267,6 @@ planted! {
     an_overwritten_target: RestoresOverWhatIsThere is found by a_restore_never_writes_over_what_is_there;
     a_restore_of_too_much: RestoresEverything is found by a_single_path_is_restored_as_the_capability_says;
     a_foreign_discard: DiscardsForAnybody is found by a_resource_of_another_operation_is_not_discarded;
+    a_foreign_unguard: UnguardsForAnybody is found by a_guard_stands_as_the_capability_says;
     a_doubled_record: KeepsTwoRecords is found by records_are_kept_as_the_capability_says;
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use stillpoint_conformance::crash::{Case, CrashPoint, Moment, Outcome, Scenario};
 
 /// Runs a case; nothing may be broken afterwards.
-fn run(case: &Case) -> Outcome {
+pub(crate) fn run(case: &Case) -> Outcome {
     let replay = format!("{case} cargo test -p stillpoint-conformance --test it one_case");
     let outcome = Scenario::run(case).map_err(|error| format!("{error}\nrun it again: {replay}")).unwrap();
     assert_eq!(outcome.broken, [""; 0], "\nrun it again: {replay}");
@@ -18,8 +18,8 @@ fn run(case: &Case) -> Outcome {
 
 /// What cases came to, together.
 #[derive(Debug, Default)]
-struct Sum {
-    cases: u64,
+pub(crate) struct Sum {
+    pub(crate) cases: u64,
     /// Calls of the cloud.
     calls: u64,
     /// Virtual time.
@@ -39,7 +39,7 @@ impl Sum {
 }
 
 /// Runs `cases` on all cores, fails with the first one that breaks something, and prints what they came to.
-fn run_all(name: &str, cases: impl Iterator<Item = Case> + Send) -> Sum {
+pub(crate) fn run_all(name: &str, cases: impl Iterator<Item = Case> + Send) -> Sum {
     let (cases, sum) = (Mutex::new(cases), Mutex::new(Sum::default()));
     let draw = || cases.lock().unwrap().next();
     let workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
@@ -61,7 +61,7 @@ fn run_all(name: &str, cases: impl Iterator<Item = Case> + Send) -> Sum {
 /// In how many clouds with faults each single death is tried.
 const FAULTY_CLOUDS: u64 = 1;
 
-fn moments(at: usize) -> [CrashPoint; 2] {
+pub(crate) fn moments(at: usize) -> [CrashPoint; 2] {
     [CrashPoint::new(at, Moment::Before), CrashPoint::new(at, Moment::After)]
 }
 

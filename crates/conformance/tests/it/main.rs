@@ -8,6 +8,7 @@ mod crash;
 mod deadlines;
 mod fleet;
 mod forget;
+mod guarded_crashes;
 mod handovers;
 mod in_use;
 mod limits;

@@ -76,6 +76,38 @@ async fn after_a_backup_all_agree_and_nothing_is_done() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_guard_is_removed_when_two_reports_call_it_stray_and_never_while_its_operation_runs() {
+    let scene = Scene::backed_up().await;
+    let (cloud, provider) = (&scene.world.cloud, &scene.providers[0]);
+    let tags: Tags = [("keep".to_owned(), "true".to_owned())].into();
+    let own = || cloud.resources().iter().all(|resource| resource.tags.is_empty());
+    scene.world.workspace.guard_sources(tags.clone());
+    scene.orchestrator.submit(Request::Backup(scene.world.backup("running").unwrap())).await.unwrap();
+    scene.world.pass(2 * MINUTE).await;
+    assert!(!own() && scene.report().await.agrees(), "an operation that runs needs its guard");
+    scene.world.finish(&scene.orchestrator, &"running".parse().unwrap()).await.unwrap();
+    assert!(own());
+
+    let component = scene.backup().await.components[0].component.clone();
+    for (operation, made_by) in [
+        ("running", Maker::Ended("running".parse().unwrap())),
+        ("nobody-s", Maker::Unknown("nobody-s".parse().unwrap())),
+    ] {
+        provider.guard(&scene.cx, &component, &operation.parse().unwrap(), &tags).await.unwrap();
+        let first = scene.report().await;
+        assert_eq!(first.guards.iter().map(|stray| &stray.made_by).collect::<Vec<_>>(), [&made_by]);
+        assert!(!first.agrees());
+        let mut settlement = Settlement::default();
+        settlement.remove_guards_since = Some(Reconciliation::new(first.at));
+        assert_eq!(scene.settle(&first, &settlement).await, Settled::default(), "it was reported once");
+        settlement.remove_guards_since = Some(first.clone());
+        let settled = scene.settle(&scene.report().await, &settlement).await;
+        assert_eq!((settled.unguarded, settled.failed), (first.guards, vec![]));
+        assert!(own() && scene.report().await.agrees());
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_orphan_is_deleted_when_two_reports_in_a_row_call_it_one() {
     let scene = Scene::backed_up().await;
     let first = scene.report().await;

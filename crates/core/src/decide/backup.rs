@@ -1,4 +1,4 @@
-//! How a backup goes: inspect, hold still, capture all components at once, let go, verify, record, seal.
+//! How a backup goes: inspect, guard the sources, hold still, capture all components at once, let go, verify, record, seal.
 //!
 //! The workspace is let go as soon as everything is captured, when a clock runs out, or when the operation is
 //! asked to stop, whichever comes first; what happens to the jobs after that is a matter of policy.
@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step};
+use super::guard::Guard;
 use super::hold::{Hold, HoldCount};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
@@ -125,6 +126,7 @@ impl BackupMachine {
         self.watch_clocks(record, &request, now);
         self.wind_up(&request);
         self.give_jobs_up(now);
+        self.follow_guards(now);
         self.release(now);
         self.count_hold(record, &request, now);
         note_progress(record, self.members.iter().map(|member| &member.run), now);
@@ -135,7 +137,7 @@ impl BackupMachine {
     }
 
     fn recover(&mut self) {
-        self.members.iter_mut().for_each(|member| member.run.recover());
+        self.members.iter_mut().for_each(Member::recover);
         // Whoever would hear the answer is gone, or was cut off from the catalog and may take its hold back at any time.
         if self.hold == Hold::Quiescing {
             self.quiesce_unanswered = false;
@@ -173,6 +175,10 @@ impl BackupMachine {
                     }
                 }
             },
+            Step::Guard(id) => self.with_member(id.as_str(), |member| member.on_guarded(record, result, now)),
+            Step::Unguard(id) => {
+                self.with_member(id.as_str(), |member| member.on_unguarded(record, result, now));
+            }
             Step::Quiesce => self.on_quiesced(record, result, now),
             Step::Resume => self.on_resumed(record, result, now),
             Step::WriteRecord => self.on_recorded(record, result, now),
@@ -238,7 +244,11 @@ impl BackupMachine {
             job.base.clone_from(&planned.base);
             job.retain = request.retain;
             job.tags.clone_from(&plan.definition.snapshot_tags);
-            self.members.push(Member::new(JobRun::new(JobRequest::Backup(job), planned.in_process)));
+            let mut member = Member::new(JobRun::new(JobRequest::Backup(job), planned.in_process));
+            if planned.guarded {
+                member.guard = Guard::due();
+            }
+            self.members.push(member);
         }
         if self.members.is_empty() {
             fail(
@@ -256,10 +266,6 @@ impl BackupMachine {
             record.deadline = now.after(total.max(least));
         }
         self.plan = Some(plan.clone());
-        if self.stopping.is_none() {
-            self.hold = Hold::Quiescing;
-            self.quiesce_unanswered = true;
-        }
     }
 
     /// The job of somebody else that this backup would stand behind, while there is time to wait for its end with the
@@ -421,12 +427,12 @@ impl BackupMachine {
         if let Some(at) = waits(self.retry_at, now) {
             turn.wake(at);
         }
-        if self.plan.is_none() {
+        let Some(plan) = &self.plan else {
             if due(self.retry_at) {
                 turn.effects.push(Effect::InspectWorkspace);
             }
             return;
-        }
+        };
         let id = self.hold_id(&record.id);
         // Its answer is waited for also when the workspace was told to let go meanwhile.
         if self.quiesce_unanswered {
@@ -447,6 +453,7 @@ impl BackupMachine {
             return;
         }
         for member in &self.members {
+            member.collect_guard(&plan.definition.source_tags, now, turn);
             member.collect_due(self.stopping == Some(Stopping::Cancelled), now, turn);
         }
     }
@@ -456,6 +463,7 @@ impl BackupMachine {
             (Some(_), _, _) => "recording",
             (None, None, _) if !self.waits_for.is_empty() || self.behind.is_some() => "waiting",
             (None, None, _) => "inspecting",
+            (None, Some(_), Hold::Free) if self.is_guarding() => "guarding",
             (None, Some(_), Hold::Quiescing | Hold::Renewing) => "quiescing",
             (None, Some(_), Hold::Resuming(_)) => "resuming",
             _ if self.members.iter().all(|member| member.run.has_ended()) => "verifying",

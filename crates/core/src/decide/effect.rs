@@ -10,11 +10,11 @@ use crate::id::{BackupId, ComponentId, OperationId, QuiesceId};
 use crate::plan::Plan;
 use crate::provider::{
     CancelOutcome, Candidate, DeleteState, Finding, JobRef, JobRequest, JobStatus, Readiness,
-    RestoredResource,
+    RestoredResource, Tags,
 };
 use crate::provisioner::{ProvisionRequest, Provisioned};
 use crate::snapshot::{Depth, SnapshotRef, Verification};
-use crate::workspace::Consistency;
+use crate::workspace::{Component, Consistency};
 
 /// The kind of the problem that a verification reports of a snapshot without this operation's mark.
 pub(crate) const FOREIGN: &str = "foreign";
@@ -27,6 +27,22 @@ pub enum Effect {
     InspectWorkspace,
     /// Read the backup and run the preflight of the restore.
     InspectBackup,
+    /// Write protective tags on a source.
+    Guard {
+        /// Whose source.
+        component: Box<Component>,
+        /// For whom.
+        operation: OperationId,
+        /// The tags.
+        tags: Tags,
+    },
+    /// Remove those that were added.
+    Unguard {
+        /// Whose source.
+        component: Box<Component>,
+        /// For whom they were written.
+        operation: OperationId,
+    },
     /// Hold the workspace still.
     Quiesce {
         /// The hold's id.
@@ -117,6 +133,10 @@ pub enum Effect {
 pub enum Step {
     /// [`Effect::InspectWorkspace`] or [`Effect::InspectBackup`].
     Inspect,
+    /// [`Effect::Guard`].
+    Guard(ComponentId),
+    /// [`Effect::Unguard`].
+    Unguard(ComponentId),
     /// [`Effect::Quiesce`].
     Quiesce,
     /// [`Effect::Resume`].
@@ -156,6 +176,8 @@ impl Effect {
     pub fn step(&self) -> Step {
         match self {
             Self::InspectWorkspace | Self::InspectBackup => Step::Inspect,
+            Self::Guard { component, .. } => Step::Guard(component.id.clone()),
+            Self::Unguard { component, .. } => Step::Unguard(component.id.clone()),
             Self::Quiesce { .. } => Step::Quiesce,
             Self::Resume { .. } => Step::Resume,
             Self::Start(request) | Self::Find { request, .. } => {
@@ -186,6 +208,8 @@ impl Effect {
             | Self::Poll { .. }
             | Self::MarkBackup(_)
             | Self::Verify { .. } => None,
+            Self::Guard { .. } => Some("guard"),
+            Self::Unguard { .. } => Some("unguard"),
             Self::Quiesce { .. } => Some("quiesce"),
             Self::Resume { .. } => Some("resume"),
             Self::Start(_) => Some("start"),
@@ -207,7 +231,9 @@ impl Step {
     /// The component this step works on, or `workspace`.
     pub fn subject(&self) -> &str {
         match self {
-            Self::Start(id)
+            Self::Guard(id)
+            | Self::Unguard(id)
+            | Self::Start(id)
             | Self::Poll(id)
             | Self::CancelJob(id)
             | Self::Verify(id)
@@ -246,6 +272,8 @@ pub enum Outcome {
     Planned(Box<Plan>),
     /// To [`Effect::InspectBackup`].
     Inspected(Box<Inspection>),
+    /// To [`Effect::Guard`]: what stands there with another value of somebody else.
+    Guarded(Tags),
     /// To [`Effect::Quiesce`].
     Quiesced(Consistency),
     /// To [`Effect::Resume`] where the workspace was found free already: somebody else, or a switch of its own, had let it

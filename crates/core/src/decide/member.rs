@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, FOREIGN, Outcome};
+use super::guard::Guard;
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::{TRIES_MAX, Turn, is_spent, waits};
 use crate::clock::Timestamp;
@@ -16,6 +17,9 @@ use crate::snapshot::{Depth, SnapshotRef};
 pub struct Member {
     /// Its job.
     pub run: JobRun,
+    /// What protects its source meanwhile.
+    #[serde(default, skip_serializing_if = "Guard::is_none")]
+    pub guard: Guard,
     /// Whether its content was captured only after the workspace was let go.
     pub late: bool,
     /// What became of its snapshot after the job ended.
@@ -47,7 +51,8 @@ pub enum Proof {
 
 impl Member {
     pub(super) fn new(run: JobRun) -> Self {
-        Self { run, late: false, proof: Proof::Open, issues: Vec::new(), misses: 0, retry_at: None }
+        let guard = Guard::default();
+        Self { run, guard, late: false, proof: Proof::Open, issues: Vec::new(), misses: 0, retry_at: None }
     }
 
     /// The snapshot, once the job ended with one.
@@ -74,7 +79,13 @@ impl Member {
     }
 
     pub(super) fn is_settled(&self, undone: bool) -> bool {
-        self.run.has_ended() && (self.proof != Proof::Open || self.left(undone).is_none())
+        let judged = self.proof != Proof::Open || self.left(undone).is_none();
+        self.run.has_ended() && judged && self.guard.is_settled()
+    }
+
+    /// Whether the job that ended may yet turn out to be somebody else's, while ours still runs.
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.run.unproven && self.proof == Proof::Open && self.snapshot().is_some()
     }
 
     /// The operation was cancelled: a snapshot that was already judged is to be deleted as well.

@@ -18,7 +18,7 @@ use crate::id::{BackupId, OperationId, ProviderId};
 use crate::outlook::Foreseen;
 use crate::provider::{
     CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider,
-    Readiness, RestoredResource, SnapshotQuery,
+    Readiness, RestoredResource, SnapshotQuery, Tags,
 };
 use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
 use crate::workspace::Component;
@@ -149,6 +149,42 @@ impl Provider for Limited {
 
     fn address(&self, job: &JobRef) -> Option<String> {
         self.inner.address(job)
+    }
+
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        let _place = self.enter(cx).await?;
+        self.inner.preflight_guard(cx, component, tags).await
+    }
+
+    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
+        let _place = self.enter(cx).await?;
+        self.inner.foresee_guard(cx, component).await
+    }
+
+    async fn guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        let _place = self.enter(cx).await?;
+        self.inner.guard(cx, component, operation, tags).await
+    }
+
+    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        let _place = self.enter(cx).await?;
+        self.inner.unguard(cx, component, operation).await
+    }
+
+    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        let _place = self.enter(cx).await?;
+        self.inner.guarded(cx, component).await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

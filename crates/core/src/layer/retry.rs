@@ -18,7 +18,7 @@ use crate::meter::{self, Meter, NoMeter};
 use crate::outlook::Foreseen;
 use crate::provider::{
     CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider,
-    Readiness, RestoredResource, SnapshotQuery,
+    Readiness, RestoredResource, SnapshotQuery, Tags,
 };
 use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
 use crate::workspace::Component;
@@ -187,6 +187,37 @@ impl Provider for Retrying {
 
     fn address(&self, job: &JobRef) -> Option<String> {
         self.inner.address(job)
+    }
+
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        self.call(cx, "preflight_guard", || self.inner.preflight_guard(cx, component, tags)).await
+    }
+
+    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
+        self.call(cx, "foresee_guard", || self.inner.foresee_guard(cx, component)).await
+    }
+
+    async fn guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        self.call(cx, "guard", || self.inner.guard(cx, component, operation, tags)).await
+    }
+
+    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        self.call(cx, "unguard", || self.inner.unguard(cx, component, operation)).await
+    }
+
+    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        self.call(cx, "guarded", || self.inner.guarded(cx, component)).await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

@@ -10,11 +10,12 @@ use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::{Error, ErrorKind, Result};
+use crate::guard::{GuardChange, guard_of};
 use crate::id::{BackupId, JobId, OperationId, ProviderId, SnapshotId};
 use crate::provider::{
     BackupJob, CancelOutcome, Candidate, Capabilities, CaptureWindow, CopyJob, DeleteState, Evidence,
     Finding, JobRef, JobRequest, JobState, JobStatus, Landing, Progress, Provider, Readiness, RestoreJob,
-    RestoredResource, Severity, SnapshotQuery,
+    RestoredResource, Severity, SnapshotQuery, Tags,
 };
 use crate::snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
 use crate::workspace::Component;
@@ -40,6 +41,7 @@ struct State {
 struct Resource {
     files: Files,
     made_by: Option<OperationId>,
+    tags: Tags,
 }
 
 #[derive(Clone, Debug)]
@@ -64,6 +66,18 @@ impl MemoryProvider {
     /// All files of a resource.
     pub fn files(&self, resource: &str) -> Option<BTreeMap<String, Vec<u8>>> {
         self.lock().resources.get(resource).map(|resource| resource.files.clone())
+    }
+
+    /// Writes one tag of a resource; nothing happens where there is no such resource.
+    pub fn tag(&self, resource: &str, key: &str, value: &str) {
+        if let Some(resource) = self.lock().resources.get_mut(resource) {
+            resource.tags.insert(key.to_owned(), value.to_owned());
+        }
+    }
+
+    /// All tags of a resource.
+    pub fn tags(&self, resource: &str) -> Option<Tags> {
+        self.lock().resources.get(resource).map(|resource| resource.tags.clone())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -163,6 +177,7 @@ impl Provider for MemoryProvider {
             lists_entries: true,
             restores_items: true,
             copies: true,
+            guards_sources: true,
             ..Capabilities::default()
         }
     }
@@ -173,6 +188,35 @@ impl Provider for MemoryProvider {
         }
         let message = format!("{} does not exist", component.resource);
         Ok(vec![Finding::new("source-exists", Severity::Blocker, message)])
+    }
+
+    async fn guard(
+        &self,
+        _cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        let mut state = self.lock();
+        let name = &component.resource;
+        let source = state.resources.get_mut(name).ok_or_else(|| missing(name))?;
+        let change = GuardChange::to_guard(&source.tags, name, operation, tags);
+        change.apply(&mut source.tags);
+        Ok(change.kept)
+    }
+
+    async fn unguard(&self, _cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        let name = &component.resource;
+        if let Some(source) = self.lock().resources.get_mut(name) {
+            GuardChange::to_unguard(&source.tags, name, operation).apply(&mut source.tags);
+        }
+        Ok(())
+    }
+
+    async fn guarded(&self, _cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        let state = self.lock();
+        let source = state.resources.get(&component.resource);
+        Ok(source.and_then(|source| guard_of(&source.tags, &component.resource)))
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

@@ -42,6 +42,7 @@ fn call_limit(effect: &Effect) -> Option<Duration> {
         Effect::Verify { depth, .. } if *depth > Depth::Sized => None,
         Effect::Provision(_) | Effect::Attach { .. } | Effect::Activate(_) => None,
         Effect::Find { after, .. } | Effect::Poll { after, .. } => Some(SHORT.saturating_add(*after)),
+        Effect::Guard { .. } | Effect::Unguard { .. } => Some(SHORT),
         Effect::Resume { .. } | Effect::Start(_) | Effect::CancelJob { .. } => Some(SHORT),
         _ => Some(LONG),
     }

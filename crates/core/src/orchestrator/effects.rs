@@ -95,6 +95,14 @@ impl Runner {
     async fn run_on_provider(self, effect: Effect) -> Result<Outcome> {
         let (parts, cx) = (&self.parts, &self.cx);
         match effect {
+            Effect::Guard { component, operation, tags } => {
+                let provider = parts.provider(&component.provider)?;
+                Ok(Outcome::Guarded(provider.guard(cx, &component, &operation, &tags).await?))
+            }
+            Effect::Unguard { component, operation } => {
+                parts.provider(&component.provider)?.unguard(cx, &component, &operation).await?;
+                Ok(Outcome::Done)
+            }
             Effect::Start(request) => {
                 Ok(Outcome::Started(parts.provider(request.provider())?.start(cx, &request).await?))
             }
@@ -414,7 +422,12 @@ pub(super) async fn plan(
         if planned.component.protection == Protection::Protected {
             let provider = parts.provider(&planned.component.provider)?;
             planned.in_process = provider.capabilities().in_process_jobs;
+            planned.guarded = provider.capabilities().guards_sources && !definition.source_tags.is_empty();
             planned.findings = provider.preflight(cx, &planned.component).await?;
+            if planned.guarded {
+                let tags = &definition.source_tags;
+                planned.findings.extend(provider.preflight_guard(cx, &planned.component, tags).await?);
+            }
             planned.place = provider.place(cx, &planned.component).await?;
             estimates
                 .push((planned.component.clone(), estimate(provider.as_ref(), cx, &planned.component).await));

@@ -11,7 +11,7 @@ use crate::orchestrator::in_use;
 use crate::outlook::{Conflict, DeletePlan, Outlook, PlannedCall, RestorePlan};
 use crate::plan::Plan;
 use crate::provider::{BackupJob, Finding, JobKey, JobRequest, RestoreJob, Severity};
-use crate::workspace::{Protection, Settings};
+use crate::workspace::{Component, Protection, Settings};
 
 /// The calls of a job of the contract, in their order.
 const JOB_CALLS: [&str; 2] = ["start", "poll"];
@@ -26,9 +26,14 @@ pub(super) async fn of_backup(
     let mut outlook =
         Outlook { forecast: plan.forecast, bytes: Some(0), files: Some(0), ..Outlook::default() };
     outlook.conflicts = conflicts(parts, &request.workspace, &request.id).await?;
-    outlook.calls.push(PlannedCall::new("workspace", "quiesce", "workspace"));
     let protected =
         plan.components.iter().filter(|planned| planned.component.protection == Protection::Protected);
+    let guarded = protected.clone().filter(|planned| planned.guarded).map(|planned| &planned.component);
+    for component in guarded.clone() {
+        outlook.add_guard(parts, cx, component).await?;
+        outlook.tags.extend(plan.definition.source_tags.clone());
+    }
+    outlook.calls.push(PlannedCall::new("workspace", "quiesce", "workspace"));
     for planned in protected.clone() {
         let key = JobKey::new(request.id.clone(), planned.component.id.clone(), 1);
         let (workspace, backup) = (request.workspace.clone(), BackupId::of(&request.id));
@@ -42,6 +47,9 @@ pub(super) async fn of_backup(
     for planned in protected.clone() {
         let (provider, id) = (planned.component.provider.as_str(), planned.component.id.as_str());
         outlook.calls.push(PlannedCall::new(provider, "verify", id));
+    }
+    for component in guarded {
+        outlook.calls.push(PlannedCall::new(component.provider.as_str(), "unguard", component.id.as_str()));
     }
     let providers = protected.map(|planned| &planned.component.provider);
     outlook.add_records(parts, providers, "put_record")?;
@@ -148,6 +156,17 @@ impl Outlook {
         self.tags.extend(foreseen.tags);
         self.bytes = self.bytes.zip(foreseen.bytes).map(|(sum, bytes)| sum.saturating_add(bytes));
         self.files = self.files.zip(foreseen.files).map(|(sum, files)| sum.saturating_add(files));
+        Ok(())
+    }
+
+    /// Adds what it takes to guard a source.
+    async fn add_guard(&mut self, parts: &Parts, cx: &OpContext, component: &Component) -> Result<()> {
+        let (whom, subject) = (component.provider.as_str(), component.id.as_str());
+        self.calls.push(PlannedCall::new(whom, "guard", subject));
+        let foreseen = parts.provider(&component.provider)?.foresee_guard(cx, component).await?;
+        self.calls.extend(foreseen.calls.into_iter().map(|call| PlannedCall::new(whom, call, subject)));
+        self.permissions.extend(foreseen.permissions);
+        self.tags.extend(foreseen.tags);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{FINDINGS_MAX, LostSnapshot, Maker, Orphan, Reconciliation};
+use super::{FINDINGS_MAX, LostSnapshot, Maker, Orphan, Reconciliation, guards};
 use crate::catalog::{BackupQuery, BackupRecord, BackupState, Catalog, OperationQuery};
 use crate::context::OpContext;
 use crate::error::{ErrorKind, Result};
@@ -26,6 +26,7 @@ struct Outside {
 ///
 /// - A snapshot is an orphan where no backup names it and its operation is not under way.
 /// - A snapshot is lost where a backup names it, its provider does not list it, and cannot open it either.
+/// - A guard is a stray where it stands on a source of a catalogued workspace and its operation is not under way.
 /// - An operation whose row cannot be read counts as under way, and the snapshots of a backup whose row cannot be read
 ///   are no orphans.
 ///
@@ -61,6 +62,7 @@ pub async fn reconcile(
     let mut report = Reconciliation::new(cx.clock().now());
     let outside = ask(cx, providers, &mut report).await;
     let (under_way, leaving) = under_way(catalog).await?;
+    guards::find(cx, catalog, providers, &under_way, &mut report).await?;
     let mut named = BTreeSet::new();
     let mut query = BackupQuery::all();
     let (mut known, mut unreadable) = (BTreeSet::new(), BTreeSet::new());
@@ -233,7 +235,7 @@ async fn is_gone(cx: &OpContext, snapshot: &SnapshotRef, providers: &[Arc<dyn Pr
     looked.is_err_and(|error| error.kind() == ErrorKind::NotFound)
 }
 
-fn note<T>(list: &mut Vec<T>, finding: T, left_out: &mut u64) {
+pub(super) fn note<T>(list: &mut Vec<T>, finding: T, left_out: &mut u64) {
     if list.len() < FINDINGS_MAX {
         list.push(finding);
     } else {

@@ -1,9 +1,11 @@
 //! The reconciler: what providers and stores hold, against what the catalog says.
 //!
 //! A report changes nothing. [`settle`] does what its caller opted into, and deletes only what two reports in a row
-//! called an orphan, what an operation of this very catalog made, and what no operation under way can own.
+//! called an orphan, what an operation of this very catalog made, and what no operation under way can own. A guard that two
+//! reports called stray is removed also where this catalog does not know its operation.
 
 mod compare;
+mod guards;
 mod rebuild;
 mod settle;
 
@@ -16,8 +18,9 @@ pub use settle::{Settled, Settlement, settle};
 use crate::catalog::DamagedRow;
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
-use crate::id::{BackupId, ComponentId, OperationId, ProviderId};
+use crate::id::{BackupId, ComponentId, OperationId, ProviderId, WorkspaceId};
 use crate::snapshot::{SnapshotInfo, SnapshotRef};
+use crate::workspace::Component;
 
 /// The most findings of one kind that a report lists; the others are counted.
 pub const FINDINGS_MAX: usize = 10_000;
@@ -42,6 +45,9 @@ pub struct Reconciliation {
     /// them again does, as applying any retention policy does.
     #[serde(default)]
     pub half_deleted: Vec<BackupId>,
+    /// Guards on sources that no operation under way needs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<StrayGuard>,
     /// Providers that could not be asked; nothing is said of what they hold.
     pub unreachable: Vec<(ProviderId, ErrorRecord)>,
     /// Snapshots that belong to operations under way, and are none of this report's business.
@@ -64,6 +70,7 @@ impl Reconciliation {
             unrecorded: Vec::new(),
             differing: Vec::new(),
             half_deleted: Vec::new(),
+            guards: Vec::new(),
             unreachable: Vec::new(),
             in_use: 0,
             left_out: 0,
@@ -74,13 +81,14 @@ impl Reconciliation {
     /// Whether all agree, as far as all could be asked.
     pub fn agrees(&self) -> bool {
         let Self { orphans, lost, unknown, unrecorded, differing, half_deleted, .. } = self;
-        let Self { unreachable, left_out, damaged, .. } = self;
+        let Self { guards, unreachable, left_out, damaged, .. } = self;
         orphans.is_empty()
             && lost.is_empty()
             && unknown.is_empty()
             && unrecorded.is_empty()
             && differing.is_empty()
             && half_deleted.is_empty()
+            && guards.is_empty()
             && unreachable.is_empty()
             && *left_out == 0
             && damaged.is_empty()
@@ -97,7 +105,28 @@ pub struct Orphan {
     pub made_by: Maker,
 }
 
-/// Who made a snapshot, as far as a catalog knows.
+/// A guard that stands on a source though no operation under way needs it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct StrayGuard {
+    /// The workspace.
+    pub workspace: WorkspaceId,
+    /// Its component.
+    pub component: ComponentId,
+    /// The source.
+    pub resource: String,
+    /// Who wrote it, as far as the catalog knows.
+    pub made_by: Maker,
+}
+
+impl StrayGuard {
+    fn new(workspace: &WorkspaceId, component: &Component, made_by: Maker) -> Self {
+        let (workspace, resource) = (workspace.clone(), component.resource.clone());
+        Self { workspace, component: component.id.clone(), resource, made_by }
+    }
+}
+
+/// Who made something, as far as a catalog knows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LostSnapshot, Maker, Orphan, Reconciliation, rebuild};
+use super::{LostSnapshot, Maker, Orphan, Reconciliation, StrayGuard, guards, rebuild};
 use crate::catalog::{BackupState, Catalog, ComponentState};
 use crate::context::OpContext;
 use crate::decide::DAMAGED;
@@ -20,6 +20,9 @@ use crate::snapshot::SnapshotRef;
 pub struct Settlement {
     /// Delete the orphans that this earlier report lists as well and that an ended operation of this catalog made.
     pub delete_orphans_since: Option<Reconciliation>,
+    /// Remove the guards that this earlier report lists as well. Those of operations that this catalog does not know go too, so
+    /// leave it out where another catalog may back the same sources up.
+    pub remove_guards_since: Option<Reconciliation>,
     /// Catalogue the backups that only their records know of.
     pub catalogue_unknown: bool,
     /// Write the records that are missing beside the data, and overwrite those that differ, as the catalog has them.
@@ -36,6 +39,9 @@ pub struct Settled {
     pub deleted: Vec<SnapshotRef>,
     /// Orphans that are on their way out, or were refused to be deleted.
     pub remaining: Vec<(SnapshotRef, String)>,
+    /// Guards that are removed now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unguarded: Vec<StrayGuard>,
     /// Backups that are catalogued now.
     pub catalogued: Vec<BackupId>,
     /// Backups whose record lies beside the data now.
@@ -99,6 +105,15 @@ pub async fn settle(
                 Ok(Some(state)) => settled.remaining.push((reference, said(&state))),
                 Ok(None) => {}
                 Err(error) => settled.failed.push((reference.id.to_string(), error.record())),
+            }
+        }
+    }
+    if let Some(earlier) = &settlement.remove_guards_since {
+        for stray in report.guards.iter().filter(|stray| earlier.guards.contains(stray)) {
+            match guards::remove(cx, catalog, providers, stray).await {
+                Ok(true) => settled.unguarded.push(stray.clone()),
+                Ok(false) => {}
+                Err(error) => settled.failed.push((stray.resource.clone(), error.record())),
             }
         }
     }

@@ -38,8 +38,11 @@ fn plan() -> Plan {
     let component =
         |name: &str| Component::new(name.parse().unwrap(), "disk", "cloud".parse().unwrap(), name);
     let excluded = component("nfs").excluded("external");
-    let all = [component("db"), component("files"), excluded].map(PlannedComponent::new);
-    Plan::new(Definition::new("ada".parse().unwrap()), all.into(), None)
+    let mut all = [component("db"), component("files"), excluded].map(PlannedComponent::new);
+    all[0].guarded = true;
+    let mut definition = Definition::new("ada".parse().unwrap());
+    definition.source_tags = [("keep".to_owned(), "true".to_owned())].into();
+    Plan::new(definition, all.into(), None)
 }
 
 fn job_ref(id: &ComponentId) -> JobRef {
@@ -59,6 +62,7 @@ fn status(id: &ComponentId, state: JobState, now: Timestamp) -> JobStatus {
 fn good(effect: &Effect, answer: &Answer, now: Timestamp) -> Outcome {
     match effect {
         Effect::InspectWorkspace => Outcome::Planned(Box::new(plan())),
+        Effect::Guard { .. } => Outcome::Guarded(Tags::new()),
         Effect::Quiesce { .. } => Outcome::Quiesced(Consistency::Application),
         Effect::Start(request) => Outcome::Started(job_ref(request.key().component())),
         Effect::Find { request, .. } => match answer {
@@ -97,20 +101,25 @@ fn respond(effect: &Effect, answer: &Answer, now: Timestamp) -> Event {
 }
 
 /// What the world outside must think of the workspace: a quiesce that was due may have been carried out, and only
-/// a resume that answered undoes it.
+/// a resume that answered undoes it. So it is with the guard of its source.
 #[derive(Debug, Default)]
 struct Outside {
     may_be_frozen: bool,
+    may_be_guarded: bool,
 }
 
 impl Outside {
     fn sees(&mut self, decision: &Decision) {
         self.may_be_frozen |= decision.effects.iter().any(|effect| matches!(effect, Effect::Quiesce { .. }));
+        self.may_be_guarded |= decision.effects.iter().any(|effect| matches!(effect, Effect::Guard { .. }));
     }
 
     fn hears(&mut self, event: &Event) {
         if matches!(event, Event::Done(Step::Resume, Ok(_))) {
             self.may_be_frozen = false;
+        }
+        if matches!(event, Event::Done(Step::Unguard(_), Ok(_))) {
+            self.may_be_guarded = false;
         }
     }
 }
@@ -129,7 +138,12 @@ fn check(decision: &Decision, outside: &mut Outside) -> Result<(), TestCaseError
         record,
         "what is stored reads back"
     );
+    let guarding = steps.iter().any(|step| matches!(step, Step::Guard(_)));
+    let others = steps.iter().any(|step| matches!(step, Step::Quiesce | Step::Start(_) | Step::Unguard(_)));
+    prop_assert!(!guarding || !others, "a guard comes first: {:?}", steps);
     if record.state.is_terminal() {
+        let left = record.warnings.iter().any(|warning| warning.contains("could not be removed"));
+        prop_assert!(!outside.may_be_guarded || left, "ended while a source may be guarded");
         prop_assert!(decision.effects.is_empty() && decision.wake_at.is_none());
         let needs_attention =
             record.error.as_ref().is_some_and(|error| error.kind == ErrorKind::NeedsAttention);

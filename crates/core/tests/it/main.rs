@@ -5,6 +5,7 @@ mod clocks;
 mod decide;
 mod delete;
 mod forecast;
+mod guards;
 mod jobs;
 mod object_safety;
 mod orchestrator;

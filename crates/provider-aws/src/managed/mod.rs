@@ -9,6 +9,7 @@ mod copy;
 mod discover;
 mod ec2;
 mod efs;
+mod guard;
 mod iam;
 mod kms;
 mod known;

@@ -8,8 +8,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
-    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, OperationId, Provider, ProviderId,
+    Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Tags, Timestamp,
 };
 
 use super::clients::Clients;
@@ -145,6 +145,7 @@ impl Provider for AwsProvider {
         // A volume's snapshot is one instant, long before its blocks are copied.
         can.early_capture = true;
         can.copies = true;
+        can.guards_sources = true;
         // Of file systems; a volume comes back as a whole.
         can.restores_items = true;
         can
@@ -160,6 +161,37 @@ impl Provider for AwsProvider {
 
     async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
         self.foresee_job(cx, request).await
+    }
+
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        self.check_guard(cx, component, tags).await
+    }
+
+    async fn foresee_guard(&self, _cx: &OpContext, component: &Component) -> Result<Foreseen> {
+        Self::foresee_guard_of(component)
+    }
+
+    async fn guard(
+        &self,
+        _cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        self.guard_source(component, operation, tags).await
+    }
+
+    async fn unguard(&self, _cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        self.unguard_source(component, operation).await
+    }
+
+    async fn guarded(&self, _cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        self.guard_on(component).await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

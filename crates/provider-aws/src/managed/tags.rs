@@ -139,7 +139,7 @@ fn digest(text: &str) -> String {
 }
 
 /// The text that `value` was made from; `None` for a digest, and for what was never one of our values.
-fn text(value: &str) -> Option<String> {
+pub(super) fn text(value: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(value.len());
     let mut rest = value;
     while let Some(c) = rest.chars().next() {

@@ -49,8 +49,8 @@ struct Count {
 
 fn scenario() -> Value {
     let region = json!({
-        "volumes": [{"id": "vol-00000000000000001", "size_gib": 8, "blocks": 4}],
-        "file_systems": [{"id": "fs-00000000000000001", "bytes": 6_000_000}],
+        "volumes": [{"id": "vol-00000000000000001", "size_gib": 8, "blocks": 4, "tags": {"Name": "db"}}],
+        "file_systems": [{"id": "fs-00000000000000001", "bytes": 6_000_000, "tags": {"Name": "projects"}}],
         "vaults": {"Default": {}, "elsewhere": {}},
     });
     // Every state is still seen, and nobody has to look a dozen times at each.
@@ -74,9 +74,11 @@ impl Stage {
     async fn of(story: Story) -> Option<Self> {
         let world = World::of(&scenario())?;
         let components = vec![component("db", "ebs", VOLUME), component("projects", "efs", FILE_SYSTEM)];
+        // What nobody guards makes fewer calls.
+        let tags: &[_] = if story == Story::Backup { &[("keep", "yes")] } else { &[] };
         let mut stage = Self {
             story,
-            scene: Scene::with(world, components),
+            scene: Scene::guarded(world, components, tags),
             earlier: None,
             cases: 0,
             before: Count::default(),
@@ -183,6 +185,18 @@ impl fake::Stage for Stage {
                 .all(|one| one.state == ComponentState::Completed && one.snapshot.is_some())
         };
         say(made.as_ref().is_some_and(|made| !whole(made)), &made);
+        if self.story == Story::Backup {
+            let region = self.scene.world.region();
+            let tags = [
+                &region["volumes"]["vol-00000000000000001"],
+                &region["file_systems"]["fs-00000000000000001"],
+            ];
+            let tags = tags.map(|source| source["tags"].clone());
+            say(
+                tags != [json!({"Name": "db"}), json!({"Name": "projects"})],
+                &("sources have the tags", &tags),
+            );
+        }
         if self.story == Story::Restore {
             let (region, target) = (self.scene.world.region(), self.target());
             let all = ["volumes", "file_systems"].map(|kind| region[kind].as_object().unwrap().values());

@@ -7,6 +7,7 @@ mod crash;
 mod discover;
 mod fake;
 mod file_systems;
+mod guards;
 mod holds;
 mod live;
 mod points;

@@ -45,8 +45,14 @@ impl Scene {
     }
 
     pub(crate) fn with(world: Arc<World>, components: Vec<Component>) -> Self {
+        Self::guarded(world, components, &[])
+    }
+
+    /// The same whose sources are guarded with these tags.
+    pub(crate) fn guarded(world: Arc<World>, components: Vec<Component>, tags: &[(&str, &str)]) -> Self {
         let (fake, cloud) = (Arc::clone(&world) as Arc<dyn fake::Fake>, Arc::clone(&world));
-        let inner = fake::Scene::new(fake, components, move || Arc::new(cloud.provider())).unwrap();
+        let tags = tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
+        let inner = fake::Scene::guarded(fake, components, tags, move || Arc::new(cloud.provider())).unwrap();
         Self { world, inner }
     }
 

@@ -23,6 +23,7 @@ fn configured(dir: &Path, hooks: &str, target: &str) -> Vec<ManagedConfig> {
         vault = "ml-backups"
         role_arn = "arn:aws:iam::123456789012:role/AWSBackupRole"
         protect_tags = {{ "do-not-collect" = "true" }}
+        protect_sources = true
         roles = [{{ principal = "ada", role = "MLAdmin" }}]
         destination = {{ subnets = ["subnet-1"] }}
         components = [

@@ -161,6 +161,7 @@ async fn a_definition_says_what_a_restore_and_a_deletion_need_to_know() {
     assert_eq!(definition.settings["vault"], "ml-backups");
     assert_eq!(definition.settings["protect_tags"], json!({ "do-not-collect": "true" }));
     assert_eq!(definition.snapshot_tags["do-not-collect"], "true");
+    assert_eq!(definition.source_tags, definition.snapshot_tags);
 }
 
 #[tokio::test]

@@ -59,6 +59,9 @@ pub(crate) struct ManagedConfig {
     /// Written on every restored resource, every recovery point and every copy of one, at its birth.
     #[serde(default)]
     pub(crate) protect_tags: BTreeMap<String, String>,
+    /// Whether the sources carry these tags, too, while a backup of them is under way.
+    #[serde(default)]
+    pub(crate) protect_sources: bool,
     /// Who may do what in it: recorded with each backup, never applied.
     #[serde(default)]
     pub(crate) roles: Vec<RoleGrant>,
@@ -153,6 +156,9 @@ impl ManagedConfig {
                 "vault_kms_key and vault_tags are for a vault that is made; set create_vault".to_owned(),
             );
         }
+        if self.protect_sources && self.protect_tags.is_empty() {
+            return here("protect_sources writes protect_tags on the sources; give some".to_owned());
+        }
         if let Some(role) = &self.role_arn {
             self.check_role(role)?;
         }
@@ -191,6 +197,7 @@ impl ManagedConfig {
             ("create_vault", self.create_vault),
             ("vault_kms_key", self.vault_kms_key.is_some()),
             ("vault_tags", !self.vault_tags.is_empty()),
+            ("protect_sources", self.protect_sources),
         ];
         let others = [
             ("subscription", self.subscription.is_some()),
@@ -351,6 +358,7 @@ software_version = "2.0.47"
 vault = "ml-backups"
 role_arn = "arn:aws:iam::123456789012:role/AWSBackupRole"
 protect_tags = { "do-not-collect" = "true" }
+protect_sources = true
 roles = [{ principal = "ada", role = "MLAdmin" }]
 components = [
   { id = "db", kind = "ebs", resource = "arn:aws:ec2:us-west-2:123456789012:volume/vol-0a1", settings = { availability_zone = "us-west-2a" } },
@@ -379,6 +387,7 @@ resume = "start it"
         let managed = config.managed("ml-prod").unwrap();
         assert_eq!(managed.owner(), "123456789012");
         assert_eq!(managed.protect_tags["do-not-collect"], "true");
+        assert!(managed.protect_sources);
         assert_eq!(managed.components.len(), 3);
         assert_eq!(managed.components[0].settings["availability_zone"], json!("us-west-2a"));
         assert_eq!(managed.components[1].mount.as_deref(), Some("/mnt/projects".as_ref()));
@@ -398,26 +407,32 @@ resume = "start it"
             ("\"us-west-2\"\n", "\"US West\"\n", 5, &["US West"]),
             ("iam::123456789012:role", "iam::999999999999:role", 9, &["role_arn", "999999999999"]),
             ("role/AWSBackupRole", "user/ada", 9, &["role_arn", "user/ada"]),
-            ("us-west-2:123456789012:volume", "us-east-1:123456789012:volume", 13, &["db", "us-east-1"]),
+            ("us-west-2:123456789012:volume", "us-east-1:123456789012:volume", 14, &["db", "us-east-1"]),
             (
                 "us-west-2:123456789012:file-system",
                 "us-west-2:999999999999:file-system",
-                14,
+                15,
                 &["projects", "999999999999"],
             ),
-            ("volume/vol-0a1", "instance/i-0a1", 13, &["db", "volume/vol-"]),
-            ("kind = \"nfs\"", "kind = \"smb\"", 15, &["smb", "nfs"]),
+            ("volume/vol-0a1", "instance/i-0a1", 14, &["db", "volume/vol-"]),
+            ("kind = \"nfs\"", "kind = \"smb\"", 16, &["smb", "nfs"]),
             ("mount = \"/mnt", "mount = \"mnt", 1, &["projects", "absolute"]),
-            ("mount = ", "mnt = ", 14, &["mnt"]),
+            ("mount = ", "mnt = ", 15, &["mnt"]),
             ("id = \"projects\"", "id = \"db\"", 1, &["db", "twice"]),
             ("resume = \"start it\"\n", "", 1, &["quiesce", "resume"]),
-            ("quiesce = ", "stop = ", 22, &["stop", "quiesce"]),
+            ("quiesce = ", "stop = ", 23, &["stop", "quiesce"]),
             ("\"do-not-collect\"", "\"aws:keep\"", 1, &["protect_tags", "aws:keep"]),
             (
                 "\"do-not-collect\"",
                 "a = \"\", b = \"\", c = \"\", d",
                 1,
                 &["protect_tags", "4 tags", "the 3"],
+            ),
+            (
+                "protect_tags = { \"do-not-collect\" = \"true\" }\n",
+                "",
+                1,
+                &["protect_sources", "protect_tags"],
             ),
             ("vault = ", "vault_kms_key = \"k\"\nvault = ", 1, &["vault_kms_key", "create_vault"]),
             (

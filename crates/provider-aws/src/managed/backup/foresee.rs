@@ -86,7 +86,7 @@ fn kind_of(point: &PointName) -> SourceKind {
     if point.is_snapshot() { SourceKind::Volume } else { SourceKind::FileSystem }
 }
 
-fn foreseen(task: Task, kind: SourceKind, tags: Tags) -> Foreseen {
+pub(in super::super) fn foreseen(task: Task, kind: SourceKind, tags: Tags) -> Foreseen {
     let mut foreseen = Foreseen::default();
     foresee(&mut foreseen, task, kind);
     foreseen.tags = tags;

@@ -10,6 +10,7 @@ mod start;
 mod state;
 
 pub(super) use find::active_jobs;
+pub(super) use foresee::foreseen;
 pub(super) use start::{lifecycle, retention_days};
 
 /// The note of a job's name that says by which key it was started.

@@ -40,13 +40,13 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "DescribeVolumes",
         needs: &[("ec2:DescribeVolumes", On::Anything)],
-        tasks: &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore],
+        tasks: &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore, Task::Guard],
         kind: VOLUME,
     },
     Call {
         name: "DescribeFileSystems",
         needs: &[("elasticfilesystem:DescribeFileSystems", On::FileSystems)],
-        tasks: &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore],
+        tasks: &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore, Task::Guard],
         kind: FILE_SYSTEM,
     },
     Call {
@@ -404,6 +404,30 @@ pub(in super::super) const CALLS: &[Call] = &[
         needs: &[("ec2:DeleteTags", On::Volumes)],
         tasks: &[Task::Restore],
         kind: VOLUME,
+    },
+    Call {
+        name: "CreateTags",
+        needs: &[("ec2:CreateTags", On::Sources)],
+        tasks: &[Task::Guard],
+        kind: VOLUME,
+    },
+    Call {
+        name: "DeleteTags",
+        needs: &[("ec2:DeleteTags", On::Sources)],
+        tasks: &[Task::Guard],
+        kind: VOLUME,
+    },
+    Call {
+        name: "TagResource",
+        needs: &[("elasticfilesystem:TagResource", On::Sources)],
+        tasks: &[Task::Guard],
+        kind: FILE_SYSTEM,
+    },
+    Call {
+        name: "UntagResource",
+        needs: &[("elasticfilesystem:UntagResource", On::Sources)],
+        tasks: &[Task::Guard],
+        kind: FILE_SYSTEM,
     },
     Call {
         name: "ListCopyJobs",

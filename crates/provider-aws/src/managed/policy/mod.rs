@@ -35,6 +35,8 @@ pub enum Task {
     Copy,
     /// Make vaults where there are none: those of [`PolicyScope::new_vaults`], for which nobody has to name this task.
     CreateVault,
+    /// Write protective tags on sources while they are captured, and remove them.
+    Guard,
     /// Read the blocks of volumes' snapshots into a repository.
     Export,
     /// Make snapshots of volumes from a repository.
@@ -42,7 +44,7 @@ pub enum Task {
 }
 
 impl Task {
-    /// All that goes through AWS Backup, whatever the configuration.
+    /// All that goes through AWS Backup, whatever the configuration; sources are guarded only where that is asked for.
     pub const ALL: [Self; 7] =
         [Self::Discover, Self::Preflight, Self::Backup, Self::List, Self::Delete, Self::Restore, Self::Copy];
 }

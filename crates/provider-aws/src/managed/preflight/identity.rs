@@ -74,10 +74,10 @@ impl Subject<'_> {
         Ok(findings)
     }
 
-    /// Asks IAM's simulator for everything that a backup of this component needs.
-    pub(super) async fn permissions(&self, caller: &Caller) -> Result<Vec<Finding>> {
+    /// Asks IAM's simulator for everything that `task` on this component needs.
+    pub(super) async fn permissions(&self, caller: &Caller, task: Task) -> Result<Vec<Finding>> {
         let Some(principal) = principal(&caller.arn) else { return Ok(Vec::new()) };
-        let scope = PolicyScope::of(std::slice::from_ref(self.component), [Task::Backup])?;
+        let scope = PolicyScope::of(std::slice::from_ref(self.component), [task])?;
         let mut findings = Vec::new();
         for statement in policy(&scope).caller.statement {
             let passes = !statement.condition.is_empty();

@@ -1,5 +1,6 @@
 //! What would make a backup fail, found before it is started. Nothing is changed.
 
+mod guard;
 mod identity;
 mod place;
 mod resource;
@@ -9,6 +10,7 @@ use stillpoint_core::{Component, ErrorKind, Finding, OpContext, Result, Retry, S
 
 use super::AwsProvider;
 use super::clients::Clients;
+use super::policy::Task;
 use super::settings::{BackupSettings, Source};
 
 /// Who and what is looked at.
@@ -41,7 +43,7 @@ impl AwsProvider {
         cx.check()?;
         findings.extend(subject.accounts(&caller));
         findings.extend(judged("role", subject.role().await)?);
-        findings.extend(judged("permissions", subject.permissions(&caller).await)?);
+        findings.extend(judged("permissions", subject.permissions(&caller, Task::Backup).await)?);
         cx.check()?;
         let (vault, told) = subject.vault().await?;
         findings.extend(told);

@@ -74,7 +74,7 @@ impl World {
             Connection::with_credentials(REGION, "test", "test", None, Some(&fake.endpoint())).unwrap();
         let world = Arc::new(Self { fake, connection });
         // Whatever is done here, is done with no more rights than the policy gives.
-        world.allow(&Task::ALL);
+        world.allow_all();
         Some(world)
     }
 
@@ -82,7 +82,12 @@ impl World {
     pub(crate) fn reset(&self, scenario: &Value) {
         let before = self.fake.post("reset", scenario);
         assert_eq!(before["violations_before"], json!([]));
-        self.allow(&Task::ALL);
+        self.allow_all();
+    }
+
+    /// Gives the caller the policy for all tasks, those of guards too.
+    fn allow_all(&self) {
+        self.allow(&[Task::ALL.as_slice(), &[Task::Guard]].concat());
     }
 
     /// Gives the caller the policy for `tasks`, and nothing more.
@@ -407,6 +412,13 @@ impl Harness for AwsHarness {
 
     async fn source_content(&self, source: &Component) -> Result<Content> {
         Ok(self.content(&source.resource))
+    }
+
+    async fn source_tags(&self, source: &Component) -> Result<Option<stillpoint_core::Tags>> {
+        let (region, id) = (self.world.region(), source.resource.rsplit('/').next().unwrap());
+        let found = ["volumes", "file_systems"].map(|kind| region[kind][id]["tags"].clone());
+        let tags = found.into_iter().find(Value::is_object);
+        Ok(tags.map(|tags| serde_json::from_value(tags).unwrap()))
     }
 
     async fn restored_content(&self, resource: &RestoredResource) -> Result<Content> {
