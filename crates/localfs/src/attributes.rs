@@ -157,3 +157,6 @@ pub(crate) const ACL_ACCESS: &std::ffi::CStr = c"system.posix_acl_access";
 
 /// The attribute that holds the access control list new entries of a directory inherit.
 pub(crate) const ACL_DEFAULT: &std::ffi::CStr = c"system.posix_acl_default";
+
+/// The attribute that holds a file's capabilities (`capabilities(7)`).
+pub(crate) const CAPABILITY: &str = "security.capability";

@@ -7,12 +7,11 @@ use rustix::fs::{AtFlags, CWD, Gid, Mode, Timespec, Timestamps, Uid, XattrFlags}
 use rustix::io::{Errno, Result};
 use rustix::path::Arg;
 
+use super::WarningKind;
+use super::compare::{Changes, SET_ID};
 use super::target::Target;
-use super::{Landing, WarningKind};
-use crate::attributes::{
-    ACL_ACCESS, ACL_DEFAULT, Attributes, ExtendedAttribute, descriptor_path, is_privileged, read_open,
-};
-use crate::metadata::{FileKind, Timestamp};
+use crate::attributes::{Attributes, ExtendedAttribute, descriptor_path};
+use crate::metadata::{FileKind, Metadata, Timestamp};
 
 /// An entry whose attributes are set.
 #[derive(Clone, Copy, Debug)]
@@ -26,15 +25,36 @@ pub(super) enum Handle<'a> {
 }
 
 impl Target {
-    /// Sets owner, extended attributes, mode and times, in this order: a change of owner clears the set-id bits, and a
-    /// read-only mode would forbid setting `user.*` attributes.
+    /// Gives a new entry its attributes.
     pub(super) fn apply(&self, handle: Handle<'_>, path: &Path, wanted: &Attributes) {
-        let owned = !self.options.owners || self.apply_owner(handle, path, wanted);
-        self.apply_extended(handle, path, &wanted.extended);
-        if handle.kind() != FileKind::Symlink {
-            self.apply_mode(handle, path, wanted, owned);
+        self.carry_out(handle, path, wanted, &wanted.changes_of_new(&self.options));
+    }
+
+    /// Gives a file or directory that stands those of its attributes that it lacks. One that has them is not touched, not
+    /// even by a call that would change nothing: setting an owner takes set-id bits and capabilities off.
+    pub(super) fn settle(&self, fd: BorrowedFd<'_>, kind: FileKind, path: &Path, wanted: &Attributes) {
+        let handle = Handle::Open(fd, kind);
+        let found = Metadata::of(fd);
+        match found.and_then(|found| wanted.changes_of_open(fd, &found, &self.options)) {
+            Ok(changes) => self.carry_out(handle, path, wanted, &changes),
+            Err(errno) => {
+                self.warn(path, WarningKind::AttributeNotSet("user.*".into()), Some(errno));
+                self.apply(handle, path, wanted);
+            }
         }
-        if let Err(errno) = handle.set_times(wanted.accessed, wanted.modified) {
+    }
+
+    /// Changes owner, extended attributes, mode and times, in this order: a change of owner clears the set-id bits, and a
+    /// read-only mode would forbid setting `user.*` attributes.
+    fn carry_out(&self, handle: Handle<'_>, path: &Path, wanted: &Attributes, changes: &Changes<'_>) {
+        let owned = !changes.owner || self.apply_owner(handle, path, wanted);
+        self.apply_extended(handle, path, changes);
+        if handle.kind() != FileKind::Symlink {
+            self.apply_mode(handle, path, changes, owned);
+        }
+        if changes.times
+            && let Err(errno) = handle.set_times(wanted.accessed, wanted.modified)
+        {
             self.warn(path, WarningKind::TimesNotSet, Some(errno));
         }
     }
@@ -56,55 +76,29 @@ impl Target {
         false
     }
 
-    fn apply_extended(&self, handle: Handle<'_>, path: &Path, wanted: &[ExtendedAttribute]) {
-        if handle.kind() == FileKind::Directory {
-            // A directory may have inherited an access list from the target's own.
-            for acl in [ACL_ACCESS, ACL_DEFAULT] {
-                let listed = wanted.iter().any(|entry| entry.name.as_encoded_bytes() == acl.to_bytes());
-                if !listed && let Err(errno) = handle.remove_extended(acl) {
-                    let name = acl.to_string_lossy().into_owned();
-                    self.warn(path, WarningKind::AttributeNotSet(name.into()), Some(errno));
-                }
-            }
+    fn apply_extended(&self, handle: Handle<'_>, path: &Path, changes: &Changes<'_>) {
+        for name in &changes.withheld {
+            self.warn(path, WarningKind::AttributeWithheld((*name).to_owned()), None);
         }
-        for attribute in wanted {
-            if is_privileged(&attribute.name) && !self.options.privileged {
-                self.warn(path, WarningKind::AttributeWithheld(attribute.name.clone()), None);
-            } else if let Err(errno) = handle.set_extended(attribute) {
-                self.warn(path, WarningKind::AttributeNotSet(attribute.name.clone()), Some(errno));
+        let removed = changes.removed.iter().map(|name| (name, handle.remove_extended(name)));
+        let set = changes.set.iter().map(|attribute| (&attribute.name, handle.set_extended(attribute)));
+        for (name, done) in removed.chain(set) {
+            if let Err(errno) = done {
+                self.warn(path, WarningKind::AttributeNotSet(name.clone()), Some(errno));
             }
         }
     }
 
-    /// When replacing, removes what the backup does not know of: access lists, capabilities, and attributes of users.
-    pub(super) fn remove_unknown(&self, handle: Handle<'_>, path: &Path, wanted: &[ExtendedAttribute]) {
-        if self.options.landing != Landing::Replace {
-            return;
-        }
-        let stands = match read_open(handle.fd()) {
-            Ok(stands) => stands,
-            Err(errno) => return self.warn(path, WarningKind::AttributeNotSet("user.*".into()), Some(errno)),
-        };
-        for name in stands.into_iter().map(|attribute| attribute.name) {
-            let withheld = is_privileged(&name) && !self.options.privileged;
-            let known = !withheld && wanted.iter().any(|attribute| attribute.name == name);
-            if !known
-                && may_be_removed(name.as_encoded_bytes())
-                && let Err(errno) = handle.remove_extended(&name)
-            {
-                self.warn(path, WarningKind::AttributeNotSet(name), Some(errno));
-            }
-        }
-    }
-
-    fn apply_mode(&self, handle: Handle<'_>, path: &Path, wanted: &Attributes, owned: bool) {
-        let mut mode = wanted.mode & 0o7777;
+    fn apply_mode(&self, handle: Handle<'_>, path: &Path, changes: &Changes<'_>, owned: bool) {
         // With another owner than intended the bits would grant another user's powers.
-        if mode & 0o6000 != 0 && (!self.options.privileged || !owned) {
-            mode &= 0o1777;
+        let grants_others = !owned && changes.mode.is_some_and(|mode| mode & SET_ID != 0);
+        if changes.set_id_withheld || grants_others {
             self.warn(path, WarningKind::SetIdWithheld, None);
         }
-        if let Err(errno) = handle.set_mode(Mode::from_raw_mode(mode)) {
+        let mode = changes.mode.map(|mode| if owned { mode } else { mode & !SET_ID });
+        if let Some(mode) = mode
+            && let Err(errno) = handle.set_mode(Mode::from_raw_mode(mode))
+        {
             self.warn(path, WarningKind::ModeNotSet, Some(errno));
         }
     }
@@ -115,12 +109,6 @@ impl Handle<'_> {
         match self {
             Self::Open(_, kind) | Self::PathOnly(_, kind) => kind,
             Self::Fresh(..) => FileKind::File,
-        }
-    }
-
-    const fn fd(&self) -> BorrowedFd<'_> {
-        match self {
-            Self::Open(fd, _) | Self::Fresh(fd, _) | Self::PathOnly(fd, _) => *fd,
         }
     }
 
@@ -180,13 +168,6 @@ impl Handle<'_> {
             other => other,
         }
     }
-}
-
-/// Whether an attribute that a backup does not know is taken off an entry that is brought to the backup's state. What
-/// labels the system, and what marks the restore itself, stays.
-pub(super) fn may_be_removed(name: &[u8]) -> bool {
-    let of_users = name.starts_with(b"user.") && !name.starts_with(b"user.stillpoint.");
-    of_users || [ACL_ACCESS.to_bytes(), ACL_DEFAULT.to_bytes(), b"security.capability"].contains(&name)
 }
 
 fn timespec(stamp: Timestamp) -> Result<Timespec> {

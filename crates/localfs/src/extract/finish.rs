@@ -6,7 +6,6 @@ use std::sync::PoisonError;
 
 use rustix::fs::XattrFlags;
 
-use super::apply::Handle;
 use super::target::{FINISHING_ATTRIBUTE, Target};
 use super::{Landing, Warning};
 use crate::attributes::Attributes;
@@ -43,9 +42,7 @@ impl Target {
             if stamped && unwritable {
                 self.remove_stamp()?;
             }
-            let handle = Handle::Open(self.root.as_fd(), FileKind::Directory);
-            self.remove_unknown(handle, Path::new(""), &attributes.extended);
-            self.apply(handle, Path::new(""), attributes);
+            self.settle(self.root.as_fd(), FileKind::Directory, Path::new(""), attributes);
             if stamped && !unwritable {
                 rustix::fs::fsync(&self.root).map_err(sync)?;
                 self.remove_stamp()?;

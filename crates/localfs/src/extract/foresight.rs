@@ -259,10 +259,10 @@ impl Foresight {
     fn fate_of(&self, path: &Path, found: &Metadata, wanted: &Attributes, ours: bool) -> Fate {
         let opened = self.ground().map(|ground| ground.directory(path));
         let Some(Ok(directory)) = opened else { return Fate::Unseen };
-        match wanted.would_change_open(directory.as_fd(), found, &self.options) {
-            Ok(false) => Fate::Unchanged,
-            Ok(true) if ours => Fate::Attributes,
-            Ok(true) => Fate::Kept,
+        match wanted.changes_of_open(directory.as_fd(), found, &self.options) {
+            Ok(changes) if changes.is_empty() => Fate::Unchanged,
+            Ok(_) if ours => Fate::Attributes,
+            Ok(_) => Fate::Kept,
             Err(_) => Fate::Unseen,
         }
     }
@@ -270,10 +270,10 @@ impl Foresight {
     /// What becomes of a file of the right content.
     fn fate_of_open(&self, path: &Path, file: &OpenFile, wanted: &Attributes) -> Fate {
         let keeps = self.in_the_way() == Fate::Kept;
-        match wanted.would_change_open(file.as_fd(), file.metadata(), &self.options) {
-            Ok(false) => Fate::Unchanged,
-            Ok(true) if keeps => Fate::Kept,
-            Ok(true) => Fate::Attributes,
+        match wanted.changes_of_open(file.as_fd(), file.metadata(), &self.options) {
+            Ok(changes) if changes.is_empty() => Fate::Unchanged,
+            Ok(_) if keeps => Fate::Kept,
+            Ok(_) => Fate::Attributes,
             Err(errno) => {
                 tracing::debug!(?path, %errno, "the attributes of a file cannot be read");
                 Fate::Unseen

@@ -63,7 +63,9 @@ pub struct ExtractOptions {
     /// Whether owners are set. Off, every entry belongs to the running user.
     pub owners: bool,
     /// Whether set-user-id and set-group-id bits and `security.*` and `trusted.*` attributes are restored. Off by
-    /// default, because a snapshot from elsewhere could plant privileges with them; what is withheld is reported.
+    /// default, because a snapshot from elsewhere could plant privileges with them; what is withheld is reported. Those
+    /// that stand as the snapshot has them stay either way, unless a change of owner, mode or access list would let others
+    /// use them.
     pub privileged: bool,
     /// Whether device nodes and sockets are created. Off by default, for the same reason; pipes always are.
     pub special_files: bool,
@@ -215,16 +217,15 @@ impl Extractor {
         self.target.create_hard_link(relative, original, id)
     }
 
-    /// Gives the directory at `relative` its attributes. Call it when nothing below will be written any more.
+    /// Gives the directory at `relative` those of its attributes that it lacks. Call it when nothing below will be written
+    /// any more.
     ///
     /// # Errors
     /// The system's reason if the directory cannot be opened; attributes that cannot be set become warnings.
     pub fn set_directory_attributes(&self, relative: &Path, attributes: &Attributes) -> Result<()> {
         let directory = self.target.directory(relative)?;
-        let handle = apply::Handle::Open(directory.as_fd(), FileKind::Directory);
         self.target.forget_mode(relative);
-        self.target.remove_unknown(handle, relative, &attributes.extended);
-        self.target.apply(handle, relative, attributes);
+        self.target.settle(directory.as_fd(), FileKind::Directory, relative, attributes);
         Ok(())
     }
 

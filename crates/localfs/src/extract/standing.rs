@@ -153,9 +153,7 @@ impl Extractor {
     /// Accepts a file found in place as if this run had written it.
     fn adopt(&self, file: &OpenFile, attributes: Option<&Attributes>) -> FileId {
         if let Some(attributes) = attributes {
-            let handle = apply::Handle::Open(file.as_fd(), FileKind::File);
-            self.target.remove_unknown(handle, file.path(), &attributes.extended);
-            self.target.apply(handle, file.path(), attributes);
+            self.target.settle(file.as_fd(), FileKind::File, file.path(), attributes);
         }
         FileId::of(file.metadata())
     }

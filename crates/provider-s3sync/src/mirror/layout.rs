@@ -20,8 +20,8 @@ use crate::provider::{Layout, not_as_known};
 
 #[async_trait]
 impl Layout for MirrorSource {
-    async fn reach(&self) -> Result<()> {
-        self.look().await
+    async fn reach(&self) -> Result<Vec<Finding>> {
+        self.look().await.map(|()| Vec::new())
     }
 
     fn store_url(&self) -> &str {

@@ -17,8 +17,9 @@ use crate::jobs::Reporter;
 /// A layout of stored files. What [`Provider`](stillpoint_core::Provider) owes, its methods of the same name owe.
 #[async_trait]
 pub(crate) trait Layout: Debug + Send + Sync + 'static {
-    /// Fails where a backup could not begin: the store is out of reach, or the password is wrong.
-    async fn reach(&self) -> Result<()>;
+    /// Fails where a backup could not begin: the store is out of reach, or the password is wrong. Tells where it should not:
+    /// the store is not the one that this process knew.
+    async fn reach(&self) -> Result<Vec<Finding>>;
 
     /// Looks whether the store still is what `base`, which was stored at its address, was stored in.
     async fn look_at_base(&self, base: &SnapshotRef) -> Result<Vec<Finding>> {

@@ -28,7 +28,7 @@ use crate::workspace::root_of;
 
 pub(crate) use layout::Layout;
 pub use preview::RestorePreview;
-pub(crate) use store::{is_of, not_as_known};
+pub(crate) use store::{is_of, not_as_known, not_as_opened};
 
 const BACKUP: &str = "backup-";
 const RESTORE: &str = "restore-";
@@ -135,9 +135,10 @@ impl Provider for S3SyncProvider {
 
     async fn preflight(&self, _cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         // A wrong password or a store out of reach is better met before anything is held still.
-        self.layout.reach().await?;
+        let mut findings = self.layout.reach().await?;
         let component = component.clone();
-        blocking(move || Ok(preflight::look(&component))).await
+        findings.extend(blocking(move || Ok(preflight::look(&component))).await?);
+        Ok(findings)
     }
 
     async fn preflight_base(&self, _cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {

@@ -16,9 +16,17 @@ pub(crate) fn is_of(here: &StoreRef, snapshot: &SnapshotRef) -> Result<()> {
 
 /// What is found where the store at `url` is not the one that the last backup was stored in.
 pub(crate) fn not_as_known(url: &str, found: &str) -> Finding {
+    store_known(&format!("the last backup of this workspace was stored at {url}, and {found} now"))
+}
+
+/// What is found where the store at `url` held a repository while this process ran, and holds none any more.
+pub(crate) fn not_as_opened(url: &str) -> Finding {
+    store_known(&format!("a repository was open at {url}, and no repository is there now"))
+}
+
+fn store_known(found: &str) -> Finding {
     let message = format!(
-        "the last backup of this workspace was stored at {url}, and {found} now; mount or connect its store, or skip this \
-         check where the backups are meant to begin anew"
+        "{found}; mount or connect its store, or skip this check where the backups are meant to begin anew"
     );
     Finding::new("store-known", Severity::Blocker, message)
 }

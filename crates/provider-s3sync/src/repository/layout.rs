@@ -13,12 +13,14 @@ use stillpoint_repository::Cancellation;
 
 use super::{Journal, RepositorySnapshot, RepositorySource, backup, records, restore, snapshot, store_of};
 use crate::jobs::Reporter;
-use crate::provider::{Layout, is_of, not_as_known};
+use crate::provider::{Layout, is_of, not_as_known, not_as_opened};
 
 #[async_trait]
 impl Layout for RepositorySource {
-    async fn reach(&self) -> Result<()> {
-        self.open_if_there().await.map(drop)
+    async fn reach(&self) -> Result<Vec<Finding>> {
+        let open = self.open_if_there().await?;
+        let gone = open.is_none() && self.tell_gone().await;
+        Ok(gone.then(|| not_as_opened(self.store_url())).into_iter().collect())
     }
 
     fn store_url(&self) -> &str {

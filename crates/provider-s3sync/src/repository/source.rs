@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use stillpoint_core::Result;
-use stillpoint_repository::{Credentials, ErrorKind, Origin, Repository, Store, StoreSettings};
+use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_repository::{Credentials, ErrorKind as Stored, Origin, Repository, Store, StoreSettings};
 use tokio::sync::Mutex;
 
 use super::made::MadeSnapshots;
@@ -32,6 +32,11 @@ enum Current {
     /// There was none when it was last looked for.
     Missing,
     Open(Repository),
+    /// It was open, and is not in its directory any more. A new one is begun only after somebody who may refuse that was
+    /// told.
+    Gone {
+        told: bool,
+    },
 }
 
 impl RepositorySource {
@@ -98,15 +103,25 @@ impl RepositorySource {
     /// As [`Self::open_fresh`]; creates the repository where there is none, if that is allowed.
     ///
     /// # Errors
-    /// As [`Self::open`].
+    /// As [`Self::open`]; `Unavailable` with `repository=unreachable` where the directory that held it when this process
+    /// had it open does not hold it any more, unless the check `store-known` has told so and was waived.
     pub async fn open_or_create(&self) -> Result<Repository> {
         let mut current = self.current.lock().await;
         self.doubt(&mut current).await?;
+        if let Current::Gone { told } = *current {
+            match self.opened(&mut current).await {
+                Err(error) if error.context(REPOSITORY) != Some("missing") => return Err(error),
+                Err(_) if !told => return Err(self.gone()),
+                Ok(_) | Err(_) => {}
+            }
+        }
         if self.create {
             let (store, origin) = (self.store.clone(), self.origin.clone());
             let made = match &*current {
                 Current::Open(open) => Ok(open.clone()),
-                Current::Missing => Repository::init_or_open(store, &self.credentials, origin).await,
+                Current::Missing | Current::Gone { .. } => {
+                    Repository::init_or_open(store, &self.credentials, origin).await
+                }
                 Current::Unknown => Repository::open_or_init(store, &self.credentials, origin).await,
             };
             *current = Current::Open(made.map_err(from_repository)?);
@@ -124,13 +139,33 @@ impl RepositorySource {
         }
     }
 
-    /// Forgets what was opened before where its directory is another one by now: what is written into an empty mount point
-    /// would be lost sight of.
+    /// Whether this process had a repository open in a directory that holds none any more. Whoever asks is told so, and may
+    /// have a new one begun there.
+    pub(crate) async fn tell_gone(&self) -> bool {
+        match &mut *self.current.lock().await {
+            Current::Gone { told } => {
+                *told = true;
+                true
+            }
+            Current::Unknown | Current::Missing | Current::Open(_) => false,
+        }
+    }
+
+    fn gone(&self) -> Error {
+        let message = format!(
+            "the repository at {} was open and is not there any more; mount or connect its store and try again",
+            self.store.description()
+        );
+        Error::new(ErrorKind::Unavailable, message).with(REPOSITORY, "unreachable")
+    }
+
+    /// Lets go of what was opened before where its directory does not hold it any more: what is written into an empty mount
+    /// point would be lost sight of.
     async fn doubt(&self, current: &mut Current) -> Result<()> {
         if let (Current::Open(_), Some(directory)) = (&*current, self.local_directory()) {
             let there = blocking(move || Ok(directory.join("config").exists())).await?;
             if !there {
-                *current = Current::Unknown;
+                *current = Current::Gone { told: false };
             }
         }
         Ok(())
@@ -142,10 +177,11 @@ impl RepositorySource {
             return Ok(open.clone());
         }
         let opened = Repository::open(self.store.clone(), &self.credentials, self.origin.clone()).await;
-        *current = match &opened {
-            Ok(open) => Current::Open(open.clone()),
-            Err(error) if *error.kind() == ErrorKind::NoRepository => Current::Missing,
-            Err(_) => Current::Unknown,
+        *current = match (&opened, &*current) {
+            (Ok(open), _) => Current::Open(open.clone()),
+            (Err(_), Current::Gone { told }) => Current::Gone { told: *told },
+            (Err(error), _) if *error.kind() == Stored::NoRepository => Current::Missing,
+            (Err(_), _) => Current::Unknown,
         };
         opened.map_err(from_repository)
     }

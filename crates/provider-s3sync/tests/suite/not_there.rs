@@ -4,10 +4,11 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use stillpoint_core::{Landing, OperationState, Request};
-use stillpoint_provider_s3sync::DirectoryWorkspace;
+use stillpoint_core::memory::MemoryCatalog;
+use stillpoint_core::{ErrorKind, Landing, OperationState, Request};
+use stillpoint_provider_s3sync::{DirectoryWorkspace, RepositorySource};
 
-use crate::support::{Host, backup_request, layouts, restore_request, write};
+use crate::support::{Host, Scene, backup_request, credentials, layouts, restore_request, write};
 
 /// Entries below `folder`.
 fn count(folder: &Path) -> usize {
@@ -101,4 +102,40 @@ async fn an_empty_place_is_not_taken_for_the_store_that_was_there() {
         let status = started.run(Request::Backup(anew)).await;
         assert_eq!(status.operation.state, OperationState::Completed, "it is meant so: {status:?}");
     }
+}
+
+/// No catalog knows of a backup there by which a workspace would be warned that was never backed up.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_begins_no_repository_where_it_had_one() {
+    let scene = Scene::local();
+    let (root, store) = (scene.path("source"), scene.repository());
+    write(root.join("file"), "content");
+    let host = Host::new(&scene, &root);
+    assert_eq!(host.back_up("first").await.operation.state, OperationState::Completed);
+    let source = RepositorySource::from_store(scene.store(), credentials());
+    source.open().await.unwrap();
+    let new = Host::with(Arc::new(MemoryCatalog::new()), Arc::clone(&host.provider), host.workspace());
+    let unmounted = scene.path("unmounted");
+    fs::rename(&store, &unmounted).unwrap();
+    fs::create_dir(&store).unwrap();
+
+    let refused = new.back_up("unmounted").await.operation;
+    assert_eq!(refused.state, OperationState::Failed, "{refused:?}");
+    assert!(refused.error.unwrap().message.contains("store-known"));
+    // Unmounted only after a backup had looked.
+    let refused = source.open_or_create().await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::Unavailable);
+    assert!(refused.to_string().contains("mount or connect its store"), "{refused}");
+    assert_eq!(count(&store), 0, "nothing was begun there");
+
+    fs::remove_dir(&store).unwrap();
+    fs::rename(&unmounted, &store).unwrap();
+    source.open_or_create().await.unwrap();
+    assert_eq!(new.back_up("mounted").await.operation.state, OperationState::Completed);
+    fs::rename(&store, scene.path("given up")).unwrap();
+    fs::create_dir(&store).unwrap();
+    let mut anew = backup_request("anew");
+    anew.waivers.push("store-known".into());
+    let status = new.run(Request::Backup(anew)).await;
+    assert_eq!(status.operation.state, OperationState::Completed, "it is meant so: {status:?}");
 }

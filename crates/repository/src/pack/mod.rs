@@ -53,13 +53,16 @@ pub(crate) fn read_header(
     }
 }
 
+/// What the header of a whole pack lists.
+pub(crate) fn entries_of(key: &SealingKey, pack: &[u8]) -> Result<Vec<PackEntry>, String> {
+    let size = u64::try_from(pack.len()).unwrap_or(u64::MAX);
+    let listed = read_header(key, pack, size)?;
+    listed.map_err(|_more| "it has no whole header".to_owned())
+}
+
 /// Reads a whole pack: its header must list exactly `expected`, and every blob must open to what its name says.
 pub(crate) fn verify_pack(key: &SealingKey, pack: &[u8], expected: &[PackEntry]) -> Result<(), String> {
-    let size = u64::try_from(pack.len()).unwrap_or(u64::MAX);
-    let length = header_length(pack, size)?;
-    let end = pack.len().saturating_sub(4);
-    let sealed = pack.get(end.saturating_sub(length)..end).ok_or("it has no header")?;
-    if parse_header(key, sealed, size)? != expected {
+    if entries_of(key, pack)? != expected {
         return Err("its header lists other blobs than expected".to_owned());
     }
     for entry in expected {

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{
     BackupOptions, BackupSource, Cancellation, ErrorKind, LockMode, NoProgress, RestoreOptions, WriterOptions,
 };
@@ -136,6 +137,37 @@ async fn what_a_killed_run_left_is_taken_up_whether_its_lock_is_there_or_not() {
             lock.release().await.unwrap();
         }
     }
+}
+
+/// Its header may be whole where its content is not.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_that_a_killed_run_left_is_taken_up_only_if_every_byte_is_what_its_name_says() {
+    let house = House::new().await;
+    for number in 0..6 {
+        write_file(&house.source().join(number.to_string()), number, Texture::Random, 2 << 20).unwrap();
+    }
+    let small_packs =
+        || options(|options| options.writer = WriterOptions::default().with_pack_sizes(4 << 20, 1 << 20));
+    let whole = house.backup_with(small_packs()).await.unwrap().written;
+    let packs = kill(&house, 2);
+    let mut damaged = fs::read(&packs[0]).unwrap();
+    damaged[300] ^= 1;
+    fs::write(&packs[0], &damaged).unwrap();
+
+    let fresh = house.reopened().await;
+    let (source, progress) = (BackupSource::new(house.source()), Arc::new(NoProgress));
+    let reads = fresh.store().counters().gets;
+    let second = fresh.backup(&source, small_packs(), progress, &Cancellation::new()).await.unwrap();
+    let saved = whole.pack_bytes - second.written.pack_bytes;
+    let adopted = fs::metadata(&packs[1]).unwrap().len();
+    assert!(saved.abs_diff(adopted) < 10_000, "{saved} bytes saved, {adopted} were whole");
+    assert_eq!(fresh.store().counters().gets - reads, 2, "each pack is read once");
+    assert!(fs::read(&packs[0]).unwrap() == damaged, "it is left alone");
+    house.restore(&second.snapshot, "target").await;
+    assert_same(&house.source(), &house.path("target"));
+    let checked = fresh.with_fresh_index().check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(checked.is_sound(), "{checked:?}");
+    assert_eq!(checked.unused_packs, 1, "nothing counts on it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
