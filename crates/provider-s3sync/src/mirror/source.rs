@@ -145,7 +145,7 @@ impl MirrorSource {
 
     /// The timestamp, if it is whole.
     pub(super) async fn point(&self, place: &Place) -> Result<Option<Point>> {
-        if let Some(completion) = self.completion(place).await? {
+        if let Some(completion) = self.completed(place).await? {
             return Ok(Some(Point::Ours(place.clone(), Box::new(completion))));
         }
         if !self.exists(&place.script_mark()).await? || self.is_known(place).await? {
@@ -170,6 +170,22 @@ impl MirrorSource {
         })
     }
 
+    /// The completion record, if it counts. One of another attempt than the claim names was written after that attempt had
+    /// lost the timestamp. A claim that is gone or damaged speaks against nothing.
+    pub(super) async fn completed(&self, place: &Place) -> Result<Option<Completion>> {
+        let Some(completion) = self.completion(place).await? else { return Ok(None) };
+        let held_by_another = match self.claim(place).await {
+            Ok(claim) => claim.is_some_and(|claim| claim.job != completion.claim.job),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
+                tracing::warn!(timestamp = place.folder(), %error, "whose timestamp it is cannot be read");
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((!held_by_another).then_some(completion))
+    }
+
+    /// The completion record, whoever wrote it.
     pub(super) async fn completion(&self, place: &Place) -> Result<Option<Completion>> {
         self.record(COMPLETION, &place.completion()).await
     }
