@@ -11,10 +11,10 @@ use stillpoint_core::{
 use stillpoint_localfs::Preview;
 use stillpoint_repository::Cancellation;
 
+use super::place::Place;
 use super::snapshot::{self, MirrorSnapshot};
 use super::source::Point;
 use super::{MirrorSource, backup, delete, records, restore};
-use crate::error::blocking;
 use crate::jobs::Reporter;
 use crate::provider::{Layout, not_as_known};
 
@@ -31,13 +31,11 @@ impl Layout for MirrorSource {
     async fn look_at_base(&self, base: &SnapshotRef) -> Result<Vec<Finding>> {
         let url = self.store_url();
         let known = base.store.as_ref().is_some_and(|store| store.url == url);
-        let Some(directory) = self.local_directory().filter(|_| known) else { return Ok(Vec::new()) };
-        // A mount point without its mount holds nothing.
-        let empty = blocking(move || {
-            let mut entries = std::fs::read_dir(directory).into_iter().flatten();
-            Ok(entries.next().is_none())
-        });
-        Ok(empty.await?.then(|| not_as_known(url, "nothing is there")).into_iter().collect())
+        let Ok(place) = Place::of_snapshot(&base.id) else { return Ok(Vec::new()) };
+        if !known || self.has_folder_of(&place.space).await? {
+            return Ok(Vec::new());
+        }
+        Ok(vec![not_as_known(url, &format!("nothing of {} is there", place.space))])
     }
 
     async fn is_here(&self, snapshot: &SnapshotRef) -> Result<()> {

@@ -9,7 +9,7 @@ use stillpoint_repository::{Store, StoreSettings};
 use super::framed;
 use super::place::{Place, Space};
 use super::record::{CLAIM, COMPLETION, Claim, Completion};
-use crate::error::from_repository;
+use crate::error::{REPOSITORY, blocking, from_io, from_repository};
 use crate::provider::is_of;
 
 /// The longest record about one timestamp.
@@ -68,16 +68,42 @@ impl MirrorSource {
     /// Refuses a snapshot that another store holds. One that lies here is not refused where the store has moved.
     ///
     /// # Errors
-    /// `InvalidInput` that names both stores; the store's own failures.
+    /// `InvalidInput` that names both stores; `NotFound` where the store's own volume seems not to be mounted; the store's
+    /// own failures.
     pub(super) async fn is_here(&self, snapshot: &SnapshotRef) -> Result<()> {
-        let Err(refusal) = is_of(&self.itself(), snapshot) else { return Ok(()) };
-        let Ok(place) = Place::of_snapshot(&snapshot.id) else { return Err(refusal) };
+        let place = Place::of_snapshot(&snapshot.id);
+        let (refusal, place) = match (is_of(&self.itself(), snapshot), place) {
+            (Ok(()), Ok(place)) => return self.must_hold(&place.space).await,
+            (Err(refusal), Ok(place)) => (refusal, place),
+            (here, Err(_)) => return here,
+        };
         for folder in [place.control(), place.folder()] {
             if self.holds_anything(&folder).await? {
                 return Ok(());
             }
         }
         Err(refusal)
+    }
+
+    /// Refuses where there is nothing of a space that backups were stored in.
+    async fn must_hold(&self, space: &Space) -> Result<()> {
+        if self.has_folder_of(space).await? {
+            return Ok(());
+        }
+        let url = self.store.description();
+        let message = format!(
+            "the store at {url} holds nothing of {space}; mount or connect the one that does. Where it was removed on purpose, \
+             make an empty folder {space} in the store"
+        );
+        Err(Error::new(ErrorKind::NotFound, message).with(REPOSITORY, "missing"))
+    }
+
+    /// Whether the folder of a space stands in a store on this machine. Deletions leave it, so it tells a store that was
+    /// emptied from a mount point without its mount. A store elsewhere has no folders, and cannot be mistaken so.
+    pub(super) async fn has_folder_of(&self, space: &Space) -> Result<bool> {
+        let Some(directory) = self.local_directory() else { return Ok(true) };
+        let folder = directory.join(space.folder());
+        blocking(move || folder.try_exists().map_err(|error| from_io(error, "look at", &folder))).await
     }
 
     /// The name of a timestamp in the contract.
@@ -145,7 +171,7 @@ impl MirrorSource {
 
     /// The timestamp, if it is whole.
     pub(super) async fn point(&self, place: &Place) -> Result<Option<Point>> {
-        if let Some(completion) = self.completion(place).await? {
+        if let Some(completion) = self.completed(place).await? {
             return Ok(Some(Point::Ours(place.clone(), Box::new(completion))));
         }
         if !self.exists(&place.script_mark()).await? || self.is_known(place).await? {
@@ -170,6 +196,22 @@ impl MirrorSource {
         })
     }
 
+    /// The completion record, if it counts. One of another attempt than the claim names was written after that attempt had
+    /// lost the timestamp. A claim that is gone or damaged speaks against nothing.
+    pub(super) async fn completed(&self, place: &Place) -> Result<Option<Completion>> {
+        let Some(completion) = self.completion(place).await? else { return Ok(None) };
+        let held_by_another = match self.claim(place).await {
+            Ok(claim) => claim.is_some_and(|claim| claim.job != completion.claim.job),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
+                tracing::warn!(timestamp = place.folder(), %error, "whose timestamp it is cannot be read");
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        Ok((!held_by_another).then_some(completion))
+    }
+
+    /// The completion record, whoever wrote it.
     pub(super) async fn completion(&self, place: &Place) -> Result<Option<Completion>> {
         self.record(COMPLETION, &place.completion()).await
     }

@@ -9,6 +9,7 @@ mod hook;
 mod import;
 mod interrupted;
 mod mirror;
+mod mirror_attempts;
 mod not_there;
 mod preview;
 mod progress;

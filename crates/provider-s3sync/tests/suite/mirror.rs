@@ -7,12 +7,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use stillpoint_core::{
-    BackupId, BackupJob, BackupState, DeleteRequest, DeleteState, Depth, ErrorKind, JobKey, JobRequest,
-    JobState, Landing, OpContext, OperationState, OperationStatus, Provider, Request, SnapshotQuery,
-    SnapshotRef,
+    BackupState, DeleteRequest, DeleteState, Depth, ErrorKind, JobState, Landing, OpContext, OperationState,
+    OperationStatus, Provider, Request, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_testkit::compare::assert_same;
-use stillpoint_testkit::eventually;
 use stillpoint_testkit::s3::{Fault, FaultRule};
 use stillpoint_testkit::tree::{Edits, TreeSpec};
 
@@ -24,7 +22,7 @@ pub(crate) fn objects(scene: &Scene) -> PathBuf {
 }
 
 /// The folders of timestamps in the space of the tests' workspace.
-fn timestamps(scene: &Scene) -> Vec<PathBuf> {
+pub(crate) fn timestamps(scene: &Scene) -> Vec<PathBuf> {
     let Ok(entries) = fs::read_dir(objects(scene).join("ada/lab")) else { return Vec::new() };
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.unwrap().path()).collect();
     found.retain(|path| path.file_name().unwrap() != ".stillpoint" && (path.is_file() || !is_gone(path)));
@@ -33,7 +31,7 @@ fn timestamps(scene: &Scene) -> Vec<PathBuf> {
 }
 
 /// Regular files below a directory with their content.
-fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     let mut waiting = vec![root.to_path_buf()];
     while let Some(directory) = waiting.pop() {
@@ -51,7 +49,7 @@ fn files(root: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Whether nothing is left of a folder; the server of the tests leaves empty ones behind.
-fn is_gone(folder: &Path) -> bool {
+pub(crate) fn is_gone(folder: &Path) -> bool {
     !folder.exists() || files(folder).is_empty()
 }
 
@@ -227,49 +225,6 @@ async fn the_same_operation_goes_on_in_its_timestamp_and_leaves_nothing_stale_th
     assert_eq!(files(&timestamp), files(&root), "what the tree no longer has is gone");
     let again = crate::support::run_job(scene.provider().as_ref(), &cx, &job).await;
     assert_eq!(again.snapshot, done.snapshot);
-}
-
-/// One attempt of a backup that was asked for at a moment that all attempts share.
-fn attempt(number: u32, root: &Path, asked_at: stillpoint_core::Timestamp) -> JobRequest {
-    let key = JobKey::new(crate::support::operation("op"), "files".parse().unwrap(), number);
-    let (workspace, backup) = ("ada/lab".parse().unwrap(), BackupId::of(&crate::support::operation("op")));
-    JobRequest::Backup(BackupJob::new(key, workspace, backup, crate::support::component(root), asked_at))
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_attempt_that_was_frozen_before_its_last_step_spoils_nothing_that_another_completed() {
-    let scene = Scene::remote().mirrored();
-    let root = scene.path("source");
-    fs::create_dir(&root).unwrap();
-    fs::write(root.join("changes"), "first").unwrap();
-    let cx = OpContext::background();
-    let asked_at = cx.clock().now();
-    let frozen = FaultRule::new(Fault::Delay(Duration::from_secs(4))).method("PUT").key("/complete").times(1);
-    scene.server().inject(frozen);
-    let (provider, job) = (scene.provider(), attempt(1, &root, asked_at));
-    let first = tokio::spawn(async move {
-        crate::support::run_job(provider.as_ref(), &OpContext::background(), &job).await
-    });
-    let records = objects(&scene).join("ada/lab/.stillpoint");
-    let noted = || files(&records).keys().any(|path| path.to_str().unwrap().contains("manifest"));
-    assert!(eventually(Duration::from_secs(30), || records.exists() && noted()));
-    fs::write(root.join("changes"), "second, and longer").unwrap();
-    let second = crate::support::run_job(scene.provider().as_ref(), &cx, &attempt(2, &root, asked_at)).await;
-    assert_eq!(second.state, JobState::Succeeded, "{second:?}");
-    let late = first.await.unwrap();
-    assert!(matches!(&late.state, JobState::Failed(error) if error.kind == ErrorKind::Busy), "{late:?}");
-    let snapshot = second.snapshot.unwrap();
-    let verified =
-        scene.provider().open(&cx, &snapshot).await.unwrap().verify(&cx, Depth::Decrypted).await.unwrap();
-    assert!(verified.is_good(), "{verified:?}");
-    let [timestamp] = <[PathBuf; 1]>::try_from(timestamps(&scene)).unwrap();
-    assert_eq!(fs::read_to_string(timestamp.join("changes")).unwrap(), "second, and longer");
-    let again = crate::support::run_job(scene.provider().as_ref(), &cx, &attempt(3, &root, asked_at)).await;
-    assert_eq!(
-        (&again.state, again.snapshot),
-        (&JobState::Succeeded, Some(snapshot)),
-        "it is never made again"
-    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

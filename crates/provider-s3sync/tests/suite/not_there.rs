@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use stillpoint_core::memory::MemoryCatalog;
-use stillpoint_core::{ErrorKind, Landing, OperationState, Request};
+use stillpoint_core::{
+    BackupState, Catalog, DeleteRequest, ErrorKind, Landing, OpContext, OperationState, Provider, Request,
+};
 use stillpoint_provider_s3sync::{DirectoryWorkspace, RepositorySource};
 
 use crate::support::{Host, Scene, backup_request, credentials, layouts, restore_request, write};
@@ -138,4 +140,39 @@ async fn a_process_begins_no_repository_where_it_had_one() {
     anew.waivers.push("store-known".into());
     let status = new.run(Request::Backup(anew)).await;
     assert_eq!(status.operation.state, OperationState::Completed, "it is meant so: {status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_counts_as_deleted_from_a_store_that_is_not_mounted() {
+    for scene in layouts() {
+        scene.create().await;
+        let (root, store, cx) = (scene.path("source"), scene.repository(), OpContext::background());
+        write(root.join("file"), "content");
+        let host = Host::new(&scene, &root);
+        let backup = host.back_up("backup").await.backup.unwrap();
+        let snapshot = backup.components[0].snapshot.clone().unwrap();
+        let delete = |name: &str| {
+            let request =
+                DeleteRequest::new(name.parse().unwrap(), backup.id.clone(), "ada/lab".parse().unwrap());
+            host.run(Request::Delete(request))
+        };
+        let unmounted = scene.path("unmounted");
+        fs::rename(&store, &unmounted).unwrap();
+        fs::create_dir(&store).unwrap();
+        let refused = delete("refused").await.operation;
+        assert_eq!(refused.state, OperationState::Failed, "{refused:?}");
+        assert_eq!(refused.error.unwrap().kind, ErrorKind::NotFound);
+        let stored = host.catalog.backup(&backup.id).await.unwrap().unwrap();
+        assert_eq!(stored.backup.state, BackupState::Completed, "it is as good as it was");
+        assert_eq!(scene.provider().put_record(&cx, &backup).await.unwrap_err().kind(), ErrorKind::NotFound);
+        assert_eq!(count(&store), 0, "nothing was written there");
+
+        fs::remove_dir(&store).unwrap();
+        fs::rename(&unmounted, &store).unwrap();
+        assert_eq!(delete("mounted").await.operation.state, OperationState::Completed);
+        // As a deletion that was killed before it said so: nothing is left of the space but the store is there.
+        scene.provider().reaches(&cx, &snapshot).await.unwrap();
+        let again = scene.provider().delete(&cx, &snapshot).await.unwrap();
+        assert_eq!(again, stillpoint_core::DeleteState::Gone);
+    }
 }

@@ -245,21 +245,29 @@ pub(crate) async fn run_job(provider: &S3SyncProvider, cx: &OpContext, request: 
 
 /// Puts other lines into the manifest of a mirrored timestamp in a local store, checksums and all.
 pub(crate) fn replace_manifest(scene: &Scene, snapshot: &SnapshotRef, lines: &str) {
-    let framed = |what: &str, content: &[u8]| {
-        let sha256 = Id::of(content);
-        let mut bytes =
-            format!("{{\"stillpoint\":\"{what}\",\"format\":1,\"sha256\":\"{sha256}\"}}\n").into_bytes();
-        bytes.extend_from_slice(content);
-        bytes
-    };
     let (space, name) = snapshot.id.as_str().rsplit_once('/').unwrap();
     let control = scene.repository().join(space).join(".stillpoint").join(name);
-    let completion = fs::read(control.join("complete")).unwrap();
-    let start = completion.iter().position(|byte| *byte == b'\n').unwrap() + 1;
-    let mut record: serde_json::Value = serde_json::from_slice(&completion[start..]).unwrap();
-    let part = framed("manifest", &zstd::bulk::compress(lines.as_bytes(), 1).unwrap());
-    record["parts"][0]["sha256"] = Id::of(&part).to_string().into();
-    record["parts"][0]["entries"] = lines.lines().count().into();
-    fs::write(control.join(record["parts"][0]["name"].as_str().unwrap()), part).unwrap();
-    fs::write(control.join("complete"), framed("completion", record.to_string().as_bytes())).unwrap();
+    replace_record(&control.join("complete"), "completion", |record| {
+        let part = framed("manifest", &zstd::bulk::compress(lines.as_bytes(), 1).unwrap());
+        record["parts"][0]["sha256"] = Id::of(&part).to_string().into();
+        record["parts"][0]["entries"] = lines.lines().count().into();
+        fs::write(control.join(record["parts"][0]["name"].as_str().unwrap()), part).unwrap();
+    });
+}
+
+/// Changes a record beside a mirrored timestamp, checksum and all.
+pub(crate) fn replace_record(path: &Path, what: &str, change: impl FnOnce(&mut serde_json::Value)) {
+    let bytes = fs::read(path).unwrap();
+    let start = bytes.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let mut record: serde_json::Value = serde_json::from_slice(&bytes[start..]).unwrap();
+    change(&mut record);
+    fs::write(path, framed(what, record.to_string().as_bytes())).unwrap();
+}
+
+fn framed(what: &str, content: &[u8]) -> Vec<u8> {
+    let sha256 = Id::of(content);
+    let mut bytes =
+        format!("{{\"stillpoint\":\"{what}\",\"format\":1,\"sha256\":\"{sha256}\"}}\n").into_bytes();
+    bytes.extend_from_slice(content);
+    bytes
 }

@@ -184,6 +184,8 @@ async fn open(
     for (place, names) in kept {
         if is_whole(&names) { whole.push((place, names)) } else { unfinished.push((place, names)) }
     }
+    whole.sort_by_key(|(place, _)| std::cmp::Reverse((place.time(), place.name.clone())));
+    unfinished.extend(seemingly_whole(source, &mut whole, job).await?);
     for (place, names) in unfinished {
         // Its component is captured by one operation at a time, so an operation that is not this one has ended.
         let Some(claim) = source.claim(&place).await?.filter(|claim| claim.is_of_line(job)) else { continue };
@@ -192,11 +194,32 @@ async fn open(
             open.abandoned.push((place, claim));
         }
     }
-    whole.sort_by_key(|(place, _)| std::cmp::Reverse((place.time(), place.name.clone())));
     let base = base(source, whole, job).await?;
     open.base_lost = base_lost(job, base.as_ref());
     open.bases.extend(base);
     Ok(open)
+}
+
+/// Takes out of `whole`, the newest first, what bears a completion that does not count: it is as unfinished as without it.
+/// Looks no further than to the timestamp that the job names, or else to the newest that is whole.
+async fn seemingly_whole(
+    source: &MirrorSource,
+    whole: &mut Vec<(Place, Records)>,
+    job: &BackupJob,
+) -> Result<Vec<(Place, Records)>> {
+    let wanted = job.base.as_ref().and_then(|base| Place::of_snapshot(&base.id).ok());
+    let newest = whole.iter().take(PARENTS_MAX).map(|(place, _)| place.clone());
+    let mut seemingly = HashSet::new();
+    for place in newest.take_while(|place| Some(place) != wanted.as_ref()).collect::<Vec<_>>() {
+        match source.completed(&place).await {
+            Ok(Some(_)) if wanted.is_none() => break,
+            Ok(None) => drop(seemingly.insert(place)),
+            Ok(Some(_)) => {}
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(whole.extract_if(.., |(place, _)| seemingly.contains(place)).collect())
 }
 
 /// What to say of a backup whose base is another timestamp than the one that its job names, or none.
@@ -232,7 +255,7 @@ async fn base(
     let wanted = job.base.as_ref().and_then(|base| Place::of_snapshot(&base.id).ok());
     whole.sort_by_key(|(place, _)| Some(place) != wanted.as_ref());
     for (place, names) in whole.into_iter().take(PARENTS_MAX) {
-        match source.completion(&place).await {
+        match source.completed(&place).await {
             Ok(Some(found)) if found.claim.is_of_line(job) => {
                 let not_empty = found.files > 0 || !found.issues.is_empty();
                 let (manifest, read_from) = (Noted::Parts(found.parts), found.captured.from);
@@ -286,7 +309,7 @@ async fn kept(source: &MirrorSource, space: &Space) -> Result<Kept> {
     Ok(kept)
 }
 
-/// Everything that earlier runs stored at a timestamp, except its claim.
+/// Everything that earlier runs stored at a timestamp, except its claim, and a completion, which this run writes over.
 async fn leftovers(source: &MirrorSource, place: &Place) -> Result<HashMap<String, u64>> {
     let mut leftovers = HashMap::new();
     for folder in [place.folder(), place.control()] {
@@ -295,6 +318,8 @@ async fn leftovers(source: &MirrorSource, place: &Place) -> Result<HashMap<Strin
             leftovers.insert(object.key, object.size);
         }
     }
-    leftovers.remove(&place.claim());
+    for record in [place.claim(), place.completion()] {
+        leftovers.remove(&record);
+    }
     Ok(leftovers)
 }

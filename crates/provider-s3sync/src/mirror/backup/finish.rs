@@ -95,7 +95,7 @@ async fn clear_away(source: &MirrorSource, place: &crate::mirror::place::Place, 
     let marked = Claim { abandoned: true, ..claim.clone() };
     let object = framed::seal_record(CLAIM, &marked)?;
     source.store().replace_object(&place.claim(), object).await.map_err(from_repository)?;
-    if source.completion(place).await?.is_some() {
+    if source.completed(place).await?.is_some() {
         // Its job completed it at the last moment.
         let object = framed::seal_record(CLAIM, claim)?;
         return source.store().replace_object(&place.claim(), object).await.map_err(from_repository);
