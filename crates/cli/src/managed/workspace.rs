@@ -23,7 +23,8 @@ const RESUME_MAX: Duration = Duration::from_secs(600);
 
 /// A workspace whose storage lies in a cloud account.
 ///
-/// Its hold is a file of this host, so that any later process of it can let the workspace go. Without a `quiesce` hook
+/// Its hold is a file of this host, so that any later process of it can let the workspace go. A process that finds no such
+/// file asks the `resume` hook all the same, which succeeds where there is nothing to bring back. Without a `quiesce` hook
 /// nothing is stopped, and no more than each provider's own word is claimed of what was captured.
 #[derive(Debug)]
 pub(crate) struct ManagedWorkspace {
@@ -140,6 +141,7 @@ impl Workspace for ManagedWorkspace {
         let call = HookCall::new(Hook::Quiesce, line, self.id())
             .for_operation(held.operation.as_ref())
             .about(held.backup.as_ref())
+            .with("STILLPOINT_HOLD_ID", id.as_str())
             .with("STILLPOINT_HOLD_SECONDS", options.budget.as_secs().to_string())
             .within(Some(limit));
         turn.run(cx, call).await?;
@@ -149,18 +151,25 @@ impl Workspace for ManagedWorkspace {
     }
 
     async fn resume(&self, cx: &OpContext, id: &QuiesceId) -> Result<()> {
-        if self.hold.read()?.is_none_or(|held| held.hold.id != *id) {
+        let never_stops = self.config.hooks.resume.is_none();
+        if self.hold.read()?.map_or(never_stops, |held| held.hold.id != *id) {
             return Ok(());
         }
         let turn = self.hooks.turn(cx, self.id()).await?;
-        let Some(held) = self.hold.read()?.filter(|held| held.hold.id == *id) else { return Ok(()) };
+        // A hold that is noted nowhere here may have been taken on another host, which is gone: the hook can tell.
+        let (operation, backup) = match self.hold.read()? {
+            Some(held) if held.hold.id != *id => return Ok(()),
+            Some(held) => (held.operation, held.backup),
+            None => (cx.operation().cloned(), cx.operation().map(BackupId::of)),
+        };
         let Some(line) = &self.config.hooks.resume else {
             let message = format!("workspace {} is held still and has no resume hook any more", self.id());
             return Err(Error::new(ErrorKind::NeedsAttention, message));
         };
         let call = HookCall::new(Hook::Resume, line, self.id())
-            .for_operation(held.operation.as_ref())
-            .about(held.backup.as_ref())
+            .for_operation(operation.as_ref())
+            .about(backup.as_ref())
+            .with("STILLPOINT_HOLD_ID", id.as_str())
             .within(Some(RESUME_MAX));
         turn.run(cx, call).await?;
         self.hold.remove()

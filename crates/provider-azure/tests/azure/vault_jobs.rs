@@ -5,12 +5,12 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use stillpoint_core::{
     CancelOutcome, Component, DeleteState, Effect, ErrorKind, Evidence, JobRequest, JobState, Provider,
-    Retry, Severity, SnapshotQuery,
+    Retry, Severity, SnapshotQuery, Timestamp,
 };
 use stillpoint_provider_azure::managed::{BACKUP_RULE, VAULT};
 
 use crate::fake::{PRINCIPAL, RESTORE, World, group};
-use crate::vaults::{container, disk, files, instance, item, provider, scenario, share};
+use crate::vaults::{blobs, container, disk, files, instance, item, provider, scenario, share};
 
 const TRIGGER: &str = "dataprotection:backup_instances.adhoc_backup";
 
@@ -292,6 +292,38 @@ async fn a_share_comes_back_in_a_new_one_of_ours_and_its_jobs_can_be_stopped() {
     assert_eq!(other.kind(), ErrorKind::PermissionDenied);
     provider.discard(&world.cx_of(RESTORE), &made).await.unwrap();
     assert_eq!(world.resource(&made.resource), Value::Null);
+}
+
+#[tokio::test]
+async fn what_a_vault_still_fills_is_not_called_restored_by_a_process_that_cannot_see_its_job() {
+    let Some(world) = World::of(&scenario(json!({}))) else { return };
+    for component in [files("share-0"), blobs("blobs-0")] {
+        for rule in ["request", "own"] {
+            let slow = json!({"job.activity_id": rule, "job.start_delay_seconds": 60, "job.restore_seconds": 600});
+            world.reset(&scenario(slow));
+            let request = JobRequest::Backup(world.backup("op-1", &component));
+            let point = world.run(&provider(&world), &request).await.snapshot.unwrap();
+            let restore = JobRequest::Restore(world.restore(&point, &component, json!({})));
+            let since = world.now();
+            let job = world.start(&provider(&world), &restore).await;
+            let begun = provider(&world).poll(&world.cx(), &job, Duration::ZERO).await;
+            assert_eq!(begun.unwrap_err().kind(), ErrorKind::NotFound, "{rule} {}", component.id);
+            let early = provider(&world).find(&world.cx(), &restore, since).await.unwrap_err();
+            assert!(matches!(early.retry(), Retry::After { .. }), "{early:?}");
+            world.advance(130.0);
+            // It runs now; where Azure hands nothing on, nothing proves which one it is.
+            let polled = provider(&world).poll(&world.cx(), &job, Duration::ZERO).await;
+            let found = provider(&world).find(&world.cx(), &restore, since).await.unwrap();
+            if rule == "request" {
+                assert_eq!(polled.unwrap().state, JobState::Running);
+                assert_eq!((found.len(), found[0].evidence), (1, Evidence::Proven));
+                assert_eq!(world.settle(&provider(&world), &job).await.state, JobState::Succeeded);
+            } else {
+                assert_eq!(polled.unwrap_err().kind(), ErrorKind::NotFound, "{}", component.id);
+                assert_eq!((found.len(), found[0].evidence), (1, Evidence::Likely));
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -139,6 +139,27 @@ async fn a_quiesce_that_fails_leaves_a_hold_for_whoever_lets_go_with_the_same_id
 }
 
 #[tokio::test]
+async fn whoever_has_no_note_of_a_hold_brings_the_services_back_all_the_same() {
+    let (services, elsewhere) = (Services::new(), tempfile::tempdir().unwrap());
+    let cx = OpContext::background().for_operation("op-1".parse().unwrap(), 1);
+    let before = services.read();
+    services.open().quiesce(&cx, &hold(), &options()).await.unwrap();
+
+    let config = configured(services.dir.path(), &services.hooks, "").remove(0);
+    let other = ManagedWorkspace::new(config, "s3sync".parse().unwrap(), &places(elsewhere.path()));
+    other.resume(&cx, &hold()).await.unwrap();
+    assert_eq!(services.read(), before, "the host that took the hold is gone for good");
+
+    let renewed: QuiesceId = "renewed".parse().unwrap();
+    other.quiesce(&cx, &renewed, &options()).await.unwrap();
+    other.resume(&cx, &hold()).await.unwrap();
+    assert_eq!(services.read().trim(), "still", "an earlier hold lets nobody else's go");
+    other.resume(&cx, &renewed).await.unwrap();
+    other.resume(&cx, &renewed).await.unwrap();
+    assert_eq!(services.read(), before, "once too often changes nothing");
+}
+
+#[tokio::test]
 async fn a_resume_that_fails_keeps_the_hold() {
     let dir = tempfile::tempdir().unwrap();
     let config = configured(dir.path(), "quiesce = 'true'\nresume = 'echo no >&2; exit 9'", "").remove(0);

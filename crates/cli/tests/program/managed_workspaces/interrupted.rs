@@ -49,6 +49,36 @@ fn a_backup_whose_process_is_killed_is_resumed_and_nothing_is_made_twice() {
 }
 
 #[test]
+fn a_host_that_is_gone_for_good_leaves_no_services_stopped_and_nothing_forgotten() {
+    // Once while the services stand still, once while they are being stopped.
+    for (slow, step) in [("", "capturing"), ("sleep 3; ", "quiescing")] {
+        let Some(mut world) = World::with_rules(&SLOW) else { return };
+        let at = |name: &str| world.place.path(name).display().to_string();
+        let (runs, prior, stopped, log) = (at("runs"), at("prior"), at("stopped"), at("log"));
+        std::fs::write(&runs, "db projects").unwrap();
+        let quiesce =
+            format!("echo quiesce >> {log}; cp {runs} {prior}; : > {runs}; touch {stopped}; {slow}");
+        let resume = format!("echo resume >> {log}; [ ! -e {prior} ] || mv {prior} {runs}; rm -f {stopped}");
+        world.configure("", &format!("quiesce = '''{quiesce}'''\nresume = '''{resume}'''"));
+        let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+        assert!(eventually(Duration::from_secs(60), || {
+            world.is_stopped() && world.place.json(["operations"])["operations"][0]["step"] == step
+        }));
+        send(&child, Signal::KILL);
+        child.wait().unwrap();
+
+        let catalog = format!("sqlite:{}", world.place.data().join("catalog.sqlite").display());
+        world.place.flag("--catalog", catalog);
+        let mut other = world.place.command(["resume", "--json"]);
+        let run = Run::of(&other.env("STILLPOINT_DATA_DIR", world.place.path("other")).output().unwrap());
+        assert_eq!((run.code, &only(&run.document())["state"]), (Some(0), &json!("completed")), "{run:?}");
+        assert!(!world.is_stopped(), "{step}: {:?}", world.called());
+        assert_eq!(std::fs::read_to_string(&runs).unwrap(), "db projects", "{step}: {:?}", world.called());
+        world.fake.assert_no_violations();
+    }
+}
+
+#[test]
 fn a_store_that_cannot_be_opened_keeps_no_services_from_being_let_go() {
     let Some(mut world) = World::with_rules(&SLOW) else { return };
     let mut noise = vec![0; 3 << 20];

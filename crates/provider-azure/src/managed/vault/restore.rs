@@ -112,7 +112,8 @@ impl AzureProvider {
         let now = cx.clock().now();
         let asked = match Makes::of(&restore.id) {
             // What the vault has made already is not asked for again.
-            Makes::Disk | Makes::Container if standing == Standing::Ours => return Ok(name),
+            Makes::Disk if standing == Standing::Ours => return Ok(name),
+            Makes::Container if standing == Standing::Ours => return Err(untold(&restore.id)),
             Makes::Disk => self.ask_for_disk(&restore, &region).await?,
             Makes::Container => self.ask_for_container(&restore, &region).await?,
             Makes::Share => {
@@ -142,8 +143,8 @@ impl AzureProvider {
         let evidence = match standing {
             _ if jobs.iter().any(|job| restore.mark.is_of(&job.activity)) => Evidence::Proven,
             Standing::Others => Evidence::Foreign,
-            // A disk that the vault made is the end of it; a share that we made is only its beginning.
-            Standing::Ours if Makes::of(&restore.id) != Makes::Share => Evidence::Proven,
+            // A disk that the vault made is the end of it. A container is there while it is filled, a share before.
+            Standing::Ours if Makes::of(&restore.id) == Makes::Disk => Evidence::Proven,
             _ if jobs.iter().any(|job| may_be_ours(job, since)) => Evidence::Likely,
             _ => {
                 reaches_back(cx.clock().now(), since, &restore.item.id)?;
@@ -159,15 +160,18 @@ impl AzureProvider {
         name: &JobName,
         item: &Item,
     ) -> Result<JobStatus> {
-        let now = cx.clock().now();
+        let (now, makes) = (cx.clock().now(), Makes::of(&name.id));
         let mut status = match self.vault_job(cx, item, name).await? {
             Found::Told(status) => return Ok(*status),
             Found::Job(job) => job.job_status(now),
-            // Jobs are forgotten; what they made is not.
-            Found::Nothing => JobStatus::new(JobState::Succeeded),
+            // Jobs are forgotten; a disk that they made is not.
+            Found::Nothing if makes == Makes::Disk => JobStatus::new(JobState::Succeeded),
+            Found::Nothing => {
+                let message = format!("the vault of {} knows no job that restores into {}", item.id, name.id);
+                return Err(Error::new(ErrorKind::NotFound, message));
+            }
         };
         let ended = matches!(status.state, JobState::Succeeded | JobState::SucceededWithIssues);
-        let makes = Makes::of(&name.id);
         if !ended && makes != Makes::Share {
             return Ok(status);
         }
@@ -225,6 +229,15 @@ impl AzureProvider {
         prove_place(&restore.id.subscription, &region, &restore.wanted)?;
         Ok(region)
     }
+}
+
+/// The error of a container that the vault has begun to fill, where nothing tells of the job any more.
+fn untold(id: &ResourceId) -> Error {
+    let message = format!(
+        "the vault made {id} for this restore and no longer tells of its job, so nobody can say whether all of it is there; \
+         restore again"
+    );
+    Error::new(ErrorKind::NeedsAttention, message).with("resource", id)
 }
 
 /// Whether a restore that carries no mark of ours may be the one that was asked for at `since`.
