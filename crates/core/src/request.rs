@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use crate::catalog::BackupRecord;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BackupId, OperationId, ProviderId, WorkspaceId};
-use crate::operation::TIMEOUT_DEFAULT;
+use crate::operation::{Request, TIMEOUT_DEFAULT};
 use crate::snapshot::Depth;
 use crate::workspace::Settings;
 
@@ -77,5 +78,23 @@ impl CopyRequest {
             waivers: Vec::new(),
             timeout: TIMEOUT_DEFAULT,
         }
+    }
+}
+
+impl Request {
+    /// Refuses texts that no list can show as they are, and that not every catalog can hold.
+    pub(crate) fn check(&self) -> Result<()> {
+        let name = match self {
+            Self::Backup(backup) => backup.name.as_deref(),
+            _ => None,
+        };
+        for (what, text) in [("name", name), ("creator", self.creator())] {
+            if text.is_some_and(|text| text.chars().any(char::is_control)) {
+                let message =
+                    format!("the {what} of a {} must be text without control characters", self.kind());
+                return Err(Error::new(ErrorKind::InvalidInput, message));
+            }
+        }
+        Ok(())
     }
 }

@@ -319,6 +319,7 @@ impl Orchestrator for LocalOrchestrator {
 
     async fn submit(&self, request: Request) -> Result<OperationStatus> {
         self.drives.watch_holds();
+        request.check()?;
         if request.when_busy() != WhenBusy::Queue {
             return self.submit_in_turn(&request, TAKEOVERS_MAX, Box::pin(std::future::pending())).await;
         }

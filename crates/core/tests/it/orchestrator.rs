@@ -329,3 +329,17 @@ async fn what_a_host_notes_stands_on_an_operation_from_its_submission_on() {
     let older: OperationRecord = serde_json::from_value(older).unwrap();
     assert!(older.noted.is_empty(), "an older record notes nothing");
 }
+
+#[tokio::test]
+async fn a_name_that_not_every_catalog_can_hold_is_refused_before_anything_is_stored() {
+    let catalog = Arc::new(MemoryCatalog::new());
+    let orchestrator = LocalOrchestrator::builder(catalog.clone()).build();
+    for name in ["\0x", "\u{1b}[31mred", "two\nlines"] {
+        let mut request = BackupRequest::new("op".parse().unwrap(), "ada".parse().unwrap());
+        request.name = Some(name.to_owned());
+        let refused = orchestrator.submit(Request::Backup(request)).await.unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::InvalidInput, "{refused}");
+        assert!(refused.to_string().contains("control characters"), "{refused}");
+    }
+    assert_eq!(catalog.operation(&"op".parse().unwrap()).await.unwrap(), None);
+}

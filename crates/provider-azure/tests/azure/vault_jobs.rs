@@ -299,7 +299,8 @@ async fn what_a_vault_still_fills_is_not_called_restored_by_a_process_that_canno
     let Some(world) = World::of(&scenario(json!({}))) else { return };
     for component in [files("share-0"), blobs("blobs-0")] {
         for rule in ["request", "own"] {
-            let slow = json!({"job.activity_id": rule, "job.start_delay_seconds": 60, "job.restore_seconds": 600});
+            let slow =
+                json!({"job.activity_id": rule, "job.start_delay_seconds": 60, "job.restore_seconds": 600});
             world.reset(&scenario(slow));
             let request = JobRequest::Backup(world.backup("op-1", &component));
             let point = world.run(&provider(&world), &request).await.snapshot.unwrap();

@@ -4,6 +4,7 @@
 //! `data/<xx>/<id>` and so on. Every write is all or nothing, also under a crash.
 
 mod advance;
+mod answers;
 mod backend;
 mod counters;
 mod digest;

@@ -12,6 +12,7 @@ use object_store::list::PaginatedListStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::{Host, Url};
 
+use super::answers::CheckedAnswers;
 use super::digest::KnownDigests;
 use super::local::LocalBackend;
 use super::remote::RemoteBackend;
@@ -130,7 +131,8 @@ fn s3(bucket: &str, settings: &StoreSettings) -> Result<AmazonS3> {
         let allowed = settings.get("AWS_ALLOW_HTTP") == Some("true");
         options = options.with_allow_http(plain_http(endpoint, allowed)?);
     }
-    let mut builder = AmazonS3Builder::new().with_client_options(options);
+    let mut builder =
+        AmazonS3Builder::new().with_client_options(options).with_http_connector(CheckedAnswers::default());
     for (name, value) in settings.with_prefix("AWS_") {
         if let Ok(key) = name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>()
             && !matches!(key, AmazonS3ConfigKey::Bucket)
@@ -161,7 +163,7 @@ const AZURE_NAMES: [(&str, AzureConfigKey); 2] = [
 ];
 
 fn azure(container: &str, settings: &StoreSettings) -> Result<impl ObjectStore + use<>> {
-    let mut builder = MicrosoftAzureBuilder::new();
+    let mut builder = MicrosoftAzureBuilder::new().with_http_connector(CheckedAnswers::default());
     let mut account = None;
     for (name, value) in settings.with_prefix("AZURE_") {
         let own = AZURE_NAMES.iter().find(|(known, _)| *known == name).map(|(_, key)| *key);
@@ -199,7 +201,7 @@ fn with_account(endpoint: &str, account: Option<&str>) -> String {
 }
 
 fn google(bucket: &str, settings: &StoreSettings) -> Result<GoogleCloudStorage> {
-    let mut builder = GoogleCloudStorageBuilder::new();
+    let mut builder = GoogleCloudStorageBuilder::new().with_http_connector(CheckedAnswers::default());
     let mut options = client_options();
     if let Some(endpoint) = settings.get("GOOGLE_BASE_URL") {
         options = options.with_allow_http(plain_http(endpoint, false)?);

@@ -1,11 +1,12 @@
 //! Backup and restore through an S3 server, and what they cost there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{
-    BackupOptions, BackupSource, Cancellation, Credentials, NoProgress, Origin, Repository, RestoreOptions,
-    Store, StoreSettings,
+    BackupOptions, BackupSource, Cancellation, Credentials, ErrorKind, NoProgress, Origin, PruneOptions,
+    Repository, RestoreOptions, Store, StoreSettings,
 };
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::s3::{Fault, FaultRule, Server};
@@ -67,4 +68,23 @@ async fn a_store_that_may_only_be_read_is_checked_without_a_lock() {
     let report = open(&server).await.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
     assert!(report.is_sound() && report.snapshots == 1, "{report:?}");
     assert!(server.requests().faults > 0, "it tried");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_document_passes_for_no_listing_and_nothing_is_deleted_for_it() {
+    let server = start_server();
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("file"), "content").unwrap();
+    let (source, cancellation) = (BackupSource::new(folder.path()), Cancellation::new());
+    let repository = open(&server).await;
+    let run = repository.backup(&source, BackupOptions::default(), Arc::new(NoProgress), &cancellation);
+    run.await.unwrap();
+    server.inject(FaultRule::new(Fault::Page).key("list-type=2").key("snapshots"));
+    let refused = repository.prune(&PruneOptions::with_grace(Duration::ZERO)).await.unwrap_err();
+    assert_eq!(*refused.kind(), ErrorKind::Unavailable, "{refused}");
+    assert!(repository.snapshots().await.is_err());
+    assert!(server.requests().faults > 0);
+    server.heal();
+    let report = open(&server).await.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+    assert!(report.is_sound() && report.snapshots == 1, "{report:?}");
 }

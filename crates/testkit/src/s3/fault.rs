@@ -13,6 +13,8 @@ pub enum Fault {
     AccessDenied,
     /// Status 507 with code `InsufficientStorage`, as stores that run full answer; the request is not carried out.
     Full,
+    /// Status 200 with a document that answers nothing, as a proxy may give; the request is not carried out.
+    Page,
     /// The connection is dropped; the request is not carried out.
     Drop,
     /// The request is carried out and the connection is dropped before the answer.

@@ -117,6 +117,7 @@ impl Front {
             Some(Fault::InternalError) => refuse(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
             Some(Fault::AccessDenied) => refuse(StatusCode::FORBIDDEN, "AccessDenied"),
             Some(Fault::Full) => refuse(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
+            Some(Fault::Page) => refuse(StatusCode::OK, "Page"),
             Some(Fault::Drop) => Err(HttpError::new("connection dropped before the request".into())),
             Some(Fault::DropAnswer) => {
                 self.serve(request).await?;
