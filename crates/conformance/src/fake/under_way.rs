@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Depth, EntryPage,
     ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider,
-    ProviderId, Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
-    Timestamp, Verification,
+    ProviderId, Readiness, Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery,
+    SnapshotRef, Timestamp, Verification,
 };
 use tokio::sync::Notify;
 
@@ -191,7 +191,7 @@ impl Provider for Counted<dyn Provider> {
         self.call(self.inner.put_record(cx, record)).await
     }
 
-    async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, cx: &OpContext) -> Result<Records> {
         self.call(self.inner.records(cx)).await
     }
 

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
     Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    RestoredResource, Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Records, RestoredResource, Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    Timestamp,
 };
 
 use super::cloud::{SILENT, SimCloud};
@@ -205,8 +206,8 @@ impl Provider for SimProvider {
         .await
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
-        self.call(Call::Records, "", |state, _| Ok(state.records.values().cloned().collect())).await
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
+        self.call(Call::Records, "", |state, _| Ok(Records::new(state.records.values().cloned()))).await
     }
 
     async fn delete_record(&self, _cx: &OpContext, backup: &BackupId) -> Result<()> {

@@ -17,6 +17,7 @@ use crate::catalog::DamagedRow;
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::id::{BackupId, ComponentId, OperationId, ProviderId};
+use crate::records::DamagedRecord;
 use crate::snapshot::{SnapshotInfo, SnapshotRef};
 
 /// The most findings of one kind that a report lists; the others are counted.
@@ -51,6 +52,10 @@ pub struct Reconciliation {
     /// Backups whose row in the catalog cannot be read. Nothing is said of their snapshots, which are no orphans.
     #[serde(default)]
     pub damaged: Vec<DamagedRow>,
+    /// Records beside the data that cannot be read. A backup that the catalog knows counts as unrecorded too, unless a newer
+    /// version wrote its record.
+    #[serde(default)]
+    pub damaged_records: Vec<DamagedRecord>,
 }
 
 impl Reconciliation {
@@ -68,13 +73,14 @@ impl Reconciliation {
             in_use: 0,
             left_out: 0,
             damaged: Vec::new(),
+            damaged_records: Vec::new(),
         }
     }
 
     /// Whether all agree, as far as all could be asked.
     pub fn agrees(&self) -> bool {
         let Self { orphans, lost, unknown, unrecorded, differing, half_deleted, .. } = self;
-        let Self { unreachable, left_out, damaged, .. } = self;
+        let Self { unreachable, left_out, damaged, damaged_records, .. } = self;
         orphans.is_empty()
             && lost.is_empty()
             && unknown.is_empty()
@@ -84,6 +90,7 @@ impl Reconciliation {
             && unreachable.is_empty()
             && *left_out == 0
             && damaged.is_empty()
+            && damaged_records.is_empty()
     }
 }
 

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
     Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
 };
 
 use super::clients::Clients;
@@ -235,7 +235,7 @@ impl Provider for AwsProvider {
         Err(no_records())
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
         Err(no_records())
     }
 
