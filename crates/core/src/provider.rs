@@ -24,6 +24,7 @@ pub use crate::job::{
     JobState, JobStatus, Landing, Progress, RestoreJob, RestoredResource, Tags,
 };
 use crate::outlook::Foreseen;
+use crate::records::Records;
 use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
 use crate::workspace::Component;
 
@@ -424,11 +425,12 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// `Unsupported` without the capability.
     async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()>;
 
-    /// The records kept beside the data.
+    /// The records kept beside the data, as far as they can be read. One that cannot be read is named and keeps no other
+    /// from being found.
     ///
     /// # Errors
     /// `Unsupported` without the capability.
-    async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>>;
+    async fn records(&self, cx: &OpContext) -> Result<Records>;
 
     /// Removes the record of a deleted backup. Absent is a success.
     ///

@@ -19,8 +19,8 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Depth, Entry,
     EntryPage, Error, ErrorKind, Evidence, Finding, JobId, JobRef, JobRequest, JobState, JobStatus,
-    OpContext, Provider, ProviderId, Readiness, RestoredResource, Result, Severity, Snapshot, SnapshotInfo,
-    SnapshotQuery, SnapshotRef, Timestamp, Verification,
+    OpContext, Provider, ProviderId, Readiness, Records, RestoredResource, Result, Severity, Snapshot,
+    SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp, Verification,
 };
 
 use vault::Vault;
@@ -150,7 +150,7 @@ impl Provider for CopyVault {
         unsupported("keep records")
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
         unsupported("keep records")
     }
 

@@ -32,8 +32,10 @@ pub(super) async fn run(session: &Session) -> Outcome {
         report.missing_in_store.extend(found.missing_in_store);
         report.damaged.extend(found.damaged);
     }
-    let agree =
-        report.differing.is_empty() && report.missing_in_store.is_empty() && report.damaged.is_empty();
+    let agree = report.differing.is_empty()
+        && report.missing_in_store.is_empty()
+        && report.damaged.is_empty()
+        && report.damaged_records.is_empty();
     if session.output.is_json() {
         session.output.document(&report)?;
     } else {
@@ -45,7 +47,8 @@ pub(super) async fn run(session: &Session) -> Outcome {
 async fn from_store(session: &Session, catalog: &dyn Catalog) -> Result<Rebuilt> {
     let provider = session.provider().await?;
     let records = provider.records(&OpContext::background()).await?;
-    rebuild(catalog, &records, Some(provider.id())).await
+    let rebuilt = rebuild(catalog, &records.readable, Some(provider.id())).await?;
+    Ok(rebuilt.with_damaged_records(records.damaged))
 }
 
 /// What the tags of recovery points tell of. They say less than a record, so what is catalogued already is left as it is.
@@ -121,6 +124,12 @@ fn text(session: &Session, report: &Rebuilt) -> Result<()> {
         output.line(format_args!(
             "{}: the catalog's row cannot be read and is left: {}",
             row.id, row.error.message
+        ))?;
+    }
+    for record in &report.damaged_records {
+        output.line(format_args!(
+            "{}: this record cannot be read: {}; where the catalog has its backup, `stillpoint reconcile --write-records` writes it anew",
+            record.object, record.error.message
         ))?;
     }
     for id in &report.missing_in_store {

@@ -116,6 +116,9 @@ fn text(session: &Session, report: &Reconciliation, settled: &Settled) -> Result
     ];
     found.extend(kinds.iter().flat_map(|(ids, what)| ids.iter().map(move |id| format!("{id}: {what}"))));
     found.extend(report.unreachable.iter().map(|(id, error)| format!("{id} could not be asked: {error}")));
+    found.extend(report.damaged_records.iter().map(|record| {
+        format!("{}: this record beside the data cannot be read: {}", record.object, record.error.message)
+    }));
     if report.left_out > 0 {
         found.push(format!("… and {} more", report.left_out));
     }

@@ -235,7 +235,7 @@ impl Session {
     /// The store's failure, or the catalog's.
     pub(crate) async fn catalogue_timestamps(&self, catalog: &dyn Catalog) -> Result<()> {
         let records = self.mirror()?.records(&OpContext::background()).await?;
-        stillpoint_core::rebuild(catalog, &records, None).await.map(drop)
+        stillpoint_core::rebuild(catalog, &records.readable, None).await.map(drop)
     }
 
     async fn provider_unless_refused(&self, source: RepositorySource) -> Result<Arc<S3SyncProvider>> {

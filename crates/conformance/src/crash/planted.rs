@@ -356,7 +356,7 @@ impl Provider for PlantedProvider {
         }
         self.inner.put_record(cx, &stored).await
     }
-    async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, cx: &OpContext) -> Result<Records> {
         self.inner.records(cx).await
     }
     async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {

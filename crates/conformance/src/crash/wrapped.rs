@@ -231,7 +231,7 @@ impl Provider for FusedProvider {
     async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
         self.fuse.cross(self.inner.put_record(cx, record)).await
     }
-    async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, cx: &OpContext) -> Result<Records> {
         self.fuse.read(self.inner.records(cx)).await
     }
     async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {

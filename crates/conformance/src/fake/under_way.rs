@@ -9,9 +9,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Depth, EntryPage,
+<<<<<<< HEAD
     ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, OperationId,
     Provider, ProviderId, Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery,
     SnapshotRef, Tags, Timestamp, Verification,
+=======
+    ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider,
+    ProviderId, Readiness, Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery,
+    SnapshotRef, Timestamp, Verification,
+>>>>>>> d-data
 };
 use tokio::sync::Notify;
 
@@ -222,7 +228,7 @@ impl Provider for Counted<dyn Provider> {
         self.call(self.inner.put_record(cx, record)).await
     }
 
-    async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, cx: &OpContext) -> Result<Records> {
         self.call(self.inner.records(cx)).await
     }
 

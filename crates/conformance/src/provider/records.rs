@@ -47,5 +47,5 @@ pub async fn records_are_kept_as_the_capability_says(harness: &dyn Harness) -> R
 
 async fn kept(bench: &Bench<'_>, id: &BackupId) -> Result<Vec<BackupRecord>> {
     let all = bench.provider.records(&bench.cx).await?;
-    Ok(all.into_iter().filter(|record| record.id == *id).collect())
+    Ok(all.readable.into_iter().filter(|record| record.id == *id).collect())
 }

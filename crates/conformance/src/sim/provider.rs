@@ -7,9 +7,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
+<<<<<<< HEAD
     Estimate, Finding, Foreseen, GuardChange, JobRef, JobRequest, JobStatus, OpContext, OperationId,
     Provider, ProviderId, Readiness, RestoredResource, Result, Severity, Snapshot, SnapshotInfo,
     SnapshotQuery, SnapshotRef, Tags, Timestamp, guard_of,
+=======
+    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
+    Records, RestoredResource, Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    Timestamp,
+>>>>>>> d-data
 };
 
 use super::cloud::{SILENT, SimCloud};
@@ -243,8 +249,8 @@ impl Provider for SimProvider {
         .await
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
-        self.call(Call::Records, "", |state, _| Ok(state.records.values().cloned().collect())).await
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
+        self.call(Call::Records, "", |state, _| Ok(Records::new(state.records.values().cloned()))).await
     }
 
     async fn delete_record(&self, _cx: &OpContext, backup: &BackupId) -> Result<()> {

@@ -148,10 +148,12 @@ impl Provider for Broken {
     async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
         self.inner.put_record(cx, record).await
     }
-    async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
-        let records = self.inner.records(cx).await?;
-        let twice = self.has(Defect::KeepsTwoRecords);
-        Ok(if twice { records.iter().chain(&records).cloned().collect() } else { records })
+    async fn records(&self, cx: &OpContext) -> Result<Records> {
+        let mut records = self.inner.records(cx).await?;
+        if self.has(Defect::KeepsTwoRecords) {
+            records.readable.extend_from_within(..);
+        }
+        Ok(records)
     }
     async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {
         self.inner.delete_record(cx, backup).await

@@ -58,7 +58,7 @@ async fn a_large_catalog_comes_back_row_by_row_and_each_difference_is_told() {
     drop(lost);
 
     let (catalog, keeper) = (MemoryCatalog::new(), "store".parse().unwrap());
-    let records = store.records(&cx).await.unwrap();
+    let records = store.records(&cx).await.unwrap().readable;
     let rebuilt = rebuild(&catalog, &records, Some(&keeper)).await.unwrap();
     assert_eq!((rebuilt.added.len() as u64, rebuilt.same), (count, 0));
     assert!(rows(&catalog).await == before, "the catalog is not as it was");

@@ -208,7 +208,7 @@ async fn a_hold_outlives_the_catalog_and_so_does_its_end() {
         let done = hold(&scene.cx, scene.world.catalog.as_ref(), &scene.providers, &backup.id, held).await;
         assert_eq!(done.unwrap().held, held);
         assert!(scene.report().await.agrees());
-        let records = scene.providers[0].records(&scene.cx).await.unwrap();
+        let records = scene.providers[0].records(&scene.cx).await.unwrap().readable;
         let rebuilt = MemoryCatalog::new();
         rebuild(&rebuilt, &records, None).await.unwrap();
         assert_eq!(rebuilt.backup(&backup.id).await.unwrap().unwrap().backup.held, held);
@@ -227,7 +227,7 @@ async fn a_hold_that_a_provider_refuses_is_noted_nowhere() {
     let catalog = scene.world.catalog.as_ref();
     hold(&scene.cx, catalog, &scene.providers, &backup.id, true).await.unwrap_err();
     assert!(!scene.backup().await.held);
-    let records = scene.providers[0].records(&scene.cx).await.unwrap();
+    let records = scene.providers[0].records(&scene.cx).await.unwrap().readable;
     assert!(records.iter().all(|record| !record.held), "a rebuilt catalog would hold it");
 }
 
@@ -277,6 +277,6 @@ async fn a_record_that_is_written_beside_a_deletion_does_not_outlive_it() {
     assert_eq!(ended.state, OperationState::Completed);
 
     assert_eq!(settling.await, Settled::default());
-    assert_eq!(scene.providers[0].records(&scene.cx).await.unwrap(), []);
+    assert_eq!(scene.providers[0].records(&scene.cx).await.unwrap().readable, []);
     assert!(scene.report().await.agrees());
 }

@@ -20,6 +20,7 @@ use crate::provider::{
     CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider,
     Readiness, RestoredResource, SnapshotQuery, Tags,
 };
+use crate::records::Records;
 use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
 use crate::workspace::Component;
 
@@ -242,7 +243,7 @@ impl Provider for Limited {
         self.inner.put_record(cx, record).await
     }
 
-    async fn records(&self, cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, cx: &OpContext) -> Result<Records> {
         let _place = self.enter(cx).await?;
         self.inner.records(cx).await
     }

@@ -17,6 +17,7 @@ use crate::provider::{
     Finding, JobRef, JobRequest, JobState, JobStatus, Landing, Progress, Provider, Readiness, RestoreJob,
     RestoredResource, Severity, SnapshotQuery, Tags,
 };
+use crate::records::Records;
 use crate::snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, Verification};
 use crate::workspace::Component;
 
@@ -291,8 +292,8 @@ impl Provider for MemoryProvider {
         Ok(())
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
-        Ok(self.lock().records.values().cloned().collect())
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
+        Ok(Records::new(self.lock().records.values().cloned()))
     }
 
     async fn delete_record(&self, _cx: &OpContext, backup: &BackupId) -> Result<()> {

@@ -11,6 +11,7 @@ use crate::error::{ErrorKind, Result};
 use crate::id::{BackupId, ProviderId};
 use crate::operation::Request;
 use crate::provider::{Provider, SnapshotQuery};
+use crate::records::Records;
 use crate::snapshot::{SnapshotInfo, SnapshotRef};
 
 /// What providers answered.
@@ -18,6 +19,8 @@ use crate::snapshot::{SnapshotInfo, SnapshotRef};
 struct Outside {
     snapshots: BTreeMap<SnapshotRef, SnapshotInfo>,
     records: BTreeMap<BackupId, BackupRecord>,
+    /// Backups whose record a newer version wrote.
+    newer: BTreeSet<BackupId>,
     /// Those that answered, and whether they keep records.
     asked: BTreeMap<ProviderId, bool>,
 }
@@ -126,13 +129,21 @@ async fn ask(cx: &OpContext, providers: &[Arc<dyn Provider>], report: &mut Recon
         let keeps = provider.capabilities().holds_records;
         let asked = async {
             let snapshots = provider.snapshots(cx, &SnapshotQuery::all()).await?;
-            let records = if keeps { provider.records(cx).await? } else { Vec::new() };
+            let records = if keeps { provider.records(cx).await? } else { Records::default() };
             Ok::<_, crate::error::Error>((snapshots, records))
         };
         match asked.await {
             Ok((snapshots, records)) => {
                 outside.snapshots.extend(snapshots.into_iter().map(|info| (info.snapshot.clone(), info)));
-                outside.records.extend(records.into_iter().map(|record| (record.id.clone(), record)));
+                outside
+                    .records
+                    .extend(records.readable.into_iter().map(|record| (record.id.clone(), record)));
+                for damaged in records.damaged {
+                    if damaged.error.kind == ErrorKind::Unsupported {
+                        outside.newer.extend(damaged.backup.clone());
+                    }
+                    note(&mut report.damaged_records, damaged, &mut report.left_out);
+                }
                 outside.asked.insert(provider.id().clone(), keeps);
             }
             Err(error) => report.unreachable.push((provider.id().clone(), error.record())),
@@ -209,7 +220,9 @@ async fn compare_backup(
         Some(record) if record != backup => {
             note(&mut report.differing, backup.id.clone(), &mut report.left_out);
         }
-        None if keepers => note(&mut report.unrecorded, backup.id.clone(), &mut report.left_out),
+        None if keepers && !outside.newer.contains(&backup.id) => {
+            note(&mut report.unrecorded, backup.id.clone(), &mut report.left_out);
+        }
         _ => {}
     }
 }

@@ -18,7 +18,12 @@ pub use settle::{Settled, Settlement, settle};
 use crate::catalog::DamagedRow;
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
+<<<<<<< HEAD
 use crate::id::{BackupId, ComponentId, OperationId, ProviderId, WorkspaceId};
+=======
+use crate::id::{BackupId, ComponentId, OperationId, ProviderId};
+use crate::records::DamagedRecord;
+>>>>>>> d-data
 use crate::snapshot::{SnapshotInfo, SnapshotRef};
 use crate::workspace::Component;
 
@@ -57,6 +62,10 @@ pub struct Reconciliation {
     /// Backups whose row in the catalog cannot be read. Nothing is said of their snapshots, which are no orphans.
     #[serde(default)]
     pub damaged: Vec<DamagedRow>,
+    /// Records beside the data that cannot be read. A backup that the catalog knows counts as unrecorded too, unless a newer
+    /// version wrote its record.
+    #[serde(default)]
+    pub damaged_records: Vec<DamagedRecord>,
 }
 
 impl Reconciliation {
@@ -75,13 +84,18 @@ impl Reconciliation {
             in_use: 0,
             left_out: 0,
             damaged: Vec::new(),
+            damaged_records: Vec::new(),
         }
     }
 
     /// Whether all agree, as far as all could be asked.
     pub fn agrees(&self) -> bool {
         let Self { orphans, lost, unknown, unrecorded, differing, half_deleted, .. } = self;
+<<<<<<< HEAD
         let Self { guards, unreachable, left_out, damaged, .. } = self;
+=======
+        let Self { unreachable, left_out, damaged, damaged_records, .. } = self;
+>>>>>>> d-data
         orphans.is_empty()
             && lost.is_empty()
             && unknown.is_empty()
@@ -92,6 +106,7 @@ impl Reconciliation {
             && unreachable.is_empty()
             && *left_out == 0
             && damaged.is_empty()
+            && damaged_records.is_empty()
     }
 }
 

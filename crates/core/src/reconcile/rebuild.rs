@@ -12,6 +12,7 @@ use crate::error::{ErrorKind, Result};
 use crate::id::{BackupId, ProviderId, WorkspaceId};
 use crate::operation::{OperationState, Request};
 use crate::provider::Issue;
+use crate::records::DamagedRecord;
 use crate::snapshot::SnapshotInfo;
 use crate::workspace::{Component, Definition};
 
@@ -36,6 +37,20 @@ pub struct Rebuilt {
     /// Backups whose row in the catalog cannot be read. They are left as they are.
     #[serde(default)]
     pub damaged: Vec<DamagedRow>,
+    /// Records in the store that cannot be read. What they describe is not catalogued.
+    #[serde(default)]
+    pub damaged_records: Vec<DamagedRecord>,
+}
+
+impl Rebuilt {
+    /// The same, where the store also holds records that cannot be read: their backups are not missing in it.
+    #[must_use]
+    pub fn with_damaged_records(mut self, damaged: Vec<DamagedRecord>) -> Self {
+        let there: BTreeSet<_> = damaged.iter().filter_map(|record| record.backup.as_ref()).collect();
+        self.missing_in_store.retain(|id| !there.contains(id));
+        self.damaged_records.extend(damaged);
+        self
+    }
 }
 
 /// Catalogues each of the `records` that the catalog lacks, and compares the others. Nothing is removed. What is missing

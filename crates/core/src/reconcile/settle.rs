@@ -79,7 +79,7 @@ pub async fn settle(
     if settlement.catalogue_unknown && !report.unknown.is_empty() {
         for provider in providers.iter().filter(|provider| provider.capabilities().holds_records) {
             let records = provider.records(cx).await?;
-            for record in records.iter().filter(|record| report.unknown.contains(&record.id)) {
+            for record in records.readable.iter().filter(|record| report.unknown.contains(&record.id)) {
                 match rebuild::catalogue(catalog, record).await {
                     Ok(true) => settled.catalogued.push(record.id.clone()),
                     Ok(false) => {}

@@ -90,7 +90,7 @@ async fn a_completed_backup_says_what_it_left_out_and_frees_the_workspace() {
     let states: Vec<_> = sealed.components.iter().map(|component| component.state).collect();
     assert_eq!(states, [ComponentState::Completed, ComponentState::Excluded]);
     assert_eq!(world.workspace.held_by(), None);
-    assert_eq!(world.provider.records(&OpContext::background()).await.unwrap(), [sealed]);
+    assert_eq!(world.provider.records(&OpContext::background()).await.unwrap().readable, [sealed]);
 }
 
 #[tokio::test]

@@ -8,8 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
+<<<<<<< HEAD
     Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, OperationId, Provider, ProviderId,
     Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Tags, Timestamp,
+=======
+    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
+    Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+>>>>>>> d-data
 };
 
 use super::clients::Clients;
@@ -267,7 +272,7 @@ impl Provider for AwsProvider {
         Err(no_records())
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
         Err(no_records())
     }
 

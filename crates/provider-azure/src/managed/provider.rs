@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
     Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
 };
 
 use super::compute::{DISKS, SNAPSHOTS};
@@ -347,7 +347,7 @@ impl Provider for AzureProvider {
         Err(no_records())
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
         Err(no_records())
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupJob, BackupRecord, Clock, DeleteState, Finding, JobStatus, ProviderId, RestoreJob,
-    Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, Finding, JobStatus, ProviderId, Records,
+    RestoreJob, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_localfs::Preview;
 use stillpoint_repository::Cancellation;
@@ -94,7 +94,7 @@ impl Layout for MirrorSource {
         records::put(self, record).await
     }
 
-    async fn records(&self, provider: &ProviderId) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, provider: &ProviderId) -> Result<Records> {
         records::all(self, provider).await
     }
 

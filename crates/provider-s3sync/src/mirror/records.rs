@@ -3,7 +3,7 @@
 use futures::{StreamExt, TryStreamExt, stream};
 use stillpoint_core::{
     BackupId, BackupRecord, Component, ComponentRecord, ComponentState, Definition, Error, ErrorKind,
-    ProviderId, RECORD_FORMAT, Result, Timestamp,
+    ProviderId, RECORD_FORMAT, Records, Result, Timestamp,
 };
 use stillpoint_localfs::FileKind;
 use stillpoint_repository::{ErrorKind as Stored, Id};
@@ -15,6 +15,7 @@ use super::snapshot::operation_of;
 use super::source::{Point, READS_AT_ONCE, RECORD_BYTES_MAX};
 use super::{MirrorSource, Space, framed};
 use crate::error::from_repository;
+use crate::repository::take;
 
 /// What a record is.
 const RECORD: &str = "backup";
@@ -30,12 +31,13 @@ pub(super) async fn put(source: &MirrorSource, record: &BackupRecord) -> Result<
     source.store().replace_object(&key, object).await.map_err(from_repository)
 }
 
-/// All records, and one for each timestamp that the sample script completed.
+/// All records, and one for each timestamp that the sample script completed. One that is damaged or that a newer version
+/// wrote is named and hides no other.
 ///
 /// # Errors
-/// `Unsupported` where a newer version wrote one, `Corrupt` where one is damaged.
-pub(super) async fn all(source: &MirrorSource, provider: &ProviderId) -> Result<Vec<BackupRecord>> {
-    let mut records = Vec::new();
+/// The store's failure.
+pub(super) async fn all(source: &MirrorSource, provider: &ProviderId) -> Result<Records> {
+    let mut records = Records::default();
     for space in source.spaces().await? {
         let folder = folder(&space);
         let mut keys = Vec::new();
@@ -45,16 +47,17 @@ pub(super) async fn all(source: &MirrorSource, provider: &ProviderId) -> Result<
         }
         keys.sort();
         let read = stream::iter(keys).map(async |key| {
-            match source.store().get_object(&key, RECORD_BYTES_MAX).await {
-                Ok(bytes) => parse(&key, &bytes).map(Some),
-                // Deleted since it was listed.
-                Err(error) if *error.kind() == Stored::NotFound => Ok(None),
-                Err(error) => Err(from_repository(error)),
-            }
+            let read = read(source, &key).await;
+            (key, read)
         });
-        let read: Vec<Option<BackupRecord>> = read.buffered(READS_AT_ONCE).try_collect().await?;
-        records.extend(read.into_iter().flatten());
-        records.extend(of_script(source, provider, &space).await?);
+        let mut read = std::pin::pin!(read.buffered(READS_AT_ONCE));
+        while let Some((key, read)) = read.next().await {
+            // One that is gone was deleted since it was listed.
+            if let Some(read) = read.transpose() {
+                take(&mut records, &key, read)?;
+            }
+        }
+        of_script(source, provider, &space, &mut records).await?;
     }
     Ok(records)
 }
@@ -63,18 +66,21 @@ impl MirrorSource {
     /// The record of a backup of this space, if there is one.
     ///
     /// # Errors
-    /// As [`all`].
+    /// `Unsupported` where a newer version wrote it, `Corrupt` where it is damaged; the store's failure.
     pub(crate) async fn backup_record(
         &self,
         space: &Space,
         backup: &BackupId,
     ) -> Result<Option<BackupRecord>> {
-        let key = key(space, backup);
-        match self.store().get_object(&key, RECORD_BYTES_MAX).await {
-            Ok(bytes) => parse(&key, &bytes).map(Some),
-            Err(error) if *error.kind() == Stored::NotFound => Ok(None),
-            Err(error) => Err(from_repository(error)),
-        }
+        read(self, &key(space, backup)).await
+    }
+}
+
+async fn read(source: &MirrorSource, key: &str) -> Result<Option<BackupRecord>> {
+    match source.store().get_object(key, RECORD_BYTES_MAX).await {
+        Ok(bytes) => parse(key, &bytes).map(Some),
+        Err(error) if *error.kind() == Stored::NotFound => Ok(None),
+        Err(error) => Err(from_repository(error)),
     }
 }
 
@@ -85,22 +91,30 @@ pub(super) async fn delete(source: &MirrorSource, backup: &BackupId) -> Result<(
 }
 
 /// Records of the timestamps that the sample script completed in a space.
-async fn of_script(source: &MirrorSource, provider: &ProviderId, space: &Space) -> Result<Vec<BackupRecord>> {
+async fn of_script(
+    source: &MirrorSource,
+    provider: &ProviderId,
+    space: &Space,
+    records: &mut Records,
+) -> Result<()> {
     let places = stream::iter(source.places(space).await?).map(async |place| {
         // A timestamp of ours has a claim, and its record lies with the others.
         Ok::<_, Error>(match source.exists(&place.claim()).await? {
             true => None,
-            false => source.point(&place).await?,
+            false => match source.point(&place).await {
+                // A completion without a claim is not the script's, whatever is in it.
+                Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => None,
+                point => point?,
+            },
         })
     });
     let points: Vec<Option<Point>> = places.buffered(READS_AT_ONCE).try_collect().await?;
-    let mut records = Vec::new();
     for point in points.into_iter().flatten() {
         if let Point::Script(place) = &point {
-            records.push(script_record(source, provider, place, &point).await?);
+            records.readable.push(script_record(source, provider, place, &point).await?);
         }
     }
-    Ok(records)
+    Ok(())
 }
 
 /// The record of a timestamp that the sample script made. It follows from what lies in the store.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    BackupId, BackupJob, BackupRecord, Clock, DeleteState, Finding, JobStatus, ProviderId, RestoreJob,
-    Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupJob, BackupRecord, Clock, DeleteState, Finding, JobStatus, ProviderId, Records,
+    RestoreJob, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 use stillpoint_localfs::Preview;
 use stillpoint_repository::Cancellation;
@@ -64,7 +64,7 @@ pub(crate) trait Layout: Debug + Send + Sync + 'static {
 
     async fn put_record(&self, record: &BackupRecord) -> Result<()>;
 
-    async fn records(&self, provider: &ProviderId) -> Result<Vec<BackupRecord>>;
+    async fn records(&self, provider: &ProviderId) -> Result<Records>;
 
     async fn delete_record(&self, backup: &BackupId) -> Result<()>;
 }

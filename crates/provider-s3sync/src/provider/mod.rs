@@ -14,8 +14,8 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
     Evidence, Extent, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider,
-    ProviderId, Readiness, RestoreJob, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery,
-    SnapshotRef, Timestamp,
+    ProviderId, Readiness, Records, RestoreJob, RestoredResource, Result, Snapshot, SnapshotInfo,
+    SnapshotQuery, SnapshotRef, Timestamp,
 };
 
 use crate::error::blocking;
@@ -238,7 +238,7 @@ impl Provider for S3SyncProvider {
         self.layout.put_record(record).await
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
         self.layout.records(&self.id).await
     }
 

@@ -18,7 +18,7 @@ pub(crate) use convert::to_stored;
 pub(crate) use journal::{Journal, reference, store_of};
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) use records::parse as parse_record;
-pub(crate) use records::{has_record, put_record, record_of};
+pub(crate) use records::{has_record, put_record, record_of, take};
 pub(crate) use snapshot::RepositorySnapshot;
 pub use source::RepositorySource;
 pub(crate) use tags::{INCOMPLETE, of_job as tags_of};

@@ -1,6 +1,8 @@
 //! Backup records beside the data: `stillpoint/backups/<id>` in the repository's place.
 
-use stillpoint_core::{BackupId, BackupRecord, Error, ErrorKind, RECORD_FORMAT, Result};
+use stillpoint_core::{
+    BackupId, BackupRecord, DamagedRecord, Error, ErrorKind, RECORD_FORMAT, Records, Result,
+};
 use stillpoint_repository::{Id, Repository};
 
 use crate::error::from_repository;
@@ -15,21 +17,44 @@ pub(crate) async fn put_record(repository: &Repository, record: &BackupRecord) -
     repository.replace_record(KIND, &name(&record.id), &json).await.map_err(from_repository)
 }
 
-/// All records.
+/// All records. One that is damaged or that a newer version wrote is named and hides no other.
 ///
 /// # Errors
-/// `Unsupported` where a newer version wrote one, `Corrupt` where one is damaged.
-pub(crate) async fn records(repository: &Repository) -> Result<Vec<BackupRecord>> {
-    let mut records = Vec::new();
+/// The store's failure.
+pub(crate) async fn records(repository: &Repository) -> Result<Records> {
+    let mut records = Records::default();
     for name in repository.list_records(KIND).await.map_err(from_repository)? {
         match repository.read_record(KIND, &name).await {
-            Ok(json) => records.push(parse(&name, &json)?),
+            Ok(json) => take(&mut records, &object(&name), parse(&name, &json))?,
             // Deleted since it was listed.
             Err(error) if *error.kind() == stillpoint_repository::ErrorKind::NotFound => {}
-            Err(error) => return Err(from_repository(error)),
+            Err(error) => take(&mut records, &object(&name), Err(from_repository(error)))?,
         }
     }
     Ok(records)
+}
+
+/// Puts a record beside the others, or among those that cannot be read.
+///
+/// # Errors
+/// What says nothing of this record alone.
+pub(crate) fn take(records: &mut Records, object: &str, read: Result<BackupRecord>) -> Result<()> {
+    match read {
+        Ok(record) => records.readable.push(record),
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
+            tracing::warn!(object, %error, "a backup record cannot be read");
+            // A name that begins so is the digest of an id.
+            let name = object.rsplit('/').next().filter(|name| !name.starts_with('='));
+            let backup = name.and_then(|name| BackupId::new(name).ok());
+            records.damaged.push(DamagedRecord::new(object, backup, error.record()));
+        }
+        Err(error) => return Err(error),
+    }
+    Ok(())
+}
+
+fn object(name: &str) -> String {
+    format!("stillpoint/{KIND}/{name}")
 }
 
 /// Whether the backup has a record.
@@ -57,7 +82,7 @@ pub(crate) async fn delete_record(repository: &Repository, backup: &BackupId) ->
 }
 
 pub(crate) fn parse(name: &str, json: &[u8]) -> Result<BackupRecord> {
-    let object = format!("stillpoint/{KIND}/{name}");
+    let object = object(name);
     let damaged = |error: serde_json::Error| {
         let message = format!("the backup record {object} cannot be read");
         Error::new(ErrorKind::Corrupt, message).with("object", &object).with_source(error)

@@ -7,12 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_core::memory::MemoryCatalog;
-use stillpoint_core::{Depth, ErrorKind, OpContext, OperationState, Provider, SnapshotRef, Verification};
+use stillpoint_core::{
+    Depth, ErrorKind, OpContext, OperationState, Provider, Settlement, SnapshotRef, Verification, rebuild,
+    reconcile, settle,
+};
 use stillpoint_provider_s3sync::{DirectoryWorkspace, Origin, Repository, RepositorySource, S3SyncProvider};
 use stillpoint_repository::{CacheFolder, LockMode, RepairOptions};
 use stillpoint_testkit::tree::TreeSpec;
 
-use crate::support::{Host, Scene, credentials};
+use crate::support::{Host, Scene, credentials, layouts, write};
 
 async fn verified(scene: &Scene, snapshot: &SnapshotRef, depth: Depth) -> Verification {
     let cx = OpContext::background();
@@ -106,4 +109,42 @@ async fn a_repository_that_is_locked_by_another_makes_a_backup_busy() {
     assert_eq!((error.kind, error.context("repository")), (ErrorKind::Busy, Some("locked")), "{error}");
     lock.release().await.unwrap();
     assert_eq!(host.back_up("afterwards").await.operation.state, OperationState::Completed);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_cannot_be_read_is_named_and_hides_no_other() {
+    for scene in layouts() {
+        scene.create().await;
+        let root = scene.path("source");
+        write(root.join("file"), "content");
+        let host = Host::new(&scene, &root);
+        let [first, second] =
+            [host.back_up("first").await, host.back_up("second").await].map(|status| status.backup.unwrap());
+        let cx = OpContext::background();
+        let before = host.provider.records(&cx).await.unwrap();
+        assert_eq!((before.readable.len(), before.damaged.len()), (2, 0));
+        let places = ["stillpoint/backups", "ada/lab/.stillpoint/records"];
+        let paths = places.map(|place| scene.repository().join(place).join(first.id.as_str()));
+        let path = paths.iter().find(|path| path.exists()).unwrap();
+        let mut bytes = fs::read(path).unwrap();
+        *bytes.last_mut().unwrap() ^= 1;
+        fs::write(path, bytes).unwrap();
+
+        let records = scene.provider().records(&cx).await.unwrap();
+        assert_eq!(records.readable, std::slice::from_ref(&second));
+        let [damaged] = <[_; 1]>::try_from(records.damaged).unwrap();
+        assert_eq!((&damaged.backup, damaged.error.kind), (&Some(first.id.clone()), ErrorKind::Corrupt));
+        let empty = MemoryCatalog::new();
+        let rebuilt = rebuild(&empty, &records.readable, Some(host.provider.id())).await.unwrap();
+        assert_eq!(rebuilt.added, [second.id]);
+
+        // Where the catalog still knows it, it can be written anew.
+        let providers = [scene.provider() as Arc<dyn Provider>];
+        let report = reconcile(&cx, host.catalog.as_ref(), &providers).await.unwrap();
+        assert_eq!(report.damaged_records, [damaged]);
+        let mut settlement = Settlement::default();
+        settlement.write_records = true;
+        settle(&cx, host.catalog.as_ref(), &providers, &report, &settlement).await.unwrap();
+        assert!(reconcile(&cx, host.catalog.as_ref(), &providers).await.unwrap().agrees());
+    }
 }

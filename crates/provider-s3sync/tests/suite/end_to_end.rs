@@ -179,12 +179,12 @@ async fn a_deleted_backup_leaves_neither_snapshot_nor_record() {
     let host = Host::new(&scene, &root);
     let backup = host.back_up("backup").await.backup.unwrap();
     let cx = OpContext::background();
-    assert_eq!(host.provider.records(&cx).await.unwrap(), std::slice::from_ref(&backup));
+    assert_eq!(host.provider.records(&cx).await.unwrap().readable, std::slice::from_ref(&backup));
     let request = DeleteRequest::new("delete".parse().unwrap(), backup.id.clone(), backup.workspace.clone());
     let deleted = host.run(Request::Delete(request)).await;
     assert_eq!(deleted.operation.state, OperationState::Completed, "{deleted:?}");
     assert_eq!(scene.provider().snapshots(&cx, &SnapshotQuery::all()).await.unwrap(), []);
-    assert_eq!(scene.provider().records(&cx).await.unwrap(), []);
+    assert_eq!(scene.provider().records(&cx).await.unwrap().readable, []);
     assert!(host.catalog.latest_good(None).await.unwrap().is_none());
 }
 

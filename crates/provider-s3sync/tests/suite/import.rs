@@ -72,7 +72,7 @@ async fn timestamps_become_snapshots_once_with_their_time_and_metadata() {
     let ids = |all: &[ImportedTimestamp]| all.iter().map(|told| backup(told).id).collect::<Vec<_>>();
     assert_eq!(ids(&again), ids(&told));
     let cx = stillpoint_core::OpContext::background();
-    assert_eq!(repository.provider().records(&cx).await.unwrap().len(), 3);
+    assert_eq!(repository.provider().records(&cx).await.unwrap().readable.len(), 3);
     let opened = RepositorySource::from_store(repository.store(), credentials()).open().await.unwrap();
     assert!(opened.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap().is_sound());
 
@@ -110,7 +110,7 @@ async fn an_import_can_be_narrowed_and_damage_costs_no_other_timestamp() {
     let again = import(MirrorSource::from_store(mirror.store()), &repository).await;
     assert_eq!((again[1].state, &again[1].issues), (ImportState::Known, &told[1].issues));
     assert_eq!(
-        provider.records(&cx).await.unwrap().into_iter().find(|record| record.id == held.id),
+        provider.records(&cx).await.unwrap().readable.into_iter().find(|record| record.id == held.id),
         Some(held)
     );
 }

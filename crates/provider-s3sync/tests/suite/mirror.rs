@@ -153,7 +153,7 @@ async fn what_the_sample_script_completed_is_restored_and_what_it_did_not_is_nev
         let root = scene.path("source");
         fs::create_dir(&root).unwrap();
         let host = Host::new(&scene, &root);
-        let [record] = <[_; 1]>::try_from(provider.records(&cx).await.unwrap()).unwrap();
+        let [record] = <[_; 1]>::try_from(provider.records(&cx).await.unwrap().readable).unwrap();
         stillpoint_core::Catalog::put_backup(host.catalog.as_ref(), &record, None).await.unwrap();
         let target = scene.path("target");
         let mut request = restore_request("restore", &record.id, &target);

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
     Evidence, Finding, JobId, JobRef, JobRequest, JobState, JobStatus, OpContext, Provider, ProviderId,
-    Readiness, RestoredResource, Result, Severity, Snapshot, SnapshotId, SnapshotInfo, SnapshotQuery,
-    SnapshotRef, Timestamp,
+    Readiness, Records, RestoredResource, Result, Severity, Snapshot, SnapshotId, SnapshotInfo,
+    SnapshotQuery, SnapshotRef, Timestamp,
 };
 
 use super::jobs::{Job, snapshot};
@@ -173,8 +173,8 @@ impl Provider for DemoProvider {
         Ok(())
     }
 
-    async fn records(&self, _cx: &OpContext) -> Result<Vec<BackupRecord>> {
-        Ok(self.state().records.values().cloned().collect())
+    async fn records(&self, _cx: &OpContext) -> Result<Records> {
+        Ok(Records::new(self.state().records.values().cloned()))
     }
 
     async fn delete_record(&self, _cx: &OpContext, backup: &BackupId) -> Result<()> {

@@ -228,7 +228,7 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
         Layout::Mirror => session.catalogue_timestamps(catalog).await?,
         Layout::Repository => {
             let records = session.provider().await?.records(&OpContext::background()).await?;
-            stillpoint_core::rebuild(catalog, &records, None).await?;
+            stillpoint_core::rebuild(catalog, &records.readable, None).await?;
         }
     }
     match catalog.resolve(&text).await {

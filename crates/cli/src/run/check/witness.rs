@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use stillpoint_core::{
-    BackupQuery, BackupRecord, BackupState, Catalog, ErrorKind, OpContext, Provider, Result, SnapshotInfo,
-    SnapshotQuery,
+    BackupId, BackupQuery, BackupState, Catalog, ErrorKind, OpContext, Provider, Records, Result,
+    SnapshotInfo, SnapshotQuery,
 };
 
 use crate::session::Session;
@@ -34,13 +34,7 @@ pub(super) struct Witness {
 pub(super) async fn compare(session: &Session) -> Result<Witness> {
     let provider = session.provider().await?;
     let cx = OpContext::background();
-    let records = match provider.records(&cx).await {
-        Ok(records) => records,
-        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Unsupported) => {
-            return Ok(Witness::default());
-        }
-        Err(error) => return Err(error),
-    };
+    let records = provider.records(&cx).await?;
     let snapshots = provider.snapshots(&cx, &SnapshotQuery::all()).await?;
     let mut witness = between(&records, &snapshots);
     witness.lost.extend(displaced(session.catalog().await?.as_ref(), &cx, provider.as_ref()).await?);
@@ -71,11 +65,13 @@ async fn displaced(catalog: &dyn Catalog, cx: &OpContext, provider: &dyn Provide
     }
 }
 
-fn between(records: &[BackupRecord], snapshots: &[SnapshotInfo]) -> Witness {
+fn between(records: &Records, snapshots: &[SnapshotInfo]) -> Witness {
     let present: BTreeSet<_> = snapshots.iter().map(|info| info.snapshot.id.as_str()).collect();
-    let recorded: BTreeSet<_> = records.iter().map(|record| record.id.as_str()).collect();
+    let damaged = records.damaged.iter().filter_map(|record| record.backup.as_ref());
+    let recorded: BTreeSet<_> =
+        records.readable.iter().map(|record| &record.id).chain(damaged).map(BackupId::as_str).collect();
     let mut witness = Witness::default();
-    for record in records.iter().filter(|record| record.state != BackupState::Deleting) {
+    for record in records.readable.iter().filter(|record| record.state != BackupState::Deleting) {
         for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
             if !present.contains(snapshot.id.as_str()) {
                 let message =
@@ -98,7 +94,8 @@ fn between(records: &[BackupRecord], snapshots: &[SnapshotInfo]) -> Witness {
 #[cfg(test)]
 mod tests {
     use stillpoint_core::{
-        BackupId, Component, ComponentRecord, ComponentState, Definition, OperationId, SnapshotRef, Timestamp,
+        BackupRecord, Component, ComponentRecord, ComponentState, DamagedRecord, Definition, Error,
+        OperationId, SnapshotRef, Timestamp,
     };
 
     use super::*;
@@ -126,16 +123,21 @@ mod tests {
     fn either_side_knows_what_is_hidden_on_the_other() {
         let (one, two) = (record("op-1", "aa"), record("op-2", "bb"));
         let (first, second) = (info(&one), info(&two));
-        let both = [one.clone(), two.clone()];
+        let both = Records::new([one.clone(), two.clone()]);
         assert_eq!(between(&both, &[first.clone(), second.clone()]), Witness::default());
         let hidden = between(&both, std::slice::from_ref(&first));
         assert_eq!((hidden.lost.len(), hidden.unsealed.len()), (1, 0));
         assert_eq!(hidden.lost[0].object, two.id.to_string());
-        let hidden = between(&both[..1], &[first, second]);
+        let hidden = between(&Records::new([one.clone()]), &[first.clone(), second.clone()]);
         assert_eq!((hidden.lost.len(), hidden.unsealed.len()), (0, 1));
         assert_eq!(hidden.unsealed[0].object, "bb");
+        let mut damaged = Records::new([one]);
+        let error = Error::new(ErrorKind::Corrupt, "flipped").record();
+        damaged.damaged.push(DamagedRecord::new("stillpoint/backups/two", Some(two.id.clone()), error));
+        assert_eq!(between(&damaged, &[second.clone()]).lost.len(), 1, "one that is damaged hides no other");
+        assert_eq!(between(&damaged, &[first, second]), Witness::default(), "it was reported itself");
         let mut leaving = two;
         leaving.state = BackupState::Deleting;
-        assert_eq!(between(&[leaving], &[]), Witness::default());
+        assert_eq!(between(&Records::new([leaving]), &[]), Witness::default());
     }
 }
