@@ -68,8 +68,30 @@ impl RetryPolicy {
 pub struct Retrying {
     inner: Arc<dyn Provider>,
     policy: RetryPolicy,
-    spent: Mutex<BTreeMap<OperationId, u32>>,
+    spent: Mutex<Spent>,
     meter: Arc<dyn Meter>,
+}
+
+/// How many tries each operation has spent, and in which turn its last one was.
+#[derive(Debug, Default)]
+struct Spent {
+    turn: u64,
+    tries: BTreeMap<OperationId, (u32, u64)>,
+}
+
+impl Spent {
+    /// Counts one more try of `operation` and answers how many there were. Those that spent nothing for the longest time are
+    /// forgotten.
+    fn count(&mut self, operation: &OperationId) -> u32 {
+        if !self.tries.contains_key(operation) && self.tries.len() >= OPERATIONS_MAX {
+            let oldest = self.tries.iter().min_by_key(|(_, (_, turn))| *turn).map(|(id, _)| id.clone());
+            oldest.and_then(|oldest| self.tries.remove(&oldest));
+        }
+        self.turn += 1;
+        let spent = self.tries.entry(operation.clone()).or_default();
+        *spent = (spent.0.saturating_add(1), self.turn);
+        spent.0
+    }
 }
 
 impl Retrying {
@@ -133,13 +155,8 @@ impl Retrying {
     /// Takes one further try out of the operation's budget; calls outside an operation have no common one.
     fn spend(&self, operation: Option<&OperationId>) -> bool {
         let Some(operation) = operation else { return true };
-        let mut spent = self.spent.lock().unwrap_or_else(PoisonError::into_inner);
-        if !spent.contains_key(operation) && spent.len() >= OPERATIONS_MAX {
-            spent.pop_first();
-        }
-        let used = spent.entry(operation.clone()).or_insert(0);
-        *used += 1;
-        *used <= self.policy.operation_budget
+        let used = self.spent.lock().unwrap_or_else(PoisonError::into_inner).count(operation);
+        used <= self.policy.operation_budget
     }
 }
 
@@ -344,6 +361,18 @@ mod tests {
             assert_eq!(error.retry(), Retry::Exhausted);
         }
         assert_eq!(calls.load(Ordering::Relaxed), 5 + 6, "five calls and six further tries");
+    }
+
+    #[test]
+    fn an_operation_that_goes_on_trying_is_never_forgotten() {
+        let mut spent = Spent::default();
+        let first: OperationId = "a".parse().unwrap();
+        for other in 0..2 * OPERATIONS_MAX {
+            let other: OperationId = format!("b{other}").parse().unwrap();
+            assert_eq!(spent.count(&other), 1);
+            assert_eq!(spent.count(&first), u32::try_from(spent.turn / 2).unwrap());
+        }
+        assert!(spent.tries.len() <= OPERATIONS_MAX);
     }
 
     #[tokio::test(start_paused = true)]

@@ -92,7 +92,7 @@ impl Schedule {
         Ok(self)
     }
 
-    /// Whether it can be followed and ever has a run: interval, expression, zone and windows.
+    /// Whether it can be followed and ever has a run: interval, expression, zone, and windows that leave time for one.
     ///
     /// # Errors
     /// `InvalidInput`, with what is wrong.
@@ -107,6 +107,11 @@ impl Schedule {
             .is_none()
         {
             let message = format!("{expression:?} fits no day of any year; no run would ever begin");
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
+        if !next::is_ever_free(self, Timestamp::from_millis(LOOKED_AT_FROM))? {
+            let message = "the blackouts leave no time at which a run could begin, with the jitter of the schedule; no run \
+                           would ever begin (a window that ends at the time at which it begins lasts a whole day)";
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
         Ok(())

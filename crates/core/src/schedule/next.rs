@@ -98,6 +98,16 @@ pub fn next_run(
     Ok(Next { due, missed })
 }
 
+/// Whether any time from `from` on is outside the blackouts, whatever part of the jitter a workspace has.
+///
+/// # Errors
+/// `InvalidInput` for a schedule that cannot be followed.
+pub(super) fn is_ever_free(schedule: &Schedule, from: Timestamp) -> Result<bool> {
+    let zone = cron::zone(&schedule.zone)?;
+    let free = |offset| Rule { schedule, cron: None, zone: zone.clone(), offset }.free(from).is_some();
+    Ok(free(Duration::ZERO) && free(schedule.jitter))
+}
+
 /// A schedule made ready: the expression parsed, the zone found, the workspace's share of the jitter drawn.
 struct Rule<'a> {
     schedule: &'a Schedule,

@@ -198,6 +198,27 @@ fn a_schedule_that_can_never_have_a_run_is_refused() {
 }
 
 #[test]
+fn blackouts_that_leave_no_time_for_a_run_are_refused() {
+    let daily = |from: &str, to: &str| Blackout::daily(from.parse().unwrap(), to.parse().unwrap());
+    let with = |blackouts: &[Blackout], jitter: Duration| {
+        let mut schedule = cron("30 2 * * *", "Europe/Berlin");
+        (schedule.blackouts, schedule.jitter) = (blackouts.to_vec(), jitter);
+        schedule.check()
+    };
+    let half = Duration::from_secs(1800);
+    for (blackouts, jitter) in [
+        (vec![daily("00:00", "00:00")], Duration::ZERO),
+        (vec![daily("08:00", "20:00"), daily("20:00", "08:00")], Duration::ZERO),
+        (vec![daily("08:00", "07:45")], half),
+    ] {
+        let refused = with(&blackouts, jitter).unwrap_err();
+        assert!(refused.to_string().contains("the blackouts leave no time"), "{refused}");
+    }
+    with(&[daily("08:00", "07:45")], Duration::ZERO).unwrap();
+    with(&[daily("08:00", "07:00")], half).unwrap();
+}
+
+#[test]
 fn a_host_limits_how_close_runs_may_be() {
     let six_hours = 6 * HOUR;
     for close in [every(HOUR), cron("0 */5 * * *", "UTC"), cron("0 2,3 * * 1", "Asia/Kathmandu")] {

@@ -80,6 +80,9 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
         &[
             "ThrottlingException",
             "Throttling",
+            "RequestThrottled",
+            "ConcurrentLimitExceededException",
+            "ConcurrentTagAccess",
             "ThrottledException",
             "TooManyRequests",
             "TooManyRequestsException",
@@ -161,6 +164,13 @@ fn kind_of(status: u16, code: &str) -> ErrorKind {
     if let Some((kind, _)) = KINDS.iter().find(|(_, codes)| codes.contains(&code)) {
         return *kind;
     }
+    // Each thing that can be too many has a name of its own, and EFS answers 403: `AccessPointLimitExceeded`, `TagLimitExceeded`.
+    if ["LimitExceeded", "LimitExceededException", "QuotaExceeded", "QuotaExceededException"]
+        .iter()
+        .any(|end| code.ends_with(end))
+    {
+        return ErrorKind::QuotaExceeded;
+    }
     // EC2, EFS and the others each have their own name for it: `InvalidVolume.NotFound`, `FileSystemNotFound`.
     if ["NotFound", "NotFoundException"].iter().any(|end| code.ends_with(end)) {
         return ErrorKind::NotFound;
@@ -203,6 +213,25 @@ mod tests {
             assert_eq!(refusal(400, code, "", "any").kind(), ErrorKind::InvalidInput, "{code}");
         }
         assert_eq!(refusal(400, "NobodyKnows", "", "any").kind(), ErrorKind::Unexpected);
+    }
+
+    #[test]
+    fn what_is_too_many_is_no_lack_of_a_permission() {
+        for (status, code) in [
+            (403, "AccessPointLimitExceeded"),
+            (403, "SecurityGroupLimitExceeded"),
+            (400, "TagLimitExceeded"),
+            (400, "PendingSnapshotLimitExceeded"),
+            (402, "ServiceQuotaExceededException"),
+        ] {
+            let error = refusal(status, code, "", "any");
+            assert_eq!(error.kind(), ErrorKind::QuotaExceeded, "{code}");
+            assert!(!error.to_string().contains("permission"), "{error}");
+        }
+        // These pass by themselves.
+        for code in ["ConcurrentLimitExceededException", "RequestLimitExceeded", "ConcurrentTagAccess"] {
+            assert_eq!(refusal(400, code, "", "any").kind(), ErrorKind::RateLimited, "{code}");
+        }
     }
 
     #[test]

@@ -37,12 +37,26 @@ pub(super) fn reaches(now: Timestamp, since: Timestamp, resource: &Arn) -> Resul
 /// # Errors
 /// `Unavailable`, to look again, where a job begun at `since` may be too new to be listed.
 pub(super) fn settled(now: Timestamp, since: Timestamp, nothing: bool, resource: &Arn) -> Result<()> {
+    settled_after(LAG, now, since, nothing, resource)
+}
+
+/// As [`settled`], of what may be missing from lists for as long as `lag`.
+///
+/// # Errors
+/// `Unavailable`, to look again, where what was begun at `since` may be too new to be listed.
+pub(super) fn settled_after(
+    lag: Duration,
+    now: Timestamp,
+    since: Timestamp,
+    nothing: bool,
+    resource: &Arn,
+) -> Result<()> {
     let age = now.since(since);
-    if !nothing || age >= LAG {
+    if !nothing || age >= lag {
         return Ok(());
     }
-    let message = format!("a job on {resource} may be too new to be listed; look again");
-    Err(Error::new(ErrorKind::Unavailable, message).retry_after(LAG.saturating_sub(age)))
+    let message = format!("what was begun on {resource} may be too new to be listed; look again");
+    Err(Error::new(ErrorKind::Unavailable, message).retry_after(lag.saturating_sub(age)))
 }
 
 /// When to look again at a job that began at `created`: soon while it is young, so that nobody waits much longer for a short

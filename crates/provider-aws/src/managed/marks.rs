@@ -6,9 +6,9 @@ use super::arn::Arn;
 use super::names::JobName;
 use super::tags::{self, COMPONENT, JOB, JOB_TAGS_MAX, OPERATION, WORKSPACE};
 
-/// The most tags of what a restore makes: a resource may have 50, and ten are for what finishes it.
+/// The most tags of what a restore makes: a resource may have 50, and fourteen are for what finishes it.
 /// Source: <https://docs.aws.amazon.com/tag-editor/latest/userguide/tagging.html>.
-const TAGS_MAX: usize = 40;
+const TAGS_MAX: usize = 36;
 /// How a tag is called among the notes of a job's name.
 const NOTE: &str = "tag:";
 

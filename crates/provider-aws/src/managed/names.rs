@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use stillpoint_core::{Error, ErrorKind, JobId, JobRef, ProviderId, Result, SnapshotId, SnapshotRef};
+use stillpoint_core::{
+    Error, ErrorKind, JobId, JobRef, ProviderId, Result, SnapshotId, SnapshotRef, StoreRef,
+};
 use url::form_urlencoded;
 
 use super::arn::Arn;
@@ -107,12 +109,21 @@ impl PointName {
         Self { vault: vault.into(), arn }
     }
 
-    /// The snapshot of this name.
+    /// The snapshot of this name, with the account that the vault is in, where AWS tells the vault's name: that of a volume's
+    /// snapshot has no account.
     ///
     /// # Errors
     /// `InvalidInput` where the name is longer than an id may be.
-    pub(super) fn of(&self, provider: &ProviderId) -> Result<SnapshotRef> {
-        Ok(SnapshotRef::new(provider.clone(), SnapshotId::new(format!("{}/{}", self.vault, self.arn))?))
+    pub(super) fn of(&self, provider: &ProviderId, vault: Option<&Arn>) -> Result<SnapshotRef> {
+        let id = SnapshotId::new(format!("{}/{}", self.vault, self.arn))?;
+        let store = vault.map(|vault| StoreRef::new(&vault.account, vault.to_string()));
+        Ok(store.into_iter().fold(SnapshotRef::new(provider.clone(), id), SnapshotRef::in_store))
+    }
+
+    /// The account in which `snapshot`, which has this name, lies; `None` where nobody noted it.
+    pub(super) fn account<'a>(&'a self, snapshot: &'a SnapshotRef) -> Option<&'a str> {
+        let noted = snapshot.store.as_ref().map(|store| store.id.as_str());
+        noted.or(Some(self.arn.account.as_str())).filter(|account| !account.is_empty())
     }
 }
 
@@ -154,7 +165,19 @@ mod tests {
     #[test]
     fn a_points_name_survives_being_stored() {
         let point = PointName::new("ml-backups", "arn:aws:ec2:us-west-2::snapshot/snap-1".parse().unwrap());
-        let snapshot = point.of(&"aws".parse().unwrap()).unwrap();
+        let snapshot = point.of(&"aws".parse().unwrap(), None).unwrap();
         assert_eq!(snapshot.id.as_str().parse::<PointName>().unwrap(), point);
+    }
+
+    #[test]
+    fn the_account_of_a_point_is_its_vaults_or_else_in_its_own_name() {
+        let aws: ProviderId = "aws".parse().unwrap();
+        let vault: Arn = "arn:aws:backup:us-west-2:111122223333:backup-vault:ml".parse().unwrap();
+        let volume = PointName::new("ml", "arn:aws:ec2:us-west-2::snapshot/snap-1".parse().unwrap());
+        let files: Arn = "arn:aws:backup:us-west-2:444455556666:recovery-point:1B".parse().unwrap();
+        let files = PointName::new("ml", files);
+        assert_eq!(volume.account(&volume.of(&aws, Some(&vault)).unwrap()), Some("111122223333"));
+        assert_eq!(files.account(&files.of(&aws, None).unwrap()), Some("444455556666"));
+        assert_eq!(volume.account(&volume.of(&aws, None).unwrap()), None, "it was never noted");
     }
 }

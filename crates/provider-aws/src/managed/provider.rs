@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -42,6 +42,8 @@ pub struct AwsProvider {
     /// Those of other accounts, by their numbers: copies may go there.
     accounts: BTreeMap<String, Arc<Self>>,
     clients: Mutex<BTreeMap<String, Clients>>,
+    /// The account that the credentials are of, once it was asked for.
+    account: OnceLock<String>,
 }
 
 /// A vault in its region.
@@ -67,8 +69,15 @@ impl AwsProvider {
         let mut vaults: Vec<_> = vaults.into_iter().collect();
         vaults.sort();
         vaults.dedup();
-        let accounts = BTreeMap::new();
-        Self { id, connection, vaults, mount_table: MOUNT_TABLE.into(), accounts, clients: Mutex::default() }
+        Self {
+            id,
+            connection,
+            vaults,
+            mount_table: MOUNT_TABLE.into(),
+            accounts: BTreeMap::new(),
+            clients: Mutex::default(),
+            account: OnceLock::new(),
+        }
     }
 
     /// The same, whose copies may go to `account`, too: `provider` works there with credentials of its own, marks and
@@ -118,6 +127,18 @@ impl AwsProvider {
             known.insert(region.to_owned(), made.clone());
         }
         Ok(made)
+    }
+
+    /// The account that the credentials are of, asked for in `region` once.
+    ///
+    /// # Errors
+    /// `Unauthenticated` where they belong to nobody.
+    pub(super) async fn account(&self, region: &str) -> Result<&str> {
+        if let Some(account) = self.account.get() {
+            return Ok(account);
+        }
+        let account = self.clients(region)?.caller().await?.account;
+        Ok(self.account.get_or_init(|| account))
     }
 
     /// The region of the connection itself.
@@ -199,6 +220,10 @@ impl Provider for AwsProvider {
         self.guard_on(component).await
     }
 
+    async fn reaches(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
+        self.reach(snapshot).await
+    }
+
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         let name = match request {
             JobRequest::Backup(job) => self.start_backup(cx, job).await?,
@@ -242,6 +267,7 @@ impl Provider for AwsProvider {
 
     async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
         let name: PointName = snapshot.id.as_str().parse()?;
+        self.reach(snapshot).await?;
         self.open_point(cx, name).await
     }
 
@@ -250,6 +276,7 @@ impl Provider for AwsProvider {
     }
 
     async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
+        self.reach(snapshot).await?;
         match snapshot.id.as_str().parse::<PointName>() {
             Ok(name) => self.delete_point(cx, &name).await,
             Err(_) => Ok(DeleteState::Gone),

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::fake::{FILE_SYSTEM, REGION, ROLE, VOLUME, VOLUME_TWO, World, component};
+use crate::fake::{ACCOUNT, FILE_SYSTEM, REGION, ROLE, VOLUME, VOLUME_TWO, World, component, scenario};
 use serde_json::json;
 use stillpoint_core::{DeleteState, Depth, ErrorKind, Provider, SnapshotQuery, SnapshotRef, Timestamp};
+use stillpoint_provider_aws::Connection;
 use stillpoint_provider_aws::managed::{AwsProvider, Task, VaultPlace};
 
+const OTHER: &str = "444455556666";
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// A recovery point of each kind, kept for ten days.
@@ -323,4 +325,35 @@ async fn a_missing_right_is_told_whatever_else_keeps_the_point() {
         Some("DeleteRecoveryPoint"),
         "the refusal, not that of the look: {error}"
     );
+}
+
+#[tokio::test]
+async fn the_credentials_of_another_account_say_nothing_of_a_point() {
+    // The other account has a vault of the same name, as every account has.
+    let mut two = scenario("two-regions-two-accounts");
+    two["accounts"][OTHER]["regions"][REGION]["vaults"]["Default"] = json!({});
+    let Some(world) = World::of(&two) else { return };
+    let made = points(&world).await;
+    let endpoint = world.fake().endpoint();
+    let theirs = Connection::with_credentials(REGION, "other", "test", None, Some(&endpoint)).unwrap();
+    let theirs = AwsProvider::new("aws".parse().unwrap(), theirs, [VaultPlace::new(REGION, "Default")]);
+    for point in &made {
+        assert_eq!(point.store.as_ref().map(|store| store.id.as_str()), Some(ACCOUNT));
+        world.provider().reaches(&world.cx(), point).await.unwrap();
+        for error in [
+            theirs.reaches(&world.cx(), point).await.unwrap_err(),
+            theirs.delete(&world.cx(), point).await.unwrap_err(),
+            theirs.open(&world.cx(), point).await.map(drop).unwrap_err(),
+        ] {
+            assert_eq!(error.kind(), ErrorKind::InvalidInput, "{error}");
+            assert!(error.to_string().contains(ACCOUNT) && error.to_string().contains(OTHER), "{error}");
+        }
+        // From before the account was noted; the name of a file system's point has it nevertheless.
+        let older = SnapshotRef::new(point.provider.clone(), point.id.clone());
+        let error = theirs.delete(&world.cx(), &older).await;
+        assert_eq!(error.is_err(), point.id.as_str().contains(":backup:"), "{error:?}");
+    }
+    for point in &made {
+        assert_eq!(deleted(&world, point).await, DeleteState::Gone);
+    }
 }

@@ -8,7 +8,7 @@ use crate::fake::{FILE_SYSTEM, REGION, VOLUME, World, component, scenario};
 use serde_json::{Value, json};
 use stillpoint_core::{
     Candidate, Effect, ErrorKind, Evidence, JobRequest, JobState, Landing, OpContext, Provider, Readiness,
-    RestoreJob,
+    RestoreJob, Retry,
 };
 
 fn volume() -> stillpoint_core::Component {
@@ -29,7 +29,7 @@ fn with_rules(name: &str, rules: Value) -> Value {
 async fn found(world: &std::sync::Arc<World>, job: &RestoreJob, cx: &OpContext) -> Vec<Candidate> {
     let since = cx.clock().now();
     // A new job may be missing from lists for a while.
-    world.advance(180.0);
+    world.advance(310.0);
     world.provider().find(cx, &JobRequest::Restore(job.clone()), since).await.unwrap()
 }
 
@@ -101,6 +101,11 @@ async fn lost_replies_to_the_making_of_a_volume_make_one_volume() {
         let error = provider.start(&cx, &request).await.unwrap_err();
         assert_eq!(error.effect(), Effect::MaybeApplied, "{error:?}");
         assert_eq!(world.count("volumes"), before + made);
+        if made == 0 {
+            // One that was made may not be shown yet.
+            let early = provider.find(&cx, &request, cx.clock().now()).await.unwrap_err();
+            assert!(matches!(early.retry(), Retry::After { .. }), "{early:?}");
+        }
         let candidates = found(&world, &job, &cx).await;
         assert_eq!(candidates.len(), made, "{candidates:?}");
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::fake::{FILE_SYSTEM, REGION, VOLUME, World, component};
 use serde_json::json;
-use stillpoint_core::{ErrorKind, Evidence, JobKey, JobRef, JobRequest, JobState, Provider};
+use stillpoint_core::{ErrorKind, Evidence, JobKey, JobRef, JobRequest, JobState, Provider, Retry};
 
 #[tokio::test]
 async fn a_job_that_expires_behind_another_has_a_successor_that_is_proven_hours_later() {
@@ -48,6 +48,22 @@ async fn a_job_that_was_started_hours_after_its_backup_was_begun_is_ours_and_no_
         assert_eq!(provider.start(&world.cx(), &request).await.unwrap(), found[0].job);
         assert_eq!(world.region()["backups"].as_object().unwrap().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn somebody_elses_job_does_not_mean_that_ours_was_never_started() {
+    let Some(world) = World::named("slow-file-system") else { return };
+    let provider = world.provider();
+    let request = JobRequest::Backup(world.backup("op-1", &component("projects", "efs", FILE_SYSTEM)));
+    world.fake().post("foreign-job", &json!({"resource": FILE_SYSTEM}));
+    world.advance(200.0);
+    // Ours was begun just now, as far as whoever looks for it knows, and need not be listed yet.
+    let since = world.now();
+    let early = provider.find(&world.cx(), &request, since).await.unwrap_err();
+    assert!(matches!(early.retry(), Retry::After { .. }), "{early:?}");
+    world.advance(121.0);
+    let found = provider.find(&world.cx(), &request, since).await.unwrap();
+    assert_eq!((found.len(), found[0].evidence), (1, Evidence::Foreign), "{found:?}");
 }
 
 #[tokio::test]

@@ -138,9 +138,12 @@ async fn jobs_of_others_are_waited_for_and_never_touched() {
         world.advance(6.0);
         let operation = format!("op-{policy}");
         let request = JobRequest::Backup(world.backup(&operation, &component));
-        let since = world.now();
         let busy = provider.start(&world.cx_of(&operation), &request).await.unwrap_err();
         assert_eq!((busy.kind(), busy.effect()), (ErrorKind::Busy, Effect::NotApplied), "{busy}");
+        // One of ours that was begun just now need not be listed yet, whatever else is.
+        let early = provider.find(&world.cx(), &request, world.now()).await;
+        assert_eq!(early.is_err_and(|early| matches!(early.retry(), Retry::After { .. })), policy);
+        let since = Timestamp::from_millis(world.now().as_millis() - 130_000);
         let found = provider.find(&world.cx(), &request, since).await.unwrap();
         let expected = if policy { Evidence::Foreign } else { Evidence::Likely };
         assert_eq!(found.iter().map(|found| found.evidence).collect::<Vec<_>>(), [expected]);

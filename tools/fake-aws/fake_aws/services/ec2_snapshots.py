@@ -79,6 +79,8 @@ def describe_snapshots(call: Call, params: dict[str, Any]) -> dict[str, Any]:
 def describe_locked_snapshots(call: Call, params: dict[str, Any]) -> dict[str, Any]:
     """Snapshots that are locked."""
     wanted = params.get("SnapshotIds")
+    for missing in sorted(set(wanted or ()) - set(call.region.snapshots)):
+        raise Fault("InvalidSnapshot.NotFound", f"The snapshot '{missing}' does not exist.")
     snapshots = [each for each in call.region.snapshots.values() if each.locked and (not wanted or each.id in wanted)]
     shown, following = paged(snapshots, params)
     locks = [{"OwnerId": call.account, "SnapshotId": each.id, "LockState": "governance",

@@ -90,7 +90,9 @@ impl AwsProvider {
         listing::reaches(now, since, &source.arn)?;
         let likely = before(since, CLOCKS_DIFFER)..=since.after(CALL_SPAN);
         let found = found(&clients, cx, &source, &settings, job, likely).await?;
-        listing::settled(now, since, found.is_empty(), &source.arn)?;
+        // Jobs of others do not mean that ours was never started: it is listed no sooner because of them.
+        let nothing = found.iter().all(|found| found.evidence == Evidence::Foreign);
+        listing::settled(now, since, nothing, &source.arn)?;
         if !found.is_empty() && found.iter().all(|found| found.is_told_by_token(now)) {
             let id = call(&clients, &source, &settings, job).await?;
             return Ok(vec![Candidate::new(

@@ -21,6 +21,7 @@ pub(super) struct Job {
     pub(super) id: String,
     pub(super) resource: String,
     pub(super) vault: String,
+    pub(super) vault_arn: Option<Arn>,
     pub(super) role: String,
     /// AWS's own word; one that nobody knows yet stays as it is.
     pub(super) state: String,
@@ -52,6 +53,7 @@ macro_rules! from_answer {
                     id: answer.backup_job_id.unwrap_or_default(),
                     resource: answer.resource_arn.unwrap_or_default(),
                     vault: answer.backup_vault_name.unwrap_or_default(),
+                    vault_arn: answer.backup_vault_arn.and_then(|arn| arn.parse().ok()),
                     role: answer.iam_role_arn.unwrap_or_default(),
                     state: answer.state.map(|state| state.as_str().to_owned()).unwrap_or_default(),
                     category: answer.message_category,

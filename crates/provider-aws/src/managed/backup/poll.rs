@@ -50,7 +50,8 @@ impl AwsProvider {
         status.poll_after = job.poll_after(now, status.captured.is_some());
         status.counts = counts(&job, point.as_ref());
         status.issues.extend(job.remark().filter(|_| !job.is_active()));
-        status.snapshot = point.as_ref().map(|point| point.of(self.provider_id())).transpose()?;
+        status.snapshot =
+            point.as_ref().map(|point| point.of(self.provider_id(), job.vault_arn.as_ref())).transpose()?;
         if matches!(status.state, JobState::Succeeded | JobState::SucceededWithIssues) {
             let made = Made { clients: &clients, name, job: &job, point: point.as_ref(), tags: volume.tags };
             if let Some(other) = made.judge(now).await? {

@@ -50,7 +50,7 @@ impl AwsProvider {
         let vault: Arn = vault.parse()?;
         let point = PointName::new(vault_name(&vault), made.parse()?);
         let provider = self.of_account(&clients.caller().await?.account, &vault.account)?;
-        status.snapshot = Some(point.of(provider.provider_id())?);
+        status.snapshot = Some(point.of(provider.provider_id(), Some(&vault))?);
         let there = provider.clients(&vault.region)?;
         let wanted = Marks::noted(name).at(&vault, job.resource_arn().unwrap_or_default());
         let missing = match point.tags(&there).await {

@@ -69,7 +69,12 @@ async fn snapshot_lock(clients: &Clients, name: &PointName) -> Result<Option<Del
         return Ok(None);
     }
     let id = name.arn.resource_id();
-    Ok(clients.ec2().snapshot_lock(id).await?.map(|lock| {
+    let lock = match clients.ec2().snapshot_lock(id).await {
+        // Somebody deleted the snapshot itself, and with it whatever kept it.
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        other => other?,
+    };
+    Ok(lock.map(|lock| {
         let reason =
             format!("the snapshot {id} is locked ({}); whoever locked it must unlock it", lock.state);
         DeleteState::Locked { until: lock.until, reason }

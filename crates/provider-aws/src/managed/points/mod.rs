@@ -6,6 +6,7 @@ mod keep;
 mod locks;
 mod open;
 mod state;
+mod whose;
 
 use stillpoint_core::{Result, Tags};
 

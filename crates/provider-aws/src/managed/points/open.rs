@@ -48,7 +48,7 @@ pub(super) fn info(
     written: &Tags,
 ) -> Result<SnapshotInfo> {
     let created = state.created.unwrap_or(Timestamp::from_millis(0));
-    let mut info = SnapshotInfo::new(name.of(provider)?, created);
+    let mut info = SnapshotInfo::new(name.of(provider, state.vault_arn.as_ref())?, created);
     tags::read(&mut info, written);
     info.usable = state.usable() == Usable::Now;
     info.account_region = state.vault_arn.as_ref().map(|vault| (vault.account.clone(), vault.region.clone()));

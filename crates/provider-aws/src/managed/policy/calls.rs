@@ -34,7 +34,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     Call {
         name: "GetCallerIdentity",
         needs: &[],
-        tasks: &[Task::Discover, Task::Preflight, Task::Restore, Task::Copy],
+        tasks: &[Task::Discover, Task::Preflight, Task::List, Task::Delete, Task::Restore, Task::Copy],
         kind: None,
     },
     Call {

@@ -10,7 +10,7 @@ use stillpoint_core::{
 
 use super::finish::{self, Plan, Stage};
 use super::job::TOKEN;
-use super::{PLAN, component};
+use super::{PLAN, component, room};
 use crate::managed::AwsProvider;
 use crate::managed::arn::Arn;
 use crate::managed::clients::Clients;
@@ -28,6 +28,8 @@ struct Made {
     arn: String,
     /// The tags that it lacked at this look, and has now.
     put_back: Tags,
+    /// What a person is to know of its tags.
+    told: Option<String>,
 }
 
 impl AwsProvider {
@@ -76,6 +78,7 @@ fn conclude(
         let plan = Plan::decoded(plan)?;
         status.warnings.extend(plan.warnings(&made.arn));
     }
+    status.warnings.extend(made.told.clone());
     // At first sight all of them are missing, and nobody took them off.
     let first_sight = Marks::noted(name).tags().keys().all(|key| made.put_back.contains_key(key));
     if !made.put_back.is_empty() && !first_sight {
@@ -99,7 +102,7 @@ async fn made(clients: &Clients, name: &JobName, created: Option<&str>) -> Resul
     let put_back = marks.missing(&volume.tags);
     clients.ec2().tag(&volume.id, &put_back).await?;
     clients.ec2().untag(&volume.id, &marks.inherited(&volume.tags)).await?;
-    Ok(Some(Made { arn: created.to_owned(), put_back }))
+    Ok(Some(Made { arn: created.to_owned(), put_back, told: None }))
 }
 
 /// A file system is found by its creation token long before its job names it.
@@ -108,16 +111,29 @@ async fn file_system(clients: &Clients, name: &JobName, token: &str) -> Result<O
     if matches!(system.state, LifeCycleState::Deleting | LifeCycleState::Deleted) {
         return Ok(None);
     }
-    let marks = Marks::noted(name);
+    let (marks, stage) = (Marks::noted(name), Stage::of(&system));
     let put_back = marks.missing(&system.tags);
-    clients.efs().tag(&system.id, &put_back).await?;
-    let stage = Stage::of(&system);
-    if stage != Stage::Done {
-        let plan = name.note(PLAN).map(Plan::tags_of).unwrap_or_default();
+    let plan = name.note(PLAN).map(Plan::tags_of).filter(|_| stage != Stage::Done).unwrap_or_default();
+    if stage == Stage::Done {
+        clients.efs().tag(&system.id, &put_back).await?;
+    } else {
         let strange = marks.inherited(&system.tags).into_iter().filter(|(key, value)| {
-            !plan.contains_key(key) && !finish::says_itself_of(&system.id, key, value)
+            !plan.contains_key(key)
+                && !finish::says_itself_of(&system.id, key, value)
+                && !room::says_itself_of(&system.id, key, value)
         });
-        clients.efs().untag(&system.id, strange.map(|(key, _)| key).collect()).await?;
+        let strange = strange.map(|(key, _)| key).collect();
+        let needed = marks.tags().iter().chain(&plan).map(|(key, value)| (key.clone(), value.clone()));
+        let surplus = room::surplus(&system.tags, &needed.collect());
+        if surplus.is_empty() {
+            // A housekeeper may come by, so what keeps it off is written before anything else is done.
+            clients.efs().tag(&system.id, &put_back).await?;
+            clients.efs().untag(&system.id, strange).await?;
+        } else {
+            let said = room::left_out(&system.id, surplus.len());
+            clients.efs().untag(&system.id, [strange, surplus].concat()).await?;
+            clients.efs().tag(&system.id, &put_back.clone().into_iter().chain(said).collect()).await?;
+        }
         let missing: Tags =
             plan.into_iter().filter(|(key, value)| system.tags.get(key) != Some(value)).collect();
         clients.efs().tag(&system.id, &missing).await?;
@@ -129,7 +145,7 @@ async fn file_system(clients: &Clients, name: &JobName, token: &str) -> Result<O
     let arn = system.arn.ok_or_else(|| {
         Error::new(ErrorKind::Unexpected, format!("EFS does not say the full name of {}", system.id))
     })?;
-    Ok(Some(Made { arn, put_back }))
+    Ok(Some(Made { arn, put_back, told: room::told(&system.id, &system.tags) }))
 }
 
 fn status_of(job: &DescribeRestoreJobOutput) -> JobStatus {

@@ -10,6 +10,7 @@ mod job;
 mod metadata;
 mod place;
 mod point;
+mod room;
 mod volume;
 
 use stillpoint_core::{
@@ -18,6 +19,7 @@ use stillpoint_core::{
 
 use super::AwsProvider;
 use super::clients::Clients;
+use super::listing;
 use super::marks::Marks;
 use super::names::{JobKind, JobName, PointName};
 
@@ -68,7 +70,10 @@ impl AwsProvider {
     ) -> Result<Vec<Candidate>> {
         let restore = self.restore(job)?;
         let found = if restore.makes_volume_itself()? {
-            restore.find_volume().await?.map(|name| (name, Evidence::Proven)).into_iter().collect()
+            let found = restore.find_volume().await?;
+            let (now, arn) = (cx.clock().now(), &restore.point.arn);
+            listing::settled_after(volume::VISIBLE_AFTER, now, since, found.is_none(), arn)?;
+            found.map(|name| (name, Evidence::Proven)).into_iter().collect()
         } else {
             restore.find_jobs(cx, since).await?
         };

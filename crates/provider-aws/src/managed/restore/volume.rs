@@ -23,7 +23,7 @@ const MADE: &str = "made";
 const LATEST: &str = "9999-12-31T23:59:59Z";
 /// How long EC2 may not yet find a volume that it has just made.
 /// Source: <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/query-api-troubleshooting.html>.
-const VISIBLE_AFTER: Duration = Duration::from_secs(300);
+pub(super) const VISIBLE_AFTER: Duration = Duration::from_secs(300);
 const POLL_AFTER: Duration = Duration::from_secs(5);
 
 impl Restore<'_> {

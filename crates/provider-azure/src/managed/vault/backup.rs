@@ -10,6 +10,7 @@ use stillpoint_core::{
 
 use super::super::AzureProvider;
 use super::super::names::{JobKind, JobName};
+use super::super::under_way::settled;
 use super::follow::Found;
 use super::item::Item;
 use super::job::Job;
@@ -88,6 +89,10 @@ impl AzureProvider {
         let found: Vec<Candidate> = found.map(candidate).collect::<Result<_>>()?;
         if found.is_empty() {
             reaches_back(cx.clock().now(), since, &item.id)?;
+        }
+        // Jobs of others make ours listed no sooner.
+        if found.iter().all(|found| found.evidence == Evidence::Foreign) {
+            settled(cx.clock().now(), since, Vec::new())?;
         }
         Ok(found)
     }
