@@ -9,15 +9,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Depth, EntryPage,
-<<<<<<< HEAD
     ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, OperationId,
-    Provider, ProviderId, Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery,
-    SnapshotRef, Tags, Timestamp, Verification,
-=======
-    ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider,
-    ProviderId, Readiness, Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery,
-    SnapshotRef, Timestamp, Verification,
->>>>>>> d-data
+    Provider, ProviderId, Readiness, Records, RestoredResource, Result, Snapshot, SnapshotInfo,
+    SnapshotQuery, SnapshotRef, Tags, Timestamp, Verification,
 };
 use tokio::sync::Notify;
 

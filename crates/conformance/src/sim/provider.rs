@@ -7,15 +7,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
-<<<<<<< HEAD
     Estimate, Finding, Foreseen, GuardChange, JobRef, JobRequest, JobStatus, OpContext, OperationId,
-    Provider, ProviderId, Readiness, RestoredResource, Result, Severity, Snapshot, SnapshotInfo,
+    Provider, ProviderId, Readiness, Records, RestoredResource, Result, Severity, Snapshot, SnapshotInfo,
     SnapshotQuery, SnapshotRef, Tags, Timestamp, guard_of,
-=======
-    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    Records, RestoredResource, Result, Severity, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef,
-    Timestamp,
->>>>>>> d-data
 };
 
 use super::cloud::{SILENT, SimCloud};

@@ -18,12 +18,8 @@ pub use settle::{Settled, Settlement, settle};
 use crate::catalog::DamagedRow;
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
-<<<<<<< HEAD
 use crate::id::{BackupId, ComponentId, OperationId, ProviderId, WorkspaceId};
-=======
-use crate::id::{BackupId, ComponentId, OperationId, ProviderId};
 use crate::records::DamagedRecord;
->>>>>>> d-data
 use crate::snapshot::{SnapshotInfo, SnapshotRef};
 use crate::workspace::Component;
 
@@ -91,11 +87,7 @@ impl Reconciliation {
     /// Whether all agree, as far as all could be asked.
     pub fn agrees(&self) -> bool {
         let Self { orphans, lost, unknown, unrecorded, differing, half_deleted, .. } = self;
-<<<<<<< HEAD
-        let Self { guards, unreachable, left_out, damaged, .. } = self;
-=======
-        let Self { unreachable, left_out, damaged, damaged_records, .. } = self;
->>>>>>> d-data
+        let Self { guards, unreachable, left_out, damaged, damaged_records, .. } = self;
         orphans.is_empty()
             && lost.is_empty()
             && unknown.is_empty()

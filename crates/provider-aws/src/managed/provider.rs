@@ -8,13 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
-<<<<<<< HEAD
     Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, OperationId, Provider, ProviderId,
-    Readiness, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Tags, Timestamp,
-=======
-    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
->>>>>>> d-data
+    Readiness, Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Tags,
+    Timestamp,
 };
 
 use super::clients::Clients;
