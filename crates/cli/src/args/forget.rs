@@ -67,6 +67,9 @@ pub(crate) struct PruneArgs {
     /// How long listings of the store may lag behind its writes; none of the usual stores needs it
     #[arg(long, value_name = "SPAN", value_parser = duration_or_zero, default_value = "0s")]
     pub(crate) listing_delay: Duration,
+    /// Also free the data of backups whose snapshots the store does not show, though they are known as good
+    #[arg(long)]
+    pub(crate) allow_lost: bool,
     /// Only say what would be freed
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -1,6 +1,7 @@
 //! `stillpoint prune`.
 
 use serde_json::{Value, json};
+use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_repository::{PruneOptions, PruneReport, PruneState};
 
 use crate::args::PruneArgs;
@@ -8,6 +9,7 @@ use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::output::bytes::Bytes;
+use crate::run::check::witness;
 use crate::session::Session;
 use crate::signals::Interrupts;
 
@@ -18,8 +20,14 @@ pub(super) async fn run(session: &Session, args: &PruneArgs) -> Outcome {
     options.delete_percent = args.max_delete;
     options.listing_delay = args.listing_delay;
     let mut interrupts = Interrupts::listen();
+    let pruned = async {
+        if !args.allow_lost {
+            refuse_losses(session).await?;
+        }
+        repository.prune(&options).await.map_err(engine::error)
+    };
     let report = tokio::select! {
-        report = repository.prune(&options) => report.map_err(engine::error)?,
+        report = pruned => report?,
         () = interrupts.next() => return Err(Failure::interrupted()),
     };
     if session.output.is_json() {
@@ -28,6 +36,20 @@ pub(super) async fn run(session: &Session, args: &PruneArgs) -> Outcome {
         text(&session.output, &report)?;
     }
     Ok(if report.retained.is_empty() { Exit::Done } else { Exit::Partial })
+}
+
+/// Refuses to free what a backup would need that is known as good and whose snapshot the store does not show: the snapshot
+/// may come back, from an older version of the object or with a listing that is whole, and the data would not.
+async fn refuse_losses(session: &Session) -> Result<()> {
+    let lost = witness::compare(session).await?.lost;
+    let Some(first) = lost.first() else { return Ok(()) };
+    let message = format!(
+        "{} backups are known as good and the store does not show their snapshots, of {} for example; bring the snapshots back, \
+         or delete those backups, or prune with --allow-lost",
+        lost.len(),
+        first.object
+    );
+    Err(Error::new(ErrorKind::NeedsAttention, message))
 }
 
 fn word(state: PruneState) -> &'static str {
@@ -60,7 +82,7 @@ fn document(report: &PruneReport) -> Value {
     })
 }
 
-fn text(output: &Output, report: &PruneReport) -> stillpoint_core::Result<()> {
+fn text(output: &Output, report: &PruneReport) -> Result<()> {
     // Within the grace of an earlier prune nothing is looked at anew.
     if report.packs > 0 || report.due.is_none() {
         output.line(format_args!(

@@ -91,3 +91,21 @@ fn a_lost_index_is_mended() {
     assert_eq!(mended["indexed_packs"].as_array().unwrap().len(), 2);
     assert_eq!(place.json(["check", "--read-data"])["problems"].as_array().unwrap().len(), 0);
 }
+
+#[test]
+fn a_prune_frees_nothing_of_a_backup_that_is_known_as_good_and_not_seen() {
+    let place = Place::with_tree(2);
+    let backups = three_backups(&place);
+    let folder = place.store().join("snapshots");
+    let hidden = place.path("hidden");
+    fs::rename(&folder, &hidden).unwrap();
+    fs::create_dir(&folder).unwrap();
+    let before = stored_bytes(&place);
+    place.run(["prune", "--grace", "0s"]).assert_refused(1, &["3 backups are known as good", "--allow-lost"]);
+    assert_eq!(stored_bytes(&place), before);
+    fs::remove_dir(&folder).unwrap();
+    fs::rename(&hidden, &folder).unwrap();
+    assert_eq!(place.json(["prune", "--grace", "0s"])["state"], "clean");
+    place.json(["delete", &backups[0]]);
+    assert_eq!(place.json(["prune", "--grace", "0s"])["state"], "freed");
+}

@@ -1,6 +1,6 @@
 //! `stillpoint check`.
 
-mod witness;
+pub(super) mod witness;
 
 use serde_json::{Value, json};
 use stillpoint_core::{Depth, Entropy, Error, SystemEntropy};

@@ -6,43 +6,52 @@
 use std::collections::BTreeSet;
 
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupState, Catalog, ErrorKind, OpContext, Provider, Records, Result,
-    SnapshotInfo, SnapshotQuery,
+    BackupId, BackupQuery, BackupRecord, BackupState, Catalog, ErrorKind, OpContext, Provider, Records,
+    Result, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 
 use crate::session::Session;
 
 /// One thing that only one side knows of.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Found {
+pub(in crate::run) struct Found {
     /// The backup's id, or the snapshot's.
-    pub(super) object: String,
+    pub(in crate::run) object: String,
     /// What is wrong, as a sentence part.
-    pub(super) message: String,
+    pub(in crate::run) message: String,
 }
 
 /// What each side knows and the other does not.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Witness {
+pub(in crate::run) struct Witness {
     /// Backups that cannot be restored because a snapshot of theirs is gone or damaged.
-    pub(super) lost: Vec<Found>,
+    pub(in crate::run) lost: Vec<Found>,
     /// Snapshots that no record names, as a backup that is not sealed yet has them too.
-    pub(super) unsealed: Vec<Found>,
+    pub(in crate::run) unsealed: Vec<Found>,
 }
 
 /// Compares the records beside the data with the snapshots. A damaged record was reported by the check itself.
-pub(super) async fn compare(session: &Session) -> Result<Witness> {
+pub(in crate::run) async fn compare(session: &Session) -> Result<Witness> {
     let provider = session.provider().await?;
     let cx = OpContext::background();
     let records = provider.records(&cx).await?;
     let snapshots = provider.snapshots(&cx, &SnapshotQuery::all()).await?;
     let mut witness = between(&records, &snapshots);
-    witness.lost.extend(displaced(session.catalog().await?.as_ref(), &cx, provider.as_ref()).await?);
+    let catalog = session.catalog().await?;
+    let known = catalogued(catalog.as_ref(), &cx, provider.as_ref(), &snapshots).await?;
+    let told: BTreeSet<_> = witness.lost.iter().map(|found| found.object.clone()).collect();
+    witness.lost.extend(known.into_iter().filter(|found| !told.contains(&found.object)));
     Ok(witness)
 }
 
-/// Backups that the catalog knows at this address, where another repository lies now.
-async fn displaced(catalog: &dyn Catalog, cx: &OpContext, provider: &dyn Provider) -> Result<Vec<Found>> {
+/// Backups that the catalog knows at this address, where another repository lies now or their snapshots are not.
+async fn catalogued(
+    catalog: &dyn Catalog,
+    cx: &OpContext,
+    provider: &dyn Provider,
+    snapshots: &[SnapshotInfo],
+) -> Result<Vec<Found>> {
+    let present: BTreeSet<_> = snapshots.iter().map(|info| info.snapshot.id.as_str()).collect();
     let (mut query, mut found) = (BackupQuery::all(), Vec::new());
     loop {
         let page = catalog.backups(&query).await?;
@@ -55,6 +64,10 @@ async fn displaced(catalog: &dyn Catalog, cx: &OpContext, provider: &dyn Provide
                     found.push(Found { object: backup.id.to_string(), message: error.to_string() });
                 }
                 Err(error) if error.kind() != ErrorKind::InvalidInput => return Err(error),
+                // What does not say where it lies may lie elsewhere.
+                Ok(()) if snapshot.store.is_some() && backup.state == BackupState::Completed => {
+                    found.extend((!present.contains(snapshot.id.as_str())).then(|| gone(&backup, snapshot)));
+                }
                 _ => {}
             }
         }
@@ -63,6 +76,11 @@ async fn displaced(catalog: &dyn Catalog, cx: &OpContext, provider: &dyn Provide
             None => return Ok(found),
         }
     }
+}
+
+fn gone(backup: &BackupRecord, snapshot: &SnapshotRef) -> Found {
+    let message = format!("its snapshot {} is gone or damaged, so it cannot be restored", snapshot.id);
+    Found { object: backup.id.to_string(), message }
 }
 
 fn between(records: &Records, snapshots: &[SnapshotInfo]) -> Witness {
@@ -74,9 +92,7 @@ fn between(records: &Records, snapshots: &[SnapshotInfo]) -> Witness {
     for record in records.readable.iter().filter(|record| record.state != BackupState::Deleting) {
         for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
             if !present.contains(snapshot.id.as_str()) {
-                let message =
-                    format!("its snapshot {} is gone or damaged, so it cannot be restored", snapshot.id);
-                witness.lost.push(Found { object: record.id.to_string(), message });
+                witness.lost.push(gone(record, snapshot));
             }
         }
     }
@@ -94,8 +110,7 @@ fn between(records: &Records, snapshots: &[SnapshotInfo]) -> Witness {
 #[cfg(test)]
 mod tests {
     use stillpoint_core::{
-        BackupRecord, Component, ComponentRecord, ComponentState, DamagedRecord, Definition, Error,
-        OperationId, SnapshotRef, Timestamp,
+        Component, ComponentRecord, ComponentState, DamagedRecord, Definition, Error, OperationId, Timestamp,
     };
 
     use super::*;
