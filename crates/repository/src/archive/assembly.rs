@@ -108,9 +108,7 @@ impl Assembly {
         let written = self.writer.clone().finish().await?;
         let snapshot = describe(top, &written);
         let id = self.repository.commit_snapshot(&snapshot, &self.lock, &self.rounds).await?;
-        if let Err(error) = self.lock.release().await {
-            tracing::warn!(%error, "the repository lock stays until it is stale");
-        }
+        self.lock.let_go().await;
         Ok((id, written))
     }
 
@@ -120,7 +118,7 @@ impl Assembly {
     /// The store's failure.
     pub async fn abandon(self) -> Result<()> {
         let kept = self.writer.clone().finish().await.map(drop);
-        self.lock.release().await?;
+        self.lock.let_go().await;
         kept
     }
 

@@ -10,7 +10,7 @@ use stillpoint_localfs::{Directory, Entry, FileKind, JobStack, Listing, Metadata
 
 use super::earlier::{EarlierEntry, EarlierListing, is_same};
 use super::file::FileJob;
-use super::node::{describe, extended};
+use super::node::{Attributes, describe, extended};
 use super::summary::Novelty;
 use super::walk::{EarlierWalk, Finished, Job, OpenDirectory, Place, Walk, guard};
 use crate::blob::BlobKind;
@@ -18,7 +18,7 @@ use crate::cache::{Block, Record, Stat};
 use crate::error::Result;
 use crate::id::Id;
 use crate::issue::{Issue, IssueKind, fatal};
-use crate::tree::{ExtendedAttribute, Node};
+use crate::tree::Node;
 
 /// A directory to list.
 #[derive(Debug)]
@@ -62,7 +62,7 @@ impl Walk {
             self.totals.warn(Issue::inexact_time(&job.path));
         }
         let attributes = if job.earlier.is_unchanged(&stat) {
-            Some(job.earlier.attributes())
+            Attributes { kept: job.earlier.attributes(), lacking: None }
         } else {
             self.attributes(&job.path, directory.extended_attributes())
         };
@@ -99,33 +99,34 @@ impl Walk {
         Ok((directory, metadata, listing))
     }
 
-    /// Extended attributes; `None` and a note if they cannot be read.
+    /// Extended attributes as far as the snapshot can keep them; what it cannot is noted.
     pub(super) fn attributes(
         &self,
         path: &Path,
         read: stillpoint_localfs::Result<Vec<stillpoint_localfs::ExtendedAttribute>>,
-    ) -> Option<Vec<ExtendedAttribute>> {
-        match read {
-            Ok(mut attributes) => {
-                // The format keeps their names as text; another name would come back in their place.
-                attributes.retain(|attribute| {
-                    let text = attribute.name.to_str().is_some();
-                    if !text {
-                        let message = format!(
-                            "its extended attribute {:?} has a name that is not UTF-8, which the format cannot keep",
-                            attribute.name
-                        );
-                        self.totals.note(Issue::new(path, IssueKind::Unsupported, message));
-                    }
-                    text
-                });
-                Some(extended(attributes))
+    ) -> Attributes {
+        let mut lacking = None;
+        let mut note = |issue: Issue| {
+            lacking = Some(issue.message.clone());
+            self.totals.note(issue);
+        };
+        let mut attributes = read.unwrap_or_else(|error| {
+            note(Issue::unreadable(path, &error));
+            Vec::new()
+        });
+        // The format keeps their names as text; another name would come back in their place.
+        attributes.retain(|attribute| {
+            let text = attribute.name.to_str().is_some();
+            if !text {
+                let message = format!(
+                    "its extended attribute {:?} has a name that is not UTF-8, which the format cannot keep",
+                    attribute.name
+                );
+                note(Issue::new(path, IssueKind::Unsupported, message));
             }
-            Err(error) => {
-                self.totals.note(Issue::unreadable(path, &error));
-                None
-            }
-        }
+            text
+        });
+        Attributes { kept: extended(attributes), lacking }
     }
 
     /// The entries a directory had, and its listing: of a remembered one wherever it was, else under its name.
@@ -261,8 +262,7 @@ impl Walk {
             }
         }
         let attributes = self.attributes(&path, directory.entry_extended_attributes(&entry.name));
-        let sound = attributes.is_some();
-        node.extended_attributes = attributes.unwrap_or_default();
+        let sound = attributes.describe(&mut node);
         Finished::seen(node, &entry.metadata, sound, earlier)
     }
 }

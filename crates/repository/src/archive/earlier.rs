@@ -57,7 +57,9 @@ impl EarlierEntry {
     pub(super) fn is_unchanged(&self, stat: &Stat) -> bool {
         match self {
             Self::None => false,
-            Self::Stored(node, since) => is_unchanged(node, stat) && stat.settled_before(*since),
+            Self::Stored(node, since) => {
+                node.error.is_empty() && is_unchanged(node, stat) && stat.settled_before(*since)
+            }
             Self::Remembered(block, at) => block.record(*at).is_some_and(|record| is_same(&record, stat)),
             Self::Root(_, earlier, trusted) => *trusted && **earlier == *stat,
         }

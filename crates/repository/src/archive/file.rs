@@ -132,8 +132,7 @@ impl Walk {
             }
             let mut node = describe(job.name.as_bytes(), &metadata, &self.owners);
             let attributes = self.attributes(&job.path, file.extended_attributes());
-            let sound = attributes.is_some();
-            node.extended_attributes = attributes.unwrap_or_default();
+            let sound = attributes.describe(&mut node);
             node.size = bytes;
             let torn = changed.then(|| file.why_torn(ATTEMPTS));
             let (place, earlier) = (job.place.clone(), job.earlier.clone());

@@ -64,6 +64,25 @@ pub(super) fn is_unchanged(node: &Node, stat: &Stat) -> bool {
         }
 }
 
+/// The extended attributes of an entry, as far as the snapshot can keep them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Attributes {
+    pub(super) kept: Vec<ExtendedAttribute>,
+    /// Why some are missing.
+    pub(super) lacking: Option<String>,
+}
+
+impl Attributes {
+    /// Writes them into the entry's node, and what is missing as its error: the next backup looks again, and tells again.
+    /// `false` if anything is.
+    pub(super) fn describe(self, node: &mut Node) -> bool {
+        let sound = self.lacking.is_none();
+        node.extended_attributes = self.kept;
+        node.error = self.lacking.unwrap_or_default();
+        sound
+    }
+}
+
 /// Extended attributes as the repository stores them.
 pub(super) fn extended(attributes: Vec<stillpoint_localfs::ExtendedAttribute>) -> Vec<ExtendedAttribute> {
     let stored = |entry: stillpoint_localfs::ExtendedAttribute| {

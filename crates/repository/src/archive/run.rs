@@ -222,8 +222,8 @@ async fn run(
         let (walk, relied) = (Arc::clone(&walk), relied(repository, &walk));
         let remember = move |_: &Repository| {
             let recorder = walk.recorder.as_ref();
-            let done = recorder
-                .map(|recorder| recorder.finish((&root.node, &root.stat), above, id, &relied, &walk.owners));
+            let seen = (&root.node, &root.stat, root.sound);
+            let done = recorder.map(|recorder| recorder.finish(seen, above, id, &relied, &walk.owners));
             if let Some(Err(error)) = done {
                 tracing::debug!(%error, "the walk is not remembered");
             }

@@ -10,7 +10,7 @@ use stillpoint_localfs::{JobStack, Metadata, OwnerNames, Selection, Source, run_
 use super::directory::DirectoryJob;
 use super::earlier::{EarlierEntry, EarlierListing};
 use super::file::{ChunkJob, FileJob};
-use super::node::describe;
+use super::node::{Attributes, describe};
 use super::sink::Sink;
 use super::summary::{Novelty, Totals};
 use crate::blob::BlobKind;
@@ -22,7 +22,7 @@ use crate::index::Index;
 use crate::issue::{Issue, IssueKind};
 use crate::progress::Progress;
 use crate::time::Timestamp;
-use crate::tree::{ExtendedAttribute, Node, TreeWriter, Unlistable};
+use crate::tree::{Node, TreeWriter, Unlistable};
 
 /// Files with several names whose content is remembered, so that it is read once.
 const REMEMBERED_LINKS_MAX: usize = 64 * 1024;
@@ -81,7 +81,7 @@ pub(super) struct OpenDirectory {
     pub(super) name: Vec<u8>,
     pub(super) stat: Stat,
     /// `None` if they could not be read.
-    pub(super) attributes: Option<Vec<ExtendedAttribute>>,
+    pub(super) attributes: Attributes,
     /// The entry for it in the directory above, as it was.
     pub(super) earlier: EarlierEntry,
     /// Its own entries as they were; here or where it was moved from.
@@ -278,7 +278,7 @@ impl Walk {
             return Finished::Remembered(*at);
         }
         let mut node = describe(&directory.name, directory.stat, &self.owners);
-        node.extended_attributes = directory.attributes.clone().unwrap_or_default();
+        let sound = directory.attributes.clone().describe(&mut node);
         node.subtree = Some(subtree);
         let earlier = directory.earlier.node(&self.owners);
         self.totals.directory(match &earlier {
@@ -286,7 +286,7 @@ impl Walk {
             None if directory.subtree.is_none() => Novelty::New,
             Some(_) | None => Novelty::Changed,
         });
-        Finished::seen(node, directory.stat, directory.attributes.is_some(), earlier.as_ref())
+        Finished::seen(node, directory.stat, sound, earlier.as_ref())
     }
 
     /// The pieces of a file as it was; none where only the index can tell whether they are still stored.

@@ -118,7 +118,7 @@ impl Recorder {
     /// Binds the walk to the snapshot it ended in and to what of the store it relies on. Returns what failed.
     pub(crate) fn finish(
         &self,
-        (root, stat): (&Node, &Stat),
+        (root, stat, sound): (&Node, &Stat, bool),
         above: Vec<Id>,
         snapshot: Id,
         relied: &Relied,
@@ -126,7 +126,7 @@ impl Recorder {
     ) -> io::Result<()> {
         let mut state = std::mem::take(&mut *self.state());
         let mut root_record = Vec::new();
-        Record::write(&mut root_record, root, stat, self.trusts(stat), self.root_device);
+        Record::write(&mut root_record, root, stat, sound && self.trusts(stat), self.root_device);
         if let Some(previous) = self.previous.as_ref().filter(|previous| {
             state.is_untouched(previous)
                 && previous.head.root == root_record

@@ -126,7 +126,7 @@ impl Repository {
         let lock = if options.lock { self.lock_if_possible().await? } else { None };
         let report = run(&self.unremembered(), options).await;
         if let Some(lock) = lock {
-            lock.release().await?;
+            lock.let_go().await;
         }
         report
     }

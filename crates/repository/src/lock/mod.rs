@@ -175,6 +175,13 @@ impl Lock {
             None => Ok(()),
         }
     }
+
+    /// As [`Self::release`], where what was done under the lock counts whether or not its object can be removed.
+    pub(crate) async fn let_go(self) {
+        if let Err(error) = self.release().await {
+            tracing::warn!(%error, "the repository lock stays until it is stale");
+        }
+    }
 }
 
 /// Tells whether a lock is held.

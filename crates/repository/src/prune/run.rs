@@ -42,9 +42,7 @@ impl Repository {
             lost = lock.lost() => Err(lost),
             outcome = run.with_lock(&lock, mode, &clock) => outcome,
         };
-        if let Err(error) = lock.release().await {
-            tracing::warn!(%error, "the repository lock stays until it is stale");
-        }
+        lock.let_go().await;
         outcome.map(|()| run.report)
     }
 }
@@ -66,7 +64,7 @@ impl<'a> Run<'a> {
     async fn preview(&mut self) -> Result<PruneReport> {
         let lock = self.repository.lock(LockMode::Shared).await?;
         let planned = self.mark().await;
-        lock.release().await?;
+        lock.let_go().await;
         planned?;
         self.report.state = PruneState::Planned;
         Ok(std::mem::take(&mut self.report))

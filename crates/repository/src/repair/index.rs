@@ -49,7 +49,7 @@ impl Repository {
             outcome = repair(self, options, &lock) => outcome,
             lost = lock.lost() => Err(lost),
         };
-        lock.release().await?;
+        lock.let_go().await;
         outcome
     }
 }

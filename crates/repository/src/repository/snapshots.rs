@@ -200,14 +200,24 @@ impl Repository {
     /// Removes the snapshot object. Blobs only it uses stay until a prune. Removing an absent one succeeds.
     ///
     /// A record that it was removed on purpose is stored first. By it a [check](Self::check) tells a removed snapshot
-    /// from one that the store hides, and notices one that comes back.
+    /// from one that the store hides, and notices one that comes back. In a store that is full, which deletions are to empty,
+    /// the record is stored afterwards; if there is no room even then, a check may tell the snapshot as hidden.
     ///
     /// # Errors
     /// If the store fails or denies it; the same call may be made again.
     pub async fn delete_snapshot(&self, id: &Id) -> Result<()> {
-        self.create_record(REMOVED, &id.to_hex(), b"").await?;
+        let name = id.to_hex();
+        let noted = self.create_record(REMOVED, &name, b"").await;
+        let is_full = noted.as_ref().is_err_and(|error| *error.kind() == ErrorKind::NoSpace);
+        if !is_full {
+            noted?;
+        }
         drop(self.take_opening());
-        self.store().delete(&FileKind::Snapshot.key(id)).await
+        self.store().delete(&FileKind::Snapshot.key(id)).await?;
+        if is_full && let Err(error) = self.create_record(REMOVED, &name, b"").await {
+            tracing::warn!(snapshot = %id, %error, "no record says that the snapshot was removed on purpose");
+        }
+        Ok(())
     }
 
     /// The snapshots that were removed with [`Self::delete_snapshot`].

@@ -22,6 +22,7 @@ use crate::browse::{TreeCache, locate};
 use crate::cancellation::Cancellation;
 use crate::decoder::Decoders;
 use crate::error::{Error, ErrorKind, Result};
+use crate::file::FileKind;
 use crate::id::Id;
 use crate::issue::fatal;
 use crate::lock::{Lock, LockMode};
@@ -85,22 +86,32 @@ impl Repository {
             None => run.await,
         };
         cancellation.cancel();
-        if let Some(Err(error)) = async { Some(lock?.release().await) }.await {
-            tracing::warn!(%error, "the repository lock stays until it is stale");
+        if let Some(lock) = lock {
+            lock.let_go().await;
         }
         outcome
     }
 }
 
-/// A restore must be possible from a store that may only be read; then nothing keeps a prune from running meanwhile.
+/// A restore must be possible from a store that may only be read or is full, and beside a lock that nobody can read; then
+/// nothing keeps a prune from running meanwhile. It deletes nothing, and notices packs that go.
 async fn lock_if_possible(repository: &Repository) -> Result<Option<(Lock, Listing)>> {
     match repository.lock_and_list(LockMode::Shared).await {
         Ok(locked) => Ok(Some(locked)),
-        Err(error) if matches!(error.kind(), ErrorKind::PermissionDenied) => {
+        Err(error) if is_in_the_way(error.kind()) => {
             tracing::warn!(%error, "restoring without a lock");
             Ok(None)
         }
         Err(error) => Err(error),
+    }
+}
+
+/// Whether an error says that no lock can be had, but nothing of what others do.
+fn is_in_the_way(error: &ErrorKind) -> bool {
+    match error {
+        ErrorKind::PermissionDenied | ErrorKind::NoSpace => true,
+        ErrorKind::Corrupt { object } => object.starts_with(FileKind::Lock.folder()),
+        _ => false,
     }
 }
 

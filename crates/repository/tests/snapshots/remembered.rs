@@ -419,3 +419,27 @@ proptest! {
         });
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_backup_could_not_keep_is_told_again_by_the_next_one() {
+    let den = Den::new();
+    let (file, folder, link) =
+        (den.source().join("file"), den.source().join("folder"), den.source().join("link"));
+    fs::write(&file, "content").unwrap();
+    fs::create_dir(&folder).unwrap();
+    symlink("file", &link).unwrap();
+    let odd = std::ffi::CString::new(b"user.not text \xff".to_vec()).unwrap();
+    for path in [&file, &folder, &den.source()] {
+        rustix::fs::setxattr(path, odd.as_c_str(), b"v", rustix::fs::XattrFlags::empty()).unwrap();
+    }
+    settle().await;
+    assert_eq!(den.backup().await.issues.total(), 3);
+    assert_eq!(den.backup().await.issues.total(), 3, "with what this machine remembers");
+    let plain = den.open_plain().await;
+    assert_eq!(
+        den.backup_in(&plain, Parent::Newest).await.issues.total(),
+        3,
+        "from the parent snapshot alone"
+    );
+    assert!(den.backup_in(&plain, Parent::Newest).await.same_as_parent, "and nothing else is made of it");
+}

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{
-    BackupOptions, BackupSource, Cancellation, Credentials, ErrorKind, NoProgress, Origin, PruneOptions,
-    Repository, RestoreOptions, Store, StoreSettings,
+    BackupOptions, BackupSource, Cancellation, Credentials, ErrorKind, LockMode, NoProgress, Origin,
+    PruneOptions, RepairOptions, Repository, RestoreOptions, Store, StoreSettings,
 };
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::s3::{Fault, FaultRule, Server};
@@ -87,4 +87,61 @@ async fn another_document_passes_for_no_listing_and_nothing_is_deleted_for_it() 
     server.heal();
     let report = open(&server).await.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
     assert!(report.is_sound() && report.snapshots == 1, "{report:?}");
+}
+
+/// A server whose repository has one snapshot of a file; the file's directory.
+async fn with_a_snapshot() -> (Server, tempfile::TempDir) {
+    let (server, folder) = (start_server(), tempfile::tempdir().unwrap());
+    let root = folder.path().join("source");
+    std::fs::create_dir(&root).unwrap();
+    std::fs::write(root.join("file"), "content").unwrap();
+    let (source, run) = (BackupSource::new(&root), open(&server).await);
+    run.backup(&source, BackupOptions::default(), Arc::new(NoProgress), &Cancellation::new()).await.unwrap();
+    (server, folder)
+}
+
+/// Restores the only snapshot and compares it with its source.
+async fn comes_back(server: &Server, folder: &tempfile::TempDir) {
+    let repository = open(server).await;
+    let newest = repository.snapshots().await.unwrap().readable.pop().unwrap();
+    let (target, options) = (folder.path().join("target"), RestoreOptions::new("op"));
+    let cancellation = Cancellation::new();
+    let restore = repository.restore(&newest.id, &target, options, Arc::new(NoProgress), &cancellation);
+    assert!(restore.await.unwrap().issues.is_empty());
+    assert_same(&folder.path().join("source"), &target);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_store_gives_back_what_it_has_and_lets_it_go() {
+    let (server, folder) = with_a_snapshot().await;
+    server.inject(FaultRule::new(Fault::Full).method("PUT"));
+    comes_back(&server, &folder).await;
+    let repository = open(&server).await;
+    let newest = repository.snapshots().await.unwrap().readable.pop().unwrap();
+    repository.delete_snapshot(&newest.id).await.unwrap();
+    assert!(open(&server).await.snapshots().await.unwrap().readable.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_cannot_be_read_keeps_no_restore_from_running() {
+    let (server, folder) = with_a_snapshot().await;
+    let lock = server.object_path("repo/locks").join("0b".repeat(32));
+    std::fs::create_dir_all(lock.parent().unwrap()).unwrap();
+    std::fs::write(&lock, [7; 150]).unwrap();
+    let refused = open(&server).await.lock(LockMode::Shared).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Corrupt { .. }), "whoever writes is refused: {refused}");
+    comes_back(&server, &folder).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lock_that_cannot_be_removed_costs_no_report() {
+    let (server, _folder) = with_a_snapshot().await;
+    for (method, part) in [("DELETE", "locks"), ("POST", "delete")] {
+        server.inject(FaultRule::new(Fault::AccessDenied).method(method).key(part));
+    }
+    let report = open(&server).await.check(&CheckOptions::new(CheckDepth::Structure)).await.unwrap();
+    assert!(report.is_sound(), "{report:?}");
+    // As a dry run it takes a shared lock, which the one that stays does not exclude.
+    open(&server).await.repair_index(&RepairOptions::dry_run()).await.unwrap();
+    assert!(server.requests().faults > 1, "it tried");
 }

@@ -149,7 +149,11 @@ mod tests {
         let mut damaged = Records::new([one]);
         let error = Error::new(ErrorKind::Corrupt, "flipped").record();
         damaged.damaged.push(DamagedRecord::new("stillpoint/backups/two", Some(two.id.clone()), error));
-        assert_eq!(between(&damaged, &[second.clone()]).lost.len(), 1, "one that is damaged hides no other");
+        assert_eq!(
+            between(&damaged, std::slice::from_ref(&second)).lost.len(),
+            1,
+            "one that is damaged hides no other"
+        );
         assert_eq!(between(&damaged, &[first, second]), Witness::default(), "it was reported itself");
         let mut leaving = two;
         leaving.state = BackupState::Deleting;
