@@ -1,6 +1,7 @@
 //! File systems after their restore: mount targets, settings, access points, files at the root.
 #![expect(clippy::unwrap_used, reason = "what fails here fails the test that called it")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::fake::restores::RESTORE;
@@ -172,6 +173,27 @@ async fn what_the_source_says_of_its_own_finish_does_not_finish_the_restored_one
     }
     assert_eq!(world.finished(&provider, &resource).await, Readiness::Initialized);
     assert_eq!(world.file_system(&resource.resource)["mount_targets"].as_object().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn tags_that_aws_copies_leave_room_for_those_of_the_restore() {
+    let mut scenario = scenario(None);
+    let many: BTreeMap<String, String> =
+        (0..40).map(|at| (format!("team-{at:02}"), at.to_string())).collect();
+    scenario["accounts"][ACCOUNT]["regions"][REGION]["file_systems"][0]["tags"] = json!(many);
+    let Some(world) = World::of(&scenario) else { return };
+    let provider = world.provider();
+    let (component, snapshot) = captured(&world, &provider).await;
+    let destination = json!({"subnets": SUBNETS, "copy_source_tags": true});
+    let status = world.restored(&provider, &world.restore(&snapshot, &component, destination, 1)).await;
+    assert_eq!(status.state, JobState::Succeeded, "{status:?}");
+    let resource = status.restored.unwrap();
+    let tags = world.file_system(&resource.resource)["tags"].clone();
+    let kept = tags.as_object().unwrap().keys().filter(|key| key.starts_with("team-")).count();
+    assert_eq!((&tags["keep"], kept < 40, kept > 25), (&json!("yes"), true, true), "{tags}");
+    let told = format!("{} of the source's tags were left off", 40 - kept);
+    assert!(status.warnings.iter().any(|warning| warning.starts_with(&told)), "{:?}", status.warnings);
+    assert_eq!(world.finished(&provider, &resource).await, Readiness::Initialized);
 }
 
 #[tokio::test]

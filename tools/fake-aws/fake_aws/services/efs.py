@@ -12,6 +12,7 @@ from ..world import Call
 from . import tagging
 
 _BAD = "BadRequest"
+_TAGS_MAXIMUM = 50
 
 
 def find(call: Call, name: str) -> FileSystem:
@@ -221,8 +222,11 @@ def delete_mount_target(call: Call, params: dict[str, Any]) -> dict[str, Any]:
 def tag_resource(call: Call, params: dict[str, Any]) -> dict[str, Any]:
     """Adds and replaces tags."""
     system = find(call, params["ResourceId"])
+    tags = {**system.tags, **{tag["Key"]: tag["Value"] for tag in params["Tags"]}}
+    if len([key for key in tags if not key.startswith("aws:")]) > _TAGS_MAXIMUM:
+        raise Fault(_BAD, "A resource can have no more than 50 tags")
     tagging.remember(call, call.region.file_system_arn(system.id), system.tags)
-    system.tags.update({tag["Key"]: tag["Value"] for tag in params["Tags"]})
+    system.tags.update(tags)
     return {}
 
 

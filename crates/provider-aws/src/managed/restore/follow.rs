@@ -113,6 +113,7 @@ async fn file_system(clients: &Clients, name: &JobName, token: &str) -> Result<O
     }
     let (marks, stage) = (Marks::noted(name), Stage::of(&system));
     let put_back = marks.missing(&system.tags);
+    let mut told = room::told(&system.id, &system.tags);
     let plan = name.note(PLAN).map(Plan::tags_of).filter(|_| stage != Stage::Done).unwrap_or_default();
     if stage == Stage::Done {
         clients.efs().tag(&system.id, &put_back).await?;
@@ -131,6 +132,7 @@ async fn file_system(clients: &Clients, name: &JobName, token: &str) -> Result<O
             clients.efs().untag(&system.id, strange).await?;
         } else {
             let said = room::left_out(&system.id, surplus.len());
+            told = room::told(&system.id, &said);
             clients.efs().untag(&system.id, [strange, surplus].concat()).await?;
             clients.efs().tag(&system.id, &put_back.clone().into_iter().chain(said).collect()).await?;
         }
@@ -145,7 +147,7 @@ async fn file_system(clients: &Clients, name: &JobName, token: &str) -> Result<O
     let arn = system.arn.ok_or_else(|| {
         Error::new(ErrorKind::Unexpected, format!("EFS does not say the full name of {}", system.id))
     })?;
-    Ok(Some(Made { arn, put_back, told: room::told(&system.id, &system.tags) }))
+    Ok(Some(Made { arn, put_back, told }))
 }
 
 fn status_of(job: &DescribeRestoreJobOutput) -> JobStatus {
