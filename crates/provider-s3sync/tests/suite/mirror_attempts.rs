@@ -102,3 +102,48 @@ async fn a_completion_that_came_too_late_keeps_no_timestamp_that_was_given_up() 
     assert!(is_gone(&timestamp), "and goes");
     assert_eq!(scene.provider().snapshots(&cx, &SnapshotQuery::all()).await.unwrap().len(), 1);
 }
+
+/// Runs a job that is cut off after everything was stored, changes the directory, and lets the same job go on.
+async fn goes_on_after(before: impl Fn(&Path), change: impl Fn(&Path)) {
+    let scene = Scene::local().mirrored();
+    let (root, cx) = (scene.path("source"), OpContext::background());
+    fs::create_dir(&root).unwrap();
+    before(&root);
+    let job = backup_job("op", &root);
+    let done = run_job(scene.provider().as_ref(), &cx, &job).await;
+    assert_eq!(done.state, JobState::Succeeded, "{done:?}");
+    let [timestamp] = <[PathBuf; 1]>::try_from(timestamps(&scene)).unwrap();
+    let control = objects(&scene).join("ada/lab/.stillpoint").join(timestamp.file_name().unwrap());
+    fs::remove_file(control.join("complete")).unwrap();
+    change(&root);
+    let done = run_job(scene.provider().as_ref(), &cx, &job).await;
+    assert!(matches!(done.state, JobState::Succeeded | JobState::SucceededWithIssues), "{done:?}");
+    let opened = scene.provider().open(&cx, &done.snapshot.unwrap()).await.unwrap();
+    assert!(opened.verify(&cx, Depth::Decrypted).await.unwrap().is_good());
+    assert_eq!(files(&timestamp), files(&root), "nothing else is there");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_interrupted_backup_goes_on_where_files_became_directories_and_the_reverse() {
+    let file = |root: &Path| fs::write(root.join("a"), "file").unwrap();
+    let directory = |root: &Path| {
+        fs::create_dir_all(root.join("a/deep")).unwrap();
+        fs::write(root.join("a/deep/b"), "below").unwrap();
+    };
+    goes_on_after(file, |root| (fs::remove_file(root.join("a")).unwrap(), directory(root)).1).await;
+    goes_on_after(directory, |root| (fs::remove_dir_all(root.join("a")).unwrap(), file(root)).1).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn folders_of_a_mirrored_timestamp_are_for_their_owner_alone() {
+    use std::os::unix::fs::PermissionsExt;
+    let scene = Scene::local().mirrored();
+    let root = scene.path("source");
+    fs::create_dir_all(root.join("names/of")).unwrap();
+    fs::write(root.join("names/of/files"), "x").unwrap();
+    run_job(scene.provider().as_ref(), &OpContext::background(), &backup_job("op", &root)).await;
+    let [timestamp] = <[PathBuf; 1]>::try_from(timestamps(&scene)).unwrap();
+    for folder in [timestamp.join("names/of"), timestamp.join("names"), timestamp] {
+        assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{folder:?}");
+    }
+}

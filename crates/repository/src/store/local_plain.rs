@@ -5,6 +5,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind as Io, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -29,7 +30,7 @@ impl LocalBackend {
     fn scratch_file(&self) -> Result<(PathBuf, File)> {
         let scratch = self.root().join(TEMPORARY);
         let failed = |source| Error::from_io(source, format!("cannot write into {}", scratch.display()));
-        fs::create_dir_all(&scratch).map_err(failed)?;
+        make_folders(&scratch).map_err(failed)?;
         let name: [u8; 8] = random::bytes()?;
         let path = scratch.join(format!("{:016x}", u64::from_le_bytes(name)));
         let file = create_locked(&path).map_err(failed)?;
@@ -50,7 +51,7 @@ impl LocalBackend {
         let target = self.root().join(key);
         let failed = |source| Error::from_io(source, format!("cannot write {}", target.display()));
         if let Some(folder) = target.parent() {
-            fs::create_dir_all(folder).map_err(failed)?;
+            make_folders(folder).map_err(failed)?;
         }
         fs::rename(temporary, &target).map_err(failed)
     }
@@ -134,6 +135,11 @@ impl LocalBackend {
             _ => Ok(()),
         }
     }
+}
+
+/// Makes a folder and those above it, for this account alone: also the names in it are nobody else's business.
+fn make_folders(folder: &Path) -> io::Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
 fn discard(temporary: &Path) {

@@ -1,6 +1,6 @@
 //! Finding out where a job goes on, or claiming a new timestamp for it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use futures::TryStreamExt;
 use stillpoint_core::{BackupJob, Clock, Error, ErrorKind, Result, Timestamp};
@@ -35,8 +35,8 @@ pub(super) struct Open {
     pub(super) claim: Claim,
     /// Counts the runs that filled it, from 1.
     pub(super) run: u32,
-    /// Objects that earlier runs left there, with their sizes. What the tree still has is taken out.
-    pub(super) leftovers: HashMap<String, u64>,
+    /// Objects that earlier runs left there, with their sizes. What the manifest names is taken out.
+    pub(super) leftovers: BTreeMap<String, u64>,
     /// What unchanged files are recognised by, the best first.
     pub(super) bases: Vec<Base>,
     /// Timestamps that earlier operations on the same component began and will never complete.
@@ -168,7 +168,7 @@ async fn open(
         place,
         claim,
         run,
-        leftovers: HashMap::new(),
+        leftovers: BTreeMap::new(),
         bases: Vec::new(),
         abandoned: Vec::new(),
         base_lost: None,
@@ -310,8 +310,8 @@ async fn kept(source: &MirrorSource, space: &Space) -> Result<Kept> {
 }
 
 /// Everything that earlier runs stored at a timestamp, except its claim, and a completion, which this run writes over.
-async fn leftovers(source: &MirrorSource, place: &Place) -> Result<HashMap<String, u64>> {
-    let mut leftovers = HashMap::new();
+async fn leftovers(source: &MirrorSource, place: &Place) -> Result<BTreeMap<String, u64>> {
+    let mut leftovers = BTreeMap::new();
     for folder in [place.folder(), place.control()] {
         let mut objects = source.store().list_objects(&folder);
         while let Some(object) = objects.try_next().await.map_err(from_repository)? {

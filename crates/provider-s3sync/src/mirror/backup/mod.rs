@@ -9,6 +9,7 @@ mod begin;
 mod earlier;
 mod finish;
 mod found;
+mod leftovers;
 mod moved;
 mod totals;
 mod transfer;
@@ -28,6 +29,7 @@ use self::earlier::Earlier;
 use self::found::Found;
 use self::totals::Totals;
 use self::transfer::{Transfer, Transferred};
+use super::listing::content_key;
 use super::manifest::ManifestWriter;
 use super::record::Part;
 use super::{MirrorSource, Space};
@@ -144,7 +146,7 @@ async fn mirror(
         let transfer = Arc::clone(&transfer);
         waiting.push_back(Task(tokio::spawn(async move { transfer.run(job).await })));
         while let Some(done) = oldest_due(&mut waiting) {
-            note(done, &mut manifest).await?;
+            note(done, &mut manifest, begun).await?;
         }
         if clock.now().since(noted_at) >= NOTED_EVERY {
             // A process that was frozen for long finds out here that another took its place.
@@ -154,7 +156,7 @@ async fn mirror(
         }
     }
     for done in waiting {
-        note(done, &mut manifest).await?;
+        note(done, &mut manifest, begun).await?;
     }
     walk.end().await??;
     manifest.finish().await
@@ -184,15 +186,24 @@ async fn lay_out(
     entry.apart = plain.is_none();
     let key = plain.unwrap_or_else(|| begun.place.side_key(&entry.path));
     // What a run of this operation that was cut short had stored under this very name.
-    let in_place = begun.leftovers.remove(&key);
+    let in_place = begun.leftovers.get(&key).copied();
+    leftovers::make_way(source, &mut begun.leftovers, &key).await?;
     Ok(transfer::Job { entry, key: Some(key), known, in_place })
 }
 
-async fn note(done: Task<Result<Transferred>>, manifest: &mut ManifestWriter) -> Result<()> {
-    match done.end().await?? {
-        Some(entry) => manifest.push(&entry).await,
-        None => Ok(()),
+/// Notes an entry, whose object thereby is none that was left over.
+async fn note(
+    done: Task<Result<Transferred>>,
+    manifest: &mut ManifestWriter,
+    begun: &mut begin::Open,
+) -> Result<()> {
+    let Some(entry) = done.end().await?? else { return Ok(()) };
+    if entry.kind == FileKind::File
+        && let Some(key) = content_key(&begun.place, &entry)
+    {
+        begun.leftovers.remove(&key);
     }
+    manifest.push(&entry).await
 }
 
 /// A task that stops when nobody waits for it any more.
