@@ -41,7 +41,7 @@ pub(super) async fn run(session: &Session, args: &PruneArgs) -> Outcome {
 /// Refuses to free what a backup would need that is known as good and whose snapshot the store does not show: the snapshot
 /// may come back, from an older version of the object or with a listing that is whole, and the data would not.
 async fn refuse_losses(session: &Session) -> Result<()> {
-    let lost = witness::compare(session).await?.lost;
+    let lost = witness::lost(session).await?;
     let Some(first) = lost.first() else { return Ok(()) };
     let message = format!(
         "{} backups are known as good and the store does not show their snapshots, of {} for example; bring the snapshots back, \

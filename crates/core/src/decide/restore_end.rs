@@ -72,16 +72,26 @@ impl RestoreMachine {
         let failure = self.failure.clone().unwrap_or_else(cancelled_error);
         fail(record, failure);
         record.issues.extend(self.members.iter().filter_map(|member| member.run.not_undone()));
-        for member in self.members.iter().filter(|member| member.needs_attention()) {
-            if let (Some(made), Some(trouble)) = (member.resource(), &member.trouble) {
-                let message = format!("{} was kept, for it needs a person: {trouble}", made.resource);
-                record.issues.push(Issue::new("not-undone", member.run.component().as_str(), message));
-            }
-        }
+        record.issues.extend(self.kept_for_a_person());
         if self.stopping == Some(Stopping::Cancelled) {
             record.state = OperationState::Cancelled;
             record.step = "cancelled".into();
         }
+    }
+
+    /// What was not undone because a part of it needs a person, one by one.
+    fn kept_for_a_person(&self) -> Vec<Issue> {
+        let mut issues = Vec::new();
+        if self.members.iter().any(RestoreMember::needs_attention) {
+            for member in self.members.iter().filter(|member| !member.undone) {
+                let Some(made) = member.resource() else { continue };
+                let trouble = member.trouble.as_ref().filter(|_| member.needs_attention());
+                let why = trouble.map_or("another part needs a person".to_owned(), ToString::to_string);
+                let message = format!("{} was kept: {why}", made.resource);
+                issues.push(Issue::new("not-undone", member.run.component().as_str(), message));
+            }
+        }
+        issues
     }
 
     /// What the catalog is to know of the new workspace, once it is whole as far as the backup is. Its own definition is

@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupRecord, BackupState, Catalog, ErrorKind, OpContext, Provider, Records,
-    Result, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupQuery, BackupState, Catalog, ErrorKind, OpContext, Provider, ProviderId, Records, Result,
+    SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 
 use crate::session::Session;
@@ -34,53 +34,78 @@ pub(in crate::run) struct Witness {
 pub(in crate::run) async fn compare(session: &Session) -> Result<Witness> {
     let provider = session.provider().await?;
     let cx = OpContext::background();
+    let known = known(session.catalog().await?.as_ref(), provider.id()).await?;
     let records = provider.records(&cx).await?;
+    // Last of all: what a backup names that was known by then was there by then.
     let snapshots = provider.snapshots(&cx, &SnapshotQuery::all()).await?;
     let mut witness = between(&records, &snapshots);
-    let catalog = session.catalog().await?;
-    let known = catalogued(catalog.as_ref(), &cx, provider.as_ref(), &snapshots).await?;
+    let displaced = displaced(&known, &cx, provider.as_ref(), &snapshots).await?;
     let told: BTreeSet<_> = witness.lost.iter().map(|found| found.object.clone()).collect();
-    witness.lost.extend(known.into_iter().filter(|found| !told.contains(&found.object)));
+    witness.lost.extend(displaced.into_iter().filter(|found| !told.contains(&found.object)));
     Ok(witness)
 }
 
-/// Backups that the catalog knows at this address, where another repository lies now or their snapshots are not.
-async fn catalogued(
-    catalog: &dyn Catalog,
+/// What is lost by two looks: a backup that was being deleted at the first is known as lost by neither.
+pub(in crate::run) async fn lost(session: &Session) -> Result<Vec<Found>> {
+    let first = compare(session).await?.lost;
+    if first.is_empty() {
+        return Ok(first);
+    }
+    let again = compare(session).await?.lost;
+    Ok(again.into_iter().filter(|found| first.contains(found)).collect())
+}
+
+/// A backup that the catalog knows, with a snapshot of it at this provider.
+struct Known {
+    backup: BackupId,
+    state: BackupState,
+    snapshot: SnapshotRef,
+}
+
+async fn known(catalog: &dyn Catalog, provider: &ProviderId) -> Result<Vec<Known>> {
+    let (mut query, mut known) = (BackupQuery::all(), Vec::new());
+    loop {
+        let page = catalog.backups(&query).await?;
+        known.extend(page.items.into_iter().filter_map(|stored| {
+            let mut own = stored.backup.components.iter().filter_map(|component| component.snapshot.as_ref());
+            let snapshot = own.find(|snapshot| snapshot.provider == *provider)?.clone();
+            Some(Known { backup: stored.backup.id, state: stored.backup.state, snapshot })
+        }));
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => return Ok(known),
+        }
+    }
+}
+
+/// Those at this address, where another repository lies now or their snapshots are not.
+async fn displaced(
+    known: &[Known],
     cx: &OpContext,
     provider: &dyn Provider,
     snapshots: &[SnapshotInfo],
 ) -> Result<Vec<Found>> {
     let present: BTreeSet<_> = snapshots.iter().map(|info| info.snapshot.id.as_str()).collect();
-    let (mut query, mut found) = (BackupQuery::all(), Vec::new());
-    loop {
-        let page = catalog.backups(&query).await?;
-        for backup in page.items.into_iter().map(|stored| stored.backup) {
-            let own = backup.components.iter().filter_map(|component| component.snapshot.as_ref());
-            let mut own = own.filter(|snapshot| snapshot.provider == *provider.id());
-            let Some(snapshot) = own.next() else { continue };
-            match provider.reaches(cx, snapshot).await {
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    found.push(Found { object: backup.id.to_string(), message: error.to_string() });
-                }
-                Err(error) if error.kind() != ErrorKind::InvalidInput => return Err(error),
-                // What does not say where it lies may lie elsewhere.
-                Ok(()) if snapshot.store.is_some() && backup.state == BackupState::Completed => {
-                    found.extend((!present.contains(snapshot.id.as_str())).then(|| gone(&backup, snapshot)));
-                }
-                _ => {}
+    let mut found = Vec::new();
+    for Known { backup, state, snapshot } in known {
+        match provider.reaches(cx, snapshot).await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                found.push(Found { object: backup.to_string(), message: error.to_string() });
             }
-        }
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(found),
+            Err(error) if error.kind() != ErrorKind::InvalidInput => return Err(error),
+            // What does not say where it lies may lie elsewhere.
+            Ok(()) if snapshot.store.is_some() && *state == BackupState::Completed => {
+                found.extend((!present.contains(snapshot.id.as_str())).then(|| gone(backup, snapshot)));
+            }
+            _ => {}
         }
     }
+    Ok(found)
 }
 
-fn gone(backup: &BackupRecord, snapshot: &SnapshotRef) -> Found {
+fn gone(backup: &BackupId, snapshot: &SnapshotRef) -> Found {
     let message = format!("its snapshot {} is gone or damaged, so it cannot be restored", snapshot.id);
-    Found { object: backup.id.to_string(), message }
+    Found { object: backup.to_string(), message }
 }
 
 fn between(records: &Records, snapshots: &[SnapshotInfo]) -> Witness {
@@ -92,7 +117,7 @@ fn between(records: &Records, snapshots: &[SnapshotInfo]) -> Witness {
     for record in records.readable.iter().filter(|record| record.state != BackupState::Deleting) {
         for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
             if !present.contains(snapshot.id.as_str()) {
-                witness.lost.push(gone(record, snapshot));
+                witness.lost.push(gone(&record.id, snapshot));
             }
         }
     }
@@ -110,7 +135,8 @@ fn between(records: &Records, snapshots: &[SnapshotInfo]) -> Witness {
 #[cfg(test)]
 mod tests {
     use stillpoint_core::{
-        Component, ComponentRecord, ComponentState, DamagedRecord, Definition, Error, OperationId, Timestamp,
+        BackupRecord, Component, ComponentRecord, ComponentState, DamagedRecord, Definition, Error,
+        OperationId, Timestamp,
     };
 
     use super::*;
