@@ -219,10 +219,9 @@ async fn remembered(
     checked_directory(found.root())?;
     let mut rules = CaptureRules::from_settings(&record.definition.settings)?;
     rules.lacks = None;
-    rules.excludes.extend(args.exclude.iter().cloned());
-    rules.presets.extend(args.preset.iter().cloned());
-    rules.excludes.extend(own_places(session, found.root()));
-    rules.excludes.dedup();
+    append_once(&mut rules.presets, args.preset.iter().cloned());
+    append_once(&mut rules.excludes, args.exclude.iter().cloned());
+    append_once(&mut rules.excludes, own_places(session, found.root()));
     if let Some(file) = &args.exclude_file {
         rules.exclude_file = Some(exclude_file(file)?);
     }
@@ -230,6 +229,15 @@ async fn remembered(
     // Said of this backup, and not of those to come.
     rules.may_be_empty = args.may_be_empty;
     Ok(found.with_rules(rules))
+}
+
+/// Puts `more` last, where the last pattern that matches decides, and leaves no equal one before: what is remembered is
+/// remembered again by each backup, and would grow with each.
+fn append_once<T: PartialEq>(rules: &mut Vec<T>, more: impl IntoIterator<Item = T>) {
+    for rule in more {
+        rules.retain(|earlier| *earlier != rule);
+        rules.push(rule);
+    }
 }
 
 /// One finding as one line for people.
@@ -312,4 +320,20 @@ pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]
         }
     }
     Ok(if blocked { Exit::Failed } else { Exit::Done })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::append_once;
+
+    #[test]
+    fn what_is_remembered_again_and_again_does_not_grow_and_the_newest_word_is_last() {
+        let mut rules = vec!["!kept", "scratch", "own", "scratch", "own", "own"];
+        append_once(&mut rules, ["kept"]);
+        append_once(&mut rules, ["scratch", "own"]);
+        assert_eq!(rules, ["!kept", "kept", "scratch", "own"]);
+        let before = rules.clone();
+        append_once(&mut rules, ["scratch", "own"]);
+        assert_eq!(rules, before);
+    }
 }

@@ -1,5 +1,7 @@
 //! `stillpoint prune`.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_repository::{PruneOptions, PruneReport, PruneState};
@@ -42,12 +44,13 @@ pub(super) async fn run(session: &Session, args: &PruneArgs) -> Outcome {
 /// may come back, from an older version of the object or with a listing that is whole, and the data would not.
 async fn refuse_losses(session: &Session) -> Result<()> {
     let lost = witness::lost(session).await?;
-    let Some(first) = lost.first() else { return Ok(()) };
+    let backups: BTreeSet<_> = lost.iter().map(|found| &found.object).collect();
+    let Some(first) = backups.first() else { return Ok(()) };
     let message = format!(
         "{} backups are known as good and the store does not show their snapshots, of {} for example; bring the snapshots back, \
          or delete those backups, or prune with --allow-lost",
-        lost.len(),
-        first.object
+        backups.len(),
+        first
     );
     Err(Error::new(ErrorKind::NeedsAttention, message))
 }

@@ -358,7 +358,13 @@ fn a_lost_catalog_is_rebuilt_from_the_store() {
     assert_same(&place.source(), &target);
     // The workspace is known again, so its id alone is enough.
     let workspace = place.source().canonicalize().unwrap();
-    place.json(["backup", "--workspace", workspace.to_str().unwrap()]);
+    let again = ["backup", "--workspace", workspace.to_str().unwrap(), "--exclude", "scratch"];
+    let rules = || place.json(["show", &format!("{}@latest", again[2])])["definition"].clone();
+    place.json(again);
+    let first = rules();
+    assert!(first.to_string().contains("scratch"), "{first:#}");
+    place.json(again);
+    assert_eq!(rules(), first, "what is remembered does not grow with each backup");
 }
 
 #[test]

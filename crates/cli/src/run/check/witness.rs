@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupState, Catalog, ErrorKind, OpContext, Provider, ProviderId, Records, Result,
-    SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupQuery, BackupRecord, BackupState, Catalog, ErrorKind, OpContext, Provider, ProviderId,
+    Records, Result, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 
 use crate::session::Session;
@@ -38,11 +38,17 @@ pub(in crate::run) async fn compare(session: &Session) -> Result<Witness> {
     let records = provider.records(&cx).await?;
     // Last of all: what a backup names that was known by then was there by then.
     let snapshots = provider.snapshots(&cx, &SnapshotQuery::all()).await?;
-    let mut witness = between(&records, &snapshots);
+    let mut lost = Vec::new();
+    for named in missing(recorded(&records, provider.id()), &snapshots) {
+        match provider.reaches(&cx, &named.snapshot).await {
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
+            _ => lost.push(gone(&named)),
+        }
+    }
+    let told: BTreeSet<_> = lost.iter().map(|found| found.object.clone()).collect();
     let displaced = displaced(&known, &cx, provider.as_ref(), &snapshots).await?;
-    let told: BTreeSet<_> = witness.lost.iter().map(|found| found.object.clone()).collect();
-    witness.lost.extend(displaced.into_iter().filter(|found| !told.contains(&found.object)));
-    Ok(witness)
+    lost.extend(displaced.into_iter().filter(|found| !told.contains(&found.object)));
+    Ok(Witness { lost, unsealed: unsealed(&records, &snapshots) })
 }
 
 /// What is lost by two looks: a backup that was being deleted at the first is known as lost by neither.
@@ -55,22 +61,29 @@ pub(in crate::run) async fn lost(session: &Session) -> Result<Vec<Found>> {
     Ok(again.into_iter().filter(|found| first.contains(found)).collect())
 }
 
-/// A backup that the catalog knows, with a snapshot of it at this provider.
-struct Known {
+/// A snapshot at this provider that a backup names.
+struct Named {
     backup: BackupId,
     state: BackupState,
     snapshot: SnapshotRef,
 }
 
-async fn known(catalog: &dyn Catalog, provider: &ProviderId) -> Result<Vec<Known>> {
+/// What `backup` names at `provider`; its other snapshots are for others to look after.
+fn named(backup: BackupRecord, provider: &ProviderId) -> impl Iterator<Item = Named> + use<'_> {
+    let snapshots = backup.components.into_iter().filter_map(|component| component.snapshot);
+    snapshots.filter(move |snapshot| snapshot.provider == *provider).map(move |snapshot| Named {
+        backup: backup.id.clone(),
+        state: backup.state,
+        snapshot,
+    })
+}
+
+/// What the catalog knows.
+async fn known(catalog: &dyn Catalog, provider: &ProviderId) -> Result<Vec<Named>> {
     let (mut query, mut known) = (BackupQuery::all(), Vec::new());
     loop {
         let page = catalog.backups(&query).await?;
-        known.extend(page.items.into_iter().filter_map(|stored| {
-            let mut own = stored.backup.components.iter().filter_map(|component| component.snapshot.as_ref());
-            let snapshot = own.find(|snapshot| snapshot.provider == *provider)?.clone();
-            Some(Known { backup: stored.backup.id, state: stored.backup.state, snapshot })
-        }));
+        known.extend(page.items.into_iter().flat_map(|stored| named(stored.backup, provider)));
         match page.next {
             Some(next) => query.after = Some(next),
             None => return Ok(known),
@@ -78,24 +91,30 @@ async fn known(catalog: &dyn Catalog, provider: &ProviderId) -> Result<Vec<Known
     }
 }
 
+/// What the records say of backups that nobody is deleting.
+fn recorded<'a>(records: &'a Records, provider: &'a ProviderId) -> impl Iterator<Item = Named> + 'a {
+    let kept = records.readable.iter().filter(|record| record.state != BackupState::Deleting);
+    kept.flat_map(|record| named(record.clone(), provider))
+}
+
 /// Those at this address, where another repository lies now or their snapshots are not.
 async fn displaced(
-    known: &[Known],
+    known: &[Named],
     cx: &OpContext,
     provider: &dyn Provider,
     snapshots: &[SnapshotInfo],
 ) -> Result<Vec<Found>> {
-    let present: BTreeSet<_> = snapshots.iter().map(|info| info.snapshot.id.as_str()).collect();
+    let present = ids(snapshots);
     let mut found = Vec::new();
-    for Known { backup, state, snapshot } in known {
-        match provider.reaches(cx, snapshot).await {
+    for named in known {
+        match provider.reaches(cx, &named.snapshot).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                found.push(Found { object: backup.to_string(), message: error.to_string() });
+                found.push(Found { object: named.backup.to_string(), message: error.to_string() });
             }
             Err(error) if error.kind() != ErrorKind::InvalidInput => return Err(error),
             // What does not say where it lies may lie elsewhere.
-            Ok(()) if snapshot.store.is_some() && *state == BackupState::Completed => {
-                found.extend((!present.contains(snapshot.id.as_str())).then(|| gone(backup, snapshot)));
+            Ok(()) if named.snapshot.store.is_some() && named.state == BackupState::Completed => {
+                found.extend((!present.contains(named.snapshot.id.as_str())).then(|| gone(named)));
             }
             _ => {}
         }
@@ -103,40 +122,38 @@ async fn displaced(
     Ok(found)
 }
 
-fn gone(backup: &BackupId, snapshot: &SnapshotRef) -> Found {
-    let message = format!("its snapshot {} is gone or damaged, so it cannot be restored", snapshot.id);
-    Found { object: backup.to_string(), message }
+fn ids(snapshots: &[SnapshotInfo]) -> BTreeSet<&str> {
+    snapshots.iter().map(|info| info.snapshot.id.as_str()).collect()
 }
 
-fn between(records: &Records, snapshots: &[SnapshotInfo]) -> Witness {
-    let present: BTreeSet<_> = snapshots.iter().map(|info| info.snapshot.id.as_str()).collect();
+fn missing(named: impl Iterator<Item = Named>, snapshots: &[SnapshotInfo]) -> Vec<Named> {
+    let present = ids(snapshots);
+    named.filter(|named| !present.contains(named.snapshot.id.as_str())).collect()
+}
+
+fn gone(named: &Named) -> Found {
+    let message = format!("its snapshot {} is gone or damaged, so it cannot be restored", named.snapshot.id);
+    Found { object: named.backup.to_string(), message }
+}
+
+/// Snapshots that no record names.
+fn unsealed(records: &Records, snapshots: &[SnapshotInfo]) -> Vec<Found> {
     let damaged = records.damaged.iter().filter_map(|record| record.backup.as_ref());
     let recorded: BTreeSet<_> =
         records.readable.iter().map(|record| &record.id).chain(damaged).map(BackupId::as_str).collect();
-    let mut witness = Witness::default();
-    for record in records.readable.iter().filter(|record| record.state != BackupState::Deleting) {
-        for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
-            if !present.contains(snapshot.id.as_str()) {
-                witness.lost.push(gone(&record.id, snapshot));
-            }
-        }
-    }
-    for info in snapshots {
-        let Some(backup) = info.backup.as_ref().filter(|backup| !recorded.contains(backup.as_str())) else {
-            continue;
-        };
+    let unknown = snapshots.iter().filter_map(|info| {
+        let backup = info.backup.as_ref().filter(|backup| !recorded.contains(backup.as_str()))?;
         let message =
             format!("backup {backup} has no record: it is under way, was cut short, or the record is gone");
-        witness.unsealed.push(Found { object: info.snapshot.id.to_string(), message });
-    }
-    witness
+        Some(Found { object: info.snapshot.id.to_string(), message })
+    });
+    unknown.collect()
 }
 
 #[cfg(test)]
 mod tests {
     use stillpoint_core::{
-        BackupRecord, Component, ComponentRecord, ComponentState, DamagedRecord, Definition, Error,
-        OperationId, Timestamp,
+        Component, ComponentRecord, ComponentState, DamagedRecord, Definition, Error, OperationId, Timestamp,
     };
 
     use super::*;
@@ -160,29 +177,58 @@ mod tests {
         info
     }
 
+    /// Backups that are lost, and snapshots that no record names.
+    fn between(records: &Records, snapshots: &[SnapshotInfo]) -> (Vec<String>, Vec<String>) {
+        let here = "s3sync".parse().unwrap();
+        let lost = missing(recorded(records, &here), snapshots);
+        let unsealed = unsealed(records, snapshots);
+        (
+            lost.iter().map(|named| named.backup.to_string()).collect(),
+            unsealed.into_iter().map(|found| found.object).collect(),
+        )
+    }
+
     #[test]
     fn either_side_knows_what_is_hidden_on_the_other() {
+        let nothing = (Vec::new(), Vec::new());
         let (one, two) = (record("op-1", "aa"), record("op-2", "bb"));
         let (first, second) = (info(&one), info(&two));
         let both = Records::new([one.clone(), two.clone()]);
-        assert_eq!(between(&both, &[first.clone(), second.clone()]), Witness::default());
-        let hidden = between(&both, std::slice::from_ref(&first));
-        assert_eq!((hidden.lost.len(), hidden.unsealed.len()), (1, 0));
-        assert_eq!(hidden.lost[0].object, two.id.to_string());
+        assert_eq!(between(&both, &[first.clone(), second.clone()]), nothing);
+        assert_eq!(between(&both, std::slice::from_ref(&first)), (vec![two.id.to_string()], Vec::new()));
         let hidden = between(&Records::new([one.clone()]), &[first.clone(), second.clone()]);
-        assert_eq!((hidden.lost.len(), hidden.unsealed.len()), (0, 1));
-        assert_eq!(hidden.unsealed[0].object, "bb");
+        assert_eq!(hidden, (Vec::new(), vec!["bb".to_owned()]));
         let mut damaged = Records::new([one]);
         let error = Error::new(ErrorKind::Corrupt, "flipped").record();
         damaged.damaged.push(DamagedRecord::new("stillpoint/backups/two", Some(two.id.clone()), error));
         assert_eq!(
-            between(&damaged, std::slice::from_ref(&second)).lost.len(),
+            between(&damaged, std::slice::from_ref(&second)).0.len(),
             1,
             "one that is damaged hides no other"
         );
-        assert_eq!(between(&damaged, &[first, second]), Witness::default(), "it was reported itself");
+        assert_eq!(between(&damaged, &[first, second]), nothing, "it was reported itself");
         let mut leaving = two;
         leaving.state = BackupState::Deleting;
-        assert_eq!(between(&Records::new([leaving]), &[]), Witness::default());
+        assert_eq!(between(&Records::new([leaving]), &[]), nothing);
+    }
+
+    #[test]
+    fn snapshots_elsewhere_are_for_others_to_look_after_and_each_one_here_counts() {
+        let mut backup = record("op-1", "aa");
+        let first = info(&backup);
+        let mut more = |name: &str, provider: &str, snapshot: &str| {
+            let provider: ProviderId = provider.parse().unwrap();
+            let component = Component::new(name.parse().unwrap(), "volume", provider.clone(), "/x");
+            let mut component = ComponentRecord::new(component, ComponentState::Completed);
+            component.snapshot = Some(SnapshotRef::new(provider, snapshot.parse().unwrap()));
+            backup.components.push(component);
+        };
+        more("disk", "aws", "snap-1");
+        more("datasets", "s3sync", "bb");
+        let records = Records::new([backup]);
+        let mut second = first.clone();
+        second.snapshot.id = "bb".parse().unwrap();
+        assert_eq!(between(&records, &[first.clone(), second]).0.len(), 0);
+        assert_eq!(between(&records, &[first]).0.len(), 1);
     }
 }

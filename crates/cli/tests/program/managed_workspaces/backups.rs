@@ -178,6 +178,10 @@ fn external_files_that_this_host_sees_are_protected_beside_the_clouds_own() {
     assert_eq!((&item["provider"], &item["kind"]), (&json!("s3sync"), &json!("nfs")));
     assert_eq!(backup["files"]["new"], 1);
 
+    // The store holds the files alone; what the cloud holds of the backup is nothing that it lacks.
+    world.place.json(["check"]);
+    world.place.json(["prune", "--grace", "0s"]);
+
     let restored = world.place.json(["restore", "latest", "--as", "ml-new"]);
     assert_eq!(restored["state"], "completed", "{restored:#}");
     assert_eq!(fs::read_to_string(world.place.path("restored/deep/file")).unwrap(), "precious");

@@ -3,6 +3,7 @@
 mod arena;
 mod case;
 mod entries;
+mod generated;
 mod names;
 mod race;
 mod targets;
