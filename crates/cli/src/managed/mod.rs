@@ -7,12 +7,14 @@ mod inventory;
 mod plan_file;
 mod providers;
 mod provisioner;
+mod target_findings;
 mod workspace;
 
 use std::path::PathBuf;
 
 pub(crate) use providers::{AWS, AZURE, Aws, Clouds, aws, azure, complete, is_aws};
-pub(crate) use provisioner::{ENVIRONMENT, HookProvisioner};
+pub(crate) use provisioner::HookProvisioner;
+pub(crate) use target_findings::ENVIRONMENT;
 pub(crate) use workspace::ManagedWorkspace;
 
 /// The name under which restores into managed workspaces find their provisioner.

@@ -19,11 +19,10 @@ use super::empty;
 use super::hook::{Hook, HookCall, Hooks};
 use super::inventory::MOUNT;
 use super::plan_file::{HookPlan, RestoredItem};
+use super::target_findings::{ENVIRONMENT, environment_findings, place_findings};
 use crate::engine;
 use crate::settings::{HookLines, Kind, ManagedConfig};
 
-/// The setting of a restore that names the new workspace's environment.
-pub(crate) const ENVIRONMENT: &str = "environment";
 /// Where a restore of files goes, for their provider.
 pub(super) const PATH: &str = "path";
 /// Who moves the files of a file system to its root, for its provider to say.
@@ -284,69 +283,6 @@ impl HookProvisioner {
 /// Whether the data plane of files keeps a component.
 pub(super) fn of_files(record: &ComponentRecord) -> bool {
     record.snapshot.as_ref().is_some_and(|snapshot| engine::keeps_files(&snapshot.provider))
-}
-
-/// What stands against a target of the configuration: restores stay in the backup's account and region, but those of files,
-/// which come back in any cloud.
-fn place_findings(target: &ManagedConfig, backup: &BackupRecord) -> Vec<Finding> {
-    if backup.components.iter().all(|record| record.snapshot.is_none() || of_files(record)) {
-        return Vec::new();
-    }
-    let definition = &backup.definition;
-    let pairs = [
-        ("account", "target-account", definition.account.as_deref(), target.owner()),
-        ("region", "target-region", definition.region.as_deref(), target.region.as_str()),
-    ];
-    let different =
-        pairs.into_iter().filter(|(_, _, source, target)| source.is_some_and(|source| source != *target));
-    different.map(|(what, check, source, there)| {
-        let message = format!(
-            "workspace {} is in {what} {there} and the backup is of {what} {}; a backup is restored where it was made, \
-             and gets elsewhere by a copy; what is kept as files can be restored there by itself (--component)",
-            target.id,
-            source.unwrap_or_default()
-        );
-        Finding::new(check, Severity::Blocker, message)
-    }).collect()
-}
-
-/// What stands against an environment that was asked for: it must be of the backup's account and region, as far as the
-/// configuration knows it.
-fn environment_findings(
-    configured: &[ManagedConfig],
-    request: &ProvisionRequest,
-    target: Option<&ManagedConfig>,
-) -> Vec<Finding> {
-    const CHECK: &str = "target-environment";
-    let asked = request.restore.settings.get(ENVIRONMENT).and_then(|name| name.as_str());
-    let Some(asked) = asked else { return Vec::new() };
-    if let Some(other) = target.and_then(|target| target.environment.as_deref()).filter(|own| *own != asked) {
-        let message = format!(
-            "workspace {} is of environment {other}, and environment {asked} was asked for",
-            request.restore.target
-        );
-        return vec![Finding::new(CHECK, Severity::Blocker, message)];
-    }
-    let mut there =
-        configured.iter().filter(|config| config.environment.as_deref() == Some(asked)).peekable();
-    if there.peek().is_none() && request.backup.definition.environment.as_deref() != Some(asked) {
-        let message = format!(
-            "no configured workspace is of environment {asked}, so nothing proves that it is in the backup's account and \
-             region; configure one, or restore with --skip-check {CHECK}"
-        );
-        return vec![Finding::new(CHECK, Severity::Blocker, message)];
-    }
-    let elsewhere = there.find(|config| !place_findings(config, &request.backup).is_empty());
-    let message = |config: &ManagedConfig| {
-        format!(
-            "environment {asked} is in account {} and region {}, where workspace {} is; a backup is restored where it was \
-             made, and gets elsewhere by a copy",
-            config.owner(),
-            config.region,
-            config.id
-        )
-    };
-    elsewhere.map(|config| Finding::new(CHECK, Severity::Blocker, message(config))).into_iter().collect()
 }
 
 #[async_trait]

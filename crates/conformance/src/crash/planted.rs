@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use stillpoint_core::layer::{CatalogLayer, ProviderLayer};
 use stillpoint_core::*;
 
 /// A bug of the field, by its number in the list that the goals name.
@@ -68,20 +69,9 @@ pub(super) struct PlantedCatalog {
     pub(super) ground: Arc<Ground>,
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Catalog for PlantedCatalog {
-    async fn create_operation(&self, r: &OperationRecord, h: &Holder, ttl: Duration) -> Result<Creation> {
-        self.inner.create_operation(r, h, ttl).await
-    }
-    async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
-        self.inner.operation(id).await
-    }
-    async fn count_backups(&self, query: &BackupQuery) -> Result<u64> {
-        self.inner.count_backups(query).await
-    }
-    async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
-        self.inner.operations(query).await
+impl CatalogLayer for PlantedCatalog {
+    fn inner(&self) -> &dyn Catalog {
+        &*self.inner
     }
     async fn claim_operation(
         &self,
@@ -104,12 +94,6 @@ impl Catalog for PlantedCatalog {
             answer => answer,
         }
     }
-    async fn release_lease(&self, lease: &Lease) -> Result<()> {
-        self.inner.release_lease(lease).await
-    }
-    async fn reserve(&self, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>> {
-        self.inner.reserve(lease, extents).await
-    }
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
         let mut change = change.clone();
         let mut forgotten = change.operation.clone();
@@ -128,45 +112,6 @@ impl Catalog for PlantedCatalog {
             }
             answer => answer,
         }
-    }
-    async fn request_cancel(&self, id: &OperationId) -> Result<()> {
-        self.inner.request_cancel(id).await
-    }
-    async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>> {
-        self.inner.ledger(id).await
-    }
-    async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
-        self.inner.put_workspace(record).await
-    }
-    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>> {
-        self.inner.workspace(id).await
-    }
-    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Page<WorkspaceRecord>> {
-        self.inner.workspaces(after, limit).await
-    }
-    async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {
-        self.inner.backup(id).await
-    }
-    async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>> {
-        self.inner.backups(query).await
-    }
-    async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
-        self.inner.put_backup(record, expected).await
-    }
-    async fn add_backups(&self, records: &[BackupRecord]) -> Result<Vec<bool>> {
-        self.inner.add_backups(records).await
-    }
-    async fn put_schedule(&self, record: &ScheduleRecord, expected: Option<Revision>) -> Result<Revision> {
-        self.inner.put_schedule(record, expected).await
-    }
-    async fn schedule(&self, id: &ScheduleId) -> Result<Option<StoredSchedule>> {
-        self.inner.schedule(id).await
-    }
-    async fn schedules(&self, query: &ScheduleQuery) -> Result<Page<StoredSchedule>> {
-        self.inner.schedules(query).await
-    }
-    async fn remove_schedule(&self, id: &ScheduleId) -> Result<()> {
-        self.inner.remove_schedule(id).await
     }
 }
 
@@ -207,67 +152,9 @@ impl PlantedProvider {
     }
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Provider for PlantedProvider {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-    async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
-        self.inner.preflight(cx, component).await
-    }
-    async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
-        self.inner.place(cx, component).await
-    }
-
-    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
-        self.inner.preflight_base(cx, base).await
-    }
-
-    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
-        self.inner.extents(cx, component).await
-    }
-    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
-        self.inner.reaches(cx, snapshot).await
-    }
-    async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
-        self.inner.foresee(cx, request).await
-    }
-    async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
-        self.inner.estimate(cx, component).await
-    }
-    fn address(&self, job: &JobRef) -> Option<String> {
-        self.inner.address(job)
-    }
-
-    async fn preflight_guard(
-        &self,
-        cx: &OpContext,
-        component: &Component,
-        tags: &Tags,
-    ) -> Result<Vec<Finding>> {
-        self.inner.preflight_guard(cx, component, tags).await
-    }
-    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
-        self.inner.foresee_guard(cx, component).await
-    }
-    async fn guard(
-        &self,
-        cx: &OpContext,
-        component: &Component,
-        operation: &OperationId,
-        tags: &Tags,
-    ) -> Result<Tags> {
-        self.inner.guard(cx, component, operation, tags).await
-    }
-    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
-        self.inner.unguard(cx, component, operation).await
-    }
-    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
-        self.inner.guarded(cx, component).await
+impl ProviderLayer for PlantedProvider {
+    fn inner(&self) -> &dyn Provider {
+        &*self.inner
     }
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         match (self.inner.start(cx, request).await, request) {
@@ -308,9 +195,6 @@ impl Provider for PlantedProvider {
         }
         self.inner.find(cx, request, since).await
     }
-    async fn cancel(&self, cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
-        self.inner.cancel(cx, job).await
-    }
     async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
         if self.has(Planted::CacheCallsGoneGood) {
             self.inner.delete(cx, snapshot).await?;
@@ -327,9 +211,6 @@ impl Provider for PlantedProvider {
             answer => answer,
         }
     }
-    async fn snapshots(&self, cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
-        self.inner.snapshots(cx, query).await
-    }
     async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
         if self.has(Planted::DeleteTakesMore) {
             let all = self.inner.snapshots(cx, &SnapshotQuery::all()).await?;
@@ -340,27 +221,12 @@ impl Provider for PlantedProvider {
         }
         self.inner.delete(cx, snapshot).await
     }
-    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
-        self.inner.keep(cx, snapshot, until).await
-    }
-    async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
-        self.inner.finish_restore(cx, resource).await
-    }
-    async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
-        self.inner.discard(cx, resource).await
-    }
     async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
         let mut stored = record.clone();
         if self.has(Planted::PartIsWhole) {
             stored.components.truncate(1);
         }
         self.inner.put_record(cx, &stored).await
-    }
-    async fn records(&self, cx: &OpContext) -> Result<Records> {
-        self.inner.records(cx).await
-    }
-    async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {
-        self.inner.delete_record(cx, backup).await
     }
 }
 

@@ -1,17 +1,14 @@
 //! Knows how many calls of a provider are under way, so that no virtual time passes while a real answer is waited for;
 //! and lets a process die with an answer that is lost.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
+use stillpoint_core::layer::{Call, ProviderLayer};
 use stillpoint_core::{
-    BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Depth, EntryPage,
-    ErrorKind, Estimate, Extent, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, OperationId,
-    Provider, ProviderId, Readiness, Records, RestoredResource, Result, Snapshot, SnapshotInfo,
-    SnapshotQuery, SnapshotRef, Tags, Timestamp, Verification,
+    Depth, EntryPage, ErrorKind, OpContext, Provider, Result, Snapshot, SnapshotInfo, SnapshotRef,
+    Verification,
 };
 use tokio::sync::Notify;
 
@@ -44,9 +41,9 @@ impl Death {
 }
 
 /// One call, for as long as it is waited for.
-struct Call(UnderWay);
+struct Waited(UnderWay);
 
-impl Drop for Call {
+impl Drop for Waited {
     fn drop(&mut self) {
         if self.0.0.0.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.0.ring();
@@ -71,7 +68,7 @@ impl UnderWay {
 
     async fn of<T>(&self, call: impl Future<Output = T>) -> T {
         self.0.0.fetch_add(1, Ordering::SeqCst);
-        let _call = Call(self.clone());
+        let _waited = Waited(self.clone());
         call.await
     }
 }
@@ -103,131 +100,22 @@ impl<T: ?Sized + Send + Sync> Counted<T> {
     }
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Provider for Counted<dyn Provider> {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
+impl ProviderLayer for Counted<dyn Provider> {
+    fn inner(&self) -> &dyn Provider {
+        &*self.inner
     }
-
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
-        self.call(self.inner.preflight(cx, component)).await
-    }
-
-    async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
-        self.call(self.inner.place(cx, component)).await
-    }
-
-    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
-        self.call(self.inner.preflight_base(cx, base)).await
-    }
-
-    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
-        self.call(self.inner.extents(cx, component)).await
-    }
-
-    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
-        self.call(self.inner.reaches(cx, snapshot)).await
-    }
-
-    async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
-        self.call(self.inner.estimate(cx, component)).await
-    }
-
-    async fn preflight_guard(
+    async fn around<T: Send, F: Future<Output = Result<T>> + Send>(
         &self,
-        cx: &OpContext,
-        component: &Component,
-        tags: &Tags,
-    ) -> Result<Vec<Finding>> {
-        self.call(self.inner.preflight_guard(cx, component, tags)).await
-    }
-
-    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
-        self.call(self.inner.foresee_guard(cx, component)).await
-    }
-
-    async fn guard(
-        &self,
-        cx: &OpContext,
-        component: &Component,
-        operation: &OperationId,
-        tags: &Tags,
-    ) -> Result<Tags> {
-        self.call(self.inner.guard(cx, component, operation, tags)).await
-    }
-
-    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
-        self.call(self.inner.unguard(cx, component, operation)).await
-    }
-
-    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
-        self.call(self.inner.guarded(cx, component)).await
-    }
-
-    async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
-        self.call(self.inner.foresee(cx, request)).await
-    }
-
-    fn address(&self, job: &JobRef) -> Option<String> {
-        self.inner.address(job)
-    }
-
-    async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
-        self.call(self.inner.start(cx, request)).await
-    }
-
-    async fn poll(&self, cx: &OpContext, job: &JobRef, wait: Duration) -> Result<JobStatus> {
-        self.call(self.inner.poll(cx, job, wait)).await
-    }
-
-    async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
-        self.call(self.inner.find(cx, request, since)).await
-    }
-
-    async fn cancel(&self, cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
-        self.call(self.inner.cancel(cx, job)).await
+        _cx: &OpContext,
+        _call: Call,
+        attempt: impl Fn() -> F + Send + Sync,
+    ) -> Result<T> {
+        self.call(attempt()).await
     }
 
     async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        let opened = self.call(self.inner.open(cx, snapshot)).await?;
+        let opened = self.inner.open(cx, snapshot).await?;
         Ok(Arc::new(Counted::new(opened, self.calls.clone(), self.death.clone())))
-    }
-
-    async fn snapshots(&self, cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
-        self.call(self.inner.snapshots(cx, query)).await
-    }
-
-    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
-        self.call(self.inner.keep(cx, snapshot, until)).await
-    }
-
-    async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
-        self.call(self.inner.delete(cx, snapshot)).await
-    }
-
-    async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
-        self.call(self.inner.finish_restore(cx, resource)).await
-    }
-
-    async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
-        self.call(self.inner.discard(cx, resource)).await
-    }
-
-    async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
-        self.call(self.inner.put_record(cx, record)).await
-    }
-
-    async fn records(&self, cx: &OpContext) -> Result<Records> {
-        self.call(self.inner.records(cx)).await
-    }
-
-    async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {
-        self.call(self.inner.delete_record(cx, backup)).await
     }
 }
 

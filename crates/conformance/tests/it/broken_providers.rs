@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_conformance::memory::MemoryHarness;
 use stillpoint_conformance::provider::{self, Content, Harness, Occupied};
+use stillpoint_core::layer::ProviderLayer;
 use stillpoint_core::*;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,34 +66,18 @@ impl Broken {
     }
 }
 
-#[async_trait]
-impl Provider for Broken {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
-    }
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
+impl ProviderLayer for Broken {
+    fn inner(&self) -> &dyn Provider {
+        &*self.inner
     }
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         let found = self.inner.preflight(cx, component).await?;
         Ok(if self.has(Defect::SeesNoBlocker) { Vec::new() } else { found })
     }
-    async fn guard(
-        &self,
-        cx: &OpContext,
-        component: &Component,
-        operation: &OperationId,
-        tags: &Tags,
-    ) -> Result<Tags> {
-        self.inner.guard(cx, component, operation, tags).await
-    }
     async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
         let stands =
             self.inner.guarded(cx, component).await?.filter(|_| self.has(Defect::UnguardsForAnybody));
         self.inner.unguard(cx, component, &stands.unwrap_or_else(|| operation.clone())).await
-    }
-    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
-        self.inner.guarded(cx, component).await
     }
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
         self.inner.start(cx, &self.bent(request)).await
@@ -136,17 +121,11 @@ impl Provider for Broken {
         }
         self.inner.delete(cx, snapshot).await
     }
-    async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
-        self.inner.finish_restore(cx, resource).await
-    }
     async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
         match self.inner.discard(cx, resource).await {
             Err(_) if self.has(Defect::DiscardsForAnybody) => Ok(()),
             answer => answer,
         }
-    }
-    async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
-        self.inner.put_record(cx, record).await
     }
     async fn records(&self, cx: &OpContext) -> Result<Records> {
         let mut records = self.inner.records(cx).await?;
@@ -154,9 +133,6 @@ impl Provider for Broken {
             records.readable.extend_from_within(..);
         }
         Ok(records)
-    }
-    async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {
-        self.inner.delete_record(cx, backup).await
     }
 }
 

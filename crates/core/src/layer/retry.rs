@@ -1,28 +1,15 @@
 //! Trying again, with one budget for each operation.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_trait::async_trait;
-
-use crate::catalog::BackupRecord;
-use crate::clock::Timestamp;
+use super::around::{Call, ProviderLayer};
 use crate::context::OpContext;
 use crate::error::{Effect, Error, Result, Retry};
-use crate::extent::Extent;
-use crate::forecast::Estimate;
-use crate::id::{BackupId, OperationId, ProviderId};
+use crate::id::OperationId;
 use crate::meter::{self, Meter, NoMeter};
-use crate::outlook::Foreseen;
-use crate::provider::{
-    CancelOutcome, Candidate, Capabilities, DeleteState, Finding, JobRef, JobRequest, JobStatus, Provider,
-    Readiness, RestoredResource, SnapshotQuery, Tags,
-};
-use crate::records::Records;
-use crate::snapshot::{Snapshot, SnapshotInfo, SnapshotRef};
-use crate::workspace::Component;
+use crate::provider::Provider;
 
 /// Operations whose spent budget is remembered.
 const OPERATIONS_MAX: usize = 1024;
@@ -107,12 +94,7 @@ impl Retrying {
         self
     }
 
-    async fn call<T, F>(
-        &self,
-        cx: &OpContext,
-        verb: &'static str,
-        mut attempt: impl FnMut() -> F,
-    ) -> Result<T>
+    async fn call<T, F>(&self, cx: &OpContext, verb: &'static str, attempt: impl Fn() -> F) -> Result<T>
     where
         F: Future<Output = Result<T>>,
     {
@@ -164,130 +146,18 @@ fn exhausted(error: Error, tries: u32) -> Error {
     error.with_retry(Retry::Exhausted).with("tries", tries)
 }
 
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Provider for Retrying {
-    fn id(&self) -> &ProviderId {
-        self.inner.id()
+impl ProviderLayer for Retrying {
+    fn inner(&self) -> &dyn Provider {
+        &*self.inner
     }
 
-    fn capabilities(&self) -> Capabilities {
-        self.inner.capabilities()
-    }
-
-    async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
-        self.call(cx, "preflight", || self.inner.preflight(cx, component)).await
-    }
-
-    async fn place(&self, cx: &OpContext, component: &Component) -> Result<BTreeMap<String, String>> {
-        self.call(cx, "place", || self.inner.place(cx, component)).await
-    }
-
-    async fn preflight_base(&self, cx: &OpContext, base: &SnapshotRef) -> Result<Vec<Finding>> {
-        self.call(cx, "preflight_base", || self.inner.preflight_base(cx, base)).await
-    }
-
-    async fn extents(&self, cx: &OpContext, component: &Component) -> Result<Vec<Extent>> {
-        self.call(cx, "extents", || self.inner.extents(cx, component)).await
-    }
-
-    async fn reaches(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
-        self.call(cx, "reaches", || self.inner.reaches(cx, snapshot)).await
-    }
-
-    async fn foresee(&self, cx: &OpContext, request: &JobRequest) -> Result<Foreseen> {
-        self.call(cx, "foresee", || self.inner.foresee(cx, request)).await
-    }
-
-    async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
-        self.call(cx, "estimate", || self.inner.estimate(cx, component)).await
-    }
-
-    fn address(&self, job: &JobRef) -> Option<String> {
-        self.inner.address(job)
-    }
-
-    async fn preflight_guard(
+    async fn around<T: Send, F: Future<Output = Result<T>> + Send>(
         &self,
         cx: &OpContext,
-        component: &Component,
-        tags: &Tags,
-    ) -> Result<Vec<Finding>> {
-        self.call(cx, "preflight_guard", || self.inner.preflight_guard(cx, component, tags)).await
-    }
-
-    async fn foresee_guard(&self, cx: &OpContext, component: &Component) -> Result<Foreseen> {
-        self.call(cx, "foresee_guard", || self.inner.foresee_guard(cx, component)).await
-    }
-
-    async fn guard(
-        &self,
-        cx: &OpContext,
-        component: &Component,
-        operation: &OperationId,
-        tags: &Tags,
-    ) -> Result<Tags> {
-        self.call(cx, "guard", || self.inner.guard(cx, component, operation, tags)).await
-    }
-
-    async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
-        self.call(cx, "unguard", || self.inner.unguard(cx, component, operation)).await
-    }
-
-    async fn guarded(&self, cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
-        self.call(cx, "guarded", || self.inner.guarded(cx, component)).await
-    }
-
-    async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
-        self.call(cx, "start", || self.inner.start(cx, request)).await
-    }
-
-    async fn poll(&self, cx: &OpContext, job: &JobRef, wait: Duration) -> Result<JobStatus> {
-        self.call(cx, "poll", || self.inner.poll(cx, job, wait)).await
-    }
-
-    async fn find(&self, cx: &OpContext, request: &JobRequest, since: Timestamp) -> Result<Vec<Candidate>> {
-        self.call(cx, "find", || self.inner.find(cx, request, since)).await
-    }
-
-    async fn cancel(&self, cx: &OpContext, job: &JobRef) -> Result<CancelOutcome> {
-        self.call(cx, "cancel", || self.inner.cancel(cx, job)).await
-    }
-
-    async fn open(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<Arc<dyn Snapshot>> {
-        self.call(cx, "open", || self.inner.open(cx, snapshot)).await
-    }
-
-    async fn snapshots(&self, cx: &OpContext, query: &SnapshotQuery) -> Result<Vec<SnapshotInfo>> {
-        self.call(cx, "snapshots", || self.inner.snapshots(cx, query)).await
-    }
-
-    async fn delete(&self, cx: &OpContext, snapshot: &SnapshotRef) -> Result<DeleteState> {
-        self.call(cx, "delete", || self.inner.delete(cx, snapshot)).await
-    }
-
-    async fn keep(&self, cx: &OpContext, snapshot: &SnapshotRef, until: Option<Timestamp>) -> Result<()> {
-        self.call(cx, "keep", || self.inner.keep(cx, snapshot, until)).await
-    }
-
-    async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness> {
-        self.call(cx, "finish_restore", || self.inner.finish_restore(cx, resource)).await
-    }
-
-    async fn discard(&self, cx: &OpContext, resource: &RestoredResource) -> Result<()> {
-        self.call(cx, "discard", || self.inner.discard(cx, resource)).await
-    }
-
-    async fn put_record(&self, cx: &OpContext, record: &BackupRecord) -> Result<()> {
-        self.call(cx, "put_record", || self.inner.put_record(cx, record)).await
-    }
-
-    async fn records(&self, cx: &OpContext) -> Result<Records> {
-        self.call(cx, "records", || self.inner.records(cx)).await
-    }
-
-    async fn delete_record(&self, cx: &OpContext, backup: &BackupId) -> Result<()> {
-        self.call(cx, "delete_record", || self.inner.delete_record(cx, backup)).await
+        call: Call,
+        attempt: impl Fn() -> F + Send + Sync,
+    ) -> Result<T> {
+        self.call(cx, call.verb, attempt).await
     }
 }
 
@@ -296,7 +166,7 @@ mod tests {
     use std::sync::atomic::{AtomicU32, Ordering};
 
     use super::*;
-    use crate::clock::{Clock, VirtualClock};
+    use crate::clock::{Clock, Timestamp, VirtualClock};
     use crate::error::ErrorKind;
     use crate::memory::MemoryProvider;
 

@@ -24,7 +24,7 @@ use crate::orchestrator::driver::Sight;
 use crate::orchestrator::drives::{Drives, unknown};
 use crate::orchestrator::hand_over::HandedOver;
 use crate::orchestrator::line::Lines;
-use crate::orchestrator::{effects, outlook};
+use crate::orchestrator::{outlook, planning};
 use crate::outlook::{DeletePlan, RestorePlan};
 use crate::plan::Plan;
 
@@ -168,7 +168,7 @@ impl LocalOrchestrator {
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
         let now = async {
             let workspace = self.parts.workspace(&operation.workspace).await?;
-            effects::inventory(&cx, workspace.as_ref(), &request.settings).await
+            planning::inventory(&cx, workspace.as_ref(), &request.settings).await
         };
         match now.await {
             Ok(components) => plan.components.iter().map(|planned| &planned.component).eq(&components),
@@ -300,7 +300,7 @@ impl Orchestrator for LocalOrchestrator {
     async fn plan(&self, request: &BackupRequest) -> Result<Plan> {
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
         let workspace = self.parts.workspace(&request.workspace).await?;
-        let mut plan = effects::plan(&self.parts, &cx, workspace.as_ref(), &request.settings).await?;
+        let mut plan = planning::plan(&self.parts, &cx, workspace.as_ref(), &request.settings).await?;
         plan.outlook = Some(outlook::of_backup(&self.parts, &cx, request, &plan).await?);
         Ok(plan)
     }
@@ -308,7 +308,7 @@ impl Orchestrator for LocalOrchestrator {
     async fn plan_restore(&self, request: &RestoreRequest) -> Result<RestorePlan> {
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
         let backup = request.narrowed(outlook::backup(&self.parts, &request.backup).await?)?;
-        let findings = effects::restore_findings(&self.parts, &cx, request, &backup).await?;
+        let findings = planning::restore_findings(&self.parts, &cx, request, &backup).await?;
         outlook::of_restore(&self.parts, &cx, request, backup, findings).await
     }
 

@@ -15,6 +15,7 @@ mod line;
 mod local;
 mod outlook;
 mod overlap;
+mod planning;
 mod reach;
 mod recovery;
 

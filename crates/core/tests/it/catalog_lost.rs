@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
+use stillpoint_core::layer::CatalogLayer;
 use stillpoint_core::memory::{MemoryCatalog, MemoryProvider, MemoryWorkspace};
 use stillpoint_core::*;
 
@@ -46,8 +46,10 @@ impl Faulty {
     }
 }
 
-#[async_trait]
-impl Catalog for Faulty {
+impl CatalogLayer for Faulty {
+    fn inner(&self) -> &dyn Catalog {
+        &self.inner
+    }
     async fn create_operation(&self, r: &OperationRecord, h: &Holder, ttl: Duration) -> Result<Creation> {
         let created = self.inner.create_operation(r, h, ttl).await;
         self.reply_slowly().await;
@@ -56,12 +58,6 @@ impl Catalog for Faulty {
     async fn reserve(&self, lease: &Lease, extents: &[Extent]) -> Result<Vec<OperationId>> {
         let _turn = self.turn().await;
         self.inner.reserve(lease, extents).await
-    }
-    async fn operation(&self, id: &OperationId) -> Result<Option<StoredOperation>> {
-        self.inner.operation(id).await
-    }
-    async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
-        self.inner.operations(query).await
     }
     async fn claim_operation(
         &self,
@@ -73,12 +69,6 @@ impl Catalog for Faulty {
         let claimed = self.inner.claim_operation(id, holder, ttl, takeover).await;
         self.reply_slowly().await;
         claimed
-    }
-    async fn renew_lease(&self, lease: &Lease, ttl: Duration) -> Result<Renewal> {
-        self.inner.renew_lease(lease, ttl).await
-    }
-    async fn release_lease(&self, lease: &Lease) -> Result<()> {
-        self.inner.release_lease(lease).await
     }
     async fn commit(&self, lease: &Lease, change: &OperationChange<'_>) -> Result<()> {
         let _turn = self.turn().await;
@@ -101,30 +91,9 @@ impl Catalog for Faulty {
             }
         }
     }
-    async fn request_cancel(&self, id: &OperationId) -> Result<()> {
-        self.inner.request_cancel(id).await
-    }
-    async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>> {
-        self.inner.ledger(id).await
-    }
     async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
         let _turn = self.turn().await;
         self.inner.put_workspace(record).await
-    }
-    async fn workspace(&self, id: &WorkspaceId) -> Result<Option<WorkspaceRecord>> {
-        self.inner.workspace(id).await
-    }
-    async fn workspaces(&self, after: Option<&WorkspaceId>, limit: usize) -> Result<Page<WorkspaceRecord>> {
-        self.inner.workspaces(after, limit).await
-    }
-    async fn backup(&self, id: &BackupId) -> Result<Option<StoredBackup>> {
-        self.inner.backup(id).await
-    }
-    async fn backups(&self, query: &BackupQuery) -> Result<Page<StoredBackup>> {
-        self.inner.backups(query).await
-    }
-    async fn put_backup(&self, record: &BackupRecord, expected: Option<Revision>) -> Result<Revision> {
-        self.inner.put_backup(record, expected).await
     }
 }
 
@@ -187,7 +156,7 @@ async fn a_step_whose_reply_was_lost_is_read_back_and_made_once() {
     orchestrator.submit(Request::Backup(request)).await.unwrap();
     let ended = orchestrator.wait(&id).await.unwrap();
     assert_eq!(ended.operation.state, OperationState::Completed);
-    let ledger = catalog.ledger(&id).await.unwrap();
+    let ledger = catalog.inner.ledger(&id).await.unwrap();
     let calls: Vec<_> = ledger
         .iter()
         .map(|entry| format!("{:?} {} {} {}", entry.kind, entry.action, entry.subject, entry.attempt))
@@ -196,7 +165,7 @@ async fn a_step_whose_reply_was_lost_is_read_back_and_made_once() {
     once.sort();
     once.dedup();
     assert_eq!(once.len(), calls.len(), "a line stands in the ledger twice: {calls:#?}");
-    let backup = catalog.backup(&ended.backup.unwrap().id).await.unwrap().unwrap();
+    let backup = catalog.inner.backup(&ended.backup.unwrap().id).await.unwrap().unwrap();
     assert_eq!(backup.revision, Revision(1), "the backup was written once");
 }
 
@@ -225,7 +194,7 @@ async fn a_queued_submission_is_not_refused_while_its_operation_is_being_stored(
     let (catalog, orchestrator) = slow();
     let id: OperationId = "op-1".parse().unwrap();
     let answer = orchestrator.submit(queued(&id, 5)).await;
-    let stored = catalog.operation(&id).await.unwrap();
+    let stored = catalog.inner.operation(&id).await.unwrap();
     assert_eq!(answer.is_ok(), stored.is_some(), "{answer:?}");
     answer.unwrap();
 }
@@ -242,7 +211,7 @@ async fn a_queued_submission_that_is_refused_never_begins() {
     let error = orchestrator.submit(queued(&id, 5)).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Busy);
     tokio::time::sleep(Duration::from_secs(24 * 3600)).await;
-    assert_eq!(catalog.operation(&id).await.unwrap(), None);
+    assert_eq!(catalog.inner.operation(&id).await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -253,7 +222,7 @@ async fn an_operation_is_driven_although_nobody_waits_for_the_answer_to_its_subm
     assert!(submitted.is_err(), "the caller went away");
     // Far less than its lease lasts.
     tokio::time::sleep(Duration::from_secs(15)).await;
-    let state = catalog.operation(&id).await.unwrap().unwrap().operation.state;
+    let state = catalog.inner.operation(&id).await.unwrap().unwrap().operation.state;
     assert_eq!(state, OperationState::Completed);
 }
 

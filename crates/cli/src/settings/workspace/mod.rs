@@ -2,6 +2,7 @@
 
 mod arn;
 mod azure;
+mod check;
 mod kind;
 mod managed;
 mod value;
