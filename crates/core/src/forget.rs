@@ -117,10 +117,16 @@ pub async fn forget(
                     let message = format!("the deletion ended {}", ended.state.as_str());
                     crate::error::Error::new(ErrorKind::Unexpected, message).record()
                 });
-                // Somebody held it between the look above and the deletion's own.
+                // Somebody held it between the look above and the deletion's own, or reads it. One that is still marked may
+                // have lost something.
                 match catalog.backup(id).await? {
-                    _ if error.kind == ErrorKind::Busy => forgotten.kept.push((id.clone(), error.message)),
+                    Some(stored) if stored.backup.state == BackupState::Deleting => {
+                        forgotten.failed.push((id.clone(), error));
+                    }
                     Some(stored) if stored.backup.held => forgotten.kept.push((id.clone(), "held".into())),
+                    Some(_) if error.kind == ErrorKind::Busy => {
+                        forgotten.kept.push((id.clone(), error.message));
+                    }
                     _ => forgotten.failed.push((id.clone(), error)),
                 }
             }

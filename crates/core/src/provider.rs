@@ -408,7 +408,10 @@ pub trait Provider: Debug + Send + Sync + 'static {
     /// Does what is left to do after a restore job before the resource can be used; called until it is ready.
     ///
     /// # Errors
-    /// Whatever it meets; a repeat goes on.
+    /// `NotFound` where the resource itself is gone, `Corrupt` where it is broken for good and has to be restored again,
+    /// `Unsupported` where nothing can finish it: after a few repeats the restore fails and is undone. `NeedsAttention` where
+    /// somebody may use it already or only a person can go on: it is never thrown away then. Whatever else it meets says
+    /// nothing of the resource; a repeat goes on, until an hour after the restore's deadline.
     async fn finish_restore(&self, cx: &OpContext, resource: &RestoredResource) -> Result<Readiness>;
 
     /// Removes a resource that a failed restore made, only where it carries that restore's own mark.

@@ -127,17 +127,23 @@ struct Place<'a> {
     providers: BTreeSet<&'a ProviderId>,
     account: Option<&'a str>,
     region: Option<&'a str>,
-    /// The place that was asked for, by name and value.
+    /// The stores that the snapshots say they lie in.
+    stores: BTreeSet<(&'a str, &'a str)>,
+    /// What was asked for, by name and value, where a snapshot does not say where it lies: this names more than the place.
     asked: Vec<(&'a str, String)>,
 }
 
 impl<'a> Place<'a> {
     fn of_copy(backup: &'a BackupRecord) -> Option<Self> {
         backup.copy_of.as_ref()?;
-        let snapshots = backup.components.iter().filter_map(|component| component.snapshot.as_ref());
-        let asked = backup.copied_to.iter().map(|(name, value)| (name.as_str(), value.to_string()));
+        let snapshots = || backup.components.iter().filter_map(|component| component.snapshot.as_ref());
+        let stores = snapshots().filter_map(|snapshot| snapshot.store.as_ref());
+        let told = snapshots().next().is_some() && snapshots().all(|snapshot| snapshot.store.is_some());
+        let asked = backup.copied_to.iter().filter(|_| !told);
+        let asked = asked.map(|(name, value)| (name.as_str(), value.to_string()));
         Some(Self {
-            providers: snapshots.map(|snapshot| &snapshot.provider).collect(),
+            providers: snapshots().map(|snapshot| &snapshot.provider).collect(),
+            stores: stores.map(|store| (store.id.as_str(), store.url.as_str())).collect(),
             account: backup.definition.account.as_deref(),
             region: backup.definition.region.as_deref(),
             asked: asked.collect(),

@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::clock::Timestamp;
 use crate::context::OpContext;
 use crate::error::Result;
-use crate::id::{ComponentId, ProviderId, QuiesceId, WorkspaceId};
+use crate::id::{ComponentId, OperationId, ProviderId, QuiesceId, WorkspaceId};
 use crate::job::Tags;
 
 /// Settings whose meaning only a host or a provider knows; ordered, so that equal settings have equal text.
@@ -192,12 +192,23 @@ pub struct HoldInfo {
     pub since: Timestamp,
     /// The longest time it is meant to last; whoever sees it last longer may let the workspace go.
     pub budget: Duration,
+    /// The operation that took it, where the workspace noted it: once that has ended, the next backup lets the workspace go
+    /// before it holds it still itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operation: Option<OperationId>,
 }
 
 impl HoldInfo {
     /// A hold of `id` since `since`, meant to last for `budget` at the most.
     pub fn new(id: QuiesceId, since: Timestamp, budget: Duration) -> Self {
-        Self { id, since, budget }
+        Self { id, since, budget, operation: None }
+    }
+
+    /// The same, taken by `operation`.
+    #[must_use]
+    pub fn taken_by(mut self, operation: Option<OperationId>) -> Self {
+        self.operation = operation;
+        self
     }
 
     /// When it has lasted as long as it was meant to.

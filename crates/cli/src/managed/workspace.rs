@@ -6,8 +6,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use stillpoint_core::{
-    BackupId, Catalog, Component, Consistency, Definition, Error, ErrorKind, HoldInfo, OpContext, ProviderId,
-    QuiesceId, QuiesceOptions, Result, Settings, Watchdog, Watched, Workspace, WorkspaceId,
+    BackupId, Catalog, Component, Consistency, Definition, Error, ErrorKind, HoldInfo, OpContext,
+    OperationQuery, OperationState, ProviderId, QuiesceId, QuiesceOptions, Result, Settings, Watchdog,
+    Watched, Workspace, WorkspaceId,
 };
 
 use super::Places;
@@ -49,7 +50,8 @@ impl ManagedWorkspace {
         self
     }
 
-    /// Lets go of a hold whose operation has ended in `catalog`, or that has outlasted its budget: nobody else will.
+    /// Lets go of a hold whose operation has ended in `catalog`, or that has outlasted its budget: nobody else will. While
+    /// another operation is under way on the workspace, which may hold it still from another host, what has ended waits.
     /// Answers whether it did.
     ///
     /// # Errors
@@ -62,11 +64,22 @@ impl ManagedWorkspace {
         };
         // One that this catalog does not know may be under way in another one.
         if stored.is_some_and(|stored| stored.operation.state.is_terminal()) {
-            self.resume(cx, &held.hold.id).await?;
-            return Ok(true);
+            let under_way = self.is_under_way(catalog).await?;
+            if !under_way {
+                self.resume(cx, &held.hold.id).await?;
+            }
+            return Ok(!under_way);
         }
         let seen = Watchdog::new(Arc::clone(cx.clock())).look(self).await?;
         Ok(matches!(seen, Watched::Released(_)))
+    }
+
+    async fn is_under_way(&self, catalog: &dyn Catalog) -> Result<bool> {
+        let mut query = OperationQuery::unfinished();
+        query.workspace = Some(self.id().clone());
+        let page = catalog.operations(&query).await?;
+        // What is detached has let go.
+        Ok(page.items.iter().any(|stored| stored.operation.state != OperationState::Detached))
     }
 
     fn level(&self) -> Consistency {
@@ -176,6 +189,6 @@ impl Workspace for ManagedWorkspace {
     }
 
     async fn hold(&self, _cx: &OpContext) -> Result<Option<HoldInfo>> {
-        Ok(self.hold.read()?.map(|held| held.hold))
+        Ok(self.hold.read()?.map(|held| held.hold.taken_by(held.operation)))
     }
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillpoint_conformance::sim::{SimConfig, SimKind, SimWorld};
+use stillpoint_conformance::sim::{Call, Fault, FaultPlan, SimConfig, SimKind, SimWorld};
 use stillpoint_core::*;
 
 const GB: u64 = 1_000_000_000;
@@ -113,6 +113,20 @@ async fn a_lock_is_told_and_keeps_no_other_backup_from_going() {
     assert!(done.failed[0].1.message.contains("locked"), "{:?}", done.failed);
     let kept = world.catalog.backup(&of(0)).await.unwrap().unwrap().backup;
     assert_eq!(kept.state, BackupState::Completed, "its mark is taken back");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_busy_store_left_half_deleted_is_not_called_kept() {
+    let (world, orchestrator) = days(2).await;
+    let previewed = look(&world, &last(1)).await.unwrap();
+    let busy = Fault::Refused(ErrorKind::Busy);
+    let plan = (1..100).fold(FaultPlan::none(), |plan, nth| plan.call(Call::DeleteRecord, nth, busy.clone()));
+    world.cloud.set_faults(plan);
+    let done = apply(&world, &orchestrator, &last(1), &previewed).await;
+    assert!(done.kept.is_empty() && done.deleted.is_empty(), "{done:?}");
+    assert_eq!((&done.failed[0].0, done.failed[0].1.kind), (&of(0), ErrorKind::Busy));
+    let left = world.catalog.backup(&of(0)).await.unwrap().unwrap().backup;
+    assert_eq!(left.state, BackupState::Deleting);
 }
 
 #[tokio::test(start_paused = true)]

@@ -136,6 +136,23 @@ async fn a_clock_that_ran_ahead_silences_no_schedule() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_ran_ahead_once_hides_no_missed_runs_and_no_run_that_waited_then() {
+    let world = world();
+    let request = world.backup("each-run").unwrap();
+    let schedule = Schedule::new(Cadence::every(12 * HOUR).unwrap());
+    let (now, ahead) = (world.clock.now(), world.clock.now().after(365 * DAY));
+    // What a scheduler leaves that could not begin a run while its clock was a year ahead.
+    let mut record = ScheduleRecord::new("nightly".parse().unwrap(), schedule, request, now);
+    (record.missed_until, record.missed_runs) = (Some(ahead), 730);
+    (record.waiting, record.look_at) = (Some(ahead), Some(ahead));
+    world.catalog.put_schedule(&record, None).await.unwrap();
+    world.pass(2 * DAY).await;
+    let events = run(&world, scheduler(&world), HOUR).await;
+    let [Alarm::MissedRuns { missed }] = alarms(&events)[..] else { panic!("{events:?}") };
+    assert_eq!((missed.runs, submitted(&events)), (3, 1), "the fourth is begun: {events:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn several_schedulers_begin_each_run_once() {
     let world = world();
     put(&world, nightly()).await;

@@ -8,11 +8,15 @@ use super::effect::{Effect, Outcome};
 use super::hold::Hold;
 use super::job::backoff;
 use super::member::Member;
-use super::{TRIES_MAX, Turn, is_spent, waits};
+use super::{TRIES_MAX, Turn, is_outage, is_spent, waits};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::operation::OperationRecord;
 use crate::provider::{JobRequest, Tags};
+
+/// How often a guard is tried to be written while the other side cannot be reached: some five minutes, in which nothing is
+/// held still yet.
+const OUTAGE_WRITES_MAX: u32 = 16;
 
 /// The guard of one source.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -132,7 +136,7 @@ impl Member {
             Ok(_) => None,
             Err(error) => {
                 self.guard.missed(now);
-                if self.guard.misses < TRIES_MAX {
+                if self.guard.misses < if is_outage(error) { OUTAGE_WRITES_MAX } else { TRIES_MAX } {
                     return;
                 }
                 Some(format!(

@@ -86,6 +86,11 @@ impl Machine {
         }
     }
 
+    /// Whether nothing of it is at work any more, and it waits for what others do.
+    pub(crate) fn only_waits(&self) -> bool {
+        matches!(self, Self::Restore(restore) if restore.only_waits())
+    }
+
     /// Whether a workspace may be held still by it, as far as is known.
     pub(crate) fn may_hold(&self) -> bool {
         matches!(self, Self::Backup(backup) if backup.hold.may_hold() || backup.quiesce_unanswered)

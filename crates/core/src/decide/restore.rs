@@ -272,7 +272,7 @@ impl RestoreMachine {
             undone: false,
             misses: 0,
             looks: 0,
-            trouble: None,
+            troubles: Vec::new(),
             retry_at: None,
         });
     }
@@ -376,8 +376,7 @@ impl RestoreMachine {
             self.judge_jobs(record, request);
         }
         if self.stage == RestoreStage::Undoing {
-            let needed = self.members.iter().any(RestoreMember::needs_attention);
-            let keep = request.on_failure == OnFailure::Keep || self.can_go_on() || needed;
+            let keep = request.on_failure == OnFailure::Keep || self.can_go_on() || self.is_for_a_person();
             let undone = self.members.iter().all(|member| member.undone || member.resource().is_none());
             if keep || (undone && self.made.is_none()) {
                 self.end_undone(record);

@@ -83,17 +83,28 @@ impl RestoreMachine {
     /// When resources that jobs have made and that do not get ready are no longer waited for. A mount that nobody makes
     /// would otherwise be waited for without end.
     fn readiness_ends_at(&self, record: &OperationRecord) -> Option<Timestamp> {
-        let fills = self.stage == RestoreStage::Filling && self.stopping == Some(Stopping::Expired);
-        let ended = self.members.iter().all(|member| member.run.has_ended());
-        let waits = fills && ended && self.members.iter().any(|member| member.unready().is_some());
+        let waits = self.stopping == Some(Stopping::Expired) && self.is_unready();
         self.stopping_at.filter(|_| waits).map(|since| since.max(record.last_advance).after(LATE_STEP_MAX))
+    }
+
+    /// Whether all jobs have ended and something that they made is not ready.
+    fn is_unready(&self) -> bool {
+        self.stage == RestoreStage::Filling
+            && self.members.iter().all(|member| member.run.has_ended())
+            && self.members.iter().any(|member| member.unready().is_some())
+    }
+
+    /// Whether it waits for what others do to something that its jobs have made, a mount or a permission for example.
+    pub(super) fn only_waits(&self) -> bool {
+        self.is_unready() && self.members.iter().any(|member| member.unready().is_some() && member.looks > 0)
     }
 
     /// Gives up what was restored and did not get ready.
     fn drop_unready(&mut self) {
         let unready = self.members.iter().filter_map(|member| {
             let made = member.unready()?;
-            let trouble = member.trouble.as_ref().map(|error| format!(" ({error})")).unwrap_or_default();
+            let trouble = member.needs_attention().or(member.troubles.last());
+            let trouble = trouble.map(|error| format!(" ({error})")).unwrap_or_default();
             Some(format!("{} as {}{trouble}", member.run.component(), made.resource))
         });
         let message = format!(

@@ -79,17 +79,31 @@ impl RestoreMachine {
         }
     }
 
-    /// What was not undone because a part of it needs a person, one by one.
+    /// Whether a part of it needs a person, so that nothing of it is undone.
+    pub(super) fn is_for_a_person(&self) -> bool {
+        self.members.iter().any(|member| member.needs_attention().is_some())
+    }
+
+    /// What was not undone because a part of it needs a person, one by one: the resources, and whatever else was made for
+    /// the new workspace.
     fn kept_for_a_person(&self) -> Vec<Issue> {
         let mut issues = Vec::new();
-        if self.members.iter().any(RestoreMember::needs_attention) {
-            for member in self.members.iter().filter(|member| !member.undone) {
-                let Some(made) = member.resource() else { continue };
-                let trouble = member.trouble.as_ref().filter(|_| member.needs_attention());
-                let why = trouble.map_or("another part needs a person".to_owned(), ToString::to_string);
-                let message = format!("{} was kept: {why}", made.resource);
-                issues.push(Issue::new("not-undone", member.run.component().as_str(), message));
-            }
+        if !self.is_for_a_person() {
+            return issues;
+        }
+        for member in self.members.iter().filter(|member| !member.undone) {
+            let Some(made) = member.resource() else { continue };
+            let trouble = member.needs_attention();
+            let why = trouble.map_or("another part needs a person".to_owned(), ToString::to_string);
+            let message = format!("{} was kept: {why}", made.resource);
+            issues.push(Issue::new("not-undone", member.run.component().as_str(), message));
+        }
+        if let Some(made) = &self.made {
+            let message = format!(
+                "what was made for {} was kept, because a part of it needs a person; remove it by hand once nobody wants it",
+                made.workspace
+            );
+            issues.push(Issue::new("not-undone", "workspace", message));
         }
         issues
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Outcome};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
-use super::{Turn, is_outage, is_spent, waits};
+use super::{Turn, is_spent, waits};
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, ErrorRecord};
 use crate::provider::{Issue, Readiness, RestoredResource};
@@ -27,9 +27,10 @@ pub struct RestoreMember {
     /// How often its resource was found not to be ready yet.
     #[serde(default)]
     pub looks: u32,
-    /// What kept its resource from getting ready when that was last told, and may go away by itself or by somebody's help.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub trouble: Option<ErrorRecord>,
+    /// What has kept its resource from getting ready and may go away by itself or by somebody's help: the newest of each
+    /// kind, the newest of all last. Empty again once it is ready.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub troubles: Vec<ErrorRecord>,
     /// Do nothing with the resource before this time.
     pub retry_at: Option<Timestamp>,
 }
@@ -61,13 +62,14 @@ impl RestoreMember {
         }
     }
 
-    /// Whether its resource needs a person, and is therefore not thrown away: somebody else may use it already.
-    pub(super) fn needs_attention(&self) -> bool {
-        self.trouble.as_ref().is_some_and(|error| error.kind == ErrorKind::NeedsAttention)
+    /// Why its resource needs a person, and is therefore not thrown away: somebody else may use it already. That holds
+    /// whatever later looks meet, until it is ready.
+    pub(super) fn needs_attention(&self) -> Option<&ErrorRecord> {
+        self.troubles.iter().find(|error| error.kind == ErrorKind::NeedsAttention)
     }
 
     /// The answer to finishing the resource; an error once it was tried too often. What took hours to restore is not given
-    /// up for what somebody can put right: that is said, and looked at again for as long as there is time.
+    /// up for what somebody can put right: that is said once of each kind, and looked at again for as long as there is time.
     pub(super) fn on_finished(
         &mut self,
         result: &Result<Outcome, ErrorRecord>,
@@ -78,20 +80,26 @@ impl RestoreMember {
             Ok(Outcome::Finished(Readiness::Pending)) => self.look_later(now),
             Ok(Outcome::Finished(readiness)) => {
                 self.readiness = Some(*readiness);
-                self.trouble = None;
+                self.troubles.clear();
             }
             Ok(_) => {}
-            Err(error) if can_be_put_right(error) => {
-                if self.trouble.as_ref().is_none_or(|before| before.kind != error.kind) {
-                    warnings.push(format!("{} is restored and not ready yet: {error}", self.run.component()));
-                }
-                self.trouble = Some(error.clone());
-                self.look_later(now);
-            }
-            Err(error) => {
+            Err(error) if is_lost(error) => {
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
-                return is_spent(self.misses, error).then(|| error.clone());
+                if is_spent(self.misses, error) {
+                    // Throwing it away is a step of its own, with tries of its own.
+                    self.misses = 0;
+                    return Some(error.clone());
+                }
+            }
+            Err(error) => {
+                let told = self.troubles.len();
+                self.troubles.retain(|before| before.kind != error.kind);
+                if self.troubles.len() == told {
+                    warnings.push(format!("{} is restored and not ready yet: {error}", self.run.component()));
+                }
+                self.troubles.push(error.clone());
+                self.look_later(now);
             }
         }
         None
@@ -119,17 +127,11 @@ impl RestoreMember {
     }
 }
 
-/// Whether waiting, or a person, can put right what an error tells of.
-fn can_be_put_right(error: &ErrorRecord) -> bool {
-    is_outage(error)
-        || matches!(
-            error.kind,
-            ErrorKind::Busy
-                | ErrorKind::Conflict
-                | ErrorKind::InvalidConfig
-                | ErrorKind::NeedsAttention
-                | ErrorKind::PermissionDenied
-                | ErrorKind::QuotaExceeded
-                | ErrorKind::Unauthenticated
-        )
+/// Whether an error says that neither waiting nor a person makes the resource ready: it is gone, broken for good, or nothing
+/// that can be finished. Whatever else is answered says nothing of what was restored.
+fn is_lost(error: &ErrorRecord) -> bool {
+    matches!(
+        error.kind,
+        ErrorKind::Cancelled | ErrorKind::Corrupt | ErrorKind::NotFound | ErrorKind::Unsupported
+    )
 }

@@ -81,11 +81,20 @@ impl JobRun {
         self.step = JobStep::Reconciling;
     }
 
-    /// A search that failed says nothing about the job, so it is repeated; the operation's deadline bounds it.
+    /// A search that failed says nothing about the job, so it is repeated; the operation's deadline bounds it. Outside, what
+    /// is not found in the end may run all the same.
     pub(super) fn look_again(&mut self, error: ErrorRecord) {
         self.misses += 1;
-        if self.misses > BUSY_WAITS_MAX {
-            self.fail(error);
+        if self.misses <= BUSY_WAITS_MAX {
+            return;
         }
+        if self.in_process {
+            return self.fail(error);
+        }
+        let message = format!(
+            "whether a job was started could not be told to the end, so it may run, or have ended: {error}; look at the jobs \
+             of the resource"
+        );
+        self.fail(Error::new(ErrorKind::NeedsAttention, message).record());
     }
 }

@@ -57,7 +57,10 @@ impl Workspace for MemoryWorkspace {
             }
             Some(_) => Ok(Consistency::Application),
             None => {
-                *holder = Some(HoldInfo::new(id.clone(), cx.clock().now(), options.budget));
+                *holder = Some(
+                    HoldInfo::new(id.clone(), cx.clock().now(), options.budget)
+                        .taken_by(cx.operation().cloned()),
+                );
                 Ok(Consistency::Application)
             }
         }

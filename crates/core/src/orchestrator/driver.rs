@@ -293,8 +293,9 @@ impl Driver {
             commit(&self.parts, self.clock.as_ref(), &self.lease, self.confirmed_at, &change).await?;
             self.stored_at = now;
         }
-        if self.record.state == OperationState::Detached && before.state != OperationState::Detached {
-            // Its jobs may run for days without us: others are not kept waiting for them.
+        let left = self.record.state == OperationState::Detached && before.state != OperationState::Detached;
+        if left || self.record.machine.only_waits() {
+            // Its jobs, or whoever is to put something right, may take days: others are not kept waiting for them.
             self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
         }
         self.unstored = !urgent;

@@ -20,7 +20,7 @@ use crate::plan::Plan;
 use crate::provider::{Finding, Provider, Severity};
 use crate::provisioner::ProvisionRequest;
 use crate::watchdog::{Watchdog, Watched};
-use crate::workspace::{Protection, QuiesceOptions, Settings, Workspace};
+use crate::workspace::{HoldInfo, Protection, QuiesceOptions, Settings, Workspace};
 
 /// The longest a poll may wait inside the provider for a change.
 const POLL_WAIT: Duration = Duration::from_millis(500);
@@ -151,8 +151,8 @@ impl Runner {
         }
     }
 
-    /// Holds the workspace still; an earlier hold of the same operation does not stand in the way, nor does one of
-    /// somebody else that has lasted too long.
+    /// Holds the workspace still; an earlier hold of the same operation does not stand in the way, nor does one whose
+    /// operation has ended meanwhile, on another host for example, or that has lasted too long.
     async fn quiesce(
         &self,
         on: &dyn Workspace,
@@ -162,19 +162,29 @@ impl Runner {
     ) -> Result<Outcome> {
         match on.quiesce(&self.cx, id, options).await {
             Err(error) if error.kind() == ErrorKind::Busy => {
-                let held = on.hold(&self.cx).await?.map(|hold| hold.id);
-                if let Some(late) = held.as_ref().filter(|held| Some(*held) == earlier) {
-                    on.resume(&self.cx, late).await?;
-                    return Ok(Outcome::Quiesced(on.quiesce(&self.cx, id, options).await?));
-                }
-                let seen = Watchdog::new(Arc::clone(&self.parts.clock)).look(on).await?;
-                if !matches!(seen, Watched::Released(_)) {
-                    return Err(error);
+                let hold = on.hold(&self.cx).await?;
+                if let Some(hold) = hold
+                    && (Some(&hold.id) == earlier || self.has_ended(&hold).await?)
+                {
+                    on.resume(&self.cx, &hold.id).await?;
+                } else {
+                    let seen = Watchdog::new(Arc::clone(&self.parts.clock)).look(on).await?;
+                    if !matches!(seen, Watched::Released(_)) {
+                        return Err(error);
+                    }
                 }
                 Ok(Outcome::Quiesced(on.quiesce(&self.cx, id, options).await?))
             }
             answer => Ok(Outcome::Quiesced(answer?)),
         }
+    }
+
+    /// Whether the operation that took `hold` is known to have ended. One that this catalog does not know may be under way
+    /// in another one.
+    async fn has_ended(&self, hold: &HoldInfo) -> Result<bool> {
+        let Some(id) = &hold.operation else { return Ok(false) };
+        let stored = self.parts.catalog.operation(id).await?;
+        Ok(stored.is_some_and(|stored| stored.operation.state.is_terminal()))
     }
 
     /// The hold that the workspace shows; none where it cannot be asked, which keeps nobody from letting it go.

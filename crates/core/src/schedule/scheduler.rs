@@ -169,8 +169,7 @@ impl Scheduler {
                 tick.damaged.push(row);
             }
             for stored in page.items {
-                let ahead = counts_ahead(&stored.record, now);
-                if sweeps && !ahead && stored.record.look_at.is_none_or(|at| at > now) {
+                if sweeps && !is_to_look_at(&stored.record, now) {
                     continue;
                 }
                 let id = stored.record.id.clone();
@@ -203,6 +202,7 @@ impl Scheduler {
             let from = std::mem::replace(&mut record.anchor, now);
             told.push(ScheduleEventKind::Alarm { alarm: Alarm::CountedAhead { from } });
         }
+        forget_what_is_ahead(&mut record, now);
         let next = next(&record, now)?;
         note_missed(&mut record, &next, &mut told);
         let mut again = None;
@@ -336,6 +336,21 @@ fn log(event: &ScheduleEvent) {
 /// Whether the next run counts from a time that has not come yet.
 fn counts_ahead(record: &ScheduleRecord, now: Timestamp) -> bool {
     record.anchor > now.after(SKEW_MAX)
+}
+
+/// Whether a sweep finds something to do: also where a clock that was ahead noted a later time for it.
+fn is_to_look_at(record: &ScheduleRecord, now: Timestamp) -> bool {
+    let is_due = || next(record, now).is_ok_and(|next| next.due.is_some_and(|due| due.at <= now));
+    record.look_at.is_some_and(|at| at <= now) || counts_ahead(record, now) || is_due()
+}
+
+/// Forgets what a clock noted that was ahead: missed runs up to a time that has not come yet would keep those from being
+/// told that are missed until then, and so would a run that waits since then.
+fn forget_what_is_ahead(record: &mut ScheduleRecord, now: Timestamp) {
+    let by = now.after(SKEW_MAX);
+    record.missed_until = record.missed_until.filter(|until| *until <= by);
+    record.waiting = record.waiting.filter(|nominal| *nominal <= by);
+    record.stale_since = record.stale_since.map(|since| since.min(now));
 }
 
 /// What is due next. A run that waits for its workspace is caught up with however long that takes: somebody was there to

@@ -93,7 +93,7 @@ fn nothing_is_held_still_before_each_guard_is_written() {
 fn what_cannot_be_guarded_is_captured_all_the_same_and_said() {
     let mut last = planned();
     for at in 2..7 {
-        last = done(&last, Step::Guard(id("db")), failed(ErrorKind::Unavailable), at * 60);
+        last = done(&last, Step::Guard(id("db")), failed(ErrorKind::PermissionDenied), at * 60);
         assert_eq!((steps(&last), hold(&last)), (vec![], Hold::Free));
         assert!(last.wake_at.is_some() && last.record.warnings.is_empty());
         last = decide(&last.record, &Event::Tick, last.wake_at.unwrap());
@@ -103,6 +103,32 @@ fn what_cannot_be_guarded_is_captured_all_the_same_and_said() {
     assert_eq!(steps(&gives_up), [Step::Quiesce]);
     assert_eq!(gives_up.record.warnings.len(), 1, "{:?}", gives_up.record.warnings);
     assert_eq!(guard(&gives_up, 0), GuardStep::Standing, "an answer that was lost may have been carried out");
+}
+
+#[test]
+fn an_outage_of_a_minute_leaves_no_source_unguarded() {
+    let mut last = planned();
+    let mut now = time(2);
+    while now < time(62) {
+        let refused = failed(ErrorKind::RateLimited);
+        last = decide(&last.record, &Event::Done(Step::Guard(id("db")), refused), now);
+        now = last.wake_at.unwrap();
+        last = decide(&last.record, &Event::Tick, now);
+        assert_eq!((steps(&last), hold(&last)), (vec![Step::Guard(id("db"))], Hold::Free));
+    }
+    let written = Event::Done(Step::Guard(id("db")), Ok(Outcome::Guarded(Tags::new())));
+    assert!(decide(&last.record, &written, now).record.warnings.is_empty());
+    // It does not wait without end either.
+    while hold(&last) == Hold::Free {
+        assert!(now < time(400), "it is still waited at {now}");
+        let refused = failed(ErrorKind::RateLimited);
+        last = decide(&last.record, &Event::Done(Step::Guard(id("db")), refused), now);
+        if hold(&last) == Hold::Free {
+            now = last.wake_at.unwrap();
+            last = decide(&last.record, &Event::Tick, now);
+        }
+    }
+    assert_eq!(last.record.warnings.len(), 1);
 }
 
 #[test]

@@ -227,6 +227,20 @@ fn what_a_stopped_job_left_is_deleted_and_named_where_it_stays() {
 }
 
 #[test]
+fn a_job_that_could_not_be_looked_for_to_the_end_is_left_to_a_person() {
+    let mut last = answer_start(&starting(), lost_answer(), 3);
+    while !run(&last).has_ended() {
+        let refused = Error::new(ErrorKind::Busy, "a job was found that may be ours");
+        last = answer_start(&last, Err(refused), 4);
+    }
+    let JobStep::Ended(JobEnd::Failed(error)) = &run(&last).step else { panic!("{:?}", run(&last)) };
+    assert_eq!(error.kind, ErrorKind::NeedsAttention, "it may run all the same");
+    let cancelled = decide(&last.record, &Event::CancelRequested, time(5));
+    let resumed = done(&cancelled, Step::Resume, Ok(Outcome::Done), time(6)).record;
+    assert!(resumed.issues.iter().any(|issue| issue.kind == "not-undone"), "{resumed:?}");
+}
+
+#[test]
 fn a_likely_job_that_ended_without_a_result_is_not_followed_for_ever() {
     let failed = || JobState::Failed(Error::new(ErrorKind::Unexpected, "by chance").record());
     let mut last = following_a_likely_job();

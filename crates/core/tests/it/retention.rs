@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
-use stillpoint_core::{BackupRecord, BackupState, Definition, Retention, RetentionPolicy, Timestamp};
+use stillpoint_core::{
+    BackupRecord, BackupState, Component, ComponentRecord, ComponentState, Definition, Retention,
+    RetentionPolicy, SnapshotRef, StoreRef, Timestamp,
+};
 
 /// A completed backup of `workspace`, made at a time of 2026 such as `03-09T12:00`.
 fn backup(workspace: &str, time: &str) -> BackupRecord {
@@ -169,6 +172,24 @@ fn copies_are_judged_by_themselves_and_damaged_ones_fill_no_place() {
     assert_eq!(kept(&backups, &retention), ["03-04T10:00", "03-03T10:00", "03-01T10:00"]);
     assert_eq!(retention.keep[0].reasons, ["damaged, and no completed backup is newer"]);
     assert_eq!(retention.remove, [backups[1].id.clone()]);
+}
+
+#[test]
+fn copies_in_one_store_are_one_place_whatever_else_was_asked_for() {
+    let times = ["03-01T10:00", "03-02T10:00", "03-03T10:00", "03-04T10:00"];
+    let mut backups: Vec<_> = times.iter().map(|time| backup("ada", time)).collect();
+    for (number, copy) in backups.iter_mut().enumerate().take(3) {
+        copy.copy_of = Some("another".parse().unwrap());
+        copy.copied_to.insert("role_arn".into(), format!("role-{number}").into());
+        let vault = if number == 0 { "far" } else { "near" };
+        let snapshot = SnapshotRef::new("aws".parse().unwrap(), "point".parse().unwrap());
+        let component = Component::new("home".parse().unwrap(), "efs", "aws".parse().unwrap(), "fs-1");
+        let mut component = ComponentRecord::new(component, ComponentState::Completed);
+        component.snapshot = Some(snapshot.in_store(StoreRef::new("111122223333", vault)));
+        copy.components.push(component);
+    }
+    let retention = retain(&backups, &policy(|policy| policy.last = 1));
+    assert_eq!(kept(&backups, &retention), ["03-04T10:00", "03-03T10:00", "03-01T10:00"]);
 }
 
 #[test]

@@ -143,6 +143,9 @@ const KINDS: &[(ErrorKind, &[&str])] = &[
             "MaxIOPSLimitExceeded",
         ],
     ),
+    // EFS means a policy that is none, that names who does not exist, or that would keep its own caller from changing it.
+    // Source: <https://docs.aws.amazon.com/efs/latest/ug/API_PutFileSystemPolicy.html>.
+    (ErrorKind::InvalidConfig, &["InvalidPolicyException"]),
     (
         ErrorKind::InvalidInput,
         &[

@@ -270,16 +270,91 @@ async fn mount_targets_whose_making_got_no_reply_are_read_back_and_strange_ones_
 }
 
 #[tokio::test]
-async fn subnets_that_cannot_serve_are_refused_before_the_restore_begins() {
+async fn subnets_and_groups_that_cannot_serve_are_refused_before_the_restore_begins() {
     let Some(world) = World::of(&scenario(None)) else { return };
     let provider = world.provider();
     let (component, snapshot) = captured(&world, &provider).await;
-    let job = world.restore(&snapshot, &component, json!({"subnets": [SUBNETS[0], "subnet-0ff"]}), 1);
-    let request = stillpoint_core::JobRequest::Restore(job);
-    let error = provider.start(&world.cx_of(RESTORE), &request).await.unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::InvalidInput);
-    assert!(error.to_string().contains("subnet-0ff"), "{error}");
+    for (destination, named) in [
+        (json!({"subnets": [SUBNETS[0], "subnet-0ff"]}), "subnet-0ff"),
+        (
+            json!({"subnets": SUBNETS, "security_groups": [GROUP, "sg-0123456789abcdef9"]}),
+            "sg-0123456789abcdef9",
+        ),
+    ] {
+        let job = world.restore(&snapshot, &component, destination, 1);
+        let request = stillpoint_core::JobRequest::Restore(job);
+        let error = provider.start(&world.cx_of(RESTORE), &request).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidInput);
+        assert!(error.to_string().contains(named), "{error}");
+    }
     assert_eq!(world.calls("StartRestoreJob"), 0);
+}
+
+#[tokio::test]
+async fn a_policy_that_efs_refuses_is_waited_for_until_it_is_accepted_or_another_one_is_there() {
+    let Some(world) = World::of(&scenario(None)) else { return };
+    let provider = world.provider();
+    let (component, snapshot) = captured(&world, &provider).await;
+    let resource = restored(&world, &provider, &component, &snapshot, json!({})).await;
+    let id = resource.resource.rsplit('/').next().unwrap();
+    let lockout = json!({"kind": "error", "code": "InvalidPolicyException", "status": 400,
+        "message": "the caller would be locked out of changing the policy"});
+    let refuse = || world.inject(&json!({"op": "PutFileSystemPolicy", "nth": 1, "fault": lockout}));
+    for _ in 0..10 {
+        refuse();
+        let error = provider.finish_restore(&world.cx_of(RESTORE), &resource).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::NeedsAttention, "{error:?}");
+        assert!(error.to_string().contains("by hand"), "{error}");
+    }
+    assert_eq!(world.file_system(&resource.resource)["tags"]["stillpoint:stage"], format!("planned:{id}"));
+    let other = policy("*");
+    world.fake().post("set", &json!({"file_system": id, "set": {"policy": other}}));
+    refuse();
+    assert_eq!(world.finished(&provider, &resource).await, Readiness::Initialized);
+    assert_eq!(world.file_system(&resource.resource)["policy"], other, "what a person put stays");
+
+    let resource = world.restored(&provider, &world.restore(&snapshot, &component, json!({}), 2)).await;
+    let resource = resource.restored.unwrap();
+    refuse();
+    provider.finish_restore(&world.cx_of(RESTORE), &resource).await.unwrap_err();
+    assert_eq!(world.finished(&provider, &resource).await, Readiness::Initialized, "once it is accepted");
+}
+
+#[tokio::test]
+async fn a_security_group_that_is_gone_leaves_the_file_system_to_a_person() {
+    let Some(world) = World::of(&scenario(None)) else { return };
+    let provider = world.provider();
+    let (component, snapshot) = captured(&world, &provider).await;
+    let destination = json!({"subnets": SUBNETS, "security_groups": [GROUP]});
+    let resource = restored(&world, &provider, &component, &snapshot, destination).await;
+    let missing = json!({"kind": "error", "code": "SecurityGroupNotFound", "message": "none", "status": 400});
+    world.inject(&json!({"op": "CreateMountTarget", "nth": 1, "fault": missing}));
+    let error = provider.finish_restore(&world.cx_of(RESTORE), &resource).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NeedsAttention, "{error:?}");
+    assert!(error.to_string().contains(GROUP), "{error}");
+    assert_eq!(world.finished(&provider, &resource).await, Readiness::Initialized, "a repeat goes on");
+}
+
+#[tokio::test]
+async fn what_is_broken_for_good_is_told_from_what_a_person_can_finish() {
+    let Some(world) = World::of(&scenario(None)) else { return };
+    let provider = world.provider();
+    let (component, snapshot) = captured(&world, &provider).await;
+    let resource = restored(&world, &provider, &component, &snapshot, json!({})).await;
+    let id = resource.resource.rsplit('/').next().unwrap();
+    world.fake().post("set", &json!({"file_system": id, "set": {"state": "error"}}));
+    let error = provider.finish_restore(&world.cx_of(RESTORE), &resource).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Corrupt, "{error:?}");
+
+    let mut elsewhere = resource.clone();
+    elsewhere.resource =
+        resource.resource.replace(ACCOUNT, "999988887777").replace(id, "fs-0fffffffffffffff1");
+    let error = provider.finish_restore(&world.cx_of(RESTORE), &elsewhere).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidInput, "another account's is not gone: {error:?}");
+    assert_eq!(
+        provider.discard(&world.cx_of(RESTORE), &elsewhere).await.unwrap_err().kind(),
+        ErrorKind::InvalidInput
+    );
 }
 
 #[tokio::test]

@@ -86,6 +86,34 @@ async fn a_volume_is_usable_before_it_is_whole_and_both_are_said() {
 }
 
 #[tokio::test]
+async fn a_file_system_whose_point_ended_before_its_job_was_heard_of_is_named() {
+    let Some(world) = World::named("workspace") else { return };
+    let provider = world.provider();
+    let snapshot = world.captured(&file_system()).await;
+    let job = world.restore(&snapshot, &file_system(), json!({}), 1);
+    let (cx, request) = (world.cx_of(RESTORE), JobRequest::Restore(job.clone()));
+    let since = world.now();
+    world.inject(&json!({"op": "StartRestoreJob", "nth": 1, "fault": {"kind": "http", "status": 503, "committed": true}}));
+    assert_eq!(provider.start(&cx, &request).await.unwrap_err().effect(), Effect::MaybeApplied);
+    let gone =
+        json!({"kind": "error", "code": "ResourceNotFoundException", "message": "gone", "status": 400});
+    let point_ends = || world.inject(&json!({"op": "DescribeRecoveryPoint", "nth": 1, "fault": gone}));
+    point_ends();
+    let early = provider.find(&cx, &request, since).await.unwrap_err();
+    assert!(matches!(early.retry(), Retry::After { .. }), "its job may not be listed yet: {early}");
+    world.advance(1200.0);
+    point_ends();
+    assert_eq!(provider.find(&cx, &request, since).await.unwrap(), []);
+    point_ends();
+    let error = provider.start(&cx, &request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::NeedsAttention, "{error}");
+    let made =
+        world.region()["file_systems"].as_object().unwrap().keys().any(|id| error.to_string().contains(id));
+    assert!(made, "{error}");
+    assert_eq!(world.calls("StartRestoreJob"), 1);
+}
+
+#[tokio::test]
 async fn lost_replies_to_the_making_of_a_volume_make_one_volume() {
     let Some(world) = World::named("workspace") else { return };
     let provider = world.provider();

@@ -325,6 +325,15 @@ async fn what_a_vault_still_fills_is_not_called_restored_by_a_process_that_canno
             } else {
                 assert_eq!(polled.unwrap_err().kind(), ErrorKind::NotFound, "{}", component.id);
                 assert_eq!((found.len(), found[0].evidence), (1, Evidence::Likely));
+                // It has ended and is not asked for once more: a second job would fail in what the first one filled.
+                world.advance(700.0);
+                assert_eq!(provider(&world).find(&world.cx(), &restore, since).await.unwrap(), []);
+                let begun =
+                    || world.calls("restores.trigger") + world.calls("backup_instances.trigger_restore");
+                let before = begun();
+                let again = provider(&world).start(&world.cx_of(RESTORE), &restore).await.unwrap_err();
+                assert_eq!(again.kind(), ErrorKind::NeedsAttention, "{again}");
+                assert_eq!(begun(), before, "{}", component.id);
             }
         }
     }

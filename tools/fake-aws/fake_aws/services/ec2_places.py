@@ -1,4 +1,4 @@
-"""EC2: zones, subnets, and tags of everything."""
+"""EC2: zones, subnets, security groups, and tags of everything."""
 
 from __future__ import annotations
 
@@ -31,6 +31,23 @@ def describe_availability_zones(call: Call, params: dict[str, Any]) -> dict[str,
                       "region-name": lambda zone: zone["RegionName"], "state": lambda zone: zone["State"]}  # fmt: skip
     zones = chosen(zones, params.get("Filters"), fields)
     return {"AvailabilityZones": [{name: zone[name] for name in zone if name != "tags"} for zone in zones]}
+
+
+@operation("ec2", "DescribeSecurityGroups")
+def describe_security_groups(call: Call, params: dict[str, Any]) -> dict[str, Any]:
+    """Security groups by id or filter."""
+    groups = [{"id": each, "tags": {}} for each in call.region.groups]
+    missing = set(params.get("GroupIds", [])) - set(call.region.groups)
+    if missing:
+        raise Fault("InvalidGroup.NotFound", f"The security group '{sorted(missing)[0]}' does not exist")
+    if params.get("GroupIds"):
+        groups = [each for each in groups if each["id"] in params["GroupIds"]]
+    fields: Fields = {"group-id": lambda each: each["id"]}
+    shown, following = paged(chosen(groups, params.get("Filters"), fields), params)
+    views = [
+        {"GroupId": each["id"], "GroupName": each["id"], "Description": "", "OwnerId": call.account} for each in shown
+    ]
+    return {"SecurityGroups": views, "NextToken": following}
 
 
 @operation("ec2", "DescribeSubnets")

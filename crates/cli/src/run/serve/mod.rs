@@ -4,6 +4,7 @@ mod demo;
 mod route;
 mod workspaces;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use crate::signals::Interrupts;
 const FIRST_TOKEN: &str = "first";
 /// How often a shutdown looks whether operations have ended.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// How often the notes of what is held still are looked at.
+const NOTES_EVERY: Duration = Duration::from_secs(60);
 
 pub(super) async fn run(session: Session, args: &ServeArgs) -> Outcome {
     // Nothing is opened for a server that may not listen.
@@ -44,12 +47,27 @@ async fn answer(session: &Session, serving: &Serving) -> Outcome {
     first_token(&session.output, access.as_ref()).await?;
     let bound = serving.listen.clone().bind().await?;
     let served: Arc<dyn Orchestrator> = Arc::clone(&orchestrator) as _;
+    let notes = Arc::clone(&catalog);
     let plane = ControlPlane::new(catalog, served, access)
         .with_providers(providers)
         .with_restores(Arc::new(route::Routes::new(&session.settings, serving.restore_root.as_deref())?))
         .with_calls_per_second(serving.calls_per_second)
         .with_interval_min(session.settings.config.limits.interval_min.unwrap_or(INTERVAL_MIN));
-    stand(&session.output, serving, bound, plane, orchestrator.as_ref()).await
+    tokio::select! {
+        ended = stand(&session.output, serving, bound, plane, orchestrator.as_ref()) => ended,
+        never = look_after_notes(session, notes.as_ref()) => match never {},
+    }
+}
+
+/// Lets go, at once and again and again, what this host has a note of and whose operation has ended, on another host for
+/// example.
+async fn look_after_notes(session: &Session, catalog: &dyn Catalog) -> Infallible {
+    loop {
+        if let Err(error) = session.let_go_of_what_is_left(catalog).await {
+            tracing::warn!(%error, "cannot let go of what an ended operation left held still; the next look tries again");
+        }
+        tokio::time::sleep(NOTES_EVERY).await;
+    }
 }
 
 /// Answers until it is told to stop, then hands over what is under way.

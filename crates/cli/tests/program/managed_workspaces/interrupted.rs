@@ -79,6 +79,33 @@ fn a_host_that_is_gone_for_good_leaves_no_services_stopped_and_nothing_forgotten
 }
 
 #[test]
+fn a_host_whose_backup_another_one_finished_forgets_its_hold_and_backs_up_again() {
+    let Some(mut world) = World::with_rules(&SLOW) else { return };
+    let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+    assert!(eventually(Duration::from_secs(60), || world.calls("StartBackupJob") == 2));
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    let catalog = format!("sqlite:{}", world.place.data().join("catalog.sqlite").display());
+    world.place.flag("--catalog", catalog);
+    let mut other = world.place.command(["resume", "--json"]);
+    let run = Run::of(&other.env("STILLPOINT_DATA_DIR", world.place.path("other")).output().unwrap());
+    assert_eq!((run.code, &only(&run.document())["state"]), (Some(0), &json!("completed")), "{run:?}");
+
+    let notes = world.place.data().join("holds");
+    let notes = || std::fs::read_dir(&notes).unwrap().map(|note| note.unwrap().path()).collect::<Vec<_>>();
+    let note = notes().remove(0);
+    let said = std::fs::read(&note).unwrap();
+    assert_eq!(world.back_up()["state"], "completed", "{:?}", world.called());
+    assert!(notes().is_empty() && !world.is_stopped());
+
+    std::fs::write(&note, said).unwrap();
+    let served = Served::start(&world.place, &[]);
+    assert!(eventually(Duration::from_secs(20), || notes().is_empty()), "{:?}", world.called());
+    served.stop();
+    world.fake.assert_no_violations();
+}
+
+#[test]
 fn a_store_that_cannot_be_opened_keeps_no_services_from_being_let_go() {
     let Some(mut world) = World::with_rules(&SLOW) else { return };
     let mut noise = vec![0; 3 << 20];

@@ -1,4 +1,4 @@
-//! Zones and subnets: where new resources may stand.
+//! Zones, subnets and security groups: where new resources may stand.
 
 use serde::Deserialize;
 use stillpoint_core::Result;
@@ -45,6 +45,28 @@ struct SubnetsPage {
     next_token: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SecurityGroupItem {
+    group_id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct SecurityGroupsPage {
+    #[serde(default)]
+    security_group_info: Items<SecurityGroupItem>,
+    next_token: Option<String>,
+}
+
+impl Page for SecurityGroupsPage {
+    type Item = SecurityGroupItem;
+
+    fn split(self) -> (Vec<SecurityGroupItem>, Option<String>) {
+        (self.security_group_info.items, self.next_token)
+    }
+}
+
 impl Page for SubnetsPage {
     type Item = SubnetItem;
 
@@ -73,5 +95,15 @@ impl Ec2<'_> {
         let subnet =
             |item: SubnetItem| Subnet { id: item.subnet_id, vpc: item.vpc_id, zone: item.availability_zone };
         Ok(found.into_iter().map(subnet).collect())
+    }
+
+    /// The ids of the security groups that pass `filters`.
+    ///
+    /// # Errors
+    /// Whatever the calls meet.
+    pub(crate) async fn security_groups(&self, filters: &Filters) -> Result<Vec<String>> {
+        let found =
+            self.all::<SecurityGroupsPage>("DescribeSecurityGroups", filters.put(Form::new())).await?;
+        Ok(found.into_iter().map(|item| item.group_id).collect())
     }
 }

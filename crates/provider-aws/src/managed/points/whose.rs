@@ -1,8 +1,9 @@
-//! Whose account a recovery point lies in: that another one knows nothing of it does not mean that it is gone.
+//! Whose account something lies in: that another one knows nothing of it does not mean that it is gone.
 
 use stillpoint_core::{Error, ErrorKind, Result, SnapshotRef};
 
 use super::super::AwsProvider;
+use super::super::arn::Arn;
 use super::super::names::PointName;
 
 impl AwsProvider {
@@ -13,15 +14,28 @@ impl AwsProvider {
     pub(in super::super) async fn reach(&self, snapshot: &SnapshotRef) -> Result<()> {
         let Ok(name) = snapshot.id.as_str().parse::<PointName>() else { return Ok(()) };
         let Some(owner) = name.account(snapshot) else { return Ok(()) };
-        let caller = self.account(&name.arn.region).await?;
+        let what = format!("{} in the vault {}", name.arn, name.vault);
+        self.is_of_caller(&what, owner, &name.arn.region).await
+    }
+
+    /// The same for a resource.
+    ///
+    /// # Errors
+    /// As [`AwsProvider::reach`].
+    pub(in super::super) async fn reach_resource(&self, arn: &Arn) -> Result<()> {
+        if arn.account.is_empty() {
+            return Ok(());
+        }
+        self.is_of_caller(&arn.to_string(), &arn.account, &arn.region).await
+    }
+
+    async fn is_of_caller(&self, what: &str, owner: &str, region: &str) -> Result<()> {
+        let caller = self.account(region).await?;
         if owner == caller {
             return Ok(());
         }
         let message = format!(
-            "{} in the vault {} is of account {owner}, and the credentials of {} are of account {caller}; use credentials of \
-             account {owner}",
-            name.arn,
-            name.vault,
+            "{what} is of account {owner}, and the credentials of {} are of account {caller}; use credentials of account {owner}",
             self.provider_id(),
         );
         Err(Error::new(ErrorKind::InvalidInput, message).with("account", owner))

@@ -292,6 +292,12 @@ pub(in super::super) const CALLS: &[Call] = &[
         kind: FILE_SYSTEM,
     },
     Call {
+        name: "DescribeSecurityGroups",
+        needs: &[("ec2:DescribeSecurityGroups", On::Anything)],
+        tasks: &[Task::Restore],
+        kind: FILE_SYSTEM,
+    },
+    Call {
         name: "CreateMountTarget",
         needs: &[
             ("elasticfilesystem:CreateMountTarget", On::FileSystems),

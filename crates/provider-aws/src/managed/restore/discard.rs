@@ -31,7 +31,7 @@ impl AwsProvider {
             }
         };
         match answer {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => self.reach_resource(&arn).await,
             other => other,
         }
     }

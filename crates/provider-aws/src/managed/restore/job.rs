@@ -26,13 +26,35 @@ impl Restore<'_> {
     pub(super) async fn start_job(&self, cx: &OpContext) -> Result<JobName> {
         let since = before(cx.clock().now(), HORIZON);
         self.prove().await?;
-        place::prove_subnets(&self.clients, &self.wanted).await?;
-        let origin = self.usable_origin().await?;
+        place::prove_mount_targets(&self.clients, &self.wanted).await?;
+        let origin = match self.usable_origin().await {
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(self.without_origin(error).await);
+            }
+            other => other?,
+        };
         // AWS forgets its idempotency tokens within the hour; what a job was started with it keeps.
         let known = self.jobs_of(&origin, since).await?;
         match known::started(known, cx.clock().now())? {
             Some(name) => Ok(name),
             None => self.call(&origin).await,
+        }
+    }
+
+    /// What a point that is gone means: where an earlier try, whose answer was lost, has made a file system, that is named,
+    /// since nothing else tells of its job any more.
+    async fn without_origin(&self, gone: Error) -> Error {
+        match self.clients.efs().made_with(&self.job.key.token()).await {
+            Ok(None) => gone,
+            Ok(Some(made)) => {
+                let message = format!(
+                    "{} was made by this restore, whose recovery point is gone by now ({gone}), so its job cannot be followed; look \
+                     at the restore jobs of AWS Backup whether it is whole, and use it or delete it",
+                    made.id
+                );
+                Error::new(ErrorKind::NeedsAttention, message).with_source(gone)
+            }
+            Err(unseen) => unseen,
         }
     }
 
@@ -64,8 +86,11 @@ impl Restore<'_> {
         let now = cx.clock().now();
         listing::reaches(now, since, &self.point.arn)?;
         let origin = match self.origin().await {
-            // What is gone has no job that could still be found by it.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            // What is gone has no job that could still be found by it; the next start looks for what one has made.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                listing::settled(now, since, true, &self.point.arn)?;
+                return Ok(Vec::new());
+            }
             other => other?,
         };
         let found = self.jobs_of(&origin, since).await?;

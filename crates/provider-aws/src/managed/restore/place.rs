@@ -25,17 +25,37 @@ pub(super) async fn prove(clients: &Clients, arn: &Arn, owner: &str, wanted: &Wa
 /// Proves that a new file system can have a mount target in each subnet that is wanted: hours before they are made.
 ///
 /// # Errors
-/// `InvalidInput` where a subnet does not exist, two share a zone, they are of two networks, or of a zone that the file
-/// system is not in.
-pub(super) async fn prove_subnets(clients: &Clients, wanted: &Wanted) -> Result<()> {
+/// `InvalidInput` where a subnet or a security group does not exist, two subnets share a zone, they are of two networks, or of
+/// a zone that the file system is not in.
+pub(super) async fn prove_mount_targets(clients: &Clients, wanted: &Wanted) -> Result<()> {
     let subnets: Vec<String> = wanted.get("subnets")?.unwrap_or_default();
     if subnets.is_empty() {
         return Ok(());
     }
+    let groups: Vec<String> = wanted.get("security_groups")?.unwrap_or_default();
+    prove_groups(clients, &groups).await?;
     let found = clients.ec2().subnets(&Filters::new().with("subnet-id", &subnets)).await?;
     let one_zone = wanted.text("one_zone")?;
     match conflict(&subnets, &found, one_zone.as_deref()) {
         Some(why) => Err(Error::new(ErrorKind::InvalidInput, why).with("setting", "subnets")),
+        None => Ok(()),
+    }
+}
+
+/// A caller that may not look at security groups goes on without this proof: until lately its policy did not need to say so.
+async fn prove_groups(clients: &Clients, wanted: &[String]) -> Result<()> {
+    if wanted.is_empty() {
+        return Ok(());
+    }
+    let found = match clients.ec2().security_groups(&Filters::new().with("group-id", wanted)).await {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => return Ok(()),
+        other => other?,
+    };
+    match wanted.iter().find(|id| !found.contains(id)) {
+        Some(missing) => {
+            let message = format!("there is no security group {missing}");
+            Err(Error::new(ErrorKind::InvalidInput, message).with("setting", "security_groups"))
+        }
         None => Ok(()),
     }
 }

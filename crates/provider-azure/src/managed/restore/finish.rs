@@ -32,9 +32,7 @@ impl AzureProvider {
             "succeeded" => {}
             "failed" | "canceled" | "cancelled" | "deleting" => {
                 let message = format!("the restored disk {id} is {word}; restore again");
-                return Err(
-                    Error::new(ErrorKind::Unavailable, message).with_retry(stillpoint_core::Retry::Never)
-                );
+                return Err(Error::new(ErrorKind::Corrupt, message));
             }
             _ => return Ok(Readiness::Pending),
         }

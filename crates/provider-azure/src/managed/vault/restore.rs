@@ -114,6 +114,10 @@ impl AzureProvider {
             // What the vault has made already is not asked for again.
             Makes::Disk if standing == Standing::Ours => return Ok(name),
             Makes::Container if standing == Standing::Ours => return Err(untold(&restore.id)),
+            // A share that is full already refuses a second job, and nothing would tell that from one that was never filled.
+            Makes::Share if standing == Standing::Ours && self.may_be_filled(&restore, now).await? => {
+                return Err(untold(&restore.id));
+            }
             Makes::Disk => self.ask_for_disk(&restore, &region).await?,
             Makes::Container => self.ask_for_container(&restore, &region).await?,
             Makes::Share => {
@@ -197,6 +201,12 @@ impl AzureProvider {
         Ok(status)
     }
 
+    /// Whether a job that carries no mark of ours, and may have ended by now, may have filled what this restore made.
+    async fn may_be_filled(&self, restore: &Restore<'_>, now: Timestamp) -> Result<bool> {
+        let jobs = restore.item.jobs(self.connection(), now, RECENT).await?;
+        Ok(jobs.iter().any(|job| !job.is_backup() && Mark::read(&job.activity).is_none()))
+    }
+
     /// The restore of `job`, with the place where it makes something.
     async fn vault_restore<'a>(&self, job: &'a RestoreJob, point: VaultPoint) -> Result<Restore<'a>> {
         let item = point.item()?;
@@ -231,11 +241,11 @@ impl AzureProvider {
     }
 }
 
-/// The error of a container that the vault has begun to fill, where nothing tells of the job any more.
+/// The error of what the vault may have begun to fill, where nothing tells of the job any more.
 fn untold(id: &ResourceId) -> Error {
     let message = format!(
-        "the vault made {id} for this restore and no longer tells of its job, so nobody can say whether all of it is there; \
-         restore again"
+        "{id} was made for this restore, and the vault does not tell which job fills it, so nobody can say whether all of it \
+         is there; look at it, remove it, and restore again"
     );
     Error::new(ErrorKind::NeedsAttention, message).with("resource", id)
 }

@@ -184,7 +184,7 @@ impl AzureProvider {
             Standing::There if volume.properties.is_restoring != Some(true) => Ok(Readiness::Initialized),
             Standing::Failed | Standing::Going => {
                 let message = format!("the restored volume {id} failed, or is being deleted; restore again");
-                Err(Error::new(ErrorKind::Unavailable, message).with_retry(stillpoint_core::Retry::Never))
+                Err(Error::new(ErrorKind::Corrupt, message))
             }
             _ => Ok(Readiness::Pending),
         }

@@ -46,12 +46,19 @@ impl AwsProvider {
         cx.check()?;
         let arn: Arn = resource.resource.parse()?;
         let clients = self.clients(&arn.region)?;
-        match (arn.service.as_str(), arn.resource_type()) {
+        let finished = match (arn.service.as_str(), arn.resource_type()) {
             ("ec2", "volume") => finish_volume(cx, &clients, arn.resource_id()).await,
             ("elasticfilesystem", "file-system") => {
                 finish_file_system(cx, &clients, &arn, self.mount_table()).await
             }
             _ => Err(Error::new(ErrorKind::NotFound, format!("{arn} is no resource of this provider"))),
+        };
+        match finished {
+            // What another account knows nothing of is not gone.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(self.reach_resource(&arn).await.err().unwrap_or(error))
+            }
+            other => other,
         }
     }
 }
@@ -76,7 +83,7 @@ async fn finish_volume(cx: &OpContext, clients: &Clients, id: &str) -> Result<Re
     owned(cx, id, &volume.tags)?;
     match volume.state.as_str() {
         "available" | "in-use" => {}
-        "error" => return Err(broken(id, "error")),
+        "error" => return Err(broken(id)),
         _ => return Ok(Readiness::Pending),
     }
     // Its blocks arrive while it is used already.
@@ -101,7 +108,7 @@ async fn finish_file_system(cx: &OpContext, clients: &Clients, arn: &Arn, table:
     owned(cx, &system.id, &system.tags)?;
     match system.state {
         LifeCycleState::Available => {}
-        LifeCycleState::Error => return Err(broken(&system.id, "error")),
+        LifeCycleState::Error => return Err(broken(&system.id)),
         _ => return Ok(Readiness::Pending),
     }
     if Stage::of(&system) == Stage::Done {
@@ -152,8 +159,9 @@ fn readiness(to_do: &[String]) -> Readiness {
     if to_do.iter().any(|part| part == "policy") { Readiness::Available } else { Readiness::Initialized }
 }
 
-fn broken(id: &str, state: &str) -> Error {
-    Error::new(ErrorKind::NeedsAttention, format!("AWS reports state {state} for {id}; restore it again"))
+/// Nothing leads out of this state, and there is nothing in it to keep.
+fn broken(id: &str) -> Error {
+    Error::new(ErrorKind::Corrupt, format!("AWS reports state error for {id}; restore it again"))
 }
 
 /// Settings that the plan could not carry, from the source while it exists.

@@ -10,7 +10,8 @@ use crate::managed::efs::{FileSystem, MountTarget};
 /// Makes the mount targets that the plan asks for; answers whether all of them can be used.
 ///
 /// # Errors
-/// `Conflict` where a zone has another one already; `NeedsAttention` where one is broken.
+/// `Conflict` where a zone has another one already; `NeedsAttention` where one is broken, or cannot be made because its subnet
+/// or a security group is gone.
 pub(super) async fn make(clients: &Clients, system: &FileSystem, plan: &Plan) -> Result<bool> {
     if plan.subnets.is_empty() {
         return Ok(true);
@@ -29,6 +30,9 @@ pub(super) async fn make(clients: &Clients, system: &FileSystem, plan: &Plan) ->
                     return Err(taken(&system.id, subnet, &targets).with_source(error));
                 }
             }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(unmakable(&system.id, subnet, &plan.security_groups).with_source(error));
+            }
             other => other?,
         }
         made = true;
@@ -42,6 +46,19 @@ pub(super) async fn make(clients: &Clients, system: &FileSystem, plan: &Plan) ->
         ready &= is_ready(target)?;
     }
     Ok(ready && plan.subnets.iter().all(|subnet| targets.iter().any(|target| target.subnet == *subnet)))
+}
+
+fn unmakable(id: &str, subnet: &str, groups: &[String]) -> Error {
+    let groups = if groups.is_empty() {
+        String::new()
+    } else {
+        format!(" with the security groups {}", groups.join(", "))
+    };
+    let message = format!(
+        "{id} is restored and cannot have the mount target in {subnet}{groups}, since not all of them exist; make another \
+         one by hand and use the file system as it is, or restore again with subnets and security groups that exist"
+    );
+    Error::new(ErrorKind::NeedsAttention, message)
 }
 
 fn taken(id: &str, subnet: &str, targets: &[MountTarget]) -> Error {

@@ -27,7 +27,12 @@ pub(super) async fn put_back(clients: &Clients, system: &FileSystem, plan: &Plan
     Ok(())
 }
 
-/// The resource policy, which names the new file system where it named the old one.
+/// The resource policy, which names the new file system where it named the old one. One that a person has put where EFS
+/// refuses the recorded one stands for it.
+///
+/// # Errors
+/// `NeedsAttention` where EFS refuses it and no other is there: as far as nobody says who may use the file system, it is
+/// not what it was.
 pub(super) async fn put_back_policy(
     clients: &Clients,
     system: &FileSystem,
@@ -40,7 +45,18 @@ pub(super) async fn put_back_policy(
     if same(there.as_deref(), &policy)? {
         return Ok(());
     }
-    clients.efs().put_policy(&system.id, &policy).await
+    match clients.efs().put_policy(&system.id, &policy).await {
+        Err(error) if error.kind() == ErrorKind::InvalidConfig && there.is_some() => Ok(()),
+        Err(error) if error.kind() == ErrorKind::InvalidConfig => {
+            let message = format!(
+                "EFS refuses the policy that {} had for {}: {error}; all else is put back. Put a policy on {} by hand, and the \
+                 restore goes on",
+                plan.source, system.id, system.id
+            );
+            Err(Error::new(ErrorKind::NeedsAttention, message).with_source(error))
+        }
+        other => other,
+    }
 }
 
 /// Whether two policies are one, however they are laid out.
