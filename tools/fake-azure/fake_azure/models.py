@@ -34,6 +34,8 @@ _VERBS = {"GET": "read", "HEAD": "read", "PUT": "write", "PATCH": "write", "DELE
 # https://learn.microsoft.com/azure/role-based-access-control/permissions/storage (latestBackupStatus/current/read)
 _NAMED = {"current"}
 _OF_SUBSCRIPTION = re.compile(r"^/subscriptions/[^/]+/providers/[^/]+/?$", re.IGNORECASE)
+# Azure's own resources, where they stand behind others.
+_OWN = "microsoft.resources"
 _PART = re.compile(r"\{(\w+)\}")
 _PROVIDER = re.compile(r"/providers/([^/]+)", re.IGNORECASE)
 
@@ -186,7 +188,7 @@ def service(name: str) -> Service:
 def of_path(path: str) -> list[Service]:
     """The services whose provider a path names."""
     found = [] if _OF_SUBSCRIPTION.match(path) else _PROVIDER.findall(path)
-    namespace = found[-1].lower() if found else ""
+    namespace = found[-1].lower().replace(_OWN, "") if found else ""
     return [service(name) for name, (_, provider) in SERVICES.items() if provider == namespace]
 
 

@@ -96,6 +96,7 @@ fn roles_of_azure(
     let mut tasks = vec![Task::Preflight, Task::Backup, Task::List, Task::Delete, Task::Restore];
     tasks.extend(finds.then_some(Task::Discover));
     tasks.extend((!args.copy_to.is_empty()).then_some(Task::Copy));
+    tasks.extend(config.protect_sources.then_some(Task::Guard));
     let mut scope = azure::PolicyScope::of(components, tasks)?;
     // A copy goes to a resource group, which `REGION/GROUP` names.
     let copies = args.copy_to.iter().map(|place| place.rsplit('/').next().unwrap_or(place));

@@ -15,7 +15,7 @@ pub async fn a_guard_stands_as_the_capability_says(harness: &dyn Harness) -> Res
     let bench = Bench::new(harness).await?;
     let source = harness.source("guarded", 40).await?;
     let (first, second) = (operation("guarded", 1)?, operation("guarded", 2)?);
-    let wanted: Tags = [("stillpoint-suite-guard".to_owned(), "true".to_owned())].into();
+    let wanted: Tags = [("suite_guard".to_owned(), "true".to_owned())].into();
     let (before, content) = (harness.source_tags(&source).await?, harness.source_content(&source).await?);
     let (provider, cx) = (&bench.provider, &bench.cx);
     if !provider.capabilities().guards_sources {
@@ -36,7 +36,7 @@ pub async fn a_guard_stands_as_the_capability_says(harness: &dyn Harness) -> Res
     assert!(guarded.as_ref().is_none_or(stands), "{guarded:?}");
     let restarted = bench.restarted().await?;
     let (provider, cx) = (&restarted.provider, &restarted.cx);
-    let other: Tags = [("stillpoint-suite-guard".to_owned(), "false".to_owned())].into();
+    let other: Tags = [("suite_guard".to_owned(), "false".to_owned())].into();
     assert_eq!(provider.guard(cx, &source, &second, &other).await?, Tags::new(), "it is ours to change");
     provider.unguard(cx, &source, &first).await?;
     assert_eq!(provider.guarded(cx, &source).await?.as_ref(), Some(&second), "it was taken over");

@@ -5,6 +5,7 @@ mod compute;
 mod copy;
 mod discover;
 mod empty;
+mod guard;
 mod kind;
 mod names;
 mod netapp;

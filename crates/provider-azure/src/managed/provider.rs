@@ -7,11 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stillpoint_core::{
     BackupId, BackupRecord, CancelOutcome, Candidate, Capabilities, Component, DeleteState, Error, ErrorKind,
-    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, Provider, ProviderId, Readiness,
-    Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Timestamp,
+    Estimate, Finding, Foreseen, JobRef, JobRequest, JobStatus, OpContext, OperationId, Provider, ProviderId,
+    Readiness, Records, RestoredResource, Result, Snapshot, SnapshotInfo, SnapshotQuery, SnapshotRef, Tags,
+    Timestamp,
 };
 
 use super::compute::{DISKS, SNAPSHOTS};
+use super::guard::Guarded;
 use super::kind::Kind;
 use super::names::{JobKind, JobName, PointName};
 use super::netapp::{VAULTS, VOLUMES};
@@ -180,11 +182,43 @@ impl Provider for AzureProvider {
         // A disk's snapshot is one instant, before its data is copied.
         can.early_capture = true;
         can.copies = true;
+        can.guards_sources = true;
         can
     }
 
     async fn preflight(&self, cx: &OpContext, component: &Component) -> Result<Vec<Finding>> {
         self.check(cx, component).await
+    }
+
+    async fn preflight_guard(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        tags: &Tags,
+    ) -> Result<Vec<Finding>> {
+        self.check_guard(cx, component, tags).await
+    }
+
+    async fn foresee_guard(&self, _cx: &OpContext, component: &Component) -> Result<Foreseen> {
+        Guarded::foreseen(component)
+    }
+
+    async fn guard(
+        &self,
+        _cx: &OpContext,
+        component: &Component,
+        operation: &OperationId,
+        tags: &Tags,
+    ) -> Result<Tags> {
+        self.guarded_source(component)?.guard(operation, tags).await
+    }
+
+    async fn unguard(&self, _cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {
+        self.guarded_source(component)?.unguard(operation).await
+    }
+
+    async fn guarded(&self, _cx: &OpContext, component: &Component) -> Result<Option<OperationId>> {
+        self.guarded_source(component)?.standing().await
     }
 
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {

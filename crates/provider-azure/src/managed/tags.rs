@@ -30,9 +30,11 @@ pub(super) const PLACE: &str = "stillpoint:place";
 /// What all of our own tags begin with.
 const PREFIX: &str = "stillpoint:";
 /// Source of all limits, of which one tag is left for [`PLACE`]: <https://learn.microsoft.com/azure/azure-resource-manager/management/tag-resources>.
-const VALUE_CHARS_MAX: usize = 256;
+pub(super) const VALUE_CHARS_MAX: usize = 256;
 const KEY_CHARS_MAX: usize = 512;
-const TAGS_MAX: usize = 50 - 1;
+const TAGS_MAX: usize = ALL_MAX - 1;
+/// What one resource may carry in all.
+pub(super) const ALL_MAX: usize = 50;
 const KEY_REFUSED: &str = "<>%&\\?/";
 const KEY_RESERVED: [&str; 3] = ["microsoft", "azure", "windows"];
 /// What begins a digest.
@@ -103,7 +105,10 @@ fn checked(key: &JobKey, ours: Tags) -> Result<Tags> {
 }
 
 /// `ours` with the tags that a request brings along.
-fn with_own(mut ours: Tags, own: &Tags) -> Result<Tags> {
+///
+/// # Errors
+/// `InvalidInput` for tags that Azure takes not.
+pub(super) fn with_own(mut ours: Tags, own: &Tags) -> Result<Tags> {
     let refused = |message: String| Err(Error::new(ErrorKind::InvalidInput, message));
     for (key, value) in own {
         let lower = key.to_lowercase();

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use stillpoint_conformance::fake::Fake;
 use stillpoint_core::{
     BackupId, BackupJob, Clock, Component, CopyJob, JobKey, JobRef, JobRequest, JobState, JobStatus,
-    OpContext, OperationId, Provider, RestoreJob, Settings, SnapshotRef, Timestamp,
+    OpContext, OperationId, Provider, RestoreJob, Settings, SnapshotRef, Tags, Timestamp,
 };
 use stillpoint_provider_azure::managed::{AzureProvider, GroupPlace};
 use stillpoint_provider_azure::{Connection, Environment};
@@ -200,6 +200,14 @@ impl World {
         let resources = state["resources"].as_object().unwrap();
         let found = resources.iter().find(|(known, _)| known.eq_ignore_ascii_case(id));
         found.map_or(Value::Null, |(_, resource)| resource.clone())
+    }
+
+    /// The tags of a resource, or its metadata where it has no tags.
+    pub(crate) fn written_on(&self, id: &str) -> Tags {
+        let resource = self.resource(id);
+        let metadata = &resource["properties"]["metadata"];
+        let written = if metadata.is_object() { metadata } else { &resource["tags"] };
+        serde_json::from_value(written.clone()).unwrap_or_default()
     }
 
     /// How many resources there are of a type.

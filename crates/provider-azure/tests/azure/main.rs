@@ -6,6 +6,7 @@ mod crash;
 mod disks;
 mod fake;
 mod faults;
+mod guards;
 mod live;
 mod policy;
 mod shares;

@@ -14,7 +14,7 @@ use stillpoint_provider_azure::managed::{AzureProvider, GroupPlace, PolicyScope,
 use crate::fake::{GROUP, PRINCIPAL, RESTORE, SUBSCRIPTION, World, disk, group, scenario};
 
 /// Gives the caller the roles for `tasks`, and nothing more; answers their actions.
-fn allow(world: &World, component: &Component, tasks: &[Task]) -> BTreeSet<String> {
+pub(crate) fn allow(world: &World, component: &Component, tasks: &[Task]) -> BTreeSet<String> {
     let documents = policy(&PolicyScope::of(std::slice::from_ref(component), tasks.iter().copied()).unwrap());
     let definitions: Vec<_> =
         [&documents.groups, &documents.subscription].into_iter().chain(&documents.vaults).collect();

@@ -11,7 +11,7 @@ pub(crate) use stillpoint_conformance::fake::{NEW_STORAGE, WORKSPACE};
 use stillpoint_core::{
     BackupRecord, BackupRequest, Catalog, CatalogExt, Clock, Component, ComponentState, Consistency,
     DeleteRequest, LedgerEntry, LedgerKind, OperationId, OperationState, OperationStatus, Orchestrator,
-    Request, RestoreRequest, Settings,
+    Request, RestoreRequest, Settings, Tags,
 };
 use stillpoint_provider_azure::managed::AzureProvider;
 
@@ -62,8 +62,18 @@ impl Scene {
         components: Vec<Component>,
         provider: impl Fn(&World) -> AzureProvider + Send + Sync + 'static,
     ) -> Self {
+        Self::guarded(world, components, Tags::new(), provider)
+    }
+
+    /// The same whose sources are guarded with these tags.
+    pub(crate) fn guarded(
+        world: &Arc<World>,
+        components: Vec<Component>,
+        tags: Tags,
+        provider: impl Fn(&World) -> AzureProvider + Send + Sync + 'static,
+    ) -> Self {
         let (fake, cloud) = (Arc::clone(world) as Arc<dyn fake::Fake>, Arc::clone(world));
-        let inner = fake::Scene::new(fake, components, move || Arc::new(provider(&cloud))).unwrap();
+        let inner = fake::Scene::guarded(fake, components, tags, move || Arc::new(provider(&cloud))).unwrap();
         Self { world: Arc::clone(world), inner }
     }
 

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use stillpoint_conformance::provider::{Content, Harness, Occupied};
 use stillpoint_conformance::provider_checks_in_turn;
-use stillpoint_core::{Clock, Component, Provider, RestoredResource, Result, Settings};
+use stillpoint_core::{Clock, Component, Provider, RestoredResource, Result, Settings, Tags};
 use stillpoint_provider_azure::managed::AzureProvider;
 
 use crate::fake::{World, disk, group};
@@ -101,6 +101,10 @@ impl Harness for Suite {
 
     async fn source_content(&self, source: &Component) -> Result<Content> {
         Ok(self.content(&source.resource))
+    }
+
+    async fn source_tags(&self, source: &Component) -> Result<Option<Tags>> {
+        Ok(Some(self.world.written_on(&source.resource)))
     }
 
     async fn restored_content(&self, resource: &RestoredResource) -> Result<Content> {

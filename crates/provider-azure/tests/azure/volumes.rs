@@ -34,7 +34,7 @@ pub(crate) fn in_vault(component: Component) -> Component {
     component.with_setting(BACKUP_VAULT, format!("{}/backupVaults/keep", account()))
 }
 
-fn scenario(rules: Value) -> Value {
+pub(crate) fn scenario(rules: Value) -> Value {
     let volumes: Vec<_> = (0..SOURCES)
         .map(|at| json!({"name": format!("volume-{at}"), "size_gib": 100, "backup_vault": "keep"}))
         .collect();

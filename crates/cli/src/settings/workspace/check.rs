@@ -79,7 +79,6 @@ impl ManagedConfig {
             ("create_vault", self.create_vault),
             ("vault_kms_key", self.vault_kms_key.is_some()),
             ("vault_tags", !self.vault_tags.is_empty()),
-            ("protect_sources", self.protect_sources),
         ];
         let others = [
             ("subscription", self.subscription.is_some()),

@@ -58,6 +58,7 @@ subscription = "{SUBSCRIPTION}"
 resource_group = "rg"
 region = "westeurope"
 protect_tags = {{ "keep" = "true" }}
+protect_sources = true
 discover_tags = {{ "ml-workspace" = "ml-azure" }}
 components = [
   {{ id = "db", kind = "disk", resource = "{db}", settings = {{ snapshot_resource_group = "backups" }} }},
@@ -111,6 +112,9 @@ fn a_workspace_on_azure_is_looked_at_backed_up_listed_restored_and_deleted() {
         let snapshot = component(&backup, id)["snapshot_id"].as_str().unwrap();
         assert!(snapshot.contains(&format!("/resourceGroups/{group}/")), "{snapshot}");
     }
+    let guards = fake.get("calls")["calls"]["tags.update_at_scope"].as_u64();
+    assert_eq!(guards, Some(4), "each disk carries them while it is captured, and not any more");
+    assert!(all(&fake, "disks").iter().all(|disk| disk["tags"]["keep"].is_null()));
     let snapshots = all(&fake, "snapshots");
     assert!(snapshots.iter().all(|snapshot| snapshot["tags"]["keep"] == "true"), "{snapshots:#?}");
     let reason = component(&backup, "datasets")["excluded_reason"].as_str().unwrap();

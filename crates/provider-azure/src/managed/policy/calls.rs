@@ -34,12 +34,15 @@ const fn call(action: &'static str, on: On, tasks: &'static [Task]) -> Call {
     Call { action, on, tasks }
 }
 
+/// What writes some tags of a resource and leaves the others as they are.
+pub(in super::super) const TAGS: &str = "Microsoft.Resources/tags/write";
+
 /// All actions.
 pub(in super::super) const CALLS: &[Call] = &[
     call(
         "Microsoft.Compute/disks/read",
         On::Groups,
-        &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore],
+        &[Task::Discover, Task::Preflight, Task::Backup, Task::Restore, Task::Guard],
     ),
     call("Microsoft.Compute/disks/beginGetAccess/action", On::Groups, &[Task::Backup]),
     call("Microsoft.Compute/disks/write", On::Groups, &[Task::Restore]),
@@ -55,12 +58,12 @@ pub(in super::super) const CALLS: &[Call] = &[
     call(
         "Microsoft.Storage/storageAccounts/fileServices/shares/read",
         On::Groups,
-        &[Task::Preflight, Task::Backup, Task::List, Task::Delete, Task::Restore],
+        &[Task::Preflight, Task::Backup, Task::List, Task::Delete, Task::Restore, Task::Guard],
     ),
     call(
         "Microsoft.Storage/storageAccounts/fileServices/shares/write",
         On::Groups,
-        &[Task::Backup, Task::Restore],
+        &[Task::Backup, Task::Restore, Task::Guard],
     ),
     call(
         "Microsoft.Storage/storageAccounts/fileServices/shares/delete",
@@ -71,7 +74,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     call(
         "Microsoft.NetApp/netAppAccounts/capacityPools/volumes/read",
         On::Groups,
-        &[Task::Preflight, Task::Backup, Task::Restore],
+        &[Task::Preflight, Task::Backup, Task::Restore, Task::Guard],
     ),
     call("Microsoft.NetApp/netAppAccounts/capacityPools/volumes/write", On::Groups, &[Task::Restore]),
     call("Microsoft.NetApp/netAppAccounts/capacityPools/volumes/delete", On::Groups, &[Task::Restore]),
@@ -111,6 +114,7 @@ pub(in super::super) const CALLS: &[Call] = &[
     call("Microsoft.NetApp/netAppAccounts/read", On::Groups, &[Task::Restore]),
     // A volume is made in somebody's network.
     call("Microsoft.Network/virtualNetworks/subnets/join/action", On::Subnets, &[Task::Restore]),
+    call(TAGS, On::Groups, &[Task::Guard]),
     call("Microsoft.Authorization/permissions/read", On::Groups, &[Task::Preflight]),
     call("Microsoft.Authorization/locks/read", On::Groups, &[Task::Preflight]),
     call("Microsoft.Resources/subscriptions/resourceGroups/read", On::Groups, &[Task::Preflight]),
@@ -122,18 +126,21 @@ pub(in super::super) const CALLS: &[Call] = &[
 ];
 
 /// Services whose actions only some components need.
-const SERVICES: [(&str, Kind); 4] = [
+const SERVICES: [(&str, Kind); 6] = [
     ("Microsoft.Compute/", Kind::Disk),
     ("Microsoft.Storage/", Kind::Share),
     ("Microsoft.NetApp/", Kind::Volume),
     ("Microsoft.Network/", Kind::Volume),
+    // A share has metadata.
+    (TAGS, Kind::Disk),
+    (TAGS, Kind::Volume),
 ];
 
 impl Call {
     /// Whether it is made for components of this kind.
     pub(in super::super) fn is_of(&self, kind: Kind) -> bool {
-        let mut known = SERVICES.iter().filter(|(service, _)| self.action.starts_with(service));
-        known.next().is_none_or(|(_, of)| *of == kind)
+        let known = || SERVICES.iter().filter(|(service, _)| self.action.starts_with(service));
+        known().next().is_none() || known().any(|(_, of)| *of == kind)
     }
 }
 

@@ -31,10 +31,12 @@ pub enum Task {
     Restore,
     /// Copy snapshots to another resource group or region.
     Copy,
+    /// Write protective tags on sources and remove them.
+    Guard,
 }
 
 impl Task {
-    /// All of them.
+    /// All of them but [`Guard`](Self::Guard): sources are guarded only where that is asked for.
     pub const ALL: [Self; 7] =
         [Self::Discover, Self::Preflight, Self::Backup, Self::List, Self::Delete, Self::Restore, Self::Copy];
 }

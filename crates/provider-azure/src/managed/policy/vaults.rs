@@ -3,7 +3,7 @@
 //! Source: <https://learn.microsoft.com/azure/role-based-access-control/permissions/management-and-governance>.
 
 use super::Task;
-use super::calls::On;
+use super::calls::{On, TAGS};
 
 /// What a caller of vaults has to do with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,22 +46,23 @@ const fn call((what, on): Of, action: &'static str, tasks: &'static [Task]) -> C
 /// restore on these resources' own.
 #[rustfmt::skip]
 pub(super) const CALLS: &[Call] = {
-    use Task::{Backup, Delete, Discover, List, Preflight, Restore};
+    use Task::{Backup, Delete, Discover, Guard, List, Preflight, Restore};
     &[
-        call(DISK, "Microsoft.Compute/disks/read", &[Discover, Preflight, Backup, Restore]),
+        call(DISK, "Microsoft.Compute/disks/read", &[Discover, Preflight, Backup, Restore, Guard]),
+        call(DISK, TAGS, &[Guard]),
         call(DISK, "Microsoft.Compute/disks/write", &[Restore]),
         call(DISK, "Microsoft.Compute/disks/delete", &[Restore]),
         // Where backups lie is looked for what there was before a vault, too.
         call(DISK, "Microsoft.Compute/snapshots/read", &[List]),
         call(SHARE, "Microsoft.Compute/snapshots/read", &[List]),
         call(SHARE, "Microsoft.Storage/storageAccounts/read", &[Preflight]),
-        call(SHARE, "Microsoft.Storage/storageAccounts/fileServices/shares/read", &[Preflight, Backup, Restore]),
-        call(SHARE, "Microsoft.Storage/storageAccounts/fileServices/shares/write", &[Restore]),
+        call(SHARE, "Microsoft.Storage/storageAccounts/fileServices/shares/read", &[Preflight, Backup, Restore, Guard]),
+        call(SHARE, "Microsoft.Storage/storageAccounts/fileServices/shares/write", &[Restore, Guard]),
         call(SHARE, "Microsoft.Storage/storageAccounts/fileServices/shares/delete", &[Restore]),
         call(CONTAINER, "Microsoft.Compute/snapshots/read", &[List]),
         call(CONTAINER, "Microsoft.Storage/storageAccounts/read", &[Preflight]),
-        call(CONTAINER, "Microsoft.Storage/storageAccounts/blobServices/containers/read", &[Preflight, Restore]),
-        call(CONTAINER, "Microsoft.Storage/storageAccounts/blobServices/containers/write", &[Restore]),
+        call(CONTAINER, "Microsoft.Storage/storageAccounts/blobServices/containers/read", &[Preflight, Restore, Guard]),
+        call(CONTAINER, "Microsoft.Storage/storageAccounts/blobServices/containers/write", &[Restore, Guard]),
         call(CONTAINER, "Microsoft.Storage/storageAccounts/blobServices/containers/delete", &[Restore]),
         call(BACKUP, "Microsoft.Authorization/permissions/read", &[Preflight]),
         call(BACKUP, "Microsoft.DataProtection/backupVaults/read", &[Preflight, List, Restore]),

@@ -1,6 +1,7 @@
 //! What would make a backup fail, found before it is started. Nothing is changed.
 
 mod files;
+mod guard;
 mod place;
 mod resource;
 mod rights;

@@ -23,7 +23,7 @@ pub(super) struct Permission {
 }
 
 #[derive(Deserialize)]
-struct Lock {
+pub(super) struct Lock {
     id: String,
     properties: LockProperties,
 }
@@ -65,6 +65,23 @@ pub(super) async fn granted(
     connection.list(&Request::new("Microsoft.Authorization/permissions/read", path, PERMISSIONS)).await
 }
 
+/// The locks on a resource group and above it.
+pub(super) async fn locked(connection: &Connection, subscription: &str, group: &str) -> Result<Vec<Lock>> {
+    let scope = format!("/subscriptions/{subscription}/resourceGroups/{group}");
+    let path = format!("{scope}/providers/Microsoft.Authorization/locks");
+    connection.list(&Request::new("Microsoft.Authorization/locks/read", path, LOCKS)).await
+}
+
+impl Lock {
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(super) fn is_read_only(&self) -> bool {
+        self.properties.level == "ReadOnly"
+    }
+}
+
 impl Subject<'_> {
     /// Asks Azure for everything that a backup of this component needs. What roles grant is known; deny assignments and
     /// conditions are not told here.
@@ -92,12 +109,7 @@ impl Subject<'_> {
 
     pub(super) async fn locks(&self) -> Result<Vec<Finding>> {
         let group = &self.source.group;
-        let path = format!(
-            "/subscriptions/{}/resourceGroups/{group}/providers/Microsoft.Authorization/locks",
-            self.source.id.subscription
-        );
-        let request = Request::new("Microsoft.Authorization/locks/read", path, LOCKS);
-        let locks: Vec<Lock> = self.connection.list(&request).await?;
+        let locks = locked(self.connection, &self.source.id.subscription, group).await?;
         let finding = |lock: Lock| match lock.properties.level.as_str() {
             "ReadOnly" => {
                 let message =

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::json;
 use stillpoint_core::{Result, Tags};
 
 use super::super::compute::or_default;
 use super::super::resource::resource;
 use super::super::resource_id::ResourceId;
 use super::{Metadata, VERSION, read_metadata};
-use crate::connection::{Connection, Request};
+use crate::connection::Connection;
 
 const READ: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/read";
 const WRITE: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/write";
@@ -19,14 +18,14 @@ const DELETE: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/
 /// A container of blobs.
 #[derive(Clone, Debug, Deserialize)]
 pub(in super::super) struct Container {
-    properties: Properties,
+    pub(in super::super) properties: Properties,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
-struct Properties {
+pub(in super::super) struct Properties {
     #[serde(deserialize_with = "or_default")]
-    metadata: BTreeMap<String, String>,
+    pub(in super::super) metadata: BTreeMap<String, String>,
 }
 
 resource!(Container, READ, DELETE, VERSION);
@@ -41,8 +40,19 @@ impl Container {
         id: &ResourceId,
         tags: &Tags,
     ) -> Result<()> {
-        let body = json!({"properties": {"metadata": Metadata::of(tags)?.written}});
-        connection.patch(&Request::new(WRITE, id.to_string(), VERSION), &body).await.map(drop)
+        Self::write_metadata(connection, id, &Metadata::of(tags)?.written).await
+    }
+
+    /// Writes `metadata` on the container `id` in place of what it has.
+    ///
+    /// # Errors
+    /// Whatever the call can meet.
+    pub(in super::super) async fn write_metadata(
+        connection: &Connection,
+        id: &ResourceId,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        super::write_metadata(connection, WRITE, id, metadata).await
     }
 
     /// What is written on it.

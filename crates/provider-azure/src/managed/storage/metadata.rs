@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use stillpoint_core::{Error, ErrorKind, Result, Tags};
+use stillpoint_core::{Error, ErrorKind, GUARD_TAG, GuardChange, Result, Tags};
 
 use super::super::resource_id::ResourceId;
 
@@ -13,6 +13,8 @@ use super::super::resource_id::ResourceId;
 const BYTES_MAX: usize = 8 << 10;
 /// What our own names begin with, as tags and as metadata.
 const OURS: [(&str, &str); 2] = [("stillpoint:", "stillpoint_"), ("-", "_")];
+/// What numbers the marks of a guard, likewise.
+const NUMBERED: [&str; 2] = [":", "_"];
 
 /// Tags as metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,12 +41,27 @@ impl Metadata {
                 metadata.left_out.push(key.clone());
             }
         }
-        let bytes: usize = metadata.written.iter().map(|(name, value)| name.len() + value.len()).sum();
-        if bytes > BYTES_MAX {
-            let message = format!("{bytes} bytes of tags are too many for a share, which takes {BYTES_MAX}");
-            return Err(Error::new(ErrorKind::InvalidInput, message));
-        }
+        fits(&metadata.written)?;
         Ok(metadata)
+    }
+
+    /// All of the metadata `found`, with `change` made in it and everything else under its own name and as it was.
+    ///
+    /// # Errors
+    /// `InvalidInput` where it is too long then.
+    pub(in super::super) fn changed(
+        found: &BTreeMap<String, String>,
+        change: &GuardChange,
+    ) -> Result<BTreeMap<String, String>> {
+        let (written, removed) = (Self::of(&change.write)?.written, Self::of(&change.remove)?.written);
+        // Names have no case.
+        let goes =
+            |name: &String| written.keys().chain(removed.keys()).any(|each| each.eq_ignore_ascii_case(name));
+        let stay = found.iter().filter(|(name, _)| !goes(name));
+        let mut all: BTreeMap<_, _> = stay.map(|(name, value)| (name.clone(), value.clone())).collect();
+        all.extend(written);
+        fits(&all)?;
+        Ok(all)
     }
 }
 
@@ -60,12 +77,22 @@ impl Metadata {
     }
 }
 
+fn fits(metadata: &BTreeMap<String, String>) -> Result<()> {
+    let bytes: usize = metadata.iter().map(|(name, value)| name.len() + value.len()).sum();
+    if bytes <= BYTES_MAX {
+        return Ok(());
+    }
+    let message = format!("{bytes} bytes of tags are too many for a share, which takes {BYTES_MAX}");
+    Err(Error::new(ErrorKind::InvalidInput, message))
+}
+
 /// The tags that `written` stands for.
 pub(in super::super) fn read_metadata(written: &BTreeMap<String, String>) -> Tags {
     let read = |(name, value): (&String, &String)| match name.to_lowercase().strip_prefix(OURS[0].1) {
         Some(rest) => {
-            let rest = rest.replace(OURS[1].1, OURS[1].0);
-            (format!("{}{rest}", OURS[0].0), unescaped(value))
+            let key = format!("{}{}", OURS[0].0, rest.replace(OURS[1].1, OURS[1].0));
+            let number = key.strip_prefix(GUARD_TAG).and_then(|rest| rest.strip_prefix(OURS[1].0));
+            (number.map_or(key.clone(), |number| format!("{GUARD_TAG}:{number}")), unescaped(value))
         }
         None => (name.clone(), value.clone()),
     };
@@ -73,7 +100,8 @@ pub(in super::super) fn read_metadata(written: &BTreeMap<String, String>) -> Tag
 }
 
 fn name_of(key: &str) -> String {
-    OURS.iter().fold(key.to_owned(), |name, (tag, metadata)| name.replace(tag, metadata))
+    let name = OURS.iter().fold(key.to_owned(), |name, (tag, metadata)| name.replace(tag, metadata));
+    name.replace(NUMBERED[0], NUMBERED[1])
 }
 
 fn is_identifier(key: &str) -> bool {
@@ -128,6 +156,8 @@ mod tests {
             ("stillpoint:job", "0123"),
             ("stillpoint:created-at", "2026-01-05T00:00:00Z"),
             ("stillpoint:workspace", "größe 50%/ß"),
+            ("stillpoint:guard", "op-1 0123"),
+            ("stillpoint:guard:12", "0123 keep"),
             ("keep", "yes"),
         ]
         .map(|(key, value)| (key.to_owned(), value.to_owned()))

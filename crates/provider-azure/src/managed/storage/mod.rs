@@ -4,7 +4,10 @@ mod containers;
 mod metadata;
 mod shares;
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
+use serde_json::json;
 use stillpoint_core::Result;
 
 use super::resource_id::ResourceId;
@@ -37,4 +40,14 @@ pub(super) async fn region(connection: &Connection, id: &ResourceId) -> Result<S
     let account = id.parent()?.parent()?;
     let request = Request::new(ACCOUNT_READ, account.to_string(), VERSION);
     Ok(connection.get::<Account>(&request).await?.location)
+}
+
+async fn write_metadata(
+    connection: &Connection,
+    action: &'static str,
+    id: &ResourceId,
+    metadata: &BTreeMap<String, String>,
+) -> Result<()> {
+    let body = json!({"properties": {"metadata": metadata}});
+    connection.patch(&Request::new(action, id.to_string(), VERSION), &body).await.map(drop)
 }

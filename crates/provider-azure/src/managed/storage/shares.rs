@@ -30,7 +30,7 @@ pub(in super::super) struct Share {
 #[serde(default, rename_all = "camelCase")]
 pub(in super::super) struct Properties {
     #[serde(deserialize_with = "or_default")]
-    metadata: BTreeMap<String, String>,
+    pub(in super::super) metadata: BTreeMap<String, String>,
     /// When it was taken, as the service writes it; of snapshots only.
     pub(in super::super) snapshot_time: Option<String>,
     /// `NFS` or `SMB`.
@@ -122,6 +122,18 @@ impl Share {
     /// Whatever the call can meet.
     pub(in super::super) async fn make(connection: &Connection, id: &ResourceId, body: &Value) -> Result<()> {
         connection.put(&Request::new(WRITE, id.to_string(), VERSION), body).await.map(drop)
+    }
+
+    /// Writes `metadata` on the share `id` in place of what it has. What else it is stays as it is.
+    ///
+    /// # Errors
+    /// Whatever the call can meet.
+    pub(in super::super) async fn write_metadata(
+        connection: &Connection,
+        id: &ResourceId,
+        metadata: &BTreeMap<String, String>,
+    ) -> Result<()> {
+        super::write_metadata(connection, WRITE, id, metadata).await
     }
 
     /// Deletes one snapshot of the share `id`.
