@@ -120,7 +120,7 @@ async fn what_a_busy_store_left_half_deleted_is_not_called_kept() {
     let (world, orchestrator) = days(2).await;
     let previewed = look(&world, &last(1)).await.unwrap();
     let busy = Fault::Refused(ErrorKind::Busy);
-    let plan = (1..100).fold(FaultPlan::none(), |plan, nth| plan.call(Call::DeleteRecord, nth, busy.clone()));
+    let plan = (1..100).fold(FaultPlan::none(), |plan, nth| plan.call(Call::DeleteRecord, nth, busy));
     world.cloud.set_faults(plan);
     let done = apply(&world, &orchestrator, &last(1), &previewed).await;
     assert!(done.kept.is_empty() && done.deleted.is_empty(), "{done:?}");

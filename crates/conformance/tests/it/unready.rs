@@ -37,7 +37,7 @@ async fn a_restore_that_waits_for_a_person_keeps_no_place_from_others() {
         .provisioner("sim", world.provisioner.clone())
         .operation_limits(OperationLimits::new(Some(1), Some(1)))
         .build();
-    assert_eq!(orchestrator.recover().await.unwrap(), [id.clone()]);
+    assert_eq!(orchestrator.recover().await.unwrap(), std::slice::from_ref(&id));
     let backup = world.backup("beside").unwrap();
     let beside = backup.id.clone();
     orchestrator.submit(Request::Backup(backup)).await.unwrap();
