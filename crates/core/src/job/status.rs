@@ -132,7 +132,7 @@ pub struct JobStatus {
     pub counts: BTreeMap<String, u64>,
     /// Do not ask again sooner.
     pub poll_after: Option<Duration>,
-    /// Why a capture could not build on the [`BackupJob::base`] that was named, and what it did instead. Such a capture
+    /// Why a capture could not build on the [`BackupJob::base`](super::BackupJob::base) that was named, and what it did instead. Such a capture
     /// is as complete as any other one. `None` where no base was named, where it was built on, or where the provider
     /// cannot tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
