@@ -21,7 +21,9 @@ pub(super) async fn run(session: &Session, args: &CheckArgs) -> Outcome {
     let mut interrupts = Interrupts::listen();
     let compared = async {
         let report = repository.check(&options).await.map_err(engine::error)?;
-        Ok::<_, Error>((report, witness::compare(session).await?))
+        // What was found in hours of reading is told, whatever the comparison meets.
+        let witness = witness::compare(session).await.unwrap_or_else(|error| Witness::unread(&error));
+        Ok::<_, Error>((report, witness))
     };
     let (report, witness) = tokio::select! {
         compared = compared => compared?,
@@ -32,7 +34,8 @@ pub(super) async fn run(session: &Session, args: &CheckArgs) -> Outcome {
     } else {
         text(&session.output, &report, &witness)?;
     }
-    Ok(if report.is_sound() && witness.lost.is_empty() { Exit::Done } else { Exit::Failed })
+    let compared = witness.lost.is_empty() && witness.unread.is_none();
+    Ok(if report.is_sound() && compared { Exit::Done } else { Exit::Failed })
 }
 
 fn depth(args: &CheckArgs) -> CheckDepth {
@@ -71,6 +74,7 @@ fn document(report: &CheckReport, witness: &Witness) -> Value {
     };
     let entry = |kind: &'static str, found: &witness::Found| json!({ "kind": kind, "object": found.object, "message": found.message });
     let lost = witness.lost.iter().map(|found| entry("backup", found));
+    let unread = witness.unread.iter().map(|found| entry("records", found));
     let unsealed = witness.unsealed.iter().map(|found| entry("snapshot", found));
     json!({
         "depth": proven(report),
@@ -79,7 +83,7 @@ fn document(report: &CheckReport, witness: &Witness) -> Value {
         "packs_read": report.packs_read,
         "packs_unused": report.unused_packs,
         "bytes_read": report.bytes_read,
-        "problems": report.problems.iter().map(problem).chain(lost).collect::<Vec<_>>(),
+        "problems": report.problems.iter().map(problem).chain(lost).chain(unread).collect::<Vec<_>>(),
         "warnings": report.warnings.iter().map(problem).chain(unsealed).collect::<Vec<_>>(),
         "problems_not_listed": report.more_problems,
     })
@@ -94,6 +98,9 @@ fn text(output: &Output, report: &CheckReport, witness: &Witness) -> stillpoint_
     }
     for found in &witness.lost {
         output.line(format_args!("backup {}: {}", found.object, found.message))?;
+    }
+    if let Some(found) = &witness.unread {
+        output.line(format_args!("{}: {}", found.object, found.message))?;
     }
     for warning in &report.warnings {
         output.line(format_args!("note: {}: {}", warning.object, warning.message))?;
@@ -117,6 +124,8 @@ fn text(output: &Output, report: &CheckReport, witness: &Witness) -> stillpoint_
     }
     let verdict = if report.is_sound() && !witness.lost.is_empty() {
         "the repository is whole, but backups are gone from it"
+    } else if report.is_sound() && witness.unread.is_some() {
+        "the repository is whole; the backups were not compared with it"
     } else if report.is_sound() {
         "no problem found"
     } else {

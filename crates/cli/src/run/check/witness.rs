@@ -6,8 +6,8 @@
 use std::collections::BTreeSet;
 
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupRecord, BackupState, Catalog, ErrorKind, OpContext, Provider, ProviderId,
-    Records, Result, SnapshotInfo, SnapshotQuery, SnapshotRef,
+    BackupId, BackupQuery, BackupRecord, BackupState, Catalog, Error, ErrorKind, OpContext, Provider,
+    ProviderId, Records, Result, SnapshotInfo, SnapshotQuery, SnapshotRef,
 };
 
 use crate::session::Session;
@@ -28,6 +28,16 @@ pub(in crate::run) struct Witness {
     pub(in crate::run) lost: Vec<Found>,
     /// Snapshots that no record names, as a backup that is not sealed yet has them too.
     pub(in crate::run) unsealed: Vec<Found>,
+    /// Why the two could not be compared.
+    pub(in crate::run) unread: Option<Found>,
+}
+
+impl Witness {
+    /// Nothing is known of what either side hides, because of `error`.
+    pub(in crate::run) fn unread(error: &Error) -> Self {
+        let message = format!("whether a backup is gone could not be told: {error}");
+        Self { unread: Some(Found { object: "records".to_owned(), message }), ..Self::default() }
+    }
 }
 
 /// Compares the records beside the data with the snapshots. A damaged record was reported by the check itself.
@@ -42,13 +52,15 @@ pub(in crate::run) async fn compare(session: &Session) -> Result<Witness> {
     for named in missing(recorded(&records, provider.id()), &snapshots) {
         match provider.reaches(&cx, &named.snapshot).await {
             Err(error) if error.kind() == ErrorKind::InvalidInput => {}
+            // A store that cannot be asked just now has lost nothing by that.
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => lost.push(gone(&named)),
         }
     }
     let told: BTreeSet<_> = lost.iter().map(|found| found.object.clone()).collect();
     let displaced = displaced(&known, &cx, provider.as_ref(), &snapshots).await?;
     lost.extend(displaced.into_iter().filter(|found| !told.contains(&found.object)));
-    Ok(Witness { lost, unsealed: unsealed(&records, &snapshots) })
+    Ok(Witness { lost, unsealed: unsealed(&records, &snapshots), unread: None })
 }
 
 /// What is lost by two looks: a backup that was being deleted at the first is known as lost by neither.
@@ -153,7 +165,7 @@ fn unsealed(records: &Records, snapshots: &[SnapshotInfo]) -> Vec<Found> {
 #[cfg(test)]
 mod tests {
     use stillpoint_core::{
-        Component, ComponentRecord, ComponentState, DamagedRecord, Definition, Error, OperationId, Timestamp,
+        Component, ComponentRecord, ComponentState, DamagedRecord, Definition, OperationId, Timestamp,
     };
 
     use super::*;
