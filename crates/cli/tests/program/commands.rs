@@ -339,22 +339,6 @@ fn check_and_verify_say_how_deep_they_looked() {
 }
 
 #[test]
-fn a_check_tells_what_it_found_though_the_catalog_cannot_be_read() {
-    let place = Place::with_tree(8);
-    place.back_up();
-    fs::write(
-        place.data().join("catalog.sqlite"),
-        "no catalog at all, and long enough to be looked at".repeat(40),
-    )
-    .unwrap();
-    let check = place.json_ending(1, ["check", "--read-data"]);
-    assert!(check["packs_read"].as_u64().unwrap() > 0, "{check:#}");
-    let problems = check["problems"].as_array().unwrap();
-    assert_eq!((problems.len(), problems[0]["kind"].as_str()), (1, Some("records")), "{check:#}");
-    assert!(problems[0]["message"].as_str().unwrap().contains("could not be told"), "{check:#}");
-}
-
-#[test]
 fn a_lost_catalog_is_rebuilt_from_the_store() {
     let place = Place::with_tree(8);
     let id = place.back_up();

@@ -150,3 +150,20 @@ fn a_record_that_was_rolled_back_is_found_out_by_the_catalog() {
     let rebuilt = place.json_ending(3, ["rebuild"]);
     assert_eq!(rebuilt["differing"][0], backup.as_str(), "{rebuilt}");
 }
+
+#[test]
+fn a_check_tells_what_it_found_though_the_catalog_cannot_be_read() {
+    let place = Place::with_tree(8);
+    place.back_up();
+    // A log that is left beside it would bring the catalog back.
+    for ending in ["-wal", "-shm"] {
+        drop(fs::remove_file(place.data().join(format!("catalog.sqlite{ending}"))));
+    }
+    let nothing = "no catalog at all, and long enough to be looked at".repeat(40);
+    fs::write(place.data().join("catalog.sqlite"), nothing).unwrap();
+    let check = place.json_ending(1, ["check", "--read-data"]);
+    assert!(check["packs_read"].as_u64().unwrap() > 0, "{check:#}");
+    let problems = check["problems"].as_array().unwrap();
+    assert_eq!((problems.len(), problems[0]["kind"].as_str()), (1, Some("records")), "{check:#}");
+    assert!(problems[0]["message"].as_str().unwrap().contains("could not be told"), "{check:#}");
+}
