@@ -126,6 +126,15 @@ pub enum Error {
         /// The final name.
         path: PathBuf,
     },
+    /// What stands at the final name was changed after the restore began that would replace it.
+    #[error(
+        "{path:?} was changed after the restore began, and stays as it is; once this restore has ended, the same restore \
+         again replaces it"
+    )]
+    WrittenSince {
+        /// The final name.
+        path: PathBuf,
+    },
     /// Another name of a file belongs where something is mounted that does not hold the file.
     #[error(
         "{path:?} is another name of {original:?}, and something is mounted between them: copy the file there, or \
@@ -169,6 +178,7 @@ impl Error {
             | Self::TargetHeld { path, .. }
             | Self::TargetBusy { path, .. }
             | Self::AlreadyExists { path }
+            | Self::WrittenSince { path }
             | Self::OtherFileSystem { path, .. } => Some(path),
             Self::InvalidRestoreId { .. } | Self::InvalidPattern { .. } => None,
         }

@@ -63,6 +63,7 @@ fn everything_is_placed_below_mount_points() {
     with_mounts("everything_is_placed_below_mount_points", |_, target| {
         for place in ["data", "bound"] {
             fs::write(target.join(place).join("stands"), b"old").unwrap();
+            fs::write(target.join(place).join("second"), b"other").unwrap();
         }
         let extractor = open(&target, Landing::Replace);
         for place in ["data", "bound"] {
@@ -78,7 +79,6 @@ fn everything_is_placed_below_mount_points() {
             let mut file = extractor.create_file(&below("first"), 1).unwrap();
             file.write_at(0, b"1").unwrap();
             let id = file.finish(&attributes()).unwrap();
-            fs::write(target.join(below("second")), b"other").unwrap();
             extractor.create_hard_link(&below("second"), &below("first"), id).unwrap();
             let apart = extractor.create_hard_link(Path::new("apart"), &below("first"), id).unwrap_err();
             assert!(apart.to_string().contains("something is mounted between them"), "{apart}");

@@ -23,6 +23,7 @@ pub use path_text::to_text as path_to_text;
 pub use provider::{RestorePreview, S3SyncProvider};
 pub use provisioner::DirectoryProvisioner;
 pub use repository::RepositorySource;
+pub use target::UNCHANGED_SINCE;
 pub use workspace::{
     CaptureRules, DirectoryWorkspace, QuiesceHook, expects_mount, is_mount_point, pattern_of,
 };

@@ -12,16 +12,17 @@ use stillpoint_core::{
 
 use crate::error::{blocking, from_io};
 use crate::extent;
-use crate::target::{self, Occupancy};
+use crate::target::{self, Occupancy, UNCHANGED_SINCE};
 
 /// Settings that are handed through to the provider.
-const HANDED_THROUGH: [&str; 2] = ["privileged", "special_files"];
+const HANDED_THROUGH: [&str; 3] = ["privileged", "special_files", UNCHANGED_SINCE];
 
 /// Names the directory that a restore fills.
 ///
 /// The restore's settings hold `path`: the new directory of a backup with one component, or the folder in which
 /// each component gets a folder of its own, named by its id. Set `privileged` or `special_files` to `true` to also
-/// restore set-id bits and privileged attributes, or device nodes and sockets.
+/// restore set-id bits and privileged attributes, or device nodes and sockets. [`UNCHANGED_SINCE`] keeps what somebody changed
+/// from a restore that replaces.
 ///
 /// It makes nothing itself: the provider makes each directory and marks it. Attaching takes the mark off, and the
 /// directory is its user's.

@@ -61,7 +61,8 @@ impl Issue {
     /// What a failed write of a target entry means.
     pub(crate) fn unwritten(path: &Path, error: &stillpoint_localfs::Error) -> Self {
         let kind = match error {
-            stillpoint_localfs::Error::AlreadyExists { .. } => IssueKind::Conflict,
+            stillpoint_localfs::Error::AlreadyExists { .. }
+            | stillpoint_localfs::Error::WrittenSince { .. } => IssueKind::Conflict,
             stillpoint_localfs::Error::InvalidName { .. } => IssueKind::Unsupported,
             _ => IssueKind::Unwritable,
         };

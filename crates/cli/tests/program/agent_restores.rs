@@ -162,3 +162,61 @@ fn a_restore_that_was_stopped_while_it_replaced_says_what_it_then_left_as_it_is(
     assert_eq!((run.code, &run.document()["restore"]["state"]), (Some(0), &json!("partial")), "{run:?}");
     assert!(!run.stderr.contains("ALARM"), "{run:?}");
 }
+
+#[test]
+fn what_is_written_after_a_killed_agent_began_to_replace_is_left_by_whoever_goes_on() {
+    for command in ["agent", "resume"] {
+        let mut place = Place::new();
+        place.env("STILLPOINT_LAYOUT", "mirror");
+        let home = place.source();
+        fs::create_dir(&home).unwrap();
+        let write = |name: &str, text: &str| fs::write(home.join(name), text).unwrap();
+        let read = |name: &str| fs::read_to_string(home.join(name)).unwrap();
+        let names = ["f1", "f2", "f3", "f4", "f5", "f6"];
+        names.iter().for_each(|name| write(name, "as it was"));
+        let (server, backup) = stored_apart(&mut place);
+        let point = newest(&place);
+        names.iter().for_each(|name| write(name, "hours of work since"));
+        for late in &names[2..] {
+            let rule = FaultRule::new(Fault::Delay(Duration::from_secs(60)));
+            server.inject(rule.method("GET").key(&format!("/{late}")));
+        }
+        let more = ["--once", "--landing", "replace", "--restore", &point];
+        let child = place.start(line(&home, &more));
+        eventually(Duration::from_secs(60), || ["f1", "f2"].iter().all(|name| read(name) == "as it was"));
+        write("f4", "written while it replaced");
+        send(&child, Signal::KILL);
+        ended(child);
+        write("f1", "edited after it was restored");
+        write("f5", "edited before it would be replaced");
+        server.heal();
+        if command == "resume" {
+            let run = Run::of(&place.command(["resume", "--json"]).output().unwrap());
+            assert_eq!(run.code, Some(3), "{run:?}");
+        }
+        let run = Run::of(&place.command(line(&home, &more)).arg("--json").output().unwrap());
+        let restore = &run.document()["restore"];
+        assert_eq!((&restore["state"], &restore["kept"]), (&json!("partial"), &json!(3)), "{run:?}");
+        let words = restore["message"].as_str().unwrap();
+        assert!(words.contains(&backup) && words.contains("changed since what stood was kept"), "{words}");
+        if command == "agent" {
+            assert_eq!(run.code, Some(3), "{run:?}");
+            assert!(run.stderr.contains("ALARM") && run.stderr.contains("in part"), "{run:?}");
+        }
+        assert_eq!(
+            names.map(read),
+            [
+                "edited after it was restored",
+                "as it was",
+                "as it was",
+                "written while it replaced",
+                "edited before it would be replaced",
+                "as it was"
+            ]
+        );
+        // Asked for once more, it replaces them.
+        let words = ["restore", &backup, "--into", home.to_str().unwrap(), "--landing", "replace"];
+        place.json(words);
+        assert_eq!(names.map(read), ["as it was"; 6]);
+    }
+}

@@ -12,6 +12,7 @@ use rustix::io::Errno;
 use super::ground::{EntryFound, FileFound, Ground};
 use super::journal::Notes;
 use super::preview::{Fate, Foreseen, Preview};
+use super::since::Since;
 use super::staging::{Mount, RESTORE_MARKER_PREFIX, is_marker, marker_name};
 use super::target::{TargetState, validate_id};
 use super::{ExtractOptions, FileId, HardLinks, Landing, LinkKey, SharedFile};
@@ -31,6 +32,7 @@ pub struct Foresight {
     id: String,
     options: ExtractOptions,
     resumed: bool,
+    since: Since,
     notes: Notes,
     preview: Preview,
     links: HardLinks<PathBuf>,
@@ -64,11 +66,14 @@ impl Foresight {
             let fills_target = matches!(options.landing, Landing::EmptyTarget | Landing::Continue);
             notes = Notes::read(root, &marker_name(id), !state.occupied, resumed && fills_target);
         }
+        // Nothing is touched to learn the time.
+        let since = notes.since(&options, None);
         Ok(Self {
             root,
             id: id.to_owned(),
             options,
             resumed,
+            since,
             notes,
             preview: Preview::default(),
             links: HardLinks::default(),
@@ -145,7 +150,7 @@ impl Foresight {
                 Ok(ground.existing_link(path)? == to.as_os_str())
             }),
         };
-        let fate = self.fate_of_entry(found, attributes);
+        let fate = self.fate_of_entry(path, found, attributes);
         self.add(path, FileKind::Symlink, fate, 0);
     }
 
@@ -156,7 +161,7 @@ impl Foresight {
             None => Ok(EntryFound::Other(None)),
             Some(ground) => ground.entry(path, kind, attributes, is_same),
         };
-        let mut fate = self.fate_of_entry(found, attributes);
+        let mut fate = self.fate_of_entry(path, found, attributes);
         if !matches!(fate, Fate::Unchanged | Fate::Attributes | Fate::Kept)
             && kind != FileKind::Fifo
             && !self.options.special_files
@@ -233,7 +238,8 @@ impl Foresight {
 impl Foresight {
     fn ground(&self) -> Option<Ground<'_>> {
         let root = self.root.as_ref()?.as_fd();
-        Some(Ground { root, id: &self.id, landing: self.options.landing, resumed: self.resumed })
+        let (id, landing) = (&self.id, self.options.landing);
+        Some(Ground { root, id, landing, resumed: self.resumed, since: &self.since })
     }
 
     fn add(&mut self, path: &Path, kind: FileKind, fate: Fate, bytes: u64) {
@@ -281,14 +287,20 @@ impl Foresight {
         }
     }
 
-    fn fate_of_entry(&self, found: Result<EntryFound>, wanted: &Attributes) -> Fate {
+    /// What becomes of something else than a directory that differs from what belongs there.
+    fn fate_of_other(&self, path: &Path, found: &Metadata) -> Fate {
+        match self.ground().map_or(Ok(false), |ground| ground.replaces(found, path)) {
+            Ok(true) => Fate::Replaced,
+            Ok(false) => self.in_the_way(),
+            Err(error) => refusal(&error),
+        }
+    }
+
+    fn fate_of_entry(&self, path: &Path, found: Result<EntryFound>, wanted: &Attributes) -> Fate {
         match found {
             Err(error) => refusal(&error),
             Ok(EntryFound::Other(None)) => Fate::Created,
-            Ok(EntryFound::Other(Some(found))) => {
-                let replaces = self.options.landing == Landing::Replace && found.kind != FileKind::Directory;
-                if replaces { Fate::Replaced } else { self.in_the_way() }
-            }
+            Ok(EntryFound::Other(Some(found))) => self.fate_of_other(path, &found),
             Ok(EntryFound::Stands(found)) if wanted.are_those_of(&found) => Fate::Unchanged,
             Ok(EntryFound::Stands(_)) => Fate::Kept,
             Ok(EntryFound::Bare(_)) => Fate::Attributes,
@@ -313,9 +325,7 @@ impl Foresight {
             Ok(None) if self.is_apart(path, key) => Fate::Conflict,
             Ok(None) => Fate::Created,
             Ok(Some(found)) if self.carried.get(key) == Some(&Some(FileId::of(&found))) => Fate::Unchanged,
-            Ok(Some(found)) if found.kind == FileKind::Directory => self.in_the_way(),
-            Ok(Some(_)) if self.options.landing == Landing::Replace => Fate::Replaced,
-            Ok(Some(_)) => self.in_the_way(),
+            Ok(Some(found)) => self.fate_of_other(path, &found),
         }
     }
 

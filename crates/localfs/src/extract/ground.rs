@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use super::Landing;
+use super::since::Since;
 use super::staging::{Mount, is_marker};
 use crate::attributes::Attributes;
 use crate::beneath;
@@ -26,6 +27,8 @@ pub(super) struct Ground<'a> {
     pub(super) landing: Landing,
     /// Whether an earlier run of this restore left work in the target.
     pub(super) resumed: bool,
+    /// Up to when what stands may be replaced.
+    pub(super) since: &'a Since,
 }
 
 /// What stands where a file shall be restored.
@@ -72,6 +75,27 @@ impl Ground<'_> {
     /// Whether this run goes on in a target that was empty when the restore began.
     fn goes_on(&self) -> bool {
         self.resumed && matches!(self.landing, Landing::EmptyTarget | Landing::Continue)
+    }
+
+    /// Whether something that stands makes room for what differs from it: no directory does, and nothing that somebody
+    /// changed since the restore began.
+    ///
+    /// # Errors
+    /// [`Error::WrittenSince`] for the latter; the system's reason.
+    pub(super) fn replaces(&self, found: &Metadata, relative: &Path) -> Result<bool> {
+        if self.landing != Landing::Replace || found.kind == FileKind::Directory {
+            return Ok(false);
+        }
+        self.spare(found, relative).map(|()| true)
+    }
+
+    /// Fails where somebody changed the entry since the restore began.
+    pub(super) fn spare(&self, found: &Metadata, relative: &Path) -> Result<()> {
+        match self.since.is_later(found) {
+            Ok(false) => Ok(()),
+            Ok(true) => Err(Error::WrittenSince { path: relative.to_path_buf() }),
+            Err(source) => Err(Error::io(Operation::Stat, relative, source)),
+        }
     }
 
     /// Opens the parent of `relative` and names the last component.
@@ -136,26 +160,27 @@ impl Ground<'_> {
             return Ok(FileFound::Missing);
         }
         let Some(found) = self.existing(relative)? else { return Ok(FileFound::Missing) };
-        let replaces = self.landing == Landing::Replace;
-        // A file never replaces a directory.
-        let makes_room = replaces && found.kind != FileKind::Directory;
-        let otherwise = if makes_room { FileFound::Replaced } else { FileFound::Other };
+        let replaces = self.replaces(&found, relative);
+        // What was changed since may be this restore's work, on a file system that keeps times less exactly.
+        let is_spared = matches!(replaces, Err(Error::WrittenSince { .. }));
+        let otherwise =
+            replaces.map(|replaces| if replaces { FileFound::Replaced } else { FileFound::Other });
         let timely = found.modified == attributes.modified;
-        let plausible = found.size == size && (timely || self.goes_on());
+        let plausible = found.size == size && (timely || self.goes_on() || is_spared);
         let may_lack = found.size <= size && timely && self.goes_on();
         if found.kind != FileKind::File || !(plausible || may_lack) {
-            return Ok(otherwise);
+            return otherwise;
         }
         let mut file = self.open_existing(relative)?;
         if plausible && is_right(&mut file)? {
             // Written anew it shares nothing with what lies outside.
-            let shares = replaces && file.metadata().links > 1;
-            return Ok(if shares { otherwise } else { FileFound::Right(file) });
+            let shares = self.landing == Landing::Replace && file.metadata().links > 1;
+            return if shares { otherwise } else { Ok(FileFound::Right(file)) };
         }
         if may_lack && lacks_content(&mut file, size)? {
             return Ok(FileFound::Lacking(file));
         }
-        Ok(otherwise)
+        otherwise
     }
 
     /// Looks at the place of a link or a special file; `is_same` tells whether one of that kind is the one.
@@ -176,7 +201,9 @@ impl Ground<'_> {
         if self.keeps_what_stands() || attributes.are_those_of(&found) {
             return Ok(EntryFound::Stands(found));
         }
-        let is_bare = self.goes_on() && found.links == 1;
+        // One that this restore made, if perhaps in an earlier run, and whose attributes it could not set.
+        let is_spared = matches!(self.replaces(&found, relative), Err(Error::WrittenSince { .. }));
+        let is_bare = (self.goes_on() || is_spared) && found.links == 1;
         Ok(if is_bare { EntryFound::Bare(found) } else { EntryFound::Other(Some(found)) })
     }
 }

@@ -1,7 +1,9 @@
 //! What a restore notes in its marker: the directories it made, and the modes of others that it changed for a while.
 //!
 //! Records end with a zero byte: `+<path>` for a directory that was made, `<mode>=<path>` for one that stood, with the
-//! mode to put back, `@<path>` for one in which entries are built because it is on another mount. `+` alone says that the target itself was empty, so that every directory is the restore's. A record
+//! mode to put back, `@<path>` for one in which entries are built because it is on another mount. `+` alone says that the
+//! target itself was empty, so that every directory is the restore's. `^<seconds>.<nanoseconds>` is the moment at which a
+//! restore began that replaces, `-<device>:<inode>` an inode of which it took a name away. A record
 //! is written before what it tells of is done; one that a power failure takes away leaves a directory as it is. One that
 //! was cut short says nothing, and goes before another one is written.
 
@@ -12,15 +14,17 @@ use std::io::{Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::sync::{MutexGuard, PoisonError};
 
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
+use super::since::{Since, now};
 use super::target::Target;
-use super::{Landing, WarningKind};
+use super::{ExtractOptions, FileId, Landing, WarningKind};
 use crate::error::{Error, Operation, Result};
-use crate::metadata::Metadata;
+use crate::metadata::{Metadata, Timestamp};
 
 /// The journal's name in the marker. Entries that are being built there have numbers for names.
 pub(super) const JOURNAL: &str = "journal";
@@ -45,6 +49,10 @@ pub(super) struct Notes {
     modes: BTreeMap<PathBuf, u32>,
     /// Directories on other mounts in which this restore built, or meant to.
     mounts: BTreeSet<PathBuf>,
+    /// When a restore that replaces began.
+    began: Option<Timestamp>,
+    /// Inodes of which it took a name away and that had one left.
+    loosened: HashSet<FileId>,
 }
 
 impl Journal {
@@ -68,6 +76,18 @@ impl Journal {
             journal.note(b"+").map_err(failed)?;
         }
         Ok(journal)
+    }
+
+    /// Up to when what stands may be replaced. The moment at which a replacing restore began is noted for the runs after it.
+    pub(super) fn since(&mut self, options: &ExtractOptions) -> std::io::Result<Since> {
+        if options.landing == Landing::Replace && options.unchanged_since.or(self.notes.began).is_none() {
+            let began = now(&self.file)?;
+            self.note(format!("^{}.{:09}", began.seconds, began.nanoseconds).as_bytes())?;
+            // Nothing is replaced before a power failure cannot take this away any more.
+            self.file.sync_all()?;
+            self.notes.began = Some(began);
+        }
+        Ok(self.notes.since(options, Some(self.file.try_clone()?)))
     }
 
     fn note(&mut self, record: &[u8]) -> std::io::Result<()> {
@@ -111,6 +131,17 @@ impl Notes {
                 notes.mounts.insert(path(mount));
                 continue;
             }
+            if let Some(moment) = record.strip_prefix(b"^") {
+                let moment =
+                    pair(moment, '.').map(|(seconds, nanoseconds)| Timestamp { seconds, nanoseconds });
+                notes.began = notes.began.or(moment);
+                continue;
+            }
+            if let Some(inode) = record.strip_prefix(b"-") {
+                let inode = pair(inode, ':').map(|(device, inode)| FileId { device, inode });
+                notes.loosened.extend(inode);
+                continue;
+            }
             match record.iter().position(|byte| matches!(byte, b'+' | b'=')) {
                 Some(0) if record == b"+" => notes.whole = true,
                 Some(0) => {
@@ -130,6 +161,12 @@ impl Notes {
         notes
     }
 
+    /// Up to when what stands may be replaced, by the clock that `clock` shows.
+    pub(super) fn since(&self, options: &ExtractOptions, clock: Option<File>) -> Since {
+        let moment = options.unchanged_since.or(self.began).filter(|_| options.landing == Landing::Replace);
+        Since::new(moment, clock, self.loosened.clone())
+    }
+
     /// Whether the attributes of a directory that stands are the restore's to set.
     pub(super) fn is_ours(&self, landing: Landing, relative: &Path) -> bool {
         landing == Landing::Replace || self.whole || self.made.contains(relative)
@@ -143,6 +180,12 @@ impl Notes {
             Landing::Merge => false,
         }
     }
+}
+
+/// Two numbers of a record.
+fn pair<A: FromStr, B: FromStr>(text: &[u8], between: char) -> Option<(A, B)> {
+    let (first, second) = std::str::from_utf8(text).ok()?.split_once(between)?;
+    Some((first.parse().ok()?, second.parse().ok()?))
 }
 
 /// The records that have an end.
@@ -189,6 +232,15 @@ impl Target {
             let noted = journal.note(&[b"@", relative.as_os_str().as_bytes()].concat());
             noted.map_err(|source| Error::io(Operation::Write, relative, source))?;
         }
+        Ok(())
+    }
+
+    /// Notes an inode that is about to lose a name and has one left then: that changes its time.
+    pub(super) fn note_loosened(&self, id: FileId, relative: &Path) -> Result<()> {
+        let record = format!("-{}:{}", id.device, id.inode);
+        let noted = self.journal().note(record.as_bytes());
+        noted.map_err(|source| Error::io(Operation::Write, relative, source))?;
+        self.since.loosen(id);
         Ok(())
     }
 

@@ -11,6 +11,7 @@ mod journal;
 mod links;
 mod mounts;
 mod preview;
+mod since;
 mod small;
 mod sparse;
 mod staging;
@@ -35,7 +36,7 @@ pub use warning::{Warning, WarningKind};
 
 use crate::attributes::Attributes;
 use crate::error::Result;
-use crate::metadata::{FileKind, Metadata};
+use crate::metadata::{FileKind, Metadata, Timestamp};
 use target::Target;
 
 /// How a restore treats a target that already holds entries.
@@ -50,7 +51,8 @@ pub enum Landing {
     Continue,
     /// Entries that exist are kept; only missing ones are written.
     Merge,
-    /// Entries that exist are replaced; a directory never replaces a file, nor a file a directory.
+    /// Entries that exist are replaced; a directory never replaces a file, nor a file a directory. What somebody changes
+    /// after the restore began stays, also where a later run goes on with it ([`ExtractOptions::unchanged_since`]).
     Replace,
 }
 
@@ -72,6 +74,11 @@ pub struct ExtractOptions {
     /// Whether blocks of zeros, of 4 KiB counted from the start of a file, become holes. On by default: a snapshot does
     /// not say where a file had holes, so a sparse file stays sparse, and one that had zeros written takes less room.
     pub sparse: bool,
+    /// Up to when entries may have been changed that [`Landing::Replace`] replaces, by the clock of the target's file
+    /// system: the moment from which on a copy of what stood is known to be safe. One that was changed later stays, and is
+    /// [`WrittenSince`](crate::Error::WrittenSince). `None` for the moment at which the first run of the restore began,
+    /// which its marker keeps.
+    pub unchanged_since: Option<Timestamp>,
 }
 
 impl Default for ExtractOptions {
@@ -82,6 +89,7 @@ impl Default for ExtractOptions {
             privileged: false,
             special_files: false,
             sparse: true,
+            unchanged_since: None,
         }
     }
 }

@@ -14,8 +14,9 @@ use rustix::io::Errno;
 
 use super::ground::Ground;
 use super::journal::{JOURNAL, Journal};
+use super::since::Since;
 use super::staging::{Mount, RESTORE_MARKER_PREFIX, Staging, make_writable};
-use super::{ExtractOptions, Landing, Warning, WarningKind};
+use super::{ExtractOptions, FileId, Landing, Warning, WarningKind};
 use crate::error::{Error, Operation, Result};
 use crate::itemised::Itemised;
 use crate::metadata::{FileKind, Metadata};
@@ -35,6 +36,7 @@ pub(super) struct Target {
     pub(super) resumed: bool,
     pub(super) warnings: Mutex<Itemised<Warning>>,
     pub(super) journal: Mutex<Journal>,
+    pub(super) since: Since,
     sequence: AtomicU64,
 }
 
@@ -56,7 +58,10 @@ impl Target {
             return Err(Error::TargetHeld { path: path.to_path_buf(), id: other });
         }
         let fills_target = matches!(options.landing, Landing::EmptyTarget | Landing::Continue);
-        let journal = Journal::open(&staging.fd, path, !state.occupied, state.resumable() && fills_target)?;
+        let mut journal =
+            Journal::open(&staging.fd, path, !state.occupied, state.resumable() && fills_target)?;
+        let since = journal.since(&options);
+        let since = since.map_err(|source| Error::io(Operation::Write, path.join(JOURNAL), source))?;
         let target = Self {
             root,
             path: path.to_path_buf(),
@@ -67,6 +72,7 @@ impl Target {
             resumed: state.resumable(),
             warnings: Mutex::default(),
             journal: Mutex::new(journal),
+            since,
             sequence: AtomicU64::new(0),
         };
         target.staging.clear(&[JOURNAL])?;
@@ -85,8 +91,8 @@ impl Target {
 
     /// The target as it is decided upon.
     pub(super) fn ground(&self) -> Ground<'_> {
-        let Self { root, id, options, resumed, .. } = self;
-        Ground { root: root.as_fd(), id, landing: options.landing, resumed: *resumed }
+        let Self { root, id, options, resumed, since, .. } = self;
+        Ground { root: root.as_fd(), id, landing: options.landing, resumed: *resumed, since }
     }
 
     /// A name nothing in the staging directory has.
@@ -122,12 +128,17 @@ impl Target {
         rustix::fs::renameat(from, staged, to, name).map_err(failed)
     }
 
-    /// Whether the entry that stands at a final name may go.
+    /// Sees to it that the entry that stands at a final name may go.
     pub(super) fn allow_replacing(&self, parent: &OwnedFd, name: &OsStr, relative: &Path) -> Result<()> {
         let existing = Metadata::at(parent.as_fd(), name)
             .map_err(|source| Error::io(Operation::Stat, relative, source))?;
         if existing.kind == FileKind::Directory || self.options.landing != Landing::Replace {
             return Err(Error::AlreadyExists { path: relative.to_path_buf() });
+        }
+        // Its time was looked at before its content came, which may take long.
+        self.ground().spare(&existing, relative)?;
+        if existing.links == 2 {
+            self.note_loosened(FileId::of(&existing), relative)?;
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use stillpoint_repository::{Credentials, ErrorKind as Stored, Origin, Repository
 use tokio::sync::Mutex;
 
 use super::made::MadeSnapshots;
-use crate::error::{REPOSITORY, blocking, from_repository};
+use crate::error::{REPOSITORY, from_repository};
 
 /// A repository that is opened when it is first needed.
 ///
@@ -153,20 +153,20 @@ impl RepositorySource {
 
     fn gone(&self) -> Error {
         let message = format!(
-            "the repository at {} was open and is not there any more; mount or connect its store and try again",
+            "the repository at {} was open and is not there any more, or another one is; mount or connect its store and try \
+             again",
             self.store.description()
         );
         Error::new(ErrorKind::Unavailable, message).with(REPOSITORY, "unreachable")
     }
 
     /// Lets go of what was opened before where its directory does not hold it any more: what is written into an empty mount
-    /// point would be lost sight of.
+    /// point would be lost sight of, and what is written into another repository is sealed with a key that is not its.
     async fn doubt(&self, current: &mut Current) -> Result<()> {
-        if let (Current::Open(_), Some(directory)) = (&*current, self.local_directory()) {
-            let there = blocking(move || Ok(directory.join("config").exists())).await?;
-            if !there {
-                *current = Current::Gone { told: false };
-            }
+        if let (Current::Open(open), Some(_)) = (&*current, self.local_directory())
+            && !open.is_there().await.map_err(from_repository)?
+        {
+            *current = Current::Gone { told: false };
         }
         Ok(())
     }

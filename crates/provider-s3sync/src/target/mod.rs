@@ -10,6 +10,7 @@ pub(crate) use mark::clear as hand_over;
 pub(crate) use occupancy::{Occupancy, look};
 pub(crate) use place::{Place, restore_id};
 pub(crate) use remove::discard;
+pub use settle::UNCHANGED_SINCE;
 pub(crate) use settle::{extract_options, foresee, settle};
 
 use std::path::PathBuf;

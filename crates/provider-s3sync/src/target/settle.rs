@@ -10,6 +10,11 @@ use super::place::{admit, claim, restore_id, side_place};
 use super::{Occupancy, Place};
 use crate::error::blocking;
 
+/// The setting of a restore that replaces which says up to when entries may have been changed that it replaces, in
+/// milliseconds since 1970: since when a copy of what stood is safe. One that was changed later stays, whoever goes on
+/// with the restore. Without it the moment counts at which the restore began in the directory.
+pub const UNCHANGED_SINCE: &str = "unchanged_since";
+
 /// Chooses the place of a restore and claims it where the restore is to have it for itself.
 pub(crate) async fn settle(
     job: &RestoreJob,
@@ -72,5 +77,17 @@ pub(crate) fn extract_options(job: &RestoreJob) -> Result<ExtractOptions> {
     let is_set = |name: &str| job.destination.get(name).and_then(Value::as_bool).unwrap_or(false);
     options.privileged = is_set("privileged");
     options.special_files = is_set("special_files");
+    options.unchanged_since = job.destination.get(UNCHANGED_SINCE).map(moment).transpose()?;
     Ok(options)
+}
+
+fn moment(setting: &Value) -> Result<stillpoint_localfs::Timestamp> {
+    let millis = setting.as_i64().ok_or_else(|| {
+        let message =
+            format!("the restore's setting {UNCHANGED_SINCE} is {setting}, not a count of milliseconds");
+        Error::new(ErrorKind::InvalidInput, message)
+    })?;
+    // The remainder of a thousand is below a billion nanoseconds.
+    let nanoseconds = u32::try_from(millis.rem_euclid(1000)).unwrap_or_default() * 1_000_000;
+    Ok(stillpoint_localfs::Timestamp::new(millis.div_euclid(1000), nanoseconds))
 }

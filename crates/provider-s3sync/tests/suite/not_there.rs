@@ -142,6 +142,25 @@ async fn a_process_begins_no_repository_where_it_had_one() {
     assert_eq!(status.operation.state, OperationState::Completed, "it is meant so: {status:?}");
 }
 
+/// As after a mount over the directory of the first. What is sealed with the first one's key is damage in the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn another_repository_in_its_place_is_opened_as_what_it_is() {
+    let scene = Scene::local();
+    let (store, below) = (scene.repository(), scene.path("below"));
+    let source = RepositorySource::from_store(scene.store(), credentials());
+    let first = source.open_or_create().await.unwrap().id().to_owned();
+    fs::rename(&store, &below).unwrap();
+    let other = RepositorySource::from_store(scene.store(), credentials());
+    let second = other.open_or_create().await.unwrap().id().to_owned();
+    assert_ne!(first, second);
+    for found in [source.open().await, source.open_fresh().await, source.open_or_create().await] {
+        assert_eq!(found.unwrap().id(), second);
+    }
+    fs::rename(&store, scene.path("unmounted")).unwrap();
+    fs::rename(&below, &store).unwrap();
+    assert_eq!(other.open().await.unwrap().id(), first);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_counts_as_deleted_from_a_store_that_is_not_mounted() {
     for scene in layouts() {

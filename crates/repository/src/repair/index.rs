@@ -34,8 +34,8 @@ struct Survey {
 
 impl Repository {
     /// Makes the index say again what the packs hold: damaged index files, and those that name packs which are gone or
-    /// of another size, are put aside under `stillpoint/quarantine/`; packs that no file names are read and indexed. Of
-    /// a pack whose own header cannot be read, every blob that an index file places and that is whole is copied into a
+    /// of another size, are put aside under `stillpoint/quarantine/`; packs that no file names are read to the last byte and
+    /// indexed. One of these that is not what its name says is put aside, too. Of that, and of a pack whose own header cannot be read, every blob that an index file places and that is whole is copied into a
     /// new pack, so that nothing that could be read before cannot be read afterwards.
     ///
     /// Copies and new index files are stored before old ones are put aside, so a repair may be killed anywhere and run
@@ -57,9 +57,14 @@ impl Repository {
 async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -> Result<RepairReport> {
     let config_restored = repository.bring_config_back(options.dry_run).await?;
     let packs: HashMap<Id, u64> = repository.list_packs().await?.into_iter().collect();
-    let unsound = if options.read_data { unsound(repository, &packs).await? } else { HashSet::new() };
-    let mut survey = survey(repository, &packs, unsound).await?;
+    let looked_at = if options.read_data { unsound(repository, &packs).await? } else { HashSet::new() };
+    let mut survey = survey(repository, &packs, looked_at).await?;
     survey.report.config_restored = config_restored;
+    if !options.read_data {
+        // Nobody has seen them whole, and a backup stores nothing again that the index lists.
+        let unnamed = survey.unnamed(&packs).into_iter().collect();
+        survey.unsound = unsound(repository, &unnamed).await?;
+    }
     survey.read_headers(repository, &packs).await?;
     remember_aside(repository, &survey.report.unreadable_packs, &packs, &mut survey.damaged).await?;
     survey.report.salvaged_blobs =
@@ -140,13 +145,19 @@ impl Survey {
         }
     }
 
+    /// The packs that no index file lists rightly.
+    fn unnamed(&self, packs: &HashMap<Id, u64>) -> Vec<(Id, u64)> {
+        let known = |pack: &Id| self.settled.contains(pack) || self.rescued.contains_key(pack);
+        let mut unnamed: Vec<(Id, u64)> =
+            packs.iter().filter(|(pack, _)| !known(pack)).map(|(pack, size)| (*pack, *size)).collect();
+        unnamed.sort_unstable();
+        unnamed
+    }
+
     /// Reads the headers of all packs that no index file lists rightly.
     async fn read_headers(&mut self, repository: &Repository, packs: &HashMap<Id, u64>) -> Result<()> {
-        let known = |pack: &Id| self.settled.contains(pack) || self.rescued.contains_key(pack);
-        let mut unknown: Vec<(Id, u64)> =
-            packs.iter().filter(|(pack, _)| !known(pack)).map(|(pack, size)| (*pack, *size)).collect();
-        unknown.sort_unstable();
-        let reads = unknown
+        let reads = self
+            .unnamed(packs)
             .into_iter()
             .map(|(pack, size)| async move { (pack, repository.read_pack_header(&pack, size).await) });
         let mut reads = stream::iter(reads).buffered(AT_ONCE);

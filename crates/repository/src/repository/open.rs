@@ -154,6 +154,19 @@ impl Repository {
 }
 
 impl Repository {
+    /// Whether the store still holds this very repository: neither none nor another one, as a file system that is mounted over
+    /// it shows. A configuration that its key does not open is another one's.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn is_there(&self) -> Result<bool> {
+        match self.stored_config().await {
+            Ok(config) => Ok(config.is_some_and(|config| config.id == self.id())),
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The configuration as it lies in the store; `None` where there is none.
     pub(crate) async fn stored_config(&self) -> Result<Option<Config>> {
         let sealed = read_config(self.store()).await?;

@@ -226,6 +226,26 @@ async fn a_pack_with_a_damaged_piece_is_given_up_and_the_next_backup_stores_the_
     }
 }
 
+/// The header is whole, and who relies on it stores the damaged piece never again.
+#[tokio::test]
+async fn no_pack_is_indexed_by_its_header_alone() {
+    let house = House::on_disk().await;
+    for name in ["one", "two", "three"] {
+        house.write(name, u64::from(name.as_bytes()[1]), 60_000);
+    }
+    house.backup().await;
+    let (pack, path) = longest_pack(&house).await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[300] ^= 1;
+    std::fs::write(&path, &bytes).unwrap();
+    // As a backup leaves its packs that was killed before it stored its index.
+    index_files(&house).iter().for_each(|file| std::fs::remove_file(file).unwrap());
+    let report = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
+    assert_eq!((report.damaged_packs, report.salvaged_blobs), (vec![pack], 2));
+    let second = backup(&house.repository.with_fresh_index(), &house.source()).await;
+    assert!(house.content(&second).await == files_in(&house.source()), "the damaged piece is stored anew");
+}
+
 /// Three pieces in a pack in which one byte turned over.
 async fn with_a_damaged_piece() -> (Arc<InMemory>, House) {
     let objects = Arc::new(InMemory::new());

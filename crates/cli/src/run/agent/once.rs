@@ -13,6 +13,7 @@ use stillpoint_core::{
     BackupRecord, Catalog, CatalogExt, Error, ErrorKind, Landing, OpContext, OperationId, OperationRecord,
     OperationState, Provider, Request, Result, SystemEntropy, Timestamp,
 };
+use stillpoint_provider_s3sync::UNCHANGED_SINCE;
 use stillpoint_repository::Id;
 use stillpoint_server::document::RestoreDocument;
 
@@ -27,6 +28,8 @@ use crate::session::{Files, Needs, Session};
 
 /// Where restores land, below the directory.
 const LANDING_FOLDER: &str = "restored-files";
+/// The kind of issue of what stands and stays.
+const CONFLICT: &str = "conflict";
 /// Failed tries of one restore that are kept apart by their ids.
 const TRIES_MAX: u32 = 1000;
 
@@ -98,6 +101,9 @@ pub(super) async fn settle(
             let mut request =
                 restore::request(session, &words(wanted, home, args, attempt.written, &backup), &backup)?;
             if request.landing == Landing::Replace {
+                // What changes from here on may not be in the backup of what stands.
+                let since = OpContext::background().clock().now().as_millis();
+                request.settings.insert(UNCHANGED_SINCE.to_owned(), since.into());
                 Box::pin(keep_what_stands(session, &wanted.point(), home)).await?;
             }
             request.id = attempt.id;
@@ -151,7 +157,8 @@ fn over(wanted: &Wanted, validity: Validity) -> Option<RestoreItem> {
     })
 }
 
-/// How a restore ended. One that was to replace and only added what was missing brought a part at the most.
+/// How a restore ended. One that was to replace brought a part at the most where it only added what was missing, or left
+/// alone what somebody had changed after what stood was kept.
 fn item(
     wanted: &Wanted,
     ended: &OperationRecord,
@@ -160,12 +167,22 @@ fn item(
 ) -> RestoreItem {
     let merged = matches!(&ended.request, Request::Restore(request) if request.landing == Landing::Merge);
     let replaces = landing == Some(LandingPolicy::Replace);
-    let document = RestoreDocument::new(ended).filter(|_| merged && replaces);
-    let kept = document.as_ref().map_or(0, |document| document.files.skipped);
+    let document = RestoreDocument::new(ended).filter(|_| replaces);
+    let in_the_way = || ended.issues.iter().filter(|issue| issue.kind == CONFLICT).count() as u64;
+    let (kept, left) = match &document {
+        Some(document) if merged => {
+            (document.files.skipped, "that differ stay as they are, what was missing is added")
+        }
+        Some(_) => (
+            in_the_way(),
+            "that were changed since what stood was kept, or cannot be replaced, stay as they are",
+        ),
+        None => (0, ""),
+    };
     let message = document.filter(|_| kept > 0).map(|document| {
         format!(
-            "what was missing is added, and {kept} entries that differ stay as they are; `stillpoint restore {} --into {} \
-             --landing replace` replaces them, and keeps nothing of them",
+            "{kept} entries {left}; `stillpoint restore {} --into {} --landing replace` replaces them, and keeps nothing of \
+             them",
             document.backup_id, document.target
         )
     });

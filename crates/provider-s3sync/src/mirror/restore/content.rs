@@ -97,7 +97,8 @@ impl Shared {
     /// Notes an entry that cannot be written.
     pub(super) fn unwritten(&self, path: &Path, error: &stillpoint_localfs::Error) {
         let kind = match error {
-            stillpoint_localfs::Error::AlreadyExists { .. } => "conflict",
+            stillpoint_localfs::Error::AlreadyExists { .. }
+            | stillpoint_localfs::Error::WrittenSince { .. } => "conflict",
             _ => "skipped",
         };
         let cause = std::error::Error::source(error).map(|cause| format!(": {cause}")).unwrap_or_default();
