@@ -296,6 +296,7 @@ pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]
         .components
         .iter()
         .flat_map(|component| &component.findings)
+        .chain(&plan.findings)
         .any(|finding| finding.severity == Severity::Blocker && !waivers.contains(&finding.check));
     if output.is_json() {
         output.document(plan)?;
@@ -307,6 +308,9 @@ pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]
         for conflict in plan.outlook.iter().flat_map(|outlook| &outlook.conflicts) {
             let (kind, operation, since) = (&conflict.kind, &conflict.operation, conflict.since);
             output.line(format_args!("  waits for {kind} {operation}, begun at {since}"))?;
+        }
+        for found in &plan.findings {
+            output.line(format_args!("  {}", finding(found)))?;
         }
         for component in &plan.components {
             let fate = component.excluded_reason.as_deref().unwrap_or("to be captured");
