@@ -149,7 +149,8 @@ async fn a_workspace_is_summed_up() {
     for number in 0..60 {
         let id = format!("deletion-{number}").parse().unwrap();
         let request = DeleteRequest::new(id, "gone".parse().unwrap(), "ada".parse().unwrap());
-        let mut done = OperationRecord::submitted(Request::Delete(request), later);
+        let mut done =
+            OperationRecord::submitted(Request::Delete(request), Timestamp::from_millis(4_000_000_001_000));
         done.state = OperationState::Completed;
         scene.catalog.create_operation(&done, &holder, std::time::Duration::from_secs(60)).await.unwrap();
     }
