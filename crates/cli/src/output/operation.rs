@@ -9,8 +9,10 @@ pub(crate) fn line(item: &OperationItem) -> String {
         (Some(holder), false) => format!("run by {holder}"),
         (None, false) => "interrupted; `stillpoint resume` goes on with it".to_owned(),
     };
+    let trouble = item.warnings.last().filter(|_| !item.state.is_terminal());
+    let trouble = trouble.map(|warning| format!("; {warning}")).unwrap_or_default();
     format!(
-        "{}  {:<7}  {:<10}  {:<12}  since {}  {}  {whose}",
+        "{}  {:<7}  {:<10}  {:<12}  since {}  {}  {whose}{trouble}",
         item.id,
         item.kind,
         item.state.as_str(),
