@@ -117,7 +117,7 @@ impl Agent<'_> {
     fn tell_overdue(&self, state: &AgentState) -> bool {
         let without = overdue(&self.policy, state, self.now());
         if let Some(without) = without {
-            self.tell(format_args!("ALARM: no backup has been good for {} hours", without.as_secs() / 3600));
+            self.tell(format_args!("ALARM: no backup has been good for {}", Span(without)));
         }
         without.is_some()
     }
