@@ -21,3 +21,32 @@ pub(crate) fn line(item: &OperationItem) -> String {
         item.workspace
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use stillpoint_core::{DeleteRequest, OperationRecord, OperationState, OperationStatus, Request, Timestamp};
+
+    use super::*;
+
+    fn deletion(warnings: &[&str]) -> OperationRecord {
+        let id = "op-1".parse().unwrap();
+        let request = DeleteRequest::new(id, "b-1".parse().unwrap(), "ada".parse().unwrap());
+        let mut deletion = OperationRecord::submitted(Request::Delete(request), Timestamp::from_millis(0));
+        deletion.warnings = warnings.iter().map(|warning| (*warning).to_owned()).collect();
+        deletion
+    }
+
+    fn told(operation: OperationRecord) -> String {
+        line(&OperationItem::of_status(&OperationStatus::new(operation, None, None)))
+    }
+
+    #[test]
+    fn the_list_of_operations_tells_what_keeps_one_from_its_end() {
+        let troubled = deletion(&["an older one", "deleting the snapshot of home has failed"]);
+        let line = told(troubled.clone());
+        assert!(line.ends_with("goes on with it; deleting the snapshot of home has failed"), "{line}");
+        let mut ended = troubled;
+        ended.state = OperationState::Completed;
+        assert!(told(ended).ends_with("ended"), "what has ended has no trouble any more");
+    }
+}

@@ -315,3 +315,14 @@ fn a_deletion_that_is_not_carried_out_for_an_hour_needs_attention_and_goes_on_wh
     let found = decide(&begun.record, &inspected(marked, 4), time(9001));
     assert!(matches!(found.effects[..], [Effect::MarkBackup(_)]), "{:?}", found.effects);
 }
+
+#[test]
+fn time_in_which_nobody_tried_a_deletion_is_not_counted_as_trouble_of_the_store() {
+    let away = Error::new(ErrorKind::Unavailable, "the store answered 503").record();
+    let tried = kept_from_deleting(&away, 3);
+    let late = time(5 * 3600);
+    let taken = decide(&tried.record, &Event::Recovered, late);
+    let answer = Event::Done(Step::Delete("home".parse().unwrap()), Err(away));
+    let again = decide(&decide(&taken.record, &Event::Tick, late).record, &answer, late);
+    assert_eq!(again.record.state, OperationState::Running, "{:?}", again.record.error);
+}
