@@ -24,7 +24,9 @@ pub(crate) fn line(item: &OperationItem) -> String {
 
 #[cfg(test)]
 mod tests {
-    use stillpoint_core::{DeleteRequest, OperationRecord, OperationState, OperationStatus, Request, Timestamp};
+    use stillpoint_core::{
+        DeleteRequest, OperationRecord, OperationState, OperationStatus, Request, Timestamp,
+    };
 
     use super::*;
 
