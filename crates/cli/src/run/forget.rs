@@ -123,7 +123,7 @@ async fn delete(
                 forgotten = &mut forgetting => break forgotten,
                 () = interrupts.next() => {
                     if std::mem::replace(&mut interrupted, true) {
-                        leave(&session.output, &orchestrator, &mut interrupts).await
+                        leave(&session.output, &orchestrator, &mut interrupts, false).await
                     }
                     session.output.note("stopping after this deletion; interrupt again to stop at once");
                 }

@@ -19,6 +19,7 @@ mod restore_end;
 mod restore_member;
 mod seal;
 mod search;
+mod trouble;
 mod verify;
 mod witness;
 
@@ -37,6 +38,7 @@ pub use job::{JobEnd, JobRun, JobStep};
 pub use member::{Member, Proof};
 pub use restore::{RestoreMachine, RestoreStage};
 pub use restore_member::RestoreMember;
+pub use trouble::Trouble;
 pub(crate) use verify::DAMAGED;
 pub use verify::{VerifyMachine, VerifyMember, VerifyStage};
 
