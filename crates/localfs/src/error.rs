@@ -199,6 +199,11 @@ impl Error {
         self.has_errno(&[Errno::NOENT])
     }
 
+    /// Whether no directory stands at the path any more, but nothing, a link or a file.
+    pub fn is_no_directory(&self) -> bool {
+        self.has_errno(&[Errno::NOENT, Errno::NOTDIR, Errno::LOOP])
+    }
+
     fn has_errno(&self, wanted: &[Errno]) -> bool {
         let Self::Io { source, .. } = self else {
             return false;

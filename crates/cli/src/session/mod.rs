@@ -238,6 +238,14 @@ impl Session {
         stillpoint_core::rebuild(catalog, &records.readable, None).await.map(drop)
     }
 
+    /// Refuses where a mirrored store on this machine holds nothing of a workspace: it may not be mounted.
+    ///
+    /// # Errors
+    /// `NotFound` then.
+    pub(crate) async fn must_hold(&self, workspace: &WorkspaceId) -> Result<()> {
+        MirrorSource::from_store(self.store()?).must_hold(&Space::of_workspace(workspace)).await
+    }
+
     async fn provider_unless_refused(&self, source: RepositorySource) -> Result<Arc<S3SyncProvider>> {
         match source.open().await {
             Err(error) if error.context(REPOSITORY) != Some("missing") => Err(self.clear(error)),

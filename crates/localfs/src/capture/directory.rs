@@ -10,6 +10,7 @@ use rustix::io::Errno;
 
 use super::OpenFile;
 use crate::attributes::{self, ExtendedAttribute};
+use crate::beneath;
 use crate::error::{Error, Operation, Result};
 use crate::metadata::Metadata;
 
@@ -45,6 +46,20 @@ pub struct Listing {
 impl Directory {
     pub(crate) const fn new(fd: OwnedFd, relative: PathBuf) -> Self {
         Self { fd, relative }
+    }
+
+    /// The same directory under the path by which it was listed.
+    pub(super) fn called(self, relative: &Path) -> Self {
+        Self { fd: self.fd, relative: relative.to_path_buf() }
+    }
+
+    /// Opens the directory `name` in this one.
+    pub(super) fn subdirectory(&self, name: &OsStr) -> Result<Self> {
+        let relative = self.relative.join(name);
+        match openat(&self.fd, name, beneath::DIRECTORY, Mode::empty()) {
+            Ok(fd) => Ok(Self::new(fd, relative)),
+            Err(source) => Err(Error::io(Operation::Open, relative, source)),
+        }
     }
 
     /// The path below the source's root.

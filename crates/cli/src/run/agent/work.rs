@@ -160,7 +160,7 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
                 operation_id: None,
                 message: Some(failure.to_string()),
             });
-            if asks_for_nothing(&failure) {
+            if once::asks_for_nothing(&failure) {
                 state.restored();
             } else if may_pass(&failure) && !agent.args.once {
                 state.restore_failed(agent.now());
@@ -256,16 +256,12 @@ fn failed(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progress, ex
     Turn::GoOn
 }
 
-/// Whether there is no such point, so that nothing is missing without its restore. What an operation met is another matter:
-/// it had found the point.
-fn asks_for_nothing(failure: &Failure) -> bool {
-    let nothing = matches!(failure.error().kind, ErrorKind::NotFound | ErrorKind::InvalidInput);
-    nothing && failure.operation().is_none()
-}
-
-/// Whether the same restore may succeed later: it does not where nothing fits or the request is wrong.
+/// Whether the same restore may succeed later. Before it is begun, a store that is not mounted yet looks as one without a
+/// repository, and one without its bucket as a wrong address; what an operation met is known better.
 fn may_pass(failure: &Failure) -> bool {
     let error = failure.error();
+    let comes_later = matches!(error.kind, ErrorKind::NotFound | ErrorKind::InvalidInput);
     matches!(error.retry, Retry::After { .. } | Retry::Exhausted)
         || matches!(error.kind, ErrorKind::Busy | ErrorKind::Unauthenticated | ErrorKind::DeadlineExceeded)
+        || (comes_later && failure.operation().is_none())
 }
