@@ -9,7 +9,7 @@ use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
     BackupQuery, BackupRecord, Catalog, CatalogExt, Clock, Error, ErrorKind, OpContext, OperationId,
-    OperationQuery, Provider, Result, StoredOperation, SystemClock, SystemEntropy, Timestamp,
+    OperationQuery, Provider, Result, StoredOperation, SystemClock, SystemEntropy, Timestamp, WorkspaceId,
 };
 use stillpoint_provider_s3sync::{MirrorSource, RepositorySource, S3SyncProvider, Space};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};

@@ -244,7 +244,11 @@ fn a_store_that_is_mounted_after_the_first_try_is_restored_from_before_anything_
         let words = ["--interval", "2s", "--log-file", log.to_str().unwrap(), "--restore", &point];
         let child = place.start(line(&home, &words));
         let said = || fs::read_to_string(&log).unwrap_or_default();
-        assert!(eventually(Duration::from_secs(60), || said().contains("ALARM: the restore of")), "{}", said());
+        assert!(
+            eventually(Duration::from_secs(60), || said().contains("ALARM: the restore of")),
+            "{}",
+            said()
+        );
         assert!(fs::remove_dir(&store).is_ok(), "something was stored in the mount point: {}", said());
         fs::rename(place.path("elsewhere"), &store).unwrap();
         assert!(eventually(Duration::from_secs(60), || said().contains("completed")), "{}", said());

@@ -308,7 +308,9 @@ mod tests {
     #[test]
     fn holes_are_cut_as_the_zeros_that_they_are_and_are_not_read() {
         for size in [24 << 20, FINE_FROM] {
-            for holes in [vec![0..20 << 20], vec![1_000_001..9 << 20, (12 << 20) + 5..24 << 20], vec![0..24 << 20]] {
+            for holes in
+                [vec![0..20 << 20], vec![1_000_001..9 << 20, (12 << 20) + 5..24 << 20], vec![0..24 << 20]]
+            {
                 let mut data = noise(24 << 20);
                 for hole in &holes {
                     data[hole.clone()].fill(0);
@@ -331,7 +333,11 @@ mod tests {
                 }
                 assert_eq!(lengths, cut_as(&data, size).iter().map(Vec::len).collect::<Vec<_>>());
                 let hollow: usize = holes.iter().map(Range::len).sum();
-                assert!(chunker.content.skipped + holes.len() * (8 << 20) > hollow, "{}", chunker.content.skipped);
+                assert!(
+                    chunker.content.skipped + holes.len() * (8 << 20) > hollow,
+                    "{}",
+                    chunker.content.skipped
+                );
             }
         }
     }

@@ -19,7 +19,10 @@ use crate::cache::{Block, Record, Stat};
 use crate::error::Result;
 use crate::id::Id;
 use crate::issue::{Issue, IssueKind, fatal};
-use crate::tree::Node;
+use crate::tree::{Node, TreeMeter, Unlistable};
+
+/// More than a node takes in a listing, as a rule: fewer of them need not be measured.
+const NODE_BYTES_USUAL: usize = 1024;
 
 /// A directory to list.
 #[derive(Debug)]
@@ -63,6 +66,11 @@ impl Walk {
             self.totals.skip(Issue::unreadable(error.path().unwrap_or(&job.path), error));
         }
         let entries = listing.entries;
+        if self.is_too_long(&entries) {
+            let left_out = self.unlisted(&job.path, entries.len(), Unlistable::TooLong);
+            let Some(place) = job.place else { return left_out.map(drop) };
+            return self.deliver(place, left_out?, stack);
+        }
         let stat = Stat::from(&metadata);
         if job.place.is_none() && !stat.modified.is_writable() {
             self.totals.warn(Issue::inexact_time(&job.path));
@@ -129,6 +137,16 @@ impl Walk {
         };
         let metadata = directory.metadata()?;
         Ok((directory, metadata, listing))
+    }
+
+    /// Whether the entries make a listing that is too long, whatever is in them, so that they need not be read.
+    fn is_too_long(&self, entries: &[Entry]) -> bool {
+        if entries.len().saturating_mul(NODE_BYTES_USUAL) <= self.listing_bytes_max {
+            return false;
+        }
+        let mut meter = TreeMeter::new(self.listing_bytes_max);
+        let node = |entry: &Entry| describe(entry.name.as_bytes(), &entry.metadata, &self.owners);
+        !entries.iter().all(|entry| meter.fits(&node(entry)))
     }
 
     /// Extended attributes as far as the snapshot can keep them; what it cannot is noted.

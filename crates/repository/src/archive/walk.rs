@@ -1,7 +1,7 @@
 //! The walk over a source: shared state, and how finished entries become finished directories.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -197,7 +197,7 @@ impl Walk {
             Some(same) if as_before && !self.is_renumbered(&directory.listing) => same,
             earlier => match self.list(directory, &entries) {
                 Ok(listing) => self.sink.store(BlobKind::Tree, &listing, |id| earlier == Some(*id))?,
-                Err(fault) => return self.unlisted(directory, entries.len(), fault),
+                Err(fault) => return self.unlisted(&directory.path, entries.len(), fault),
             },
         };
         if let Some(recorder) = &self.recorder {
@@ -235,7 +235,7 @@ impl Walk {
     }
 
     /// What becomes of a directory whose listing cannot be stored: all others can.
-    fn unlisted(&self, directory: &OpenDirectory, entries: usize, fault: Unlistable) -> Result<Finished> {
+    pub(super) fn unlisted(&self, path: &Path, entries: usize, fault: Unlistable) -> Result<Finished> {
         let message = match fault {
             Unlistable::TooLong => format!(
                 "its {entries} entries make a listing of more than the {} MiB that the format allows; it is left out with \
@@ -244,10 +244,10 @@ impl Walk {
             ),
             Unlistable::Invalid(fault) => format!("it cannot be stored: {fault}"),
         };
-        if directory.up.is_none() {
+        if path.as_os_str().is_empty() {
             return Err(Error::invalid(format!("the directory {:?}: {message}", self.source.path())));
         }
-        self.totals.skip(Issue::new(&directory.path, IssueKind::Unsupported, message));
+        self.totals.skip(Issue::new(path, IssueKind::Unsupported, message));
         Ok(Finished::LeftOut)
     }
 

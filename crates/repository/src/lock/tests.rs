@@ -199,3 +199,30 @@ async fn a_dropped_lock_is_removed_without_waiting() {
         tokio::task::yield_now().await;
     }
 }
+
+/// A lock object of which only the beginning was written, under the name it was to have.
+fn tear(folder: &tempfile::TempDir) {
+    let name = Id::of(b"torn").to_hex();
+    std::fs::write(folder.path().join("locks").join(name), b"the first bytes of a lock").unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_read_counts_until_it_is_half_an_hour_old_by_the_stores_clock() {
+    let (folder, repository) = on_disk().await;
+    tear(&folder);
+    age(&folder, 29);
+    let refused = repository.lock(LockMode::Shared).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Corrupt { .. }), "{refused}");
+    age(&folder, 2);
+    repository.lock(LockMode::Exclusive).await.unwrap().release().await.unwrap();
+    assert_eq!(locks(&repository).await, 0);
+}
+
+#[tokio::test]
+async fn a_check_begins_beside_a_lock_that_cannot_be_read() {
+    let (folder, repository) = on_disk().await;
+    tear(&folder);
+    let checked = repository.check(&crate::CheckOptions::default()).await.unwrap();
+    assert!(checked.is_sound(), "{checked:?}");
+    assert_eq!(locks(&repository).await, 1, "it stays for whoever may be writing it");
+}

@@ -49,8 +49,8 @@ async fn backed_up(house: &House, begins: &'static str, happens: fn(&Path), rule
 
 async fn assert_whole(house: &House, backup: &BackupSummary) {
     assert!(backup.issues.is_empty() && backup.warnings.is_empty(), "{backup:?}");
-    house.restore_afresh(&backup.snapshot, "target").await;
-    Comparison::new().assert_same(&house.source(), &house.path("target"));
+    house.restore_afresh(&backup.snapshot, "whole").await;
+    Comparison::new().assert_same(&house.source(), &house.path("whole"));
     if let Some(restic) = oracle::restic() {
         restic.repository(house.path("repository").display().to_string(), PASSWORD).check_read_data();
     }

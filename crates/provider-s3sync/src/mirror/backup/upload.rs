@@ -327,14 +327,20 @@ mod tests {
         let (directory, path) = (Path::new("/proc"), PathBuf::from("version"));
         let source = Arc::new(Source::open(directory).unwrap());
         let content = std::fs::read(directory.join(&path)).unwrap();
-        let Ok(Opened::Large(file)) = open_until_still(|| open(&source, &path), 8) else { panic!("it is larger") };
+        let Ok(Opened::Large(file)) = open_until_still(|| open(&source, &path), 8) else {
+            panic!("it is larger")
+        };
         assert_eq!(file.metadata().size, 0);
 
         let (store, totals) = (Store::memory(), Arc::new(Totals::default()));
         let place = Place::named(&Space::new("ada", "lab").unwrap(), "2026-01-31-18-30-05").unwrap();
         let transfer = Transfer::new(&store, &place, &source, &totals, &Arc::new(Meter::default()));
         let entry = Entry::plain(path, FileKind::File, 0, Timestamp::new(0, 0));
-        let sent = transfer.upload_large(Listed { entry, parent: Lineage::default() }, "key", None, None, file).await.unwrap().unwrap();
+        let sent = transfer
+            .upload_large(Listed { entry, parent: Lineage::default() }, "key", None, None, file)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((sent.size, sent.torn, sent.sha256), (content.len() as u64, true, Some(Id::of(&content))));
         assert_eq!(store.get_object("key", sent.size).await.unwrap(), content);
         assert_eq!(totals.take_issues()[0].kind, "torn");

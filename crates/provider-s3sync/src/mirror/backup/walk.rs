@@ -4,9 +4,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use stillpoint_core::Result;
-use stillpoint_localfs::{
-    Directory, FileKind, Identity, Lineage, Metadata, OwnerNames, Selection, Source,
-};
+use stillpoint_localfs::{Directory, FileKind, Identity, Lineage, Metadata, OwnerNames, Selection, Source};
 use stillpoint_repository::Cancellation;
 use tokio::sync::mpsc::Sender;
 
@@ -245,9 +243,7 @@ impl Walk<'_> {
     }
 
     fn describe(&self, path: PathBuf, metadata: &Metadata) -> Entry {
-        let text = |name: Option<std::ffi::OsString>| {
-            name.and_then(|name| name.into_string().ok()).unwrap_or_default()
-        };
+        let text = |name: Option<OsString>| name.and_then(|name| name.into_string().ok()).unwrap_or_default();
         let mut entry = Entry::new(path, metadata);
         entry.user = text(self.owners.user(metadata.uid));
         entry.group = text(self.owners.group(metadata.gid));
@@ -300,7 +296,8 @@ mod tests {
             fs::rename(root.join("big"), root.join("big-2026")).unwrap();
             fs::rename(root.join("z"), root.join("big")).unwrap();
         });
-        let whole = ["", "a", "a/1", "big", "big/4", "big-2026", "big-2026/2", "big-2026/other", "big-2026/other/3"];
+        let whole =
+            ["", "a", "a/1", "big", "big/4", "big-2026", "big-2026/2", "big-2026/other", "big-2026/other/3"];
         assert_eq!(paths, whole);
         assert!(totals.take_issues().is_empty() && totals.take_remarks().is_empty());
     }
@@ -310,7 +307,7 @@ mod tests {
         let (paths, totals) = walked(|root| fs::rename(root.join("big"), root.join("0")).unwrap());
         assert_eq!(paths, ["", "a", "a/1", "z", "z/4"]);
         let issues = totals.take_issues();
-        assert_eq!((issues.len(), issues[0].kind.as_str(), issues[0].subject.as_str()), (1, "skipped", "big"));
+        assert_eq!((issues.len(), issues[0].kind.as_str(), issues[0].item.as_str()), (1, "skipped", "big"));
     }
 
     #[test]
