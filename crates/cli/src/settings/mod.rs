@@ -9,7 +9,7 @@ mod serve;
 mod server_url;
 mod workspace;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_provider_s3sync::Space;
@@ -158,6 +158,7 @@ impl Settings {
             only: None,
             cache: Some(CacheFolder::new(data_dir.cache())),
             limits: TransferLimits::default(),
+            log_file: None,
             config: ConfigFile::default(),
             data_dir,
         }

@@ -7,6 +7,7 @@
 mod judge;
 mod record;
 mod refresh;
+mod unlock;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::repository::{Listing, Repository};
 use judge::{is_there, read_all, refuse_conflicts};
 use record::LockRecord;
 use refresh::{Refreshed, Refresher, TAKEN};
+pub use unlock::FoundLock;
 
 /// What a lock excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -290,7 +290,7 @@ mod tests {
 
     #[test]
     fn a_wait_of_hours_looks_at_the_clock_every_minute() {
-        let at = |seconds| Timestamp::from_millis(seconds * 1000);
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
         assert_eq!(nap(at(12 * 3600), at(0)), Duration::from_secs(60));
         assert_eq!(nap(at(40), at(0)), Duration::from_secs(40));
         // It slept while the machine was suspended.
