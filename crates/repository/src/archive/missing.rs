@@ -110,7 +110,9 @@ impl Walk {
         sought: Vec<Sought>,
     ) -> stillpoint_localfs::Result<Vec<Job>> {
         let Some(parent) = self.source.reach(&directory.lineage, &directory.path)? else {
-            self.totals.warn(Issue::vanished(&directory.path));
+            if sought.iter().any(|sought| sought.is_gone) {
+                self.totals.warn(Issue::vanished(&directory.path));
+            }
             return Ok(Vec::new());
         };
         let identities: HashSet<Identity> = sought.iter().map(|sought| sought.identity).collect();

@@ -1,5 +1,7 @@
 //! Walking the source in path order.
 
+use std::cmp::Ordering;
+use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -31,12 +33,30 @@ struct Listed {
     name: OsString,
     metadata: Metadata,
     mount_point: bool,
+    /// Whether it was looked for since and not found.
+    missed: bool,
 }
 
 /// A directory that was looked into: its own entry, what it holds, and what it is.
 type Looked = (Entry, Level, Identity);
 
+impl Level {
+    /// Puts a directory in the place of whatever was to be visited under its name; the order is the caller's to restore.
+    fn visit_later(&mut self, entry: stillpoint_localfs::Entry) {
+        self.entries.retain(|visit| visit.name() != Some(entry.name.as_os_str()));
+        let (name, metadata, mount_point) = (entry.name, entry.metadata, entry.mount_point);
+        self.entries.push(Visit::Directory(Listed { name, metadata, mount_point, missed: false }));
+    }
+}
+
 impl Visit {
+    fn identity(&self) -> Option<Identity> {
+        match self {
+            Self::Ready(_) => None,
+            Self::Directory(listed) => Some(Identity::from(&listed.metadata)),
+        }
+    }
+
     fn name(&self) -> Option<&OsStr> {
         match self {
             Self::Ready(entry) => entry.path.file_name(),
@@ -130,7 +150,11 @@ impl Walk<'_> {
                 Ok(Some(directory)) => look(&directory),
                 Ok(None) => {
                     let is_gone = other.is_none_or(|other| other.is_surely_not(&identity));
-                    self.look_again(level, &listed, is_gone);
+                    if !listed.missed {
+                        self.look_again(level, &listed, is_gone);
+                    } else if is_gone {
+                        self.totals.vanished(&path);
+                    }
                     found
                 }
                 Err(error) => Err(error),
@@ -148,38 +172,43 @@ impl Walk<'_> {
     /// Finds out what the directories of a level that are still to be visited are called by now, and the one that was to be
     /// visited and is another one or gone.
     fn look_again(&self, level: &mut Level, lost: &Listed, is_gone: bool) {
-        let mut waiting = vec![(Identity::from(&lost.metadata), lost.name.clone(), is_gone)];
-        level.entries.retain(|visit| match visit {
-            Visit::Ready(_) => true,
-            Visit::Directory(listed) => {
-                waiting.push((Identity::from(&listed.metadata), listed.name.clone(), true));
-                false
-            }
-        });
-        let sought = waiting.iter().map(|(identity, ..)| *identity).collect();
+        let sought = level.entries.iter().filter_map(Visit::identity);
+        let sought = sought.chain([Identity::from(&lost.metadata)]).collect();
         let found = self.source.reach(&level.lineage, &level.path).and_then(|parent| match &parent {
-            Some(parent) => self.selection.seek(self.source, parent, &sought).map(Some),
-            None => Ok(None),
+            Some(parent) => self.selection.seek(self.source, parent, &sought),
+            None => Ok(HashMap::new()),
         });
         let mut found = match found {
-            Ok(Some(found)) => found,
-            Ok(None) => return self.totals.vanished(&level.path),
+            Ok(found) => found,
             Err(error) => return self.totals.unreadable(&level.path, &error),
         };
-        for (identity, name, is_gone) in waiting {
+        match found.remove(&Identity::from(&lost.metadata)) {
+            Some(Some(entry)) if entry.name > lost.name => level.visit_later(entry),
+            Some(Some(_)) => self.totals.renamed(&level.path.join(&lost.name)),
+            // Under its new name it is left out, and counted as such.
+            Some(None) => {}
+            None if is_gone => self.totals.vanished(&level.path.join(&lost.name)),
+            None => {}
+        }
+        let mut renamed = Vec::new();
+        level.entries.retain_mut(|visit| {
+            let (Some(identity), Visit::Directory(listed)) = (visit.identity(), visit) else { return true };
             match found.remove(&identity) {
-                Some(Some(entry)) if entry.name > lost.name => {
-                    level.entries.retain(|visit| visit.name() != Some(entry.name.as_os_str()));
-                    let (name, metadata, mount_point) = (entry.name, entry.metadata, entry.mount_point);
-                    level.entries.push(Visit::Directory(Listed { name, metadata, mount_point }));
+                None => listed.missed = true,
+                Some(Some(entry)) if entry.name == listed.name => {}
+                Some(entry) => {
+                    renamed.extend(entry.map(|entry| (listed.name.clone(), entry)));
+                    return false;
                 }
+            }
+            true
+        });
+        for (name, entry) in renamed {
+            match entry.name.cmp(&lost.name) {
+                Ordering::Greater => level.visit_later(entry),
                 // It stands where the lost one stood, and is read in its place.
-                Some(Some(entry)) if entry.name == lost.name => {}
-                Some(Some(_)) => self.totals.renamed(&level.path.join(name)),
-                // Under its new name it is left out, and counted as such.
-                Some(None) => {}
-                None if is_gone => self.totals.vanished(&level.path.join(name)),
-                None => {}
+                Ordering::Equal => {}
+                Ordering::Less => self.totals.renamed(&level.path.join(name)),
             }
         }
         level.entries.sort_by(|one, other| other.name().cmp(&one.name()));
@@ -203,7 +232,7 @@ impl Walk<'_> {
             for entry in listing.entries {
                 if entry.metadata.kind == FileKind::Directory {
                     let (name, metadata, mount_point) = (entry.name, entry.metadata, entry.mount_point);
-                    entries.push(Visit::Directory(Listed { name, metadata, mount_point }));
+                    entries.push(Visit::Directory(Listed { name, metadata, mount_point, missed: false }));
                 } else if let Some(entry) = self.leaf(directory, &path, &entry) {
                     entries.push(Visit::Ready(Box::new(entry)));
                 }
