@@ -272,7 +272,7 @@ fn own_places(session: &Session, root: &Path) -> Vec<String> {
     ]);
     let catalog = session.settings.catalog.as_str().strip_prefix("sqlite:").map(PathBuf::from);
     let mut patterns = Vec::new();
-    for place in places.into_iter().chain(catalog) {
+    for place in places.into_iter().chain(catalog).chain(session.settings.log_file.clone()) {
         if let Some(pattern) = engine::pattern_below(root, &place) {
             // SQLite keeps its log and its shared memory beside the file.
             patterns.extend(["-wal", "-shm"].map(|ending| format!("{pattern}{ending}")));

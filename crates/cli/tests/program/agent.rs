@@ -290,3 +290,15 @@ fn an_agent_that_waits_for_another_one_says_when_no_backup_has_been_good_for_too
     send(&child, Signal::TERM);
     ended(child);
 }
+
+#[test]
+fn the_log_of_an_agent_is_not_backed_up_by_it() {
+    let place = Place::with_tree(91);
+    let home = place.source();
+    let log = home.join("logs/agent.log");
+    fs::create_dir(log.parent().unwrap()).unwrap();
+    place.json(line(&home, &["--once", "--log-file", log.to_str().unwrap()]));
+    assert!(log.is_file());
+    let listed = place.json(["files", "latest"]).to_string();
+    assert!(listed.contains("logs") && !listed.contains("agent.log"), "{listed}");
+}
