@@ -2,13 +2,18 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{SeekFrom, fstat, seek};
+use rustix::fs::{SeekFrom, fstat, fstatfs, seek};
 use rustix::io::Errno;
 
 use crate::metadata::Metadata;
 
 /// Files shorter than this are read in one go, holes and all.
 const BYTES_MIN: u64 = 1 << 20;
+
+/// File systems whose answers count what is written and not yet on the disk: ext2 to ext4, XFS, Btrfs, tmpfs and F2FS, by
+/// their numbers in `linux/magic.h`. Others are read in full: OpenZFS has told of holes where data waited to be written
+/// (<https://github.com/openzfs/zfs/issues/15526>), and what a server tells is not known.
+const EXACT: [u64; 5] = [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010];
 
 /// The stretch of a file that was asked for last: a hole, then data.
 #[derive(Debug)]
@@ -19,11 +24,15 @@ pub(super) struct Holes {
 }
 
 impl Holes {
-    /// Where holes are to be looked for: only in a file that takes less space than its length, for some file systems tell
-    /// of holes in what was written just now.
+    /// Where holes are to be looked for: only in a file that takes less space than its length, on a file system that is
+    /// known to tell of them exactly.
     pub(super) fn expected_in(file: impl AsFd, metadata: &Metadata) -> Self {
         let taken = || fstat(&file).map_or(u64::MAX, |stat| u64::try_from(stat.st_blocks).unwrap_or(0) * 512);
-        let sparse = metadata.size >= BYTES_MIN && taken() < metadata.size;
+        let is_exact = || {
+            let found = fstatfs(&file).ok().and_then(|found| u64::try_from(found.f_type).ok());
+            found.is_some_and(|kind| EXACT.contains(&kind))
+        };
+        let sparse = metadata.size >= BYTES_MIN && taken() < metadata.size && is_exact();
         Self { hole_end: 0, data_end: if sparse { 0 } else { u64::MAX } }
     }
 
