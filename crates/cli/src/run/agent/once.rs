@@ -239,7 +239,7 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
     let text = format!("{}@{}", wanted.workspace, wanted.point());
     let error = match catalog.resolve(&text).await {
         Err(error) if error.kind() == ErrorKind::NotFound => error,
-        resolved => return resolved,
+        resolved => return session.nearest(catalog, &text, resolved?).await,
     };
     match session.settings.layout {
         Layout::Mirror => session.catalogue_timestamps(catalog).await?,
@@ -253,7 +253,7 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
             let message = format!("the store has no backup of {} at {}", wanted.workspace, wanted.point());
             Err(Error::new(ErrorKind::NotFound, message).with_source(error))
         }
-        resolved => resolved,
+        resolved => session.nearest(catalog, &text, resolved?).await,
     }
 }
 
