@@ -82,8 +82,8 @@ pub struct Retention {
     pub remove: Vec<BackupId>,
 }
 
-/// Judges each workspace's backups by themselves, and its copies as if they were another workspace's, those in each place
-/// by themselves.
+/// Judges each workspace's backups by themselves, those of each host where the same path is a workspace of several
+/// ([`BackupRecord::host`]), and its copies as if they were another workspace's, those in each place by themselves.
 ///
 /// Only completed backups fill the places that the counting rules give. A partial one is never counted and goes like any
 /// other, but stays while no completed one is newer: until then it is the best there is of that time. A held backup, and
@@ -93,7 +93,7 @@ pub struct Retention {
 /// `now` takes part in one thing only: a backup that was begun more than five minutes after it stays and is not counted. So
 /// a clock that is wrong, here or wherever a backup was made, keeps more and never less.
 pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp) -> Retention {
-    let mut workspaces: BTreeMap<(&WorkspaceId, Option<Place<'_>>), Vec<&BackupRecord>> = BTreeMap::new();
+    let mut workspaces: BTreeMap<Group<'_>, Vec<&BackupRecord>> = BTreeMap::new();
     let mut judged: Vec<(&BackupRecord, Vec<String>)> = Vec::new();
     for backup in backups {
         if backup.state == BackupState::Deleting {
@@ -102,7 +102,7 @@ pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp
             let began = backup.created_at;
             judged.push((backup, vec![format!("begun by a wrong clock: {began} has not come yet")]));
         } else {
-            workspaces.entry((&backup.workspace, Place::of_copy(backup))).or_default().push(backup);
+            workspaces.entry(Group::of(backup)).or_default().push(backup);
         }
     }
     for mut own in workspaces.into_values() {
@@ -119,6 +119,20 @@ pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp
         }
     }
     retention
+}
+
+/// Backups of one workspace, on one host, in one place: none of another group takes a place from them.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group<'a> {
+    workspace: &'a WorkspaceId,
+    host: Option<&'a str>,
+    place: Option<Place<'a>>,
+}
+
+impl<'a> Group<'a> {
+    fn of(backup: &'a BackupRecord) -> Self {
+        Self { workspace: &backup.workspace, host: backup.host(), place: Place::of_copy(backup) }
+    }
 }
 
 /// Where a copy lies, as far as it is known. Copies in two places are made so that there are two.

@@ -114,6 +114,9 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "RATE", value_parser = rate, env = "STILLPOINT_LIMIT_DOWNLOAD",
           hide_env_values = true)]
     pub(crate) limit_download: Option<NonZeroU64>,
+    /// The name of this host, by which the same path on two hosts is told apart [default: the machine's name]
+    #[arg(long, global = true, value_name = "NAME", env = "STILLPOINT_HOST", hide_env_values = true)]
+    pub(crate) host: Option<String>,
     /// Use at most so many processors
     #[arg(long, global = true, value_name = "NUMBER", env = "STILLPOINT_CPUS", hide_env_values = true)]
     pub(crate) cpus: Option<NonZeroUsize>,
@@ -132,7 +135,7 @@ pub(crate) struct GlobalArgs {
 }
 
 /// The settings of this machine's work alone. What the environment sets of them may stand there for other commands.
-const OF_THIS_MACHINE: [&str; 10] = [
+const OF_THIS_MACHINE: [&str; 11] = [
     "store",
     "catalog",
     "password_file",
@@ -142,6 +145,7 @@ const OF_THIS_MACHINE: [&str; 10] = [
     "no_cache",
     "limit_upload",
     "limit_download",
+    "host",
     "config",
 ];
 

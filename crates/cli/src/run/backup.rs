@@ -190,6 +190,7 @@ pub(super) async fn directory_workspace(
     // A catalog that changes while it is read would make each backup a partial one, and the key inside the
     // repository that it opens helps nobody.
     rules.excludes.extend(own_places(session, found.root()));
+    let found = found.on_host(&session.settings.host);
     Ok(found.with_provider(engine::provider_id(session.settings.layout)?).with_rules(rules))
 }
 
@@ -214,7 +215,7 @@ async fn remembered(
             format!("workspace {id:?} is not known; name its directory, or configure it with --config");
         return Err(Error::new(ErrorKind::NotFound, message));
     };
-    let found = DirectoryWorkspace::from_record(&record)?;
+    let found = DirectoryWorkspace::from_record(&record)?.on_host(&session.settings.host);
     let found = found.with_provider(engine::provider_id(session.settings.layout)?);
     checked_directory(found.root())?;
     let mut rules = CaptureRules::from_settings(&record.definition.settings)?;

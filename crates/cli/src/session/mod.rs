@@ -1,5 +1,6 @@
 //! One run's settings and output, and what is made from them: catalog, repository, providers, orchestrator.
 
+mod host;
 mod needs;
 mod orchestrator;
 
@@ -225,7 +226,7 @@ impl Session {
                 );
                 Err(Error::new(ErrorKind::NotFound, message))
             }
-            resolved => resolved,
+            resolved => self.nearest(catalog, &text, resolved?).await,
         }
     }
 

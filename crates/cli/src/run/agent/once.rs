@@ -241,7 +241,7 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
     let text = format!("{}@{}", wanted.workspace, wanted.point());
     let error = match catalog.resolve(&text).await {
         Err(error) if error.kind() == ErrorKind::NotFound => error,
-        resolved => return resolved,
+        resolved => return session.nearest(catalog, &text, resolved?).await,
     };
     match session.settings.layout {
         Layout::Mirror => session.catalogue_timestamps(catalog).await?,
@@ -259,7 +259,7 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
             let absent = Error::new(ErrorKind::NotFound, message).with(NO_SUCH_POINT, "absent");
             Err(absent.with_source(error))
         }
-        resolved => resolved,
+        resolved => session.nearest(catalog, &text, resolved?).await,
     }
 }
 
