@@ -222,7 +222,8 @@ async fn a_lock_that_cannot_be_read_counts_until_it_is_half_an_hour_old_by_the_s
 async fn a_check_begins_beside_a_lock_that_cannot_be_read() {
     let (folder, repository) = on_disk().await;
     tear(&folder);
-    let checked = repository.check(&crate::check::CheckOptions::default()).await.unwrap();
+    let checked =
+        repository.check(&crate::check::CheckOptions::new(crate::check::CheckDepth::ReadAll)).await.unwrap();
     assert!(checked.is_sound(), "{checked:?}");
     assert_eq!(locks(&repository).await, 1, "it stays for whoever may be writing it");
 }
