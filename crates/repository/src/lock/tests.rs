@@ -203,6 +203,7 @@ async fn a_dropped_lock_is_removed_without_waiting() {
 /// A lock object of which only the beginning was written, under the name it was to have.
 fn tear(folder: &tempfile::TempDir) {
     let name = Id::of(b"torn").to_hex();
+    std::fs::create_dir_all(folder.path().join("locks")).unwrap();
     std::fs::write(folder.path().join("locks").join(name), b"the first bytes of a lock").unwrap();
 }
 
