@@ -300,8 +300,9 @@ mod tests {
 
         fn skip(&mut self, bytes: u64) {
             assert!(bytes <= self.hole());
-            self.at += bytes as usize;
-            self.skipped += bytes as usize;
+            let bytes = usize::try_from(bytes).unwrap();
+            self.at += bytes;
+            self.skipped += bytes;
         }
     }
 
