@@ -59,7 +59,7 @@ fn a_second_password_comes_and_goes_and_the_one_in_use_stays() {
     assert_eq!(place.json(["key", "remove", &id[..10]])["removed"], added["added"]);
     place.run(["--password-file", &theirs, "list"]);
     place.run(["--password-file", &theirs, "check"]).assert_refused(12, &["password"]);
-    place.json(["check"]);
+    assert_eq!(place.json_ending(1, ["check"])["problems"][0]["kind"], "lock");
 }
 
 #[test]
