@@ -102,8 +102,8 @@ fn an_import_of_what_was_imported_in_part_stays_a_partial_one() {
     let place = mirrored(65);
     let store = place.path("mirror");
     place.json(line(&["backup"], Some(&place.source())));
-    let folder = fs::read_dir(store.join("ada/lab")).unwrap().map(|entry| entry.unwrap().path());
-    let folder = folder.filter(|path| path.file_name() != Some(OsStr::new(".stillpoint"))).next().unwrap();
+    let mut folders = fs::read_dir(store.join("ada/lab")).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folders.find(|path| path.file_name() != Some(OsStr::new(".stillpoint"))).unwrap();
     let mut entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     fs::remove_file(entries.find(|path| path.is_file()).unwrap()).unwrap();
     let repository = Place::new();
