@@ -244,7 +244,7 @@ impl Session {
     /// # Errors
     /// `NotFound` then.
     pub(crate) async fn must_hold(&self, workspace: &WorkspaceId) -> Result<()> {
-        MirrorSource::from_store(self.store()?).must_hold(&Space::of_workspace(workspace)).await
+        MirrorSource::from_store(self.store()?).must_have_held(&Space::of_workspace(workspace)).await
     }
 
     async fn provider_unless_refused(&self, source: RepositorySource) -> Result<Arc<S3SyncProvider>> {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::process::Signal;
 use serde_json::json;
 use stillpoint_testkit::eventually;
@@ -249,8 +250,8 @@ fn a_store_that_is_mounted_after_the_first_try_is_restored_from_before_anything_
             "{}",
             said()
         );
-        assert!(fs::remove_dir(&store).is_ok(), "something was stored in the mount point: {}", said());
-        fs::rename(place.path("elsewhere"), &store).unwrap();
+        assert!(!store.join("config").exists(), "a repository was made in the mount point: {}", said());
+        renameat_with(CWD, place.path("elsewhere"), CWD, &store, RenameFlags::EXCHANGE).unwrap();
         assert!(eventually(Duration::from_secs(60), || said().contains("completed")), "{}", said());
         send(&child, Signal::TERM);
         assert_eq!(ended(child).code, Some(0), "{}", said());

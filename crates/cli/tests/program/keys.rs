@@ -71,7 +71,7 @@ fn a_lock_that_nobody_can_read_goes_on_request_and_is_told_until_then() {
     fs::write(&lock, [7; 150]).unwrap();
     let source = place.source();
     assert_eq!(place.run(["backup", source.to_str().unwrap()]).code, Some(1));
-    place.json(["check"]);
+    assert_eq!(place.json_ending(1, ["check"])["problems"][0]["kind"], "lock");
     let told = place.json(["unlock"])["locks"][0].clone();
     assert_eq!((&told["removed"], &told["holder"]), (&false.into(), &serde_json::Value::Null), "{told}");
     assert!(place.run(["unlock"]).stdout.contains("--remove-all"));

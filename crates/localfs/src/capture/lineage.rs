@@ -55,7 +55,7 @@ impl Lineage {
         Self(Some(Arc::new(Link { above: self.clone(), identity, name })))
     }
 
-    fn downwards(&self) -> Vec<&Link> {
+    fn links_from_top(&self) -> Vec<&Link> {
         let mut links = Vec::new();
         let mut lineage = self;
         while let Some(link) = &lineage.0 {
@@ -109,7 +109,7 @@ impl Source {
     /// The system's reason.
     pub fn reach(&self, lineage: &Lineage, relative: &Path) -> Result<Option<Directory>> {
         let mut directory = self.directory(Path::new(""))?;
-        for link in lineage.downwards() {
+        for link in lineage.links_from_top() {
             match link.open_in(&directory)? {
                 Some(below) => directory = below,
                 None => return Ok(None),

@@ -17,7 +17,7 @@ use stillpoint_core::{Clock, Error, ErrorKind, Result, Timestamp, WorkspaceId};
 use stillpoint_repository::{ErrorKind as Stored, Id, Store};
 
 use crate::error::from_repository;
-use crate::mirror::Space;
+use crate::mirror::{LEASES, Space};
 
 /// After so long without a new beat a claim is abandoned.
 pub const LEASE_TTL: Duration = Duration::from_secs(180);
@@ -91,7 +91,7 @@ impl AgentLease {
         holder: impl Into<String>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let folder = format!("{}/agent", Space::of_workspace(workspace).control());
+        let folder = format!("{}/{LEASES}", Space::of_workspace(workspace).control());
         Self { place: Place { store, folder }, holder: holder.into(), clock, watched: None }
     }
 

@@ -22,5 +22,6 @@ pub(crate) use manifest::{Entry, Item};
 pub(crate) use records::script_record;
 pub(crate) use source::Point;
 
+pub(crate) use place::LEASES;
 pub use place::Space;
 pub use source::MirrorSource;

@@ -10,6 +10,8 @@ use stillpoint_repository::Id;
 
 /// The folder beside the timestamps of a space that holds what plain objects cannot carry.
 pub(super) const CONTROL: &str = ".stillpoint";
+/// The folder in that one in which an agent says that it works on the space.
+pub(crate) const LEASES: &str = "agent";
 /// Stands for the user where a workspace's id is not of the form `USER/SPACE`.
 const NO_USER: &str = "_";
 /// The longest name of a folder.

@@ -7,7 +7,7 @@ use stillpoint_core::{Error, ErrorKind, ProviderId, Result, SnapshotRef, StoreRe
 use stillpoint_repository::{Store, StoreSettings};
 
 use super::framed;
-use super::place::{Place, Space};
+use super::place::{CONTROL, LEASES, Place, Space};
 use super::record::{CLAIM, COMPLETION, Claim, Completion};
 use crate::error::{REPOSITORY, blocking, from_io, from_repository};
 use crate::provider::is_of;
@@ -85,20 +85,35 @@ impl MirrorSource {
         Err(refusal)
     }
 
-    /// Refuses where there is nothing of a space that backups were stored in.
+    /// Refuses where a store on this machine holds nothing of a space but the lease of an agent, which may have been stored in
+    /// a mount point without its mount.
     ///
     /// # Errors
     /// `NotFound` that says to mount the store; the system's reason where it cannot be looked at.
-    pub async fn must_hold(&self, space: &Space) -> Result<()> {
-        if self.has_folder_of(space).await? {
-            return Ok(());
-        }
+    pub async fn must_have_held(&self, space: &Space) -> Result<()> {
+        let Some(directory) = self.local_directory() else { return Ok(()) };
+        let folder = directory.join(space.folder());
+        let looked = folder.clone();
+        let held = blocking(move || {
+            holds_beside(&folder, CONTROL)
+                .and_then(|held| Ok(held || holds_beside(&folder.join(CONTROL), LEASES)?))
+                .map_err(|error| from_io(error, "look at", &looked))
+        });
+        if held.await? { Ok(()) } else { Err(self.lacks(space)) }
+    }
+
+    /// Refuses where there is nothing of a space that backups were stored in.
+    async fn must_hold(&self, space: &Space) -> Result<()> {
+        if self.has_folder_of(space).await? { Ok(()) } else { Err(self.lacks(space)) }
+    }
+
+    fn lacks(&self, space: &Space) -> Error {
         let url = self.store.description();
         let message = format!(
             "the store at {url} holds nothing of {space}; mount or connect the one that does. Where it was removed on purpose, \
              make an empty folder {space} in the store"
         );
-        Err(Error::new(ErrorKind::NotFound, message).with(REPOSITORY, "missing"))
+        Error::new(ErrorKind::NotFound, message).with(REPOSITORY, "missing")
     }
 
     /// Whether the folder of a space stands in a store on this machine. Deletions leave it, so it tells a store that was
@@ -254,5 +269,14 @@ impl Point {
         match self {
             Self::Ours(place, _) | Self::Script(place) => place,
         }
+    }
+}
+
+/// Whether a directory holds anything beside one entry.
+fn holds_beside(directory: &Path, name: &str) -> std::io::Result<bool> {
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => entries.try_fold(false, |held, entry| Ok(held || entry?.file_name() != *name)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -300,17 +300,20 @@ mod tests {
 
         fn skip(&mut self, bytes: u64) {
             assert!(bytes <= self.hole());
-            self.at += bytes as usize;
-            self.skipped += bytes as usize;
+            let bytes = usize::try_from(bytes).unwrap();
+            self.at += bytes;
+            self.skipped += bytes;
         }
     }
 
     #[test]
     fn holes_are_cut_as_the_zeros_that_they_are_and_are_not_read() {
         for size in [24 << 20, FINE_FROM] {
-            for holes in
-                [vec![0..20 << 20], vec![1_000_001..9 << 20, (12 << 20) + 5..24 << 20], vec![0..24 << 20]]
-            {
+            for holes in [
+                [0..20 << 20, 22 << 20..23 << 20],
+                [1_000_001..9 << 20, (12 << 20) + 5..24 << 20],
+                [0..12 << 20, 12 << 20..24 << 20],
+            ] {
                 let mut data = noise(24 << 20);
                 for hole in &holes {
                     data[hole.clone()].fill(0);

@@ -115,7 +115,7 @@ async fn a_password_is_changed_also_where_there_are_as_many_keys_as_there_may_be
     let store = Store::memory();
     let repository = create(store.clone()).await;
     for number in 1..20 {
-        repository.add_key(&key(&format!("password {number:02}, made by a machine"))).await.unwrap();
+        repository.add_key(&key(&format!("password {number:02} of many, made by a machine"))).await.unwrap();
     }
     let refused = repository.add_key(&key(OTHER)).await.unwrap_err();
     assert!(matches!(refused.kind(), ErrorKind::InvalidInput), "{refused}");

@@ -232,6 +232,7 @@ async fn holes_are_stored_as_the_zeros_that_they_are_and_are_not_read() {
     let sparse = fs::File::create(house.source().join("sparse")).unwrap();
     sparse.set_len(96 << 20).unwrap();
     std::os::unix::fs::FileExt::write_all_at(&sparse, &[7; 100_000], (50 << 20) + 1).unwrap();
+    house.settle().await;
     let first = house.backup().await;
     assert_eq!(first.bytes_scanned, 96 << 20);
     assert!(first.bytes_read < 8 << 20, "{first:?}");
