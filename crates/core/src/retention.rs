@@ -169,6 +169,7 @@ impl<'a> Place<'a> {
 fn judge<'a>(backups: &[&'a BackupRecord], policy: &RetentionPolicy) -> Vec<(&'a BackupRecord, Vec<String>)> {
     let newest_good = backups.iter().find(|backup| is_good(backup)).map(|backup| backup.created_at);
     let mut rules = CountingRule::all(policy);
+    let oldest_good = backups.iter().rev().find(|backup| is_good(backup)).map(|backup| &backup.id);
     let judge = |backup: &&'a BackupRecord| {
         let mut reasons = Vec::new();
         if backup.held {
@@ -179,7 +180,8 @@ fn judge<'a>(backups: &[&'a BackupRecord], policy: &RetentionPolicy) -> Vec<(&'a
             reasons.push("no rule says what may go".to_owned());
         }
         if is_good(backup) {
-            reasons.extend(rules.iter_mut().filter_map(|rule| rule.keeps(backup.created_at)));
+            let is_oldest = oldest_good == Some(&backup.id);
+            reasons.extend(rules.iter_mut().filter_map(|rule| rule.keeps(backup.created_at, is_oldest)));
         } else if newest_good.is_none_or(|good| backup.created_at > good) {
             let word = if backup.state == BackupState::Damaged { "damaged" } else { "partial" };
             reasons.push(format!("{word}, and no completed backup is newer"));
@@ -253,10 +255,11 @@ impl CountingRule {
         ]
     }
 
-    /// Why it keeps the next older backup, if it does.
-    fn keeps(&mut self, time: Timestamp) -> Option<String> {
+    /// Why it keeps the next older backup, if it does. The oldest fills a place that is left also where its span has one: as
+    /// with restic, the history is then as long as it can be.
+    fn keeps(&mut self, time: Timestamp, is_oldest: bool) -> Option<String> {
         let span = self.span.map(|span| span(time));
-        if self.taken == self.places || span.is_some() && self.last == span {
+        if self.taken == self.places || span.is_some() && self.last == span && !is_oldest {
             return None;
         }
         self.taken += 1;

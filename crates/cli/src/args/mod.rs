@@ -36,7 +36,7 @@ pub(crate) use demo::DemoArgs;
 pub(crate) use forget::{ForgetArgs, PruneArgs, RepairArgs, RepairCommand};
 pub(crate) use import::ImportArgs;
 pub(crate) use key::{KeyArgs, KeyCommand, NewPasswordArgs};
-pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
+pub(crate) use maintenance::{CheckArgs, UnlockArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use reconcile::ReconcileArgs;
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
@@ -221,6 +221,8 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     /// Mend what a check found; nothing is deleted
     Repair(RepairArgs),
+    /// Remove the locks whose holders are gone from the repository
+    Unlock(UnlockArgs),
     /// List, add, change and remove the passwords that open the repository
     Key(KeyArgs),
     /// Check that the repository is whole

@@ -273,7 +273,7 @@ fn own_places(session: &Session, root: &Path) -> Vec<String> {
     ]);
     let catalog = session.settings.catalog.as_str().strip_prefix("sqlite:").map(PathBuf::from);
     let mut patterns = Vec::new();
-    for place in places.into_iter().chain(catalog) {
+    for place in places.into_iter().chain(catalog).chain(session.settings.log_file.clone()) {
         if let Some(pattern) = engine::pattern_below(root, &place) {
             // SQLite keeps its log and its shared memory beside the file.
             patterns.extend(["-wal", "-shm"].map(|ending| format!("{pattern}{ending}")));
@@ -297,6 +297,7 @@ pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]
         .components
         .iter()
         .flat_map(|component| &component.findings)
+        .chain(&plan.findings)
         .any(|finding| finding.severity == Severity::Blocker && !waivers.contains(&finding.check));
     if output.is_json() {
         output.document(plan)?;
@@ -308,6 +309,9 @@ pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]
         for conflict in plan.outlook.iter().flat_map(|outlook| &outlook.conflicts) {
             let (kind, operation, since) = (&conflict.kind, &conflict.operation, conflict.since);
             output.line(format_args!("  waits for {kind} {operation}, begun at {since}"))?;
+        }
+        for found in &plan.findings {
+            output.line(format_args!("  {}", finding(found)))?;
         }
         for component in &plan.components {
             let fate = component.excluded_reason.as_deref().unwrap_or("to be captured");

@@ -9,7 +9,7 @@ mod serve;
 mod server_url;
 mod workspace;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_provider_s3sync::Space;
@@ -55,6 +55,8 @@ pub(crate) struct Settings {
     pub(crate) cache: Option<CacheFolder>,
     /// How fast bytes may travel.
     pub(crate) limits: TransferLimits,
+    /// The file that this run writes its log into, where it is told one.
+    pub(crate) log_file: Option<PathBuf>,
     /// The configuration file.
     pub(crate) config: ConfigFile,
 }
@@ -89,7 +91,20 @@ impl Settings {
         let cache = (!global.no_cache).then(|| CacheFolder::new(data_dir.cache()));
         let mut limits = TransferLimits::default();
         (limits.upload, limits.download) = (global.limit_upload, global.limit_download);
-        Ok(Self { data_dir, store, catalog, password, layout, space, only, host, cache, limits, config })
+        Ok(Self {
+            data_dir,
+            store,
+            catalog,
+            password,
+            layout,
+            space,
+            only,
+            host,
+            cache,
+            limits,
+            log_file: None,
+            config,
+        })
     }
 
     /// Where the file snapshots of this run's space live.
@@ -152,6 +167,7 @@ impl Settings {
             host: this_host(),
             cache: Some(CacheFolder::new(data_dir.cache())),
             limits: TransferLimits::default(),
+            log_file: None,
             config: ConfigFile::default(),
             data_dir,
         }

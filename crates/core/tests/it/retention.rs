@@ -56,7 +56,9 @@ fn each_counting_rule_keeps_the_newest_of_each_of_its_spans() {
     // 9 March 2026 is a Monday, so the 8th ends the week before.
     assert_eq!(stays(|policy| policy.weekly = 3), ["03-09T11:10", "03-08T10:00", "03-01T10:00"]);
     assert_eq!(stays(|policy| policy.monthly = 9), ["03-09T11:10", "02-15T10:00", "01-15T10:00"]);
-    assert_eq!(stays(|policy| policy.yearly = 9), ["03-09T11:10"]);
+    // As with restic, the oldest fills a place that is left, so that the history is as long as it can be.
+    assert_eq!(stays(|policy| policy.yearly = 9), ["03-09T11:10", "01-15T10:00"]);
+    assert_eq!(stays(|policy| policy.yearly = 1), ["03-09T11:10"]);
     assert_eq!(
         stays(|policy| policy.within = Some(Duration::from_secs(26 * 3600))),
         ["03-09T11:10", "03-09T10:30", "03-09T10:00", "03-08T10:00"]

@@ -37,7 +37,7 @@ struct Agent<'a> {
     clock: SystemClock,
 }
 
-pub(super) async fn run(session: Session, args: &AgentArgs) -> Outcome {
+pub(super) async fn run(mut session: Session, args: &AgentArgs) -> Outcome {
     if args.supervise {
         return background::supervise(&session.output).await;
     }
@@ -50,6 +50,7 @@ pub(super) async fn run(session: Session, args: &AgentArgs) -> Outcome {
     }
     if let Some(file) = &args.log_file {
         logging::into_file(file)?;
+        session.settings.log_file = file.canonicalize().ok();
     }
     let ended = follow(session, args).await;
     if let Err(failure) = &ended {
