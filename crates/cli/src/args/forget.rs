@@ -44,7 +44,7 @@ pub(crate) struct ForgetArgs {
     /// Only this workspace
     #[arg(long, value_name = "ID")]
     pub(crate) workspace: Option<String>,
-    /// Judge other hosts' backups of directories, too, each host's by themselves
+    /// Judge other hosts' backups of directories, too, each host's by themselves; a server always does
     #[arg(long)]
     pub(crate) all_hosts: bool,
     /// Only say what would go

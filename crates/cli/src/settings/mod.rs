@@ -83,6 +83,10 @@ impl Settings {
         let catalog = given_catalog.or_else(|| config.catalog.clone());
         let catalog = catalog.unwrap_or_else(|| default_catalog(&data_dir));
         let host = given(&global.host).or_else(|| config.host.clone()).unwrap_or_else(this_host);
+        if host.is_empty() || host.chars().any(char::is_control) {
+            let message = format!("the host's name {host:?} is empty, or holds control characters");
+            return Err(Error::new(ErrorKind::InvalidConfig, message));
+        }
         let password = PasswordSource::find(global, &config, &data_dir);
         let cache = (!global.no_cache).then(|| CacheFolder::new(data_dir.cache()));
         let mut limits = TransferLimits::default();

@@ -240,19 +240,23 @@ fn a_full_data_directory_is_told_as_that_also_where_only_reading_was_asked_for()
 }
 
 #[test]
-fn no_name_or_argument_makes_the_terminal_do_anything() {
-    let place = Place::with_tree(27);
+fn nothing_that_was_stored_makes_the_terminal_do_anything() {
+    let mut place = Place::with_tree(27);
+    place.flag("--host", "plain-host");
     place.json(os(&["backup", "--name", "plain-name"], &place.source()));
-    // As an older version took it.
+    // As an older version took it, and another machine.
     place.on_catalog(async |connection| {
-        let renamed = "UPDATE backups SET record = replace(record, 'plain-name', '\\u001b[31mred')";
-        assert_eq!(sqlx::query(renamed).execute(connection).await.unwrap().rows_affected(), 1);
+        for plain in ["plain-name", "plain-host"] {
+            let renamed = "UPDATE backups SET record = replace(record, ?, '\\u001b[31mred')";
+            let renamed = sqlx::query(renamed).bind(plain).execute(&mut *connection).await.unwrap();
+            assert_eq!(renamed.rows_affected(), 1);
+        }
     });
     let listed = place.run(["list"]);
-    assert!(listed.code == Some(0) && listed.stdout.contains("\\u{1b}[31mred"), "{listed:?}");
-    let refused = place.run(["show", "never\u{1b}[31m"]);
-    assert!(refused.stderr.contains("never\\u{1b}[31m"), "{refused:?}");
-    let printed = [listed.stdout, refused.stdout, refused.stderr].concat();
+    assert!(listed.code == Some(0) && listed.stdout.contains("(\\u{1b}[31mred)"), "{listed:?}");
+    let noted = place.run(["forget", "--keep-last", "1"]);
+    assert!(noted.stderr.contains("other hosts (\\u{1b}[31mred)"), "{noted:?}");
+    let printed = [listed.stdout, listed.stderr, noted.stdout, noted.stderr].concat();
     assert!(!printed.contains('\u{1b}'), "{printed:?}");
 }
 

@@ -191,6 +191,7 @@ fn the_catalog_lists_shows_and_compares_backups() {
             "environment",
             "expires_at",
             "held",
+            "host",
             "id",
             "name",
             "parent_id",

@@ -43,13 +43,13 @@ pub(super) async fn written(repository: &Repository, name: &str) -> Result<Times
 /// What the store says of a record of a prune.
 ///
 /// # Errors
-/// `Unavailable` if another prune has removed it meanwhile.
+/// `Busy` if another prune has removed it meanwhile.
 async fn stat(repository: &Repository, name: &str) -> Result<Stat> {
     let stat = repository.store().stat(&format!("stillpoint/{KIND}/{name}")).await;
     stat.map_err(|error| match error.kind() {
         ErrorKind::NotFound => {
             let message = "another prune went on meanwhile; run the same command again";
-            Error::new(ErrorKind::Unavailable, message).with_source(error)
+            Error::new(ErrorKind::Busy, message).with_source(error)
         }
         _ => error,
     })
@@ -61,4 +61,19 @@ pub(super) fn after(time: Timestamp, span: Duration) -> Timestamp {
     let nanoseconds = time.nanoseconds.saturating_add(span.subsec_nanos());
     let carried = time.seconds.saturating_add(seconds).saturating_add((nanoseconds / 1_000_000_000).into());
     Timestamp::new(carried, nanoseconds % 1_000_000_000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Credentials, Origin, Store};
+
+    #[tokio::test]
+    async fn a_record_that_another_prune_took_away_means_that_it_is_busy() {
+        let credentials = Credentials::generate().unwrap().0;
+        let repository = Repository::init(Store::memory(), &credentials, Origin::detect()).await.unwrap();
+        let error = written(&repository, "clock").await.unwrap_err();
+        assert_eq!(error.kind(), &ErrorKind::Busy);
+        assert!(error.to_string().contains("another prune"), "{error}");
+    }
 }

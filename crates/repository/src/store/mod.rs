@@ -14,6 +14,7 @@ pub mod object_store;
 mod pace;
 mod pages;
 mod plain;
+mod refusal;
 mod remote;
 mod remote_plain;
 mod settings;

@@ -13,7 +13,8 @@ use tokio::task::JoinHandle;
 
 use super::pages::{self, Found};
 use super::plain::{PartSink, PlainBackend, PlainObject};
-use super::remote::{RawPages, RemoteBackend, failed};
+use super::refusal::failed;
+use super::remote::{RawPages, RemoteBackend};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
 

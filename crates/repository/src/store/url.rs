@@ -56,6 +56,12 @@ fn place(url: &str) -> Result<Place> {
             "a store URL may hold neither credentials nor options; use the environment",
         ));
     }
+    if let Some(step) = path_of(url).split('/').find(|step| is_a_step(step)) {
+        return Err(Error::invalid(format!(
+            "`{}` holds `{step}`, by which no object can be named; write the prefix that is meant",
+            without_password(url)
+        )));
+    }
     let cloud = match parsed.scheme() {
         "s3" => Cloud::S3,
         "az" | "azure" => Cloud::Azure,
@@ -114,6 +120,17 @@ fn local_path(url: &str) -> Result<Option<PathBuf>> {
     }
     let plain = url.starts_with(['/', '.']) || !url.contains(':');
     Ok(plain.then(|| std::path::absolute(Path::new(url)).unwrap_or_else(|_| url.into())))
+}
+
+/// What follows the bucket in a URL, as it was written: whoever parses it follows its steps.
+fn path_of(url: &str) -> &str {
+    let beyond = url.split_once("://").map_or(url, |(_scheme, rest)| rest);
+    beyond.split_once('/').map_or("", |(_bucket, path)| path)
+}
+
+/// Whether a part of a path is no name but a step to a folder.
+fn is_a_step(part: &str) -> bool {
+    matches!(&*part.to_ascii_lowercase().replace("%2e", "."), "." | "..")
 }
 
 fn without_password(url: &str) -> &str {
@@ -324,5 +341,19 @@ mod tests {
         assert!(!plain_http("https://example.com", false).unwrap());
         assert!(plain_http("http://example.com", false).is_err());
         assert!(plain_http("http://example.com", true).unwrap());
+    }
+
+    #[test]
+    fn a_url_that_steps_out_of_its_prefix_is_refused() {
+        for (url, step) in [
+            ("s3://bucket/a/../b", ".."),
+            ("s3://bucket/../b", ".."),
+            ("gs://bucket/a/%2E%2e/b", "%2E%2e"),
+            ("az://container/./b", "."),
+        ] {
+            let error = check(url).unwrap_err();
+            assert!(error.to_string().contains(&format!("holds `{step}`")), "{error}");
+        }
+        assert!(check("s3://bucket/a/.hidden/b..c/").is_ok() && check("s3://bucket").is_ok());
     }
 }
