@@ -346,6 +346,14 @@ impl Provisioner for HookProvisioner {
         };
         let printed = self.run(cx, Hook::Provision, line, &plan.of_backup(backup)).await?;
         let answer = answer(&printed)?;
+        if answer.workspace != restore.target && self.configured(&answer.workspace).is_some() {
+            let (asked, named) = (&restore.target, &answer.workspace);
+            let message = format!(
+                "the hook provision answered {named}, which stands in the configuration, where {asked} was asked for; let it \
+                 answer the workspace that it made"
+            );
+            return Err(Error::new(ErrorKind::AlreadyExists, message).maybe_applied());
+        }
         made.workspace = answer.workspace;
         made.software_version = answer.software_version.or(made.software_version);
         made.tags.extend(answer.tags);

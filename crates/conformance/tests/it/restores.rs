@@ -331,3 +331,34 @@ async fn a_deletion_that_goes_on_with_another_store_calls_nothing_gone() {
         );
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_provisioner_that_answers_a_workspace_that_stands_already_restores_nothing_into_it() {
+    for (answer, whose) in [("ws", "which was backed up"), ("ws-3", "which stands already")] {
+        let (world, orchestrator) = backed_up(SimConfig::default()).await;
+        let other = WorkspaceRecord::new(Definition::new("ws-3".parse().unwrap()), vec![], world.clock.now());
+        world.catalog.put_workspace(&other).await.unwrap();
+        world.provisioner.answer(answer.parse().unwrap());
+        let request = world.restore("restore", "backup", "ws-2").unwrap();
+        let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+        let operation = status.operation;
+        assert_eq!(operation.state, OperationState::Failed, "{operation:?}");
+        let error = operation.error.unwrap();
+        assert!(error.kind == ErrorKind::AlreadyExists && error.message.contains(whose), "{error:?}");
+        assert_eq!((restored(&world), operation.issues), (vec![], vec![]), "what was made is gone");
+        assert!(!world.provisioner.exists(&target()));
+        let named = world.catalog.workspace(&answer.parse().unwrap()).await.unwrap().unwrap();
+        assert!(named.origin.is_none(), "{named:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provisioner_may_name_a_new_workspace_otherwise_and_it_is_said() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    world.provisioner.answer("ws-9".parse().unwrap());
+    world.provisioner.fail("attach", u32::MAX);
+    let request = world.restore("restore", "backup", "ws-2").unwrap();
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    let said = |warning: &String| warning.contains("is ws-9") && warning.contains("not ws-2");
+    assert!(status.operation.warnings.iter().any(said), "{:?}", status.operation);
+}

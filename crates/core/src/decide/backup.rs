@@ -12,6 +12,7 @@ use super::guard::Guard;
 use super::hold::{Hold, HoldCount};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
+use super::rest::Rest;
 use super::seal;
 use super::{
     Turn, WAIT, cancelled_error, deadline_error, fail, is_spent, look_again, look_pause, note_progress, waits,
@@ -64,6 +65,9 @@ pub struct BackupMachine {
     /// How long it has been held still, and may be.
     #[serde(default)]
     pub hold_count: HoldCount,
+    /// When and why it is held still once more.
+    #[serde(default, skip_serializing_if = "Rest::is_none")]
+    pub rest: Rest,
     /// One per protected component.
     pub members: Vec<Member>,
     /// Why the operation is being wound up before its jobs are done.
@@ -127,7 +131,8 @@ impl BackupMachine {
         self.wind_up(&request);
         self.give_jobs_up(now);
         self.follow_guards(now);
-        self.release(now);
+        self.watch_rest(now);
+        self.release(record, now);
         self.count_hold(record, &request, now);
         note_progress(record, self.members.iter().map(|member| &member.run), now);
         self.settle(record, &request, now);
@@ -390,11 +395,7 @@ impl BackupMachine {
             JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
             _ => None,
         });
-        let error = record.error.clone().or(first).unwrap_or_else(|| {
-            deadline_error(
-                "the deadline passed; what was stored so far is kept and the next backup goes on from there",
-            )
-        });
+        let error = record.error.clone().or(first).unwrap_or_else(|| self.nothing_in_time());
         fail(record, error);
     }
 
@@ -423,6 +424,7 @@ impl BackupMachine {
         }
         record.step = self.step_name().into();
         self.wake_for_clocks(record, request, turn);
+        self.wake_for_rest(now, turn);
         let due = |at: Option<Timestamp>| waits(at, now).is_none();
         if let Some(at) = waits(self.retry_at, now) {
             turn.wake(at);
@@ -466,6 +468,7 @@ impl BackupMachine {
             (None, Some(_), Hold::Free) if self.is_guarding() => "guarding",
             (None, Some(_), Hold::Quiescing | Hold::Renewing) => "quiescing",
             (None, Some(_), Hold::Resuming(_)) => "resuming",
+            (None, Some(_), _) if self.rests() => "resting",
             _ if self.members.iter().all(|member| member.run.has_ended()) => "verifying",
             _ => "capturing",
         }

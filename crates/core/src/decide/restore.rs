@@ -321,6 +321,12 @@ impl RestoreMachine {
                 }),
             );
         }
+        if made.workspace != request.target {
+            let (new, asked) = (&made.workspace, &request.target);
+            record
+                .warnings
+                .push(format!("the new workspace is {new}, as its provisioner answered, and not {asked}"));
+        }
         self.made = Some(made.clone());
         record.last_advance = now;
         self.go(if self.failure.is_some() { RestoreStage::Undoing } else { RestoreStage::Filling });

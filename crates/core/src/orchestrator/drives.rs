@@ -131,7 +131,8 @@ impl Drives {
     /// Looks after the registered workspaces from now on, whatever becomes of catalog, leases and providers.
     pub(super) fn watch_holds(&self) {
         let workspaces: Vec<_> = self.parts.workspaces.values().map(Arc::clone).collect();
-        let watchdog = Watchdog::new(Arc::clone(&self.parts.clock));
+        let watchdog =
+            Watchdog::new(Arc::clone(&self.parts.clock)).with_catalog(Arc::clone(&self.parts.catalog));
         let mut tasks = self.lock();
         let watching = tasks.watchdog.as_ref().is_some_and(|task| !task.is_finished());
         if tasks.closed || watching || workspaces.is_empty() {

@@ -15,7 +15,7 @@ use crate::layer::Place;
 use crate::operation::Request;
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::drives::{Drives, to_its_end};
-use crate::orchestrator::{in_use, planning};
+use crate::orchestrator::{in_use, newcomer, planning};
 use crate::plan::Plan;
 use crate::provider::{Finding, Provider, Severity};
 use crate::provisioner::ProvisionRequest;
@@ -71,8 +71,8 @@ impl Runner {
                 Ok(if stands { Outcome::Done } else { Outcome::FoundFree })
             }
             Effect::Provision(request) => {
-                let provisioner = self.parts.provisioner(&request.restore.provisioner)?;
-                Ok(Outcome::Provisioned(Box::new(provisioner.provision(&self.cx, &request).await?)))
+                let made = newcomer::provision(&self.parts, &self.cx, &request).await?;
+                Ok(Outcome::Provisioned(Box::new(made)))
             }
             Effect::Attach { made, resources } => {
                 self.provisioner()?.attach(&self.cx, &made, &resources).await?;

@@ -13,6 +13,7 @@ mod holder;
 mod in_use;
 mod line;
 mod local;
+mod newcomer;
 mod outlook;
 mod overlap;
 mod planning;

@@ -239,6 +239,11 @@ async fn an_answer_may_name_another_workspace_and_say_where_things_go() {
     let error = plane.open().discard(&cx, &made).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NeedsAttention, "no hook removes what provision made");
 
+    let line = r#"echo '{"workspace": "old"}'"#;
+    let confused = ControlPlane::with(&format!("provision = '''{line}'''"), "");
+    let error = confused.open().provision(&cx, &request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "it is the one that was backed up: {error}");
+
     let silent = ControlPlane::with("provision = 'echo made it'", "");
     let error = silent.open().provision(&cx, &request).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::InvalidConfig);
