@@ -271,6 +271,20 @@ async fn a_locked_snapshot_is_not_deleted_and_its_backup_stays_good() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backup_of_which_one_snapshot_is_locked_loses_none() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let stored = world.catalog.latest_good(None).await.unwrap().unwrap();
+    let last = stored.components.iter().filter_map(|part| part.snapshot.as_ref()).next_back().unwrap();
+    world.cloud.lock(&last.id, None);
+    let request = world.delete("delete-1", "backup").unwrap();
+    let status = world.run(&orchestrator, Request::Delete(request)).await.unwrap();
+    let error = status.operation.error.unwrap();
+    assert!(error.kind == ErrorKind::PermissionDenied && error.message.contains("is locked"), "{error:?}");
+    assert_eq!(world.cloud.snapshots().len(), 2, "the one that is not locked stays as well");
+    assert_eq!(world.catalog.latest_good(None).await.unwrap().unwrap().state, BackupState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deletion_that_only_claims_success_is_found_out() {
     let (world, orchestrator) = backed_up(SimConfig::default()).await;
     let kept = world.cloud.snapshots()[0].id.clone();

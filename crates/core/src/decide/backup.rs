@@ -236,7 +236,12 @@ impl BackupMachine {
             self.retry_at = Some(now.after(WAIT));
             return;
         }
-        record.warnings.extend(findings.filter(|finding| finding.severity >= Severity::Warning).map(said));
+        // One vault has the same to say about each component.
+        for said in findings.filter(|finding| finding.severity >= Severity::Warning).map(said) {
+            if !record.warnings.contains(&said) {
+                record.warnings.push(said);
+            }
+        }
         for planned in &plan.components {
             if planned.component.protection != Protection::Protected {
                 continue;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::decide::effect::{Effect, Outcome};
 use crate::decide::witness::witnessed;
-use crate::decide::{is_outage, waits};
+use crate::decide::{UNREGISTERED, is_outage, waits};
 use crate::error::{Effect as Applied, Error, ErrorKind, ErrorRecord};
 use crate::id::{ComponentId, JobId};
 use crate::provider::{CancelOutcome, Issue, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress};
@@ -438,6 +438,11 @@ impl JobRun {
                 self.step = JobStep::Running { job };
             }
             Ok(_) => self.step = JobStep::Stopping { job, asked: true },
+            // Whoever stops what nobody can follow gives it up, and says so.
+            Err(error) if error.context(UNREGISTERED).is_some() => {
+                let message = format!("job {} may still run, and is to be stopped by hand: {error}", job.id);
+                self.fail(Error::new(ErrorKind::NeedsAttention, message).with("job", &job.id).record());
+            }
             // The poll that follows shows whether it ended by itself; if not, it is asked again.
             Err(_) => {
                 self.misses += 1;

@@ -185,6 +185,9 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
     }
 }
 
+/// What names the provider in the error of a call that could not be made, because it is not registered here.
+pub(crate) const UNREGISTERED: &str = "unregistered";
+
 /// How often a step that is refused is tried before it is given up.
 const TRIES_MAX: u32 = 6;
 /// How often a step is tried while the other side cannot be reached: most of an hour.

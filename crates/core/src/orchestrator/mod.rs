@@ -11,6 +11,7 @@ mod effects;
 mod hand_over;
 mod holder;
 mod in_use;
+pub(crate) mod kept;
 mod line;
 mod local;
 mod newcomer;
