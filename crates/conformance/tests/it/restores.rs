@@ -376,3 +376,19 @@ async fn a_provisioner_may_name_a_new_workspace_otherwise_and_it_is_said() {
     let said = |warning: &String| warning.contains("is ws-9") && warning.contains("not ws-2");
     assert!(status.operation.warnings.iter().any(said), "{:?}", status.operation);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_holds_nothing_to_restore_makes_no_workspace() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let id = BackupId::of(&"backup".parse().unwrap());
+    let mut stored = world.catalog.backup(&id).await.unwrap().unwrap();
+    stored.backup.components.iter_mut().for_each(|part| part.snapshot = None);
+    stored.backup.state = BackupState::Partial;
+    world.catalog.put_backup(&stored.backup, Some(stored.revision)).await.unwrap();
+    // A hook that makes a workspace would be asked to throw it away again.
+    world.provisioner.fail("provision", u32::MAX);
+    let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+    request.allow_partial = true;
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(status.operation.error.unwrap().kind, ErrorKind::NotFound);
+}

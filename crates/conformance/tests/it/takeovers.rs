@@ -209,7 +209,9 @@ async fn a_detached_backup_that_nobody_can_follow_is_named_and_given_up_on_reque
     let first = world.orchestrator().unwrap();
     let mut request = world.backup("op-1").unwrap();
     request.timeout = Some(10 * MINUTE);
-    let detached = world.run(&first, Request::Backup(request)).await.unwrap();
+    first.submit(Request::Backup(request)).await.unwrap();
+    world.pass(15 * MINUTE).await;
+    let detached = first.status(&"op-1".parse().unwrap()).await.unwrap();
     assert_eq!(detached.operation.state, OperationState::Detached);
     drop(first);
     world.pass(LEASE_TTL * 10).await;

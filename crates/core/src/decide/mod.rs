@@ -9,6 +9,7 @@ mod clocks;
 mod copy;
 mod delete;
 mod effect;
+mod findings;
 mod guard;
 mod hold;
 mod job;

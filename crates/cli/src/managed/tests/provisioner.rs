@@ -187,6 +187,21 @@ async fn what_cannot_be_restored_as_asked_is_found_before_anything_is_made() {
 }
 
 #[tokio::test]
+async fn what_a_copy_in_another_region_lacks_there_is_named_before_anything_is_made() {
+    let plane = ControlPlane::new();
+    let mut request = request(plane.dir.path(), "far");
+    request.backup.definition.region = Some("eu-west-1".into());
+    let found = plane.open().preflight(&cx(&request), &request).await.unwrap();
+    let network = found.iter().find(|finding| finding.check == "target-network").unwrap();
+    assert_eq!(network.severity, Severity::Blocker);
+    for named in ["eu-west-1", "us-west-2", "subnets", "workspace far"] {
+        assert!(network.message.contains(named), "{network:?}");
+    }
+    let mount = found.iter().find(|finding| finding.check == "target-mount").unwrap();
+    assert!(mount.severity == Severity::Warning && mount.message.contains("hook"), "{mount:?}");
+}
+
+#[tokio::test]
 async fn hooks_are_told_the_definition_the_destinations_and_the_restored_resources() {
     let plane = ControlPlane::new();
     let mut request = request(plane.dir.path(), "fresh");
