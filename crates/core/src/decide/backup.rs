@@ -191,7 +191,7 @@ impl BackupMachine {
             }
             Step::Quiesce => self.on_quiesced(record, result, now),
             Step::Resume => self.on_resumed(record, result, now),
-            Step::WriteRecord => self.on_recorded(record, result, now),
+            Step::WriteRecord => self.on_recorded(result, now),
             Step::Start(id) => self.with_member(id.as_str(), |member| member.run.on_start(result, now)),
             Step::Poll(id) => self.with_member(id.as_str(), |member| member.run.on_poll(result, now)),
             Step::CancelJob(id) => self.with_member(id.as_str(), |member| member.run.on_cancel(result)),
@@ -297,12 +297,7 @@ impl BackupMachine {
         findings.find(|finding| finding.check == RESOURCE_BUSY).map(said)
     }
 
-    fn on_recorded(
-        &mut self,
-        record: &mut OperationRecord,
-        result: &Result<Outcome, ErrorRecord>,
-        now: Timestamp,
-    ) {
+    fn on_recorded(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
         let Some(sealed) = &mut self.record else { return };
         match result {
             Ok(_) => self.misses = 0,
