@@ -48,10 +48,10 @@ pub(crate) fn provisioner() -> Arc<dyn Provisioner> {
     Arc::new(DirectoryProvisioner::default())
 }
 
-/// Makes the workspace of an interrupted operation from what the catalog remembers of it.
-pub(crate) fn resolver() -> WorkspaceResolver {
-    Arc::new(|_id, record| {
-        let workspace = DirectoryWorkspace::from_record(record?).ok()?;
+/// Makes the workspace of an operation on `host` from what the catalog remembers of it.
+pub(crate) fn resolver(host: String) -> WorkspaceResolver {
+    Arc::new(move |_id, record| {
+        let workspace = DirectoryWorkspace::from_record(record?).ok()?.on_host(&host);
         Some(Arc::new(workspace) as Arc<dyn Workspace>)
     })
 }

@@ -40,7 +40,7 @@ pub(crate) async fn guard(output: &Output, command: impl Future<Output = Outcome
             outcome = &mut command => return outcome,
             () = signals.next() => {
                 if !deliver(&HEARD) {
-                    end_at_once(output);
+                    end_at_once(output, GOES_ON);
                 }
             }
         }
@@ -57,8 +57,14 @@ fn deliver(heard: &watch::Sender<()>) -> bool {
     listened
 }
 
-fn end_at_once(output: &Output) -> ! {
-    output.note("interrupted; the same command again, or `stillpoint resume`, goes on from here");
+/// What is true where nothing was asked to stop.
+const GOES_ON: &str = "interrupted; the same command again, or `stillpoint resume`, goes on from here";
+/// What is true where the request to stop may be stored: whoever takes the operation over stops it.
+const STOPS_FIRST: &str = "interrupted before it had stopped; the same command again stops it first and then goes on, \
+    `stillpoint resume` only brings it to its end";
+
+fn end_at_once(output: &Output, message: &str) -> ! {
+    output.note(message);
     std::process::exit(i32::from(Exit::Interrupted.code()))
 }
 
@@ -97,9 +103,10 @@ impl Interrupts {
         }
     }
 
-    /// Ends the process where it stands, as a crash would. Every operation can be resumed.
-    pub(crate) fn end_at_once(&self, output: &Output) -> ! {
-        end_at_once(output)
+    /// Ends the process where it stands, as a crash would. Every operation can be resumed; one that was `stopping` is
+    /// stopped by whoever takes it over.
+    pub(crate) fn end_at_once(&self, output: &Output, stopping: bool) -> ! {
+        end_at_once(output, if stopping { STOPS_FIRST } else { GOES_ON })
     }
 }
 

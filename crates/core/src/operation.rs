@@ -132,11 +132,13 @@ pub struct OperationStatus {
     pub holder: Option<String>,
     /// The backup it made, as catalogued.
     pub backup: Option<BackupRecord>,
+    /// Whether somebody asked it to stop.
+    pub cancel_requested: bool,
 }
 
 impl OperationStatus {
-    /// A status.
+    /// A status of an operation that nobody asked to stop.
     pub fn new(operation: OperationRecord, holder: Option<String>, backup: Option<BackupRecord>) -> Self {
-        Self { operation, holder, backup }
+        Self { operation, holder, backup, cancel_requested: false }
     }
 }

@@ -20,6 +20,9 @@ pub struct Plan {
     pub definition: Definition,
     /// Its components, the excluded ones too.
     pub components: Vec<PlannedComponent>,
+    /// What stands out about the workspace as a whole, such as a component that it does not have any more.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
     /// The newest backup with a verified snapshot on which this one would build; it may be a partial one.
     pub parent: Option<BackupId>,
     /// Where the workspace comes from, as far as the catalog knows that a restore made it.
@@ -45,6 +48,7 @@ impl Plan {
         Self {
             definition,
             components,
+            findings: Vec::new(),
             parent,
             restored_from: None,
             forecast: None,
@@ -55,6 +59,11 @@ impl Plan {
 }
 
 impl Plan {
+    /// What was found about the workspace and about each of its components.
+    pub fn all_findings(&self) -> impl Iterator<Item = &Finding> + Clone {
+        self.findings.iter().chain(self.components.iter().flat_map(|planned| &planned.findings))
+    }
+
     /// Whether a job would run inside this process and die with it.
     pub fn runs_in_process(&self) -> bool {
         self.components.iter().any(|planned| planned.in_process)

@@ -82,8 +82,8 @@ pub struct Retention {
     pub remove: Vec<BackupId>,
 }
 
-/// Judges each workspace's backups by themselves, and its copies as if they were another workspace's, those in each place
-/// by themselves.
+/// Judges each workspace's backups by themselves, those of each host where the same path is a workspace of several
+/// ([`BackupRecord::host`]), and its copies as if they were another workspace's, those in each place by themselves.
 ///
 /// Only completed backups fill the places that the counting rules give. A partial one is never counted and goes like any
 /// other, but stays while no completed one is newer: until then it is the best there is of that time. A held backup, and
@@ -93,7 +93,7 @@ pub struct Retention {
 /// `now` takes part in one thing only: a backup that was begun more than five minutes after it stays and is not counted. So
 /// a clock that is wrong, here or wherever a backup was made, keeps more and never less.
 pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp) -> Retention {
-    let mut workspaces: BTreeMap<(&WorkspaceId, Option<Place<'_>>), Vec<&BackupRecord>> = BTreeMap::new();
+    let mut workspaces: BTreeMap<Group<'_>, Vec<&BackupRecord>> = BTreeMap::new();
     let mut judged: Vec<(&BackupRecord, Vec<String>)> = Vec::new();
     for backup in backups {
         if backup.state == BackupState::Deleting {
@@ -102,7 +102,7 @@ pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp
             let began = backup.created_at;
             judged.push((backup, vec![format!("begun by a wrong clock: {began} has not come yet")]));
         } else {
-            workspaces.entry((&backup.workspace, Place::of_copy(backup))).or_default().push(backup);
+            workspaces.entry(Group::of(backup)).or_default().push(backup);
         }
     }
     for mut own in workspaces.into_values() {
@@ -119,6 +119,20 @@ pub fn retain(backups: &[BackupRecord], policy: &RetentionPolicy, now: Timestamp
         }
     }
     retention
+}
+
+/// Backups of one workspace, on one host, in one place: none of another group takes a place from them.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Group<'a> {
+    workspace: &'a WorkspaceId,
+    host: Option<&'a str>,
+    place: Option<Place<'a>>,
+}
+
+impl<'a> Group<'a> {
+    fn of(backup: &'a BackupRecord) -> Self {
+        Self { workspace: &backup.workspace, host: backup.host(), place: Place::of_copy(backup) }
+    }
 }
 
 /// Where a copy lies, as far as it is known. Copies in two places are made so that there are two.
@@ -155,6 +169,7 @@ impl<'a> Place<'a> {
 fn judge<'a>(backups: &[&'a BackupRecord], policy: &RetentionPolicy) -> Vec<(&'a BackupRecord, Vec<String>)> {
     let newest_good = backups.iter().find(|backup| is_good(backup)).map(|backup| backup.created_at);
     let mut rules = CountingRule::all(policy);
+    let oldest_good = backups.iter().rev().find(|backup| is_good(backup)).map(|backup| &backup.id);
     let judge = |backup: &&'a BackupRecord| {
         let mut reasons = Vec::new();
         if backup.held {
@@ -165,7 +180,8 @@ fn judge<'a>(backups: &[&'a BackupRecord], policy: &RetentionPolicy) -> Vec<(&'a
             reasons.push("no rule says what may go".to_owned());
         }
         if is_good(backup) {
-            reasons.extend(rules.iter_mut().filter_map(|rule| rule.keeps(backup.created_at)));
+            let is_oldest = oldest_good == Some(&backup.id);
+            reasons.extend(rules.iter_mut().filter_map(|rule| rule.keeps(backup.created_at, is_oldest)));
         } else if newest_good.is_none_or(|good| backup.created_at > good) {
             let word = if backup.state == BackupState::Damaged { "damaged" } else { "partial" };
             reasons.push(format!("{word}, and no completed backup is newer"));
@@ -239,10 +255,11 @@ impl CountingRule {
         ]
     }
 
-    /// Why it keeps the next older backup, if it does.
-    fn keeps(&mut self, time: Timestamp) -> Option<String> {
+    /// Why it keeps the next older backup, if it does. The oldest fills a place that is left also where its span has one: as
+    /// with restic, the history is then as long as it can be.
+    fn keeps(&mut self, time: Timestamp, is_oldest: bool) -> Option<String> {
         let span = self.span.map(|span| span(time));
-        if self.taken == self.places || span.is_some() && self.last == span {
+        if self.taken == self.places || span.is_some() && self.last == span && !is_oldest {
             return None;
         }
         self.taken += 1;

@@ -29,6 +29,9 @@ pub struct Definition {
     /// The cloud region it stands in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// The host that it stands on, where its id means another workspace on another one, as a path does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// The environment it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub environment: Option<String>,
@@ -59,6 +62,7 @@ impl Definition {
             id,
             account: None,
             region: None,
+            host: None,
             environment: None,
             software_version: None,
             roles: Vec::new(),

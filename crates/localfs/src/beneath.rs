@@ -11,7 +11,7 @@ use rustix::io::{Errno, Result};
 /// The longest piece of a path handed to the kernel at once; below `PATH_MAX` (4096) with room to spare.
 const PIECE_BYTES_MAX: usize = 3 * 1024;
 
-const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(crate) const DIRECTORY: OFlags = OFlags::DIRECTORY.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 /// Opens the directory at `relative` below `root` for listing and as a base of further calls.
 ///

@@ -98,6 +98,14 @@ pub enum Error {
         /// The path.
         path: PathBuf,
     },
+    /// A directory has more entries than are looked at.
+    #[error("{path:?} has more than {most} entries; spread them over more directories, or exclude it")]
+    TooManyEntries {
+        /// The directory.
+        path: PathBuf,
+        /// As many are looked at.
+        most: usize,
+    },
     /// A restore target holds entries and merging was not asked for.
     #[error("the target {path:?} is not empty")]
     TargetNotEmpty {
@@ -174,6 +182,7 @@ impl Error {
             | Self::InvalidName { path, .. }
             | Self::Replaced { path }
             | Self::NotADirectory { path }
+            | Self::TooManyEntries { path, .. }
             | Self::TargetNotEmpty { path }
             | Self::TargetHeld { path, .. }
             | Self::TargetBusy { path, .. }
@@ -197,6 +206,11 @@ impl Error {
     /// Whether the entry is gone.
     pub fn is_not_found(&self) -> bool {
         self.has_errno(&[Errno::NOENT])
+    }
+
+    /// Whether no directory stands at the path any more, but nothing, a link or a file.
+    pub fn is_no_directory(&self) -> bool {
+        self.has_errno(&[Errno::NOENT, Errno::NOTDIR, Errno::LOOP])
     }
 
     fn has_errno(&self, wanted: &[Errno]) -> bool {

@@ -1,7 +1,7 @@
 #![doc = include_str!("../README.md")]
 //!
 //! # Where to look
-//! - [`Source`], [`Directory`], [`OpenFile`], [`Selection`]: capture.
+//! - [`Source`], [`Directory`], [`OpenFile`], [`Selection`]: capture. [`Lineage`]: directories that are renamed meanwhile.
 //! - [`Extractor`], [`FileWriter`]: extract. [`Foresight`]: what an extraction would do.
 //! - [`run_jobs`]: the pool of workers that walks trees.
 
@@ -18,7 +18,7 @@ mod pool;
 mod select;
 
 pub use attributes::{Attributes, ExtendedAttribute};
-pub use capture::{Directory, Entry, Listing, OpenFile, Source};
+pub use capture::{Directory, Entry, Identity, Lineage, Listing, OpenFile, Source};
 pub use error::{Error, Operation, Result};
 pub use extract::{
     ExtractOptions, ExtractReport, Extractor, Fate, FileId, FileWriter, Folder, Foreseen, Foresight,

@@ -202,6 +202,63 @@ fn an_environment_goes_only_where_the_capture_holds_what_brings_it_back() {
 }
 
 #[test]
+fn a_project_in_which_an_environment_was_made_in_place_stays() {
+    let folder = tempdir().unwrap();
+    fs::write(folder.path().join("requirements.txt"), "torch").unwrap();
+    fs::write(folder.path().join("environment.yml"), "name: x").unwrap();
+    for path in [
+        "service/pyvenv.cfg",
+        "service/bin/python",
+        "service/main.py",
+        "lab/conda-meta/history",
+        "lab/notes.ipynb",
+        "py311/pyvenv.cfg",
+        "py311/lib64/x",
+        "py311/.gitignore",
+        "mamba/conda-meta/history",
+        "mamba/x86_64-conda-linux-gnu/x",
+        ".venv/pyvenv.cfg",
+        ".venv/kept-by-hand",
+    ] {
+        let path = folder.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, "x").unwrap();
+    }
+    let mut rules = Rules::new();
+    rules.add_preset(Preset::Environments).unwrap();
+    let source = Source::open(folder.path()).unwrap();
+    let listing =
+        Selection::new(&rules).unwrap().list(&source, &source.directory(Path::new("")).unwrap()).unwrap();
+    let kept: Vec<_> = listing.entries.iter().map(|entry| entry.name.to_str().unwrap()).collect();
+    assert_eq!(kept, ["environment.yml", "lab", "requirements.txt", "service"]);
+}
+
+#[test]
+fn holes_are_told_and_read_as_zeros() {
+    use std::io::Read;
+    use std::os::unix::fs::FileExt;
+
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("sparse");
+    let file = fs::File::create(&path).unwrap();
+    file.set_len(40 << 20).unwrap();
+    let content = vec![7; 3 << 20];
+    file.write_all_at(&content, 16 << 20).unwrap();
+    let source = Source::open(folder.path()).unwrap();
+    let mut file = source.directory(Path::new("")).unwrap().open_file("sparse".as_ref()).unwrap();
+    assert_eq!(file.hole(), 16 << 20);
+    file.skip_hole(10 << 20);
+    assert_eq!(file.hole(), 6 << 20);
+    let mut rest = Vec::new();
+    file.read_to_end(&mut rest).unwrap();
+    let (before, behind) = (vec![0; 6 << 20], vec![0; 21 << 20]);
+    assert!(rest == [before, content, behind].concat());
+    assert_eq!((file.hole(), file.changed().unwrap()), (0, false));
+    fs::File::options().write(true).open(&path).unwrap().write_all_at(b"x", 30 << 20).unwrap();
+    assert!(file.changed().unwrap());
+}
+
+#[test]
 fn a_file_that_grows_faster_than_it_is_read_ends() {
     let folder = tempdir().unwrap();
     let path = folder.path().join("log");

@@ -37,6 +37,8 @@ pub enum IssueKind {
     Displaced,
     /// The entry is of a kind that cannot be stored or restored.
     Unsupported,
+    /// A directory went away while the source was read; it is in the snapshot only where it was read under another name.
+    Vanished,
     /// The format cannot express something of the entry exactly; what is nearest to it was stored.
     Inexact,
 }
@@ -47,6 +49,13 @@ impl Issue {
         let message = "its time of change lies outside of the years 0 to 9999, which is all that the format can write: the \
                        nearest time stands in its place";
         Self::new(path, IssueKind::Inexact, message)
+    }
+
+    /// What it means that a directory is not where it was listed, nor under another name there.
+    pub(crate) fn vanished(path: impl Into<PathBuf>) -> Self {
+        let message = "it went away while the backup ran: it was removed, or moved to another directory; if it was moved, make \
+                       sure that the next backup holds it";
+        Self::new(path, IssueKind::Vanished, message)
     }
 
     pub(crate) fn new(path: impl Into<PathBuf>, kind: IssueKind, message: impl Into<String>) -> Self {

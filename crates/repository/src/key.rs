@@ -18,6 +18,9 @@ const MAX_MEMORY: u64 = 256 << 20;
 const MAX_PARALLEL: u32 = 16;
 /// Most key files a repository may make us try; each may cost a second.
 pub(crate) const MAX_KEYS: usize = 20;
+
+/// Key files that are tried: one more, for a changed password has two keys until the old one is removed.
+pub(crate) const KEYS_TRIED: usize = MAX_KEYS + 1;
 /// Longest key file we read.
 pub(crate) const MAX_KEY_FILE: u64 = 64 << 10;
 

@@ -58,7 +58,7 @@ pub use error::{Error, ErrorKind, Result};
 pub use id::Id;
 pub use index::Index;
 pub use issue::{Issue, IssueKind};
-pub use lock::{Lock, LockMode};
+pub use lock::{FoundLock, Lock, LockMode};
 pub use origin::Origin;
 pub use progress::{NoProgress, Progress};
 pub use prune::{PruneOptions, PruneReport, PruneState, Rounds};

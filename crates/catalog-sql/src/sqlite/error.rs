@@ -16,6 +16,9 @@ mod code {
     pub(super) const FULL: i32 = 13;
     pub(super) const CANTOPEN: i32 = 14;
     pub(super) const NOTADB: i32 = 26;
+    /// The file that readers and writers share cannot grow, which takes a place on the disk also where only reading is
+    /// meant (<https://www.sqlite.org/rescode.html#ioerr_shmsize>).
+    pub(super) const IOERR_SHMSIZE: i32 = IOERR | (19 << 8);
 }
 
 /// The error of the contract for an error of the database. Nothing changed, unless [`unsettled`] says otherwise.
@@ -49,7 +52,19 @@ pub(super) fn unopened(path: &Path, error: sqlx::Error) -> Error {
         let message = format!("{} is not a Stillpoint catalog, nor any SQLite database", path.display());
         return Error::new(ErrorKind::InvalidConfig, message).with_source(error);
     }
-    fault(error).with("catalog", path.display())
+    let is_full = error.as_database_error().is_some_and(is_full);
+    let fault = match path.parent().filter(|_| is_full) {
+        Some(folder) => {
+            let message = format!(
+                "no space is left in {}, which the catalog needs also where it is only read; free some there, then run the \
+                 same command again",
+                folder.display()
+            );
+            Error::new(ErrorKind::QuotaExceeded, message).with_source(error)
+        }
+        None => fault(error),
+    };
+    fault.with("catalog", path.display())
 }
 
 /// Whether another connection held a lock for longer than the busy timeout.
@@ -62,6 +77,9 @@ fn reported(error: &dyn DatabaseError) -> (ErrorKind, &'static str) {
     if error.is_unique_violation() {
         return (ErrorKind::Busy, "another operation is active on this workspace");
     }
+    if is_full(error) {
+        return (ErrorKind::QuotaExceeded, "the disk of the catalog is full; free some space");
+    }
     match primary(error) {
         Some(code::BUSY | code::LOCKED) => (
             ErrorKind::Unavailable,
@@ -71,7 +89,6 @@ fn reported(error: &dyn DatabaseError) -> (ErrorKind, &'static str) {
             ErrorKind::Corrupt,
             "the catalog's file is damaged; move it away, then restore or rebuild the catalog",
         ),
-        Some(code::FULL) => (ErrorKind::QuotaExceeded, "the disk of the catalog is full; free some space"),
         Some(code::READONLY | code::CANTOPEN | code::PERM) => (
             ErrorKind::PermissionDenied,
             "the catalog cannot be written; its file and its directory must belong to this user",
@@ -85,7 +102,34 @@ fn primary_code(error: &sqlx::Error) -> Option<i32> {
     error.as_database_error().and_then(primary)
 }
 
+/// Whether the disk takes no more. SQLite says `FULL` for its files of data alone.
+fn is_full(error: &dyn DatabaseError) -> bool {
+    extended(error).is_some_and(says_full)
+}
+
+fn says_full(extended: i32) -> bool {
+    extended & 0xff == code::FULL || extended == code::IOERR_SHMSIZE
+}
+
 /// The primary code is the low byte of the extended one.
 fn primary(error: &dyn DatabaseError) -> Option<i32> {
-    error.code()?.parse::<i32>().ok().map(|extended| extended & 0xff)
+    extended(error).map(|extended| extended & 0xff)
+}
+
+fn extended(error: &dyn DatabaseError) -> Option<i32> {
+    error.code()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_known_also_where_it_is_told_as_a_failure_of_the_disk() {
+        assert!(says_full(13) && says_full(4874));
+        assert!(
+            !says_full(code::IOERR) && !says_full(code::IOERR | (3 << 8)),
+            "a disk that cannot be written"
+        );
+    }
 }

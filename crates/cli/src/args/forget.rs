@@ -8,7 +8,7 @@ use super::value::{duration, duration_or_zero};
 
 /// Delete the backups that no rule keeps, after saying which
 ///
-/// Each workspace is judged by itself. Hours, days, weeks (from Monday), months and years are those of UTC.
+/// Each workspace is judged by itself, and a directory that is known by its path for this host alone. Hours, days, weeks (from Monday), months and years are those of UTC.
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   stillpoint forget --keep-daily 7 --keep-weekly 4 --dry-run
@@ -44,6 +44,9 @@ pub(crate) struct ForgetArgs {
     /// Only this workspace
     #[arg(long, value_name = "ID")]
     pub(crate) workspace: Option<String>,
+    /// Judge other hosts' backups of directories, too, each host's by themselves
+    #[arg(long)]
+    pub(crate) all_hosts: bool,
     /// Only say what would go
     #[arg(long)]
     pub(crate) dry_run: bool,

@@ -19,6 +19,17 @@ pub(crate) struct CheckArgs {
     pub(crate) read_data_subset: Option<Subset>,
 }
 
+/// Remove the locks whose holders are gone from the repository
+#[derive(Clone, Debug, Default, Args)]
+#[command(after_help = "Examples:
+  stillpoint unlock
+  stillpoint unlock --remove-all")]
+pub(crate) struct UnlockArgs {
+    /// Remove those that may live as well: whoever holds one fails then
+    #[arg(long)]
+    pub(crate) remove_all: bool,
+}
+
 /// Verify the snapshots of one backup
 #[derive(Clone, Debug, Args)]
 #[command(after_help = "Examples:

@@ -36,7 +36,7 @@ pub(crate) use demo::DemoArgs;
 pub(crate) use forget::{ForgetArgs, PruneArgs, RepairArgs, RepairCommand};
 pub(crate) use import::ImportArgs;
 pub(crate) use key::{KeyArgs, KeyCommand, NewPasswordArgs};
-pub(crate) use maintenance::{CheckArgs, VerifyArgs, VerifyDepth};
+pub(crate) use maintenance::{CheckArgs, UnlockArgs, VerifyArgs, VerifyDepth};
 pub(crate) use operations::{CancelArgs, OperationsArgs, ResumeArgs, WatchArgs};
 pub(crate) use reconcile::ReconcileArgs;
 pub(crate) use restore::{LandingPolicy, RestoreArgs};
@@ -114,6 +114,9 @@ pub(crate) struct GlobalArgs {
     #[arg(long, global = true, value_name = "RATE", value_parser = rate, env = "STILLPOINT_LIMIT_DOWNLOAD",
           hide_env_values = true)]
     pub(crate) limit_download: Option<NonZeroU64>,
+    /// The name of this host, by which the same path on two hosts is told apart [default: the machine's name]
+    #[arg(long, global = true, value_name = "NAME", env = "STILLPOINT_HOST", hide_env_values = true)]
+    pub(crate) host: Option<String>,
     /// Use at most so many processors
     #[arg(long, global = true, value_name = "NUMBER", env = "STILLPOINT_CPUS", hide_env_values = true)]
     pub(crate) cpus: Option<NonZeroUsize>,
@@ -132,7 +135,7 @@ pub(crate) struct GlobalArgs {
 }
 
 /// The settings of this machine's work alone. What the environment sets of them may stand there for other commands.
-const OF_THIS_MACHINE: [&str; 10] = [
+const OF_THIS_MACHINE: [&str; 11] = [
     "store",
     "catalog",
     "password_file",
@@ -142,6 +145,7 @@ const OF_THIS_MACHINE: [&str; 10] = [
     "no_cache",
     "limit_upload",
     "limit_download",
+    "host",
     "config",
 ];
 
@@ -217,6 +221,8 @@ pub(crate) enum Command {
     Prune(PruneArgs),
     /// Mend what a check found; nothing is deleted
     Repair(RepairArgs),
+    /// Remove the locks whose holders are gone from the repository
+    Unlock(UnlockArgs),
     /// List, add, change and remove the passwords that open the repository
     Key(KeyArgs),
     /// Check that the repository is whole

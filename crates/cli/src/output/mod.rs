@@ -9,6 +9,7 @@ pub(crate) mod restore;
 pub(crate) mod retention;
 pub(crate) mod stream;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
@@ -23,7 +24,25 @@ pub(crate) fn word(value: &impl Serialize) -> String {
     word.and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
-/// Where results and messages go.
+/// A text as a terminal may have it: what was stored somewhere, by whomever, must not make it do anything.
+pub(crate) fn shown(text: &str) -> Cow<'_, str> {
+    let kept = |c: char| !c.is_control() || matches!(c, '\n' | '\t');
+    if text.chars().all(kept) {
+        return text.into();
+    }
+    text.chars()
+        .fold(String::with_capacity(text.len()), |mut shown, c| {
+            if kept(c) {
+                shown.push(c);
+            } else {
+                shown.extend(c.escape_default());
+            }
+            shown
+        })
+        .into()
+}
+
+/// Where results and messages go. Control characters are shown as escapes in lines and messages; documents have their own.
 ///
 /// A reader that closed standard output early (`stillpoint list | head`) is no error: what it no longer wants is
 /// dropped, and the run ends as it would have.
@@ -69,7 +88,7 @@ impl Output {
     /// # Errors
     /// When standard output cannot be written, as on a full disk.
     pub(crate) fn line(&self, text: impl fmt::Display) -> Result<()> {
-        self.write(format!("{text}\n").as_bytes())
+        self.write(format!("{}\n", shown(&text.to_string())).as_bytes())
     }
 
     /// Prints a whole JSON document.
@@ -123,8 +142,20 @@ impl Output {
 
     /// Prints a message for the person at the terminal. A closed standard error is not worth failing for.
     pub(crate) fn note(&self, text: impl fmt::Display) {
-        let text = format!("{text}\n");
+        let text = format!("{}\n", shown(&text.to_string()));
         let print = || io::stderr().lock().write_all(text.as_bytes());
         let _unheard = self.bars.as_ref().map_or_else(print, |bars| bars.suspend(print)).is_err();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_makes_a_terminal_do_anything() {
+        let named = "\u{1b}[31mred\u{1b}]0;pwn\u{7}\r\u{9b}x";
+        assert_eq!(shown(named), "\\u{1b}[31mred\\u{1b}]0;pwn\\u{7}\\r\\u{9b}x");
+        assert_eq!(shown("Stück\tzwei\nfolgt"), "Stück\tzwei\nfolgt");
     }
 }

@@ -47,7 +47,7 @@ async fn each_backup(
         for item in page.backups.iter().take(left) {
             match document {
                 Some(document) => document.push(item)?,
-                None => output.line(list::line(item))?,
+                None => output.line(list::line(item, None))?,
             }
         }
         count += page.backups.len();

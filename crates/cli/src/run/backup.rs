@@ -190,6 +190,7 @@ pub(super) async fn directory_workspace(
     // A catalog that changes while it is read would make each backup a partial one, and the key inside the
     // repository that it opens helps nobody.
     rules.excludes.extend(own_places(session, found.root()));
+    let found = found.on_host(&session.settings.host);
     Ok(found.with_provider(engine::provider_id(session.settings.layout)?).with_rules(rules))
 }
 
@@ -214,7 +215,7 @@ async fn remembered(
             format!("workspace {id:?} is not known; name its directory, or configure it with --config");
         return Err(Error::new(ErrorKind::NotFound, message));
     };
-    let found = DirectoryWorkspace::from_record(&record)?;
+    let found = DirectoryWorkspace::from_record(&record)?.on_host(&session.settings.host);
     let found = found.with_provider(engine::provider_id(session.settings.layout)?);
     checked_directory(found.root())?;
     let mut rules = CaptureRules::from_settings(&record.definition.settings)?;
@@ -272,7 +273,7 @@ fn own_places(session: &Session, root: &Path) -> Vec<String> {
     ]);
     let catalog = session.settings.catalog.as_str().strip_prefix("sqlite:").map(PathBuf::from);
     let mut patterns = Vec::new();
-    for place in places.into_iter().chain(catalog) {
+    for place in places.into_iter().chain(catalog).chain(session.settings.log_file.clone()) {
         if let Some(pattern) = engine::pattern_below(root, &place) {
             // SQLite keeps its log and its shared memory beside the file.
             patterns.extend(["-wal", "-shm"].map(|ending| format!("{pattern}{ending}")));
@@ -296,6 +297,7 @@ pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]
         .components
         .iter()
         .flat_map(|component| &component.findings)
+        .chain(&plan.findings)
         .any(|finding| finding.severity == Severity::Blocker && !waivers.contains(&finding.check));
     if output.is_json() {
         output.document(plan)?;
@@ -307,6 +309,9 @@ pub(crate) fn show_plan(output: &Output, plan: &PlanDocument, waivers: &[String]
         for conflict in plan.outlook.iter().flat_map(|outlook| &outlook.conflicts) {
             let (kind, operation, since) = (&conflict.kind, &conflict.operation, conflict.since);
             output.line(format_args!("  waits for {kind} {operation}, begun at {since}"))?;
+        }
+        for found in &plan.findings {
+            output.line(format_args!("  {}", finding(found)))?;
         }
         for component in &plan.components {
             let fate = component.excluded_reason.as_deref().unwrap_or("to be captured");

@@ -36,7 +36,7 @@ pub(super) async fn run(session: &Session, args: &CancelArgs) -> Outcome {
     };
     let ended = tokio::select! {
         ended = ended => ended,
-        () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts).await,
+        () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts, true).await,
     };
     // From here on an interrupt ends the process at once.
     drop(interrupts);

@@ -32,7 +32,12 @@ impl Claim {
         let claim = Self(folder.join(name_of(request)?));
         if let Some(id) = claim.noted() {
             let stored = catalog.operation(&id).await?;
-            let untold = stored.is_none_or(|stored| is_told_again(stored.operation.state, request));
+            let untold = stored.is_none_or(|stored| {
+                let state = stored.operation.state;
+                // Whoever goes on with one that was asked to stop only stops it.
+                let stops = stored.cancel_requested && !state.is_terminal();
+                !stops && is_told_again(state, request)
+            });
             if untold {
                 request.id = id;
                 return Ok(claim);

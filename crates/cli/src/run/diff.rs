@@ -1,7 +1,7 @@
 //! `stillpoint diff`.
 
 use serde_json::json;
-use stillpoint_core::{BackupRecord, CatalogExt, Error, ErrorKind, SnapshotRef};
+use stillpoint_core::{BackupRecord, Error, ErrorKind, SnapshotRef};
 use stillpoint_provider_s3sync::path_to_text;
 use stillpoint_repository::{Change, Difference, Id};
 
@@ -13,8 +13,12 @@ use crate::session::Session;
 
 pub(super) async fn run(session: &Session, args: &DiffArgs) -> Outcome {
     let catalog = session.catalog().await?;
-    let (before, after) = (catalog.resolve(&args.before).await?, catalog.resolve(&args.after).await?);
+    let before = session.resolve(catalog.as_ref(), &args.before).await?;
+    let after = session.resolve(catalog.as_ref(), &args.after).await?;
     let pairs = pairs(&before, &after)?;
+    for told in not_compared(&before, &after) {
+        session.output.note(told);
+    }
     let repository = session.repository().await?;
     let output = &session.output;
     let head = [("before_id", json!(before.id)), ("after_id", json!(after.id))];
@@ -64,24 +68,59 @@ pub(super) async fn run(session: &Session, args: &DiffArgs) -> Outcome {
     }
 }
 
-/// The components that both backups hold in the repository, with their snapshots.
+/// The files that both backups hold in the repository, by component, with their snapshots.
 fn pairs<'a>(
     before: &'a BackupRecord,
     after: &'a BackupRecord,
 ) -> stillpoint_core::Result<Vec<(&'a str, Id, Id)>> {
     let mut pairs = Vec::new();
-    for old in &before.components {
-        let new = after.components.iter().find(|new| new.component.id == old.component.id);
-        let snapshots = new.and_then(|new| Some((old.snapshot.as_ref()?, new.snapshot.as_ref()?)));
-        if let Some((old_snapshot, new_snapshot)) = snapshots {
-            pairs.push((old.component.id.as_str(), id(old_snapshot)?, id(new_snapshot)?));
+    for (component, old) in files_of(before) {
+        let new = files_of(after).find(|(other, _)| *other == component);
+        if let Some((_, new)) = new {
+            pairs.push((component, id(old)?, id(new)?));
         }
     }
     if pairs.is_empty() {
-        let message = format!("backups {} and {} have no component in common", before.id, after.id);
+        let message = format!("backups {} and {} have no component of files in common", before.id, after.id);
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     Ok(pairs)
+}
+
+/// The components of a backup whose snapshots hold files.
+fn files_of(backup: &BackupRecord) -> impl Iterator<Item = (&str, &SnapshotRef)> {
+    let snapshots = backup.components.iter().filter_map(|part| Some((part, part.snapshot.as_ref()?)));
+    let files = snapshots.filter(|(_, snapshot)| engine::keeps_files(&snapshot.provider));
+    files.map(|(part, snapshot)| (part.component.id.as_str(), snapshot))
+}
+
+/// What of both backups is not compared, and why.
+fn not_compared(before: &BackupRecord, after: &BackupRecord) -> Vec<String> {
+    let mut told = Vec::new();
+    for (one, other) in [(before, after), (after, before)] {
+        for part in &one.components {
+            let component = part.component.id.as_str();
+            let Some(snapshot) = &part.snapshot else {
+                told.push(format!(
+                    "component {component} has no snapshot in backup {} and is not compared",
+                    one.id
+                ));
+                continue;
+            };
+            if !engine::keeps_files(&snapshot.provider) {
+                let disk = format!(
+                    "component {component} is kept by {} and is not compared file by file",
+                    snapshot.provider
+                );
+                if !told.contains(&disk) {
+                    told.push(disk);
+                }
+            } else if !other.components.iter().any(|part| part.component.id.as_str() == component) {
+                told.push(format!("component {component} is in backup {} only and is not compared", one.id));
+            }
+        }
+    }
+    told
 }
 
 fn id(snapshot: &SnapshotRef) -> stillpoint_core::Result<Id> {

@@ -84,24 +84,26 @@ pub(super) fn say_still_held(output: &Output, left: &HandedOver) {
 }
 
 /// Ends the process without waiting for its operation, but not with anything held still; a further interrupt ends it at
-/// once.
+/// once. One that was `stopping` is stopped by whoever goes on with it.
 pub(super) async fn leave(
     output: &Output,
     orchestrator: &LocalOrchestrator,
     interrupts: &mut Interrupts,
+    stopping: bool,
 ) -> ! {
     tokio::select! {
         biased;
         () = interrupts.next() => {}
         () = part(output, orchestrator) => {}
     }
-    interrupts.end_at_once(output)
+    interrupts.end_at_once(output, stopping)
 }
 
 /// Submits `request` and follows it, or the interrupted operation that answers it, to its end.
 ///
 /// The first interrupt asks the operation to stop and waits until it is in order; the second lets go what is held still,
-/// ends the process, and leaves an operation that can be resumed.
+/// ends the process, and leaves an operation that is still to be stopped: the same command again does that first, and then
+/// what it says.
 pub(super) async fn drive(
     output: &Output,
     orchestrator: &LocalOrchestrator,
@@ -135,13 +137,13 @@ pub(super) async fn drive(
             () = interrupts.next() => {
                 let id = driven_id.borrow_and_update().clone();
                 let Some(id) = id.filter(|_| !interrupted) else {
-                    leave(output, orchestrator, &mut interrupts).await
+                    leave(output, orchestrator, &mut interrupts, interrupted).await
                 };
                 output.note("stopping in an orderly way; interrupt again to stop at once");
                 interrupted = true;
                 tokio::select! {
                     asked = orchestrator.cancel(&id) => asked?,
-                    () = interrupts.next() => leave(output, orchestrator, &mut interrupts).await,
+                    () = interrupts.next() => leave(output, orchestrator, &mut interrupts, true).await,
                 }
             }
             () = &mut shown => {}

@@ -1,5 +1,7 @@
 //! `stillpoint forget`.
 
+use std::collections::BTreeSet;
+
 use futures::FutureExt;
 use stillpoint_core::{
     BackupId, BackupQuery, BackupRecord, Catalog, Clock, Forgotten, Orchestrator, Result, Retention,
@@ -16,13 +18,18 @@ use crate::signals::Interrupts;
 
 /// Backups that one run of the command weighs at most.
 const BACKUPS_MAX: usize = 1_000_000;
+/// Other hosts that are named at most.
+const HOSTS_NAMED_MAX: usize = 5;
 
 pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
     let policy = policy(args)?;
     let catalog = session.catalog().await?;
     let workspace = meant(args.workspace.as_deref(), session.settings.only_workspace())?;
     let workspace = workspace.map(WorkspaceId::new).transpose()?;
-    let backups = all(&session.output, catalog.as_ref(), workspace).await?;
+    let mut backups = all(&session.output, catalog.as_ref(), workspace).await?;
+    if !args.all_hosts {
+        leave_others(session, &mut backups);
+    }
     let previewed = retain(&backups, &policy, SystemClock::default().now());
     let told = |id: &BackupId| {
         let backup = backups.iter().find(|backup| backup.id == *id);
@@ -38,6 +45,25 @@ pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
     }
     let done = ForgottenDocument::new(done);
     retention::outcome(&session.output, &document, &done, stopped.as_ref(), args.dry_run)
+}
+
+/// Leaves out what is of other hosts, and says so: the machine may have had another name when it made them.
+fn leave_others(session: &Session, backups: &mut Vec<BackupRecord>) {
+    let others: Vec<_> = backups.iter().filter_map(|backup| session.elsewhere(backup)).collect();
+    let hosts: BTreeSet<_> = others.iter().copied().collect();
+    if hosts.is_empty() {
+        return;
+    }
+    let named: Vec<_> = hosts.iter().take(HOSTS_NAMED_MAX).copied().collect();
+    let more = if hosts.len() > named.len() { ", …" } else { "" };
+    session.output.note(format_args!(
+        "{} backups of other hosts ({}{more}) are left alone; --all-hosts judges them, too, each host's by themselves. If this \
+         machine, {}, was called so before, --host or STILLPOINT_HOST names it",
+        others.len(),
+        named.join(", "),
+        session.settings.host
+    ));
+    backups.retain(|backup| session.elsewhere(backup).is_none());
 }
 
 /// A backup as a preview tells it.
@@ -123,7 +149,7 @@ async fn delete(
                 forgotten = &mut forgetting => break forgotten,
                 () = interrupts.next() => {
                     if std::mem::replace(&mut interrupted, true) {
-                        leave(&session.output, &orchestrator, &mut interrupts).await
+                        leave(&session.output, &orchestrator, &mut interrupts, false).await
                     }
                     session.output.note("stopping after this deletion; interrupt again to stop at once");
                 }

@@ -23,6 +23,8 @@ struct Tally {
     known: u64,
     partial: u64,
     failed: u64,
+    /// Those among the known that an earlier run imported in part.
+    lacking: u64,
 }
 
 /// Imports every whole timestamp and catalogues each as soon as it is a snapshot.
@@ -43,7 +45,7 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
         if let Some(backup) = &told.backup {
             stillpoint_core::rebuild(catalog.as_ref(), std::slice::from_ref(backup), None).await?;
         }
-        tally.count(told.state);
+        tally.count(&told);
         match &mut document {
             Some(document) => document.push(&item(&told)),
             None => line(&session.output, &told),
@@ -65,6 +67,12 @@ pub(super) async fn run(session: &Session, args: &ImportArgs) -> Outcome {
                 "{} timestamps imported, {} were there already, {} are partial, {} could not be read",
                 tally.imported, tally.known, tally.partial, tally.failed
             ))?;
+            if tally.lacking > 0 {
+                let lacking = tally.lacking;
+                session.output.line(format_args!(
+                    "{lacking} of those that were there already lack what could not be imported"
+                ))?;
+            }
             Ok(tally.exit())
         }
     }
@@ -77,8 +85,9 @@ fn interrupted() -> Failure {
 }
 
 impl Tally {
-    fn count(&mut self, state: ImportState) {
-        match state {
+    fn count(&mut self, told: &ImportedTimestamp) {
+        self.lacking += u64::from(told.state == ImportState::Known && !told.issues.is_empty());
+        match told.state {
             ImportState::Imported => self.imported += 1,
             ImportState::Known => self.known += 1,
             ImportState::Partial => self.partial += 1,
@@ -106,7 +115,7 @@ impl Tally {
     }
 
     fn exit(&self) -> Exit {
-        if self.partial + self.failed > 0 { Exit::Partial } else { Exit::Done }
+        if self.partial + self.failed + self.lacking > 0 { Exit::Partial } else { Exit::Done }
     }
 }
 

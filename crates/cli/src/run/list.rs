@@ -34,9 +34,10 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
         return document.end_as(listed.map(drop).map_err(Failure::from), &[]);
     }
     let narrowed = query.workspace.is_some() || query.name.is_some() || args.limit == Some(0);
-    let count =
-        each(&session.output, catalog.as_ref(), query, args.limit, |item| session.output.line(line(item)))
-            .await?;
+    let count = each(&session.output, catalog.as_ref(), query, args.limit, |item| {
+        session.output.line(line(item, Some(&session.settings.host)))
+    })
+    .await?;
     if count == 0 {
         session.output.line(nothing(narrowed))?;
     }
@@ -86,16 +87,18 @@ fn restored_from(origin: &Origin) -> String {
     format!("  (restored from {}, backup {})", origin.workspace, origin.backup)
 }
 
-/// The backup as one line for people.
-pub(crate) fn line(backup: &BackupItem) -> String {
+/// The backup as one line for people, with its host where that is not `here`.
+pub(crate) fn line(backup: &BackupItem, here: Option<&str>) -> String {
+    let host = backup.host.as_deref().filter(|host| Some(*host) != here);
     format!(
-        "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}{}",
+        "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}{}{}",
         backup.id,
         backup.created_at,
         backup.state.as_str(),
         Bytes(backup.size_bytes).to_string(),
         Bytes(backup.added_bytes).to_string(),
         backup.workspace,
+        host.map(|host| format!("  on {host}")).unwrap_or_default(),
         backup.name.as_ref().map(|name| format!("  ({name})")).unwrap_or_default(),
         backup.restored_from.as_ref().map(restored_from).unwrap_or_default(),
     )

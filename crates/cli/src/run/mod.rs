@@ -31,6 +31,7 @@ pub(crate) mod schedule;
 mod serve;
 pub(crate) mod show;
 pub(crate) mod token;
+mod unlock;
 mod verify;
 mod volume;
 mod watch;
@@ -70,6 +71,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> Outcome {
         Command::Forget(args) => forget::run(&session, args).await,
         Command::Prune(args) => prune::run(&session, args).await,
         Command::Repair(args) => repair::run(&session, args).await,
+        Command::Unlock(args) => unlock::run(&session, args).await,
         Command::Key(args) => key::run(&session, args).await,
         Command::Check(args) => check::run(&session, args).await,
         Command::Verify(args) => verify::run(&session, args).await,

@@ -92,7 +92,7 @@ pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     tokio::select! {
         () = work => {}
         () = shown => return Ok(Exit::Failed),
-        () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts).await,
+        () = interrupts.next() => leave(&session.output, &orchestrator, &mut interrupts, false).await,
     }
     // From here on an interrupt ends the process at once.
     drop(interrupts);

@@ -1,5 +1,6 @@
 //! One run's settings and output, and what is made from them: catalog, repository, providers, orchestrator.
 
+mod host;
 mod needs;
 mod orchestrator;
 
@@ -9,7 +10,7 @@ use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
     BackupQuery, BackupRecord, Catalog, CatalogExt, Clock, Error, ErrorKind, OpContext, OperationId,
-    OperationQuery, Provider, Result, StoredOperation, SystemClock, SystemEntropy, Timestamp,
+    OperationQuery, Provider, Result, StoredOperation, SystemClock, SystemEntropy, Timestamp, WorkspaceId,
 };
 use stillpoint_provider_s3sync::{MirrorSource, RepositorySource, S3SyncProvider, Space};
 use stillpoint_repository::{Credentials, Origin, Repository, Store, StoreSettings};
@@ -225,7 +226,7 @@ impl Session {
                 );
                 Err(Error::new(ErrorKind::NotFound, message))
             }
-            resolved => resolved,
+            resolved => self.nearest(catalog, &text, resolved?).await,
         }
     }
 
@@ -236,6 +237,14 @@ impl Session {
     pub(crate) async fn catalogue_timestamps(&self, catalog: &dyn Catalog) -> Result<()> {
         let records = self.mirror()?.records(&OpContext::background()).await?;
         stillpoint_core::rebuild(catalog, &records.readable, None).await.map(drop)
+    }
+
+    /// Refuses where a mirrored store on this machine holds nothing of a workspace: it may not be mounted.
+    ///
+    /// # Errors
+    /// `NotFound` then.
+    pub(crate) async fn must_hold(&self, workspace: &WorkspaceId) -> Result<()> {
+        MirrorSource::from_store(self.store()?).must_hold(&Space::of_workspace(workspace)).await
     }
 
     async fn provider_unless_refused(&self, source: RepositorySource) -> Result<Arc<S3SyncProvider>> {

@@ -136,7 +136,7 @@ impl Session {
                 limits.calls_per_second.map(NonZero::get),
             ))
             .provisioner(engine::PROVISIONER, engine::provisioner())
-            .workspaces(engine::resolver());
+            .workspaces(engine::resolver(self.settings.host.clone()));
         for config in &configured {
             builder = builder.workspace(self.managed_workspace(config, &clouds)?);
         }

@@ -27,6 +27,7 @@ pub(crate) struct ConfigFile {
     pub(crate) password_command: Option<String>,
     pub(crate) user: Option<String>,
     pub(crate) space: Option<String>,
+    pub(crate) host: Option<String>,
     /// How much is under way at a time in one process.
     #[serde(default)]
     pub(crate) limits: WorkLimits,

@@ -9,11 +9,11 @@ mod serve;
 mod server_url;
 mod workspace;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_provider_s3sync::Space;
-use stillpoint_repository::{CacheFolder, Credentials, TransferLimits};
+use stillpoint_repository::{CacheFolder, Credentials, Origin, TransferLimits};
 
 use crate::args::{GlobalArgs, Layout};
 pub(crate) use catalog_url::CatalogUrl;
@@ -49,10 +49,14 @@ pub(crate) struct Settings {
     pub(crate) space: Option<(String, String)>,
     /// The user and the space that the command line names: other spaces are of no interest to this run.
     pub(crate) only: Option<(String, String)>,
+    /// What this host is called, where the same path on another one is another workspace.
+    pub(crate) host: String,
     /// Where this machine remembers what it backed up; nowhere if it shall not.
     pub(crate) cache: Option<CacheFolder>,
     /// How fast bytes may travel.
     pub(crate) limits: TransferLimits,
+    /// The file that this run writes its log into, where it is told one.
+    pub(crate) log_file: Option<PathBuf>,
     /// The configuration file.
     pub(crate) config: ConfigFile,
 }
@@ -78,11 +82,25 @@ impl Settings {
         let given_catalog = global.catalog.clone().filter(|url| !url.as_str().is_empty());
         let catalog = given_catalog.or_else(|| config.catalog.clone());
         let catalog = catalog.unwrap_or_else(|| default_catalog(&data_dir));
+        let host = given(&global.host).or_else(|| config.host.clone()).unwrap_or_else(this_host);
         let password = PasswordSource::find(global, &config, &data_dir);
         let cache = (!global.no_cache).then(|| CacheFolder::new(data_dir.cache()));
         let mut limits = TransferLimits::default();
         (limits.upload, limits.download) = (global.limit_upload, global.limit_download);
-        Ok(Self { data_dir, store, catalog, password, layout, space, only, cache, limits, config })
+        Ok(Self {
+            data_dir,
+            store,
+            catalog,
+            password,
+            layout,
+            space,
+            only,
+            host,
+            cache,
+            limits,
+            log_file: None,
+            config,
+        })
     }
 
     /// Where the file snapshots of this run's space live.
@@ -142,12 +160,18 @@ impl Settings {
             layout: Layout::Repository,
             space: None,
             only: None,
+            host: this_host(),
             cache: Some(CacheFolder::new(data_dir.cache())),
             limits: TransferLimits::default(),
+            log_file: None,
             config: ConfigFile::default(),
             data_dir,
         }
     }
+}
+
+fn this_host() -> String {
+    Origin::detect().hostname
 }
 
 fn default_catalog(data_dir: &DataDir) -> CatalogUrl {

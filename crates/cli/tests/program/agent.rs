@@ -214,7 +214,9 @@ fn a_data_directory_inside_the_restored_one_keeps_its_own_name_of_the_volume() {
     place.json_ending(10, line(&home, &["--once", "--restore", "2001-01-01-00-00-00"]));
     assert!(data.join("instance").is_file());
     let point = newest(&place);
-    let listed = place.json(["files", "latest"]).to_string();
+    // It is partial: what the restore would have brought may be missing.
+    let id = place.json(["list"])["backups"][0]["id"].as_str().unwrap().to_owned();
+    let listed = place.json(["files", &id]).to_string();
     for name in ["instance", "agent.lock", "catalog.sqlite"] {
         assert!(!listed.contains(name), "{name} is backed up: {listed}");
     }
@@ -289,4 +291,16 @@ fn an_agent_that_waits_for_another_one_says_when_no_backup_has_been_good_for_too
     assert!(said().contains("one that hangs"), "{}", said());
     send(&child, Signal::TERM);
     ended(child);
+}
+
+#[test]
+fn the_log_of_an_agent_is_not_backed_up_by_it() {
+    let place = Place::with_tree(91);
+    let home = place.source();
+    let log = home.join("logs/agent.log");
+    fs::create_dir(log.parent().unwrap()).unwrap();
+    place.json(line(&home, &["--once", "--log-file", log.to_str().unwrap()]));
+    assert!(log.is_file());
+    let listed = place.json(["files", "latest"]).to_string();
+    assert!(listed.contains("logs") && !listed.contains("agent.log"), "{listed}");
 }

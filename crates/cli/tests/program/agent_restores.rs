@@ -220,3 +220,43 @@ fn what_is_written_after_a_killed_agent_began_to_replace_is_left_by_whoever_goes
         assert_eq!(names.map(read), ["as it was"; 6]);
     }
 }
+
+#[test]
+fn a_store_that_is_mounted_after_the_first_try_is_restored_from_before_anything_is_stored() {
+    for layout in ["repository", "mirror"] {
+        let mut place = Place::with_tree(89);
+        let (home, store) = (place.source(), place.path("mounted"));
+        place.env("STILLPOINT_STORE", store.to_str().unwrap());
+        place.env("STILLPOINT_LAYOUT", layout);
+        if layout == "repository" {
+            place.env("STILLPOINT_PASSWORD", "a password from elsewhere");
+        }
+        place.back_up();
+        let point = newest(&place);
+        // A new volume, and a mount point without its mount.
+        fs::remove_dir_all(place.data()).unwrap();
+        fs::remove_dir_all(&home).unwrap();
+        fs::create_dir(&home).unwrap();
+        fs::write(home.join(".bashrc"), "as a new volume has it").unwrap();
+        fs::rename(&store, place.path("elsewhere")).unwrap();
+        fs::create_dir(&store).unwrap();
+        let log = place.path("agent.log");
+        let words = ["--interval", "2s", "--log-file", log.to_str().unwrap(), "--restore", &point];
+        let child = place.start(line(&home, &words));
+        let said = || fs::read_to_string(&log).unwrap_or_default();
+        assert!(
+            eventually(Duration::from_secs(60), || said().contains("ALARM: the restore of")),
+            "{}",
+            said()
+        );
+        assert!(fs::remove_dir(&store).is_ok(), "something was stored in the mount point: {}", said());
+        fs::rename(place.path("elsewhere"), &store).unwrap();
+        assert!(eventually(Duration::from_secs(60), || said().contains("completed")), "{}", said());
+        send(&child, Signal::TERM);
+        assert_eq!(ended(child).code, Some(0), "{}", said());
+        let (restored, completed) = (said().find(&format!("{point} restored")), said().find(" completed"));
+        assert!(restored.is_some() && restored < completed, "{}", said());
+        assert!(!said().contains("is partial"), "{}", said());
+        assert!(home.join("restored-files").is_dir());
+    }
+}

@@ -221,6 +221,42 @@ fn a_full_disk_is_said_to_be_full_and_the_next_run_goes_on() {
 }
 
 #[test]
+fn a_full_data_directory_is_told_as_that_also_where_only_reading_was_asked_for() {
+    let mut place = Place::with_tree(26);
+    place.flag("--store", place.path("elsewhere").to_str().unwrap());
+    place.back_up();
+    let small = place.path("small");
+    fs::create_dir(&small).unwrap();
+    let fill = "cp \"$1/catalog.sqlite\" \"$2\" && { head -c 1M /dev/zero >\"$2/fill\" 2>/dev/null || true; } && \
+        export STILLPOINT_DATA_DIR=\"$2\" && shift 2 && exec \"$@\"";
+    for line in [&["list"][..], &["operations"]] {
+        let wanted = place.command(line);
+        let mut filled = Command::new("sh");
+        filled.args(["-c", fill, "sh"]).args([place.data(), small.clone()]);
+        filled.arg(wanted.get_program()).args(wanted.get_args());
+        let Some(run) = with_small_disk(&small, &filled) else { return };
+        run.assert_refused(1, &["no space is left in", small.to_str().unwrap(), "free some"]);
+    }
+}
+
+#[test]
+fn no_name_or_argument_makes_the_terminal_do_anything() {
+    let place = Place::with_tree(27);
+    place.json(os(&["backup", "--name", "plain-name"], &place.source()));
+    // As an older version took it.
+    place.on_catalog(async |connection| {
+        let renamed = "UPDATE backups SET record = replace(record, 'plain-name', '\\u001b[31mred')";
+        assert_eq!(sqlx::query(renamed).execute(connection).await.unwrap().rows_affected(), 1);
+    });
+    let listed = place.run(["list"]);
+    assert!(listed.code == Some(0) && listed.stdout.contains("\\u{1b}[31mred"), "{listed:?}");
+    let refused = place.run(["show", "never\u{1b}[31m"]);
+    assert!(refused.stderr.contains("never\\u{1b}[31m"), "{refused:?}");
+    let printed = [listed.stdout, refused.stdout, refused.stderr].concat();
+    assert!(!printed.contains('\u{1b}'), "{printed:?}");
+}
+
+#[test]
 fn a_corrupt_pack_is_found_and_never_restored_as_good() {
     let place = Place::with_tree(25);
     let id = place.back_up();

@@ -319,7 +319,12 @@ fn a_deleted_backup_is_gone_from_catalog_and_store() {
     assert_eq!(deleted["state"].as_str(), Some("completed"));
     assert_eq!(place.json(["list"])["backups"].as_array().unwrap().len(), 0);
     assert!(place.stored("snapshots").is_empty());
-    place.run(["delete", &id]).assert_refused(1, &[&id]);
+    let again = place.json(["delete", &id]);
+    assert_eq!(again["operation_id"], deleted["operation_id"], "the same command twice is one deletion");
+    assert_eq!(again["backup_id"], deleted["backup_id"]);
+    let again = place.run(["delete", &id[..12]]);
+    assert!(again.code == Some(0) && again.stdout.contains("was deleted"), "{again:?}");
+    place.run(["delete", "never-there"]).assert_refused(1, &["never-there"]);
 }
 
 #[test]

@@ -275,3 +275,29 @@ fn an_import_that_is_interrupted_closes_its_document_and_goes_on_the_next_time()
     server.heal();
     assert_eq!(place.json(["import", "--from", &mirror])["imported"], 1);
 }
+
+#[test]
+fn a_restore_that_was_interrupted_twice_stops_first_and_then_goes_on_with_the_same_command() {
+    let (place, server) = slow_place(51);
+    place.back_up();
+    server.set_latency(Duration::from_millis(400));
+    let target = place.path("restored");
+    let line = ["restore", "latest", "--privileged", "--into"].map(OsStr::new);
+    let line: Vec<&OsStr> = line.into_iter().chain([target.as_os_str()]).collect();
+    let child = place.start(&line);
+    let first = place.operation_under_way();
+    assert!(eventually(Duration::from_secs(30), || target.exists()), "the restore has not begun");
+    server.set_latency(Duration::from_secs(60));
+    send(&child, Signal::INT);
+    let asked = || place.json(["operations"])["operations"][0]["cancel_requested"] == true;
+    assert!(eventually(Duration::from_secs(30), asked), "the request to stop is not stored");
+    send(&child, Signal::INT);
+    let run = end_of(child);
+    assert_eq!(run.code, Some(130), "{run:?}");
+    assert!(run.stderr.contains("the same command again stops it first and then goes on"), "{run:?}");
+    server.set_latency(Duration::ZERO);
+    let again = place.json(&line);
+    assert_ne!(again["operation_id"].as_str(), Some(&*first), "{again}");
+    assert_eq!(state_of(&place, &first), "cancelled");
+    assert_same(&place.source(), &target);
+}

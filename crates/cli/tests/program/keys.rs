@@ -61,3 +61,21 @@ fn a_second_password_comes_and_goes_and_the_one_in_use_stays() {
     place.run(["--password-file", &theirs, "check"]).assert_refused(12, &["password"]);
     place.json(["check"]);
 }
+
+#[test]
+fn a_lock_that_nobody_can_read_goes_on_request_and_is_told_until_then() {
+    let place = Place::with_tree(97);
+    place.back_up();
+    assert_eq!(place.json(["unlock"])["locks"].as_array().unwrap().len(), 0);
+    let lock = place.store().join("locks").join("0b".repeat(32));
+    fs::write(&lock, [7; 150]).unwrap();
+    let source = place.source();
+    assert_eq!(place.run(["backup", source.to_str().unwrap()]).code, Some(1));
+    place.json(["check"]);
+    let told = place.json(["unlock"])["locks"][0].clone();
+    assert_eq!((&told["removed"], &told["holder"]), (&false.into(), &serde_json::Value::Null), "{told}");
+    assert!(place.run(["unlock"]).stdout.contains("--remove-all"));
+    assert_eq!(place.json(["unlock", "--remove-all"])["locks"][0]["removed"], true);
+    assert!(!lock.exists());
+    place.back_up();
+}

@@ -1,6 +1,8 @@
 //! `kill -9` at any moment of a backup or a restore, then the same command again: it finishes, nothing acknowledged
 //! is lost, no operation leaves a second entry, and no half-written file stands under a final name.
 
+#![expect(clippy::print_stdout, reason = "a long run tells how many kills it stands for")]
+
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs;
@@ -15,6 +17,13 @@ use stillpoint_testkit::tree::{Edits, TreeSpec};
 
 /// Kills per test; the two tests together make more than a hundred.
 const KILLS: u64 = 60;
+
+/// The kills, or rounds, of one test: its own number, or for a long run that of `STILLPOINT_KILLS`.
+fn at_least(own: u64) -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "the length of a run is chosen from outside")]
+    let chosen = std::env::var("STILLPOINT_KILLS");
+    chosen.map_or(own, |kills| kills.parse().unwrap())
+}
 
 /// How the last line of a result begins.
 const LAST_LINE: &str = "  took ";
@@ -124,10 +133,11 @@ fn killed_backups_finish_and_leave_one_snapshot_each() {
         assert!(now.is_superset(&acknowledged), "round {round}: an acknowledged backup is gone");
         assert!(now.len() > acknowledged.len(), "round {round}: the finished backup is not listed");
         acknowledged = now;
-        if kills >= KILLS {
+        if kills >= at_least(KILLS) {
             break;
         }
     }
+    println!("killed backups: {kills} kills, {} backups", acknowledged.len());
     assert_one_snapshot_each(&place);
     let check = place.json(["check", "--read-data"]);
     assert!(check["problems"].as_array().unwrap().is_empty(), "{check}");
@@ -151,10 +161,12 @@ fn a_first_backup_killed_at_any_moment_is_made_by_the_next_run() {
     let line = [OsStr::new("backup"), source.as_os_str()];
     let first = length_of(|| assert_eq!(Place::new().run(line).code, Some(0)));
     let moments = Moments { random: SeededEntropy::new(62), length_millis: first };
-    for round in 0..FIRST_ROUNDS {
+    let mut kills = 0;
+    for round in 0..at_least(FIRST_ROUNDS) {
         let place = Place::new();
-        let (run, _) = until_done(&place, &line, &moments);
+        let (run, killed) = until_done(&place, &line, &moments);
         assert_eq!(run.code, Some(0), "round {round}: {run:?}");
+        kills += killed;
         assert_one_snapshot_each(&place);
         let target = place.path("restored");
         place.json([
@@ -166,6 +178,7 @@ fn a_first_backup_killed_at_any_moment_is_made_by_the_next_run() {
         ]);
         assert_same(&source, &target);
     }
+    println!("killed first backups: {kills} kills");
 }
 
 /// Whatever a killed restore left under a final name is whole.
@@ -192,7 +205,7 @@ fn killed_restores_finish_equal_and_never_show_half_a_file() {
     fs::remove_dir_all(&target).unwrap();
     let moments = Moments { random: SeededEntropy::new(61), length_millis: first + first / 4 };
     let mut kills = 0;
-    while kills < KILLS {
+    while kills < at_least(KILLS) {
         let mut in_a_row = 0;
         loop {
             let moment = if in_a_row == 4 { KillAt::Delay(Duration::from_secs(120)) } else { moments.next() };
@@ -217,6 +230,7 @@ fn killed_restores_finish_equal_and_never_show_half_a_file() {
         assert!(odd.is_empty(), "{odd:?}");
         fs::remove_dir_all(&target).unwrap();
     }
+    println!("killed restores: {kills} kills");
     assert_one_snapshot_each(&place);
 }
 
@@ -246,10 +260,11 @@ fn killed_mirrored_backups_and_restores_finish_and_leave_no_timestamp_that_is_no
         assert_same(&source, &target);
         fs::remove_dir_all(&target).unwrap();
         kills += killed + killed_restores;
-        if kills >= MIRROR_KILLS {
+        if kills >= at_least(MIRROR_KILLS) {
             break;
         }
     }
+    println!("killed mirrored backups and restores: {kills} kills");
     let listed = backups(&place);
     assert!(listed.iter().all(|(_, state)| state == "completed"), "{listed:?}");
     let snapshots: BTreeSet<String> = listed

@@ -15,6 +15,7 @@ mod common;
 mod demo;
 mod drill;
 mod forget;
+mod hosts;
 mod interrupts;
 mod keys;
 mod kill;

@@ -98,6 +98,22 @@ fn a_timestamp_of_the_sample_script_is_restored_by_either_form_of_its_time() {
 }
 
 #[test]
+fn an_import_of_what_was_imported_in_part_stays_a_partial_one() {
+    let place = mirrored(65);
+    let store = place.path("mirror");
+    place.json(line(&["backup"], Some(&place.source())));
+    let mut folders = fs::read_dir(store.join("ada/lab")).unwrap().map(|entry| entry.unwrap().path());
+    let folder = folders.find(|path| path.file_name() != Some(OsStr::new(".stillpoint"))).unwrap();
+    let mut entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    fs::remove_file(entries.find(|path| path.is_file()).unwrap()).unwrap();
+    let repository = Place::new();
+    let import = ["import", "--from", store.to_str().unwrap()];
+    assert_eq!(repository.json_ending(3, import)["partial"], 1);
+    let again = repository.json_ending(3, import);
+    assert_eq!((&again["known"], &again["partial"]), (&1.into(), &0.into()), "{again}");
+}
+
+#[test]
 fn an_import_reports_each_timestamp_and_again_adds_nothing() {
     let place = mirrored(64);
     let store = place.path("mirror");

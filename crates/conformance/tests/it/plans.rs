@@ -55,6 +55,34 @@ async fn a_plan_of_a_backup_says_what_it_would_do_and_does_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_component_that_is_gone_since_the_last_backup_is_told_of() {
+    let (world, orchestrator) = backed_up().await;
+    assert_eq!(orchestrator.plan(&world.backup("backup-2").unwrap()).await.unwrap().findings, []);
+    let cx = OpContext::background();
+    let (definition, mut less) =
+        (world.workspace.definition(&cx).await.unwrap(), world.workspace.inventory(&cx).await.unwrap());
+    less.retain(|component| component.id.as_str() != "data");
+    let smaller = SimWorkspace::new(Arc::clone(&world.cloud), definition, less);
+    let elsewhere = world
+        .orchestrator_on(
+            Arc::clone(&world.catalog) as Arc<dyn Catalog>,
+            Arc::new(world.cloud.provider("sim".parse().unwrap())),
+            smaller,
+            Arc::clone(&world.provisioner) as Arc<dyn Provisioner>,
+        )
+        .unwrap();
+    let ended =
+        world.run(&elsewhere, Request::Backup(world.backup("backup-2").unwrap())).await.unwrap().operation;
+    assert_eq!(ended.state, OperationState::Completed);
+    let earlier = BackupId::of(&"backup".parse().unwrap());
+    let said = format!("data (volume arn-data) is in backup {earlier} and not in the workspace any more");
+    assert_eq!(ended.warnings, [format!("{said}; this backup will not hold it (component-gone)")]);
+    // The next one builds on a backup without it, and it was said.
+    let next = elsewhere.plan(&world.backup("backup-3").unwrap()).await.unwrap();
+    assert_eq!(next.findings, []);
+}
+
+#[tokio::test(start_paused = true)]
 async fn every_call_that_a_backup_makes_was_planned() {
     let (world, orchestrator) = backed_up().await;
     let request = world.backup("backup-2").unwrap();

@@ -284,6 +284,16 @@ impl BackupRecord {
         }
     }
 
+    /// The host whose directory it holds, where the workspace is known by its path alone: the same path on two hosts is one
+    /// id and two directories. Older versions noted none; there the creator tells it, `USER@HOST`. `None` where somebody
+    /// chose the name, which is one workspace wherever it is backed up.
+    pub fn host(&self) -> Option<&str> {
+        let by_path =
+            || self.components.iter().any(|part| part.component.resource == self.workspace.as_str());
+        let creator = || self.creator.as_deref()?.rsplit_once('@').map(|(_user, host)| host);
+        self.definition.host.as_deref().or_else(|| creator().filter(|_| by_path()))
+    }
+
     /// What did not go as planned, over all components.
     pub fn issues(&self) -> impl Iterator<Item = &Issue> {
         self.components.iter().flat_map(|component| &component.issues)

@@ -231,7 +231,7 @@ impl BackupMachine {
             return;
         }
         self.retry_at = None;
-        let findings = plan.components.iter().flat_map(|component| &component.findings);
+        let findings = plan.all_findings();
         if let Some(error) = blocked(findings.clone(), &request.waivers) {
             fail(record, error);
             return;
@@ -293,8 +293,7 @@ impl BackupMachine {
         {
             return None;
         }
-        let mut findings = plan.components.iter().flat_map(|component| &component.findings);
-        findings.find(|finding| finding.check == RESOURCE_BUSY).map(said)
+        plan.all_findings().find(|finding| finding.check == RESOURCE_BUSY).map(said)
     }
 
     fn on_recorded(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {

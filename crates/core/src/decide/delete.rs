@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
+use super::trouble::Trouble;
 use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, waits};
 use crate::catalog::{BackupRecord, BackupState, Revision, StoredBackup};
 use crate::clock::Timestamp;
@@ -38,6 +39,9 @@ pub struct DeleteMachine {
     pub misses: u32,
     /// Do nothing before this time.
     pub retry_at: Option<Timestamp>,
+    /// What keeps the step at hand from being done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<Trouble>,
     /// Why nothing could be deleted: the mark is being taken away again, and then the deletion has failed with this.
     #[serde(default)]
     pub refusal: Option<ErrorRecord>,
@@ -95,6 +99,8 @@ impl DeleteMachine {
             return;
         };
         match event {
+            // How long nobody tried it is no trouble of the store.
+            Event::Recovered => self.trouble = None,
             Event::CancelRequested if self.stage == DeleteStage::Inspecting && self.refusal.is_none() => {
                 self.give_up(record, cancelled_error());
             }
@@ -264,6 +270,7 @@ impl DeleteMachine {
         let refused = match result {
             Ok(Outcome::Deleted(DeleteState::Gone)) => {
                 member.gone = true;
+                self.trouble = None;
                 return;
             }
             Ok(Outcome::Deleted(DeleteState::Locked { until, reason })) => {
@@ -280,7 +287,11 @@ impl DeleteMachine {
             }
             // A deletion on its way is asked about until the deadline.
             Ok(_) => None,
-            Err(error) => is_spent(member.misses + 1, error).then(|| error.clone()),
+            Err(error) => {
+                let what = format!("deleting the snapshot of {id}");
+                let (trouble, tries) = (&mut self.trouble, member.misses + 1);
+                Trouble::note(trouble, &what, error, tries, now, &mut record.warnings)
+            }
         };
         member.misses += 1;
         member.touched |= !untouched;
@@ -313,8 +324,10 @@ impl DeleteMachine {
             Err(error) => {
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
-                if is_spent(self.misses, error) {
-                    fail(record, error.clone());
+                let (trouble, what) = (&mut self.trouble, "removing the records beside the data");
+                let over = Trouble::note(trouble, what, error, self.misses, now, &mut record.warnings);
+                if let Some(error) = over {
+                    fail(record, error);
                 }
             }
         }

@@ -21,6 +21,7 @@ mod restore_end;
 mod restore_member;
 mod seal;
 mod search;
+mod trouble;
 mod verify;
 mod witness;
 
@@ -40,6 +41,7 @@ pub use member::{Member, Proof};
 pub use rest::Rest;
 pub use restore::{RestoreMachine, RestoreStage};
 pub use restore_member::RestoreMember;
+pub use trouble::Trouble;
 pub(crate) use verify::DAMAGED;
 pub use verify::{VerifyMachine, VerifyMember, VerifyStage};
 

@@ -4,6 +4,7 @@ use crate::catalog::{BackupQuery, BackupRecord, BackupState, CatalogExt};
 use crate::error::Result;
 use crate::id::WorkspaceId;
 use crate::orchestrator::builder::Parts;
+use crate::provider::{Finding, Severity};
 use crate::snapshot::SnapshotRef;
 use crate::workspace::Component;
 
@@ -46,6 +47,27 @@ pub(super) fn why_none(parents: &[BackupRecord], component: &Component) -> Optio
     } else {
         format!("its newest snapshot, of backup {id}, is at provider {}", snapshot.provider)
     })
+}
+
+/// Tells of each component that the newest backup has captured and the workspace does not have any more: a volume that was
+/// detached, or lost the tag that it was found by, is missed by nobody until it is to be restored.
+pub(super) fn gone<'a>(
+    parents: &[BackupRecord],
+    components: impl Iterator<Item = &'a Component> + Clone,
+) -> Vec<Finding> {
+    let Some(newest) = parents.first() else { return Vec::new() };
+    let captured = newest.components.iter().filter(|made| made.snapshot.is_some());
+    captured
+        .map(|made| &made.component)
+        .filter(|captured| components.clone().all(|component| component.id != captured.id))
+        .map(|component| {
+            let message = format!(
+                "{} ({} {}) is in backup {} and not in the workspace any more; this backup will not hold it",
+                component.id, component.kind, component.resource, newest.id
+            );
+            Finding::new("component-gone", Severity::Warning, message)
+        })
+        .collect()
 }
 
 /// The earlier snapshots of `component`, and whether each was found good.

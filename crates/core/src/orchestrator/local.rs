@@ -340,7 +340,9 @@ impl Orchestrator for LocalOrchestrator {
             None => None,
         };
         let holder = stored.lease.holder.filter(|_| stored.lease.live).map(|holder| holder.to_string());
-        Ok(OperationStatus::new(stored.operation, holder, backup))
+        let mut status = OperationStatus::new(stored.operation, holder, backup);
+        status.cancel_requested = stored.cancel_requested;
+        Ok(status)
     }
 
     async fn wait(&self, id: &OperationId) -> Result<OperationStatus> {

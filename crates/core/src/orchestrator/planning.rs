@@ -112,6 +112,7 @@ pub(super) async fn plan(
         components.push(planned);
     }
     let mut plan = Plan::new(definition, components, built_on.map(|backup| backup.id.clone()));
+    plan.findings = bases::gone(&parents, plan.components.iter().map(|planned| &planned.component));
     plan.restored_from = origin(parts, workspace.id()).await?;
     plan.forecast = forecast(&parents, estimates.iter().map(|(component, known)| (component, *known)));
     Ok(plan)

@@ -148,8 +148,12 @@ impl Request {
         }
     }
 
-    /// Refuses texts that no list can show as they are, and that not every catalog can hold.
-    pub(crate) fn check(&self) -> Result<()> {
+    /// Refuses texts that no list can show as they are, and that not every catalog can hold. Submitting does so; whoever
+    /// keeps a request for later asks before.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the name or the creator holds control characters.
+    pub fn check(&self) -> Result<()> {
         let name = match self {
             Self::Backup(backup) => backup.name.as_deref(),
             _ => None,

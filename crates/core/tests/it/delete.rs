@@ -112,6 +112,11 @@ fn an_outage_while_the_mark_is_taken_away_is_waited_out() {
 
 /// A deletion whose only snapshot answers with each of `answers` in turn, and then with the last of them.
 fn answered_with(answers: &[stillpoint_core::ErrorRecord]) -> Decision {
+    answered_with_every(answers, Duration::from_secs(100), 40)
+}
+
+/// The same with `pause` between two answers, for no more than `rounds` of them.
+fn answered_with_every(answers: &[stillpoint_core::ErrorRecord], pause: Duration, rounds: i64) -> Decision {
     let mut captured = backup();
     let component =
         Component::new("home".parse().unwrap(), "directory", "s3sync".parse().unwrap(), "/home/ada");
@@ -121,9 +126,10 @@ fn answered_with(answers: &[stillpoint_core::ErrorRecord]) -> Decision {
     let begun = decide(&OperationRecord::submitted(request(), time(0)), &Event::Begun, time(0));
     let looked = decide(&begun.record, &inspected(captured, 3), time(1));
     let mut now = decide(&looked.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(2));
-    for round in 0..40 {
+    let mut at = time(100);
+    for round in 0..rounds {
         let index = usize::try_from(round).unwrap().min(answers.len() - 1);
-        let at = time(100 + round * 100);
+        at = at.after(pause);
         now = decide(&now.record, &Event::Tick, at);
         if !matches!(now.effects[..], [Effect::DeleteSnapshot { .. }]) {
             break;
@@ -269,4 +275,54 @@ fn whoever_began_to_read_it_before_it_was_marked_gets_it_back_as_it_was() {
     assert_eq!((unmarked.revision, unmarked.backup.state), (Revision(4), BackupState::Completed));
     let ended = decide(&back.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(4)).record;
     assert_eq!((ended.state, ended.error.unwrap().kind), (OperationState::Failed, ErrorKind::Busy));
+}
+
+/// A deletion of one snapshot that the store does not carry out, however often it is asked.
+fn kept_from_deleting(error: &stillpoint_core::ErrorRecord, rounds: i64) -> Decision {
+    answered_with_every(std::slice::from_ref(error), Duration::from_secs(40), rounds)
+}
+
+#[test]
+fn a_store_that_does_not_carry_a_deletion_out_is_told_of_once() {
+    let away = Error::new(ErrorKind::Unavailable, "the store answered 503").record();
+    let tried = kept_from_deleting(&away, 5);
+    assert_eq!(tried.record.state, OperationState::Running);
+    let [warning] = &tried.record.warnings[..] else { panic!("{:?}", tried.record.warnings) };
+    let since = time(140);
+    let told = format!(
+        "deleting the snapshot of home has failed since {since} and is tried again: the store answered 503"
+    );
+    assert_eq!(*warning, told);
+}
+
+#[test]
+fn a_deletion_that_is_not_carried_out_for_an_hour_needs_attention_and_goes_on_when_asked_for_again() {
+    let away = Error::new(ErrorKind::Unavailable, "the store answered 503").record();
+    let ended = kept_from_deleting(&away, 1000);
+    assert_eq!(ended.record.state, OperationState::Failed);
+    let error = ended.record.error.clone().unwrap();
+    assert_eq!(error.kind, ErrorKind::NeedsAttention);
+    for part in ["has failed since", "the store answered 503", "it goes on from here"] {
+        assert!(error.message.contains(part), "{error}");
+    }
+    let spent = ended.record.finished_at.unwrap().since(ended.record.started_at);
+    assert!(spent < Duration::from_secs(3900), "{spent:?}");
+    assert!(ended.remove_backup.is_none() && ended.put_backup.is_none(), "the mark stays on the backup");
+
+    let mut marked = backup();
+    marked.state = BackupState::Deleting;
+    let begun = decide(&OperationRecord::submitted(request(), time(9000)), &Event::Begun, time(9000));
+    let found = decide(&begun.record, &inspected(marked, 4), time(9001));
+    assert!(matches!(found.effects[..], [Effect::MarkBackup(_)]), "{:?}", found.effects);
+}
+
+#[test]
+fn time_in_which_nobody_tried_a_deletion_is_not_counted_as_trouble_of_the_store() {
+    let away = Error::new(ErrorKind::Unavailable, "the store answered 503").record();
+    let tried = kept_from_deleting(&away, 3);
+    let late = time(5 * 3600);
+    let taken = decide(&tried.record, &Event::Recovered, late);
+    let answer = Event::Done(Step::Delete("home".parse().unwrap()), Err(away));
+    let again = decide(&decide(&taken.record, &Event::Tick, late).record, &answer, late);
+    assert_eq!(again.record.state, OperationState::Running, "{:?}", again.record.error);
 }

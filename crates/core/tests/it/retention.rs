@@ -56,7 +56,9 @@ fn each_counting_rule_keeps_the_newest_of_each_of_its_spans() {
     // 9 March 2026 is a Monday, so the 8th ends the week before.
     assert_eq!(stays(|policy| policy.weekly = 3), ["03-09T11:10", "03-08T10:00", "03-01T10:00"]);
     assert_eq!(stays(|policy| policy.monthly = 9), ["03-09T11:10", "02-15T10:00", "01-15T10:00"]);
-    assert_eq!(stays(|policy| policy.yearly = 9), ["03-09T11:10"]);
+    // As with restic, the oldest fills a place that is left, so that the history is as long as it can be.
+    assert_eq!(stays(|policy| policy.yearly = 9), ["03-09T11:10", "01-15T10:00"]);
+    assert_eq!(stays(|policy| policy.yearly = 1), ["03-09T11:10"]);
     assert_eq!(
         stays(|policy| policy.within = Some(Duration::from_secs(26 * 3600))),
         ["03-09T11:10", "03-09T10:30", "03-09T10:00", "03-08T10:00"]
@@ -209,4 +211,36 @@ fn copies_in_two_places_are_not_one_for_the_other() {
     let kept = kept(&backups, &retention);
     let of = |time| kept.iter().filter(|kept| **kept == time).count();
     assert_eq!(times.map(of), [0, 3, 3], "an original and a copy in each place");
+}
+
+#[test]
+fn the_same_path_on_two_hosts_is_judged_for_each_of_them() {
+    let on = |host: Option<&str>, creator: Option<&str>, id: &str, time: &str| {
+        let mut made = backup("/home/ada", time);
+        made.id = id.parse().unwrap();
+        made.definition.host = host.map(str::to_owned);
+        made.creator = creator.map(str::to_owned);
+        let files =
+            Component::new("files".parse().unwrap(), "directory", "s3sync".parse().unwrap(), "/home/ada");
+        made.components.push(ComponentRecord::new(files, ComponentState::Completed));
+        made
+    };
+    let backups = [
+        on(None, Some("ada@m1"), "older-1", "01-01T10:00"),
+        on(None, Some("ada@m2"), "older-2", "01-01T11:00"),
+        on(None, Some("operator"), "by-token", "01-01T12:00"),
+        on(Some("m1"), Some("root@elsewhere"), "newer-1", "01-02T10:00"),
+        on(Some("m2"), None, "newer-2", "01-02T11:00"),
+    ];
+    let judged = retain(&backups, &policy(|policy| policy.last = 1));
+    assert_eq!(judged.remove, ["older-2".parse().unwrap(), "older-1".parse().unwrap()]);
+
+    // A name that somebody chose is one workspace, whoever backs it up from wherever.
+    let mut named = backups;
+    for backup in &mut named {
+        backup.definition.host = None;
+        backup.workspace = "home".parse().unwrap();
+    }
+    let judged = retain(&named, &policy(|policy| policy.last = 1));
+    assert_eq!(judged.keep.len(), 1, "{judged:?}");
 }

@@ -10,8 +10,12 @@ use rustix::io::Errno;
 
 use super::OpenFile;
 use crate::attributes::{self, ExtendedAttribute};
+use crate::beneath;
 use crate::error::{Error, Operation, Result};
 use crate::metadata::Metadata;
+
+/// Names in memory at once. No listing of a repository can have more.
+const NAMES_MAX: usize = 4 << 20;
 
 /// An open directory. All its calls act on this very inode, wherever it may have been moved.
 #[derive(Debug)]
@@ -47,6 +51,20 @@ impl Directory {
         Self { fd, relative }
     }
 
+    /// The same directory under the path by which it was listed.
+    pub(super) fn called(self, relative: &Path) -> Self {
+        Self { fd: self.fd, relative: relative.to_path_buf() }
+    }
+
+    /// Opens the directory `name` in this one.
+    pub(super) fn subdirectory(&self, name: &OsStr) -> Result<Self> {
+        let relative = self.relative.join(name);
+        match openat(&self.fd, name, beneath::DIRECTORY, Mode::empty()) {
+            Ok(fd) => Ok(Self::new(fd, relative)),
+            Err(source) => Err(Error::io(Operation::Open, relative, source)),
+        }
+    }
+
     /// The path below the source's root.
     pub fn relative(&self) -> &Path {
         &self.relative
@@ -72,13 +90,17 @@ impl Directory {
     /// Every name in the directory but `.` and `..`, sorted by bytes.
     ///
     /// # Errors
-    /// The system's reason; a directory that can be listed only in part fails as a whole.
+    /// [`Error::TooManyEntries`] above four million; the system's reason. A directory that can be listed only in part fails
+    /// as a whole.
     pub fn names(&self) -> Result<Vec<OsString>> {
         let list = |source| Error::io(Operation::List, &self.relative, source);
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.fd).map_err(list)? {
             let name = entry.map_err(list)?.file_name().to_bytes().to_vec();
             if name != b"." && name != b".." {
+                if names.len() == NAMES_MAX {
+                    return Err(Error::TooManyEntries { path: self.relative.clone(), most: NAMES_MAX });
+                }
                 names.push(OsString::from_vec(name));
             }
         }

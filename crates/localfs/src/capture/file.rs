@@ -3,8 +3,10 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use super::holes::Holes;
 use super::tick;
 use crate::attributes::{self, ExtendedAttribute};
 use crate::error::{Error, Operation, Result};
@@ -26,6 +28,7 @@ pub struct OpenFile {
     path: PathBuf,
     metadata: Metadata,
     read: u64,
+    holes: Holes,
 }
 
 impl OpenFile {
@@ -42,7 +45,8 @@ impl OpenFile {
         if metadata.kind != FileKind::File {
             return Err(Error::Replaced { path });
         }
-        Ok(Self { file: File::from(fd), path, metadata, read: 0 })
+        let holes = Holes::expected_in(&fd, &metadata);
+        Ok(Self { file: File::from(fd), path, metadata, read: 0, holes })
     }
 
     /// The path below the source's root.
@@ -92,10 +96,20 @@ impl OpenFile {
     }
 
     /// Goes back to the beginning.
-    pub(crate) fn rewind(&mut self) -> Result<()> {
-        let path = self.path.as_path();
+    pub(crate) fn rewind(&mut self) {
         self.read = 0;
-        io::Seek::rewind(&mut self.file).map_err(|source| Error::io(Operation::Read, path, source))
+        self.holes = Holes::expected_in(&self.file, &self.metadata);
+    }
+
+    /// How many bytes from here on are a hole: zeros that take no space and need not be read. A file that is written to
+    /// meanwhile has [`changed`](Self::changed), as one that is read.
+    pub fn hole(&mut self) -> u64 {
+        self.holes.at(&self.file, self.read).min(self.room())
+    }
+
+    /// Goes on behind so many bytes of the hole that was found here.
+    pub fn skip_hole(&mut self, bytes: u64) {
+        self.read += bytes.min(self.hole());
     }
 
     /// Turns a failure of reading into one that names the file.
@@ -113,7 +127,15 @@ impl AsFd for OpenFile {
 impl Read for OpenFile {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = usize::try_from(self.room()).map_or(buffer.len(), |room| room.min(buffer.len()));
-        let read = self.file.read(buffer.get_mut(..length).unwrap_or_default())?;
+        let buffer = buffer.get_mut(..length).unwrap_or_default();
+        let read = match self.hole() {
+            0 => self.file.read_at(self.holes.before_next(buffer, self.read), self.read)?,
+            hole => {
+                let length = usize::try_from(hole).map_or(buffer.len(), |hole| hole.min(buffer.len()));
+                buffer.get_mut(..length).unwrap_or_default().fill(0);
+                length
+            }
+        };
         self.read += read as u64;
         Ok(read)
     }

@@ -12,22 +12,28 @@ use crate::metadata::Timestamp;
 /// The longest tick of Linux, which has 100 to 1000 of them in a second.
 const TICK: Duration = Duration::from_millis(10);
 
+/// The longest of file systems whose times have no fraction of a second: FAT counts in steps of two.
+const COARSE_TICK: Duration = Duration::from_secs(2);
+
 /// Returns once a change made now would get a later time than `changed`, and says whether that had to be waited for.
 ///
 /// A time long past or far ahead is not waited for: ahead of the clock is what a clock that was set back left behind.
 pub(super) fn wait_until_past(changed: Timestamp) -> bool {
-    let Some(changed) = since_epoch(changed) else { return false };
     #[expect(
         clippy::disallowed_methods,
         reason = "it is compared with the time the system itself has written"
     )]
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let left = changed.saturating_add(TICK).saturating_sub(now);
-    let young = !left.is_zero() && left <= TICK * 2;
-    if young {
-        thread::sleep(left);
-    }
-    young
+    let Some(left) = left(changed, now) else { return false };
+    thread::sleep(left);
+    true
+}
+
+/// How long the tick of a change lasts at `now`, if it is not over.
+fn left(changed: Timestamp, now: Duration) -> Option<Duration> {
+    let tick = if changed.nanoseconds == 0 { COARSE_TICK } else { TICK };
+    let left = since_epoch(changed)?.saturating_add(tick).saturating_sub(now);
+    (!left.is_zero() && left <= tick * 2).then_some(left)
 }
 
 fn since_epoch(time: Timestamp) -> Option<Duration> {
@@ -56,6 +62,16 @@ mod tests {
         assert!(wait_until_past(before), "it was changed this very moment");
         fs::write(&path, b"y").unwrap();
         assert!(changed(&path) > before);
+    }
+
+    #[test]
+    fn where_times_are_whole_seconds_a_change_within_the_same_ones_is_waited_for() {
+        let (whole, fine) = (Timestamp::new(1_000, 0), Timestamp::new(1_000, 900_000_000));
+        let now = Duration::from_millis(1_000_905);
+        assert_eq!(left(whole, now), Some(Duration::from_millis(1095)));
+        assert_eq!(left(fine, now), Some(Duration::from_millis(5)));
+        assert_eq!(left(whole, Duration::from_secs(1_002)), None);
+        assert_eq!(left(whole, Duration::from_secs(900)), None);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::error::{Error, Operation, Result};
 use crate::metadata::{FileKind, Metadata};
 
 impl Target {
-    pub(super) fn create_directory(&self, relative: &Path) -> Result<bool> {
+    pub(super) fn create_directory(&self, relative: &Path, passed: bool) -> Result<bool> {
         let (parent, name) = self.parent(relative)?;
         let failed = |source| Error::io(Operation::Create, relative, source);
         self.note_made(&parent, name, relative)?;
@@ -30,7 +30,7 @@ impl Target {
         if found.kind != FileKind::Directory {
             return Err(Error::AlreadyExists { path: relative.to_path_buf() });
         }
-        let ours = self.is_ours(relative);
+        let ours = self.is_ours(relative, passed);
         // An earlier run may already have given the directory a mode that forbids writing into it.
         if found.mode & 0o700 != 0o700 {
             if !ours {

@@ -91,7 +91,7 @@ impl Foresight {
             Ok(None) => (Fate::Created, true),
             Ok(Some(found)) if found.kind == FileKind::Directory => {
                 self.entered.insert(digest(path), whole);
-                let ours = self.notes.is_ours(self.options.landing, path);
+                let ours = self.notes.is_ours(self.options.landing, path, !whole);
                 (self.fate_of(path, &found, attributes, ours), true)
             }
             Ok(Some(_)) => (self.in_the_way(), false),

@@ -213,7 +213,7 @@ fn lacks_content(file: &mut OpenFile, size: u64) -> Result<bool> {
     if file.metadata().size < size {
         return Ok(true);
     }
-    file.rewind()?;
+    file.rewind();
     let mut block = Vec::new();
     loop {
         block.clear();

@@ -167,9 +167,10 @@ impl Notes {
         Since::new(moment, clock, self.loosened.clone())
     }
 
-    /// Whether the attributes of a directory that stands are the restore's to set.
-    pub(super) fn is_ours(&self, landing: Landing, relative: &Path) -> bool {
-        landing == Landing::Replace || self.whole || self.made.contains(relative)
+    /// Whether the attributes of a directory that stands are the restore's to set. One that is only `passed` through on the
+    /// way to what is wanted keeps its own, unless the restore made it.
+    pub(super) fn is_ours(&self, landing: Landing, relative: &Path, passed: bool) -> bool {
+        (landing == Landing::Replace && !passed) || self.whole || self.made.contains(relative)
     }
 
     /// Whether the attributes of the target itself are the restore's to set.
@@ -196,8 +197,8 @@ fn whole_records(bytes: &[u8]) -> &[u8] {
 
 impl Target {
     /// Whether the attributes of a directory that stands are this restore's to set.
-    pub(super) fn is_ours(&self, relative: &Path) -> bool {
-        self.journal().notes.is_ours(self.options.landing, relative)
+    pub(super) fn is_ours(&self, relative: &Path, passed: bool) -> bool {
+        self.journal().notes.is_ours(self.options.landing, relative, passed)
     }
 
     /// Whether the attributes of the target itself are this restore's to set.

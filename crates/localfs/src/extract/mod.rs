@@ -157,7 +157,16 @@ impl Extractor {
     /// # Errors
     /// [`crate::Error::AlreadyExists`] if something else stands there; [`crate::Error::InvalidName`]; the system's reason.
     pub fn create_directory(&self, relative: &Path) -> Result<bool> {
-        self.target.create_directory(relative)
+        self.target.create_directory(relative, false)
+    }
+
+    /// As [`create_directory`](Self::create_directory), of one that only leads to what is wanted: where it stands already
+    /// its attributes are not this restore's to set, also when replacing.
+    ///
+    /// # Errors
+    /// As [`create_directory`](Self::create_directory).
+    pub fn pass_through(&self, relative: &Path) -> Result<bool> {
+        self.target.create_directory(relative, true)
     }
 
     /// Starts the regular file `relative` of `size` bytes, all zero until written.

@@ -1,12 +1,13 @@
 //! Choosing the entries of a directory and accounting for the rest.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Preset;
 use super::environments::{Environment, described_by, of_directory};
 use super::rules::{CompiledRules, RuleOrigin, Rules};
-use crate::capture::{Directory, Entry, Listing, Source};
+use crate::capture::{Directory, Entry, Identity, Listing, Source};
 use crate::error::Result;
 use crate::extract::RESTORE_MARKER_PREFIX;
 use crate::metadata::FileKind;
@@ -93,15 +94,36 @@ impl Selection {
         let mut listing = directory.list()?;
         listing.entries.retain_mut(|entry| self.keeps(source, directory.relative(), entry));
         // What the capture does not hold brings nothing back.
-        let described = if self.environments.is_some() { described_by(&listing.entries) } else { Vec::new() };
+        let described = self.described(&listing);
         if !described.is_empty() {
-            listing.entries.retain(|entry| {
-                let relative = directory.relative().join(&entry.name);
-                let environment = self.environment(source, &relative, &described, entry);
-                environment.is_none_or(|counts| counts.leave_out(source, relative, entry))
-            });
+            listing.entries.retain(|entry| self.keeps_environment(source, directory, &described, entry));
         }
         Ok(listing)
+    }
+
+    /// Looks in `directory` for directories that were listed there under other names. Each that is found comes with its
+    /// entry, or with nothing where the selection leaves it out, which is counted.
+    ///
+    /// # Errors
+    /// The system's reason if the directory cannot be listed.
+    pub fn seek(
+        &self,
+        source: &Source,
+        directory: &Directory,
+        sought: &HashSet<Identity>,
+    ) -> Result<HashMap<Identity, Option<Entry>>> {
+        let listing = directory.list()?;
+        let described = self.described(&listing);
+        let mut found = HashMap::new();
+        for mut entry in listing.entries {
+            let identity = Identity::from(&entry.metadata);
+            if entry.metadata.kind == FileKind::Directory && sought.contains(&identity) {
+                let kept = self.keeps(source, directory.relative(), &mut entry)
+                    && self.keeps_environment(source, directory, &described, &entry);
+                found.insert(identity, kept.then_some(entry));
+            }
+        }
+        Ok(found)
     }
 
     /// What each rule left out so far; rules that left out nothing are listed with zeros.
@@ -154,6 +176,23 @@ impl Selection {
 }
 
 impl Selection {
+    /// The kinds of environments that can be made again from what is listed.
+    fn described(&self, listing: &Listing) -> Vec<Environment> {
+        if self.environments.is_some() { described_by(&listing.entries) } else { Vec::new() }
+    }
+
+    fn keeps_environment(
+        &self,
+        source: &Source,
+        directory: &Directory,
+        described: &[Environment],
+        entry: &Entry,
+    ) -> bool {
+        let relative = directory.relative().join(&entry.name);
+        let environment = self.environment(source, &relative, described, entry);
+        environment.is_none_or(|counts| counts.leave_out(source, relative, entry))
+    }
+
     /// The counts of the kind of environment that an entry is, if it is to be left out as one.
     fn environment(
         &self,

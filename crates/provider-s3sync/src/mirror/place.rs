@@ -40,7 +40,7 @@ impl Space {
     }
 
     /// The space of a workspace. `USER/SPACE` names it; any other id becomes a space of its own, below the user `_`.
-    pub(crate) fn of_workspace(workspace: &WorkspaceId) -> Self {
+    pub fn of_workspace(workspace: &WorkspaceId) -> Self {
         let id = workspace.as_str();
         let pair = id.split_once('/').and_then(|(user, space)| Self::new(user, space).ok());
         pair.unwrap_or_else(|| Self { user: NO_USER.to_owned(), space: escaped(id) })

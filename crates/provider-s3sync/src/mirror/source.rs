@@ -86,7 +86,10 @@ impl MirrorSource {
     }
 
     /// Refuses where there is nothing of a space that backups were stored in.
-    async fn must_hold(&self, space: &Space) -> Result<()> {
+    ///
+    /// # Errors
+    /// `NotFound` that says to mount the store; the system's reason where it cannot be looked at.
+    pub async fn must_hold(&self, space: &Space) -> Result<()> {
         if self.has_folder_of(space).await? {
             return Ok(());
         }

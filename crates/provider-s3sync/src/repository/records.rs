@@ -1,5 +1,6 @@
 //! Backup records beside the data: `stillpoint/backups/<id>` in the repository's place.
 
+use futures::{StreamExt, stream};
 use stillpoint_core::{
     BackupId, BackupRecord, DamagedRecord, Error, ErrorKind, RECORD_FORMAT, Records, Result,
 };
@@ -8,6 +9,8 @@ use stillpoint_repository::{Id, Repository};
 use crate::error::from_repository;
 
 const KIND: &str = "backups";
+/// Records read at once.
+const AT_ONCE: usize = 16;
 
 /// Stores a record, over an older one of the same backup.
 pub(crate) async fn put_record(repository: &Repository, record: &BackupRecord) -> Result<()> {
@@ -23,8 +26,14 @@ pub(crate) async fn put_record(repository: &Repository, record: &BackupRecord) -
 /// The store's failure.
 pub(crate) async fn records(repository: &Repository) -> Result<Records> {
     let mut records = Records::default();
-    for name in repository.list_records(KIND).await.map_err(from_repository)? {
-        match repository.read_record(KIND, &name).await {
+    let names = repository.list_records(KIND).await.map_err(from_repository)?;
+    let read = |name: String| async move {
+        let json = repository.read_record(KIND, &name).await;
+        (name, json)
+    };
+    let mut reads = stream::iter(names.into_iter().map(read)).buffered(AT_ONCE);
+    while let Some((name, json)) = reads.next().await {
+        match json {
             Ok(json) => take(&mut records, &object(&name), parse(&name, &json))?,
             // Deleted since it was listed.
             Err(error) if *error.kind() == stillpoint_repository::ErrorKind::NotFound => {}

@@ -5,7 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags, StatxFlags};
 use rustix::io::Errno;
 use stillpoint_core::{Error, ErrorKind, OperationId, Result};
 use stillpoint_localfs::RESTORE_MARKER_PREFIX;
@@ -23,7 +23,8 @@ const MOVED_UP: &str = ".stillpoint-discard-";
 /// Removes the tree at `path` if it carries the mark of `operation`; a directory that the restore had found empty
 /// stays, empty again. Absent is a success. No link is followed and no other file system entered, and what somebody else
 /// wrote there since the restore began stays: a restored entry has its own time before it has its name, so a time
-/// between the restore's beginning and now is somebody else's.
+/// between the restore's beginning and now is somebody else's. So is what was born before, as everything moved here
+/// was. What was copied here under an old time cannot be told from what was restored, and goes.
 ///
 /// # Errors
 /// `PermissionDenied` where it does not carry the mark, where something of others stays, or the system refuses.
@@ -104,8 +105,11 @@ impl Removal<'_> {
         let stat = rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW)?;
         let time = moment(stat.st_mtime, stat.st_mtime_nsec);
         let is_directory = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
-        let foreign = self.since.zip(time).is_some_and(|((began, now), time)| began < time && time <= now);
-        if stat.st_dev != self.device || (foreign && !is_directory) {
+        let foreign = self.since.is_some_and(|(began, now)| {
+            let written = time.is_some_and(|time| began < time && time <= now);
+            !is_directory && (written || birth(directory, name).is_some_and(|born| born < began))
+        });
+        if stat.st_dev != self.device || foreign {
             self.kept += 1;
             return Ok(());
         }
@@ -123,6 +127,13 @@ impl Removal<'_> {
             removed => removed,
         }
     }
+}
+
+/// When an entry was made, where the file system knows.
+fn birth(directory: &OwnedFd, name: &CString) -> Option<Moment> {
+    let stat = rustix::fs::statx(directory, name, AtFlags::SYMLINK_NOFOLLOW, StatxFlags::BTIME).ok()?;
+    let known = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::BTIME);
+    known.then(|| moment(stat.stx_btime.tv_sec, stat.stx_btime.tv_nsec)).flatten()
 }
 
 /// Moves the directory `name` to the root of the tree that is being removed, under a name that is free there.
@@ -251,6 +262,33 @@ mod tests {
         fs::remove_file(place.path.join("b/of-the-user")).unwrap();
         discard(&place.path, Some(&mine)).unwrap();
         assert!(!place.path.exists());
+    }
+
+    #[test]
+    fn what_was_moved_there_with_its_old_time_stays() {
+        let dir = tempfile::tempdir().unwrap();
+        let thesis = dir.path().join("thesis");
+        fs::write(&thesis, "the only copy").unwrap();
+        restored_at(&thesis);
+        let place = Place { path: dir.path().join("new"), restore: "r".into() };
+        let mine: OperationId = "mine".parse().unwrap();
+        // The clock of the file system has moved on since the thesis was begun.
+        let clock = dir.path().join("clock");
+        while fs::write(&clock, "x").is_ok() && time(&clock) <= born(&thesis) {}
+        claim(&place, &mine).unwrap();
+        fs::create_dir(place.path.join("a")).unwrap();
+        fs::write(place.path.join("a/restored"), "x").unwrap();
+        restored_at(&place.path.join("a/restored"));
+        fs::rename(&thesis, place.path.join("a/thesis")).unwrap();
+        let refused = discard(&place.path, Some(&mine)).unwrap_err();
+        assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{refused}");
+        assert_eq!(fs::read(place.path.join("a/thesis")).unwrap(), b"the only copy");
+        assert!(!place.path.join("a/restored").exists());
+    }
+
+    fn born(path: &Path) -> Moment {
+        let folder = rustix::fs::open(path.parent().unwrap(), OFlags::DIRECTORY, Mode::empty()).unwrap();
+        birth(&folder, &CString::new(path.file_name().unwrap().as_bytes()).unwrap()).unwrap()
     }
 
     #[test]

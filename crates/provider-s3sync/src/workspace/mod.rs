@@ -54,6 +54,7 @@ pub struct DirectoryWorkspace {
     provider: ProviderId,
     root: PathBuf,
     rules: CaptureRules,
+    host: Option<String>,
     hook: Option<Arc<dyn QuiesceHook>>,
 }
 
@@ -79,7 +80,7 @@ impl DirectoryWorkspace {
 
     fn at(id: WorkspaceId, root: PathBuf) -> Result<Self> {
         let (definition, provider) = (Definition::new(id), ProviderId::new(PROVIDER)?);
-        Ok(Self { definition, provider, root, rules: CaptureRules::default(), hook: None })
+        Ok(Self { definition, provider, root, rules: CaptureRules::default(), host: None, hook: None })
     }
 
     /// The same directory under another id.
@@ -120,6 +121,14 @@ impl DirectoryWorkspace {
             rules.exclude_file = Some(file);
         }
         self.rules = rules;
+        self
+    }
+
+    /// The same directory on `host`, which its definition names where the id is nothing but the path: the same path on
+    /// another host is another directory. An id that somebody chose means one workspace wherever it is.
+    #[must_use]
+    pub fn on_host(mut self, host: impl Into<String>) -> Self {
+        self.host = Some(host.into());
         self
     }
 
@@ -193,6 +202,10 @@ impl Workspace for DirectoryWorkspace {
     async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
         let mut definition = self.definition.clone();
         definition.settings = self.settings()?;
+        if let Some(host) = &self.host {
+            let by_path = definition.id.as_str() == text_of(&self.root)?;
+            definition.host = by_path.then(|| host.clone());
+        }
         Ok(definition)
     }
 
@@ -260,5 +273,20 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         assert!(DirectoryWorkspace::new(dir.path()).unwrap().of_space("a/b", "c").is_err());
         assert!(DirectoryWorkspace::from_definition(&Definition::new("x".parse().unwrap())).is_err());
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_known_by_its_path_tells_its_host_and_a_named_one_does_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let cx = OpContext::background();
+        let by_path = DirectoryWorkspace::new(dir.path()).unwrap().on_host("m1");
+        let definition = by_path.definition(&cx).await.unwrap();
+        assert_eq!(definition.host.as_deref(), Some("m1"));
+        let moved = DirectoryWorkspace::from_definition(&definition).unwrap();
+        assert_eq!(moved.definition(&cx).await.unwrap().host.as_deref(), Some("m1"));
+        let here = moved.clone().on_host("m2").definition(&cx).await.unwrap();
+        assert_eq!(here.host.as_deref(), Some("m2"));
+        let named = moved.with_id("home".parse().unwrap()).on_host("m2").definition(&cx).await.unwrap();
+        assert_eq!(named.host, None);
     }
 }

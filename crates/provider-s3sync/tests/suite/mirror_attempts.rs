@@ -147,3 +147,31 @@ async fn folders_of_a_mirrored_timestamp_are_for_their_owner_alone() {
         assert_eq!(folder.metadata().unwrap().permissions().mode() & 0o777, 0o700, "{folder:?}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn timestamps_that_were_given_up_and_cannot_be_deleted_make_no_later_backup_dearer() {
+    let scene = Scene::remote().mirrored();
+    let root = scene.path("source");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("file"), "content").unwrap();
+    let cx = OpContext::background();
+    let mut listings = Vec::new();
+    for (method, key) in [("PUT", "/complete"), ("DELETE", ""), ("POST", "")] {
+        scene.server().inject(FaultRule::new(Fault::AccessDenied).method(method).key(key));
+    }
+    for number in 0..8 {
+        scene.server().reset_requests();
+        let job = backup_job(&format!("cut-off-{number}"), &root);
+        let failed = run_job(scene.provider().as_ref(), &cx, &job).await;
+        assert!(matches!(failed.state, JobState::Failed(_)), "{failed:?}");
+        listings.push(scene.server().requests().of("LIST"));
+    }
+    assert_eq!(timestamps(&scene).len(), 8);
+    assert!(listings[1] < listings[3], "unfinished ones are looked at: {listings:?}");
+    assert_eq!(listings[5..7], listings[6..8], "but not all of them: {listings:?}");
+
+    scene.server().heal();
+    let done = run_job(scene.provider().as_ref(), &cx, &backup_job("whole", &root)).await;
+    assert_eq!(done.state, JobState::Succeeded, "{done:?}");
+    assert_eq!(timestamps(&scene).len(), 1, "all of them go once they may");
+}

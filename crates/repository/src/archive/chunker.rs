@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::ops::Range;
 
 use fastcdc::v2020::FastCDC;
+use stillpoint_localfs::OpenFile;
 
 /// Bounds of a chunk in bytes. Restic's reader accepts any length up to its own 8 MiB.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,33 +24,100 @@ const FINE_FROM: u64 = 32 << 20;
 /// What the buffer holds beyond the longest chunk, so that its content is moved only every few chunks.
 const SLACK: usize = 2 << 20;
 
+/// Something to cut, which may know where it holds nothing but zeros.
+pub(super) trait Content: Read {
+    /// How many bytes from here on are zeros that need not be read. A read that begins in them ends with them at the latest.
+    fn hole(&mut self) -> u64;
+
+    /// Passes over so many of them.
+    fn skip(&mut self, bytes: u64);
+}
+
+impl Content for &mut OpenFile {
+    fn hole(&mut self) -> u64 {
+        OpenFile::hole(self)
+    }
+
+    fn skip(&mut self, bytes: u64) {
+        self.skip_hole(bytes);
+    }
+}
+
+/// A stream that knows of no holes.
+#[derive(Debug)]
+pub(super) struct Plain<R>(R);
+
+impl<R: Read> Read for Plain<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl<R: Read> Content for Plain<R> {
+    fn hole(&mut self) -> u64 {
+        0
+    }
+
+    fn skip(&mut self, _: u64) {}
+}
+
+/// A chunk as it was cut.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Chunk {
+    Data(Vec<u8>),
+    /// So many zeros, which were not read.
+    Zeros(usize),
+}
+
 /// An iterator over the chunks of a stream.
 ///
 /// The cuts depend on nothing but the content, which of the two bounds its length asks for, and the constants of this
 /// file: changing those costs deduplication with what was stored before, never data.
 #[derive(Debug)]
-pub(super) struct Chunker<R> {
-    reader: R,
+pub(super) struct Chunker<C> {
+    content: C,
     bounds: Bounds,
     buffer: Vec<u8>,
     /// What of the buffer was read and not yet handed out.
     rest: Range<usize>,
+    /// How many bytes at the end of it are of a hole.
+    zeros: usize,
+    /// Where zeros without end are cut, once that was asked.
+    zeros_cut: Option<usize>,
     ended: bool,
 }
 
-impl<R: Read> Chunker<R> {
+impl<R: Read> Chunker<Plain<R>> {
     /// Cuts what `reader` gives; `size` is how much is expected.
     pub(super) fn new(reader: R, size: u64) -> Self {
-        let bounds = if size < FINE_FROM { USUAL } else { FINE };
-        // One byte more than expected, so that the end shows at once.
-        let expected = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
-        let buffer = vec![0; expected.min(bounds.longest + SLACK)];
-        Self { reader, bounds, buffer, rest: 0..0, ended: false }
+        Self::of(Plain(reader), size)
     }
 
     /// The next chunk, or `None` at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
+        Ok(self.next_chunk()?.map(|chunk| match chunk {
+            Chunk::Data(data) => data,
+            Chunk::Zeros(length) => vec![0; length],
+        }))
+    }
+}
+
+impl<C: Content> Chunker<C> {
+    /// Cuts `content`, of which so many bytes are expected.
+    pub(super) fn of(content: C, size: u64) -> Self {
+        let bounds = if size < FINE_FROM { USUAL } else { FINE };
+        // One byte more than expected, so that the end shows at once.
+        let expected = usize::try_from(size).unwrap_or(usize::MAX).saturating_add(1);
+        let buffer = vec![0; expected.min(bounds.longest + SLACK)];
+        Self { content, bounds, buffer, rest: 0..0, zeros: 0, zeros_cut: None, ended: false }
+    }
+
+    /// The next chunk, or `None` at the end.
+    pub(super) fn next_chunk(&mut self) -> io::Result<Option<Chunk>> {
         let Bounds { shortest, average, longest } = self.bounds;
+        if let Some(zeros) = self.next_zeros() {
+            return Ok(Some(Chunk::Zeros(zeros)));
+        }
         if self.rest.len() < longest && !self.ended {
             self.fill()?;
         }
@@ -61,13 +129,34 @@ impl<R: Read> Chunker<R> {
             let mut all = std::mem::take(&mut self.buffer);
             all.truncate(self.rest.end);
             self.rest = 0..0;
-            return Ok(Some(all));
+            return Ok(Some(Chunk::Data(all)));
         }
         let window = rest.get(..longest).unwrap_or(rest);
         let (_, length) = FastCDC::new(window, shortest, average, longest).cut(0, window.len());
         let chunk = window.get(..length).unwrap_or(window).to_vec();
         self.rest.start += chunk.len();
-        Ok(Some(chunk))
+        Ok(Some(Chunk::Data(chunk)))
+    }
+
+    /// The length of the next chunk where all that its cut depends on is known to be zeros.
+    fn next_zeros(&mut self) -> Option<usize> {
+        let Bounds { shortest, average, longest } = self.bounds;
+        if self.ended || self.zeros < self.rest.len() {
+            return None;
+        }
+        let ahead = usize::try_from(self.content.hole()).unwrap_or(usize::MAX);
+        if self.rest.len().saturating_add(ahead) < longest {
+            return None;
+        }
+        let length = *self.zeros_cut.get_or_insert_with(|| {
+            let window = vec![0; longest];
+            FastCDC::new(&window, shortest, average, longest).cut(0, longest).1
+        });
+        let buffered = length.min(self.rest.len());
+        self.rest.start += buffered;
+        self.zeros = self.rest.len();
+        self.content.skip((length - buffered) as u64);
+        Some(length)
     }
 
     /// Moves what is left to the front and reads until the buffer is full or the end is reached.
@@ -82,13 +171,17 @@ impl<R: Read> Chunker<R> {
                 // There is more than was expected.
                 self.buffer.resize(self.bounds.longest + SLACK, 0);
             }
+            let in_hole = self.content.hole() > 0;
             let room = self.buffer.get_mut(self.rest.end..).unwrap_or_default();
-            match self.reader.read(room) {
+            match self.content.read(room) {
                 Ok(0) => {
                     self.ended = true;
                     return Ok(());
                 }
-                Ok(read) => self.rest.end += read,
+                Ok(read) => {
+                    self.rest.end += read;
+                    self.zeros = if in_hole { self.zeros + read } else { 0 };
+                }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
@@ -179,6 +272,74 @@ mod tests {
         let mut dribbled = Chunker::new(Dribble(&data), 0);
         let chunks: Vec<_> = std::iter::from_fn(|| dribbled.next().unwrap()).collect();
         assert_eq!(chunks, cut(&data));
+    }
+
+    /// Content with holes, which is told that they are such or not.
+    struct Holed<'a> {
+        data: &'a [u8],
+        at: usize,
+        holes: &'a [Range<usize>],
+        skipped: usize,
+    }
+
+    impl Read for Holed<'_> {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let edges = self.holes.iter().flat_map(|hole| [hole.start, hole.end]);
+            let edge = edges.filter(|edge| *edge > self.at).min().unwrap_or(self.data.len());
+            let length = buffer.len().min(edge - self.at).min(9973);
+            buffer[..length].copy_from_slice(&self.data[self.at..self.at + length]);
+            self.at += length;
+            Ok(length)
+        }
+    }
+
+    impl Content for Holed<'_> {
+        fn hole(&mut self) -> u64 {
+            self.holes.iter().find(|hole| hole.contains(&self.at)).map_or(0, |hole| hole.end - self.at) as u64
+        }
+
+        fn skip(&mut self, bytes: u64) {
+            assert!(bytes <= self.hole());
+            self.at += bytes as usize;
+            self.skipped += bytes as usize;
+        }
+    }
+
+    #[test]
+    fn holes_are_cut_as_the_zeros_that_they_are_and_are_not_read() {
+        for size in [24 << 20, FINE_FROM] {
+            for holes in
+                [vec![0..20 << 20], vec![1_000_001..9 << 20, (12 << 20) + 5..24 << 20], vec![0..24 << 20]]
+            {
+                let mut data = noise(24 << 20);
+                for hole in &holes {
+                    data[hole.clone()].fill(0);
+                }
+                let holed = Holed { data: &data, at: 0, holes: &holes, skipped: 0 };
+                let mut chunker = Chunker::of(holed, size);
+                let mut lengths = Vec::new();
+                while let Some(chunk) = chunker.next_chunk().unwrap() {
+                    let start: usize = lengths.iter().sum();
+                    lengths.push(match chunk {
+                        Chunk::Zeros(length) => {
+                            assert!(data[start..start + length].iter().all(|byte| *byte == 0));
+                            length
+                        }
+                        Chunk::Data(chunk) => {
+                            assert!(data[start..start + chunk.len()] == chunk);
+                            chunk.len()
+                        }
+                    });
+                }
+                assert_eq!(lengths, cut_as(&data, size).iter().map(Vec::len).collect::<Vec<_>>());
+                let hollow: usize = holes.iter().map(Range::len).sum();
+                assert!(
+                    chunker.content.skipped + holes.len() * (8 << 20) > hollow,
+                    "{}",
+                    chunker.content.skipped
+                );
+            }
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use stillpoint_localfs::{Directory, Entry, FileKind, JobStack, Listing, Metadata};
+use stillpoint_localfs::{Directory, Entry, FileKind, Identity, JobStack, Lineage, Listing, Metadata};
 
 use super::earlier::{EarlierEntry, EarlierListing, is_same};
 use super::file::FileJob;
@@ -14,11 +14,15 @@ use super::node::{Attributes, describe, extended};
 use super::summary::Novelty;
 use super::walk::{EarlierWalk, Finished, Job, OpenDirectory, Place, Walk, guard};
 use crate::blob::BlobKind;
+use crate::browse::path_of;
 use crate::cache::{Block, Record, Stat};
 use crate::error::Result;
 use crate::id::Id;
 use crate::issue::{Issue, IssueKind, fatal};
-use crate::tree::Node;
+use crate::tree::{Node, TreeMeter, Unlistable};
+
+/// More than a node takes in a listing, as a rule: fewer of them need not be measured.
+const NODE_BYTES_USUAL: usize = 1024;
 
 /// A directory to list.
 #[derive(Debug)]
@@ -26,6 +30,8 @@ pub(super) struct DirectoryJob {
     pub(super) path: PathBuf,
     /// The name the snapshot gives it.
     pub(super) name: Vec<u8>,
+    /// What tells it from others, as it was listed.
+    pub(super) identity: Identity,
     /// Where it belongs; `None` for the root.
     pub(super) place: Option<Place>,
     /// What was there before.
@@ -33,6 +39,9 @@ pub(super) struct DirectoryJob {
     /// Whether its content lies on another file system and is left out.
     pub(super) mount_point: bool,
 }
+
+/// A directory that was opened and listed.
+type Looked = (Directory, Metadata, Listing);
 
 /// Files that are as they were, to be counted together.
 #[derive(Default)]
@@ -50,13 +59,18 @@ impl Walk {
                 if !error.is_not_found() {
                     self.totals.skip(Issue::unreadable(&job.path, &error));
                 }
-                return self.deliver(place, Finished::LeftOut);
+                return self.deliver(place, Finished::LeftOut, stack);
             }
         };
         for error in &listing.errors {
             self.totals.skip(Issue::unreadable(error.path().unwrap_or(&job.path), error));
         }
         let entries = listing.entries;
+        if self.is_too_long(&entries) {
+            let left_out = self.unlisted(&job.path, entries.len(), Unlistable::TooLong);
+            let Some(place) = job.place else { return left_out.map(drop) };
+            return self.deliver(place, left_out?, stack);
+        }
         let stat = Stat::from(&metadata);
         if job.place.is_none() && !stat.modified.is_writable() {
             self.totals.warn(Issue::inexact_time(&job.path));
@@ -70,9 +84,15 @@ impl Walk {
         // One more than there are entries: the last stands for this listing itself.
         let mut finished = Vec::new();
         finished.resize_with(entries.len() + 1, Finished::default);
+        let lineage = match &job.place {
+            Some(place) => place.directory.lineage.below(path_of(&job.name), job.identity),
+            None => Lineage::default(),
+        };
         let open = Arc::new(OpenDirectory {
             up: job.place,
             path: job.path,
+            lineage,
+            missing: Mutex::default(),
             name: job.name,
             stat,
             attributes,
@@ -85,11 +105,31 @@ impl Walk {
         self.announce(&entries);
         let own = Place { directory: Arc::clone(&open), number: entries.len() };
         self.hand_out(&open, &Arc::new(directory), entries, stack)?;
-        self.deliver(own, Finished::LeftOut)
+        self.deliver(own, Finished::LeftOut, stack)
     }
 
-    fn look_into(&self, job: &DirectoryJob) -> stillpoint_localfs::Result<(Directory, Metadata, Listing)> {
-        let directory = self.source.directory(&job.path)?;
+    /// Opens and lists a directory; one that stands no longer where it was listed is looked for by what it is.
+    fn look_into(&self, job: &DirectoryJob) -> stillpoint_localfs::Result<Looked> {
+        let found = self.source.directory(&job.path).and_then(|directory| self.look(job, directory));
+        let Some(place) = &job.place else { return found };
+        let other = match &found {
+            Ok((_, metadata, _)) => Some(Identity::from(metadata)),
+            Err(error) if error.is_no_directory() => None,
+            Err(_) => return found,
+        };
+        if other == Some(job.identity) {
+            return found;
+        }
+        match self.same_directory(job, &place.directory)? {
+            Some(directory) => self.look(job, directory),
+            None => {
+                guard(&place.directory.missing).note(job, other);
+                found
+            }
+        }
+    }
+
+    fn look(&self, job: &DirectoryJob, directory: Directory) -> stillpoint_localfs::Result<Looked> {
         let listing = if job.mount_point {
             Listing::default()
         } else {
@@ -97,6 +137,16 @@ impl Walk {
         };
         let metadata = directory.metadata()?;
         Ok((directory, metadata, listing))
+    }
+
+    /// Whether the entries make a listing that is too long, whatever is in them, so that they need not be read.
+    fn is_too_long(&self, entries: &[Entry]) -> bool {
+        if entries.len().saturating_mul(NODE_BYTES_USUAL) <= self.listing_bytes_max {
+            return false;
+        }
+        let mut meter = TreeMeter::new(self.listing_bytes_max);
+        let node = |entry: &Entry| describe(entry.name.as_bytes(), &entry.metadata, &self.owners);
+        !entries.iter().all(|entry| meter.fits(&node(entry)))
     }
 
     /// Extended attributes as far as the snapshot can keep them; what it cannot is noted.
@@ -181,6 +231,7 @@ impl Walk {
                 FileKind::Directory => directories.push(Job::Directory(Box::new(DirectoryJob {
                     path: open.path.join(&entry.name),
                     name: entry.name.as_bytes().to_vec(),
+                    identity: Identity::from(&entry.metadata),
                     earlier: earlier.directory(&open.listing),
                     place: Some(place),
                     mount_point: entry.mount_point,
@@ -191,7 +242,7 @@ impl Walk {
                             unmodified.files += 1;
                             unmodified.bytes += entry.metadata.size;
                         }
-                        self.deliver(place, finished)?;
+                        self.deliver(place, finished, stack)?;
                     }
                     None if kind == FileKind::File => {
                         let earlier = earlier.node(self).filter(|node| node.content.is_some());
@@ -200,7 +251,7 @@ impl Walk {
                     None => {
                         let earlier = earlier.node(self);
                         let finished = self.special(&open.path, directory, &entry, earlier.as_ref());
-                        self.deliver(place, finished)?;
+                        self.deliver(place, finished, stack)?;
                     }
                 },
             }

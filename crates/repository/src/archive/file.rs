@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 
 use stillpoint_localfs::{Directory, Entry, JobStack, Metadata, OpenFile};
 
-use super::chunker::Chunker;
+use super::chunker::{Chunk, Chunker};
 use super::node::describe;
 use super::summary::Novelty;
 use super::walk::{Finished, Job, Place, Walk, guard};
@@ -94,7 +94,7 @@ impl Walk {
         match self.read_until_still(&job, stack) {
             Ok((reading, verdict)) => {
                 *guard(&reading.verdict) = Some(verdict);
-                self.chunk_done(&reading)
+                self.chunk_done(&reading, stack)
             }
             Err(Interruption::Backup(error)) => Err(error),
             Err(Interruption::File(error)) => {
@@ -102,16 +102,16 @@ impl Walk {
                     self.totals.skip(Issue::unreadable(&job.path, &error));
                 }
                 self.progress.finished(1);
-                self.deliver(place, Finished::LeftOut)
+                self.deliver(place, Finished::LeftOut, stack)
             }
         }
     }
 
-    pub(super) fn chunk(&self, job: ChunkJob) -> Result<()> {
+    pub(super) fn chunk(&self, job: ChunkJob, stack: &JobStack<Job>) -> Result<()> {
         let stored = self.sink.store(BlobKind::Data, &job.data, |id| job.reading.known.contains(id));
         self.chunks_waiting.fetch_sub(1, Ordering::Relaxed);
         job.reading.put(job.number, stored?);
-        self.chunk_done(&job.reading)
+        self.chunk_done(&job.reading, stack)
     }
 
     fn read_until_still(
@@ -156,24 +156,49 @@ impl Walk {
             return Ok(metadata.size);
         }
         let mut total = 0;
-        let mut chunker = Chunker::new(&mut *file, metadata.size);
+        let mut chunker = Chunker::of(&mut *file, metadata.size);
         loop {
-            let chunk = match chunker.next() {
-                Ok(Some(chunk)) => chunk,
+            let length = match chunker.next_chunk() {
+                Ok(Some(Chunk::Data(data))) => {
+                    let length = data.len() as u64;
+                    self.totals.read(length);
+                    let several = length < metadata.size;
+                    self.store_chunk(data, several, reading, stack).map_err(Interruption::Backup)?;
+                    length
+                }
+                Ok(Some(Chunk::Zeros(length))) => {
+                    self.store_zeros(length, reading).map_err(Interruption::Backup)?;
+                    length as u64
+                }
                 Ok(None) => return Ok(total),
                 Err(error) => {
                     drop(chunker);
                     return Err(Interruption::File(file.read_error(error)));
                 }
             };
-            let length = chunk.len() as u64;
             total += length;
-            self.totals.read(length);
-            self.store_chunk(chunk, length < metadata.size, reading, stack).map_err(Interruption::Backup)?;
             if first {
                 self.progress.advanced(length);
             }
         }
+    }
+
+    /// Notes a chunk of a hole, which is stored the first time one of its length is met.
+    fn store_zeros(&self, length: usize, reading: &Reading) -> Result<()> {
+        self.sink.check()?;
+        let number = reading.reserve();
+        let mut zeros = guard(&self.zeros);
+        let id = match zeros.get(&length) {
+            Some(id) => *id,
+            None => {
+                let zero = vec![0; length];
+                let id = self.sink.store(BlobKind::Data, &zero, |id| reading.known.contains(id))?;
+                zeros.insert(length, id);
+                id
+            }
+        };
+        reading.put(number, id);
+        Ok(())
     }
 
     /// Stores a chunk here, or leaves one of several to another worker if few enough are waiting.
@@ -198,7 +223,7 @@ impl Walk {
     }
 
     /// Completes the file if this was the last thing it waited for.
-    fn chunk_done(&self, reading: &Reading) -> Result<()> {
+    fn chunk_done(&self, reading: &Reading, stack: &JobStack<Job>) -> Result<()> {
         if reading.remaining.fetch_sub(1, Ordering::AcqRel) != 1 {
             return Ok(());
         }
@@ -220,7 +245,8 @@ impl Walk {
         };
         self.totals.files(novelty, 1, node.size);
         self.progress.finished(1);
-        self.deliver(place, Finished::seen(node, &metadata, sound && !is_torn, earlier.as_deref()))
+        let finished = Finished::seen(node, &metadata, sound && !is_torn, earlier.as_deref());
+        self.deliver(place, finished, stack)
     }
 }
 

@@ -9,6 +9,7 @@ mod chunker;
 mod directory;
 mod earlier;
 mod file;
+mod missing;
 mod node;
 mod options;
 mod plan;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use stillpoint_localfs::{OwnerNames, Source};
+use stillpoint_localfs::{Identity, OwnerNames, Source};
 
 use super::directory::DirectoryJob;
 use super::earlier::EarlierEntry;
@@ -126,6 +126,7 @@ async fn attempt(
             chunks_waiting_max: CHUNKS_WAITING_PER_WORKER * plan.workers,
             listing_bytes_max: plan.options.listing_bytes_max.min(BlobKind::Tree.max_len()),
             links: Mutex::default(),
+            zeros: Mutex::default(),
             outcome: Mutex::default(),
         };
         Box::pin(run(plan, &repository, Arc::new(walk), root, parent, cancellation)).await
@@ -192,6 +193,7 @@ async fn run(
     let root = DirectoryJob {
         path: PathBuf::new(),
         name: names(&plan.source.stored_path).last().unwrap_or(b"root").to_vec(),
+        identity: Identity::from(walk.source.metadata()),
         place: None,
         earlier,
         mount_point: false,

@@ -1,15 +1,16 @@
 //! The walk over a source: shared state, and how finished entries become finished directories.
 
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use stillpoint_localfs::{JobStack, Metadata, OwnerNames, Selection, Source, run_jobs};
+use stillpoint_localfs::{JobStack, Lineage, Metadata, OwnerNames, Selection, Source, run_jobs};
 
 use super::directory::DirectoryJob;
 use super::earlier::{EarlierEntry, EarlierListing};
 use super::file::{ChunkJob, FileJob};
+use super::missing::Missing;
 use super::node::{Attributes, describe};
 use super::sink::Sink;
 use super::summary::{Novelty, Totals};
@@ -52,6 +53,8 @@ pub(super) struct Walk {
     /// Longest listing of a directory that is stored, in bytes.
     pub(super) listing_bytes_max: usize,
     pub(super) links: Mutex<HashMap<(u64, u64), LinkedContent>>,
+    /// Chunks of holes by their length, of which there are as many as bounds of chunks.
+    pub(super) zeros: Mutex<HashMap<usize, Id>>,
     pub(super) outcome: Mutex<Option<Result<Seen>>>,
 }
 
@@ -78,6 +81,9 @@ pub(super) struct LinkedContent {
 pub(super) struct OpenDirectory {
     pub(super) up: Option<Place>,
     pub(super) path: PathBuf,
+    pub(super) lineage: Lineage,
+    /// Directories in it that were not there any more when they were to be read.
+    pub(super) missing: Mutex<Missing>,
     pub(super) name: Vec<u8>,
     pub(super) stat: Stat,
     /// `None` if they could not be read.
@@ -141,7 +147,7 @@ impl Walk {
         let done = self.sink.check().and_then(|()| match job {
             Job::Directory(job) => self.directory(*job, stack),
             Job::File(job) => self.file(job, stack),
-            Job::Chunk(job) => self.chunk(job),
+            Job::Chunk(job) => self.chunk(job, stack),
         });
         if let Err(error) = done {
             guard(&self.outcome).get_or_insert(Err(error));
@@ -150,7 +156,7 @@ impl Walk {
     }
 
     /// Puts a finished entry in its place. The one that completes a directory also stores the listing, and so on up.
-    pub(super) fn deliver(&self, place: Place, finished: Finished) -> Result<()> {
+    pub(super) fn deliver(&self, place: Place, finished: Finished, stack: &JobStack<Job>) -> Result<()> {
         let (mut place, mut finished) = (place, finished);
         loop {
             let directory = Arc::clone(&place.directory);
@@ -158,6 +164,9 @@ impl Walk {
                 *entry = finished;
             }
             if directory.remaining.fetch_sub(1, Ordering::AcqRel) != 1 {
+                return Ok(());
+            }
+            if self.goes_on(&directory, stack) {
                 return Ok(());
             }
             finished = self.close(&directory)?;
@@ -176,6 +185,9 @@ impl Walk {
     fn close(&self, directory: &OpenDirectory) -> Result<Finished> {
         let mut entries = std::mem::take(&mut *guard(&directory.entries));
         entries.retain(|entry| !matches!(entry, Finished::LeftOut));
+        if guard(&directory.missing).has_renamed() {
+            entries.sort_by_cached_key(|entry| directory.name_of(entry));
+        }
         let as_before = entries.len() == directory.listing.count()
             && entries.iter().all(|entry| match entry {
                 Finished::Seen(seen) => seen.as_before,
@@ -185,7 +197,7 @@ impl Walk {
             Some(same) if as_before && !self.is_renumbered(&directory.listing) => same,
             earlier => match self.list(directory, &entries) {
                 Ok(listing) => self.sink.store(BlobKind::Tree, &listing, |id| earlier == Some(*id))?,
-                Err(fault) => return self.unlisted(directory, entries.len(), fault),
+                Err(fault) => return self.unlisted(&directory.path, entries.len(), fault),
             },
         };
         if let Some(recorder) = &self.recorder {
@@ -223,7 +235,7 @@ impl Walk {
     }
 
     /// What becomes of a directory whose listing cannot be stored: all others can.
-    fn unlisted(&self, directory: &OpenDirectory, entries: usize, fault: Unlistable) -> Result<Finished> {
+    pub(super) fn unlisted(&self, path: &Path, entries: usize, fault: Unlistable) -> Result<Finished> {
         let message = match fault {
             Unlistable::TooLong => format!(
                 "its {entries} entries make a listing of more than the {} MiB that the format allows; it is left out with \
@@ -232,10 +244,10 @@ impl Walk {
             ),
             Unlistable::Invalid(fault) => format!("it cannot be stored: {fault}"),
         };
-        if directory.up.is_none() {
+        if path.as_os_str().is_empty() {
             return Err(Error::invalid(format!("the directory {:?}: {message}", self.source.path())));
         }
-        self.totals.skip(Issue::new(&directory.path, IssueKind::Unsupported, message));
+        self.totals.skip(Issue::new(path, IssueKind::Unsupported, message));
         Ok(Finished::LeftOut)
     }
 

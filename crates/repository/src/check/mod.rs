@@ -12,9 +12,9 @@ use std::sync::Arc;
 
 pub use report::{CheckReport, Problem, ProblemKind, VerifiedDepth};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::Id;
-use crate::lock::{Lock, LockMode};
+use crate::lock::{Lock, LockMode, is_in_the_way};
 use crate::repository::Repository;
 
 /// How much of the stored data is read.
@@ -131,11 +131,12 @@ impl Repository {
         report
     }
 
-    /// A shared lock; none where the store may only be read. A prune meanwhile may then look like damage.
+    /// A shared lock; none where the store may only be read or is full, or where a lock cannot be read. A prune meanwhile may
+    /// then look like damage.
     async fn lock_if_possible(&self) -> Result<Option<Lock>> {
         match self.lock(LockMode::Shared).await {
             Ok(lock) => Ok(Some(lock)),
-            Err(error) if *error.kind() == ErrorKind::PermissionDenied => {
+            Err(error) if is_in_the_way(error.kind()) => {
                 tracing::warn!(%error, "checking without a lock");
                 Ok(None)
             }

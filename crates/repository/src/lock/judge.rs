@@ -36,7 +36,7 @@ pub(super) async fn refuse_conflicts(
     reference: &str,
     conflicts: impl Fn(&LockRecord) -> bool + Send,
 ) -> Result<()> {
-    let mut records = read_all(repository, others).await?;
+    let mut records = read_or_clear(repository, others, reference).await?;
     // The oldest is named, and removed, first.
     records.sort_unstable_by_key(|(id, record)| (record.time, *id));
     let marked: Vec<_> = records
@@ -79,11 +79,7 @@ pub(super) async fn judge(
     if !conflicting && !record.looks_stale() {
         return Ok(Verdict::Living);
     }
-    let Some(written) = written(repository, &FileKind::Lock.key(&id)).await? else {
-        return Ok(Verdict::Gone);
-    };
-    let now = written_or(repository, reference, written).await?;
-    Ok(if now.since(written) > STALE_AFTER { Verdict::Abandoned } else { Verdict::Living })
+    by_age(repository, id, reference).await
 }
 
 /// Whether a lock object is there.
@@ -92,7 +88,7 @@ pub(super) async fn is_there(repository: &Repository, id: Id) -> Result<bool> {
 }
 
 /// When an object was written, by the store's clock; `None` if it is not there.
-async fn written(repository: &Repository, key: &str) -> Result<Option<Timestamp>> {
+pub(super) async fn written(repository: &Repository, key: &str) -> Result<Option<Timestamp>> {
     match repository.store().stat(key).await {
         Ok(stat) => Ok(Some(stat.written)),
         Err(error) if *error.kind() == ErrorKind::NotFound => Ok(None),
@@ -109,6 +105,65 @@ async fn written_or(repository: &Repository, key: &str, else_this: Timestamp) ->
 pub(super) async fn read_all(repository: &Repository, ids: Vec<Id>) -> Result<Vec<(Id, LockRecord)>> {
     let reads = stream::iter(ids.into_iter().map(|id| read(repository, id))).buffer_unordered(AT_ONCE);
     reads.try_filter_map(|found| async { Ok(found) }).try_collect().await
+}
+
+/// As [`read_all`], without those that cannot be opened and were written so long ago that whoever wrote them would have
+/// written them anew: they are removed. One that is younger may be about to be written whole.
+async fn read_or_clear(
+    repository: &Repository,
+    ids: Vec<Id>,
+    reference: &str,
+) -> Result<Vec<(Id, LockRecord)>> {
+    let read = |id| async move {
+        match read(repository, id).await {
+            Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
+                match clear_unreadable(repository, id, reference).await? {
+                    true => Ok(None),
+                    false => Err(error),
+                }
+            }
+            found => found,
+        }
+    };
+    let reads = stream::iter(ids.into_iter().map(read)).buffer_unordered(AT_ONCE);
+    reads.try_filter_map(|found| async { Ok(found) }).try_collect().await
+}
+
+/// Judges a lock by its age in the store and, where it could be read, by its process.
+pub(super) async fn judge_found(
+    repository: &Repository,
+    id: Id,
+    record: Option<&LockRecord>,
+    reference: &str,
+) -> Result<Verdict> {
+    if let Some(record) = record {
+        return judge(repository, id, record, reference, true).await;
+    }
+    by_age(repository, id, reference).await
+}
+
+/// Judges a lock by nothing but when it was written.
+async fn by_age(repository: &Repository, id: Id, reference: &str) -> Result<Verdict> {
+    let Some(written) = written(repository, &FileKind::Lock.key(&id)).await? else {
+        return Ok(Verdict::Gone);
+    };
+    let now = written_or(repository, reference, written).await?;
+    Ok(if now.since(written) > STALE_AFTER { Verdict::Abandoned } else { Verdict::Living })
+}
+
+/// Removes a lock that cannot be opened if it is abandoned. Answers whether it may be passed over.
+async fn clear_unreadable(repository: &Repository, id: Id, reference: &str) -> Result<bool> {
+    let key = FileKind::Lock.key(&id);
+    match by_age(repository, id, reference).await? {
+        Verdict::Living => return Ok(false),
+        Verdict::Gone => return Ok(true),
+        Verdict::Abandoned => {}
+    }
+    tracing::info!(lock = %id, "removing a stale lock that cannot be read");
+    if let Err(error) = repository.store().delete(&key).await {
+        tracing::warn!(lock = %id, %error, "a stale lock that cannot be read cannot be removed and is passed over");
+    }
+    Ok(true)
 }
 
 async fn read(repository: &Repository, id: Id) -> Result<Option<(Id, LockRecord)>> {

@@ -7,6 +7,7 @@
 mod judge;
 mod record;
 mod refresh;
+mod unlock;
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::repository::{Listing, Repository};
 use judge::{is_there, read_all, refuse_conflicts};
 use record::LockRecord;
 use refresh::{Refreshed, Refresher, TAKEN};
+pub use unlock::FoundLock;
 
 /// What a lock excludes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,11 +65,22 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Error> {
     Some(record.conflict())
 }
 
+/// Whether an error says that no lock can be had, but nothing of what others do: the store may only be read or is full, or a
+/// lock cannot be read. Whoever changes nothing then goes on without.
+pub(crate) fn is_in_the_way(error: &ErrorKind) -> bool {
+    match error {
+        ErrorKind::PermissionDenied | ErrorKind::NoSpace => true,
+        ErrorKind::Corrupt { object } => object.starts_with(FileKind::Lock.folder()),
+        _ => false,
+    }
+}
+
 impl Repository {
     /// Takes a lock. Stale locks are removed on the way.
     ///
     /// # Errors
-    /// `Locked` with holder and time if another process excludes this one, `Corrupt` if a lock cannot be read.
+    /// `Locked` with holder and time if another process excludes this one, `Corrupt` if a lock cannot be read that was written
+    /// within the last half hour.
     pub async fn lock(&self, mode: LockMode) -> Result<Lock> {
         Ok(self.lock_and_list(mode).await?.0)
     }

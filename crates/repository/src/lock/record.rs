@@ -110,12 +110,17 @@ impl LockRecord {
         format!("{user}, process {}", self.pid)
     }
 
+    /// Who holds it, where and since when.
+    pub(super) fn describe(&self) -> String {
+        format!("{} on {} since {}", self.holder(), self.hostname, self.time)
+    }
+
     pub(super) fn conflict(&self) -> Error {
         let (by, host, since) = (self.holder(), self.hostname.clone(), self.time);
         let how = if self.exclusive { "exclusively locked" } else { "locked" };
         let message = format!(
             "the repository is {how} by {by} on {host} since {since}; wait until it ends, or if it is surely dead run \
-             `restic unlock`"
+             `stillpoint unlock` or `restic unlock`"
         );
         Error::new(ErrorKind::Locked { by, host, since }, message)
     }

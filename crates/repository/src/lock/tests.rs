@@ -199,3 +199,52 @@ async fn a_dropped_lock_is_removed_without_waiting() {
         tokio::task::yield_now().await;
     }
 }
+
+/// A lock object of which only the beginning was written, under the name it was to have.
+fn tear(folder: &tempfile::TempDir) {
+    let name = Id::of(b"torn").to_hex();
+    std::fs::write(folder.path().join("locks").join(name), b"the first bytes of a lock").unwrap();
+}
+
+#[tokio::test]
+async fn a_lock_that_cannot_be_read_counts_until_it_is_half_an_hour_old_by_the_stores_clock() {
+    let (folder, repository) = on_disk().await;
+    tear(&folder);
+    age(&folder, 29);
+    let refused = repository.lock(LockMode::Shared).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::Corrupt { .. }), "{refused}");
+    age(&folder, 2);
+    repository.lock(LockMode::Exclusive).await.unwrap().release().await.unwrap();
+    assert_eq!(locks(&repository).await, 0);
+}
+
+#[tokio::test]
+async fn a_check_begins_beside_a_lock_that_cannot_be_read() {
+    let (folder, repository) = on_disk().await;
+    tear(&folder);
+    let checked =
+        repository.check(&crate::check::CheckOptions::new(crate::check::CheckDepth::ReadAll)).await.unwrap();
+    assert!(checked.is_sound(), "{checked:?}");
+    assert_eq!(locks(&repository).await, 1, "it stays for whoever may be writing it");
+}
+
+#[tokio::test]
+async fn on_request_abandoned_locks_go_and_living_ones_only_where_all_are_to() {
+    let (folder, repository) = on_disk().await;
+    // Another program's exclusive lock, which nothing else removes however old it is.
+    leave(&repository, |record| (record.hostname, record.session) = ("restic".to_owned(), None)).await;
+    age(&folder, 31);
+    leave(&repository, |record| record.hostname = "elsewhere".to_owned()).await;
+    tear(&folder);
+    let mut found = repository.unlock(false).await.unwrap();
+    found.sort_by_key(|lock| (lock.removed, lock.holder.is_some()));
+    let removed: Vec<_> = found.iter().map(|lock| lock.removed).collect();
+    assert_eq!((removed, locks(&repository).await), (vec![false, false, true], 2), "{found:?}");
+    assert_eq!((&found[0].holder, found[0].exclusive), (&None, None));
+    assert!(found[1].holder.as_ref().unwrap().contains("on elsewhere since 2"), "{found:?}");
+    assert!(found[2].holder.as_ref().unwrap().contains("on restic since 2"), "{found:?}");
+    let found = repository.unlock(true).await.unwrap();
+    assert!(found.len() == 2 && found.iter().all(|lock| lock.removed), "{found:?}");
+    assert_eq!((locks(&repository).await, repository.unlock(false).await.unwrap()), (0, Vec::new()));
+    repository.lock(LockMode::Exclusive).await.unwrap().release().await.unwrap();
+}

@@ -10,7 +10,7 @@ use crate::credentials::Credentials;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
-use crate::key::{KeyFile, MAX_KEY_FILE, MAX_KEYS};
+use crate::key::{KEYS_TRIED, KeyFile, MAX_KEY_FILE, MAX_KEYS};
 use crate::lock::{Lock, LockMode};
 use crate::time::Timestamp;
 
@@ -67,10 +67,15 @@ impl Repository {
     /// # Errors
     /// `InvalidInput` if there are as many keys as are tried; the store's failure.
     pub async fn add_key(&self, credentials: &Credentials) -> Result<Id> {
+        self.add_key_within(MAX_KEYS, credentials).await
+    }
+
+    /// Adds a key where there are fewer than `keys_max`.
+    async fn add_key_within(&self, keys_max: usize, credentials: &Credentials) -> Result<Id> {
         let count = key_ids(self.store()).await?.len();
-        if count >= MAX_KEYS {
+        if count >= keys_max {
             let message = format!(
-                "the repository has {count} keys, and no more than {MAX_KEYS} are tried; remove one first"
+                "the repository has {count} keys, and no more than {MAX_KEYS} are kept; remove one first"
             );
             return Err(Error::invalid(message));
         }
@@ -122,7 +127,7 @@ impl Repository {
 
     async fn change_locked(&self, credentials: &Credentials) -> Result<Id> {
         let old = self.key_id();
-        let id = self.add_key(credentials).await?;
+        let id = self.add_key_within(KEYS_TRIED, credentials).await?;
         match self.remove_locked(&old).await {
             Ok(()) => Ok(id),
             Err(error) => {

@@ -12,7 +12,7 @@ use crate::crypto::SealingKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::file::FileKind;
 use crate::id::Id;
-use crate::key::{KeyFile, MAX_KEY_FILE, MAX_KEYS};
+use crate::key::{KEYS_TRIED, KeyFile, MAX_KEY_FILE};
 use crate::origin::Origin;
 use crate::store::Store;
 
@@ -227,7 +227,7 @@ async fn create_key(
     Ok((key, (id, json)))
 }
 
-/// The master key of the first key file that `credentials` open, trying at most [`MAX_KEYS`].
+/// The master key of the first key file that `credentials` open, trying at most [`KEYS_TRIED`].
 ///
 /// A key that does not open `config` is passed over: an interrupted creation may have left it.
 async fn find_key(
@@ -237,7 +237,7 @@ async fn find_key(
     config: Option<&[u8]>,
 ) -> Result<Option<(SealingKey, KeyObject)>> {
     let mut damaged = None;
-    for id in keys.iter().take(MAX_KEYS) {
+    for id in keys.iter().take(KEYS_TRIED) {
         match try_key(store, *id, credentials).await {
             Ok(Some(found)) if config.is_none_or(|config| found.0.open(config).is_ok()) => {
                 return Ok(Some(found));
@@ -252,9 +252,10 @@ async fn find_key(
     }
     match damaged {
         Some(error) => Err(error),
-        None if keys.len() > MAX_KEYS => {
-            let message =
-                format!("none of the first {MAX_KEYS} keys opens and more are not tried; remove unused keys");
+        None if keys.len() > KEYS_TRIED => {
+            let message = format!(
+                "none of the first {KEYS_TRIED} keys opens and more are not tried; remove unused keys"
+            );
             Err(Error::new(ErrorKind::WrongPassword, message))
         }
         None => Ok(None),
@@ -296,7 +297,7 @@ async fn open_known(
 ) -> Result<Option<Repository>> {
     let Some(config) = objects.get(CONFIG) else { return Ok(None) };
     let listing = Listing::of_store(store).await?;
-    for id in listing.keys.iter().take(MAX_KEYS) {
+    for id in listing.keys.iter().take(KEYS_TRIED) {
         let Some(json) = objects.get(&FileKind::Key.key(id)) else { continue };
         if let Ok(Some(key)) = open_key(*id, json, credentials).await
             && let Ok(config) = opened_config(&key, &config)

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use stillpoint_localfs::{FileKind, Foresight, Preview};
+use stillpoint_localfs::{FileKind, Foresight, Landing, Preview};
 use tokio::runtime::Handle;
 
 use super::RestoreOptions;
@@ -57,6 +57,7 @@ impl Repository {
         let mut trees = TreeCache::in_bulk(self.clone());
         let root = locate(&mut trees, &snapshot).await?;
         let target = target.to_path_buf();
+        let replaces = options.extract.landing == Landing::Replace;
         let (runtime, stopped) = (Handle::current(), cancellation.clone());
         let look = move |_: &Self| {
             let foresight = Foresight::open(&target, &options.id, options.extract).map_err(fatal)?;
@@ -64,8 +65,8 @@ impl Repository {
             let mut look =
                 Look { foresight, index, include, trees, repetition, runtime, cancellation: stopped };
             look.run(root.tree)?;
-            let own = root.node.map(|node| attributes(&node));
             let whole = look.include.covers(Path::new(""));
+            let own = root.node.filter(|_| whole || !replaces).map(|node| attributes(&node));
             look.foresight.finish(own.as_ref(), whole).map_err(fatal)
         };
         self.blocking(look).await

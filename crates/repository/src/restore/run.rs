@@ -21,11 +21,10 @@ use super::{RestoreOptions, RestoreSummary};
 use crate::browse::{TreeCache, locate};
 use crate::cancellation::Cancellation;
 use crate::decoder::Decoders;
-use crate::error::{Error, ErrorKind, Result};
-use crate::file::FileKind;
+use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::issue::fatal;
-use crate::lock::{Lock, LockMode};
+use crate::lock::{Lock, LockMode, is_in_the_way};
 use crate::progress::Progress;
 use crate::repository::{Listing, Repository};
 
@@ -106,15 +105,6 @@ async fn lock_if_possible(repository: &Repository) -> Result<Option<(Lock, Listi
     }
 }
 
-/// Whether an error says that no lock can be had, but nothing of what others do.
-fn is_in_the_way(error: &ErrorKind) -> bool {
-    match error {
-        ErrorKind::PermissionDenied | ErrorKind::NoSpace => true,
-        ErrorKind::Corrupt { object } => object.starts_with(FileKind::Lock.folder()),
-        _ => false,
-    }
-}
-
 async fn run(
     repository: &Repository,
     (snapshot, listing): (&Id, Option<Listing>),
@@ -157,6 +147,12 @@ async fn run(
         worker_count,
         linked: Mutex::default(),
     });
+    let is_own = match landing {
+        Landing::Merge => false,
+        // Whoever asks for a part of it does not ask for what it is in.
+        Landing::Replace => include.covers(Path::new("")),
+        _ => true,
+    };
     let mut scan = Scan {
         restore,
         include,
@@ -168,7 +164,7 @@ async fn run(
         directories: Vec::new(),
         symlinks: Vec::new(),
     };
-    let own = root.node.filter(|_| landing != Landing::Merge).map(|node| attributes(&node));
+    let own = root.node.filter(|_| is_own).map(|node| attributes(&node));
     let finish = move |_: &Repository| {
         scan.run(&Spot::root(), root.tree)?;
         let Scan { restore, .. } = scan;

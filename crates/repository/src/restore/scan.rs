@@ -95,7 +95,11 @@ impl Scan {
     }
 
     fn directory(&mut self, folder: &Arc<Spot>, path: &Path, node: &Node) -> Result<Option<(Arc<Spot>, Id)>> {
-        let Some(ours) = self.attempt(path, self.restore.extractor.create_directory(path))? else {
+        let made = match self.include.covers(path) {
+            true => self.restore.extractor.create_directory(path),
+            false => self.restore.extractor.pass_through(path),
+        };
+        let Some(ours) = self.attempt(path, made)? else {
             return Ok(None);
         };
         let spot = Arc::new(Spot::new(folder, &node.name));

@@ -69,6 +69,31 @@ impl TreeWriter {
     }
 }
 
+/// Adds up the bytes of listings without keeping them.
+#[derive(Debug)]
+pub(crate) struct TreeMeter {
+    node: Vec<u8>,
+    bytes: usize,
+    count: usize,
+    bytes_max: usize,
+}
+
+impl TreeMeter {
+    /// Of a listing of at most so many bytes.
+    pub(crate) const fn new(bytes_max: usize) -> Self {
+        Self { node: Vec::new(), bytes: BEGIN.len() + END.len(), count: 0, bytes_max }
+    }
+
+    /// Adds a node, and says whether the listing is still one that can be stored.
+    pub(crate) fn fits(&mut self, node: &Node) -> bool {
+        self.node.clear();
+        write_node(&mut self.node, node);
+        self.bytes += self.node.len() + usize::from(self.count > 0);
+        self.count += 1;
+        self.bytes <= self.bytes_max && self.count <= super::MAX_NODES
+    }
+}
+
 fn write_node(out: &mut Vec<u8>, node: &Node) {
     let mut quoted = String::with_capacity(node.name.len());
     name::quote(&node.name, &mut quoted);

@@ -6,7 +6,7 @@ mod mode;
 mod name;
 mod node;
 
-pub(crate) use encode::{TreeWriter, Unlistable};
+pub(crate) use encode::{TreeMeter, TreeWriter, Unlistable};
 pub use mode::Mode;
 pub use node::{ExtendedAttribute, Node, NodeKind};
 

@@ -109,3 +109,18 @@ async fn a_change_that_cannot_end_leaves_both_passwords_and_says_so() {
     open_with(store(), PASSWORD).await.unwrap();
     assert!(open_with(store(), THIRD).await.is_err());
 }
+
+#[tokio::test]
+async fn a_password_is_changed_also_where_there_are_as_many_keys_as_there_may_be() {
+    let store = Store::memory();
+    let repository = create(store.clone()).await;
+    for number in 1..20 {
+        repository.add_key(&key(&format!("password {number:02}, made by a machine"))).await.unwrap();
+    }
+    let refused = repository.add_key(&key(OTHER)).await.unwrap_err();
+    assert!(matches!(refused.kind(), ErrorKind::InvalidInput), "{refused}");
+    repository.change_key(&key(OTHER)).await.unwrap();
+    assert_eq!(repository.keys().await.unwrap().len(), 20);
+    open_with(store.clone(), OTHER).await.unwrap();
+    assert_eq!(*open_with(store, PASSWORD).await.unwrap_err().kind(), ErrorKind::WrongPassword);
+}

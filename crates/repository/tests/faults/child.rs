@@ -81,7 +81,8 @@ fn a_child_does_its_task() {
     let handed = std::env::var(TASK).ok();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let Some(handed) = handed else {
-        let scene = crate::scene::Scene::backed_up();
+        let scene = crate::scene::Scene::new();
+        scene.back_up();
         let room = scene.room("alone");
         let told = runtime.block_on(perform("restore", "empty", &room.join("../.."), &room)).unwrap();
         assert_eq!(told, "");

@@ -1,8 +1,11 @@
 //! Every call of a restore and of a backup that changes a file system is made to fail, one at a time.
+//!
+//! With `STILLPOINT_TREES=N` this is done with N trees, of which all but the first are generated from seeds.
 
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "a failed unwrap is a failed test, also in shared set-up"
 )]
 
@@ -43,10 +46,27 @@ fn at_every_point(calls: u64, check: impl Fn(u64, i32, &str) -> bool + Sync) -> 
     failed.into_inner()
 }
 
+#[expect(clippy::disallowed_methods, reason = "the length of a run is chosen from outside")]
+fn trees() -> std::ops::Range<u64> {
+    0..std::env::var("STILLPOINT_TREES").map_or(1, |trees| trees.parse().unwrap())
+}
+
+fn told(what: &str, tree: u64, calls: u64, failed: u64) {
+    println!(
+        "faults: {what}, tree {tree}: {calls} calls, each failed in {} ways, {failed} failures",
+        ERRORS.len()
+    );
+}
+
 #[test]
 fn a_restore_survives_the_failure_of_any_of_its_calls() {
+    trees().for_each(restore_with_failing_calls);
+}
+
+fn restore_with_failing_calls(tree: u64) {
     let injector = Injector::new().unwrap();
-    let scene = Scene::backed_up();
+    let scene = Scene::of(tree);
+    scene.back_up();
     let calls =
         injector.run(0, 0, &scene.room("probe"), &scene.child("restore", "probe", "empty")).unwrap().calls;
     let failed = at_every_point(calls, |call, errno, words| {
@@ -70,13 +90,18 @@ fn a_restore_survives_the_failure_of_any_of_its_calls() {
         std::fs::remove_dir_all(scene.room(&room)).unwrap();
         true
     });
+    told("restore", tree, calls, failed);
     assert!(failed >= 500, "only {failed} calls failed");
 }
 
 #[test]
 fn a_backup_into_a_directory_survives_the_failure_of_any_of_its_calls() {
+    trees().for_each(back_up_with_failing_calls);
+}
+
+fn back_up_with_failing_calls(tree: u64) {
     let injector = Injector::new().unwrap();
-    let scene = Scene::new();
+    let scene = Scene::of(tree);
     let calls = injector.run(0, 0, &scene.room("probe"), &scene.child("backup", "probe", "")).unwrap().calls;
     let failed = at_every_point(calls, |call, errno, words| {
         let room = format!("{call}-{errno}");
@@ -92,6 +117,7 @@ fn a_backup_into_a_directory_survives_the_failure_of_any_of_its_calls() {
         std::fs::remove_dir_all(scene.room(&room)).unwrap();
         true
     });
+    told("backup", tree, calls, failed);
     assert!(failed >= 100, "only {failed} calls failed");
 }
 

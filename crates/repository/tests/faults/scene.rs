@@ -5,6 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use stillpoint_testkit::tree::TreeSpec;
 use tempfile::TempDir;
 
 use crate::child;
@@ -15,21 +16,25 @@ pub(crate) struct Scene {
 }
 
 impl Scene {
+    /// The tree of every test run.
     pub(crate) fn new() -> Self {
+        Self::of(0)
+    }
+
+    /// Tree 0 is planted by hand, every other one is generated with its number for a seed.
+    pub(crate) fn of(tree: u64) -> Self {
         let shared = Path::new("/dev/shm");
         let folder = match tempfile::tempdir_in(shared) {
             Ok(folder) => folder,
             Err(_) => tempfile::tempdir().unwrap(),
         };
         let scene = Self { folder };
-        plant(&scene.source());
-        scene
-    }
-
-    /// With a backup of the source in `repository`.
-    pub(crate) fn backed_up() -> Self {
-        let scene = Self::new();
-        scene.back_up();
+        if tree == 0 {
+            plant(&scene.source());
+        } else {
+            fs::create_dir(scene.source()).unwrap();
+            TreeSpec::sized(tree, 12, 600_000).generate(&scene.source()).unwrap();
+        }
         scene
     }
 

@@ -227,6 +227,23 @@ async fn a_damaged_parent_costs_reading_and_nothing_else() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn holes_are_stored_as_the_zeros_that_they_are_and_are_not_read() {
+    let house = House::new().await;
+    let sparse = fs::File::create(house.source().join("sparse")).unwrap();
+    sparse.set_len(96 << 20).unwrap();
+    std::os::unix::fs::FileExt::write_all_at(&sparse, &[7; 100_000], (50 << 20) + 1).unwrap();
+    let first = house.backup().await;
+    assert_eq!(first.bytes_scanned, 96 << 20);
+    assert!(first.bytes_read < 8 << 20, "{first:?}");
+    let content = fs::read(house.source().join("sparse")).unwrap();
+    fs::write(house.source().join("written"), content).unwrap();
+    let second = house.backup().await;
+    assert_eq!((second.bytes_read, second.written.data_blobs), (96 << 20, 0), "it is the same content");
+    house.restore(&second.snapshot, "target").await;
+    stillpoint_testkit::compare::assert_same(&house.source(), &house.path("target"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_directory_whose_listing_is_too_long_is_left_out_and_said() {
     let house = House::new().await;
     fs::create_dir_all(house.source().join("huge/below")).unwrap();
@@ -235,7 +252,7 @@ async fn a_directory_whose_listing_is_too_long_is_left_out_and_said() {
     fs::write(house.source().join("file"), "kept").unwrap();
     let cramped = || options(|options| options.listing_bytes_max = 3000);
     let summary = house.backup_with(cramped()).await.unwrap();
-    assert_eq!(summary.skipped, 1);
+    assert_eq!((summary.skipped, summary.bytes_read), (1, 4), "nothing of it is read");
     let issue = &summary.issues.items()[0];
     assert_eq!((issue.path.as_path(), issue.kind), (Path::new("huge"), IssueKind::Unsupported));
     house.restore(&summary.snapshot, "target").await;

@@ -15,6 +15,7 @@ mod progress;
 mod regressions;
 mod remembered;
 mod remote;
+mod renamed;
 mod restic;
 mod restore;
 mod support;

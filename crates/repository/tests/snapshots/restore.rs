@@ -116,6 +116,37 @@ async fn chosen_paths_come_back_alone() {
     assert_eq!(names(&house.path("target")), ["a", "d"]);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn replacing_a_part_leaves_the_directories_that_lead_to_it_as_they_are() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+
+    let house = House::new().await;
+    for path in ["a/b/one", "a/two", "a/new/deep/three"] {
+        let path = house.source().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, b"x").unwrap();
+    }
+    let mode =
+        |path: &str, mode| fs::set_permissions(house.path(path), fs::Permissions::from_mode(mode)).unwrap();
+    mode("source/a/new", 0o750);
+    let backup = house.backup().await;
+    house.restore(&backup.snapshot, "target").await;
+    fs::write(house.path("target/a/b/one"), b"changed").unwrap();
+    fs::remove_dir_all(house.path("target/a/new")).unwrap();
+    for path in ["target", "target/a", "target/a/b"] {
+        mode(path, 0o700);
+    }
+    let mut options = RestoreOptions::new("again");
+    options.extract = ExtractOptions::landing(Landing::Replace);
+    options.include = vec![PathBuf::from("a/b"), PathBuf::from("a/new/deep")];
+    house.restore_with(&backup.snapshot, "target", options).await.unwrap();
+    let mode = |path: &str| fs::metadata(house.path(path)).unwrap().mode() & 0o777;
+    let was = |path: &str| mode(&format!("source/{path}"));
+    assert_eq!(["target", "target/a"].map(mode), [0o700, 0o700], "nobody asked for them");
+    assert_eq!([mode("target/a/b"), mode("target/a/new")], [was("a/b"), 0o750]);
+    assert_eq!(fs::read(house.path("target/a/b/one")).unwrap(), b"x");
+}
+
 #[tokio::test]
 async fn a_target_that_is_not_empty_is_refused_untouched() {
     let house = House::new().await;

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use stillpoint_core::{
-    BackupQuery, Blackout, Cadence, Error, ErrorKind, Overlap, Result, Revision, Schedule, ScheduleId,
-    ScheduleRecord, StoredSchedule, WhenMissed, WorkspaceId,
+    BackupQuery, Blackout, Cadence, Error, ErrorKind, Overlap, Request, Result, Revision, Schedule,
+    ScheduleId, ScheduleRecord, StoredSchedule, WhenMissed, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -112,6 +112,7 @@ impl ControlPlane {
             let mut schedule = order.schedule()?;
             schedule.check_apart(self.interval_min())?;
             let mut request = order.backup.request(id.as_str().parse()?, order.workspace.clone(), caller);
+            Request::Backup(request.clone()).check()?;
             let now = self.clock().now();
             let known = match self.catalog().schedule(id).await? {
                 Some(known) if !self.sees_workspace(caller, known.record.workspace()).await? => {

@@ -21,6 +21,9 @@ pub struct BackupItem {
     /// The workspace it is of.
     #[schema(value_type = String)]
     pub workspace: WorkspaceId,
+    /// The host whose directory it holds, where the workspace is known by its path alone.
+    #[serde(default)]
+    pub host: Option<String>,
     /// The environment that the workspace belonged to.
     #[serde(default)]
     pub environment: Option<String>,
@@ -69,6 +72,7 @@ impl BackupItem {
             id: backup.id.clone(),
             name: backup.name.clone(),
             workspace: backup.workspace.clone(),
+            host: backup.host().map(str::to_owned),
             environment: backup.definition.environment.clone(),
             created_at: backup.created_at,
             creator: backup.creator.clone(),

@@ -126,7 +126,9 @@ impl OperationItem {
 
     /// An operation as its orchestrator answers it.
     pub fn of_status(status: &OperationStatus) -> Self {
-        Self::new(&status.operation, status.holder.clone())
+        let mut item = Self::new(&status.operation, status.holder.clone());
+        item.cancel_requested = status.cancel_requested;
+        item
     }
 
     fn new(operation: &OperationRecord, holder: Option<String>) -> Self {

@@ -18,6 +18,10 @@ pub struct PlanDocument {
     pub parent_id: Option<BackupId>,
     /// Its components, the excluded ones too.
     pub components: Vec<PlannedItem>,
+    /// What stands out about the workspace as a whole.
+    #[schema(value_type = Vec<Object>)]
+    #[serde(default)]
+    pub findings: Vec<Finding>,
     /// What it would do outside.
     #[schema(value_type = Option<Object>)]
     pub outlook: Option<Outlook>,
@@ -60,6 +64,7 @@ impl PlanDocument {
             workspace: plan.definition.id.clone(),
             parent_id: plan.parent.clone(),
             components: plan.components.iter().map(item).collect(),
+            findings: plan.findings.clone(),
             outlook: plan.outlook.clone(),
         }
     }

@@ -67,7 +67,8 @@ impl PreflightDocument {
 }
 
 fn of_plan(plan: &Plan, waivers: &[String]) -> Vec<FindingItem> {
-    let mut items: Vec<FindingItem> = Vec::new();
+    let of_workspace = plan.findings.iter().map(|finding| FindingItem::new(None, finding, waivers));
+    let mut items: Vec<FindingItem> = of_workspace.collect();
     for planned in &plan.components {
         let component = &planned.component;
         for finding in &planned.findings {

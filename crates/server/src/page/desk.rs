@@ -55,6 +55,10 @@ fn said(word: &str) -> Option<&'static str> {
         "scheduled" => "The schedule is saved.",
         "unscheduled" => "The schedule is removed. Backups that are there stay.",
         "forgotten" => "The backups that the preview named are deleted.",
+        "forgotten-some" => {
+            "Not all of the backups that the preview named are deleted: some are held, in use, or kept by the policy by now. \
+             They are in the list; a new preview says why each of them stays."
+        }
         _ => return None,
     })
 }

@@ -131,7 +131,10 @@ async fn apply_it(desk: &Desk, id: &str, fields: &Fields) -> Result<String> {
     }
     let done = desk.plane.apply_retention(desk.caller(), &order).await?;
     match done.failed.first() {
-        None => Ok(part::path(&["workspaces", id]) + "?said=forgotten"),
+        None => {
+            let said = if done.kept.is_empty() { "forgotten" } else { "forgotten-some" };
+            Ok(part::path(&["workspaces", id]) + "?said=" + said)
+        }
         Some((backup, error)) => {
             let message = format!(
                 "{} deleted; {} could not be, {backup} first: {}",

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use axum::body::{Body, to_bytes};
-use axum::http::header::{CONTENT_TYPE, COOKIE, SET_COOKIE};
+use axum::http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{Request, StatusCode};
+use axum::response::Response;
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{BackupQuery, BackupRecord, Catalog, Definition, Timestamp, WorkspaceRecord};
 use tower::ServiceExt as _;
@@ -27,15 +28,20 @@ fn secret(world: &Demo, role: Role) -> Secret {
     world.tokens.iter().find(|(known, _)| *known == role).unwrap().1.clone()
 }
 
-/// Status and text of one request; `form` makes it a post.
-async fn ask(world: &Demo, who: Option<&Secret>, path: &str, form: Option<&str>) -> (StatusCode, String) {
+/// The answer to one request; `form` makes it a post.
+async fn answer(world: &Demo, who: Option<&Secret>, path: &str, form: Option<&str>) -> Response {
     let mut request = Request::builder().uri(path).method(if form.is_some() { "POST" } else { "GET" });
     if let Some(secret) = who {
         request = request.header(COOKIE, format!("stillpoint-session={}", secret.expose()));
     }
     request = request.header(CONTENT_TYPE, "application/x-www-form-urlencoded");
     let body = Body::from(form.unwrap_or_default().to_owned());
-    let answer = router(world.plane.clone()).oneshot(request.body(body).unwrap()).await.unwrap();
+    router(world.plane.clone()).oneshot(request.body(body).unwrap()).await.unwrap()
+}
+
+/// Its status and text.
+async fn ask(world: &Demo, who: Option<&Secret>, path: &str, form: Option<&str>) -> (StatusCode, String) {
+    let answer = answer(world, who, path, form).await;
     let status = answer.status();
     let bytes = to_bytes(answer.into_body(), 8 << 20).await.unwrap();
     (status, String::from_utf8(bytes.to_vec()).unwrap())
@@ -98,6 +104,26 @@ async fn no_form_changes_anything_without_its_proof_or_without_the_role() {
         assert_eq!(status, StatusCode::FORBIDDEN, "{path} as a viewer");
     }
     assert_eq!(catalog.backups(&BackupQuery::all()).await.unwrap(), before);
+}
+
+#[tokio::test]
+async fn whoever_forgets_hears_where_a_backup_stays_though_the_preview_named_it() {
+    let (catalog, world) = world().await;
+    let administrator = secret(&world, Role::Administrator);
+    let proof = Session::new(administrator.clone()).proof();
+    let mut query = BackupQuery::of_workspace("research-gpu".parse().unwrap());
+    query.limit = 100;
+    let backups = catalog.backups(&query).await.unwrap().items;
+    let [_newest, held, _named, other, ..] = &backups[..] else { panic!("{backups:?}") };
+    let hold = format!("/backups/{}/hold", held.backup.id);
+    let (status, _) = ask(&world, Some(&administrator), &hold, Some(&format!("held=yes&csrf={proof}"))).await;
+    assert_eq!(status, StatusCode::SEE_OTHER);
+    let path = "/workspaces/research-gpu/retention";
+    for (remove, said) in [(&held.backup.id, "forgotten-some"), (&other.backup.id, "forgotten")] {
+        let form = format!("last=1&remove={remove}&confirm=1&csrf={proof}");
+        let answer = answer(&world, Some(&administrator), path, Some(&form)).await;
+        assert_eq!(answer.headers()[LOCATION], format!("/workspaces/research-gpu?said={said}"));
+    }
 }
 
 #[tokio::test]

@@ -12,8 +12,10 @@ use crate::access::Caller;
 use crate::document::{BackupItem, WorkspaceDetail, WorkspaceItem, WorkspacePage};
 use crate::plane::ControlPlane;
 
-/// Newest operations of a workspace among which its last backup is looked for.
-const OPERATIONS_LOOKED_AT: usize = 20;
+/// Pages of a workspace's newest operations in which its last backup is looked for. Retention may have deleted many
+/// backups since, each by an operation of its own.
+const PAGES_LOOKED_AT: usize = 20;
+const PAGE: usize = 50;
 
 /// Which workspaces to list.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -87,16 +89,25 @@ impl ControlPlane {
         })
     }
 
-    /// How well a workspace is protected, by the backups of it that `caller` may see.
-    /// The backup of a workspace that was begun last, among its newest operations.
+    /// The backup of a workspace that was begun last, among its newest thousand operations.
     async fn last_backup(&self, id: &WorkspaceId) -> Result<Option<OperationRecord>> {
         let mut newest = OperationQuery::all();
-        (newest.workspace, newest.limit) = (Some(id.clone()), OPERATIONS_LOOKED_AT);
-        let mut found = self.catalog().operations(&newest).await?.items.into_iter();
+        (newest.workspace, newest.limit) = (Some(id.clone()), PAGE);
         let is_backup = |stored: &StoredOperation| matches!(stored.operation.request, Request::Backup(_));
-        Ok(found.find(is_backup).map(|stored| stored.operation))
+        for _ in 0..PAGES_LOOKED_AT {
+            let page = self.catalog().operations(&newest).await?;
+            if let Some(found) = page.items.into_iter().find(is_backup) {
+                return Ok(Some(found.operation));
+            }
+            match page.next {
+                Some(next) => newest.after = Some(next),
+                None => break,
+            }
+        }
+        Ok(None)
     }
 
+    /// How well a workspace is protected, by the backups of it that `caller` may see.
     async fn summary(&self, caller: &Caller, record: &WorkspaceRecord) -> Result<WorkspaceItem> {
         let (id, environment) = (&record.definition.id, caller.environment.as_deref());
         let last_good = self.catalog().latest_good_within(environment, Some(id)).await?;

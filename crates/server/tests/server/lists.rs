@@ -2,7 +2,9 @@
 
 use reqwest::StatusCode;
 use serde_json::Value;
-use stillpoint_core::{BackupRequest, Holder, OperationRecord, OperationState, Request, Timestamp};
+use stillpoint_core::{
+    BackupRequest, DeleteRequest, Holder, OperationRecord, OperationState, Request, Timestamp,
+};
 use stillpoint_server::access::Role;
 
 use super::support::{Client, Scene};
@@ -144,6 +146,16 @@ async fn a_workspace_is_summed_up() {
         (&"failed".into(), &"night".into())
     );
     assert!(ada["last_good"].is_object(), "an older one is good: {ada}");
+    for number in 0..60 {
+        let id = format!("deletion-{number}").parse().unwrap();
+        let request = DeleteRequest::new(id, "gone".parse().unwrap(), "ada".parse().unwrap());
+        let mut done =
+            OperationRecord::submitted(Request::Delete(request), Timestamp::from_millis(4_000_000_001_000));
+        done.state = OperationState::Completed;
+        scene.catalog.create_operation(&done, &holder, std::time::Duration::from_secs(60)).await.unwrap();
+    }
+    let ada = admin.get("/api/v1/workspaces/ada").await.json();
+    assert_eq!(ada["last_backup_operation"], "night", "whatever was deleted since");
     let bound = scene.client(Role::Viewer, Some("staging")).await;
     let seen = bound.get("/api/v1/workspaces?limit=1").await.json();
     assert_eq!(seen["workspaces"][0]["id"], "bob", "{seen}");

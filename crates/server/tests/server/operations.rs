@@ -2,6 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
+use stillpoint_core::{BackupRequest, Holder, OperationRecord, Request, Timestamp};
 
 use super::support::{Client, Scene};
 
@@ -138,4 +139,16 @@ async fn what_has_ended_cannot_be_stopped() {
     let late = admin.post(&format!("/api/v1/operations/{id}/cancel"), &json!({})).await;
     assert_eq!(late.status, StatusCode::CONFLICT);
     assert_eq!(late.json()["operation_id"], *id);
+}
+
+#[tokio::test]
+async fn who_asks_an_operation_to_stop_hears_that_it_was_asked() {
+    let scene = Scene::new().await;
+    let admin = scene.administrator().await;
+    let request = BackupRequest::new("elsewhere".parse().unwrap(), "ada".parse().unwrap());
+    let running = OperationRecord::submitted(Request::Backup(request), Timestamp::from_millis(1_000));
+    let other = Holder::new("another-host", "test");
+    scene.catalog.create_operation(&running, &other, std::time::Duration::from_secs(600)).await.unwrap();
+    let asked = admin.post("/api/v1/operations/elsewhere/cancel", &json!({})).await;
+    assert_eq!((asked.status, &asked.json()["cancel_requested"]), (StatusCode::ACCEPTED, &true.into()));
 }

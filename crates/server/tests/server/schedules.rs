@@ -56,6 +56,7 @@ async fn a_schedule_that_cannot_be_followed_is_refused() {
     let admin = scene.administrator().await;
     for wrong in [
         json!({ "workspace": "ada" }),
+        json!({ "workspace": "ada", "every_seconds": 3600, "backup": { "name": "a\u{1b}[31m" } }),
         json!({ "workspace": "ada", "every_seconds": 5 }),
         json!({ "workspace": "ada", "every_seconds": 3600, "cron": "@daily" }),
         json!({ "workspace": "ada", "cron": "whenever" }),

@@ -16,7 +16,7 @@ use crate::signals::Interrupts;
 /// How often a lease that another agent holds is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// How often it is said, while another agent is waited for, that no backup has been good for too long.
-const ALARM_EVERY: Duration = Duration::from_secs(3600);
+pub(super) const ALARM_EVERY: Duration = Duration::from_secs(3600);
 
 /// A lease that is kept by beats in the background until it is let go.
 #[derive(Debug)]

@@ -11,6 +11,7 @@ mod work;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use stillpoint_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
 use stillpoint_provider_s3sync::agent::{AgentPolicy, AgentState, INTERVAL_ADVISED_MIN, overdue};
@@ -36,7 +37,7 @@ struct Agent<'a> {
     clock: SystemClock,
 }
 
-pub(super) async fn run(session: Session, args: &AgentArgs) -> Outcome {
+pub(super) async fn run(mut session: Session, args: &AgentArgs) -> Outcome {
     if args.supervise {
         return background::supervise(&session.output).await;
     }
@@ -49,6 +50,7 @@ pub(super) async fn run(session: Session, args: &AgentArgs) -> Outcome {
     }
     if let Some(file) = &args.log_file {
         logging::into_file(file)?;
+        session.settings.log_file = file.canonicalize().ok();
     }
     let ended = follow(session, args).await;
     if let Err(failure) = &ended {
@@ -117,7 +119,7 @@ impl Agent<'_> {
     fn tell_overdue(&self, state: &AgentState) -> bool {
         let without = overdue(&self.policy, state, self.now());
         if let Some(without) = without {
-            self.tell(format_args!("ALARM: no backup has been good for {} hours", without.as_secs() / 3600));
+            self.tell(alarm(without));
         }
         without.is_some()
     }
@@ -154,5 +156,22 @@ fn only_one(session: &Session) -> Result<Option<File>> {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
         Err(std::fs::TryLockError::Error(error)) => Err(refused(error)),
+    }
+}
+
+/// That no backup has been good for so long, in the unit that fits: an interval may be minutes.
+fn alarm(without: Duration) -> String {
+    format!("ALARM: no backup has been good for {}", Span(without))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_alarm_tells_minutes_where_no_hour_has_passed() {
+        let told = |seconds| alarm(Duration::from_secs(seconds));
+        assert_eq!(told(25 * 60), "ALARM: no backup has been good for 25 min 0 s");
+        assert_eq!(told(19 * 3600), "ALARM: no backup has been good for 19 h 0 min");
     }
 }

@@ -11,7 +11,7 @@ use std::path::Path;
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
     BackupRecord, Catalog, CatalogExt, Error, ErrorKind, Landing, OpContext, OperationId, OperationRecord,
-    OperationState, Provider, Request, Result, SystemEntropy, Timestamp,
+    OperationState, Provider, Request, Result, SystemEntropy, Timestamp, WorkspaceId,
 };
 use stillpoint_provider_s3sync::UNCHANGED_SINCE;
 use stillpoint_repository::Id;
@@ -30,6 +30,8 @@ use crate::session::{Files, Needs, Session};
 const LANDING_FOLDER: &str = "restored-files";
 /// The kind of issue of what stands and stays.
 const CONFLICT: &str = "conflict";
+/// The word in the context of a failure that says that there is no such point, in a store that was looked through.
+const NO_SUCH_POINT: &str = "restore_point";
 /// Failed tries of one restore that are kept apart by their ids.
 const TRIES_MAX: u32 = 1000;
 
@@ -239,7 +241,7 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
     let text = format!("{}@{}", wanted.workspace, wanted.point());
     let error = match catalog.resolve(&text).await {
         Err(error) if error.kind() == ErrorKind::NotFound => error,
-        resolved => return resolved,
+        resolved => return session.nearest(catalog, &text, resolved?).await,
     };
     match session.settings.layout {
         Layout::Mirror => session.catalogue_timestamps(catalog).await?,
@@ -251,10 +253,19 @@ async fn find(session: &Session, catalog: &dyn Catalog, wanted: &Wanted) -> Resu
     match catalog.resolve(&text).await {
         Err(again) if again.kind() == ErrorKind::NotFound => {
             let message = format!("the store has no backup of {} at {}", wanted.workspace, wanted.point());
-            Err(Error::new(ErrorKind::NotFound, message).with_source(error))
+            if session.settings.layout == Layout::Mirror {
+                session.must_hold(&WorkspaceId::new(&wanted.workspace)?).await?;
+            }
+            let absent = Error::new(ErrorKind::NotFound, message).with(NO_SUCH_POINT, "absent");
+            Err(absent.with_source(error))
         }
-        resolved => resolved,
+        resolved => session.nearest(catalog, &text, resolved?).await,
     }
+}
+
+/// Whether the store was looked through and has no such point, so that nothing is missing without its restore.
+pub(super) fn asks_for_nothing(failure: &Failure) -> bool {
+    failure.error().context(NO_SUCH_POINT).is_some() && failure.operation().is_none()
 }
 
 /// A random name of the volume on which the data directory lies, made the first time.

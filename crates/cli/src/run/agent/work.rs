@@ -1,9 +1,12 @@
 //! The agent's loop: asks what is next, does it, notes how it went.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use futures::FutureExt;
-use stillpoint_core::{CatalogExt, Clock, Error, ErrorKind, OperationState, Result, Retry, WorkspaceId};
+use stillpoint_core::{
+    CatalogExt, Clock, Error, ErrorKind, OperationState, Result, Retry, Timestamp, WorkspaceId,
+};
 use stillpoint_provider_s3sync::agent::{AgentAction, AgentState, next};
 
 use super::document::{AgentDocument, RestoreItem};
@@ -12,6 +15,9 @@ use crate::args::BackupArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::run::backup;
 use crate::signals::Interrupts;
+
+/// The longest sleep at a stretch.
+const NAP_MAX: Duration = Duration::from_secs(60);
 
 /// Whether the loop goes on.
 enum Turn {
@@ -25,6 +31,14 @@ struct Progress {
     document: AgentDocument,
     /// How the last thing that was done ended.
     exit: Option<Exit>,
+    /// When it was last told that no backup has been good for too long.
+    overdue_told: Option<Timestamp>,
+}
+
+/// How long to sleep before the clock is looked at again. The timer of a sleep stands still while the machine is suspended,
+/// and knows nothing of a clock that is set.
+fn nap(until: Timestamp, now: Timestamp) -> Duration {
+    until.since(now).min(NAP_MAX)
 }
 
 pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
@@ -38,12 +52,16 @@ pub(super) async fn run(mut agent: Agent<'_>) -> Outcome {
         if agent.args.once && state.is_start_over() {
             break;
         }
-        agent.tell_overdue(&state);
         let now = agent.now();
+        if progress.overdue_told.is_none_or(|told| now.since(told) >= lease::ALARM_EVERY)
+            && agent.tell_overdue(&state)
+        {
+            progress.overdue_told = Some(now);
+        }
         let turn = match next(&agent.policy, &mut state, now) {
             AgentAction::Wait { until } => {
                 tokio::select! {
-                    () = agent.clock.sleep(until.since(now)) => Turn::GoOn,
+                    () = agent.clock.sleep(nap(until, now)) => Turn::GoOn,
                     () = interrupts.next() => Turn::Interrupted,
                 }
             }
@@ -107,7 +125,7 @@ async fn alone(
 }
 
 /// When the newest good backup of this space was begun; unknown while the catalog cannot say.
-async fn last_good(agent: &Agent<'_>) -> Option<stillpoint_core::Timestamp> {
+async fn last_good(agent: &Agent<'_>) -> Option<Timestamp> {
     let read = async {
         let catalog = agent.session.catalog().await?;
         let found = catalog.latest_good(Some(&WorkspaceId::new(agent.workspace())?)).await?;
@@ -160,7 +178,7 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
                 operation_id: None,
                 message: Some(failure.to_string()),
             });
-            if asks_for_nothing(&failure) {
+            if once::asks_for_nothing(&failure) {
                 state.restored();
             } else if may_pass(&failure) && !agent.args.once {
                 state.restore_failed(agent.now());
@@ -256,16 +274,26 @@ fn failed(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progress, ex
     Turn::GoOn
 }
 
-/// Whether there is no such point, so that nothing is missing without its restore. What an operation met is another matter:
-/// it had found the point.
-fn asks_for_nothing(failure: &Failure) -> bool {
-    let nothing = matches!(failure.error().kind, ErrorKind::NotFound | ErrorKind::InvalidInput);
-    nothing && failure.operation().is_none()
-}
-
-/// Whether the same restore may succeed later: it does not where nothing fits or the request is wrong.
+/// Whether the same restore may succeed later. Before it is begun, a store that is not mounted yet looks as one without a
+/// repository, and one without its bucket as a wrong address; what an operation met is known better.
 fn may_pass(failure: &Failure) -> bool {
     let error = failure.error();
+    let comes_later = matches!(error.kind, ErrorKind::NotFound | ErrorKind::InvalidInput);
     matches!(error.retry, Retry::After { .. } | Retry::Exhausted)
         || matches!(error.kind, ErrorKind::Busy | ErrorKind::Unauthenticated | ErrorKind::DeadlineExceeded)
+        || (comes_later && failure.operation().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_of_hours_looks_at_the_clock_every_minute() {
+        let at = |seconds: i64| Timestamp::from_millis(seconds * 1000);
+        assert_eq!(nap(at(12 * 3600), at(0)), Duration::from_secs(60));
+        assert_eq!(nap(at(40), at(0)), Duration::from_secs(40));
+        // It slept while the machine was suspended.
+        assert_eq!(nap(at(40), at(36_000)), Duration::ZERO);
+    }
 }

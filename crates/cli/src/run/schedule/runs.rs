@@ -78,7 +78,7 @@ async fn once(
     };
     let done = tokio::select! {
         done = work => done,
-        () = interrupts.next() => leave(&session.output, orchestrator, &mut interrupts).await,
+        () = interrupts.next() => leave(&session.output, orchestrator, &mut interrupts, false).await,
     };
     // From here on an interrupt ends the process at once.
     drop(interrupts);

@@ -107,7 +107,7 @@ async fn stand(
     }
     let left = tokio::select! {
         left = orchestrator.hand_over() => left?,
-        () = interrupts.next() => interrupts.end_at_once(output),
+        () = interrupts.next() => interrupts.end_at_once(output, false),
     };
     background.abort();
     say_still_held(output, &left);

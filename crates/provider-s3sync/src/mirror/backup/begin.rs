@@ -20,6 +20,9 @@ const WHOLE: &str = "complete";
 const APART: &str = "files";
 /// Timestamps that are looked at for one to build on.
 const PARENTS_MAX: usize = 64;
+/// Unfinished timestamps that are built on, each of which costs two listings and a manifest. Where nothing may be deleted
+/// they stay for ever, and there is one more with each backup that is cut off.
+const UNFINISHED_MAX: usize = 4;
 
 /// Where a job stands when it begins.
 pub(super) enum Begun {
@@ -184,20 +187,28 @@ async fn open(
     for (place, names) in kept {
         if is_whole(&names) { whole.push((place, names)) } else { unfinished.push((place, names)) }
     }
-    whole.sort_by_key(|(place, _)| std::cmp::Reverse((place.time(), place.name.clone())));
+    newest_first(&mut whole);
     unfinished.extend(seemingly_whole(source, &mut whole, job).await?);
+    newest_first(&mut unfinished);
     for (place, names) in unfinished {
         // Its component is captured by one operation at a time, so an operation that is not this one has ended.
         let Some(claim) = source.claim(&place).await?.filter(|claim| claim.is_of_line(job)) else { continue };
-        if claim.created_at <= job.created_at {
-            open.bases.push(unfinished_base(source, place.clone(), names, claim.started_at).await?);
-            open.abandoned.push((place, claim));
+        if claim.created_at > job.created_at {
+            continue;
         }
+        if open.abandoned.len() < UNFINISHED_MAX {
+            open.bases.push(unfinished_base(source, place.clone(), names, claim.started_at).await?);
+        }
+        open.abandoned.push((place, claim));
     }
     let base = base(source, whole, job).await?;
     open.base_lost = base_lost(job, base.as_ref());
     open.bases.extend(base);
     Ok(open)
+}
+
+fn newest_first(places: &mut [(Place, Records)]) {
+    places.sort_by_key(|(place, _)| std::cmp::Reverse((place.time(), place.name.clone())));
 }
 
 /// Takes out of `whole`, the newest first, what bears a completion that does not count: it is as unfinished as without it.

@@ -117,7 +117,7 @@ fn completion(open: &Open, end: End<'_>) -> Completion {
         bytes,
         counts: end.totals.counts(),
         issues: end.totals.take_issues(),
-        warnings: report.iter().filter_map(left_out).collect(),
+        warnings: report.iter().filter_map(left_out).chain(end.totals.take_remarks()).collect(),
         left_out: report.iter().filter(|rule| rule.files + rule.directories > 0).map(rule).collect(),
         written_by: env!("CARGO_PKG_VERSION").to_owned(),
     }

@@ -176,11 +176,11 @@ async fn lay_out(
     source: &MirrorSource,
     totals: &Totals,
 ) -> Result<transfer::Job> {
-    let known = earlier.find(&found.entry).await?;
-    let mut entry = found.entry;
+    let Found { mut entry, parent } = found;
+    let known = earlier.find(&entry).await?;
     if entry.kind != FileKind::File {
         totals.other(&entry);
-        return Ok(transfer::Job { entry, key: None, known: None, in_place: None });
+        return Ok(transfer::Job { entry, parent, key: None, known: None, in_place: None });
     }
     let plain = begun.place.plain_key(&entry.path).filter(|key| source.store().accepts_key(key));
     entry.apart = plain.is_none();
@@ -188,7 +188,7 @@ async fn lay_out(
     // What a run of this operation that was cut short had stored under this very name.
     let in_place = begun.leftovers.get(&key).copied();
     leftovers::make_way(source, &mut begun.leftovers, &key).await?;
-    Ok(transfer::Job { entry, key: Some(key), known, in_place })
+    Ok(transfer::Job { entry, parent, key: Some(key), known, in_place })
 }
 
 /// Notes an entry, whose object thereby is none that was left over.

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use stillpoint_core::Issue;
 use stillpoint_localfs::FileKind;
 
-use crate::jobs::Issues;
+use crate::jobs::{Issues, Noted};
 use crate::mirror::manifest::Entry;
 use crate::path_text;
 
@@ -34,6 +34,7 @@ pub(super) struct Totals {
     copied_files: AtomicU64,
     copied_bytes: AtomicU64,
     issues: Mutex<Issues>,
+    remarks: Mutex<Noted>,
 }
 
 fn add(counter: &AtomicU64, amount: u64) {
@@ -88,6 +89,26 @@ impl Totals {
     pub(super) fn torn(&self, path: &Path, why: String) {
         add(&self.torn, 1);
         self.note("torn", path, why);
+    }
+
+    /// Remarks that a directory went away before it was read.
+    pub(super) fn vanished(&self, path: &Path) {
+        let message = "it went away while the backup ran: it was removed, or moved to another directory; if it was moved, make \
+                       sure that the next backup holds it";
+        let mut remarks = self.remarks.lock().unwrap_or_else(PoisonError::into_inner);
+        remarks.add(message.to_owned(), path_text::to_text(path));
+    }
+
+    /// Notes a directory that can be read only out of order.
+    pub(super) fn renamed(&self, path: &Path) {
+        add(&self.skipped, 1);
+        let message = "it was renamed while the backup ran to a name that was read already, and is not in it; back it up again";
+        self.note("skipped", path, message.to_owned());
+    }
+
+    /// Everything that was remarked; it is given away.
+    pub(super) fn take_remarks(&self) -> Vec<String> {
+        std::mem::take(&mut *self.remarks.lock().unwrap_or_else(PoisonError::into_inner)).into_warnings()
     }
 
     /// Notes what the directory as a whole is known to lack.

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use stillpoint_core::{Error, Result};
-use stillpoint_localfs::Source;
+use stillpoint_localfs::{Lineage, Source};
 use stillpoint_repository::{ErrorKind as Stored, Progress, Store};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::earlier::Known;
 use super::totals::{Novelty, Totals};
+use super::upload::Listed;
 use crate::error::from_repository;
 use crate::jobs::Meter;
 use crate::mirror::manifest::Entry;
@@ -22,6 +23,8 @@ pub(super) const CONTENT_KIB_MAX: u32 = 48 << 10;
 /// What is to be done for one entry.
 pub(super) struct Job {
     pub(super) entry: Entry,
+    /// The directory in which it was listed.
+    pub(super) parent: Lineage,
     /// Where a file's content goes; nothing else has any.
     pub(super) key: Option<String>,
     /// What an earlier capture knows of it.
@@ -62,7 +65,7 @@ impl Transfer {
     }
 
     pub(super) async fn run(&self, job: Job) -> Result<Transferred> {
-        let Job { mut entry, key, known, in_place } = job;
+        let Job { mut entry, parent, key, known, in_place } = job;
         let Some(key) = key else { return Ok(Some(entry)) };
         if let Some(known) = known.as_ref().filter(|known| known.unchanged)
             && self.bring(known, &key, in_place).await?
@@ -73,7 +76,7 @@ impl Transfer {
             self.meter.advanced(entry.size);
             return Ok(Some(entry));
         }
-        self.upload(entry, &key, known.as_ref(), in_place).await
+        self.upload(Listed { entry, parent }, &key, known.as_ref(), in_place).await
     }
 
     /// Copies content that an earlier capture has, unless it lies in place already. `false` where it is gone.

@@ -2,11 +2,12 @@
 
 use std::io::Read;
 use std::path::Path;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use stillpoint_core::Result;
-use stillpoint_localfs::{ExtendedAttribute, Metadata, OpenFile, Source};
+use stillpoint_localfs::{ExtendedAttribute, Lineage, Metadata, OpenFile, Source};
 use stillpoint_repository::{Id, Progress};
 
 use super::earlier::Known;
@@ -36,6 +37,13 @@ struct End {
     torn: Option<String>,
 }
 
+/// A file as the walk found it.
+pub(super) struct Listed {
+    pub(super) entry: Entry,
+    /// The directory in which it was listed.
+    pub(super) parent: Lineage,
+}
+
 /// What became of one pass over a large file.
 enum Pass {
     Sent(Id, u64, End),
@@ -47,19 +55,20 @@ impl Transfer {
     /// what an earlier capture has.
     pub(super) async fn upload(
         &self,
-        entry: Entry,
+        listed: Listed,
         key: &str,
         known: Option<&Known>,
         in_place: Option<u64>,
     ) -> Result<Transferred> {
+        let Listed { entry, parent } = listed;
         let room = self.room(entry.size.min(WHOLE_BYTES_MAX)).await?;
-        let (source, path) = (std::sync::Arc::clone(&self.source), entry.path.clone());
-        let opened = blocking(move || Ok(open_until_still(&source, &path, WHOLE_BYTES_MAX)));
+        let open = self.opening(&entry, &parent);
+        let opened = blocking(move || Ok(open_until_still(open, WHOLE_BYTES_MAX)));
         let (bytes, end) = match opened.await? {
             Ok(Opened::Whole(bytes, end)) => (bytes, end),
             Ok(Opened::Large(file)) => {
                 drop(room);
-                return self.upload_large(entry, key, known, in_place, file).await;
+                return self.upload_large(Listed { entry, parent }, key, known, in_place, file).await;
             }
             Err(error) => return Ok(self.left_out(&entry, &error)),
         };
@@ -81,12 +90,13 @@ impl Transfer {
 
     async fn upload_large(
         &self,
-        entry: Entry,
+        listed: Listed,
         key: &str,
         known: Option<&Known>,
         in_place: Option<u64>,
         mut file: OpenFile,
     ) -> Result<Transferred> {
+        let Listed { entry, parent } = listed;
         let _room = self.room(u64::from(CONTENT_KIB_MAX) << 9).await?;
         // Only its inode may have moved, as in a rename: then reading it once spares sending it.
         if let Some(known) =
@@ -102,7 +112,7 @@ impl Transfer {
                 Ok(_) => {}
                 Err(error) => return Ok(self.left_out(&entry, &error)),
             }
-            match self.open_large(&entry).await? {
+            match self.open_large(&entry, &parent).await? {
                 Ok(again) => file = again,
                 Err(error) => return Ok(self.left_out(&entry, &error)),
             }
@@ -115,7 +125,7 @@ impl Transfer {
                 }
                 Pass::Sent(..) => {}
             }
-            match self.open_large(&entry).await? {
+            match self.open_large(&entry, &parent).await? {
                 Ok(again) => file = again,
                 Err(error) => return Ok(self.left_out(&entry, &error)),
             }
@@ -186,9 +196,36 @@ impl Transfer {
         }))
     }
 
-    async fn open_large(&self, entry: &Entry) -> Result<stillpoint_localfs::Result<OpenFile>> {
-        let (source, path) = (std::sync::Arc::clone(&self.source), entry.path.clone());
-        blocking(move || Ok(open(&source, &path))).await
+    async fn open_large(
+        &self,
+        entry: &Entry,
+        parent: &Lineage,
+    ) -> Result<stillpoint_localfs::Result<OpenFile>> {
+        let open = self.opening(entry, parent);
+        blocking(move || Ok(open())).await
+    }
+
+    /// Opens a file each time it is called, also where a directory above it was renamed since it was listed.
+    fn opening(
+        &self,
+        entry: &Entry,
+        parent: &Lineage,
+    ) -> impl Fn() -> stillpoint_localfs::Result<OpenFile> + Send + 'static {
+        let (source, totals) = (Arc::clone(&self.source), Arc::clone(&self.totals));
+        let (path, parent) = (entry.path.clone(), parent.clone());
+        move || match open(&source, &path) {
+            Err(gone) if gone.is_no_directory() => {
+                let above = path.parent().unwrap_or(Path::new(""));
+                match source.reach(&parent, above)? {
+                    Some(directory) => directory.open_file(path.file_name().unwrap_or_default()),
+                    None => {
+                        totals.vanished(above);
+                        Err(gone)
+                    }
+                }
+            }
+            opened => opened,
+        }
     }
 
     /// The entry as it was when it was read.
@@ -230,10 +267,13 @@ fn open(source: &Source, path: &Path) -> stillpoint_localfs::Result<OpenFile> {
 
 /// Reads a file of up to `whole_max` bytes until it holds still. One that yields more than its size says is as large as it
 /// turns out to be.
-fn open_until_still(source: &Source, path: &Path, whole_max: u64) -> stillpoint_localfs::Result<Opened> {
+fn open_until_still(
+    open: impl Fn() -> stillpoint_localfs::Result<OpenFile>,
+    whole_max: u64,
+) -> stillpoint_localfs::Result<Opened> {
     let mut attempt = 1;
     loop {
-        let mut file = open(source, path)?;
+        let mut file = open()?;
         if file.metadata().size > whole_max {
             return Ok(Opened::Large(file));
         }
@@ -242,7 +282,7 @@ fn open_until_still(source: &Source, path: &Path, whole_max: u64) -> stillpoint_
         let read = file.by_ref().take(whole_max + 1).read_to_end(&mut bytes);
         read.map_err(|error| file.read_error(error))?;
         if bytes.len() as u64 > whole_max {
-            return open(source, path).map(Opened::Large);
+            return open().map(Opened::Large);
         }
         let end = end_of(&file, bytes.len() as u64)?;
         if end.torn.is_some() && attempt < ATTEMPTS {
@@ -271,7 +311,6 @@ fn end_of(file: &OpenFile, read: u64) -> stillpoint_localfs::Result<End> {
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-    use std::sync::Arc;
 
     use stillpoint_localfs::{FileKind, Timestamp};
     use stillpoint_repository::Store;
@@ -288,14 +327,20 @@ mod tests {
         let (directory, path) = (Path::new("/proc"), PathBuf::from("version"));
         let source = Arc::new(Source::open(directory).unwrap());
         let content = std::fs::read(directory.join(&path)).unwrap();
-        let Ok(Opened::Large(file)) = open_until_still(&source, &path, 8) else { panic!("it is larger") };
+        let Ok(Opened::Large(file)) = open_until_still(|| open(&source, &path), 8) else {
+            panic!("it is larger")
+        };
         assert_eq!(file.metadata().size, 0);
 
         let (store, totals) = (Store::memory(), Arc::new(Totals::default()));
         let place = Place::named(&Space::new("ada", "lab").unwrap(), "2026-01-31-18-30-05").unwrap();
         let transfer = Transfer::new(&store, &place, &source, &totals, &Arc::new(Meter::default()));
         let entry = Entry::plain(path, FileKind::File, 0, Timestamp::new(0, 0));
-        let sent = transfer.upload_large(entry, "key", None, None, file).await.unwrap().unwrap();
+        let sent = transfer
+            .upload_large(Listed { entry, parent: Lineage::default() }, "key", None, None, file)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!((sent.size, sent.torn, sent.sha256), (content.len() as u64, true, Some(Id::of(&content))));
         assert_eq!(store.get_object("key", sent.size).await.unwrap(), content);
         assert_eq!(totals.take_issues()[0].kind, "torn");

@@ -118,7 +118,7 @@ impl Driver {
             return Ok(());
         }
         match entry.kind {
-            FileKind::Directory => self.directory(&entry),
+            FileKind::Directory => self.directory(&entry, covered),
             FileKind::File => self.file(entry),
             FileKind::Symlink => {
                 self.symlinks.push(entry);
@@ -130,8 +130,11 @@ impl Driver {
         }
     }
 
-    fn directory(&mut self, entry: &Entry) -> Result<()> {
-        let made = self.shared.extractor.create_directory(&entry.path);
+    fn directory(&mut self, entry: &Entry, covered: bool) -> Result<()> {
+        let made = match covered {
+            true => self.shared.extractor.create_directory(&entry.path),
+            false => self.shared.extractor.pass_through(&entry.path),
+        };
         let Some(ours) = self.attempt(&entry.path, made)? else { return Ok(()) };
         add(&self.shared.totals.directories, 1);
         // A directory that stands and is kept keeps its own owner, mode and times.

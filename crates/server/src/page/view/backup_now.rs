@@ -29,7 +29,7 @@ pub(crate) struct View<'a> {
 /// The page's content.
 pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
     let own = part::path(&["workspaces", view.workspace.as_str()]);
-    let findings: Vec<_> = view.plan.components.iter().flat_map(|planned| &planned.findings).collect();
+    let findings: Vec<_> = view.plan.all_findings().collect();
     html! {
         (part::crumbs(&[("Workspaces", "/workspaces".into()), (view.workspace.as_str(), own.clone())]))
         div.head { div { h1 { "Back up " (part::foreign(view.workspace.as_str())) } p.lede { "This is what would be done. Nothing is, until you start it." } } }
