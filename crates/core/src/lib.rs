@@ -65,7 +65,9 @@ pub use records::{DamagedRecord, Records};
 pub use retention::{Kept, Retention, RetentionPolicy, retain};
 pub use roles::{RoleDiff, compare_roles};
 pub use schedule::*;
-pub use snapshot::{Depth, Entry, EntryPage, Snapshot, SnapshotInfo, SnapshotRef, StoreRef, Verification};
+pub use snapshot::{
+    Depth, Entry, EntryPage, Locked, Snapshot, SnapshotInfo, SnapshotRef, StoreRef, Verification,
+};
 pub use wanted::Wanted;
 pub use watchdog::{Watchdog, Watched};
 pub use workspace::{

@@ -256,6 +256,31 @@ pub trait Provider: Debug + Send + Sync + 'static {
         Ok(())
     }
 
+    /// What stands against keeping a backup of `component` for `retain`, or for ever where that is none: the lock of a vault for
+    /// example, which would refuse the job when services are held still already.
+    ///
+    /// # Errors
+    /// As [`Provider::preflight`].
+    async fn preflight_retention(
+        &self,
+        cx: &OpContext,
+        component: &Component,
+        retain: Option<Duration>,
+    ) -> Result<Vec<Finding>> {
+        let _unused = (cx, component, retain);
+        Ok(Vec::new())
+    }
+
+    /// As [`Provider::reaches`], for a snapshot whose store nobody noted, in a backup that belongs to `account`
+    /// ([`Definition::account`](crate::Definition::account)). A provider whose snapshots name where they lie refuses none.
+    ///
+    /// # Errors
+    /// As [`Provider::reaches`].
+    async fn reaches_account(&self, cx: &OpContext, snapshot: &SnapshotRef, account: &str) -> Result<()> {
+        let _unused = (cx, snapshot, account);
+        Ok(())
+    }
+
     /// What `request` would do outside, without doing it: for plans. A provider that does not say foresees nothing.
     ///
     /// # Errors

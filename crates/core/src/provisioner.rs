@@ -117,7 +117,8 @@ pub trait Provisioner: Debug + Send + Sync + 'static {
         Ok(Vec::new())
     }
 
-    /// Makes the new workspace, or answers the one this operation already made.
+    /// Makes the new workspace, or answers the one this operation already made. It may be called otherwise than the restore
+    /// asked; a name that the catalog knows, that of the source above all, is refused, and the restore undone.
     ///
     /// # Errors
     /// `AlreadyExists` where the target is somebody else's.

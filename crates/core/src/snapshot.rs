@@ -122,6 +122,23 @@ impl SnapshotInfo {
     }
 }
 
+/// What keeps a snapshot from being deleted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Locked {
+    /// When that ends, where it is known.
+    pub until: Option<Timestamp>,
+    /// Whose lock it is and what to do.
+    pub reason: String,
+}
+
+impl Locked {
+    /// Locked until then, for this reason.
+    pub fn new(until: Option<Timestamp>, reason: impl Into<String>) -> Self {
+        Self { until, reason: reason.into() }
+    }
+}
+
 /// How deep a verification went, from least to most.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -242,6 +259,16 @@ pub trait Snapshot: Debug + Send + Sync + 'static {
     /// # Errors
     /// Only where it cannot look at all; damage is reported as problems.
     async fn verify(&self, cx: &OpContext, depth: Depth) -> Result<Verification>;
+
+    /// What keeps it from being deleted now, as far as can be read without trying: a lock, a legal hold, an immutability
+    /// policy. Asked of all snapshots of a backup before the first is deleted.
+    ///
+    /// # Errors
+    /// Whatever looking can meet; the deletion itself finds out then.
+    async fn locked(&self, cx: &OpContext) -> Result<Option<Locked>> {
+        let _unused = cx;
+        Ok(None)
+    }
 
     /// The entries below `path` (empty for all), a bounded page at a time, starting after `after`.
     ///

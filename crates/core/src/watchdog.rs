@@ -7,16 +7,21 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, join_all};
 
+use crate::catalog::{Catalog, OperationQuery};
 use crate::clock::Clock;
 use crate::context::OpContext;
 use crate::error::Result;
-use crate::id::QuiesceId;
+use crate::id::{QuiesceId, WorkspaceId};
+use crate::operation::OperationState;
 use crate::workspace::{HoldInfo, Workspace};
 
 /// How long after a hold's budget whoever took it may still let it go in order.
 const GRACE_DEFAULT: Duration = Duration::from_secs(60);
 /// How often workspaces are looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(60);
+
+/// So long a catalog is waited for that is to tell whether an operation has ended.
+const TOLD_WITHIN: Duration = Duration::from_secs(10);
 
 /// So many workspaces are looked at together; as many more a moment later.
 const BURST: usize = 64;
@@ -37,7 +42,8 @@ pub enum Watched {
 /// Lets a workspace go when its hold outlasts its budget.
 ///
 /// It asks the workspace alone ([`Workspace::hold`]): no catalog, lease or provider has to be there, and whoever took
-/// the hold may be gone for good. Any number of watchdogs may look after one workspace; letting go twice changes
+/// the hold may be gone for good. One that has a catalog ([`Watchdog::with_catalog`]) also lets go, at once and again and again, what an
+/// operation left held still that has ended. Any number of watchdogs may look after one workspace; letting go twice changes
 /// nothing. An orchestrator runs one over the workspaces registered with it; a host may run another anywhere.
 ///
 /// ```
@@ -60,18 +66,27 @@ pub enum Watched {
 pub struct Watchdog {
     clock: Arc<dyn Clock>,
     grace: Duration,
+    catalog: Option<Arc<dyn Catalog>>,
 }
 
 impl Watchdog {
     /// A watchdog that lets go a minute after a hold's budget.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, grace: GRACE_DEFAULT }
+        Self { clock, grace: GRACE_DEFAULT, catalog: None }
     }
 
     /// The same with another time that whoever took the hold has to let go in order.
     #[must_use]
     pub fn with_grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
+        self
+    }
+
+    /// The same, which also lets go what an operation of `catalog` left held still: one that has ended, since it was refused
+    /// until it gave up. A catalog that does not answer keeps no overdue hold standing.
+    #[must_use]
+    pub fn with_catalog(mut self, catalog: Arc<dyn Catalog>) -> Self {
+        self.catalog = Some(catalog);
         self
     }
 
@@ -82,11 +97,29 @@ impl Watchdog {
     pub async fn look(&self, workspace: &dyn Workspace) -> Result<Watched> {
         let cx = OpContext::new(Arc::clone(&self.clock));
         let Some(hold) = workspace.hold(&cx).await? else { return Ok(Watched::Free) };
-        if self.clock.now() < hold.ends_at().after(self.grace) {
+        let due = match self.left_by(workspace.id(), &hold).await {
+            Left::Free => true,
+            Left::Follows => false,
+            Left::Unknown => self.clock.now() >= hold.ends_at().after(self.grace),
+        };
+        if !due {
             return Ok(Watched::Held(hold));
         }
         self.let_go(&cx, workspace, &hold).await?;
         Ok(Watched::Released(hold))
+    }
+
+    /// What the catalog says of who took the hold.
+    async fn left_by(&self, workspace: &WorkspaceId, hold: &HoldInfo) -> Left {
+        let (Some(catalog), Some(_)) = (&self.catalog, &hold.operation) else { return Left::Unknown };
+        tokio::select! {
+            biased;
+            left = left_by(catalog.as_ref(), workspace, hold) => left.unwrap_or_else(|error| {
+                tracing::debug!(%workspace, %error, "cannot tell whether who holds it still has ended");
+                Left::Unknown
+            }),
+            () = self.clock.sleep(TOLD_WITHIN) => Left::Unknown,
+        }
     }
 
     /// Looks once more; answers the hold that lasts, and when it was first seen. `first` is the answer before.
@@ -143,4 +176,29 @@ impl Watchdog {
             self.clock.sleep(LOOK_EVERY).await;
         }
     }
+}
+
+/// Whose a hold is that still stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Left {
+    /// An operation that has ended, and none is under way: nobody else will let it go.
+    Free,
+    /// An operation that has ended, and another one is under way, which lets it go before it holds still itself.
+    Follows,
+    /// One that may be under way.
+    Unknown,
+}
+
+async fn left_by(catalog: &dyn Catalog, workspace: &WorkspaceId, hold: &HoldInfo) -> Result<Left> {
+    let Some(id) = &hold.operation else { return Ok(Left::Unknown) };
+    // One that this catalog does not know may be under way in another one.
+    if !catalog.operation(id).await?.is_some_and(|stored| stored.operation.state.is_terminal()) {
+        return Ok(Left::Unknown);
+    }
+    let mut query = OperationQuery::unfinished();
+    query.workspace = Some(workspace.clone());
+    let page = catalog.operations(&query).await?;
+    // What is detached has let go.
+    let under_way = page.items.iter().any(|stored| stored.operation.state != OperationState::Detached);
+    Ok(if under_way { Left::Follows } else { Left::Free })
 }

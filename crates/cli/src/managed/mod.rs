@@ -4,6 +4,7 @@ mod empty;
 mod hold;
 mod hook;
 mod inventory;
+mod left;
 mod plan_file;
 mod providers;
 mod provisioner;
@@ -12,6 +13,7 @@ mod workspace;
 
 use std::path::PathBuf;
 
+pub(crate) use left::LeftHold;
 pub(crate) use providers::{AWS, AZURE, Aws, Clouds, aws, azure, complete, is_aws};
 pub(crate) use provisioner::HookProvisioner;
 pub(crate) use target_findings::ENVIRONMENT;

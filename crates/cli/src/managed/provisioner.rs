@@ -19,7 +19,7 @@ use super::empty;
 use super::hook::{Hook, HookCall, Hooks};
 use super::inventory::MOUNT;
 use super::plan_file::{HookPlan, RestoredItem};
-use super::target_findings::{ENVIRONMENT, environment_findings, place_findings};
+use super::target_findings::{ENVIRONMENT, environment_findings, place_findings, region_findings};
 use crate::engine;
 use crate::settings::{HookLines, Kind, ManagedConfig};
 
@@ -297,6 +297,8 @@ impl Provisioner for HookProvisioner {
         findings
             .extend(self.configured(target).into_iter().flat_map(|config| place_findings(config, backup)));
         findings.extend(environment_findings(&self.configured, request, self.configured(target)));
+        let source = self.configured(&backup.workspace);
+        findings.extend(region_findings(source, self.configured(target), request));
         let lines = self.lines(target, Some(&backup.workspace));
         if lines.provision.is_none() {
             let message = "no provision hook is configured; only the storage of the new workspace is made";
@@ -306,12 +308,16 @@ impl Provisioner for HookProvisioner {
         for record in &backup.components {
             let (id, destination) = (&record.component.id, destinations.get(&record.component.id));
             let Some(destination) = destination else { continue };
-            // The hook may answer where they go.
-            if of_files(record) && !destination.contains_key(PATH) && lines.provision.is_none() {
+            if of_files(record) && !destination.contains_key(PATH) {
+                // The hook may answer where they go.
+                let (severity, unless) = match &lines.provision {
+                    Some(_) => (Severity::Warning, ", unless the provision hook answers its path"),
+                    None => (Severity::Blocker, ""),
+                };
                 let message = format!(
-                    "component {id} is restored as files; configure workspace {target} with a mount for it"
+                    "component {id} is restored as files; configure workspace {target} with a mount for it{unless}"
                 );
-                findings.push(Finding::new("target-mount", Severity::Blocker, message));
+                findings.push(Finding::new("target-mount", severity, message));
             }
         }
         findings.extend(self.empties_findings(request, lines.provision.is_some())?);
@@ -346,6 +352,14 @@ impl Provisioner for HookProvisioner {
         };
         let printed = self.run(cx, Hook::Provision, line, &plan.of_backup(backup)).await?;
         let answer = answer(&printed)?;
+        if answer.workspace != restore.target && self.configured(&answer.workspace).is_some() {
+            let (asked, named) = (&restore.target, &answer.workspace);
+            let message = format!(
+                "the hook provision answered {named}, which stands in the configuration, where {asked} was asked for; let it \
+                 answer the workspace that it made"
+            );
+            return Err(Error::new(ErrorKind::AlreadyExists, message).maybe_applied());
+        }
         made.workspace = answer.workspace;
         made.software_version = answer.software_version.or(made.software_version);
         made.tags.extend(answer.tags);

@@ -32,6 +32,38 @@ pub(super) fn place_findings(target: &ManagedConfig, backup: &BackupRecord) -> V
     }).collect()
 }
 
+/// The settings of a destination that name something of one region.
+const OF_A_REGION: [&str; 3] = ["subnets", "security_groups", "availability_zone"];
+
+/// What a copy in another region would take over from its source although it is not there: the source's network.
+pub(super) fn region_findings(
+    source: Option<&ManagedConfig>,
+    target: Option<&ManagedConfig>,
+    request: &ProvisionRequest,
+) -> Vec<Finding> {
+    let backup = &request.backup;
+    let region = backup.definition.region.as_deref();
+    let (Some(source), Some(region)) = (source, region) else { return Vec::new() };
+    if region == source.region.as_str() || backup.components.iter().all(of_files) {
+        return Vec::new();
+    }
+    let taken_over = |setting: &&&str| {
+        let own = target.is_some_and(|target| target.destination.contains_key(**setting));
+        source.destination.contains_key(**setting) && !own
+    };
+    let taken_over: Vec<&str> = OF_A_REGION.iter().filter(taken_over).copied().collect();
+    if taken_over.is_empty() {
+        return Vec::new();
+    }
+    let (named, new) = (taken_over.join(", "), &request.restore.target);
+    let message = format!(
+        "the backup lies in region {region}, and {named} of workspace {} are of {}: configure workspace {new} with \
+         region = \"{region}\" and {named} of that region in its destination",
+        source.id, source.region
+    );
+    vec![Finding::new("target-network", Severity::Blocker, message)]
+}
+
 /// What stands against an environment that was asked for: it must be of the backup's account and region, as far as the
 /// configuration knows it.
 pub(super) fn environment_findings(

@@ -6,9 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::json;
 use stillpoint_core::{
-    BackupId, Catalog, Component, Consistency, Definition, Error, ErrorKind, HoldInfo, OpContext,
-    OperationQuery, OperationState, ProviderId, QuiesceId, QuiesceOptions, Result, Settings, Watchdog,
-    Watched, Workspace, WorkspaceId,
+    BackupId, Catalog, Component, Consistency, Definition, Error, ErrorKind, HoldInfo, OpContext, ProviderId,
+    QuiesceId, QuiesceOptions, Result, Settings, Watchdog, Watched, Workspace, WorkspaceId,
 };
 
 use super::Places;
@@ -56,30 +55,9 @@ impl ManagedWorkspace {
     ///
     /// # Errors
     /// Whatever looking and letting go can meet.
-    pub(crate) async fn let_go_if_left(&self, cx: &OpContext, catalog: &dyn Catalog) -> Result<bool> {
-        let Some(held) = self.hold.read()? else { return Ok(false) };
-        let stored = match &held.operation {
-            Some(id) => catalog.operation(id).await?,
-            None => None,
-        };
-        // One that this catalog does not know may be under way in another one.
-        if stored.is_some_and(|stored| stored.operation.state.is_terminal()) {
-            let under_way = self.is_under_way(catalog).await?;
-            if !under_way {
-                self.resume(cx, &held.hold.id).await?;
-            }
-            return Ok(!under_way);
-        }
-        let seen = Watchdog::new(Arc::clone(cx.clock())).look(self).await?;
-        Ok(matches!(seen, Watched::Released(_)))
-    }
-
-    async fn is_under_way(&self, catalog: &dyn Catalog) -> Result<bool> {
-        let mut query = OperationQuery::unfinished();
-        query.workspace = Some(self.id().clone());
-        let page = catalog.operations(&query).await?;
-        // What is detached has let go.
-        Ok(page.items.iter().any(|stored| stored.operation.state != OperationState::Detached))
+    pub(crate) async fn let_go_if_left(&self, cx: &OpContext, catalog: &Arc<dyn Catalog>) -> Result<bool> {
+        let watchdog = Watchdog::new(Arc::clone(cx.clock())).with_catalog(Arc::clone(catalog));
+        Ok(matches!(watchdog.look(self).await?, Watched::Released(_)))
     }
 
     fn level(&self) -> Consistency {

@@ -18,6 +18,9 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     if session.settings.layout == Layout::Mirror && session.settings.only.is_some() {
         session.catalogue_timestamps(catalog.as_ref()).await?;
     }
+    for held in session.left_holds(catalog.as_ref()).await {
+        session.output.note(held.line());
+    }
     let mut query = BackupQuery::all();
     query.workspace = workspace;
     query.name.clone_from(&args.name);

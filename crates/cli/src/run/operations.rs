@@ -1,5 +1,6 @@
 //! `stillpoint operations`.
 
+use serde_json::json;
 use stillpoint_core::{Catalog, OperationQuery, Result};
 use stillpoint_server::document::OperationItem;
 
@@ -14,12 +15,17 @@ pub(super) async fn run(session: &Session, args: &OperationsArgs) -> Outcome {
     let query = if args.all { OperationQuery::all() } else { OperationQuery::unfinished() };
     let output = &session.output;
     let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "operations"));
+    let left = session.left_holds(catalog.as_ref()).await;
     let listed = each(output, catalog.as_ref(), query, &mut document).await;
     match document {
-        Some(document) => return document.end_as(listed.map(drop).map_err(Failure::from), &[]),
+        Some(document) => {
+            let held = [("held", json!(left))];
+            return document.end_as(listed.map(drop).map_err(Failure::from), &held);
+        }
         None if listed? == 0 => output.line("no operation is under way")?,
         None => {}
     }
+    left.iter().try_for_each(|held| output.line(held.line()))?;
     Ok(Exit::Done)
 }
 

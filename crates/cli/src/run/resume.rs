@@ -61,7 +61,7 @@ impl Ended {
 pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let mut ended = Ended::default();
-    if let Err(error) = session.let_go_of_what_is_left(catalog.as_ref()).await {
+    if let Err(error) = session.let_go_of_what_is_left(&catalog).await {
         ended.fail(&session.output, error);
     }
     let (orchestrator, wanted) = match &args.operation {

@@ -15,7 +15,7 @@ use stillpoint_provider_s3sync::S3SyncProvider;
 
 use super::{Needs, Session};
 use crate::engine;
-use crate::managed::{self, Aws, Clouds, HookProvisioner, ManagedWorkspace, Places};
+use crate::managed::{self, Aws, Clouds, HookProvisioner, LeftHold, ManagedWorkspace, Places};
 use crate::settings::ManagedConfig;
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -201,7 +201,7 @@ impl Session {
     ///
     /// # Errors
     /// The first failure; the others were tried all the same.
-    pub(crate) async fn let_go_of_what_is_left(&self, catalog: &dyn Catalog) -> Result<()> {
+    pub(crate) async fn let_go_of_what_is_left(&self, catalog: &Arc<dyn Catalog>) -> Result<()> {
         let (cx, files) = (OpContext::background(), engine::provider_id(self.settings.layout)?);
         let mut failed = None;
         for config in self.settings.config.all_managed() {
@@ -215,6 +215,15 @@ impl Session {
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// The workspaces that an ended operation left held still on this host. Where that cannot be told it is noted, and keeps
+    /// nothing from being listed.
+    pub(crate) async fn left_holds(&self, catalog: &dyn Catalog) -> Vec<LeftHold> {
+        LeftHold::all(&self.places().holds, catalog).await.unwrap_or_else(|error| {
+            self.output.note(format_args!("whether a workspace was left held still cannot be told: {error}"));
+            Vec::new()
+        })
     }
 
     /// What this host keeps of managed workspaces.

@@ -36,6 +36,8 @@ pub enum Scenario {
     Followed,
     /// A backup whose deadline passes, of a workspace that cannot let itself go.
     Watched,
+    /// A backup of a workspace that asks to be held still later, while starts are refused for ten minutes.
+    Rested,
     /// A backup that is cancelled while jobs run.
     Cancel,
     /// A restore of a backup.
@@ -68,11 +70,12 @@ pub struct Outcome {
 
 impl Scenario {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Backup,
         Self::Deadline,
         Self::Followed,
         Self::Watched,
+        Self::Rested,
         Self::Cancel,
         Self::Restore,
         Self::Undo,
@@ -88,6 +91,7 @@ impl Scenario {
             Self::Deadline => "deadline",
             Self::Followed => "followed",
             Self::Watched => "watched",
+            Self::Rested => "rested",
             Self::Cancel => "cancel",
             Self::Restore => "restore",
             Self::Undo => "undo",
@@ -114,7 +118,7 @@ impl Scenario {
         let mut backup = world.backup("op")?;
         backup.on_deadline = OnDeadline::Detach;
         Ok(match self {
-            Self::Backup | Self::Cancel => Request::Backup(backup),
+            Self::Backup | Self::Rested | Self::Cancel => Request::Backup(backup),
             Self::Deadline | Self::Followed | Self::Watched => {
                 backup.timeout = Some(Duration::from_secs(600));
                 Request::Backup(backup)
@@ -166,14 +170,22 @@ pub(super) async fn scene(case: &Case, clocks_differ: Duration) -> Result<SimWor
         world.provisioner.fail("activate", u32::MAX);
     }
     let now = world.clock.now();
+    let mut faults = FaultPlan::none();
+    if case.scenario == Scenario::Rested {
+        world.workspace.put_off_quiesce(1);
+        // It begins when the preflight is done.
+        let outage = [2, 600].map(|seconds| now.after(Duration::from_secs(seconds)));
+        faults = faults.outage(outage[0], outage[1]);
+    }
     if case.storm {
         // Some operations are over within half an hour, so some storms are near their height already.
         let minutes = i64::try_from(case.seed % 6).unwrap_or(0) * 7;
         let began = Timestamp::from_millis(now.as_millis() - minutes * 60_000);
-        world.cloud.set_faults(FaultPlan::storm(case.seed, began));
+        faults = FaultPlan::storm(case.seed, began);
     } else if case.seed != 0 {
-        world.cloud.set_faults(FaultPlan::none().chaos(Chaos::new(case.seed, now.after(CHAOS_FOR))));
+        faults = faults.chaos(Chaos::new(case.seed, now.after(CHAOS_FOR)));
     }
+    world.cloud.set_faults(faults);
     Ok(world)
 }
 

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use async_trait::async_trait;
 use stillpoint_core::layer::{Call, ProviderLayer};
 use stillpoint_core::{
-    Depth, EntryPage, ErrorKind, OpContext, Provider, Result, Snapshot, SnapshotInfo, SnapshotRef,
+    Depth, EntryPage, ErrorKind, Locked, OpContext, Provider, Result, Snapshot, SnapshotInfo, SnapshotRef,
     Verification,
 };
 use tokio::sync::Notify;
@@ -127,6 +127,10 @@ impl Snapshot for Counted<dyn Snapshot> {
 
     async fn verify(&self, cx: &OpContext, depth: Depth) -> Result<Verification> {
         self.call(self.inner.verify(cx, depth)).await
+    }
+
+    async fn locked(&self, cx: &OpContext) -> Result<Option<Locked>> {
+        self.call(self.inner.locked(cx)).await
     }
 
     async fn entries(&self, cx: &OpContext, path: &str, after: Option<&str>) -> Result<EntryPage> {

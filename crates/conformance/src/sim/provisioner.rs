@@ -22,6 +22,7 @@ pub struct SimProvisioner {
 #[derive(Debug, Default)]
 struct State {
     made: BTreeMap<WorkspaceId, Made>,
+    answer: Option<WorkspaceId>,
     failing: Vec<(&'static str, u32)>,
     hanging: Vec<(&'static str, Option<Duration>)>,
 }
@@ -42,6 +43,11 @@ impl SimProvisioner {
     /// The next `times` calls of `verb` (`provision`, `attach`, `activate`, `discard`) fail for good reason.
     pub fn fail(&self, verb: &'static str, times: u32) {
         self.lock().failing.push((verb, times));
+    }
+
+    /// What is made is answered under another name from now on.
+    pub fn answer(&self, workspace: WorkspaceId) {
+        self.lock().answer = Some(workspace);
     }
 
     /// The next call of `verb` is never answered; a `provision` may be carried out so long after it was called.
@@ -119,7 +125,7 @@ impl Provisioner for SimProvisioner {
             return Err(Error::new(ErrorKind::AlreadyExists, format!("{target} was made by somebody else")));
         }
         state.made.entry(target.clone()).or_insert_with(new);
-        let mut made = Provisioned::new(target.clone());
+        let mut made = Provisioned::new(state.answer.clone().unwrap_or_else(|| target.clone()));
         made.software_version = request.restore.software_version.clone().or(Some("newest".into()));
         made.tags.insert(PROTECTED.to_owned(), "true".to_owned());
         for component in &request.backup.components {

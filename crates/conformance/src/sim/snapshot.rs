@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    Depth, EntryPage, Error, ErrorKind, Issue, JobRequest, OpContext, Result, Snapshot, SnapshotInfo,
+    Depth, EntryPage, Error, ErrorKind, Issue, JobRequest, Locked, OpContext, Result, Snapshot, SnapshotInfo,
     SnapshotRef, Verification,
 };
 
@@ -71,6 +71,13 @@ impl Snapshot for SimSnapshotHandle {
         };
         let problems = problem.map(|what| Issue::new("unusable", self.reference.id.as_str(), what));
         Ok(Verification::new(depth.min(Depth::Sized), problems.into_iter().collect()))
+    }
+
+    async fn locked(&self, cx: &OpContext) -> Result<Option<Locked>> {
+        let now = cx.clock().now();
+        let lock = self.read(|_, point| point.lock)?;
+        let standing = lock.filter(|until| until.is_none_or(|until| now < until));
+        Ok(standing.map(|until| Locked::new(until, "the vault is locked; wait for the lock to end")))
     }
 
     async fn entries(&self, _cx: &OpContext, _path: &str, _after: Option<&str>) -> Result<EntryPage> {

@@ -30,7 +30,7 @@ pub struct SimWorkspace {
 #[derive(Debug, Default)]
 struct State {
     holds: Vec<SimHold>,
-    quiesce_failures: u32,
+    quiesce_failures: (u32, Option<ErrorKind>),
     resume_failures: u32,
     refused_writes: u64,
     no_switch: bool,
@@ -99,7 +99,12 @@ impl SimWorkspace {
 
     /// The next `times` calls to quiesce take hold but fail.
     pub fn fail_quiesce(&self, times: u32) {
-        self.lock().quiesce_failures = times;
+        self.lock().quiesce_failures = (times, None);
+    }
+
+    /// The next `times` calls to quiesce stop everything and ask to be called again later.
+    pub fn put_off_quiesce(&self, times: u32) {
+        self.lock().quiesce_failures = (times, Some(ErrorKind::Unavailable));
     }
 
     /// The next `times` calls to resume fail and let nobody go.
@@ -188,9 +193,11 @@ impl Workspace for SimWorkspace {
         let until =
             if state.no_switch { Timestamp::from_millis(i64::MAX) } else { now.after(options.budget) };
         self.pause(Some(until));
-        if state.quiesce_failures > 0 {
-            state.quiesce_failures -= 1;
-            return Err(Error::new(ErrorKind::Unexpected, "one service did not stop in time").maybe_applied());
+        let (failures, kind) = state.quiesce_failures;
+        if failures > 0 {
+            state.quiesce_failures = (failures - 1, kind);
+            let kind = kind.unwrap_or(ErrorKind::Unexpected);
+            return Err(Error::new(kind, "one service did not stop in time").maybe_applied());
         }
         Ok(self.level)
     }

@@ -104,6 +104,11 @@ fn a_workspace_that_cannot_let_itself_go_survives_a_death_at_every_boundary() {
 }
 
 #[test]
+fn a_backup_that_rests_survives_a_death_at_every_boundary() {
+    every_single_death(Scenario::Rested);
+}
+
+#[test]
 fn a_cancelled_backup_survives_a_death_at_every_boundary() {
     every_single_death(Scenario::Cancel);
 }

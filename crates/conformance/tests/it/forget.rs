@@ -142,6 +142,11 @@ async fn a_deletion_that_a_lock_stopped_midway_is_told_and_taken_up() {
     let stored = world.catalog.backup(&of(0)).await.unwrap().unwrap();
     let second = stored.backup.components[1].snapshot.clone().unwrap();
     world.cloud.lock(&second.id, Some(world.clock.now().after(2 * DAY)));
+    // Whoever may not look at locks deletes until it meets one.
+    let refused = (1..=4).fold(FaultPlan::none(), |plan, nth| {
+        plan.call(Call::Read, nth, Fault::Refused(ErrorKind::PermissionDenied))
+    });
+    world.cloud.set_faults(refused);
     let previewed = look(&world, &last(1)).await.unwrap();
     let done = apply(&world, &orchestrator, &last(1), &previewed).await;
     assert_eq!((done.deleted.len(), done.failed.len()), (0, 1));

@@ -271,6 +271,20 @@ async fn a_locked_snapshot_is_not_deleted_and_its_backup_stays_good() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_backup_of_which_one_snapshot_is_locked_loses_none() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let stored = world.catalog.latest_good(None).await.unwrap().unwrap();
+    let last = stored.components.iter().filter_map(|part| part.snapshot.as_ref()).next_back().unwrap();
+    world.cloud.lock(&last.id, None);
+    let request = world.delete("delete-1", "backup").unwrap();
+    let status = world.run(&orchestrator, Request::Delete(request)).await.unwrap();
+    let error = status.operation.error.unwrap();
+    assert!(error.kind == ErrorKind::PermissionDenied && error.message.contains("is locked"), "{error:?}");
+    assert_eq!(world.cloud.snapshots().len(), 2, "the one that is not locked stays as well");
+    assert_eq!(world.catalog.latest_good(None).await.unwrap().unwrap().state, BackupState::Completed);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_deletion_that_only_claims_success_is_found_out() {
     let (world, orchestrator) = backed_up(SimConfig::default()).await;
     let kept = world.cloud.snapshots()[0].id.clone();
@@ -330,4 +344,51 @@ async fn a_deletion_that_goes_on_with_another_store_calls_nothing_gone() {
             "nor the record beside it"
         );
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provisioner_that_answers_a_workspace_that_stands_already_restores_nothing_into_it() {
+    for (answer, whose) in [("ws", "which was backed up"), ("ws-3", "which stands already")] {
+        let (world, orchestrator) = backed_up(SimConfig::default()).await;
+        let other = WorkspaceRecord::new(Definition::new("ws-3".parse().unwrap()), vec![], world.clock.now());
+        world.catalog.put_workspace(&other).await.unwrap();
+        world.provisioner.answer(answer.parse().unwrap());
+        let request = world.restore("restore", "backup", "ws-2").unwrap();
+        let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+        let operation = status.operation;
+        assert_eq!(operation.state, OperationState::Failed, "{operation:?}");
+        let error = operation.error.unwrap();
+        assert!(error.kind == ErrorKind::AlreadyExists && error.message.contains(whose), "{error:?}");
+        assert_eq!((restored(&world), operation.issues), (vec![], vec![]), "what was made is gone");
+        assert!(!world.provisioner.exists(&target()));
+        let named = world.catalog.workspace(&answer.parse().unwrap()).await.unwrap().unwrap();
+        assert!(named.origin.is_none(), "{named:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provisioner_may_name_a_new_workspace_otherwise_and_it_is_said() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    world.provisioner.answer("ws-9".parse().unwrap());
+    world.provisioner.fail("attach", u32::MAX);
+    let request = world.restore("restore", "backup", "ws-2").unwrap();
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    let said = |warning: &String| warning.contains("is ws-9") && warning.contains("not ws-2");
+    assert!(status.operation.warnings.iter().any(said), "{:?}", status.operation);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_holds_nothing_to_restore_makes_no_workspace() {
+    let (world, orchestrator) = backed_up(SimConfig::default()).await;
+    let id = BackupId::of(&"backup".parse().unwrap());
+    let mut stored = world.catalog.backup(&id).await.unwrap().unwrap();
+    stored.backup.components.iter_mut().for_each(|part| part.snapshot = None);
+    stored.backup.state = BackupState::Partial;
+    world.catalog.put_backup(&stored.backup, Some(stored.revision)).await.unwrap();
+    // A hook that makes a workspace would be asked to throw it away again.
+    world.provisioner.fail("provision", u32::MAX);
+    let mut request = world.restore("restore", "backup", "ws-2").unwrap();
+    request.allow_partial = true;
+    let status = world.run(&orchestrator, Request::Restore(request)).await.unwrap();
+    assert_eq!(status.operation.error.unwrap().kind, ErrorKind::NotFound);
 }

@@ -200,3 +200,50 @@ async fn what_is_to_be_stopped_and_nobody_can_drive_is_ended_by_anybody() {
     assert!(status.operation.state.is_terminal(), "{:?}", status.operation);
     assert!(world.clock.now().since(record.started_at) > 3 * LEASE_TTL, "others have their time to come");
 }
+
+/// Jobs of a provider that nobody has any more stand in nobody's way for longer than it takes to say so, and to give them up.
+#[tokio::test(start_paused = true)]
+async fn a_detached_backup_that_nobody_can_follow_is_named_and_given_up_on_request() {
+    let files = ("home", SimKind::FileSystem, 2000 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+    let first = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = Some(10 * MINUTE);
+    first.submit(Request::Backup(request)).await.unwrap();
+    world.pass(15 * MINUTE).await;
+    let detached = first.status(&"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(detached.operation.state, OperationState::Detached);
+    drop(first);
+    world.pass(LEASE_TTL * 10).await;
+
+    // The workspace was moved to another provider meanwhile.
+    let home = Component::new("home".parse().unwrap(), "directory", "memory".parse().unwrap(), "/home");
+    let provider = memory::MemoryProvider::new("memory".parse().unwrap());
+    provider.write("/home", "notes.txt", b"here now");
+    let moved = memory::MemoryWorkspace::new(Definition::new("ws".parse().unwrap()), vec![home]);
+    let lacking = LocalOrchestrator::builder(world.catalog.clone())
+        .clock(Arc::clone(&world.clock))
+        .holder(Holder::new("sim-host", "lacking"))
+        .lease_ttl(LEASE_TTL)
+        .workspace(Arc::new(moved))
+        .provider(Arc::new(provider))
+        .build();
+    let refused = world.run(&lacking, Request::Backup(world.backup("op-2").unwrap())).await.unwrap();
+    let error = refused.operation.error.unwrap();
+    assert_eq!(error.kind, ErrorKind::Busy, "{error:?}");
+    for named in ["op-1", "provider sim", "cancel"] {
+        assert!(error.message.contains(named), "{error}");
+    }
+
+    let id: OperationId = "op-1".parse().unwrap();
+    lacking.cancel(&id).await.unwrap();
+    let begun = world.clock.now();
+    let given_up = lacking.wait(&id).await.unwrap().operation;
+    assert!(world.clock.now().since(begun) < 10 * MINUTE, "nobody waits a day for what nobody can see");
+    assert_eq!(given_up.state, OperationState::Cancelled, "{given_up:?}");
+    let job = world.cloud.jobs()[0].id.to_string();
+    let told = |issue: &Issue| issue.kind == "not-undone" && issue.message.contains(&job);
+    assert!(given_up.issues.iter().any(told), "{:?}", given_up.issues);
+    let next = world.run(&lacking, Request::Backup(world.backup("op-3").unwrap())).await.unwrap();
+    assert_eq!(next.operation.state, OperationState::Completed, "{:?}", next.operation);
+}

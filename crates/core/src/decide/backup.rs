@@ -8,10 +8,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step};
+use super::findings::{blocked, said, warn};
 use super::guard::Guard;
 use super::hold::{Hold, HoldCount};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::member::{Member, Proof};
+use super::rest::Rest;
 use super::seal;
 use super::{
     Turn, WAIT, cancelled_error, deadline_error, fail, is_spent, look_again, look_pause, note_progress, waits,
@@ -24,7 +26,7 @@ use crate::operation::{
     BackupRequest, OnDeadline, OperationRecord, OperationState, Request, TIMEOUT_DEFAULT,
 };
 use crate::plan::Plan;
-use crate::provider::{BackupJob, Finding, Issue, JobKey, JobRequest, RESOURCE_BUSY, Severity};
+use crate::provider::{BackupJob, Issue, JobKey, JobRequest, RESOURCE_BUSY};
 use crate::workspace::{Consistency, Protection};
 
 /// The part of the operation's time for which jobs of others are waited for before anything is held still.
@@ -64,6 +66,9 @@ pub struct BackupMachine {
     /// How long it has been held still, and may be.
     #[serde(default)]
     pub hold_count: HoldCount,
+    /// When and why it is held still once more.
+    #[serde(default, skip_serializing_if = "Rest::is_none")]
+    pub rest: Rest,
     /// One per protected component.
     pub members: Vec<Member>,
     /// Why the operation is being wound up before its jobs are done.
@@ -73,6 +78,9 @@ pub struct BackupMachine {
     pub stopping_at: Option<Timestamp>,
     /// The sealed record while it is written to its places.
     pub record: Option<BackupRecord>,
+    /// It is in its places, and in the catalog: only guards are still to be removed.
+    #[serde(default)]
+    pub sealed: bool,
     /// Failed tries of the step at hand.
     pub misses: u32,
     /// Do nothing before this time.
@@ -101,6 +109,7 @@ impl BackupMachine {
         let Request::Backup(request) = record.request.clone() else {
             return;
         };
+        let was_sealed = self.sealed;
         match event {
             Event::Begun => {}
             Event::Tick => self.members.iter_mut().for_each(|member| member.run.tick(now)),
@@ -120,17 +129,18 @@ impl BackupMachine {
             Event::Done(step, result) => self.on_done(record, &request, step, result, now),
         }
         if record.state.is_terminal() {
-            turn.put_backup = self.record.clone().filter(|_| record.backup.is_some());
             return;
         }
         self.watch_clocks(record, &request, now);
         self.wind_up(&request);
         self.give_jobs_up(now);
         self.follow_guards(now);
-        self.release(now);
+        self.watch_rest(now);
+        self.release(record, now);
         self.count_hold(record, &request, now);
         note_progress(record, self.members.iter().map(|member| &member.run), now);
         self.settle(record, &request, now);
+        self.conclude(record, was_sealed, turn);
         if !record.state.is_terminal() {
             self.collect_due(record, &request, now, turn);
         }
@@ -181,7 +191,7 @@ impl BackupMachine {
             }
             Step::Quiesce => self.on_quiesced(record, result, now),
             Step::Resume => self.on_resumed(record, result, now),
-            Step::WriteRecord => self.on_recorded(record, result, now),
+            Step::WriteRecord => self.on_recorded(result, now),
             Step::Start(id) => self.with_member(id.as_str(), |member| member.run.on_start(result, now)),
             Step::Poll(id) => self.with_member(id.as_str(), |member| member.run.on_poll(result, now)),
             Step::CancelJob(id) => self.with_member(id.as_str(), |member| member.run.on_cancel(result)),
@@ -231,7 +241,7 @@ impl BackupMachine {
             self.retry_at = Some(now.after(WAIT));
             return;
         }
-        record.warnings.extend(findings.filter(|finding| finding.severity >= Severity::Warning).map(said));
+        warn(record, findings);
         for planned in &plan.components {
             if planned.component.protection != Protection::Protected {
                 continue;
@@ -286,12 +296,7 @@ impl BackupMachine {
         plan.all_findings().find(|finding| finding.check == RESOURCE_BUSY).map(said)
     }
 
-    fn on_recorded(
-        &mut self,
-        record: &mut OperationRecord,
-        result: &Result<Outcome, ErrorRecord>,
-        now: Timestamp,
-    ) {
+    fn on_recorded(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
         let Some(sealed) = &mut self.record else { return };
         match result {
             Ok(_) => self.misses = 0,
@@ -314,8 +319,24 @@ impl BackupMachine {
                 sealed.state = crate::catalog::BackupState::Partial;
             }
         }
-        let sealed = sealed.clone();
-        seal::conclude(record, &sealed);
+        self.sealed = true;
+    }
+
+    /// Catalogues what is sealed, at once, and ends the operation when no source is guarded any more: a cloud that is away
+    /// keeps no backup from the lists.
+    fn conclude(&self, record: &mut OperationRecord, was_sealed: bool, turn: &mut Turn) {
+        let Some(sealed) = self.record.as_ref().filter(|_| self.sealed) else { return };
+        // Whoever holds or renames it meanwhile changes what is in the catalog.
+        if !was_sealed {
+            turn.put_backup = Some(sealed.clone());
+        }
+        if self.members.iter().all(|member| member.guard.is_settled()) {
+            seal::conclude(record, sealed);
+        }
+    }
+
+    fn has_snapshot(&self) -> bool {
+        self.members.iter().any(|member| member.snapshot().is_some())
     }
 
     /// Stops jobs as far as the reason and the policy ask for it.
@@ -352,7 +373,7 @@ impl BackupMachine {
             return;
         }
         let undone = self.stopping == Some(Stopping::Cancelled);
-        if !self.members.iter().all(|member| member.is_settled(undone)) {
+        if !self.members.iter().all(|member| member.is_judged(undone)) {
             let detaches =
                 self.stopping == Some(Stopping::Expired) && request.on_deadline == OnDeadline::Detach;
             if detaches && self.members.iter().any(|member| !member.run.has_ended() && !member.run.in_process)
@@ -361,9 +382,10 @@ impl BackupMachine {
             }
             return;
         }
-        if self.stopping == Some(Stopping::Cancelled) {
+        let unguarded = self.members.iter().all(|member| member.is_settled(undone));
+        if undone && unguarded {
             self.end_cancelled(record);
-        } else if self.record.is_none() {
+        } else if !undone && self.record.is_none() && (unguarded || self.has_snapshot()) {
             self.seal(record, request, now);
         }
     }
@@ -377,7 +399,7 @@ impl BackupMachine {
     }
 
     fn seal(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
-        if self.members.iter().any(|member| member.snapshot().is_some()) {
+        if self.has_snapshot() {
             self.record = seal::record(self, record, request, now);
             let statuses = self.members.iter().filter_map(|member| member.run.status.as_ref());
             record.warnings.extend(statuses.flat_map(|status| status.warnings.iter().cloned()));
@@ -389,11 +411,7 @@ impl BackupMachine {
             JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
             _ => None,
         });
-        let error = record.error.clone().or(first).unwrap_or_else(|| {
-            deadline_error(
-                "the deadline passed; what was stored so far is kept and the next backup goes on from there",
-            )
-        });
+        let error = record.error.clone().or(first).unwrap_or_else(|| self.nothing_in_time());
         fail(record, error);
     }
 
@@ -422,6 +440,7 @@ impl BackupMachine {
         }
         record.step = self.step_name().into();
         self.wake_for_clocks(record, request, turn);
+        self.wake_for_rest(now, turn);
         let due = |at: Option<Timestamp>| waits(at, now).is_none();
         if let Some(at) = waits(self.retry_at, now) {
             turn.wake(at);
@@ -445,48 +464,32 @@ impl BackupMachine {
             }
             _ => {}
         }
+        for member in &self.members {
+            member.collect_guard(&plan.definition.source_tags, now, turn);
+        }
         if let Some(sealed) = &self.record {
-            if due(self.retry_at) {
+            if due(self.retry_at) && !self.sealed {
                 turn.effects.push(Effect::WriteRecord(Box::new(sealed.clone())));
             }
             return;
         }
         for member in &self.members {
-            member.collect_guard(&plan.definition.source_tags, now, turn);
             member.collect_due(self.stopping == Some(Stopping::Cancelled), now, turn);
         }
     }
 
     fn step_name(&self) -> &'static str {
         match (&self.record, &self.plan, self.hold) {
+            (Some(_), _, _) if self.sealed => "unguarding",
             (Some(_), _, _) => "recording",
             (None, None, _) if !self.waits_for.is_empty() || self.behind.is_some() => "waiting",
             (None, None, _) => "inspecting",
             (None, Some(_), Hold::Free) if self.is_guarding() => "guarding",
             (None, Some(_), Hold::Quiescing | Hold::Renewing) => "quiescing",
             (None, Some(_), Hold::Resuming(_)) => "resuming",
+            (None, Some(_), _) if self.rests() => "resting",
             _ if self.members.iter().all(|member| member.run.has_ended()) => "verifying",
             _ => "capturing",
         }
     }
-}
-
-/// The error of the first blocker that nobody waived.
-pub(super) fn blocked<'a>(
-    findings: impl Iterator<Item = &'a Finding>,
-    waivers: &[String],
-) -> Option<ErrorRecord> {
-    let mut blockers =
-        findings.filter(|finding| finding.severity == Severity::Blocker && !waivers.contains(&finding.check));
-    let first = blockers.next()?;
-    let mut message = said(first);
-    for more in blockers {
-        message.push_str("; ");
-        message.push_str(&said(more));
-    }
-    Some(Error::new(ErrorKind::InvalidInput, message).with("check", &first.check).record())
-}
-
-pub(super) fn said(finding: &Finding) -> String {
-    format!("{} ({})", finding.message, finding.check)
 }

@@ -57,8 +57,8 @@ impl BackupMachine {
     /// When the stall clock runs out, while jobs are at work.
     fn stalls_at(&self, record: &OperationRecord, request: &BackupRequest) -> Option<Timestamp> {
         let limit = self.stall_limit(request)?;
-        matches!(self.hold, Hold::Held(_) | Hold::Released(_) | Hold::Stuck(_))
-            .then(|| record.last_advance.after(limit))
+        let works = matches!(self.hold, Hold::Held(_) | Hold::Released(_) | Hold::Stuck(_));
+        (works && !self.rests()).then(|| record.last_advance.after(limit))
     }
 
     /// The longest time without progress.

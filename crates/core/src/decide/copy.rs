@@ -6,17 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use super::clocks::FOLLOWED_MAX;
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
+use super::findings::{blocked, warn};
 use super::job::{JobEnd, JobRun, JobStep, STOP_WAIT_MAX, backoff};
 use super::member::{Member, Proof};
-use super::{
-    Turn, backup, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress, waits,
-};
+use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress, waits};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
 use crate::id::BackupId;
 use crate::operation::{CopyRequest, OperationRecord, OperationState, Request};
-use crate::provider::{CopyJob, Issue, JobKey, JobRequest, Severity};
+use crate::provider::{CopyJob, Issue, JobKey, JobRequest};
 
 /// The stored state of a copy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -143,12 +142,11 @@ impl CopyMachine {
             fail(record, Error::new(ErrorKind::InvalidInput, format!("{reason}; choose another")).record());
             return;
         }
-        if let Some(error) = backup::blocked(found.findings.iter(), &request.waivers) {
+        if let Some(error) = blocked(found.findings.iter(), &request.waivers) {
             fail(record, error);
             return;
         }
-        let warned = found.findings.iter().filter(|finding| finding.severity >= Severity::Warning);
-        record.warnings.extend(warned.map(backup::said));
+        warn(record, found.findings.iter());
         for component in &original.components {
             let Some(snapshot) = &component.snapshot else { continue };
             let id = &component.component.id;

@@ -111,10 +111,12 @@ impl BackupMachine {
                 self.hold = Hold::Held(*level);
                 self.misses = 0;
                 self.retry_at = None;
+                self.held_again();
                 self.members.iter_mut().for_each(|member| member.run.begin(now));
                 record.last_advance = now;
             }
             Ok(_) => {}
+            Err(error) if self.put_off(record, error, now) => {}
             Err(error) => {
                 // Whether it holds still is unknown, so it is told to let go before the operation ends.
                 record.error = Some(error.clone());
@@ -160,8 +162,10 @@ impl BackupMachine {
                 self.retry_at = Some(now.after(backoff(self.misses)));
                 let hopeless = error.kind == ErrorKind::NeedsAttention && self.misses >= TRIES_MAX;
                 if hopeless || self.misses >= RESUME_TRIES_MAX {
-                    let message =
-                        format!("the workspace is still held still and could not be resumed: {error}");
+                    let message = format!(
+                        "the workspace is still held still and could not be resumed: {error}; mend what keeps it, and let it go \
+                         by `stillpoint resume`, or by any watchdog that knows the catalog, which tries each minute"
+                    );
                     record.error = Some(Error::new(ErrorKind::NeedsAttention, message).record());
                     self.hold = match self.hold {
                         Hold::Resuming(level) => Hold::Stuck(level),
@@ -205,17 +209,22 @@ impl BackupMachine {
     pub(super) fn hold_anew(&mut self) {
         let pending = self.members.iter().any(|member| member.run.step == JobStep::Pending);
         let let_go = matches!(self.hold, Hold::Resuming(None) | Hold::Released(None));
-        if !pending || !let_go || self.stopping.is_some() {
+        if !pending || !let_go || self.stopping.is_some() || self.rests() {
             return;
         }
+        self.leave_hold_behind();
+        self.hold = Hold::Renewing;
+        self.misses = 0;
+        self.retry_at = None;
+    }
+
+    /// The hold that was let go counts as one of those before.
+    pub(super) fn leave_hold_behind(&mut self) {
         if let (Some(from), Some(to)) = (self.held_from, self.released_at) {
             self.held_before += to.since(from);
             self.held_from = None;
         }
         (self.releasing_at, self.released_at) = (None, None);
-        self.hold = Hold::Renewing;
-        self.misses = 0;
-        self.retry_at = None;
     }
 
     /// What is to be said of a workspace that could not be let go.
@@ -234,20 +243,24 @@ impl BackupMachine {
         self.renewals.checked_sub(1).map(|earlier| QuiesceId::renewed(operation, earlier))
     }
 
+    /// Lets the workspace go for a while where nothing could be captured, and otherwise for good.
+    fn let_go(&mut self, level: Consistency, record: &mut OperationRecord, now: Timestamp) {
+        if self.lets_rest(record, now) {
+            return;
+        }
+        self.hold = Hold::Resuming(Some(level));
+        self.members.iter_mut().for_each(|member| member.outlast_hold(now));
+    }
+
     /// Lets the workspace go as soon as nothing needs it held still.
-    pub(super) fn release(&mut self, now: Timestamp) {
+    pub(super) fn release(&mut self, record: &mut OperationRecord, now: Timestamp) {
         // Services do not stay down because somebody else's job holds a resource: what waits is captured late.
         let done = |member: &Member| member.run.is_captured() || member.run.waits_in_vain(now);
         let due = self.members.iter().all(done) || self.stopping.is_some();
         match self.hold {
-            Hold::Held(level) if due => {
-                self.hold = Hold::Resuming(Some(level));
-                for member in self.members.iter_mut().filter(|member| !member.run.is_captured()) {
-                    member.late |= member.run.waits_in_vain(now);
-                    // Whatever the other side's clock will say of when that was.
-                    member.run.outlasted_hold = true;
-                }
-            }
+            Hold::Held(level) if due => self.let_go(level, record, now),
+            // What was taken back while no job began has its turn now that one has.
+            Hold::Held(_) => self.members.iter_mut().for_each(|member| member.run.begin(now)),
             Hold::Quiescing | Hold::Renewing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
             Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),
             _ => {}

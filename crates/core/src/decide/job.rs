@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::clock::Timestamp;
 use crate::decide::effect::{Effect, Outcome};
 use crate::decide::witness::witnessed;
-use crate::decide::{is_outage, waits};
+use crate::decide::{UNREGISTERED, is_outage, waits};
 use crate::error::{Effect as Applied, Error, ErrorKind, ErrorRecord};
 use crate::id::{ComponentId, JobId};
 use crate::provider::{CancelOutcome, Issue, JobKey, JobRef, JobRequest, JobState, JobStatus, Progress};
@@ -22,8 +22,6 @@ pub(super) const STOP_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 const POLL_EVERY_MIN: Duration = Duration::from_secs(1);
 /// How often a start may be answered "busy" before the job fails.
 pub(super) const BUSY_WAITS_MAX: u32 = 1000;
-/// How long a workspace is held still for a job that waits behind somebody else's.
-const HELD_BEHIND_MAX: Duration = Duration::from_secs(5 * 60);
 
 /// Where a job stands in its operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -97,9 +95,9 @@ pub struct JobRun {
     /// Jobs that may have been ours, as far as could be seen, and ended without a result.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ruled_out: Vec<JobId>,
-    /// Since when somebody else's job has held the resource.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub behind_since: Option<Timestamp>,
+    /// Since when it has been kept from beginning, by whatever it is: a refused start, an unknown one, or the queue outside.
+    #[serde(default, skip_serializing_if = "Option::is_none", alias = "behind_since")]
+    pub idle_since: Option<Timestamp>,
     /// Somebody else took over since the attempt began, so that nobody knows when exactly it ended.
     #[serde(default)]
     pub unwatched: bool,
@@ -131,7 +129,7 @@ impl JobRun {
             unproven: false,
             losses: 0,
             ruled_out: Vec::new(),
-            behind_since: None,
+            idle_since: None,
             unwatched: false,
             ended_at: None,
             reached: Progress::default(),
@@ -175,11 +173,6 @@ impl JobRun {
     /// Whether the whole content is captured, so that the workspace need not hold still for it.
     pub fn is_captured(&self) -> bool {
         self.has_ended() || self.status.as_ref().is_some_and(|status| status.captured.is_some())
-    }
-
-    /// Whether it has waited behind somebody else's job for longer than a workspace is held still for that.
-    pub(super) fn waits_in_vain(&self, now: Timestamp) -> bool {
-        self.behind_since.is_some_and(|since| now.since(since) >= HELD_BEHIND_MAX)
     }
 
     /// How long it took: the span of its capture, or of its whole run where somebody watched it.
@@ -308,8 +301,12 @@ impl JobRun {
             Ok(Outcome::Started(job)) => self.run(job.clone()),
             Ok(Outcome::Found(candidates)) => self.on_found(candidates, now),
             Ok(_) => self.fail(unexpected("an answer to a start was of another kind")),
-            Err(error) if self.step == JobStep::Reconciling => self.look_again(error.clone()),
+            Err(error) if self.step == JobStep::Reconciling => {
+                self.idle_since.get_or_insert(now);
+                self.look_again(error.clone());
+            }
             Err(error) if error.effect == Applied::MaybeApplied => {
+                self.idle_since.get_or_insert(now);
                 self.step = JobStep::Reconciling;
                 self.misses = 0;
             }
@@ -321,16 +318,14 @@ impl JobRun {
     /// Follows a job that is ours.
     pub(super) fn run(&mut self, job: JobRef) {
         self.step = JobStep::Running { job };
-        self.behind_since = None;
+        self.idle_since = None;
         self.unproven = false;
         self.misses = 0;
     }
 
     pub(super) fn wait(&mut self, now: Timestamp, error: ErrorRecord) {
         self.misses += 1;
-        if error.kind == ErrorKind::Busy {
-            self.behind_since.get_or_insert(now);
-        }
+        self.idle_since.get_or_insert(now);
         if self.misses > BUSY_WAITS_MAX {
             self.fail(error);
         } else {
@@ -391,6 +386,7 @@ impl JobRun {
             self.ended_at = Some(now);
         }
         let state = status.state.clone();
+        self.idle_since = (state == JobState::Queued).then(|| self.idle_since.unwrap_or(now));
         self.status = Some(status);
         match state {
             JobState::Succeeded | JobState::SucceededWithIssues => {
@@ -442,6 +438,11 @@ impl JobRun {
                 self.step = JobStep::Running { job };
             }
             Ok(_) => self.step = JobStep::Stopping { job, asked: true },
+            // Whoever stops what nobody can follow gives it up, and says so.
+            Err(error) if error.context(UNREGISTERED).is_some() => {
+                let message = format!("job {} may still run, and is to be stopped by hand: {error}", job.id);
+                self.fail(Error::new(ErrorKind::NeedsAttention, message).with("job", &job.id).record());
+            }
             // The poll that follows shows whether it ended by itself; if not, it is asked again.
             Err(_) => {
                 self.misses += 1;

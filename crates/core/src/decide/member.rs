@@ -78,9 +78,14 @@ impl Member {
         self.snapshot().or_else(|| self.remains().filter(|_| undone))
     }
 
+    /// Whether its job has ended and nothing is to be done any more about what that made.
+    pub(super) fn is_judged(&self, undone: bool) -> bool {
+        self.run.has_ended() && (self.proof != Proof::Open || self.left(undone).is_none())
+    }
+
+    /// The same, and nothing protects its source any more.
     pub(super) fn is_settled(&self, undone: bool) -> bool {
-        let judged = self.proof != Proof::Open || self.left(undone).is_none();
-        self.run.has_ended() && judged && self.guard.is_settled()
+        self.is_judged(undone) && self.guard.is_settled()
     }
 
     /// Whether the job that ended may yet turn out to be somebody else's, while ours still runs.

@@ -9,10 +9,12 @@ mod clocks;
 mod copy;
 mod delete;
 mod effect;
+mod findings;
 mod guard;
 mod hold;
 mod job;
 mod member;
+mod rest;
 mod restore;
 mod restore_clocks;
 mod restore_end;
@@ -36,6 +38,7 @@ pub use guard::{Guard, GuardStep};
 pub use hold::{Hold, HoldCount};
 pub use job::{JobEnd, JobRun, JobStep};
 pub use member::{Member, Proof};
+pub use rest::Rest;
 pub use restore::{RestoreMachine, RestoreStage};
 pub use restore_member::RestoreMember;
 pub use trouble::Trouble;
@@ -184,6 +187,9 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
         restored: turn.restored,
     }
 }
+
+/// What names the provider in the error of a call that could not be made, because it is not registered here.
+pub(crate) const UNREGISTERED: &str = "unregistered";
 
 /// How often a step that is refused is tried before it is given up.
 const TRIES_MAX: u32 = 6;

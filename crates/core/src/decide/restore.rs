@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::backup::{Stopping, blocked, said};
+use super::backup::Stopping;
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
+use super::findings::{blocked, warn};
 use super::job::{JobRun, backoff};
 use super::restore_member::RestoreMember;
 use super::{Turn, deadline_error, fail, is_outage, is_spent, look_again, look_pause, note_progress, waits};
@@ -17,7 +18,7 @@ use crate::id::{OperationId, WorkspaceId};
 use crate::operation::{
     OnFailure, OperationRecord, OperationState, Request, RestoreRequest, TIMEOUT_DEFAULT,
 };
-use crate::provider::{Issue, JobKey, JobRequest, RestoreJob, Severity};
+use crate::provider::{Issue, JobKey, JobRequest, RestoreJob};
 use crate::provisioner::{ProvisionRequest, Provisioned};
 use crate::workspace::Protection;
 
@@ -218,7 +219,7 @@ impl RestoreMachine {
             fail(record, error);
             return;
         }
-        record.warnings.extend(found.findings.iter().filter(|f| f.severity >= Severity::Warning).map(said));
+        warn(record, found.findings.iter());
         record.backup = Some(backup.id.clone());
         if request.timeout.is_none()
             && let Some(forecast) = forecast_restore(backup)
@@ -227,6 +228,10 @@ impl RestoreMachine {
         }
         for component in &backup.components {
             self.plan_component(record, component, found);
+        }
+        if self.members.is_empty() {
+            fail(record, nothing_to_restore());
+            return;
         }
         self.backup = Some(backup.clone());
         self.go(RestoreStage::Provisioning);
@@ -310,8 +315,7 @@ impl RestoreMachine {
             self.failure = Some(deadline_error("the deadline passed before anything was restored"));
         }
         if self.members.is_empty() {
-            let message = "the backup holds no snapshot that could be restored";
-            self.failure = Some(Error::new(ErrorKind::NotFound, message).record());
+            self.failure = Some(nothing_to_restore());
         }
         if let Some(backup) = &self.backup {
             let roles = &backup.definition.roles;
@@ -320,6 +324,12 @@ impl RestoreMachine {
                     format!("{} roles of the old workspace are recorded but not applied", roles.len())
                 }),
             );
+        }
+        if made.workspace != request.target {
+            let (new, asked) = (&made.workspace, &request.target);
+            record
+                .warnings
+                .push(format!("the new workspace is {new}, as its provisioner answered, and not {asked}"));
         }
         self.made = Some(made.clone());
         record.last_advance = now;
@@ -444,4 +454,10 @@ impl RestoreMachine {
             RestoreStage::Undoing => "undoing",
         }
     }
+}
+
+fn nothing_to_restore() -> ErrorRecord {
+    let message =
+        "the backup holds no snapshot that could be restored; what it left out and why is in the warnings";
+    Error::new(ErrorKind::NotFound, message).record()
 }

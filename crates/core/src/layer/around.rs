@@ -170,11 +170,13 @@ layer! {
     }
     {
         reads fn preflight(component: &Component) -> Vec<Finding>;
+        reads fn preflight_retention(component: &Component, retain: Option<Duration>) -> Vec<Finding>;
         reads fn preflight_base(base: &SnapshotRef) -> Vec<Finding>;
         reads fn estimate(component: &Component) -> Option<Estimate>;
         reads fn place(component: &Component) -> BTreeMap<String, String>;
         reads fn extents(component: &Component) -> Vec<Extent>;
         reads fn reaches(snapshot: &SnapshotRef) -> ();
+        reads fn reaches_account(snapshot: &SnapshotRef, account: &str) -> ();
         reads fn foresee(request: &JobRequest) -> Foreseen;
         reads fn preflight_guard(component: &Component, tags: &Tags) -> Vec<Finding>;
         reads fn foresee_guard(component: &Component) -> Foreseen;

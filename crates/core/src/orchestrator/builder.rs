@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::catalog::{Catalog, Holder, WorkspaceRecord};
 use crate::clock::{Clock, SystemClock};
+use crate::decide::UNREGISTERED;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProviderId, WorkspaceId};
 use crate::layer::{CallLimits, Limited, RetryPolicy, Retrying};
@@ -63,6 +64,7 @@ impl Parts {
                 ErrorKind::InvalidConfig,
                 format!("no provider {id} is registered; register it and resume"),
             )
+            .with(UNREGISTERED, id)
         })
     }
 

@@ -131,7 +131,8 @@ impl Drives {
     /// Looks after the registered workspaces from now on, whatever becomes of catalog, leases and providers.
     pub(super) fn watch_holds(&self) {
         let workspaces: Vec<_> = self.parts.workspaces.values().map(Arc::clone).collect();
-        let watchdog = Watchdog::new(Arc::clone(&self.parts.clock));
+        let watchdog =
+            Watchdog::new(Arc::clone(&self.parts.clock)).with_catalog(Arc::clone(&self.parts.catalog));
         let mut tasks = self.lock();
         let watching = tasks.watchdog.as_ref().is_some_and(|task| !task.is_finished());
         if tasks.closed || watching || workspaces.is_empty() {
@@ -260,22 +261,22 @@ impl Drives {
         Ok(true)
     }
 
-    /// The detached backups of `workspace`: past their deadlines, with jobs outside that still run. Whatever is detached
-    /// there and nobody follows is followed by this process from now on.
-    pub(super) async fn detached(self: &Arc<Self>, workspace: &WorkspaceId) -> Result<Vec<OperationId>> {
+    /// The detached backups of `workspace`: past their deadlines, with jobs outside that still run. Other operations that are
+    /// detached there and that nobody follows are followed by this process from now on.
+    pub(super) async fn detached(self: &Arc<Self>, workspace: &WorkspaceId) -> Result<Vec<StoredOperation>> {
         let query = OperationQuery {
             workspace: Some(workspace.clone()),
             state: Some(OperationState::Detached),
             ..OperationQuery::all()
         };
         let found = self.parts.catalog.operations(&query).await?.items;
-        for stored in &found {
+        let is_backup = |stored: &StoredOperation| matches!(stored.operation.request, Request::Backup(_));
+        let (backups, others): (Vec<_>, Vec<_>) = found.into_iter().partition(is_backup);
+        // A copy reads what was captured before, so nothing waits for one.
+        for stored in &others {
             self.take_over(stored).await?;
         }
-        // A copy reads what was captured before, so nothing waits for one.
-        let backups = found.into_iter().map(|stored| stored.operation);
-        let backups = backups.filter(|operation| matches!(operation.request, Request::Backup(_)));
-        Ok(backups.map(|operation| operation.id).collect())
+        Ok(backups)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::layer::Place;
 use crate::operation::Request;
 use crate::orchestrator::builder::Parts;
 use crate::orchestrator::drives::{Drives, to_its_end};
-use crate::orchestrator::{in_use, planning};
+use crate::orchestrator::{in_use, kept, newcomer, planning};
 use crate::plan::Plan;
 use crate::provider::{Finding, Provider, Severity};
 use crate::provisioner::ProvisionRequest;
@@ -71,8 +71,8 @@ impl Runner {
                 Ok(if stands { Outcome::Done } else { Outcome::FoundFree })
             }
             Effect::Provision(request) => {
-                let provisioner = self.parts.provisioner(&request.restore.provisioner)?;
-                Ok(Outcome::Provisioned(Box::new(provisioner.provision(&self.cx, &request).await?)))
+                let made = newcomer::provision(&self.parts, &self.cx, &request).await?;
+                Ok(Outcome::Provisioned(Box::new(made)))
             }
             Effect::Attach { made, resources } => {
                 self.provisioner()?.attach(&self.cx, &made, &resources).await?;
@@ -138,7 +138,14 @@ impl Runner {
             Effect::WriteRecord(record) => self.write_record(&record).await,
             Effect::DeleteRecord(record) => self.delete_record(&record).await,
             Effect::DeleteSnapshot { snapshot, .. } => {
-                Ok(Outcome::Deleted(parts.provider(&snapshot.provider)?.delete(cx, &snapshot).await?))
+                let provider = parts.provider(&snapshot.provider)?;
+                // Whoever went on with it may have credentials of another account, in which its absence means nothing.
+                if let Request::Delete(delete) = &self.request
+                    && let Some(stored) = parts.catalog.backup(&delete.backup).await?
+                {
+                    kept::reaches(cx, provider.as_ref(), &stored.backup.definition, &snapshot).await?;
+                }
+                Ok(Outcome::Deleted(provider.delete(cx, &snapshot).await?))
             }
             Effect::FinishRestore(resource) => Ok(Outcome::Finished(
                 parts.provider(&resource.provider)?.finish_restore(cx, &resource).await?,
@@ -232,10 +239,9 @@ impl Runner {
     }
 
     async fn plan(&self, workspace: &dyn Workspace) -> Result<Plan> {
-        let mut plan = planning::plan(&self.parts, &self.cx, workspace, self.settings()).await?;
-        if let Some(drives) = self.drives.upgrade() {
-            plan.waits_for = drives.detached(workspace.id()).await?;
-        }
+        let mut plan =
+            planning::plan(&self.parts, &self.cx, workspace, self.settings(), self.retain()).await?;
+        plan.waits_for = self.detached(workspace.id()).await?;
         Ok(plan)
     }
 
@@ -245,6 +251,13 @@ impl Runner {
         match &self.request {
             Request::Backup(backup) => &backup.settings,
             _ => &NONE,
+        }
+    }
+
+    fn retain(&self) -> Option<Duration> {
+        match &self.request {
+            Request::Backup(backup) => backup.retain,
+            _ => None,
         }
     }
 
@@ -284,7 +297,7 @@ impl Runner {
             };
             let provider = self.parts.provider(provider)?;
             if *provider.id() == snapshot.provider {
-                provider.reaches(&self.cx, snapshot).await?;
+                kept::reaches(&self.cx, provider.as_ref(), &stored.backup.definition, snapshot).await?;
             }
             if matches!(self.request, Request::Copy(_)) && !provider.capabilities().copies {
                 let message = format!("{} cannot copy snapshots; choose another provider", provider.id());
@@ -306,7 +319,10 @@ impl Runner {
         }
         if let Request::Delete(_) = &self.request {
             let reader = in_use::reader(self.parts.catalog.as_ref(), id).await?;
-            found.in_use = reader.map(|reader| in_use::refusal(&reader).record());
+            found.in_use = match reader {
+                Some(reader) => Some(in_use::refusal(&reader).record()),
+                None => kept::refusal(&self.parts, &self.cx, &stored.backup).await?,
+            };
         }
         if let Request::Copy(_) = &self.request {
             self.admit(&providers).await?;
@@ -340,7 +356,8 @@ impl Runner {
     async fn delete_record(&self, record: &BackupRecord) -> Result<Outcome> {
         // Whoever went on with the deletion may be pointed at another store, which never had the record.
         for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
-            self.parts.provider(&snapshot.provider)?.reaches(&self.cx, snapshot).await?;
+            let provider = self.parts.provider(&snapshot.provider)?;
+            kept::reaches(&self.cx, provider.as_ref(), &record.definition, snapshot).await?;
         }
         for provider in self.record_keepers(record)? {
             provider.delete_record(&self.cx, &record.id).await?;

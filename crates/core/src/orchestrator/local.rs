@@ -300,7 +300,8 @@ impl Orchestrator for LocalOrchestrator {
     async fn plan(&self, request: &BackupRequest) -> Result<Plan> {
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
         let workspace = self.parts.workspace(&request.workspace).await?;
-        let mut plan = planning::plan(&self.parts, &cx, workspace.as_ref(), &request.settings).await?;
+        let mut plan =
+            planning::plan(&self.parts, &cx, workspace.as_ref(), &request.settings, request.retain).await?;
         plan.outlook = Some(outlook::of_backup(&self.parts, &cx, request, &plan).await?);
         Ok(plan)
     }

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError};
 use crate::catalog::StoredOperation;
 use crate::error::{Error, ErrorKind, Result};
 use crate::extent::Extent;
-use crate::id::OperationId;
+use crate::id::{OperationId, WorkspaceId};
 use crate::operation::OperationRecord;
 use crate::orchestrator::drives::to_its_end;
 use crate::orchestrator::effects::Runner;
@@ -50,9 +50,22 @@ impl Runner {
         Ok(others)
     }
 
+    /// The detached backups of `workspace`, which are waited for: their jobs still work on it outside.
+    ///
+    /// # Errors
+    /// `Busy` where nobody here can follow one of them, and nobody else has for a while.
+    pub(super) async fn detached(&self, workspace: &WorkspaceId) -> Result<Vec<OperationId>> {
+        let Some(drives) = self.drives.upgrade() else { return Ok(Vec::new()) };
+        let detached = drives.detached(workspace).await?;
+        for stored in &detached {
+            self.see_to(stored).await?;
+        }
+        Ok(detached.into_iter().map(|stored| stored.operation.id).collect())
+    }
+
     /// Sees to it that what is waited for comes to an end.
     async fn see_to(&self, other: &StoredOperation) -> Result<()> {
-        if !other.operation.state.is_active() || other.lease.live {
+        if other.operation.state.is_terminal() || other.lease.live {
             return Ok(());
         }
         if let Some(drives) = self.drives.upgrade()
@@ -66,9 +79,15 @@ impl Runner {
         }
         let OperationRecord { id, workspace, request, .. } = &other.operation;
         let kind = request.kind();
-        let message = format!(
+        let mut message = format!(
             "{kind} {id} of workspace {workspace} works on the same data and was interrupted; resume it, or cancel it"
         );
+        if let Some(lacking) = self.parts.lacks(&other.operation).await? {
+            message.push_str(&format!(
+                ": {lacking} is not registered here, so resume it where that is; cancelled, it is given up here, and its issues \
+                 name what may still run outside"
+            ));
+        }
         Err(Error::new(ErrorKind::Busy, message).with("operation", id).retry_after(BUSY_PAUSE))
     }
 }

@@ -1,5 +1,7 @@
 //! Looks at a workspace, its providers and a backup's snapshots before an operation begins; changes nothing.
 
+use std::time::Duration;
+
 use crate::catalog::{BackupRecord, Origin};
 use crate::context::OpContext;
 use crate::error::{ErrorKind, Result};
@@ -68,12 +70,14 @@ fn lay_over(own: &mut Settings, settings: &Settings) {
     own.extend(settings.iter().map(|(name, value)| (name.clone(), value.clone())));
 }
 
-/// Reads a workspace, lays `settings` over its own and runs every preflight; changes nothing.
+/// Reads a workspace, lays `settings` over its own and runs every preflight of a backup that is kept for `retain`; changes
+/// nothing.
 pub(super) async fn plan(
     parts: &Parts,
     cx: &OpContext,
     workspace: &dyn Workspace,
     settings: &Settings,
+    retain: Option<Duration>,
 ) -> Result<Plan> {
     let mut definition = workspace.definition(cx).await?;
     lay_over(&mut definition.settings, settings);
@@ -87,6 +91,7 @@ pub(super) async fn plan(
             planned.in_process = provider.capabilities().in_process_jobs;
             planned.guarded = provider.capabilities().guards_sources && !definition.source_tags.is_empty();
             planned.findings = provider.preflight(cx, &planned.component).await?;
+            planned.findings.extend(provider.preflight_retention(cx, &planned.component, retain).await?);
             if planned.guarded {
                 let tags = &definition.source_tags;
                 planned.findings.extend(provider.preflight_guard(cx, &planned.component, tags).await?);

@@ -10,9 +10,11 @@ use crate::context::OpContext;
 use crate::error::{ErrorKind, Result};
 use crate::id::{BackupId, ProviderId};
 use crate::operation::Request;
+use crate::orchestrator::kept::reaches;
 use crate::provider::{Provider, SnapshotQuery};
 use crate::records::Records;
 use crate::snapshot::{SnapshotInfo, SnapshotRef};
+use crate::workspace::Definition;
 
 /// What providers answered.
 #[derive(Default)]
@@ -203,7 +205,7 @@ async fn compare_backup(
         let Some(snapshot) = &component.snapshot else { continue };
         let Some(keeps) = outside.asked.get(&snapshot.provider) else { continue };
         let listed = outside.snapshots.contains_key(snapshot);
-        if !listed && is_elsewhere(cx, snapshot, providers).await {
+        if !listed && is_elsewhere(cx, &backup.definition, snapshot, providers).await {
             continue;
         }
         keepers |= keeps;
@@ -228,11 +230,16 @@ async fn compare_backup(
 }
 
 /// Whether the snapshot lies in another store than its provider is pointed at, where nothing is known of it.
-async fn is_elsewhere(cx: &OpContext, snapshot: &SnapshotRef, providers: &[Arc<dyn Provider>]) -> bool {
+async fn is_elsewhere(
+    cx: &OpContext,
+    definition: &Definition,
+    snapshot: &SnapshotRef,
+    providers: &[Arc<dyn Provider>],
+) -> bool {
     let Some(provider) = providers.iter().find(|provider| *provider.id() == snapshot.provider) else {
         return false;
     };
-    let reached = provider.reaches(cx, snapshot).await;
+    let reached = reaches(cx, provider.as_ref(), definition, snapshot).await;
     reached.is_err_and(|error| error.kind() == ErrorKind::InvalidInput)
 }
 

@@ -106,10 +106,13 @@ fn respond(effect: &Effect, answer: &Answer, now: Timestamp) -> Event {
 struct Outside {
     may_be_frozen: bool,
     may_be_guarded: bool,
+    /// What the catalog was given, which may be before the operation ends.
+    sealed: Option<BackupRecord>,
 }
 
 impl Outside {
     fn sees(&mut self, decision: &Decision) {
+        self.sealed = decision.put_backup.clone().or(self.sealed.take());
         self.may_be_frozen |= decision.effects.iter().any(|effect| matches!(effect, Effect::Quiesce { .. }));
         self.may_be_guarded |= decision.effects.iter().any(|effect| matches!(effect, Effect::Guard { .. }));
     }
@@ -161,7 +164,7 @@ fn check(decision: &Decision, outside: &mut Outside) -> Result<(), TestCaseError
         prop_assert!(!matches!(backup.hold, Hold::Held(_)), "wound up, and yet the workspace is held still");
     }
     if record.state == OperationState::Completed {
-        let sealed = decision.put_backup.as_ref().unwrap();
+        let sealed = outside.sealed.as_ref().unwrap();
         prop_assert_eq!(sealed.state, BackupState::Completed);
         for component in sealed.components.iter().filter(|c| c.component.protection == Protection::Protected)
         {

@@ -180,6 +180,34 @@ fn the_operation_does_not_end_while_a_guard_stands_and_names_one_that_stays() {
 }
 
 #[test]
+fn a_backup_is_catalogued_while_a_guard_cannot_be_removed_yet() {
+    let captured = |last: &Decision, name: &str| {
+        let mut status = JobStatus::new(JobState::Succeeded);
+        status.snapshot = Some(SnapshotRef::new("cloud".parse().unwrap(), name.parse().unwrap()));
+        status.captured = Some(CaptureWindow::new(time(4), time(5)));
+        done(last, Step::Poll(id(name)), Ok(Outcome::Polled(Box::new(status))), 5)
+    };
+    let mut last = captured(&captured(&running(), "db"), "files");
+    last = done(&last, Step::Resume, Ok(Outcome::Done), 6);
+    last = done(&last, Step::Unguard(id("db")), failed(ErrorKind::Unavailable), 7);
+    for name in ["db", "files"] {
+        let good = Ok(Outcome::Verified(Verification::new(Depth::Sized, vec![])));
+        last = done(&last, Step::Verify(id(name)), good, 8);
+    }
+    let sealed = done(&last, Step::WriteRecord, Ok(Outcome::Done), 9);
+    let backup = sealed.put_backup.clone().unwrap();
+    assert_eq!((backup.state, sealed.record.state), (BackupState::Completed, OperationState::Running));
+    assert_eq!(sealed.record.step, "unguarding");
+    // Whoever takes it over only removes the guard, and writes nothing over what the catalog has.
+    let stored = serde_json::from_str(&serde_json::to_string(&sealed.record).unwrap()).unwrap();
+    let taken = decide(&stored, &Event::Recovered, time(100));
+    assert_eq!(steps(&taken), [Step::Unguard(id("db"))]);
+    let gone = done(&taken, Step::Unguard(id("db")), Ok(Outcome::Done), 101);
+    assert_eq!((gone.record.state, gone.record.backup), (OperationState::Completed, Some(backup.id)));
+    assert_eq!(gone.put_backup, None);
+}
+
+#[test]
 fn a_cancel_hears_a_write_out_before_it_removes_what_was_written() {
     for answer in [Ok(Outcome::Guarded(Tags::new())), failed(ErrorKind::Unavailable)] {
         let cancelled = decide(&planned().record, &Event::CancelRequested, time(2));

@@ -182,30 +182,6 @@ fn jobs_that_are_never_found_again_are_not_started_for_ever() {
 }
 
 #[test]
-fn a_workspace_is_not_held_still_behind_somebody_elses_job() {
-    let busy = || Err(Error::new(ErrorKind::Busy, "a job of a plan runs"));
-    let mut last = starting();
-    let mut at = 3;
-    let let_go = loop {
-        let waits = answer_start(&last, busy(), at);
-        if waits.effects.iter().any(|effect| matches!(effect, Effect::Resume { .. })) {
-            break waits;
-        }
-        at += 60;
-        assert!(at < 1000, "it is still held");
-        last = decide(&waits.record, &Event::Tick, time(at));
-    };
-    assert!((300..=370).contains(&at), "{at}");
-    let resumed = done(&let_go, Step::Resume, Ok(Outcome::Done), time(at + 1));
-    let again = decide(&resumed.record, &Event::Tick, time(4000));
-    assert!(matches!(again.effects[..], [Effect::Start(_)]), "{:?}", again.effects);
-    let Machine::Backup(backup) = &again.record.machine else { panic!("it is a backup") };
-    assert!(backup.members[0].late, "it is captured all the same, and says when");
-    let started = answer_start(&again, Ok(Outcome::Started(job("job-1"))), 4001);
-    assert!(!started.record.state.is_terminal());
-}
-
-#[test]
 fn what_a_stopped_job_left_is_deleted_and_named_where_it_stays() {
     let left = SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new("snap-1").unwrap());
     let mut status = JobStatus::new(JobState::Cancelled);

@@ -11,6 +11,7 @@ mod object_safety;
 mod orchestrator;
 mod progress;
 mod requests;
+mod rests;
 mod retention;
 mod schedule;
 mod stuck_holds;

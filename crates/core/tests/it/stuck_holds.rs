@@ -107,3 +107,40 @@ fn where_nothing_was_captured_the_backup_fails_with_the_reason() {
     assert_eq!(ended.record.state, OperationState::Failed);
     assert_eq!(ended.record.error.unwrap().kind, ErrorKind::NeedsAttention);
 }
+
+#[tokio::test]
+async fn a_watchdog_with_a_catalog_lets_go_what_an_ended_operation_left_and_nothing_else() {
+    let hour = std::time::Duration::from_secs(3600);
+    let cx = OpContext::background();
+    let catalog: std::sync::Arc<dyn Catalog> = std::sync::Arc::new(memory::MemoryCatalog::new());
+    let (ada, id): (WorkspaceId, OperationId) = ("ada".parse().unwrap(), "op-1".parse().unwrap());
+    let workspace = memory::MemoryWorkspace::new(Definition::new(ada.clone()), vec![]);
+    let hold = QuiesceId::of(&id);
+    let driver = OpContext::background().for_operation(id.clone(), 1);
+    workspace.quiesce(&driver, &hold, &QuiesceOptions::new(hour)).await.unwrap();
+    let plain = Watchdog::new(cx.clock().clone());
+    let knowing = plain.clone().with_catalog(catalog.clone());
+    let held = |watched: Watched| matches!(watched, Watched::Held(_));
+    assert!(held(knowing.look(&workspace).await.unwrap()), "its operation may be another catalog's");
+
+    let begin = async |id: &OperationId| {
+        let request = Request::Backup(BackupRequest::new(id.clone(), ada.clone()));
+        let record = OperationRecord::submitted(request, cx.clock().now());
+        let holder = Holder::new("host", "process");
+        match catalog.create_operation(&record, &holder, hour).await.unwrap() {
+            Creation::Created(lease) => (record, lease),
+            other => unreachable!("{other:?}"),
+        }
+    };
+    let (mut record, lease) = begin(&id).await;
+    assert!(held(knowing.look(&workspace).await.unwrap()), "it is under way");
+    record.state = OperationState::Failed;
+    catalog.commit(&lease, &OperationChange::new(&record)).await.unwrap();
+    let (mut next, lease) = begin(&"op-2".parse().unwrap()).await;
+    assert!(held(knowing.look(&workspace).await.unwrap()), "the next one sees to it");
+    next.state = OperationState::Failed;
+    catalog.commit(&lease, &OperationChange::new(&next)).await.unwrap();
+    assert!(held(plain.look(&workspace).await.unwrap()), "without a catalog it waits for the hold's budget");
+    assert!(matches!(knowing.look(&workspace).await.unwrap(), Watched::Released(_)));
+    assert_eq!(knowing.look(&workspace).await.unwrap(), Watched::Free);
+}

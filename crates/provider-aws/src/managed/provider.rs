@@ -177,6 +177,15 @@ impl Provider for AwsProvider {
         self.check(cx, component).await
     }
 
+    async fn preflight_retention(
+        &self,
+        _cx: &OpContext,
+        component: &Component,
+        retain: Option<Duration>,
+    ) -> Result<Vec<Finding>> {
+        self.check_kept_for(component, retain).await
+    }
+
     async fn estimate(&self, cx: &OpContext, component: &Component) -> Result<Option<Estimate>> {
         self.estimate_capture(cx, component).await
     }
@@ -218,6 +227,10 @@ impl Provider for AwsProvider {
 
     async fn reaches(&self, _cx: &OpContext, snapshot: &SnapshotRef) -> Result<()> {
         self.reach(snapshot).await
+    }
+
+    async fn reaches_account(&self, _cx: &OpContext, snapshot: &SnapshotRef, account: &str) -> Result<()> {
+        self.reach_unnoted(snapshot, account).await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

@@ -351,7 +351,12 @@ async fn the_credentials_of_another_account_say_nothing_of_a_point() {
         // From before the account was noted; the name of a file system's point has it nevertheless.
         let older = SnapshotRef::new(point.provider.clone(), point.id.clone());
         let error = theirs.delete(&world.cx(), &older).await;
-        assert_eq!(error.is_err(), point.id.as_str().contains(":backup:"), "{error:?}");
+        let named = point.id.as_str().contains(":backup:");
+        assert_eq!(error.is_err(), named, "{error:?}");
+        // The backup has it, too, and is asked before anything is deleted.
+        let asked = theirs.reaches_account(&world.cx(), &older, ACCOUNT).await;
+        assert_eq!(asked.is_err(), !named, "{asked:?}");
+        world.provider().reaches_account(&world.cx(), &older, ACCOUNT).await.unwrap();
     }
     for point in &made {
         assert_eq!(deleted(&world, point).await, DeleteState::Gone);

@@ -99,6 +99,25 @@ async fn a_lock_says_what_it_demands() {
 }
 
 #[tokio::test]
+async fn a_retention_that_the_lock_refuses_stands_against_a_backup_before_anything_is_stopped() {
+    let Some(world) = World::named("locked-vault") else { return };
+    let day = std::time::Duration::from_secs(24 * 3600);
+    for (retain, refused) in
+        [(None, true), (Some(day * 3), true), (Some(day * 7), false), (Some(day * 31), true)]
+    {
+        let found = world.provider().preflight_retention(&world.cx(), &db(), retain).await.unwrap();
+        let blocks =
+            |finding: &Finding| finding.check == "vault-retention" && finding.severity == Severity::Blocker;
+        assert_eq!(found.iter().any(blocks), refused, "{retain:?}: {found:?}");
+    }
+    let open = World::named("locked-vault").unwrap();
+    let mut elsewhere = db();
+    elsewhere.settings.insert("vault".into(), "no-such-vault".into());
+    let found = open.provider().preflight_retention(&open.cx(), &elsewhere, None).await.unwrap();
+    assert!(found.is_empty(), "another check tells of that: {found:?}");
+}
+
+#[tokio::test]
 async fn who_else_uses_the_resource_is_said() {
     let Some(world) = World::named("busy") else { return };
     world.advance(60.0);

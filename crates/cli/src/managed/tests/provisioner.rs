@@ -187,6 +187,21 @@ async fn what_cannot_be_restored_as_asked_is_found_before_anything_is_made() {
 }
 
 #[tokio::test]
+async fn what_a_copy_in_another_region_lacks_there_is_named_before_anything_is_made() {
+    let plane = ControlPlane::new();
+    let mut request = request(plane.dir.path(), "far");
+    request.backup.definition.region = Some("eu-west-1".into());
+    let found = plane.open().preflight(&cx(&request), &request).await.unwrap();
+    let network = found.iter().find(|finding| finding.check == "target-network").unwrap();
+    assert_eq!(network.severity, Severity::Blocker);
+    for named in ["eu-west-1", "us-west-2", "subnets", "workspace far"] {
+        assert!(network.message.contains(named), "{network:?}");
+    }
+    let mount = found.iter().find(|finding| finding.check == "target-mount").unwrap();
+    assert!(mount.severity == Severity::Warning && mount.message.contains("hook"), "{mount:?}");
+}
+
+#[tokio::test]
 async fn hooks_are_told_the_definition_the_destinations_and_the_restored_resources() {
     let plane = ControlPlane::new();
     let mut request = request(plane.dir.path(), "fresh");
@@ -238,6 +253,11 @@ async fn an_answer_may_name_another_workspace_and_say_where_things_go() {
     assert_eq!(made.tags["cost"], "7");
     let error = plane.open().discard(&cx, &made).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::NeedsAttention, "no hook removes what provision made");
+
+    let line = r#"echo '{"workspace": "old"}'"#;
+    let confused = ControlPlane::with(&format!("provision = '''{line}'''"), "");
+    let error = confused.open().provision(&cx, &request).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::AlreadyExists, "it is the one that was backed up: {error}");
 
     let silent = ControlPlane::with("provision = 'echo made it'", "");
     let error = silent.open().provision(&cx, &request).await.unwrap_err();

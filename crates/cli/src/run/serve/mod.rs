@@ -55,13 +55,13 @@ async fn answer(session: &Session, serving: &Serving) -> Outcome {
         .with_interval_min(session.settings.config.limits.interval_min.unwrap_or(INTERVAL_MIN));
     tokio::select! {
         ended = stand(&session.output, serving, bound, plane, orchestrator.as_ref()) => ended,
-        never = look_after_notes(session, notes.as_ref()) => match never {},
+        never = look_after_notes(session, &notes) => match never {},
     }
 }
 
 /// Lets go, at once and again and again, what this host has a note of and whose operation has ended, on another host for
 /// example.
-async fn look_after_notes(session: &Session, catalog: &dyn Catalog) -> Infallible {
+async fn look_after_notes(session: &Session, catalog: &Arc<dyn Catalog>) -> Infallible {
     loop {
         if let Err(error) = session.let_go_of_what_is_left(catalog).await {
             tracing::warn!(%error, "cannot let go of what an ended operation left held still; the next look tries again");

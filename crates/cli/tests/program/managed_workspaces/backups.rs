@@ -141,6 +141,43 @@ fn a_quiesce_hook_that_fails_lets_go_and_says_why() {
 }
 
 #[test]
+fn a_quiesce_hook_that_asks_to_be_called_later_is_called_again_with_the_services_running() {
+    let Some(world) = World::new() else { return };
+    let asked = world.place.path("asked");
+    let later = format!("if [ ! -e {0} ]; then touch {0}; echo not now >&2; exit 75; fi; ", asked.display());
+    world.configure("", &world.hooks().replacen("touch ", &format!("{later}touch "), 1));
+    let backup = world.back_up();
+    assert_eq!(backup["state"], "completed", "{backup:#}");
+    let hooks = world.called();
+    let names: Vec<_> = hooks.iter().filter_map(|line| line.split(' ').next()).collect();
+    assert_eq!(names, ["quiesce", "resume", "quiesce", "resume"], "what was stopped in part ran meanwhile");
+    world.fake.assert_no_violations();
+}
+
+#[test]
+fn services_that_do_not_start_again_are_told_by_every_command_until_they_are_resumed() {
+    let Some(world) = World::new() else { return };
+    let broken = world.place.path("broken");
+    std::fs::write(&broken, "").unwrap();
+    let fails = format!("if [ -e {} ]; then echo no such node >&2; exit 1; fi; ", broken.display());
+    world.configure("", &world.hooks().replacen("rm -f ", &format!("{fails}rm -f "), 1));
+    let run = world.place.run(["backup", "--workspace", "ml-prod"]);
+    assert_eq!(run.code, Some(3), "{run:?}");
+    assert!(run.stdout.contains("stillpoint resume") && run.stdout.contains("no such node"), "{run:?}");
+    assert!(world.is_stopped());
+    for words in [vec!["operations"], vec!["list"], vec!["preflight", "--workspace", "ml-prod"]] {
+        let told = world.place.run(words.clone());
+        let text = format!("{}{}", told.stdout, told.stderr);
+        assert!(text.contains("held still since") && text.contains("stillpoint resume"), "{words:?}: {text}");
+    }
+    assert_eq!(world.place.json(["operations"])["held"][0]["workspace"], "ml-prod");
+    std::fs::remove_file(&broken).unwrap();
+    world.place.run(["resume"]);
+    assert!(!world.is_stopped());
+    assert_eq!(world.place.json(["operations"])["held"], json!([]));
+}
+
+#[test]
 fn components_are_found_by_their_tags() {
     let Some(world) = World::new() else { return };
     let text = fs::read_to_string(world.place.path("stillpoint.toml")).unwrap();

@@ -146,3 +146,18 @@ fn a_workspace_that_the_configuration_has_forgotten_is_still_restored_and_delete
     assert_eq!(world.place.json(["list"])["backups"], json!([]));
     world.fake.assert_no_violations();
 }
+
+#[test]
+fn a_provision_hook_that_answers_the_source_restores_nothing_into_it() {
+    let Some(world) = World::new() else { return };
+    world.back_up();
+    let hooks = world.hooks().replace("\"%s\"}' \"$STILLPOINT_TARGET_WORKSPACE_ID\"", "\"ml-prod\"}'");
+    world.configure("", &hooks);
+    let run = world.place.run(["restore", "latest", "--as", "ml-new"]);
+    run.assert_refused(1, &["ml-prod", "ml-new", "the workspace that it made"]);
+    let hooks = world.called();
+    assert!(!hooks.iter().any(|line| line.contains("activate")), "{hooks:?}");
+    assert!(hooks.iter().any(|line| line.contains("discard")), "{hooks:?}");
+    assert_eq!(world.calls("CreateVolume"), 0);
+    world.fake.assert_no_violations();
+}

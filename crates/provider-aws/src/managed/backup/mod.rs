@@ -11,7 +11,7 @@ mod state;
 
 pub(super) use find::active_jobs;
 pub(super) use foresee::foreseen;
-pub(super) use start::{lifecycle, retention_days};
+pub(super) use start::{lifecycle, refusal, retention_days, too_long};
 
 /// The note of a job's name that says by which key it was started.
 const KEY: &str = "key";

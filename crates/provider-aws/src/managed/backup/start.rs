@@ -81,17 +81,29 @@ async fn check_retention(
     settings: &BackupSettings,
     job: &BackupJob,
 ) -> Result<()> {
-    if let Some(days) = job.retain.map(retention_days).filter(|days| *days > RETENTION_DAYS_MAX) {
-        let message = format!(
-            "AWS keeps a backup for {RETENTION_DAYS_MAX} days at most, not {days}; ask for less, or for ever"
-        );
+    if let Some(message) = too_long(job.retain) {
         return Err(Error::new(ErrorKind::InvalidInput, message));
     }
     let vault = Vault::ready(clients, &settings.vault_arn(&source.arn), settings.new_vault.as_ref()).await?;
-    let Some(why) = vault.refuses(job.retain) else { return Ok(()) };
-    let message =
-        format!("the lock of vault {} refuses the backup: {why}; set another retention", vault.name);
+    let Some(message) = refusal(&vault, job.retain) else { return Ok(()) };
     Err(Error::new(ErrorKind::InvalidInput, message).with("vault", &vault.name))
+}
+
+/// Why AWS keeps nothing for so long, where it does not.
+pub(in super::super) fn too_long(retain: Option<Duration>) -> Option<String> {
+    let days = retain.map(retention_days).filter(|days| *days > RETENTION_DAYS_MAX)?;
+    Some(format!(
+        "AWS keeps a backup for {RETENTION_DAYS_MAX} days at most, not {days}; ask for less, or for ever"
+    ))
+}
+
+/// Why the lock of `vault` refuses a backup that is kept for `retain`, where it does.
+pub(in super::super) fn refusal(vault: &Vault, retain: Option<Duration>) -> Option<String> {
+    let why = vault.refuses(retain)?;
+    Some(format!(
+        "the lock of vault {} refuses the backup: {why}; set another retention (--retain)",
+        vault.name
+    ))
 }
 
 /// Makes the call. Everything in it follows from the request, so that a repeat is the same to the byte.

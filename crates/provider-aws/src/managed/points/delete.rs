@@ -7,7 +7,7 @@ use super::super::clients::Clients;
 use super::super::names::PointName;
 use super::super::refusal::undone;
 use super::PointState;
-use super::locks::explain;
+use super::locks::{explain, snapshot_lock};
 
 impl AwsProvider {
     pub(in super::super) async fn delete_point(
@@ -21,8 +21,8 @@ impl AwsProvider {
             return Ok(DeleteState::Pending);
         }
         check_ours(&clients, name, &state).await?;
-        if let Some(locked) = snapshot_lock(&clients, name).await? {
-            return Ok(locked);
+        if let Some(kept) = snapshot_lock(&clients, name).await? {
+            return Ok(DeleteState::Locked { until: kept.until, reason: kept.reason });
         }
         let call = clients.backup.delete_recovery_point().backup_vault_name(&name.vault);
         let asked = call.recovery_point_arn(name.arn.to_string()).send().await;
@@ -61,24 +61,6 @@ pub(super) async fn check_ours(clients: &Clients, name: &PointName, state: &Poin
     }
     let message = format!("{} carries no mark of ours and is left alone", name.arn);
     Err(Error::new(ErrorKind::PermissionDenied, message).with("snapshot", &name.arn))
-}
-
-/// A lock of the snapshot itself. AWS Backup does not know it: it would answer success, and spoil the point.
-async fn snapshot_lock(clients: &Clients, name: &PointName) -> Result<Option<DeleteState>> {
-    if !name.is_snapshot() {
-        return Ok(None);
-    }
-    let id = name.arn.resource_id();
-    let lock = match clients.ec2().snapshot_lock(id).await {
-        // Somebody deleted the snapshot itself, and with it whatever kept it.
-        Err(error) if error.kind() == ErrorKind::NotFound => None,
-        other => other?,
-    };
-    Ok(lock.map(|lock| {
-        let reason =
-            format!("the snapshot {id} is locked ({}); whoever locked it must unlock it", lock.state);
-        DeleteState::Locked { until: lock.until, reason }
-    }))
 }
 
 /// AWS answers success although it will not delete the point: where the role that made it is gone, the point turns

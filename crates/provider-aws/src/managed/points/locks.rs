@@ -1,7 +1,7 @@
 //! What keeps a recovery point from being deleted, told by the state of locks and holds and not by AWS's prose.
 
 use aws_sdk_backup::types::{DateRange, LegalHoldStatus};
-use stillpoint_core::{DeleteState, Error, ErrorKind, Result, Timestamp};
+use stillpoint_core::{DeleteState, Error, ErrorKind, Locked, Result, Timestamp};
 
 use super::super::clients::Clients;
 use super::super::names::PointName;
@@ -33,17 +33,8 @@ pub(super) async fn explain(
         Ok::<_, Error>((hold_on(clients, name, state).await?, Vault::describe(clients, &name.vault).await?))
     };
     let Ok((hold, vault)) = looked.await else { return Err(refusal) };
-    if let Some(hold) = hold {
-        let reason = format!("the legal hold {hold} keeps it; whoever made the hold must lift it");
-        return Ok(DeleteState::Locked { until: None, reason });
-    }
-    if vault.locked {
-        let ends = match state.delete_at {
-            Some(at) => format!("until {at}, when its own retention ends"),
-            None => "for ever, because it was made without a retention".to_owned(),
-        };
-        let reason = format!("the lock of vault {} ({}) keeps it {ends}", name.vault, vault.lock_in_words());
-        return Ok(DeleteState::Locked { until: state.delete_at, reason });
+    if let Some(kept) = hold.or_else(|| vault_lock(&vault, name, state)) {
+        return Ok(DeleteState::Locked { until: kept.until, reason: kept.reason });
     }
     if refusal.kind() == ErrorKind::PermissionDenied {
         let reason = format!(
@@ -55,8 +46,40 @@ pub(super) async fn explain(
     Err(refusal)
 }
 
-/// The title of a legal hold on the point, or nothing.
-async fn hold_on(clients: &Clients, name: &PointName, state: &PointState) -> Result<Option<String>> {
+/// What keeps `name` at `now`, read without trying to delete it.
+///
+/// # Errors
+/// Whatever looking can meet.
+pub(super) async fn keeps(
+    clients: &Clients,
+    name: &PointName,
+    state: &PointState,
+    now: Timestamp,
+) -> Result<Option<Locked>> {
+    if let Some(lock) = snapshot_lock(clients, name).await? {
+        return Ok(Some(lock));
+    }
+    let vault = Vault::describe(clients, &name.vault).await?;
+    // What a lock keeps until its own retention ends goes then.
+    let open = state.delete_at.is_some_and(|at| at <= now);
+    match vault_lock(&vault, name, state).filter(|_| !open) {
+        Some(lock) => Ok(Some(lock)),
+        None => hold_on(clients, name, state).await,
+    }
+}
+
+/// The lock of the vault that the point lies in.
+fn vault_lock(vault: &Vault, name: &PointName, state: &PointState) -> Option<Locked> {
+    let ends = match state.delete_at {
+        Some(at) => format!("until {at}, when its own retention ends"),
+        None => "for ever, because it was made without a retention".to_owned(),
+    };
+    let reason = format!("the lock of vault {} ({}) keeps it {ends}", name.vault, vault.lock_in_words());
+    vault.locked.then(|| Locked::new(state.delete_at, reason))
+}
+
+/// A legal hold on the point, or nothing.
+async fn hold_on(clients: &Clients, name: &PointName, state: &PointState) -> Result<Option<Locked>> {
     let holds = pages("ListLegalHolds", async |token| {
         let call = clients.backup.list_legal_holds().max_results(PAGE_ITEMS).set_next_token(token);
         let answer = call.send().await.map_err(unread("ListLegalHolds"))?;
@@ -75,10 +98,31 @@ async fn hold_on(clients: &Clients, name: &PointName, state: &PointState) -> Res
         let resources = chosen.resource_identifiers();
         let within = chosen.date_range().is_none_or(|range| covers(range, state.created));
         if within && (vaults.contains(&name.vault) || resources.contains(&state.resource)) {
-            return Ok(Some(format!("{:?} ({id})", answer.title.unwrap_or_default())));
+            let title = answer.title.unwrap_or_default();
+            let reason =
+                format!("the legal hold {title:?} ({id}) keeps it; whoever made the hold must lift it");
+            return Ok(Some(Locked::new(None, reason)));
         }
     }
     Ok(None)
+}
+
+/// A lock of the snapshot itself. AWS Backup does not know it: it would answer success, and spoil the point.
+pub(super) async fn snapshot_lock(clients: &Clients, name: &PointName) -> Result<Option<Locked>> {
+    if !name.is_snapshot() {
+        return Ok(None);
+    }
+    let id = name.arn.resource_id();
+    let lock = match clients.ec2().snapshot_lock(id).await {
+        // Somebody deleted the snapshot itself, and with it whatever kept it.
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        other => other?,
+    };
+    Ok(lock.map(|lock| {
+        let reason =
+            format!("the snapshot {id} is locked ({}); whoever locked it must unlock it", lock.state);
+        Locked::new(lock.until, reason)
+    }))
 }
 
 /// Whether a hold on points of these days is one on a point that was created then. One of unknown age may be held.

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    Depth, EntryPage, Error, ErrorKind, Issue, OpContext, ProviderId, Result, Snapshot, SnapshotInfo, Tags,
-    Timestamp, Verification,
+    Depth, EntryPage, Error, ErrorKind, Issue, Locked, OpContext, ProviderId, Result, Snapshot, SnapshotInfo,
+    Tags, Timestamp, Verification,
 };
 
 use super::super::AwsProvider;
 use super::super::clients::Clients;
 use super::super::names::PointName;
 use super::super::tags;
+use super::locks::keeps;
 use super::{PointState, Usable};
 
 /// A gibibyte as a power of two: what EC2 counts volumes in.
@@ -103,6 +104,11 @@ impl Snapshot for Point {
             deepest = if sized { Depth::Sized } else { Depth::Listed };
         }
         Ok(Verification::new(depth.min(deepest), problems))
+    }
+
+    async fn locked(&self, cx: &OpContext) -> Result<Option<Locked>> {
+        let state = PointState::describe(&self.clients, &self.name).await?;
+        keeps(&self.clients, &self.name, &state, cx.clock().now()).await
     }
 
     async fn entries(&self, _cx: &OpContext, _path: &str, _after: Option<&str>) -> Result<EntryPage> {

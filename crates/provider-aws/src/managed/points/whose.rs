@@ -18,6 +18,19 @@ impl AwsProvider {
         self.is_of_caller(&what, owner, &name.arn.region).await
     }
 
+    /// The same for one whose account nobody noted, in a backup of `account`.
+    ///
+    /// # Errors
+    /// As [`AwsProvider::reach`].
+    pub(in super::super) async fn reach_unnoted(&self, snapshot: &SnapshotRef, account: &str) -> Result<()> {
+        let Ok(name) = snapshot.id.as_str().parse::<PointName>() else { return Ok(()) };
+        if name.account(snapshot).is_some() {
+            return Ok(());
+        }
+        self.is_of_caller(&format!("{} in the vault {}", name.arn, name.vault), account, &name.arn.region)
+            .await
+    }
+
     /// The same for a resource.
     ///
     /// # Errors

@@ -1,9 +1,41 @@
 //! The vault, its lock, and the key that encrypts what goes into it.
 
-use stillpoint_core::{ErrorKind, Finding, Result, Severity};
+use std::time::Duration;
 
+use stillpoint_core::{Component, Error, ErrorKind, Finding, Result, Severity};
+
+use super::super::AwsProvider;
+use super::super::backup::{refusal, too_long};
+use super::super::settings::{BackupSettings, Source};
 use super::super::vault::{CREATE_VAULT, VAULT_KMS_KEY, Vault};
 use super::{Subject, blocker, judged, warning};
+
+impl AwsProvider {
+    /// What stands against keeping a backup for `retain`. What cannot be read here, the other checks tell.
+    pub(in super::super) async fn check_kept_for(
+        &self,
+        component: &Component,
+        retain: Option<Duration>,
+    ) -> Result<Vec<Finding>> {
+        let read = Source::of(component).and_then(|source| Ok((source, BackupSettings::of(component)?)));
+        let Ok((source, settings)) = read else { return Ok(Vec::new()) };
+        let clients = self.clients(&source.arn.region)?;
+        let refused = match too_long(retain) {
+            Some(message) => Some(message),
+            None => match Vault::describe(&clients, &settings.vault).await {
+                Ok(vault) => refusal(&vault, retain),
+                Err(error) if is_passing(&error) => return Err(error),
+                Err(_) => None,
+            },
+        };
+        Ok(refused.map(|message| blocker("vault-retention", message)).into_iter().collect())
+    }
+}
+
+/// Whether the same look may well be answered soon.
+fn is_passing(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::RateLimited | ErrorKind::Unavailable)
+}
 
 impl Subject<'_> {
     /// The vault, where it may be looked at, and what is to be said about it.

@@ -1,6 +1,6 @@
 //! Deleting a snapshot, and reading back what became of it.
 
-use stillpoint_core::{DeleteState, Error, ErrorKind, OpContext, Result};
+use stillpoint_core::{DeleteState, Error, ErrorKind, Locked, OpContext, Result, Timestamp};
 
 use super::super::AzureProvider;
 use super::super::compute::Snapshot;
@@ -25,13 +25,8 @@ impl AzureProvider {
             let message = format!("{id} carries no mark of ours and is left alone");
             return Err(Error::new(ErrorKind::PermissionDenied, message).with("snapshot", id));
         }
-        if let Some(policy) = &snapshot.properties.immutability_policy
-            && let Some(until) = policy.holds_until(cx.clock().now())
-        {
-            let kind = policy.kind.as_deref().unwrap_or("an unknown kind");
-            let ends = until.map_or_else(String::new, |until| format!(" until {until}"));
-            let reason = format!("an immutability policy ({kind}) keeps the snapshot{ends}");
-            return Ok(DeleteState::Locked { until, reason });
+        if let Some(kept) = immutable(&snapshot, cx.clock().now()) {
+            return Ok(DeleteState::Locked { until: kept.until, reason: kept.reason });
         }
         match Snapshot::delete(self.connection(), id).await {
             Err(error)
@@ -53,4 +48,13 @@ impl AzureProvider {
             Some(_) => DeleteState::Pending,
         })
     }
+}
+
+/// The immutability policy that keeps a snapshot at `now`.
+pub(super) fn immutable(snapshot: &Snapshot, now: Timestamp) -> Option<Locked> {
+    let policy = snapshot.properties.immutability_policy.as_ref()?;
+    let until = policy.holds_until(now)?;
+    let kind = policy.kind.as_deref().unwrap_or("an unknown kind");
+    let ends = until.map_or_else(String::new, |until| format!(" until {until}"));
+    Some(Locked::new(until, format!("an immutability policy ({kind}) keeps the snapshot{ends}")))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    Depth, EntryPage, Error, ErrorKind, Issue, OpContext, ProviderId, Result, Snapshot, SnapshotInfo,
+    Depth, EntryPage, Error, ErrorKind, Issue, Locked, OpContext, ProviderId, Result, Snapshot, SnapshotInfo,
     Timestamp, Verification,
 };
 
@@ -12,6 +12,7 @@ use super::super::AzureProvider;
 use super::super::compute::{self, Usable};
 use super::super::names::PointName;
 use super::super::tags;
+use super::delete::immutable;
 use crate::connection::Connection;
 
 /// A snapshot of a disk.
@@ -68,6 +69,11 @@ impl Snapshot for Point {
             problems.push(Issue::new("unusable", self.name.0.to_string(), message));
         }
         Ok(Verification::new(depth.min(Depth::Listed), problems))
+    }
+
+    async fn locked(&self, cx: &OpContext) -> Result<Option<Locked>> {
+        let snapshot = compute::Snapshot::get(&self.connection, &self.name.0).await?;
+        Ok(immutable(&snapshot, cx.clock().now()))
     }
 
     async fn entries(&self, _cx: &OpContext, _path: &str, _after: Option<&str>) -> Result<EntryPage> {

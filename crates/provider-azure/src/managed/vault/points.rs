@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stillpoint_core::{
-    DeleteState, Depth, EntryPage, Error, ErrorKind, Issue, OpContext, ProviderId, Result, Snapshot,
+    DeleteState, Depth, EntryPage, Error, ErrorKind, Issue, Locked, OpContext, ProviderId, Result, Snapshot,
     SnapshotId, SnapshotInfo, SnapshotRef, Tags, Timestamp, Verification,
 };
 
@@ -129,16 +129,8 @@ impl AzureProvider {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(DeleteState::Gone),
             Err(error) => return Err(error),
         };
-        let how = match (point.soft_deleted, point.expires) {
-            (true, _) => "it was deleted, and soft deletion keeps it for some days".to_owned(),
-            (false, Some(expires)) => format!("it goes by itself at {expires}"),
-            (false, None) => "it goes when the vault's policy says so".to_owned(),
-        };
-        let reason = format!(
-            "the vault keeps {} as its policy says: Azure has no call that deletes one recovery point; {how}",
-            point.id
-        );
-        Ok(DeleteState::Locked { until: point.expires, reason })
+        let kept = kept_by_policy(&point);
+        Ok(DeleteState::Locked { until: kept.until, reason: kept.reason })
     }
 
     /// Azure has no call that lets one recovery point last longer.
@@ -153,6 +145,20 @@ impl AzureProvider {
         );
         Err(Error::new(ErrorKind::Unsupported, message))
     }
+}
+
+/// No service deletes a single recovery point on demand, so that its vault's policy always keeps it.
+fn kept_by_policy(point: &Point) -> Locked {
+    let how = match (point.soft_deleted, point.expires) {
+        (true, _) => "it was deleted, and soft deletion keeps it for some days".to_owned(),
+        (false, Some(expires)) => format!("it goes by itself at {expires}"),
+        (false, None) => "it goes when the vault's policy says so".to_owned(),
+    };
+    let reason = format!(
+        "the vault keeps {} as its policy says: Azure has no call that deletes one recovery point; {how}",
+        point.id
+    );
+    Locked::new(point.expires, reason)
 }
 
 /// What a recovery point says of itself, and its name of it.
@@ -184,6 +190,10 @@ impl Snapshot for Opened {
             problems.push(Issue::new("unusable", self.name.id.to_string(), message));
         }
         Ok(Verification::new(depth.min(Depth::Listed), problems))
+    }
+
+    async fn locked(&self, _cx: &OpContext) -> Result<Option<Locked>> {
+        Ok(Some(kept_by_policy(&self.item.point(&self.connection, &self.name.id).await?)))
     }
 
     async fn entries(&self, _cx: &OpContext, _path: &str, _after: Option<&str>) -> Result<EntryPage> {
