@@ -248,15 +248,14 @@ impl BackupMachine {
         // Services do not stay down because somebody else's job holds a resource: what waits is captured late.
         let done = |member: &Member| member.run.is_captured() || member.run.waits_in_vain(now);
         let due = self.members.iter().all(done) || self.stopping.is_some();
+        let rests = due && matches!(self.hold, Hold::Held(_)) && self.lets_rest(record, now);
         match self.hold {
-            Hold::Held(level) if due => {
-                if !self.lets_rest(record, now) {
-                    self.hold = Hold::Resuming(Some(level));
-                    self.members.iter_mut().for_each(|member| member.outlast_hold(now));
-                }
+            Hold::Held(level) if due && !rests => {
+                self.hold = Hold::Resuming(Some(level));
+                self.members.iter_mut().for_each(|member| member.outlast_hold(now));
             }
             // What was taken back while no job began has its turn now that one has.
-            Hold::Held(_) => self.members.iter_mut().for_each(|member| member.run.begin(now)),
+            Hold::Held(_) if !rests => self.members.iter_mut().for_each(|member| member.run.begin(now)),
             Hold::Quiescing | Hold::Renewing if self.stopping.is_some() => self.hold = Hold::Resuming(None),
             Hold::Quiescing if self.held_from.is_none() => self.held_from = Some(now),
             _ => {}
