@@ -158,7 +158,7 @@ fn a_quiesce_hook_that_asks_to_be_called_later_is_called_again_with_the_services
 fn services_that_do_not_start_again_are_told_by_every_command_until_they_are_resumed() {
     let Some(world) = World::new() else { return };
     let broken = world.place.path("broken");
-    std::fs::write(&broken, "").unwrap();
+    fs::write(&broken, "").unwrap();
     let fails = format!("if [ -e {} ]; then echo no such node >&2; exit 1; fi; ", broken.display());
     world.configure("", &world.hooks().replacen("rm -f ", &format!("{fails}rm -f "), 1));
     let run = world.place.run(["backup", "--workspace", "ml-prod"]);
@@ -171,7 +171,7 @@ fn services_that_do_not_start_again_are_told_by_every_command_until_they_are_res
         assert!(text.contains("held still since") && text.contains("stillpoint resume"), "{words:?}: {text}");
     }
     assert_eq!(world.place.json(["operations"])["held"][0]["workspace"], "ml-prod");
-    std::fs::remove_file(&broken).unwrap();
+    fs::remove_file(&broken).unwrap();
     world.place.run(["resume"]);
     assert!(!world.is_stopped());
     assert_eq!(world.place.json(["operations"])["held"], json!([]));
