@@ -460,22 +460,6 @@ fn a_data_directory_inside_the_source_is_left_out() {
 }
 
 #[test]
-fn a_password_comes_from_a_file_a_command_or_the_environment() {
-    let mut place = Place::with_tree(11);
-    let file = place.path("password");
-    fs::write(&file, "correct horse\n").unwrap();
-    let name = file.to_str().unwrap().to_owned();
-    let backup = place.run(os(&["backup", "--password-file", &name], &place.source()));
-    assert_eq!(backup.code, Some(0), "{backup:?}");
-    assert!(!place.data().join("key").exists());
-    assert_eq!(place.run(["check", "--password-command", "echo correct horse"]).code, Some(0));
-    place.env("STILLPOINT_PASSWORD_FILE", name);
-    assert_eq!(place.run(["check"]).code, Some(0));
-    place.env("STILLPOINT_PASSWORD", "correct horse");
-    assert_eq!(place.run(["check"]).code, Some(0));
-}
-
-#[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let place = Place::with_tree(12);
     place.back_up();

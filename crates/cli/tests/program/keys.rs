@@ -79,3 +79,20 @@ fn a_lock_that_nobody_can_read_goes_on_request_and_is_told_until_then() {
     assert!(!lock.exists());
     place.back_up();
 }
+
+#[test]
+fn a_password_comes_from_a_file_a_command_or_the_environment() {
+    let mut place = Place::with_tree(11);
+    let file = place.path("password");
+    fs::write(&file, "correct horse\n").unwrap();
+    let name = file.to_str().unwrap().to_owned();
+    let source = place.source();
+    let backup = place.run(["backup", "--password-file", &name, source.to_str().unwrap()]);
+    assert_eq!(backup.code, Some(0), "{backup:?}");
+    assert!(!place.data().join("key").exists());
+    assert_eq!(place.run(["check", "--password-command", "echo correct horse"]).code, Some(0));
+    place.env("STILLPOINT_PASSWORD_FILE", name);
+    assert_eq!(place.run(["check"]).code, Some(0));
+    place.env("STILLPOINT_PASSWORD", "correct horse");
+    assert_eq!(place.run(["check"]).code, Some(0));
+}
