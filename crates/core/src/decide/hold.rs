@@ -109,6 +109,7 @@ impl BackupMachine {
         match result {
             Ok(Outcome::Quiesced(level)) => {
                 self.hold = Hold::Held(*level);
+                self.rest.needless = *level == Consistency::Fuzzy;
                 self.misses = 0;
                 self.retry_at = None;
                 self.held_again();
@@ -255,7 +256,8 @@ impl BackupMachine {
     /// Lets the workspace go as soon as nothing needs it held still.
     pub(super) fn release(&mut self, record: &mut OperationRecord, now: Timestamp) {
         // Services do not stay down because somebody else's job holds a resource: what waits is captured late.
-        let done = |member: &Member| member.run.is_captured() || member.run.waits_in_vain(now);
+        let in_vain = |member: &Member| !self.rest.needless && member.run.waits_in_vain(now);
+        let done = |member: &Member| member.run.is_captured() || in_vain(member);
         let due = self.members.iter().all(done) || self.stopping.is_some();
         match self.hold {
             Hold::Held(level) if due => self.let_go(level, record, now),

@@ -47,6 +47,8 @@ pub struct Rest {
     /// What it answered last.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refusal: Option<ErrorRecord>,
+    /// The workspace itself answered that it holds nothing still: no service waits for a job, so there is nothing to rest from.
+    pub needless: bool,
 }
 
 impl Rest {

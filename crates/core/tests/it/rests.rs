@@ -14,6 +14,8 @@ fn time(seconds: i64) -> Timestamp {
 struct Story {
     last: Decision,
     at: i64,
+    /// What the workspace answers when it is held still.
+    level: Consistency,
     /// When the services were stopped and started again.
     holds: Vec<(i64, Option<i64>)>,
     /// When a start was tried, and for which volume.
@@ -34,7 +36,7 @@ impl Story {
         let plan = Plan::new(definition, vec![planned("db"), planned("logs")], None);
         let event = Event::Done(Step::Inspect, Ok(Outcome::Planned(Box::new(plan))));
         let last = decide(&begun.record, &event, time(0));
-        Self { last, at: 0, holds: Vec::new(), starts: Vec::new() }
+        Self { last, at: 0, level: Consistency::Application, holds: Vec::new(), starts: Vec::new() }
     }
 
     fn machine(&self) -> &BackupMachine {
@@ -73,7 +75,7 @@ impl Story {
         match effect {
             Effect::Quiesce { .. } => {
                 self.holds.push((self.at, None));
-                self.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+                self.answer(Step::Quiesce, Ok(Outcome::Quiesced(self.level)));
             }
             Effect::Resume { .. } => {
                 self.holds.last_mut().unwrap().1 = Some(self.at);
@@ -254,4 +256,21 @@ fn a_stop_while_services_run_ends_the_backup() {
     }
     story.turn(&Event::CancelRequested);
     assert_eq!(story.last.record.state, OperationState::Cancelled);
+}
+
+#[test]
+fn where_nothing_is_held_still_nothing_rests_and_nothing_is_late() {
+    for queued in [true, false] {
+        let mut story = Story::begun(DAY);
+        story.level = Consistency::Fuzzy;
+        let mut start =
+            |at, id: &str| if queued || at > 40 * 60 { Ok(job(id)) } else { Err(ErrorKind::RateLimited) };
+        let state = |at| if at > 50 * 60 { JobState::Running } else { JobState::Queued };
+        let mut poll = |at, _: &str| status(state(at));
+        while story.at < 3600 {
+            assert!(story.step(&mut start, &mut poll));
+        }
+        assert_eq!(story.holds.len(), 1, "{:?}", story.holds);
+        assert!(story.machine().members.iter().all(|member| !member.late), "{:?}", story.machine());
+    }
 }
