@@ -135,7 +135,7 @@ impl BackupMachine {
         self.wind_up(&request);
         self.give_jobs_up(now);
         self.follow_guards(now);
-        self.watch_rest(now);
+        self.watch_rest(record, now);
         self.release(record, now);
         self.count_hold(record, &request, now);
         note_progress(record, self.members.iter().map(|member| &member.run), now);

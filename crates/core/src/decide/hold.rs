@@ -188,9 +188,12 @@ impl BackupMachine {
         match self.hold {
             Hold::Quiescing | Hold::Renewing => self.hold = Hold::Resuming(None),
             Hold::Held(level) => {
-                self.hold = Hold::Resuming(Some(Consistency::Fuzzy));
-                let open = self.members.iter_mut().filter(|member| !member.run.is_captured());
-                open.for_each(|member| member.run.outlasted_hold = true);
+                let pending = |member: &Member| member.run.step == JobStep::Pending;
+                // What was taken back begins under the hold of whoever comes next.
+                let level_left = (!self.members.iter().any(pending)).then_some(Consistency::Fuzzy);
+                self.hold = Hold::Resuming(level_left);
+                let open = |member: &&mut Member| !pending(member) && !member.run.is_captured();
+                self.members.iter_mut().filter(open).for_each(|member| member.run.outlasted_hold = true);
                 if level > Consistency::Fuzzy {
                     record.warnings.push(
                         "the workspace was let go before everything was captured, because the process that held it still \

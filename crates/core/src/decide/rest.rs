@@ -196,7 +196,7 @@ impl BackupMachine {
     }
 
     /// What becomes of a rest: it ends with its time, with the operation, and with a job that began without the hold.
-    pub(super) fn watch_rest(&mut self, now: Timestamp) {
+    pub(super) fn watch_rest(&mut self, record: &mut OperationRecord, now: Timestamp) {
         if !self.rests() {
             return;
         }
@@ -215,6 +215,10 @@ impl BackupMachine {
             self.renewals += 1;
             self.hold = Hold::Quiescing;
             self.quiesce_unanswered = true;
+        }
+        if !self.rests() {
+            // Nothing could move during the rest, so the stall clock has its whole time from now on.
+            record.last_advance = now;
         }
     }
 

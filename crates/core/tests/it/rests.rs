@@ -24,8 +24,13 @@ struct Story {
 
 impl Story {
     fn begun(timeout: Duration) -> Self {
+        Self::asked_for(timeout, |_| {})
+    }
+
+    fn asked_for(timeout: Duration, ask: impl FnOnce(&mut BackupRequest)) -> Self {
         let mut request = BackupRequest::new("op-1".parse().unwrap(), "ada".parse().unwrap());
         request.timeout = Some(timeout);
+        ask(&mut request);
         let record = OperationRecord::submitted(Request::Backup(request), time(0));
         let begun = decide(&record, &Event::Begun, time(0));
         let planned = |id: &str| {
@@ -208,23 +213,7 @@ fn a_job_that_begins_while_services_run_is_late_and_nothing_is_stopped_again() {
 
 #[test]
 fn a_start_under_way_is_heard_before_services_run_again() {
-    let mut story = Story::begun(DAY);
-    let mut waiting = 0;
-    while story.at < 290 {
-        story.step(&mut |_, _| Err(ErrorKind::RateLimited), &mut |_, _| panic!("nothing runs"));
-    }
-    // The start of one hangs from now on, and the other one is refused once more.
-    while story.at < 400 && story.stands_held() {
-        let logs = Step::Start("logs".parse().unwrap());
-        if story.last.effects.iter().any(|effect| effect.step() == logs) {
-            story.answer(logs, Err(ErrorKind::RateLimited));
-        } else {
-            story.at += 5;
-            story.turn(&Event::Tick);
-        }
-        waiting += 1;
-    }
-    assert!(waiting > 3 && story.stands_held(), "{:?}", story.machine().members);
+    let mut story = Story::unanswered();
     story.answer(Step::Start("db".parse().unwrap()), Ok(job("db")));
     assert!(story.stands_held(), "it began, so the hold is worth it");
     let logs = |effect: &Effect| effect.step() == Step::Start("logs".parse().unwrap());
@@ -273,4 +262,61 @@ fn where_nothing_is_held_still_nothing_rests_and_nothing_is_late() {
         assert_eq!(story.holds.len(), 1, "{:?}", story.holds);
         assert!(story.machine().members.iter().all(|member| !member.late), "{:?}", story.machine());
     }
+}
+
+#[test]
+fn a_rest_does_not_count_as_standing_still() {
+    let mut story =
+        Story::asked_for(DAY, |request| request.stall_timeout = Some(Duration::from_secs(20 * 60)));
+    let mut start = |_, id: &str| Ok(job(id));
+    let mut poll = |at, _: &str| status(if at > 25 * 60 { JobState::Running } else { JobState::Queued });
+    while story.at < 40 * 60 {
+        assert!(story.step(&mut start, &mut poll));
+    }
+    assert_eq!((story.holds.len(), story.machine().stopping), (1, None), "{:?}", story.last.record.warnings);
+}
+
+impl Story {
+    /// One start hangs, and the other job was taken back until its answer is in.
+    fn unanswered() -> Self {
+        let mut story = Self::begun(DAY);
+        while story.at < 290 {
+            story.step(&mut |_, _| Err(ErrorKind::RateLimited), &mut |_, _| panic!("nothing runs"));
+        }
+        let mut waiting = 0;
+        while story.at < 400 && story.stands_held() {
+            let logs = Step::Start("logs".parse().unwrap());
+            if story.is_due(&logs) {
+                story.answer(logs, Err(ErrorKind::RateLimited));
+            } else {
+                story.at += 5;
+                story.turn(&Event::Tick);
+            }
+            waiting += 1;
+        }
+        assert!(waiting > 3 && story.stands_held(), "{:?}", story.machine().members);
+        story
+    }
+
+    fn is_due(&self, step: &Step) -> bool {
+        self.last.effects.iter().any(|effect| effect.step() == *step)
+    }
+}
+
+#[test]
+fn what_was_taken_back_begins_with_whoever_takes_over() {
+    let mut story = Story::unanswered();
+    story.turn(&Event::Leaving);
+    story.answer(Step::Resume, Ok(Outcome::Done));
+    story.turn(&Event::Recovered);
+    story.answer(Step::Resume, Ok(Outcome::Done));
+    assert!(story.is_due(&Step::Quiesce), "{:?}", story.machine());
+    story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+    assert!(story.is_due(&Step::Start("logs".parse().unwrap())), "{:?}", story.machine());
+    let outlasted = story.machine().members.iter().map(|member| member.run.outlasted_hold);
+    assert_eq!(
+        outlasted.collect::<Vec<_>>(),
+        [true, false],
+        "the start that was cut short may have been heard"
+    );
 }
