@@ -51,6 +51,9 @@ pub struct BackupMachine {
     pub hold: Hold,
     /// When it was asked to hold still.
     pub held_from: Option<Timestamp>,
+    /// When it answered that it holds still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_at: Option<Timestamp>,
     /// When it was first told to let go. From then on nothing is known to be still, whenever the answer comes.
     pub releasing_at: Option<Timestamp>,
     /// When it was let go.

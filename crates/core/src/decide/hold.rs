@@ -109,6 +109,7 @@ impl BackupMachine {
         match result {
             Ok(Outcome::Quiesced(level)) => {
                 self.hold = Hold::Held(*level);
+                self.held_at = Some(now);
                 self.rest.needless = *level == Consistency::Fuzzy;
                 self.misses = 0;
                 self.retry_at = None;
@@ -228,7 +229,7 @@ impl BackupMachine {
             self.held_before += to.since(from);
             self.held_from = None;
         }
-        (self.releasing_at, self.released_at) = (None, None);
+        (self.held_at, self.releasing_at, self.released_at) = (None, None, None);
     }
 
     /// What is to be said of a workspace that could not be let go.

@@ -198,27 +198,47 @@ impl BackupMachine {
     /// What becomes of a rest: it ends with its time, with the operation, and with a job that began without the hold.
     pub(super) fn watch_rest(&mut self, record: &mut OperationRecord, now: Timestamp) {
         if !self.rests() {
-            return;
+            return self.watch_return(record, now);
         }
         self.members.iter_mut().for_each(|member| member.run.withdraw());
         let over = self.members.iter().all(|member| member.run.has_ended());
         let begun = self.members.iter().any(|member| member.run.has_begun());
         let stuck = matches!(self.hold, Hold::Stuck(_));
         if self.stopping.is_some() || stuck {
-            self.rest.until = None;
+            self.end_rest(record, now);
         } else if begun || over {
-            self.rest.until = None;
+            self.end_rest(record, now);
             self.members.iter_mut().for_each(|member| member.goes_on_late(now));
         } else if self.hold == Hold::Released(None) && self.rest_ends_at(now).is_none() {
-            self.rest.until = None;
+            self.end_rest(record, now);
             self.leave_hold_behind();
             self.renewals += 1;
             self.hold = Hold::Quiescing;
             self.quiesce_unanswered = true;
         }
-        if !self.rests() {
-            // Nothing could move during the rest, so the stall clock has its whole time from now on.
-            record.last_advance = now;
+    }
+
+    /// Nothing could move during the rest, so the stall clock has its whole time from now on.
+    fn end_rest(&mut self, record: &mut OperationRecord, now: Timestamp) {
+        self.rest.until = None;
+        record.last_advance = now;
+    }
+
+    /// What becomes of a hold that was asked for after a rest: until it stands nothing begins that can wait, and a job
+    /// outside that begins all the same ends it.
+    fn watch_return(&mut self, record: &mut OperationRecord, now: Timestamp) {
+        let returns = self.rest.idle > 0 && matches!(self.hold, Hold::Quiescing | Hold::Renewing);
+        if !returns || self.stopping.is_some() {
+            return;
+        }
+        self.members.iter_mut().for_each(|member| member.run.withdraw());
+        // What was begun under an earlier hold goes on beside this one.
+        let begun = |member: &Member| member.run.has_begun() && !member.run.outlasted_hold;
+        if self.members.iter().any(begun) {
+            self.hold = Hold::Resuming(None);
+            (self.misses, self.retry_at) = (0, None);
+            self.end_rest(record, now);
+            self.members.iter_mut().for_each(|member| member.goes_on_late(now));
         }
     }
 

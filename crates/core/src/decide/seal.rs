@@ -139,8 +139,9 @@ fn state_of_captured(member: &Member, out: &mut ComponentRecord) -> ComponentSta
 /// What the set can claim: the level the workspace was held at, if every capture lies inside the hold; one moment
 /// per component, if each capture is one moment; else nothing.
 ///
-/// The hold counts until it was first told to let go, and never beyond its budget: a workspace may let itself go then
-/// (`QuiesceOptions::budget`) while nobody is there to see it.
+/// The hold counts from the moment at which the workspace answered that it stands, since a job that was queued outside during
+/// a rest may begin while services stop. It counts until it was first told to let go, and never beyond its budget: a
+/// workspace may let itself go then (`QuiesceOptions::budget`) while nobody is there to see it.
 fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
     let windows: Option<Vec<_>> = machine
         .members
@@ -158,7 +159,7 @@ fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
         _ => Consistency::Fuzzy,
     };
     let inside = |from: Timestamp, to: Timestamp| {
-        machine.held_from.is_some_and(|held| held <= from)
+        machine.held_at.or(machine.held_from).is_some_and(|held| held <= from)
             && to <= machine.releasing_at.map_or(budget_ends, |let_go| let_go.min(budget_ends))
     };
     let points = windows.iter().all(|window| window.from == window.to);

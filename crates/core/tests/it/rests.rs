@@ -320,3 +320,67 @@ fn what_was_taken_back_begins_with_whoever_takes_over() {
         "the start that was cut short may have been heard"
     );
 }
+
+impl Story {
+    /// Both jobs are queued outside and a rest is over: the workspace was asked to hold still again.
+    fn returning() -> Self {
+        let mut story = Self::begun(DAY);
+        while story.holds.len() != 1 || !story.is_due(&Step::Quiesce) {
+            assert!(story.step(&mut |_, id| Ok(job(id)), &mut |_, _| status(JobState::Queued)));
+        }
+        story
+    }
+
+    fn polled(&mut self, id: &str, status: JobStatus) {
+        self.answer(Step::Poll(id.parse().unwrap()), Ok(Outcome::Polled(Box::new(status))));
+    }
+}
+
+#[test]
+fn a_job_that_begins_while_services_stop_again_is_late_and_they_run_again_at_once() {
+    let mut story = Story::returning();
+    story.polled("db", status(JobState::Running));
+    assert!(story.machine().members.iter().all(|member| member.late), "{:?}", story.machine());
+    story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+    assert!(story.is_due(&Step::Resume), "{:?}", story.machine());
+    story.answer(Step::Resume, Ok(Outcome::Done));
+    assert!(!story.is_due(&Step::Quiesce) && story.machine().stopping.is_none(), "{:?}", story.machine());
+}
+
+#[test]
+fn a_job_that_is_lost_while_services_stop_again_is_begun_once_they_stand() {
+    for gone in [JobState::Lost, JobState::Expired] {
+        let mut story = Story::returning();
+        story.polled("db", status(gone));
+        story.at += 5;
+        story.turn(&Event::Tick);
+        let start = Step::Start("db".parse().unwrap());
+        assert!(!story.is_due(&start), "{:?}", story.machine());
+        story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+        assert!(story.is_due(&start), "{:?}", story.machine());
+    }
+}
+
+#[test]
+fn what_began_before_the_hold_stood_claims_nothing_of_it() {
+    for (begins, claim) in [(50, Consistency::Fuzzy), (70, Consistency::Application)] {
+        let mut story = Story::returning();
+        let asked = story.at;
+        story.at += 60;
+        story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+        story.at += 60;
+        for id in ["db", "logs"] {
+            let mut captured = status(JobState::Succeeded);
+            captured.captured = Some(CaptureWindow::new(time(asked + begins), time(asked + 80)));
+            captured.snapshot =
+                Some(SnapshotRef::new("cloud".parse().unwrap(), SnapshotId::new(id).unwrap()));
+            story.polled(id, captured);
+        }
+        story.answer(Step::Resume, Ok(Outcome::Done));
+        for id in ["db", "logs"] {
+            let good = Outcome::Verified(Verification::new(Depth::Sized, Vec::new()));
+            story.answer(Step::Verify(id.parse().unwrap()), Ok(good));
+        }
+        assert_eq!(story.machine().record.as_ref().unwrap().consistency, claim);
+    }
+}
