@@ -35,6 +35,9 @@ impl BackupMachine {
             if stalled && let Some(limit) = self.stall_limit(request) {
                 record.warnings.push(stalled_for(limit));
             } else if held {
+                if record.deadline > now {
+                    self.go_on_unheld(request.on_deadline, now);
+                }
                 record.warnings.push("the longest time that services may be held still was used up".into());
             }
         }

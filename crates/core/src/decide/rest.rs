@@ -14,7 +14,7 @@ use super::member::Member;
 use super::{Turn, deadline_error};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
-use crate::operation::OperationRecord;
+use crate::operation::{OnDeadline, OperationRecord};
 use crate::provider::JobState;
 use crate::schedule::in_words;
 
@@ -68,11 +68,15 @@ enum Idle {
     GoesOn,
 }
 
-/// What to do about jobs that all wait in vain, the last of them since `overdue`, after `rests` and with `left` until the
-/// deadline.
-fn idle(runs: &[&JobRun], rests: u32, overdue: Duration, left: Duration) -> Idle {
+/// What to do about jobs that all wait in vain, the last of them since `overdue`, after `rests`, with `left` until the
+/// deadline and `budget` for all holds to come.
+fn idle(runs: &[&JobRun], rests: u32, overdue: Duration, left: Duration, budget: Duration) -> Idle {
     let rest = usize::try_from(rests).ok().and_then(|rests| RESTS.get(rests).copied());
     let Some(rest) = rest.filter(|rest| left > rest.saturating_add(REFUSED_MAX)) else { return Idle::GoesOn };
+    // A hold that ends before a job has had its time to begin is worth nothing.
+    if runs.iter().any(|run| !run.has_ended() && budget <= run.vain_after()) {
+        return Idle::GoesOn;
+    }
     let is_starting = |run: &&JobRun| run.step == JobStep::Starting;
     let without_result =
         |run: &JobRun| matches!(run.step, JobStep::Ended(JobEnd::Failed(_) | JobEnd::Cancelled));
@@ -110,8 +114,11 @@ impl JobRun {
 
     /// Until when a workspace is held still for it while it does not begin.
     fn in_vain_from(&self) -> Option<Timestamp> {
-        let limit = if self.is_queued() { QUEUED_MAX } else { REFUSED_MAX };
-        Some(self.idle_since?.after(limit))
+        Some(self.idle_since?.after(self.vain_after()))
+    }
+
+    fn vain_after(&self) -> Duration {
+        if self.is_queued() { QUEUED_MAX } else { REFUSED_MAX }
     }
 
     /// Whether it has waited to begin for longer than a workspace is held still for that.
@@ -172,7 +179,9 @@ impl BackupMachine {
         let runs: Vec<_> = self.members.iter().map(|member| &member.run).collect();
         let overdue = runs.iter().filter_map(|run| run.in_vain_from()).max().map(|from| now.since(from));
         let since = runs.iter().filter_map(|run| run.idle_since).min().unwrap_or(now);
-        let idle = idle(&runs, self.rest.idle, overdue.unwrap_or_default(), record.deadline.since(now));
+        let left = record.deadline.since(now);
+        let budget = self.hold_count.rest().unwrap_or(left);
+        let idle = idle(&runs, self.rest.idle, overdue.unwrap_or_default(), left, budget);
         if let Idle::Rest(pause) = idle {
             self.rest.idle += 1;
             record.warnings.push(format!(
@@ -216,6 +225,17 @@ impl BackupMachine {
             self.hold = Hold::Quiescing;
             self.quiesce_unanswered = true;
         }
+    }
+
+    /// No more time is left to hold still in, and after a rest that is no reason to lose what can be captured without: it is
+    /// begun late, where the policy lets jobs run on.
+    pub(super) fn go_on_unheld(&mut self, policy: OnDeadline, now: Timestamp) {
+        if policy == OnDeadline::Cancel || self.rest.idle == 0 && self.rest.put_off == 0 {
+            return;
+        }
+        let may =
+            |run: &JobRun| run.step == JobStep::Pending && (policy == OnDeadline::Extend || !run.in_process);
+        self.members.iter_mut().filter(|member| may(&member.run)).for_each(|member| member.goes_on_late(now));
     }
 
     /// Nothing could move during the rest, so the stall clock has its whole time from now on.

@@ -384,3 +384,42 @@ fn what_began_before_the_hold_stood_claims_nothing_of_it() {
         assert_eq!(story.machine().record.as_ref().unwrap().consistency, claim);
     }
 }
+
+fn minutes(minutes: u64) -> Duration {
+    Duration::from_secs(minutes * 60)
+}
+
+#[test]
+fn no_rest_is_taken_where_no_time_is_left_to_hold_still_after_it() {
+    for (queued, most, holds) in [(false, 12, 2), (false, 20, 3), (true, 20, 1), (true, 40, 2)] {
+        let mut story = Story::asked_for(DAY, |request| request.hold_at_most = Some(minutes(most)));
+        let mut start = |_, id: &str| if queued { Ok(job(id)) } else { Err(ErrorKind::RateLimited) };
+        while story.at < 4 * 3600 {
+            assert!(story.step(&mut start, &mut |_, _| status(JobState::Queued)));
+        }
+        assert_eq!((story.holds.len(), story.machine().stopping), (holds, None), "{:?}", story.holds);
+        assert!(story.machine().members.iter().all(|member| member.late), "{:?}", story.machine());
+    }
+}
+
+#[test]
+fn what_a_slow_hold_after_a_rest_leaves_no_time_for_is_captured_late_where_jobs_may_run_on() {
+    for policy in [OnDeadline::Detach, OnDeadline::Extend, OnDeadline::Cancel] {
+        let mut story = Story::asked_for(DAY, |request| {
+            request.hold_at_most = Some(minutes(12));
+            request.on_deadline = policy;
+        });
+        while story.holds.len() != 1 || !story.is_due(&Step::Quiesce) {
+            assert!(story.step(&mut |_, _| Err(ErrorKind::Busy), &mut |_, _| panic!("nothing runs")));
+        }
+        story.at += 8 * 60;
+        story.turn(&Event::Tick);
+        let begun = story.is_due(&Step::Start("db".parse().unwrap()));
+        assert_eq!(begun, policy != OnDeadline::Cancel, "{:?}", story.machine());
+        assert!(story.machine().members.iter().all(|member| member.late == begun || !begun));
+        story.answer(Step::Resume, Ok(Outcome::Done));
+        story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+        story.answer(Step::Resume, Ok(Outcome::Done));
+        assert_eq!(story.last.record.state == OperationState::Failed, !begun, "{:?}", story.last.record);
+    }
+}
