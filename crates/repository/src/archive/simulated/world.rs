@@ -312,7 +312,8 @@ impl World {
     }
 
     fn is_expected(&self, error: &Error) -> bool {
-        let refused = matches!(error.kind(), ErrorKind::Locked { .. } | ErrorKind::Unavailable);
+        let refused =
+            matches!(error.kind(), ErrorKind::Locked { .. } | ErrorKind::Busy | ErrorKind::Unavailable);
         // A process that slept finds its clock and the store's apart.
         let slept = *error.kind() == ErrorKind::Unsupported;
         // Where listings lag, an index may not be seen yet: the prune stops rather than delete.
