@@ -7,12 +7,12 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, join_all};
 
-use crate::catalog::{Catalog, OperationQuery};
+use crate::catalog::{Catalog, OperationQuery, StoredOperation};
 use crate::clock::Clock;
 use crate::context::OpContext;
 use crate::error::Result;
 use crate::id::{QuiesceId, WorkspaceId};
-use crate::operation::OperationState;
+use crate::operation::{OperationState, Request};
 use crate::workspace::{HoldInfo, Workspace};
 
 /// How long after a hold's budget whoever took it may still let it go in order.
@@ -97,28 +97,27 @@ impl Watchdog {
     pub async fn look(&self, workspace: &dyn Workspace) -> Result<Watched> {
         let cx = OpContext::new(Arc::clone(&self.clock));
         let Some(hold) = workspace.hold(&cx).await? else { return Ok(Watched::Free) };
-        let due = match self.left_by(workspace.id(), &hold).await {
-            Left::Free => true,
-            Left::Follows => false,
-            Left::Unknown => self.clock.now() >= hold.ends_at().after(self.grace),
-        };
-        if !due {
+        let overdue = self.clock.now() >= hold.ends_at().after(self.grace);
+        if overdue {
+            self.let_go(&cx, workspace, &hold, "held still for too long; let go").await?;
+        } else if self.is_left(workspace.id(), &hold).await {
+            self.let_go(&cx, workspace, &hold, "held still by what has ended; let go").await?;
+        } else {
             return Ok(Watched::Held(hold));
         }
-        self.let_go(&cx, workspace, &hold).await?;
         Ok(Watched::Released(hold))
     }
 
-    /// What the catalog says of who took the hold.
-    async fn left_by(&self, workspace: &WorkspaceId, hold: &HoldInfo) -> Left {
-        let (Some(catalog), Some(_)) = (&self.catalog, &hold.operation) else { return Left::Unknown };
+    /// Whether the catalog says that nobody will let the hold go in order.
+    async fn is_left(&self, workspace: &WorkspaceId, hold: &HoldInfo) -> bool {
+        let Some(catalog) = &self.catalog else { return false };
         tokio::select! {
             biased;
-            left = left_by(catalog.as_ref(), workspace, hold) => left.unwrap_or_else(|error| {
+            left = is_left(catalog.as_ref(), workspace, hold) => left.unwrap_or_else(|error| {
                 tracing::debug!(%workspace, %error, "cannot tell whether who holds it still has ended");
-                Left::Unknown
+                false
             }),
-            () = self.clock.sleep(TOLD_WITHIN) => Left::Unknown,
+            () = self.clock.sleep(TOLD_WITHIN) => false,
         }
     }
 
@@ -135,13 +134,19 @@ impl Watchdog {
             return Ok(Some((hold.id, since)));
         }
         let cx = OpContext::new(Arc::clone(&self.clock));
-        self.let_go(&cx, workspace, &hold).await?;
+        self.let_go(&cx, workspace, &hold, "held still for too long; let go").await?;
         Ok(None)
     }
 
-    async fn let_go(&self, cx: &OpContext, workspace: &dyn Workspace, hold: &HoldInfo) -> Result<()> {
+    async fn let_go(
+        &self,
+        cx: &OpContext,
+        workspace: &dyn Workspace,
+        hold: &HoldInfo,
+        why: &str,
+    ) -> Result<()> {
         workspace.resume(cx, &hold.id).await?;
-        tracing::warn!(workspace = %workspace.id(), hold = %hold.id, since = %hold.since, "held still for too long; let go");
+        tracing::warn!(workspace = %workspace.id(), hold = %hold.id, since = %hold.since, "{why}");
         Ok(())
     }
 
@@ -178,27 +183,21 @@ impl Watchdog {
     }
 }
 
-/// Whose a hold is that still stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Left {
-    /// An operation that has ended, and none is under way: nobody else will let it go.
-    Free,
-    /// An operation that has ended, and another one is under way, which lets it go before it holds still itself.
-    Follows,
-    /// One that may be under way.
-    Unknown,
-}
-
-async fn left_by(catalog: &dyn Catalog, workspace: &WorkspaceId, hold: &HoldInfo) -> Result<Left> {
-    let Some(id) = &hold.operation else { return Ok(Left::Unknown) };
+/// Whether the operation that took the hold has ended and no other backup is under way, which lets it go before it holds
+/// still itself.
+async fn is_left(catalog: &dyn Catalog, workspace: &WorkspaceId, hold: &HoldInfo) -> Result<bool> {
+    let Some(id) = &hold.operation else { return Ok(false) };
     // One that this catalog does not know may be under way in another one.
     if !catalog.operation(id).await?.is_some_and(|stored| stored.operation.state.is_terminal()) {
-        return Ok(Left::Unknown);
+        return Ok(false);
     }
     let mut query = OperationQuery::unfinished();
     query.workspace = Some(workspace.clone());
     let page = catalog.operations(&query).await?;
-    // What is detached has let go.
-    let under_way = page.items.iter().any(|stored| stored.operation.state != OperationState::Detached);
-    Ok(if under_way { Left::Follows } else { Left::Free })
+    // What is detached has let go, and nothing but a backup holds still.
+    let follows = |stored: &StoredOperation| {
+        stored.operation.state != OperationState::Detached
+            && matches!(stored.operation.request, Request::Backup(_))
+    };
+    Ok(!page.items.iter().any(follows))
 }

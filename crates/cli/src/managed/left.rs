@@ -40,10 +40,9 @@ impl LeftHold {
 
     /// In words, with what to do.
     pub(crate) fn line(&self) -> String {
-        let by = self
-            .operation
-            .as_ref()
-            .map_or("somebody".to_owned(), |id| format!("operation {id}, which is not under way"));
+        let by = self.operation.as_ref().map_or("somebody".to_owned(), |id| {
+            format!("operation {id}, which is not under way in this catalog")
+        });
         format!(
             "workspace {} needs attention: its services are held still since {} by {by}; `stillpoint resume` lets them go",
             self.workspace, self.since

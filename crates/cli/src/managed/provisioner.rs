@@ -298,8 +298,9 @@ impl Provisioner for HookProvisioner {
             .extend(self.configured(target).into_iter().flat_map(|config| place_findings(config, backup)));
         findings.extend(environment_findings(&self.configured, request, self.configured(target)));
         let source = self.configured(&backup.workspace);
-        findings.extend(region_findings(source, self.configured(target), request));
         let lines = self.lines(target, Some(&backup.workspace));
+        let hooked = lines.provision.is_some();
+        findings.extend(region_findings(source, self.configured(target), request, hooked));
         if lines.provision.is_none() {
             let message = "no provision hook is configured; only the storage of the new workspace is made";
             findings.push(Finding::new("provision-hook", Severity::Warning, message));

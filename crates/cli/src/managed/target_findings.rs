@@ -1,9 +1,11 @@
 //! What stands against the place that a restore asks for: another account or region than the backup's.
 
-use stillpoint_core::{BackupRecord, Finding, ProvisionRequest, Severity};
+use std::collections::BTreeSet;
+
+use stillpoint_core::{BackupRecord, ComponentId, Finding, ProvisionRequest, Severity};
 
 use super::provisioner::of_files;
-use crate::settings::ManagedConfig;
+use crate::settings::{Kind, ManagedConfig};
 
 /// The setting of a restore that names the new workspace's environment.
 pub(crate) const ENVIRONMENT: &str = "environment";
@@ -32,36 +34,52 @@ pub(super) fn place_findings(target: &ManagedConfig, backup: &BackupRecord) -> V
     }).collect()
 }
 
-/// The settings of a destination that name something of one region.
-const OF_A_REGION: [&str; 3] = ["subnets", "security_groups", "availability_zone"];
+/// The settings of a destination that name something of one region, for a component of this kind.
+fn of_a_region(kind: &str) -> &'static [&'static str] {
+    match kind {
+        kind if kind == Kind::Efs.as_str() => &["subnets", "security_groups"],
+        kind if kind == Kind::Ebs.as_str() => &["availability_zone"],
+        _ => &[],
+    }
+}
 
-/// What a copy in another region would take over from its source although it is not there: the source's network.
+/// What a copy in another region would take over from its source although it is not there: the source's network. A warning
+/// where the restore is `hooked`, since a provision hook may answer settings of its own.
 pub(super) fn region_findings(
     source: Option<&ManagedConfig>,
     target: Option<&ManagedConfig>,
     request: &ProvisionRequest,
+    hooked: bool,
 ) -> Vec<Finding> {
     let backup = &request.backup;
     let region = backup.definition.region.as_deref();
     let (Some(source), Some(region)) = (source, region) else { return Vec::new() };
-    if region == source.region.as_str() || backup.components.iter().all(of_files) {
+    if region == source.region.as_str() {
         return Vec::new();
     }
-    let taken_over = |setting: &&&str| {
-        let own = target.is_some_and(|target| target.destination.contains_key(**setting));
-        source.destination.contains_key(**setting) && !own
+    let names = |config: &ManagedConfig, id: &ComponentId, setting: &str| {
+        let of_component = config.component(id).is_some_and(|own| own.settings.contains_key(setting));
+        of_component || config.destination.contains_key(setting)
     };
-    let taken_over: Vec<&str> = OF_A_REGION.iter().filter(taken_over).copied().collect();
+    let mut taken_over = BTreeSet::new();
+    for record in backup.components.iter().filter(|record| record.snapshot.is_some() && !of_files(record)) {
+        let component = &record.component;
+        taken_over.extend(of_a_region(&component.kind).iter().filter(|setting| {
+            names(source, &component.id, setting)
+                && !target.is_some_and(|target| names(target, &component.id, setting))
+        }));
+    }
     if taken_over.is_empty() {
         return Vec::new();
     }
-    let (named, new) = (taken_over.join(", "), &request.restore.target);
+    let (named, new) = (Vec::from_iter(taken_over).join(", "), &request.restore.target);
     let message = format!(
         "the backup lies in region {region}, and {named} of workspace {} are of {}: configure workspace {new} with \
          region = \"{region}\" and {named} of that region in its destination",
         source.id, source.region
     );
-    vec![Finding::new("target-network", Severity::Blocker, message)]
+    let severity = if hooked { Severity::Warning } else { Severity::Blocker };
+    vec![Finding::new("target-network", severity, message)]
 }
 
 /// What stands against an environment that was asked for: it must be of the backup's account and region, as far as the

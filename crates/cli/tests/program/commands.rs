@@ -322,6 +322,7 @@ fn a_deleted_backup_is_gone_from_catalog_and_store() {
     assert!(place.stored("snapshots").is_empty());
     let again = place.json(["delete", &id]);
     assert_eq!(again["operation_id"], deleted["operation_id"], "the same command twice is one deletion");
+    assert_eq!(again["backup_id"], deleted["backup_id"]);
     let again = place.run(["delete", &id[..12]]);
     assert!(again.code == Some(0) && again.stdout.contains("was deleted"), "{again:?}");
     place.run(["delete", "never-there"]).assert_refused(1, &["never-there"]);

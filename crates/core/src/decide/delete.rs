@@ -285,8 +285,11 @@ impl DeleteMachine {
                     format!("the provider kept the snapshot of {id} although it answered success: {reason}");
                 Some(Error::new(ErrorKind::NeedsAttention, message).record())
             }
-            // A deletion on its way is asked about until the deadline.
-            Ok(_) => None,
+            // A deletion on its way is asked about until the deadline, and was accepted after whatever had kept it.
+            Ok(_) => {
+                self.trouble = None;
+                None
+            }
             Err(error) => {
                 let what = format!("deleting the snapshot of {id}");
                 let (trouble, tries) = (&mut self.trouble, member.misses + 1);

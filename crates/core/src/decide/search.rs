@@ -2,6 +2,7 @@
 
 use super::job::{BUSY_WAITS_MAX, JobRun, JobStep, unexpected};
 use crate::clock::Timestamp;
+use crate::decide::UNREGISTERED;
 use crate::error::{Error, ErrorKind, ErrorRecord};
 use crate::provider::{Candidate, Evidence, JobRequest};
 
@@ -85,7 +86,8 @@ impl JobRun {
     /// is not found in the end may run all the same.
     pub(super) fn look_again(&mut self, error: ErrorRecord) {
         self.misses += 1;
-        if self.misses <= BUSY_WAITS_MAX {
+        // Nobody goes on with an operation whose provider he lacks, except to give it up.
+        if self.misses <= BUSY_WAITS_MAX && error.context(UNREGISTERED).is_none() {
             return;
         }
         if self.in_process {

@@ -73,6 +73,11 @@ impl Runner {
         {
             return Ok(());
         }
+        // Another host may have taken it over in between, or brought it to its end.
+        let now = self.parts.catalog.operation(&other.operation.id).await?;
+        let Some(other) = now.filter(|now| !now.operation.state.is_terminal() && !now.lease.live) else {
+            return Ok(());
+        };
         let given_up = other.lease.expires_at.after(self.parts.lease_ttl.saturating_mul(LEASES_WAITED));
         if self.cx.clock().now() < given_up {
             return Ok(());

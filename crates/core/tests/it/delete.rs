@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillpoint_core::decide::{Decision, Effect, Event, Inspection, Outcome, Step, decide};
+use stillpoint_core::decide::{Decision, Effect, Event, Inspection, Machine, Outcome, Step, decide};
 use stillpoint_core::memory::MemoryCatalog;
 use stillpoint_core::{
     BackupRecord, BackupState, Catalog, Component, ComponentRecord, ComponentState, Definition,
@@ -325,4 +325,18 @@ fn time_in_which_nobody_tried_a_deletion_is_not_counted_as_trouble_of_the_store(
     let answer = Event::Done(Step::Delete("home".parse().unwrap()), Err(away));
     let again = decide(&decide(&taken.record, &Event::Tick, late).record, &answer, late);
     assert_eq!(again.record.state, OperationState::Running, "{:?}", again.record.error);
+}
+
+#[test]
+fn a_deletion_that_the_store_has_begun_is_no_longer_in_trouble() {
+    let away = Error::new(ErrorKind::Unavailable, "the store answered 503").record();
+    let tried = kept_from_deleting(&away, 2);
+    let trouble = |decision: &Decision| match &decision.record.machine {
+        Machine::Delete(delete) => delete.trouble.clone(),
+        other => unreachable!("{other:?}"),
+    };
+    assert!(trouble(&tried).is_some());
+    let on_its_way =
+        Event::Done(Step::Delete("home".parse().unwrap()), Ok(Outcome::Deleted(DeleteState::Pending)));
+    assert_eq!(trouble(&decide(&tried.record, &on_its_way, time(300))), None);
 }

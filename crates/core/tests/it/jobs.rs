@@ -217,6 +217,16 @@ fn a_job_that_could_not_be_looked_for_to_the_end_is_left_to_a_person() {
 }
 
 #[test]
+fn a_job_that_cannot_be_looked_for_since_its_provider_is_not_here_is_given_up_by_whoever_cancels() {
+    let lost = answer_start(&starting(), lost_answer(), 3);
+    let stopping = decide(&lost.record, &Event::CancelRequested, time(4));
+    let unknown = Error::new(ErrorKind::InvalidConfig, "no provider cloud").with("unregistered", "cloud");
+    let given_up = answer_start(&stopping, Err(unknown), 5);
+    let JobStep::Ended(JobEnd::Failed(error)) = &run(&given_up).step else { panic!("{:?}", run(&given_up)) };
+    assert_eq!(error.kind, ErrorKind::NeedsAttention);
+}
+
+#[test]
 fn a_likely_job_that_ended_without_a_result_is_not_followed_for_ever() {
     let failed = || JobState::Failed(Error::new(ErrorKind::Unexpected, "by chance").record());
     let mut last = following_a_likely_job();

@@ -123,8 +123,7 @@ async fn a_watchdog_with_a_catalog_lets_go_what_an_ended_operation_left_and_noth
     let held = |watched: Watched| matches!(watched, Watched::Held(_));
     assert!(held(knowing.look(&workspace).await.unwrap()), "its operation may be another catalog's");
 
-    let begin = async |id: &OperationId| {
-        let request = Request::Backup(BackupRequest::new(id.clone(), ada.clone()));
+    let begin = async |request: Request| {
         let record = OperationRecord::submitted(request, cx.clock().now());
         let holder = Holder::new("host", "process");
         match catalog.create_operation(&record, &holder, hour).await.unwrap() {
@@ -132,15 +131,42 @@ async fn a_watchdog_with_a_catalog_lets_go_what_an_ended_operation_left_and_noth
             other => unreachable!("{other:?}"),
         }
     };
-    let (mut record, lease) = begin(&id).await;
+    let backup = |id: &str| Request::Backup(BackupRequest::new(id.parse().unwrap(), ada.clone()));
+    let (mut record, lease) = begin(backup("op-1")).await;
     assert!(held(knowing.look(&workspace).await.unwrap()), "it is under way");
     record.state = OperationState::Failed;
     catalog.commit(&lease, &OperationChange::new(&record)).await.unwrap();
-    let (mut next, lease) = begin(&"op-2".parse().unwrap()).await;
+    let (mut next, lease) = begin(backup("op-2")).await;
     assert!(held(knowing.look(&workspace).await.unwrap()), "the next one sees to it");
     next.state = OperationState::Failed;
     catalog.commit(&lease, &OperationChange::new(&next)).await.unwrap();
     assert!(held(plain.look(&workspace).await.unwrap()), "without a catalog it waits for the hold's budget");
-    assert!(matches!(knowing.look(&workspace).await.unwrap(), Watched::Released(_)));
+    let verify = VerifyRequest::new("op-3".parse().unwrap(), "b".parse().unwrap(), ada.clone(), Depth::Sized);
+    begin(Request::Verify(verify)).await;
+    assert!(
+        matches!(knowing.look(&workspace).await.unwrap(), Watched::Released(_)),
+        "no other backup follows"
+    );
     assert_eq!(knowing.look(&workspace).await.unwrap(), Watched::Free);
+}
+
+#[tokio::test]
+async fn an_overdue_hold_is_let_go_whatever_else_is_under_way() {
+    let cx = OpContext::background();
+    let catalog: std::sync::Arc<dyn Catalog> = std::sync::Arc::new(memory::MemoryCatalog::new());
+    let ada: WorkspaceId = "ada".parse().unwrap();
+    let workspace = memory::MemoryWorkspace::new(Definition::new(ada.clone()), vec![]);
+    let (ended, ttl): (OperationId, _) = ("op-1".parse().unwrap(), std::time::Duration::from_secs(60));
+    for (id, state) in [("op-1", OperationState::Partial), ("op-2", OperationState::Running)] {
+        let request = Request::Backup(BackupRequest::new(id.parse().unwrap(), ada.clone()));
+        let mut record = OperationRecord::submitted(request, cx.clock().now());
+        record.state = state;
+        catalog.create_operation(&record, &Holder::new("host", "process"), ttl).await.unwrap();
+    }
+    let driver = OpContext::background().for_operation(ended.clone(), 1);
+    let options = QuiesceOptions::new(std::time::Duration::ZERO);
+    workspace.quiesce(&driver, &QuiesceId::of(&ended), &options).await.unwrap();
+    let watchdog =
+        Watchdog::new(cx.clock().clone()).with_catalog(catalog).with_grace(std::time::Duration::ZERO);
+    assert!(matches!(watchdog.look(&workspace).await.unwrap(), Watched::Released(_)));
 }

@@ -193,7 +193,7 @@ async fn what_a_copy_in_another_region_lacks_there_is_named_before_anything_is_m
     request.backup.definition.region = Some("eu-west-1".into());
     let found = plane.open().preflight(&cx(&request), &request).await.unwrap();
     let network = found.iter().find(|finding| finding.check == "target-network").unwrap();
-    assert_eq!(network.severity, Severity::Blocker);
+    assert_eq!(network.severity, Severity::Warning, "the hook may answer a network of its own");
     for named in ["eu-west-1", "us-west-2", "subnets", "workspace far"] {
         assert!(network.message.contains(named), "{network:?}");
     }
