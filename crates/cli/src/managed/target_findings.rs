@@ -61,10 +61,10 @@ pub(super) fn region_findings(
         let of_component = config.component(id).is_some_and(|own| own.settings.contains_key(setting));
         of_component || config.destination.contains_key(setting)
     };
-    let mut taken_over = BTreeSet::new();
+    let mut taken_over: BTreeSet<&str> = BTreeSet::new();
     for record in backup.components.iter().filter(|record| record.snapshot.is_some() && !of_files(record)) {
         let component = &record.component;
-        taken_over.extend(of_a_region(&component.kind).iter().filter(|setting| {
+        taken_over.extend(of_a_region(&component.kind).iter().copied().filter(|setting| {
             names(source, &component.id, setting)
                 && !target.is_some_and(|target| names(target, &component.id, setting))
         }));

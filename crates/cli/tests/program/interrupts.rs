@@ -1,6 +1,7 @@
 //! Interrupts, requests to stop, busy workspaces, and operations whose process is gone.
 
 use std::ffi::OsStr;
+use std::path::Path;
 use std::process::Child;
 use std::time::Duration;
 
@@ -141,14 +142,18 @@ fn a_killed_backup_is_resumed_under_its_own_id_and_watched_to_its_end() {
     assert_same(&place.source(), &target);
 }
 
+fn restore_into(target: &Path) -> Vec<&OsStr> {
+    let words = ["restore", "latest", "--privileged", "--into"].map(OsStr::new);
+    words.into_iter().chain([target.as_os_str()]).collect()
+}
+
 #[test]
 fn an_interrupted_restore_keeps_what_it_made_and_goes_on_from_there() {
     let (place, server) = slow_place(48);
     place.back_up();
     server.set_latency(Duration::from_millis(400));
     let target = place.path("restored");
-    let line = ["restore", "latest", "--privileged", "--into"].map(OsStr::new);
-    let line: Vec<&OsStr> = line.into_iter().chain([target.as_os_str()]).collect();
+    let line = restore_into(&target);
     let child = place.start(&line);
     let operation = place.operation_under_way();
     assert!(
@@ -282,8 +287,7 @@ fn a_restore_that_was_interrupted_twice_stops_first_and_then_goes_on_with_the_sa
     place.back_up();
     server.set_latency(Duration::from_millis(400));
     let target = place.path("restored");
-    let line = ["restore", "latest", "--privileged", "--into"].map(OsStr::new);
-    let line: Vec<&OsStr> = line.into_iter().chain([target.as_os_str()]).collect();
+    let line = restore_into(&target);
     let child = place.start(&line);
     let first = place.operation_under_way();
     assert!(eventually(Duration::from_secs(30), || target.exists()), "the restore has not begun");

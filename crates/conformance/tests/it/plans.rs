@@ -19,6 +19,14 @@ fn calls(outlook: &Outlook) -> Vec<String> {
     outlook.calls.iter().map(|call| format!("{}.{}({})", call.whom, call.call, call.subject)).collect()
 }
 
+/// An orchestrator on the same catalog for which the workspace is `workspace` by now.
+fn with_workspace(world: &SimWorld, workspace: Arc<SimWorkspace>) -> LocalOrchestrator {
+    let catalog = Arc::clone(&world.catalog) as Arc<dyn Catalog>;
+    let provider = Arc::new(world.cloud.provider("sim".parse().unwrap()));
+    let provisioner = Arc::clone(&world.provisioner) as Arc<dyn Provisioner>;
+    world.orchestrator_on(catalog, provider, workspace, provisioner).unwrap()
+}
+
 async fn backed_up() -> (SimWorld, LocalOrchestrator) {
     let world = world();
     let orchestrator = world.orchestrator().unwrap();
@@ -63,14 +71,7 @@ async fn a_component_that_is_gone_since_the_last_backup_is_told_of() {
         (world.workspace.definition(&cx).await.unwrap(), world.workspace.inventory(&cx).await.unwrap());
     less.retain(|component| component.id.as_str() != "data");
     let smaller = SimWorkspace::new(Arc::clone(&world.cloud), definition, less);
-    let elsewhere = world
-        .orchestrator_on(
-            Arc::clone(&world.catalog) as Arc<dyn Catalog>,
-            Arc::new(world.cloud.provider("sim".parse().unwrap())),
-            smaller,
-            Arc::clone(&world.provisioner) as Arc<dyn Provisioner>,
-        )
-        .unwrap();
+    let elsewhere = with_workspace(&world, smaller);
     let ended =
         world.run(&elsewhere, Request::Backup(world.backup("backup-2").unwrap())).await.unwrap().operation;
     assert_eq!(ended.state, OperationState::Completed);
@@ -131,14 +132,7 @@ async fn a_backup_refuses_to_exceed_the_plan_that_was_accepted() {
     let more = Component::new("more".parse().unwrap(), "volume", "sim".parse().unwrap(), "arn-more");
     inventory.push(more);
     let grown = SimWorkspace::new(Arc::clone(&world.cloud), plan.definition.clone(), inventory);
-    let elsewhere = world
-        .orchestrator_on(
-            Arc::clone(&world.catalog) as Arc<dyn Catalog>,
-            Arc::new(world.cloud.provider("sim".parse().unwrap())),
-            grown,
-            Arc::clone(&world.provisioner) as Arc<dyn Provisioner>,
-        )
-        .unwrap();
+    let elsewhere = with_workspace(&world, grown);
     let ended = world.run(&elsewhere, Request::Backup(request.clone())).await.unwrap().operation;
     assert_eq!(ended.state, OperationState::Failed);
     let error = ended.error.unwrap();

@@ -188,9 +188,8 @@ async fn a_repair_counts_on_no_pack_that_is_gone() {
     assert_eq!(house.content(&snapshot).await, files_in(&house.source()));
 }
 
-/// One byte of content that turned over is nothing that the index could know of.
-#[tokio::test]
-async fn a_pack_with_a_damaged_piece_is_given_up_and_the_next_backup_stores_the_piece_anew() {
+/// A backup of three files, with one bit of one of them turned over in its pack.
+async fn on_disk_with_a_damaged_piece() -> (House, Id, PathBuf) {
     let house = House::on_disk().await;
     for name in ["one", "two", "three"] {
         house.write(name, u64::from(name.as_bytes()[1]), 60_000);
@@ -200,6 +199,14 @@ async fn a_pack_with_a_damaged_piece_is_given_up_and_the_next_backup_stores_the_
     let mut bytes = std::fs::read(&path).unwrap();
     bytes[300] ^= 1;
     std::fs::write(&path, &bytes).unwrap();
+    (house, pack, path)
+}
+
+/// One byte of content that turned over is nothing that the index could know of.
+#[tokio::test]
+async fn a_pack_with_a_damaged_piece_is_given_up_and_the_next_backup_stores_the_piece_anew() {
+    let (house, pack, path) = on_disk_with_a_damaged_piece().await;
+    let bytes = std::fs::read(&path).unwrap();
     let checked = house.repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
     assert!(!checked.is_sound());
     let blind = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
@@ -229,15 +236,7 @@ async fn a_pack_with_a_damaged_piece_is_given_up_and_the_next_backup_stores_the_
 /// The header is whole, and who relies on it stores the damaged piece never again.
 #[tokio::test]
 async fn no_pack_is_indexed_by_its_header_alone() {
-    let house = House::on_disk().await;
-    for name in ["one", "two", "three"] {
-        house.write(name, u64::from(name.as_bytes()[1]), 60_000);
-    }
-    house.backup().await;
-    let (pack, path) = longest_pack(&house).await;
-    let mut bytes = std::fs::read(&path).unwrap();
-    bytes[300] ^= 1;
-    std::fs::write(&path, &bytes).unwrap();
+    let (house, pack, _) = on_disk_with_a_damaged_piece().await;
     // As a backup leaves its packs that was killed before it stored its index.
     index_files(&house).iter().for_each(|file| std::fs::remove_file(file).unwrap());
     let report = house.repository.repair_index(&RepairOptions::default()).await.unwrap();
