@@ -26,6 +26,7 @@ mod mirror;
 mod origins;
 mod postgres;
 mod presets;
+mod restic;
 mod schedules;
 mod serve;
 mod studio;
