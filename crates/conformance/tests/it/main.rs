@@ -24,6 +24,7 @@ mod recovery;
 mod restores;
 mod rivals;
 mod schedules;
+mod shared_guards;
 mod sim_cloud;
 mod sim_suites;
 mod storms;

@@ -98,7 +98,7 @@ impl Runner {
                 Ok(Outcome::Guarded(provider.guard(cx, &component, &operation, &tags).await?))
             }
             Effect::Unguard { component, operation } => {
-                parts.provider(&component.provider)?.unguard(cx, &component, &operation).await?;
+                self.unguard(&component, &operation).await?;
                 Ok(Outcome::Done)
             }
             Effect::Start(request) => {
