@@ -192,6 +192,7 @@ impl BackupMachine {
             Step::Unguard(id) => {
                 self.with_member(id.as_str(), |member| member.on_unguarded(record, result, now));
             }
+            Step::Admit => self.on_admitted(record, result, now),
             Step::Quiesce => self.on_quiesced(record, result, now),
             Step::Resume => self.on_resumed(record, result, now),
             Step::WriteRecord => self.on_recorded(result, now),
@@ -454,6 +455,7 @@ impl BackupMachine {
             }
             return;
         };
+        self.collect_admission(now, turn);
         let id = self.hold_id(&record.id);
         // Its answer is waited for also when the workspace was told to let go meanwhile.
         if self.quiesce_unanswered {

@@ -93,7 +93,11 @@ impl Machine {
 
     /// Whether nothing of it is at work any more, and it waits for what others do.
     pub(crate) fn only_waits(&self) -> bool {
-        matches!(self, Self::Restore(restore) if restore.only_waits())
+        match self {
+            Self::Backup(backup) => backup.is_resting(),
+            Self::Restore(restore) => restore.only_waits(),
+            Self::Delete(_) | Self::Verify(_) | Self::Copy(_) => false,
+        }
     }
 
     /// Whether a workspace may be held still by it, as far as is known.

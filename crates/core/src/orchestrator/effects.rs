@@ -53,6 +53,7 @@ impl Runner {
             Effect::InspectWorkspace => self.inspect_workspace().await,
             Effect::InspectBackup => self.inspect_backup().await,
             Effect::MarkBackup(marked) => self.mark(*marked).await,
+            Effect::Admit { providers } => self.admit(&providers).await.map(|_waited| Outcome::Done),
             Effect::Quiesce { id, budget, earlier } => {
                 let mut shown = self.hold.lock().await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
