@@ -31,6 +31,7 @@ mod storms;
 mod story;
 mod takeovers;
 mod told;
+mod trimming;
 mod unready;
 mod verify_and_copy;
 mod watchdog;

@@ -212,6 +212,11 @@ impl JobRun {
         }
     }
 
+    /// Whether a job of it may be outside of which nobody knows what became.
+    pub(super) fn may_be_lost(&self) -> bool {
+        self.unproven || self.losses > 0 || !self.ruled_out.is_empty() || self.not_undone().is_some()
+    }
+
     /// A new hold stands: whether what was begun under an earlier one is still in its queue is to be seen.
     pub(super) fn meet_hold(&mut self) {
         self.idle_since = None;

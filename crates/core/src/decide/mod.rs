@@ -100,6 +100,18 @@ impl Machine {
         }
     }
 
+    /// Whether something may be left outside of it, once it has ended, that no backup names.
+    pub(crate) fn may_have_left(&self) -> bool {
+        let left = |members: &[Member], sealed| members.iter().any(|member| member.may_have_left(sealed));
+        match self {
+            Self::Backup(backup) => {
+                matches!(backup.hold, Hold::Stuck(_)) || left(&backup.members, backup.record.is_some())
+            }
+            Self::Copy(copy) => left(&copy.members, copy.record.is_some()),
+            Self::Restore(_) | Self::Delete(_) | Self::Verify(_) => false,
+        }
+    }
+
     /// Whether a workspace may be held still by it, as far as is known.
     pub(crate) fn may_hold(&self) -> bool {
         matches!(self, Self::Backup(backup) if backup.hold.may_hold() || backup.quiesce_unanswered)
