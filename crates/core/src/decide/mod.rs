@@ -5,6 +5,8 @@
 //! for each outside call, *before* it runs any effect; after a crash the same function says what is still due.
 
 mod backup;
+mod backup_begin;
+mod backup_end;
 mod clocks;
 mod copy;
 mod delete;
