@@ -41,8 +41,8 @@ impl LeftHold {
             format!("operation {id}, which is not under way in this catalog")
         });
         format!(
-            "workspace {} needs attention: its services are held still since {} by {by}; mend what its resume hook fails for, \
-             and `stillpoint resume` on that host lets them go",
+            "workspace {} needs attention: its services are held still since {} by {by}; `stillpoint resume` on that \
+             host lets them go, once what its resume hook may fail for is mended",
             self.workspace, self.since
         )
     }
