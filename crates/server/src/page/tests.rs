@@ -170,7 +170,7 @@ async fn a_workspace_that_was_left_held_still_is_told_with_what_to_do() {
     world.plane = world.plane.with_hold_notes(Arc::new(Left("ml-prod")));
     let who = secret(&world, Role::Administrator);
     let told = |text: &str| text.contains("op-left") && text.contains("`stillpoint resume`");
-    for path in ["/", "/operations", "/workspaces/ml-prod"] {
+    for path in ["/", "/operations", "/workspaces", "/workspaces/ml-prod"] {
         let (_, text) = ask(&world, Some(&who), path, None).await;
         assert!(told(&text), "{path}: {text}");
     }
