@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_core::{
-    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, INTERVAL_MIN, Orchestrator, Provider, Result,
-    SystemClock, SystemEntropy,
+    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, HistoryKept, INTERVAL_MIN, Orchestrator,
+    Provider, Result, SystemClock, SystemEntropy,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -54,6 +54,7 @@ struct Inner {
     stop: Cancellation,
     demo: bool,
     interval_min: Duration,
+    history: HistoryKept,
 }
 
 impl ControlPlane {
@@ -80,6 +81,7 @@ impl ControlPlane {
             stop: Cancellation::new(),
             demo: false,
             interval_min: INTERVAL_MIN,
+            history: HistoryKept::default(),
         }))
     }
 
@@ -131,6 +133,12 @@ impl ControlPlane {
         self.with(|inner| inner.interval_min = least)
     }
 
+    /// Keeps these of the operations that ended, and removes older ones from the catalog.
+    #[must_use]
+    pub fn with_history(self, kept: HistoryKept) -> Self {
+        self.with(|inner| inner.history = kept)
+    }
+
     /// Ends streams of events when `stop` is raised.
     #[must_use]
     pub(crate) fn with_stop(self, stop: Cancellation) -> Self {
@@ -155,6 +163,10 @@ impl ControlPlane {
 
     pub(crate) fn hold_notes(&self) -> Option<&dyn HoldNotes> {
         self.0.hold_notes.as_deref()
+    }
+
+    pub(crate) fn history(&self) -> HistoryKept {
+        self.0.history
     }
 
     /// The catalog.

@@ -55,6 +55,7 @@ async fn answer(session: &Session, serving: &Serving) -> Outcome {
         .with_restores(Arc::new(routes))
         .with_hold_notes(Arc::new(session.hold_notes(&notes)))
         .with_calls_per_second(serving.calls_per_second)
+        .with_history(session.settings.config.history.kept())
         .with_interval_min(session.settings.config.limits.interval_min.unwrap_or(INTERVAL_MIN));
     tokio::select! {
         ended = stand(&session.output, serving, bound, plane, orchestrator.as_ref()) => ended,
