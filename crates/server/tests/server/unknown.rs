@@ -15,7 +15,7 @@ async fn every_call_refuses_a_query_parameter_that_it_does_not_take_and_names_th
     for (path, methods) in description["paths"].as_object().unwrap() {
         for (method, call) in methods.as_object().unwrap() {
             let method: Method = method.to_uppercase().parse().unwrap();
-            let concrete = path.replace('{', "").replace('}', "");
+            let concrete = path.replace(['{', '}'], "");
             let answer = admin.call(method.clone(), &format!("{concrete}?colour=blue"), &json!({})).await;
             assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{method} {path}: {}", answer.text);
             let told = answer.json()["detail"].as_str().unwrap().to_owned();
