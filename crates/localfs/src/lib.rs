@@ -21,8 +21,9 @@ pub use attributes::{Attributes, ExtendedAttribute};
 pub use capture::{Directory, Entry, Identity, Lineage, Listing, OpenFile, Source};
 pub use error::{Error, Operation, Result};
 pub use extract::{
-    ExtractOptions, ExtractReport, Extractor, Fate, FileId, FileWriter, Folder, Foreseen, Foresight,
-    HardLinks, Landing, LinkKey, Preview, RESTORE_MARKER_PREFIX, SharedFile, Standing, Warning, WarningKind,
+    EntryId, ExtractOptions, ExtractReport, Extractor, Fate, FileId, FileWriter, Folder, Foreseen, Foresight,
+    HardLinks, Landing, LinkKey, Names, Pile, Preview, RESTORE_MARKER_PREFIX, SharedFile, Standing,
+    Unfinished, Warning, WarningKind,
 };
 pub use itemised::Itemised;
 pub use metadata::{FileKind, Metadata, Timestamp};
