@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_core::{
-    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, INTERVAL_MIN, Orchestrator, Provider, Result,
-    SystemClock, SystemEntropy,
+    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, HistoryKept, INTERVAL_MIN, Orchestrator,
+    Provider, Result, SystemClock, SystemEntropy,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -13,6 +13,7 @@ use crate::access::{AccessStore, Gate};
 use crate::act::RestoreRoute;
 use crate::metrics::Metrics;
 use crate::streams::Streams;
+use crate::view::HoldNotes;
 
 /// Calls a second that each caller may make, unless the host says otherwise.
 pub const CALLS_PER_SECOND_DEFAULT: u32 = 50;
@@ -45,6 +46,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     secure: bool,
     restores: Option<Arc<dyn RestoreRoute>>,
+    hold_notes: Option<Arc<dyn HoldNotes>>,
     gate: Arc<Gate>,
     metrics: Arc<Metrics>,
     streams: Streams,
@@ -52,6 +54,7 @@ struct Inner {
     stop: Cancellation,
     demo: bool,
     interval_min: Duration,
+    history: HistoryKept,
 }
 
 impl ControlPlane {
@@ -70,6 +73,7 @@ impl ControlPlane {
             entropy: Arc::new(SystemEntropy::default()),
             secure: false,
             restores: None,
+            hold_notes: None,
             gate: Arc::new(Gate::new(CALLS_PER_SECOND_DEFAULT)),
             metrics: Arc::default(),
             streams: Streams::default(),
@@ -77,6 +81,7 @@ impl ControlPlane {
             stop: Cancellation::new(),
             demo: false,
             interval_min: INTERVAL_MIN,
+            history: HistoryKept::default(),
         }))
     }
 
@@ -90,6 +95,12 @@ impl ControlPlane {
     #[must_use]
     pub fn with_restores(self, route: Arc<dyn RestoreRoute>) -> Self {
         self.with(|inner| inner.restores = Some(route))
+    }
+
+    /// Tells callers of workspaces that were left held still, as `notes` know them.
+    #[must_use]
+    pub fn with_hold_notes(self, notes: Arc<dyn HoldNotes>) -> Self {
+        self.with(|inner| inner.hold_notes = Some(notes))
     }
 
     /// Lets each caller make so many calls a second for long, and twice as many at once.
@@ -122,6 +133,12 @@ impl ControlPlane {
         self.with(|inner| inner.interval_min = least)
     }
 
+    /// Keeps these of the operations that ended, and removes older ones from the catalog.
+    #[must_use]
+    pub fn with_history(self, kept: HistoryKept) -> Self {
+        self.with(|inner| inner.history = kept)
+    }
+
     /// Ends streams of events when `stop` is raised.
     #[must_use]
     pub(crate) fn with_stop(self, stop: Cancellation) -> Self {
@@ -142,6 +159,14 @@ impl ControlPlane {
 
     pub(crate) fn interval_min(&self) -> Duration {
         self.0.interval_min
+    }
+
+    pub(crate) fn hold_notes(&self) -> Option<&dyn HoldNotes> {
+        self.0.hold_notes.as_deref()
+    }
+
+    pub(crate) fn history(&self) -> HistoryKept {
+        self.0.history
     }
 
     /// The catalog.

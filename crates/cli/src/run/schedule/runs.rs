@@ -8,6 +8,7 @@ use stillpoint_core::{
     Alarm, Cancellation, Catalog, Clock, Error, ErrorKind, LocalOrchestrator, OperationId, Orchestrator,
     Recovery, Result, ScheduleEvent, ScheduleEventKind, Scheduler, SystemClock,
 };
+use stillpoint_server::text::Span;
 
 use super::super::configured::directories;
 use super::super::drive::{leave, part};
@@ -15,7 +16,6 @@ use super::super::resume::{Ended, report};
 use crate::args::RunSchedulesArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::output::bytes::Span;
 use crate::session::{Files, Needs, Session};
 use crate::settings::ConfiguredWorkspace;
 use crate::signals::Interrupts;
@@ -32,8 +32,10 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let shared = Arc::clone(&orchestrator) as Arc<dyn Orchestrator>;
     let recovery = Recovery::new(Arc::clone(&shared), Arc::clone(&clock));
-    let scheduler = Scheduler::new(shared, catalog, clock);
+    let trimming = session.trimming(&catalog);
+    let scheduler = Scheduler::new(shared, Arc::clone(&catalog), clock);
     if args.once {
+        session.trim(&catalog).await;
         return once(session, &orchestrator, &scheduler, ended).await;
     }
     let mut interrupts = Interrupts::listen();
@@ -48,6 +50,7 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     tokio::select! {
         () = scheduler.run(&stop) => {}
         () = recovery.run(&stop) => {}
+        () = trimming.run(&stop) => {}
         () = told => {}
         () = interrupts.next() => session.output.note("stopped; what is under way is left to `stillpoint resume`"),
     }
