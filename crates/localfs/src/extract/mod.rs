@@ -30,6 +30,7 @@ pub use foresight::Foresight;
 pub use links::{HardLinks, LinkKey, SharedFile};
 pub use preview::{Fate, Foreseen, Preview};
 pub use small::Folder;
+pub use since::time_in;
 pub use staging::RESTORE_MARKER_PREFIX;
 pub use standing::Standing;
 pub use warning::{Warning, WarningKind};
