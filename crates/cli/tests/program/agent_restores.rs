@@ -42,7 +42,11 @@ fn what_stood_before_a_restore_replaced_it_is_kept_as_a_backup_that_nobody_takes
     // What only the backup lacked is no part that the restore owes.
     let of_kept = kept["created_at"].as_str().unwrap();
     let run = Run::of(
-        &place.command(line(&home, &["--once", "--landing", "replace", "--restore", of_kept])).arg("--json").output().unwrap(),
+        &place
+            .command(line(&home, &["--once", "--landing", "replace", "--restore", of_kept]))
+            .arg("--json")
+            .output()
+            .unwrap(),
     );
     let document = run.document();
     assert_eq!((&document["restore"]["lost"], &document["completed"]), (&json!(0), &json!(1)), "{run:?}");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::common::{Place, Run};
 use stillpoint_testkit::compare::assert_same;
+use stillpoint_testkit::eventually;
 use stillpoint_testkit::postgres::Postgres;
 use stillpoint_testkit::s3::Server;
 
@@ -80,8 +81,19 @@ fn a_restore_that_was_interrupted_on_one_machine_touches_nothing_on_another() {
     fs::create_dir(source).unwrap();
     fs::write(place.source().join("own"), "of m2").unwrap();
     let resumed = on("m2", &["resume"]);
-    assert!(resumed.stderr.contains("of the host m1") && resumed.stdout.contains("no operation"), "{resumed:?}");
-    on("m2", &["backup", source]).assert_refused(11, &[operation.as_str(), "on the host m1"]);
+    assert!(
+        resumed.stderr.contains("of the host m1") && resumed.stdout.contains("no operation"),
+        "{resumed:?}"
+    );
+    let backed_up = || {
+        let run = on("m2", &["backup", source]);
+        run.assert_refused(11, &[&operation]);
+        run.stderr.contains("on the host m1 and interrupted")
+    };
+    assert!(
+        eventually(Duration::from_secs(60), backed_up),
+        "the lease of the one that was killed does not end"
+    );
     let left: Vec<_> = fs::read_dir(source).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["own"]);
 

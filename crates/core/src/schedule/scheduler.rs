@@ -148,7 +148,8 @@ impl Scheduler {
     async fn pause(&self) -> Duration {
         let now = self.clock.now();
         let soon = self.catalog.schedules(&ScheduleQuery::look_by(now.after(LOOK_EVERY))).await;
-        let own = |stored: &StoredSchedule| stored.record.look_at.filter(|_| !self.is_elsewhere(&stored.record));
+        let own =
+            |stored: &StoredSchedule| stored.record.look_at.filter(|_| !self.is_elsewhere(&stored.record));
         let next = soon.ok().and_then(|soon| soon.items.iter().filter_map(own).min());
         next.map_or(LOOK_EVERY, |next| next.since(now)).max(Duration::from_millis(100))
     }

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use stillpoint_localfs::{Directory, Entry, FileKind, Identity, JobStack, Lineage, Listing, Metadata, again_if_stale};
+use stillpoint_localfs::{
+    Directory, Entry, FileKind, Identity, JobStack, Lineage, Listing, Metadata, again_if_stale,
+};
 
 use super::earlier::{EarlierEntry, EarlierListing, is_same};
 use super::file::FileJob;

@@ -132,8 +132,13 @@ fn cause_by_text(error: &E) -> Cause {
 }
 
 /// Bytes of a request were lost or changed on the way to the store, which may well go better the next time; same source.
-const LOST_ON_THE_WAY: [&str; 5] =
-    ["RequestTimeout", "IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"];
+const LOST_ON_THE_WAY: [&str; 5] = [
+    "RequestTimeout",
+    "IncompleteBody",
+    "BadDigest",
+    "XAmzContentSHA256Mismatch",
+    "XAmzContentChecksumMismatch",
+];
 
 /// The bucket of Amazon S3, or the container of Azure, that is not there.
 const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];

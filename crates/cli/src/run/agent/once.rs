@@ -10,8 +10,8 @@ use std::path::Path;
 
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
-    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, Issue, Landing, OpContext, OperationId, OperationRecord,
-    OperationState, Provider, Request, Result, SystemEntropy, Timestamp, WorkspaceId,
+    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, Issue, Landing, OpContext, OperationId,
+    OperationRecord, OperationState, Provider, Request, Result, SystemEntropy, Timestamp, WorkspaceId,
 };
 use stillpoint_provider_s3sync::UNCHANGED_SINCE;
 use stillpoint_repository::Id;
@@ -242,9 +242,8 @@ fn missing(lost: &[&Issue]) -> Option<String> {
     let named: Vec<_> =
         lost.iter().take(NAMED_MAX).map(|issue| format!("{} ({})", issue.item, issue.message)).collect();
     let more = if lost.len() > NAMED_MAX { ", …" } else { "" };
-    (!lost.is_empty()).then(|| {
-        format!("{} entries could not be restored: {}{more}", lost.len(), named.join(", "))
-    })
+    (!lost.is_empty())
+        .then(|| format!("{} entries could not be restored: {}{more}", lost.len(), named.join(", ")))
 }
 
 /// The try at a restore that is at hand.

@@ -4,9 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use futures::FutureExt;
-use stillpoint_core::{
-    Clock, Error, ErrorKind, OperationState, Result, Retry, Timestamp, WorkspaceId,
-};
+use stillpoint_core::{Clock, Error, ErrorKind, OperationState, Result, Retry, Timestamp, WorkspaceId};
 use stillpoint_provider_s3sync::agent::{AgentAction, AgentState, next};
 
 use super::document::{AgentDocument, RestoreItem};

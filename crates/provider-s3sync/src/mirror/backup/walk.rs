@@ -6,7 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use stillpoint_core::Result;
-use stillpoint_localfs::{Directory, FileKind, Identity, Lineage, Metadata, OwnerNames, Selection, Source, again_if_stale};
+use stillpoint_localfs::{
+    Directory, FileKind, Identity, Lineage, Metadata, OwnerNames, Selection, Source, again_if_stale,
+};
 use stillpoint_repository::Cancellation;
 use tokio::sync::mpsc::Sender;
 
