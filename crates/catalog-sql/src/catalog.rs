@@ -127,6 +127,10 @@ impl Catalog for SqlCatalog {
         operations::ledger(&self.engine, id).await
     }
 
+    async fn remove_operations(&self, ids: &[OperationId]) -> Result<Vec<OperationId>> {
+        operations::remove(&self.engine, ids).await
+    }
+
     async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
         workspaces::put(&self.engine, record).await
     }

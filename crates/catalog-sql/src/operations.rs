@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stillpoint_core::{
-    Creation, Error, ErrorKind, Holder, Lease, LedgerEntry, OperationId, OperationQuery, OperationRecord,
-    Page, Result, StoredOperation,
+    BackupId, Creation, Error, ErrorKind, Holder, Lease, LedgerEntry, OperationId, OperationQuery,
+    OperationRecord, PAGE_LIMIT_MAX, Page, Result, StoredOperation,
 };
 
 use crate::engine::{Engine, Row, Statement};
@@ -111,4 +111,46 @@ pub(crate) async fn ledger(engine: &Engine, id: &OperationId) -> Result<Vec<Ledg
     let statement = Statement::new("SELECT entry FROM ledger WHERE operation = $1 ORDER BY position");
     let entry = |row: &Row| decode(row.text("entry")?);
     engine.read(statement.bind(id.as_str())).await?.iter().map(entry).collect()
+}
+
+/// Ledger and reservations name their operation, so they go before it does.
+pub(crate) async fn remove(engine: &Engine, ids: &[OperationId]) -> Result<Vec<OperationId>> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut change = engine.begin_in_turn().await?;
+    let mut removed: Vec<OperationId> = Vec::new();
+    for row in change.run(leaving(ids)).await? {
+        removed.push(row.text("id")?.parse()?);
+    }
+    if !removed.is_empty() {
+        for from in ["ledger WHERE operation", "reservations WHERE operation", "operations WHERE id"] {
+            let mut delete = Statement::new(format!("DELETE FROM {from} IN ("));
+            for (place, id) in removed.iter().enumerate() {
+                delete.push(if place == 0 { "$" } else { ", $" }, id.as_str());
+            }
+            delete.push_str(")");
+            change.run(delete).await?;
+        }
+    }
+    change.finish().await?;
+    Ok(removed)
+}
+
+/// Those of the operations that may go. Their rows are written, so that nobody changes them before this is done.
+fn leaving(ids: &[OperationId]) -> Statement {
+    let mut sql = Statement::new("WITH named (id, backup) AS (VALUES ");
+    let mut between = "";
+    for id in ids.iter().take(PAGE_LIMIT_MAX) {
+        sql.push_str(between);
+        sql.push("($", id.as_str());
+        sql.push(", $)", BackupId::of(id).as_str());
+        between = ", ";
+    }
+    sql.push_str(
+        ") UPDATE operations SET holder = NULL WHERE unfinished = 0 AND id IN (
+             SELECT named.id FROM named WHERE NOT EXISTS (SELECT 1 FROM backups WHERE backups.id = named.backup)
+         ) RETURNING id",
+    );
+    sql
 }

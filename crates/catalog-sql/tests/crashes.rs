@@ -13,7 +13,7 @@ use sqlx::ConnectOptions;
 use sqlx::sqlite::SqliteConnectOptions;
 use stillpoint_catalog_sql::{SqlCatalog, SqlOptions};
 use stillpoint_core::{
-    BackupRecord, Catalog, Creation, Definition, Holder, LedgerEntry, OperationChange, Result,
+    BackupRecord, Catalog, Creation, Definition, Holder, LedgerEntry, OperationChange, OperationState, Result,
 };
 use workload::{OPERATIONS, TTL, Tested, check, finished, record, work};
 
@@ -120,5 +120,61 @@ async fn a_log_cut_anywhere_leaves_whole_steps_only() -> Tested {
     }
     assert!(counts.is_sorted() && counts[0] < 25, "a longer log holds more: {counts:?}");
     assert_eq!(counts.last(), Some(&25), "the whole log holds all that was acknowledged");
+    Ok(())
+}
+
+/// Removals, too: an operation is there with its whole ledger or gone with all of it, wherever the log ends.
+#[tokio::test]
+async fn a_log_cut_anywhere_leaves_whole_operations_only() -> Tested {
+    const COUNT: usize = 10;
+    const LINES: usize = 40;
+    let directory = tempfile::tempdir()?;
+    let path = directory.path().join("catalog.sqlite");
+    let catalog = open(&path).await?;
+    let mut ids = Vec::new();
+    for number in 0..COUNT {
+        let mut operation = record(number)?;
+        let holder = Holder::new("host", "1");
+        let Creation::Created(lease) = catalog.create_operation(&operation, &holder, TTL).await? else {
+            return Err("the catalog was new".into());
+        };
+        operation.state = OperationState::Failed;
+        let line = LedgerEntry::intent(operation.started_at, lease.epoch, "start", "home", 1, "00");
+        let lines = vec![line; LINES];
+        let mut change = OperationChange::new(&operation);
+        change.ledger = &lines;
+        catalog.commit(&lease, &change).await?;
+        ids.push(operation.id);
+    }
+    // The log holds nothing but removals from here on.
+    catalog.close().await;
+    let catalog = open(&path).await?;
+    for pair in ids.chunks(2) {
+        assert_eq!(catalog.remove_operations(pair).await?.len(), 2);
+    }
+    let (database, log) = (fs::read(&path)?, fs::read(directory.path().join("catalog.sqlite-wal"))?);
+    let mut counts = Vec::new();
+    for cut in 0..=60 {
+        let length = log.len() - (60 - cut) * (log.len() / 61);
+        let scene = tempfile::tempdir()?;
+        let copy = scene.path().join("catalog.sqlite");
+        fs::write(&copy, &database)?;
+        fs::write(scene.path().join("catalog.sqlite-wal"), &log[..length])?;
+        let reopened = open(&copy).await?;
+        let mut there = 0;
+        for id in &ids {
+            let lines = reopened.ledger(id).await?.len();
+            let stands = reopened.operation(id).await?.is_some();
+            assert_eq!(lines, if stands { LINES } else { 0 }, "{id}, cut at {length}");
+            there += usize::from(stands);
+        }
+        assert_eq!(integrity(&copy).await?, "ok", "cut at {length}");
+        counts.push(there);
+    }
+    assert_eq!(counts.last(), Some(&0), "the whole log holds all that was acknowledged");
+    assert!(
+        counts.iter().any(|count| (1..COUNT).contains(count)),
+        "some cuts fall between removals: {counts:?}"
+    );
     Ok(())
 }

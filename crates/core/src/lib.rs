@@ -33,6 +33,7 @@ mod retention;
 mod roles;
 mod schedule;
 mod snapshot;
+mod trim;
 mod wanted;
 mod watchdog;
 mod workspace;
@@ -68,6 +69,7 @@ pub use schedule::*;
 pub use snapshot::{
     Depth, Entry, EntryPage, Locked, Snapshot, SnapshotInfo, SnapshotRef, StoreRef, Verification,
 };
+pub use trim::{HistoryKept, Trimmed, Trimming};
 pub use wanted::Wanted;
 pub use watchdog::{Watchdog, Watched};
 pub use workspace::{

@@ -38,7 +38,14 @@ impl Provisioner for DirectoryProvisioner {
 
     async fn preflight(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Finding>> {
         let destinations = Destinations::of(request)?;
-        blocking(move || destinations.look()).await
+        blocking(move || {
+            let mut findings = destinations.look()?;
+            if findings.iter().all(|finding| finding.severity != Severity::Blocker) {
+                findings.extend(destinations.room()?);
+            }
+            Ok(findings)
+        })
+        .await
     }
 
     async fn extents(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Extent>> {
@@ -100,6 +107,7 @@ const TAKEN: &str = "target-empty";
 #[derive(Debug)]
 pub(crate) struct Destinations {
     landing: Landing,
+    root: PathBuf,
     operation: String,
     pub(crate) places: Vec<ComponentPlace>,
 }
@@ -109,6 +117,8 @@ pub(crate) struct ComponentPlace {
     pub(crate) component: stillpoint_core::ComponentId,
     path: PathBuf,
     restore: String,
+    /// The content that comes back; 0 where a part was asked for, whose size nothing tells.
+    bytes: u64,
 }
 
 impl ComponentPlace {
@@ -132,16 +142,18 @@ impl Destinations {
         let components = request.backup.components.iter();
         let mut places: Vec<ComponentPlace> = components
             .filter_map(|component| {
-                let restore = snapshot(component.snapshot.as_ref()?);
-                let component = component.component.id.clone();
-                let path = root.join(folder_name(component.as_str()));
-                Some(ComponentPlace { component, path, restore })
+                let id = snapshot(component.snapshot.as_ref()?);
+                let path = root.join(folder_name(component.component.id.as_str()));
+                let whole =
+                    restore.include.is_empty().then(|| component.counts.get("bytes_scanned").copied());
+                let (component, bytes) = (component.component.id.clone(), whole.flatten().unwrap_or(0));
+                Some(ComponentPlace { component, path, restore: id, bytes })
             })
             .collect();
         if let [only] = places.as_mut_slice() {
-            only.path = root;
+            only.path.clone_from(&root);
         }
-        Ok(Self { landing: restore.landing, operation: restore.id.as_str().to_owned(), places })
+        Ok(Self { landing: restore.landing, operation: restore.id.as_str().to_owned(), root, places })
     }
 
     fn look(&self) -> Result<Vec<Finding>> {
@@ -150,6 +162,18 @@ impl Destinations {
             findings.extend(self.look_at(place)?);
         }
         Ok(findings)
+    }
+
+    /// Counts what is new alone: what stands already may be what the restore would write, or makes room when it goes.
+    fn room(&self) -> Result<Option<Finding>> {
+        let mut needed: u64 = 0;
+        for place in &self.places {
+            let stands = target::look(&place.path, &place.restore, &self.operation)?;
+            if self.landing == Landing::Side || matches!(stands, Occupancy::Missing | Occupancy::Empty) {
+                needed = needed.saturating_add(place.bytes);
+            }
+        }
+        target::room(&self.root, needed)
     }
 
     fn look_at(&self, place: &ComponentPlace) -> Result<Option<Finding>> {
@@ -261,6 +285,30 @@ mod tests {
             request.restore.landing = landing;
             assert_eq!(checks(&request).await, [], "{landing:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_has_no_room_blocks_a_restore_and_a_part_of_it_or_files_that_stand_do_not() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("new")).unwrap();
+        let mut large = request(&dir.path().join("new"), &["files", "data"]);
+        for component in &mut large.backup.components {
+            component.counts.insert("bytes_scanned".to_owned(), u64::MAX / 3);
+        }
+        assert_eq!(checks(&large).await, [("target-room".into(), Severity::Blocker)]);
+        large.restore.landing = Landing::Side;
+        assert_eq!(checks(&large).await, [("target-room".into(), Severity::Blocker)]);
+        let made = DirectoryProvisioner.provision(&OpContext::background(), &large).await;
+        assert!(made.is_ok(), "whoever skips the check goes on: {made:?}");
+        large.restore.include.push("some/path".into());
+        assert_eq!(checks(&large).await, []);
+        large.restore.include.clear();
+        large.restore.landing = Landing::Replace;
+        for name in ["files", "data"] {
+            fs::create_dir_all(dir.path().join("new").join(name)).unwrap();
+            fs::write(dir.path().join("new").join(name).join("stands"), "x").unwrap();
+        }
+        assert_eq!(checks(&large).await, []);
     }
 
     #[tokio::test]

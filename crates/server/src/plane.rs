@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_core::{
-    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, INTERVAL_MIN, Orchestrator, Provider, Result,
-    SystemClock, SystemEntropy,
+    Cancellation, Catalog, Clock, Entropy, Error, ErrorKind, HistoryKept, INTERVAL_MIN, Orchestrator,
+    Provider, Result, SystemClock, SystemEntropy,
 };
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -52,6 +52,7 @@ struct Inner {
     stop: Cancellation,
     demo: bool,
     interval_min: Duration,
+    history: HistoryKept,
 }
 
 impl ControlPlane {
@@ -77,6 +78,7 @@ impl ControlPlane {
             stop: Cancellation::new(),
             demo: false,
             interval_min: INTERVAL_MIN,
+            history: HistoryKept::default(),
         }))
     }
 
@@ -122,6 +124,12 @@ impl ControlPlane {
         self.with(|inner| inner.interval_min = least)
     }
 
+    /// Keeps these of the operations that ended, and removes older ones from the catalog.
+    #[must_use]
+    pub fn with_history(self, kept: HistoryKept) -> Self {
+        self.with(|inner| inner.history = kept)
+    }
+
     /// Ends streams of events when `stop` is raised.
     #[must_use]
     pub(crate) fn with_stop(self, stop: Cancellation) -> Self {
@@ -142,6 +150,10 @@ impl ControlPlane {
 
     pub(crate) fn interval_min(&self) -> Duration {
         self.0.interval_min
+    }
+
+    pub(crate) fn history(&self) -> HistoryKept {
+        self.0.history
     }
 
     /// The catalog.

@@ -43,6 +43,9 @@ pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
     if !args.dry_run && !previewed.remove.is_empty() {
         stopped = delete(session, &policy, &backups, &previewed.remove, &mut done).await?;
     }
+    if !args.dry_run {
+        session.trim(&catalog).await;
+    }
     let done = ForgottenDocument::new(done);
     retention::outcome(&session.output, &document, &done, stopped.as_ref(), args.dry_run)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use stillpoint_core::layer::CallLimits;
 use stillpoint_core::{
     Builder, Catalog, Error, LocalOrchestrator, OpContext, OperationLimits, Provider, ProviderId, Result,
-    Workspace,
+    SystemClock, Trimming, Workspace,
 };
 use stillpoint_provider_azure::managed::AzureProvider;
 use stillpoint_provider_s3sync::S3SyncProvider;
@@ -218,6 +218,25 @@ impl Session {
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// What removes operations that ended long ago, as the configuration says.
+    pub(crate) fn trimming(&self, catalog: &Arc<dyn Catalog>) -> Trimming {
+        let clock = Arc::new(SystemClock::default());
+        Trimming::new(Arc::clone(catalog), clock, self.settings.config.history.kept())
+    }
+
+    /// Removes all of them. What that meets is noted, and keeps nothing else from being done.
+    pub(crate) async fn trim(&self, catalog: &Arc<dyn Catalog>) {
+        match self.trimming(catalog).all().await {
+            Ok(0) => {}
+            Ok(count) => {
+                self.output.note(format_args!("{count} operations that ended long ago left the catalog"));
+            }
+            Err(error) => {
+                self.output.note(format_args!("operations that ended long ago stay in the catalog: {error}"));
+            }
+        }
     }
 
     /// The workspaces that an ended operation left held still on this host. Where that cannot be told it is noted, and keeps

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
-use stillpoint_core::{Error, ErrorKind, Result};
+use stillpoint_core::{Error, ErrorKind, HistoryKept, Result};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, ValueDeserializer};
 
@@ -31,6 +31,9 @@ pub(crate) struct ConfigFile {
     /// How much is under way at a time in one process.
     #[serde(default)]
     pub(crate) limits: WorkLimits,
+    /// Which ended operations the catalog keeps.
+    #[serde(default)]
+    pub(crate) history: HistoryConfig,
     /// How the catalog is served.
     #[serde(default)]
     pub(crate) serve: ServeConfig,
@@ -57,6 +60,23 @@ pub(crate) struct WorkLimits {
     /// The least time from one run of a schedule or of an agent to the next.
     #[serde(default, deserialize_with = "super::serve::span")]
     pub(crate) interval_min: Option<Duration>,
+}
+
+/// The table `[history]`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct HistoryConfig {
+    #[serde(deserialize_with = "super::serve::span")]
+    kept_for: Option<Duration>,
+    newest: Option<usize>,
+}
+
+impl HistoryConfig {
+    /// What it says, with the defaults for what it leaves out.
+    pub(crate) fn kept(self) -> HistoryKept {
+        let usual = HistoryKept::default();
+        HistoryKept::new(self.kept_for.unwrap_or(usual.kept_for), self.newest.unwrap_or(usual.newest))
+    }
 }
 
 /// What is wrong with a configuration, and where in its text.
@@ -223,6 +243,8 @@ mod tests {
             ("stor = \"x\"", 1, "stor"),
             ("[limits]\noperations = 4\ncalls = 1", 3, "calls"),
             ("[limits]\noperations = 0", 2, "zero"),
+            ("[history]\nkept_for = \"long\"", 2, "long"),
+            ("[history]\nkeep = 7", 2, "keep"),
             ("[serve]\nlisten = \"everywhere\"", 2, "socket address"),
             ("[serve]\nlissen = \"127.0.0.1:1\"", 2, "lissen"),
             ("[[aws_account]]\naccount = \"12\"\nprofile = \"p\"", 2, "twelve digits"),

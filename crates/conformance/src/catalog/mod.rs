@@ -17,6 +17,7 @@ mod reservations;
 mod resolve;
 mod sample;
 mod schedules;
+mod trimming;
 mod workspaces;
 
 pub use backups::*;
@@ -31,6 +32,7 @@ pub use queries::*;
 pub use reservations::*;
 pub use resolve::*;
 pub use schedules::*;
+pub use trimming::*;
 pub use workspaces::*;
 
 /// Makes one test of each check of the catalog suite.
@@ -103,6 +105,9 @@ macro_rules! catalog_suite {
             workspaces_are_listed_by_id
             a_schedule_is_overwritten_at_its_revision_only
             schedules_are_found_by_every_condition
+            operations_that_ended_are_removed_with_their_ledgers
+            what_is_unfinished_or_made_a_catalogued_backup_is_not_removed
+            of_many_removals_at_once_each_operation_is_in_one
             every_record_comes_back_as_it_was
             everything_survives_a_restart
             a_second_process_sees_what_the_first_wrote
@@ -130,6 +135,7 @@ mod tests {
             include_str!("reservations.rs"),
             include_str!("resolve.rs"),
             include_str!("schedules.rs"),
+            include_str!("trimming.rs"),
             include_str!("workspaces.rs"),
         ];
         let list: Vec<_> = include_str!("mod.rs").lines().map(str::trim).collect();

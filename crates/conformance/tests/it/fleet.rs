@@ -71,6 +71,11 @@ impl Fleet {
         }
     }
 
+    /// When the operation ended.
+    pub(crate) async fn ended(&self, orchestrator: &LocalOrchestrator, number: usize) -> Timestamp {
+        orchestrator.status(&op(number)).await.unwrap().operation.finished_at.unwrap()
+    }
+
     /// When each workspace was held still.
     pub(crate) fn holds(&self) -> Vec<(Timestamp, Timestamp)> {
         let hold = |workspace: &Arc<SimWorkspace>| {

@@ -1,11 +1,11 @@
 //! Lines for busy workspaces, and limits of what is at work at a time, under virtual time.
-#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a broken scene fails its test")]
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_conformance::sim::{LEASE_TTL, SimConfig, SimKind, SimWorld};
-use stillpoint_core::layer::CallLimits;
+use stillpoint_core::layer::{Call, CallLimits, ProviderLayer};
 use stillpoint_core::*;
 
 use crate::fleet::{Fleet, op, overlap};
@@ -200,4 +200,57 @@ async fn a_line_behind_an_interrupted_operation_takes_it_over() {
     assert_eq!(earlier.operation.state, OperationState::Completed);
     let status = world.finish(&second, &"op-2".parse().unwrap()).await.unwrap();
     assert_eq!(status.operation.state, OperationState::Completed);
+}
+
+/// A provider that refuses to begin with one source until some time.
+#[derive(Debug)]
+struct Refusing {
+    inner: Arc<dyn Provider>,
+    until: Timestamp,
+}
+
+impl ProviderLayer for Refusing {
+    fn inner(&self) -> &dyn Provider {
+        self.inner.as_ref()
+    }
+
+    async fn around<T: Send, F: Future<Output = Result<T>> + Send>(
+        &self,
+        _cx: &OpContext,
+        _call: Call,
+        attempt: impl Fn() -> F + Send + Sync,
+    ) -> Result<T> {
+        attempt().await
+    }
+
+    async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {
+        let refused = matches!(request, JobRequest::Backup(job) if job.component.resource == "arn-0");
+        if refused && cx.clock().now() < self.until {
+            return Err(Error::new(ErrorKind::Busy, "not yet"));
+        }
+        self.inner.start(cx, request).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_backup_leaves_its_place_while_services_rest_and_queues_for_it_before_the_next_hold() {
+    let fleet = Fleet::on(3, |number| 2 * number);
+    let inner: Arc<dyn Provider> = Arc::new(fleet.world.cloud.provider("sim".parse().unwrap()));
+    let until = fleet.world.clock.now().after(15 * MINUTE);
+    let host = fleet.host("one").provider(Arc::new(Refusing { inner, until }));
+    let host = host.operation_limits(OperationLimits::new(Some(1), None));
+    let host = fleet.workspaces.iter().fold(host, |host, workspace| host.workspace(workspace.clone()));
+    let orchestrator = host.build();
+    for number in 0..3 {
+        fleet.submit(&orchestrator, number).await;
+        fleet.world.pass(MINUTE / 6).await;
+    }
+    fleet.all_complete(&orchestrator).await;
+    let spans: Vec<Vec<_>> = fleet.workspaces.iter().map(|workspace| workspace.holds()).collect();
+    let [first, second] = &spans[0][..] else { panic!("held twice: {:?}", spans[0]) };
+    let (one, two) = (&spans[1][0], &spans[2][0]);
+    assert!(one.from >= first.until.unwrap(), "{spans:?}");
+    assert!(one.from.since(first.until.unwrap()) < MINUTE, "the others wait for nothing: {spans:?}");
+    let ended = fleet.ended(&orchestrator, 2).await;
+    assert!(two.from < second.from && ended <= second.from, "it has no place of its own: {spans:?}, {ended}");
 }

@@ -158,6 +158,17 @@ pub trait Catalog: Debug + Send + Sync + 'static {
     /// Whatever reading can meet; an unknown operation has an empty ledger.
     async fn ledger(&self, id: &OperationId) -> Result<Vec<LedgerEntry>>;
 
+    /// Removes those of the operations that have ended, each with its ledger; answers which they were. One that is unfinished, or
+    /// whose own backup ([`BackupId::of`]) is catalogued, stays; one that is not there is passed over. All in one step, [`PAGE_LIMIT_MAX`] at the
+    /// most; further ones stay.
+    ///
+    /// # Errors
+    /// Whatever storing can meet; `Unsupported` where the catalog keeps every operation.
+    async fn remove_operations(&self, ids: &[OperationId]) -> Result<Vec<OperationId>> {
+        let _unused = ids;
+        Err(Error::new(ErrorKind::Unsupported, "this catalog keeps every operation"))
+    }
+
     /// Writes a workspace, overwriting an older record of it. Its origin stays where the new record has none: whoever looks
     /// at a workspace does not see where it comes from.
     ///

@@ -8,29 +8,17 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step};
-use super::findings::{blocked, said, warn};
-use super::guard::Guard;
 use super::hold::{Hold, HoldCount};
-use super::job::{JobEnd, JobRun, JobStep, backoff};
-use super::member::{Member, Proof};
+use super::member::Member;
 use super::rest::Rest;
-use super::seal;
-use super::{
-    Turn, WAIT, cancelled_error, deadline_error, fail, is_spent, look_again, look_pause, note_progress, waits,
-};
+use super::{Turn, fail, look_again, note_progress, waits};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind, ErrorRecord};
-use crate::id::{BackupId, OperationId};
-use crate::operation::{
-    BackupRequest, OnDeadline, OperationRecord, OperationState, Request, TIMEOUT_DEFAULT,
-};
+use crate::error::ErrorRecord;
+use crate::id::OperationId;
+use crate::operation::{BackupRequest, OperationRecord, OperationState, Request};
 use crate::plan::Plan;
-use crate::provider::{BackupJob, Issue, JobKey, JobRequest, RESOURCE_BUSY};
-use crate::workspace::{Consistency, Protection};
-
-/// The part of the operation's time for which jobs of others are waited for before anything is held still.
-const BEHIND_PART: u32 = 4;
+use crate::workspace::Consistency;
 
 /// The stored state of a backup.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -192,6 +180,7 @@ impl BackupMachine {
             Step::Unguard(id) => {
                 self.with_member(id.as_str(), |member| member.on_unguarded(record, result, now));
             }
+            Step::Admit => self.on_admitted(record, result, now),
             Step::Quiesce => self.on_quiesced(record, result, now),
             Step::Resume => self.on_resumed(record, result, now),
             Step::WriteRecord => self.on_recorded(result, now),
@@ -208,227 +197,6 @@ impl BackupMachine {
         if let Some(member) = self.members.iter_mut().find(|member| member.run.component().as_str() == id) {
             act(member);
         }
-    }
-
-    fn on_planned(
-        &mut self,
-        record: &mut OperationRecord,
-        request: &BackupRequest,
-        plan: &Plan,
-        now: Timestamp,
-    ) {
-        if self.plan.is_some() {
-            return;
-        }
-        if let Some(departure) = request.accepted_plan.as_ref().and_then(|accepted| accepted.departure(plan))
-        {
-            let message = format!("the workspace is not as it was planned ({departure}); plan again");
-            fail(record, Error::new(ErrorKind::Conflict, message).record());
-            return;
-        }
-        self.misses = 0;
-        self.waits_for.clone_from(&plan.waits_for);
-        if !self.waits_for.is_empty() {
-            self.looks = self.looks.saturating_add(1);
-            self.retry_at = Some(now.after(look_pause(self.looks)));
-            return;
-        }
-        self.retry_at = None;
-        let findings = plan.all_findings();
-        if let Some(error) = blocked(findings.clone(), &request.waivers) {
-            fail(record, error);
-            return;
-        }
-        self.behind = self.held_up(record, request, plan, now);
-        if self.behind.is_some() {
-            self.retry_at = Some(now.after(WAIT));
-            return;
-        }
-        warn(record, findings);
-        for planned in &plan.components {
-            if planned.component.protection != Protection::Protected {
-                continue;
-            }
-            let key = JobKey::new(record.id.clone(), planned.component.id.clone(), 1);
-            let backup = BackupId::of(&record.id);
-            let component = planned.component.clone();
-            let mut job =
-                BackupJob::new(key, request.workspace.clone(), backup, component, record.started_at);
-            job.base.clone_from(&planned.base);
-            job.retain = request.retain;
-            job.tags.clone_from(&plan.definition.snapshot_tags);
-            let mut member = Member::new(JobRun::new(JobRequest::Backup(job), planned.in_process));
-            if planned.guarded {
-                member.guard = Guard::due();
-            }
-            self.members.push(member);
-        }
-        if self.members.is_empty() {
-            fail(
-                record,
-                Error::new(ErrorKind::InvalidInput, "the workspace has no component to protect").record(),
-            );
-            return;
-        }
-        if request.timeout.is_none()
-            && let Some(forecast) = plan.forecast
-        {
-            let total = forecast.total(TIMEOUT_DEFAULT);
-            // Jobs in the process end with the deadline, so theirs never comes earlier than the default.
-            let least = if plan.runs_in_process() { TIMEOUT_DEFAULT } else { total };
-            record.deadline = now.after(total.max(least));
-        }
-        self.plan = Some(plan.clone());
-    }
-
-    /// The job of somebody else that this backup would stand behind, while there is time to wait for its end with the
-    /// services running. Later it goes on: what is captured behind that job is late, and says so.
-    fn held_up(
-        &self,
-        record: &OperationRecord,
-        request: &BackupRequest,
-        plan: &Plan,
-        now: Timestamp,
-    ) -> Option<String> {
-        let patience = record.deadline.since(record.started_at) / BEHIND_PART;
-        if now.since(record.started_at) >= patience
-            || request.waivers.iter().any(|name| name == RESOURCE_BUSY)
-        {
-            return None;
-        }
-        plan.all_findings().find(|finding| finding.check == RESOURCE_BUSY).map(said)
-    }
-
-    fn on_recorded(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
-        let Some(sealed) = &mut self.record else { return };
-        match result {
-            Ok(_) => self.misses = 0,
-            Err(error) => {
-                self.misses += 1;
-                self.retry_at = Some(now.after(backoff(self.misses)));
-                if !is_spent(self.misses, error) {
-                    return;
-                }
-                // The snapshots exist, so they are catalogued; but a backup whose record is not in all its places
-                // is not a complete one.
-                let issue = Issue::new(
-                    "record",
-                    "workspace",
-                    format!("the record beside the data is missing: {error}"),
-                );
-                if let Some(component) = sealed.components.iter_mut().find(|c| c.snapshot.is_some()) {
-                    component.issues.push(issue);
-                }
-                sealed.state = crate::catalog::BackupState::Partial;
-            }
-        }
-        self.sealed = true;
-    }
-
-    /// Catalogues what is sealed, at once, and ends the operation when no source is guarded any more: a cloud that is away
-    /// keeps no backup from the lists.
-    fn conclude(&self, record: &mut OperationRecord, was_sealed: bool, turn: &mut Turn) {
-        let Some(sealed) = self.record.as_ref().filter(|_| self.sealed) else { return };
-        // Whoever holds or renames it meanwhile changes what is in the catalog.
-        if !was_sealed {
-            turn.put_backup = Some(sealed.clone());
-        }
-        if self.members.iter().all(|member| member.guard.is_settled()) {
-            seal::conclude(record, sealed);
-        }
-    }
-
-    fn has_snapshot(&self) -> bool {
-        self.members.iter().any(|member| member.snapshot().is_some())
-    }
-
-    /// Stops jobs as far as the reason and the policy ask for it.
-    fn wind_up(&mut self, request: &BackupRequest) {
-        let Some(stopping) = self.stopping else { return };
-        let stop_all = stopping == Stopping::Cancelled || request.on_deadline == OnDeadline::Cancel;
-        let extend = stopping == Stopping::Expired && request.on_deadline == OnDeadline::Extend;
-        for member in &mut self.members {
-            if stopping == Stopping::Cancelled {
-                member.undo();
-            }
-            // A job inside this process cannot outlive the operation; what it stored so far is kept.
-            // What never began, because the workspace did not hold still in time, never will.
-            if member.run.step == JobStep::Pending || !extend && (stop_all || member.run.in_process) {
-                member.run.stop();
-            }
-            if !member.run.is_captured() && !extend {
-                member.late = true;
-            }
-        }
-    }
-
-    /// Detaches, seals or ends the operation when its parts allow it.
-    fn settle(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
-        if self.quiesce_unanswered || self.hold.may_hold() {
-            return;
-        }
-        if self.plan.is_none() {
-            match self.stopping {
-                Some(Stopping::Cancelled) => self.end_cancelled(record),
-                Some(Stopping::Expired) => fail(record, deadline_error(&self.never_begun())),
-                None => {}
-            }
-            return;
-        }
-        let undone = self.stopping == Some(Stopping::Cancelled);
-        if !self.members.iter().all(|member| member.is_judged(undone)) {
-            let detaches =
-                self.stopping == Some(Stopping::Expired) && request.on_deadline == OnDeadline::Detach;
-            if detaches && self.members.iter().any(|member| !member.run.has_ended() && !member.run.in_process)
-            {
-                record.state = OperationState::Detached;
-            }
-            return;
-        }
-        let unguarded = self.members.iter().all(|member| member.is_settled(undone));
-        if undone && unguarded {
-            self.end_cancelled(record);
-        } else if !undone && self.record.is_none() && (unguarded || self.has_snapshot()) {
-            self.seal(record, request, now);
-        }
-    }
-
-    fn never_begun(&self) -> String {
-        match (self.waits_for.first(), &self.behind) {
-            (Some(earlier), _) => format!("the deadline passed while operation {earlier} still ran"),
-            (None, Some(behind)) => format!("the deadline passed while it was waited: {behind}"),
-            (None, None) => "the deadline passed before the backup began".into(),
-        }
-    }
-
-    fn seal(&mut self, record: &mut OperationRecord, request: &BackupRequest, now: Timestamp) {
-        if self.has_snapshot() {
-            self.record = seal::record(self, record, request, now);
-            let statuses = self.members.iter().filter_map(|member| member.run.status.as_ref());
-            record.warnings.extend(statuses.flat_map(|status| status.warnings.iter().cloned()));
-            self.retry_at = None;
-            self.misses = 0;
-            return;
-        }
-        let first = self.members.iter().find_map(|member| match &member.run.step {
-            JobStep::Ended(JobEnd::Failed(error)) => Some(error.clone()),
-            _ => None,
-        });
-        let error = record.error.clone().or(first).unwrap_or_else(|| self.nothing_in_time());
-        fail(record, error);
-    }
-
-    fn end_cancelled(&mut self, record: &mut OperationRecord) {
-        for member in &self.members {
-            if member.proof == Proof::Kept {
-                record.issues.extend(member.issues.clone());
-            }
-            record.issues.extend(member.run.not_undone());
-        }
-        record.issues.extend(self.stuck(record));
-        record.state = OperationState::Cancelled;
-        record.step = "cancelled".into();
-        record.error = Some(cancelled_error());
     }
 
     fn collect_due(
@@ -454,6 +222,7 @@ impl BackupMachine {
             }
             return;
         };
+        self.collect_admission(now, turn);
         let id = self.hold_id(&record.id);
         // Its answer is waited for also when the workspace was told to let go meanwhile.
         if self.quiesce_unanswered {

@@ -1,12 +1,12 @@
 //! Effects, the steps they belong to, and the events that answer them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::catalog::{BackupRecord, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
-use crate::id::{BackupId, ComponentId, OperationId, QuiesceId};
+use crate::id::{BackupId, ComponentId, OperationId, ProviderId, QuiesceId};
 use crate::plan::Plan;
 use crate::provider::{
     CancelOutcome, Candidate, DeleteState, Finding, JobRef, JobRequest, JobStatus, Readiness,
@@ -42,6 +42,11 @@ pub enum Effect {
         component: Box<Component>,
         /// For whom they were written.
         operation: OperationId,
+    },
+    /// Wait for a place among the operations at work, before the workspace is held still once more.
+    Admit {
+        /// The providers whose places are needed.
+        providers: BTreeSet<ProviderId>,
     },
     /// Hold the workspace still.
     Quiesce {
@@ -137,6 +142,8 @@ pub enum Step {
     Guard(ComponentId),
     /// [`Effect::Unguard`].
     Unguard(ComponentId),
+    /// [`Effect::Admit`].
+    Admit,
     /// [`Effect::Quiesce`].
     Quiesce,
     /// [`Effect::Resume`].
@@ -178,6 +185,7 @@ impl Effect {
             Self::InspectWorkspace | Self::InspectBackup => Step::Inspect,
             Self::Guard { component, .. } => Step::Guard(component.id.clone()),
             Self::Unguard { component, .. } => Step::Unguard(component.id.clone()),
+            Self::Admit { .. } => Step::Admit,
             Self::Quiesce { .. } => Step::Quiesce,
             Self::Resume { .. } => Step::Resume,
             Self::Start(request) | Self::Find { request, .. } => {
@@ -206,6 +214,7 @@ impl Effect {
             | Self::InspectBackup
             | Self::Find { .. }
             | Self::Poll { .. }
+            | Self::Admit { .. }
             | Self::MarkBackup(_)
             | Self::Verify { .. } => None,
             Self::Guard { .. } => Some("guard"),

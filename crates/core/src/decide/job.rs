@@ -20,6 +20,8 @@ const POLL_REFUSALS_MAX: u32 = 720;
 pub(super) const STOP_WAIT_MAX: Duration = Duration::from_secs(24 * 3600);
 /// The least time between two polls of a job outside.
 const POLL_EVERY_MIN: Duration = Duration::from_secs(1);
+/// So many looks under a hold that find a job in its queue prove that it begins under it: the first may have been taken before.
+const LOOKS_THAT_PROVE: u32 = 2;
 /// How often a start may be answered "busy" before the job fails.
 pub(super) const BUSY_WAITS_MAX: u32 = 1000;
 
@@ -113,6 +115,9 @@ pub struct JobRun {
     /// When its progress last grew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub advanced_at: Option<Timestamp>,
+    /// How often it was seen in the queue outside since the newest hold stands, where it was begun before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queued_under_hold: Option<u32>,
 }
 
 impl JobRun {
@@ -135,6 +140,7 @@ impl JobRun {
             reached: Progress::default(),
             outlasted_hold: false,
             advanced_at: None,
+            queued_under_hold: None,
         }
     }
 
@@ -206,11 +212,28 @@ impl JobRun {
         }
     }
 
+    /// Whether a job of it may be outside of which nobody knows what became.
+    pub(super) fn may_be_lost(&self) -> bool {
+        self.unproven || self.losses > 0 || !self.ruled_out.is_empty() || self.not_undone().is_some()
+    }
+
+    /// A new hold stands: whether what was begun under an earlier one is still in its queue is to be seen.
+    pub(super) fn meet_hold(&mut self) {
+        self.idle_since = None;
+        self.queued_under_hold = (!self.is_idle()).then_some(0);
+    }
+
+    /// Whether it has surely begun to capture under the newest hold, whatever the clock of the other side says.
+    pub(super) fn began_under_hold(&self) -> bool {
+        self.queued_under_hold.is_none_or(|seen| seen >= LOOKS_THAT_PROVE)
+    }
+
     /// Begins it: the intent is written with the state that this makes.
     pub(super) fn begin(&mut self, now: Timestamp) {
         if self.step == JobStep::Pending {
             self.step = JobStep::Starting;
             self.since = Some(now);
+            self.queued_under_hold = None;
         }
     }
 
@@ -250,6 +273,7 @@ impl JobRun {
             self.step = JobStep::Starting;
             // What is looked for later was started from now on.
             self.since = Some(now);
+            self.queued_under_hold = None;
         }
     }
 
@@ -386,6 +410,9 @@ impl JobRun {
             self.ended_at = Some(now);
         }
         let state = status.state.clone();
+        if let Some(seen) = self.queued_under_hold.as_mut().filter(|_| state == JobState::Queued) {
+            *seen = (*seen + 1).min(LOOKS_THAT_PROVE);
+        }
         self.idle_since = (state == JobState::Queued).then(|| self.idle_since.unwrap_or(now));
         self.status = Some(status);
         match state {

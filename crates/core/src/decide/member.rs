@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, FOREIGN, Outcome};
-use super::guard::Guard;
+use super::guard::{Guard, GuardStep};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
 use super::{TRIES_MAX, Turn, is_spent, waits};
 use crate::clock::Timestamp;
@@ -50,7 +50,7 @@ pub enum Proof {
 }
 
 impl Member {
-    pub(super) fn new(run: JobRun) -> Self {
+    pub(crate) fn new(run: JobRun) -> Self {
         let guard = Guard::default();
         Self { run, guard, late: false, proof: Proof::Open, issues: Vec::new(), misses: 0, retry_at: None }
     }
@@ -71,6 +71,15 @@ impl Member {
             }
             _ => None,
         }
+    }
+
+    /// Whether something of it may be outside that no backup names, so that somebody has to see to it. `sealed` says whether
+    /// there is a backup that names what it captured.
+    pub(super) fn may_have_left(&self, sealed: bool) -> bool {
+        let made = self.run.status.as_ref().and_then(|status| status.snapshot.as_ref());
+        let named = sealed && self.snapshot().is_some();
+        let unnamed = made.is_some() && !named && self.proof != Proof::Discarded;
+        unnamed || self.guard.step == GuardStep::Left || self.proof == Proof::Kept || self.run.may_be_lost()
     }
 
     /// The snapshot that something is still to be done with once the job ended; `undone` where the operation is.

@@ -5,6 +5,8 @@
 //! for each outside call, *before* it runs any effect; after a crash the same function says what is still due.
 
 mod backup;
+mod backup_begin;
+mod backup_end;
 mod clocks;
 mod copy;
 mod delete;
@@ -93,7 +95,23 @@ impl Machine {
 
     /// Whether nothing of it is at work any more, and it waits for what others do.
     pub(crate) fn only_waits(&self) -> bool {
-        matches!(self, Self::Restore(restore) if restore.only_waits())
+        match self {
+            Self::Backup(backup) => backup.is_resting(),
+            Self::Restore(restore) => restore.only_waits(),
+            Self::Delete(_) | Self::Verify(_) | Self::Copy(_) => false,
+        }
+    }
+
+    /// Whether something may be left outside of it, once it has ended, that no backup names.
+    pub(crate) fn may_have_left(&self) -> bool {
+        let left = |members: &[Member], sealed| members.iter().any(|member| member.may_have_left(sealed));
+        match self {
+            Self::Backup(backup) => {
+                matches!(backup.hold, Hold::Stuck(_)) || left(&backup.members, backup.record.is_some())
+            }
+            Self::Copy(copy) => left(&copy.members, copy.record.is_some()),
+            Self::Restore(_) | Self::Delete(_) | Self::Verify(_) => false,
+        }
     }
 
     /// Whether a workspace may be held still by it, as far as is known.

@@ -8,10 +8,11 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::backup::BackupMachine;
+use super::effect::{Effect, Outcome};
 use super::hold::Hold;
 use super::job::{JobEnd, JobRun, JobStep};
 use super::member::Member;
-use super::{Turn, deadline_error};
+use super::{Turn, WAIT, deadline_error};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::operation::{OnDeadline, OperationRecord};
@@ -168,7 +169,7 @@ impl BackupMachine {
     pub(super) fn held_again(&mut self) {
         self.rest.put_off = 0;
         self.rest.refusal = None;
-        self.members.iter_mut().for_each(|member| member.run.idle_since = None);
+        self.members.iter_mut().for_each(|member| member.run.meet_hold());
     }
 
     /// Nothing was captured under a hold whose jobs waited in vain: whether the hold is over, or stands until an answer is in.
@@ -218,13 +219,41 @@ impl BackupMachine {
         } else if begun || over {
             self.end_rest(record, now);
             self.members.iter_mut().for_each(|member| member.goes_on_late(now));
-        } else if self.hold == Hold::Released(None) && self.rest_ends_at(now).is_none() {
-            self.end_rest(record, now);
-            self.leave_hold_behind();
-            self.renewals += 1;
-            self.hold = Hold::Quiescing;
-            self.quiesce_unanswered = true;
         }
+    }
+
+    /// Whether it keeps nothing at work: services run, and no job has begun.
+    pub(super) fn is_resting(&self) -> bool {
+        self.rests() && self.hold == Hold::Released(None)
+    }
+
+    /// The place that is waited for once a rest is over: it was left to others meanwhile.
+    pub(super) fn collect_admission(&self, now: Timestamp, turn: &mut Turn) {
+        if self.is_resting() && self.rest_ends_at(now).is_none() {
+            let providers = self.members.iter().map(|member| member.run.request.provider().clone());
+            turn.effects.push(Effect::Admit { providers: providers.collect() });
+        }
+    }
+
+    /// It has its place again, so the workspace is held still once more.
+    pub(super) fn on_admitted(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        if !self.is_resting() || self.stopping.is_some() {
+            return;
+        }
+        if result.is_err() {
+            self.rest.until = Some(now.after(WAIT));
+            return;
+        }
+        self.end_rest(record, now);
+        self.leave_hold_behind();
+        self.renewals += 1;
+        self.hold = Hold::Quiescing;
+        self.quiesce_unanswered = true;
     }
 
     /// No more time is left to hold still in, and after a rest that is no reason to lose what can be captured without: it is

@@ -140,7 +140,8 @@ fn state_of_captured(member: &Member, out: &mut ComponentRecord) -> ComponentSta
 /// per component, if each capture is one moment; else nothing.
 ///
 /// The hold counts from the moment at which the workspace answered that it stands, since a job that was queued outside during
-/// a rest may begin while services stop. It counts until it was first told to let go, and never beyond its budget: a
+/// a rest may begin while services stop. Such a job is inside only if it was seen in its queue under the hold: a clock outside
+/// that is ahead would put its beginning there in any case. It counts until it was first told to let go, and never beyond its budget: a
 /// workspace may let itself go then (`QuiesceOptions::budget`) while nobody is there to see it.
 fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
     let windows: Option<Vec<_>> = machine
@@ -158,12 +159,15 @@ fn consistency(machine: &BackupMachine, budget_ends: Timestamp) -> Consistency {
         Hold::Held(level) | Hold::Resuming(Some(level)) => level,
         _ => Consistency::Fuzzy,
     };
+    let held = machine.held_at.or(machine.held_from);
+    let mut made = machine.members.iter().filter(|member| member.snapshot().is_some());
+    let all_began = made.all(|member| member.run.began_under_hold());
     let inside = |from: Timestamp, to: Timestamp| {
-        machine.held_at.or(machine.held_from).is_some_and(|held| held <= from)
+        held.is_some_and(|held| held <= from)
             && to <= machine.releasing_at.map_or(budget_ends, |let_go| let_go.min(budget_ends))
     };
     let points = windows.iter().all(|window| window.from == window.to);
-    let all_inside = !outlasted && windows.iter().all(|window| inside(window.from, window.to));
+    let all_inside = !outlasted && all_began && windows.iter().all(|window| inside(window.from, window.to));
     if all_inside && level > Consistency::Fuzzy {
         level
     } else if points {

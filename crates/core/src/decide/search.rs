@@ -34,12 +34,14 @@ impl JobRun {
             self.unproven = true;
         } else if likely > 0 {
             let message = "a job was found that may be ours, but nothing on it proves it";
+            self.idle_since.get_or_insert(now);
             self.look_again(Error::new(ErrorKind::Busy, message).record());
         } else if let Some(foreign) = with(Evidence::Foreign) {
             let message = format!("job {} of somebody else holds the resource", foreign.job.id);
             self.wait(now, Error::new(ErrorKind::Busy, message).record());
         } else if ruled_out && self.misses < LOOKS_BESIDE_RULED_OUT {
             let message = "what was found ended without a result, and ours may not be listed yet";
+            self.idle_since.get_or_insert(now);
             self.look_again(Error::new(ErrorKind::Busy, message).record());
         } else if ruled_out {
             // Ours is what ended, or was never started: whichever it is, the next one has another key.
@@ -78,6 +80,7 @@ impl JobRun {
         self.unproven = false;
         self.status = None;
         self.ended_at = None;
+        self.queued_under_hold = self.queued_under_hold.map(|_| 0);
         self.misses = MISSES_OF_A_LOSS;
         self.step = JobStep::Reconciling;
     }

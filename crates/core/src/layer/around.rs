@@ -214,6 +214,7 @@ layer! {
         changes fn commit(lease: &Lease, change: &OperationChange<'_>) -> ();
         changes fn request_cancel(id: &OperationId) -> ();
         reads fn ledger(id: &OperationId) -> Vec<LedgerEntry>;
+        changes fn remove_operations(ids: &[OperationId]) -> Vec<OperationId>;
         changes fn put_workspace(record: &WorkspaceRecord) -> ();
         reads fn workspace(id: &WorkspaceId) -> Option<WorkspaceRecord>;
         reads fn workspaces(after: Option<&WorkspaceId>, limit: usize) -> Page<WorkspaceRecord>;

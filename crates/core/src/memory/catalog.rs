@@ -223,6 +223,20 @@ impl Catalog for MemoryCatalog {
         Ok(self.lock().operations.get(id).map(|row| row.ledger.clone()).unwrap_or_default())
     }
 
+    async fn remove_operations(&self, ids: &[OperationId]) -> Result<Vec<OperationId>> {
+        let mut state = self.lock();
+        let State { operations, backups, .. } = &mut *state;
+        let mut removed = Vec::new();
+        for id in ids.iter().take(PAGE_LIMIT_MAX) {
+            let ended = operations.get(id).is_some_and(|row| row.operation.state.is_terminal());
+            if ended && !backups.contains_key(&BackupId::of(id)) {
+                operations.remove(id);
+                removed.push(id.clone());
+            }
+        }
+        Ok(removed)
+    }
+
     async fn put_workspace(&self, record: &WorkspaceRecord) -> Result<()> {
         let (mut state, mut record) = (self.lock(), record.clone());
         let known = state.workspaces.remove(&record.definition.id);

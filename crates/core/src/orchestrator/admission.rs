@@ -11,7 +11,8 @@ use crate::operation::OperationRecord;
 /// How many operations one orchestrator has at work at a time.
 ///
 /// An operation waits for its place before it holds its workspace still or makes anything, first come first served;
-/// those that wait take no place, nor does one that is past its deadline or waits for a person once its jobs have ended. One
+/// those that wait take no place, nor does one that is past its deadline, that waits for a person once its jobs have ended, or whose
+/// services run between two holds: it waits for a place before the next one. One
 /// that is taken over is under way already: it counts but does not wait.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]

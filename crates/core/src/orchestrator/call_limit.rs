@@ -37,7 +37,7 @@ pub(super) async fn answer(runner: Runner, effect: Effect, call: &Cancellation) 
 /// answer had been lost. `None` where the operation's own clocks bound it.
 fn call_limit(effect: &Effect) -> Option<Duration> {
     match effect {
-        Effect::InspectWorkspace | Effect::InspectBackup => None,
+        Effect::InspectWorkspace | Effect::InspectBackup | Effect::Admit { .. } => None,
         // Reading all content takes as long as there is content; only verifications do, until their deadline.
         Effect::Verify { depth, .. } if *depth > Depth::Sized => None,
         Effect::Provision(_) | Effect::Attach { .. } | Effect::Activate(_) => None,
@@ -50,7 +50,7 @@ fn call_limit(effect: &Effect) -> Option<Duration> {
 
 /// Whether a call of this step is dropped as soon as the core no longer calls it due. All others are heard out.
 pub(super) fn is_droppable(step: &Step) -> bool {
-    matches!(step, Step::Provision | Step::Attach | Step::Activate)
+    matches!(step, Step::Admit | Step::Provision | Step::Attach | Step::Activate)
 }
 
 #[cfg(test)]

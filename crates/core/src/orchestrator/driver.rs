@@ -132,9 +132,9 @@ impl Driver {
     }
 
     async fn run(&mut self, first: Event) -> Result<Parting> {
-        if matches!(first, Event::Recovered) && self.record.state != OperationState::Detached {
-            let under_way = self.parts.admission.enter_at_once(&self.record);
-            *self.places.lock().unwrap_or_else(PoisonError::into_inner) = under_way;
+        let is_at_work = !is_apart(&self.record);
+        if matches!(first, Event::Recovered) && is_at_work {
+            self.take_place();
         }
         if matches!(first, Event::Recovered) {
             self.parts.meter.count(meter::TAKEOVERS, &[("kind", self.record.request.kind())], 1);
@@ -293,15 +293,29 @@ impl Driver {
             commit(&self.parts, self.clock.as_ref(), &self.lease, self.confirmed_at, &change).await?;
             self.stored_at = now;
         }
-        let left = self.record.state == OperationState::Detached && before.state != OperationState::Detached;
-        if left || self.record.machine.only_waits() {
-            // Its jobs, or whoever is to put something right, may take days: others are not kept waiting for them.
-            self.places.lock().unwrap_or_else(PoisonError::into_inner).clear();
-        }
+        self.keep_place(&before);
         self.unstored = !urgent;
         self.measure(&before, now);
         self.tell(&before, decision.put_backup, now);
         Ok(())
+    }
+
+    /// Leaves its place to others where nothing of it is at work any more: its jobs, its rest, or whoever is to put something
+    /// right may take days. Where it goes on without having waited for a place, it is under way already.
+    fn keep_place(&self, before: &OperationRecord) {
+        match (is_apart(before), is_apart(&self.record)) {
+            (false, true) => self.places.lock().unwrap_or_else(PoisonError::into_inner).clear(),
+            (true, false) if !self.record.state.is_terminal() => self.take_place(),
+            _ => {}
+        }
+    }
+
+    /// Takes a place without waiting for it, unless it has one.
+    fn take_place(&self) {
+        let mut places = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if places.is_empty() {
+            *places = self.parts.admission.enter_at_once(&self.record);
+        }
     }
 
     /// Tells the meter what came to its end with this turn.
@@ -448,6 +462,11 @@ fn log_end(record: &OperationRecord) {
         }
         state => tracing::info!(kind, ?state, "the operation ended"),
     }
+}
+
+/// Whether nothing of the operation is at work here.
+fn is_apart(record: &OperationRecord) -> bool {
+    record.state == OperationState::Detached || record.machine.only_waits()
 }
 
 /// Whether more than progress changed.

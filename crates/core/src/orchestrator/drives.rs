@@ -295,5 +295,6 @@ pub(super) async fn to_its_end<T: Send + 'static>(
 }
 
 pub(super) fn unknown(id: &OperationId) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no operation {id}"))
+    let message = format!("there is no operation {id}; one that ended long ago may have left the catalog");
+    Error::new(ErrorKind::NotFound, message)
 }

@@ -53,6 +53,7 @@ impl Runner {
             Effect::InspectWorkspace => self.inspect_workspace().await,
             Effect::InspectBackup => self.inspect_backup().await,
             Effect::MarkBackup(marked) => self.mark(*marked).await,
+            Effect::Admit { providers } => self.admit(&providers).await.map(|_waited| Outcome::Done),
             Effect::Quiesce { id, budget, earlier } => {
                 let mut shown = self.hold.lock().await;
                 let workspace = self.parts.workspace(self.request.workspace()).await?;
@@ -98,7 +99,7 @@ impl Runner {
                 Ok(Outcome::Guarded(provider.guard(cx, &component, &operation, &tags).await?))
             }
             Effect::Unguard { component, operation } => {
-                parts.provider(&component.provider)?.unguard(cx, &component, &operation).await?;
+                self.unguard(&component, &operation).await?;
                 Ok(Outcome::Done)
             }
             Effect::Start(request) => {

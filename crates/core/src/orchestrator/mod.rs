@@ -8,6 +8,7 @@ mod commit;
 mod driver;
 mod drives;
 mod effects;
+mod guarding;
 mod hand_over;
 mod holder;
 mod in_use;

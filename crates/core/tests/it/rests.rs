@@ -78,6 +78,7 @@ impl Story {
             return true;
         };
         match effect {
+            Effect::Admit { .. } => self.answer(Step::Admit, Ok(Outcome::Done)),
             Effect::Quiesce { .. } => {
                 self.holds.push((self.at, None));
                 self.answer(Step::Quiesce, Ok(Outcome::Quiesced(self.level)));
@@ -362,12 +363,17 @@ fn a_job_that_is_lost_while_services_stop_again_is_begun_once_they_stand() {
 }
 
 #[test]
-fn what_began_before_the_hold_stood_claims_nothing_of_it() {
-    for (begins, claim) in [(50, Consistency::Fuzzy), (70, Consistency::Application)] {
+fn what_may_have_begun_before_the_hold_stood_claims_nothing_of_it_whatever_the_clock_outside_says() {
+    use Consistency::{Application, Fuzzy};
+    for (begins, looks, claim) in [(50, 2, Fuzzy), (70, 0, Fuzzy), (70, 1, Fuzzy), (70, 2, Application)] {
         let mut story = Story::returning();
         let asked = story.at;
         story.at += 60;
-        story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+        story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Application)));
+        for _ in 0..looks {
+            story.polled("db", status(JobState::Queued));
+            story.polled("logs", status(JobState::Queued));
+        }
         story.at += 60;
         for id in ["db", "logs"] {
             let mut captured = status(JobState::Succeeded);
@@ -381,8 +387,72 @@ fn what_began_before_the_hold_stood_claims_nothing_of_it() {
             let good = Outcome::Verified(Verification::new(Depth::Sized, Vec::new()));
             story.answer(Step::Verify(id.parse().unwrap()), Ok(good));
         }
-        assert_eq!(story.machine().record.as_ref().unwrap().consistency, claim);
+        let found = story.machine().record.as_ref().unwrap().consistency;
+        assert_eq!(found, claim, "seen {looks} times in its queue, begun after {begins} s");
     }
+}
+
+#[test]
+fn a_search_for_a_job_that_is_gone_begins_none_before_services_stand() {
+    let mut story = Story::returning();
+    let (search, start) = (Step::Start("db".parse().unwrap()), "db".parse().unwrap());
+    story.answer(Step::Poll(start), Err(ErrorKind::NotFound));
+    assert!(story.is_due(&search), "it is looked for: {:?}", story.last.effects);
+    story.answer(search.clone(), Ok(Outcome::Found(Vec::new())));
+    story.at += 5;
+    story.turn(&Event::Tick);
+    assert!(!story.is_due(&search), "{:?}", story.machine().members);
+    story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+    let begun = |effect: &Effect| matches!(effect, Effect::Start(request) if request.key().component().as_str() == "db");
+    assert!(story.last.effects.iter().any(begun), "{:?}", story.last.effects);
+}
+
+#[test]
+fn a_search_that_comes_to_nothing_holds_no_services_for_long() {
+    let mut story = Story::returning();
+    story.answer(Step::Poll("db".parse().unwrap()), Err(ErrorKind::NotFound));
+    story.answer(Step::Quiesce, Ok(Outcome::Quiesced(Consistency::Application)));
+    let held = story.at;
+    while story.stands_held() && story.at < held + 3600 {
+        let likely = ["job-1", "job-2"].map(|id| {
+            let job = JobRef::new("cloud".parse().unwrap(), id.parse().unwrap());
+            Candidate::new(job, Evidence::Likely)
+        });
+        story.at += 20;
+        if story.is_due(&Step::Start("db".parse().unwrap())) {
+            story.answer(Step::Start("db".parse().unwrap()), Ok(Outcome::Found(likely.into())));
+        }
+        story.polled("logs", status(JobState::Queued));
+    }
+    assert!(story.at <= held + 16 * 60, "services stood for {} s", story.at - held);
+}
+
+#[test]
+fn a_rest_that_is_over_lasts_until_the_backup_has_its_place_again() {
+    let mut story = Story::begun(DAY);
+    while !story.is_due(&Step::Admit) {
+        assert!(story.step(&mut |_, _| Err(ErrorKind::Busy), &mut |_, _| panic!("nothing runs")));
+    }
+    assert_eq!((story.holds.len(), story.last.record.step.as_str()), (1, "resting"));
+    story.at += 3600;
+    story.turn(&Event::Tick);
+    assert!(story.is_due(&Step::Admit) && !story.is_due(&Step::Quiesce), "{:?}", story.last.effects);
+    story.answer(Step::Admit, Err(ErrorKind::Busy));
+    assert!(!story.is_due(&Step::Admit), "too many wait, so it comes again later");
+    story.at += 61;
+    story.turn(&Event::Tick);
+    story.turn(&Event::Recovered);
+    assert!(story.is_due(&Step::Admit), "also after a takeover: {:?}", story.last.effects);
+    story.answer(Step::Admit, Ok(Outcome::Done));
+    assert!(story.is_due(&Step::Quiesce), "{:?}", story.last.effects);
+    assert!(story.machine().hold_count.lasted < minutes(6), "waiting is not holding");
+
+    let mut story = Story::begun(DAY);
+    while !story.is_due(&Step::Admit) {
+        assert!(story.step(&mut |_, _| Err(ErrorKind::Busy), &mut |_, _| panic!("nothing runs")));
+    }
+    story.turn(&Event::CancelRequested);
+    assert_eq!(story.last.record.state, OperationState::Cancelled, "a stop waits for no place");
 }
 
 fn minutes(minutes: u64) -> Duration {

@@ -4,12 +4,14 @@ mod mark;
 mod occupancy;
 mod place;
 mod remove;
+mod room;
 mod settle;
 
 pub(crate) use mark::clear as hand_over;
 pub(crate) use occupancy::{Occupancy, look};
 pub(crate) use place::{Place, restore_id};
 pub(crate) use remove::discard;
+pub(crate) use room::look as room;
 pub use settle::UNCHANGED_SINCE;
 pub(crate) use settle::{extract_options, foresee, settle};
 

@@ -175,3 +175,42 @@ async fn timestamps_that_were_given_up_and_cannot_be_deleted_make_no_later_backu
     assert_eq!(done.state, JobState::Succeeded, "{done:?}");
     assert_eq!(timestamps(&scene).len(), 1, "all of them go once they may");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_grows_while_its_parts_are_sent_is_torn_and_the_rest_of_the_backup_stands() {
+    use std::io::Write;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let scene = Scene::remote().mirrored();
+    let root = scene.path("source");
+    fs::create_dir(&root).unwrap();
+    fs::write(root.join("still"), "kept").unwrap();
+    let mut log = fs::File::create(root.join("log")).unwrap();
+    log.write_all(&vec![7; 40 << 20]).unwrap();
+    // Each time that a part has been read, more is there before the next is.
+    scene.server().inject(FaultRule::new(Fault::Delay(Duration::from_millis(100))).method("PUT").key("/log"));
+    let ended = AtomicBool::new(false);
+    let done = std::thread::scope(|threads| {
+        threads.spawn(|| {
+            while !ended.load(Ordering::Relaxed) {
+                log.write_all(&[8; 512]).unwrap();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let done = tokio::task::block_in_place(|| {
+            tokio::runtime::Handle::current().block_on(run_job(
+                scene.provider().as_ref(),
+                &OpContext::background(),
+                &backup_job("op", &root),
+            ))
+        });
+        ended.store(true, Ordering::Relaxed);
+        done
+    });
+    assert_eq!(done.state, JobState::SucceededWithIssues, "{done:?}");
+    assert_eq!((done.issues[0].kind.as_str(), done.issues[0].item.as_str()), ("torn", "log"), "{done:?}");
+    let [timestamp] = <[PathBuf; 1]>::try_from(timestamps(&scene)).unwrap();
+    assert_eq!(fs::read_to_string(timestamp.join("still")).unwrap(), "kept");
+    let (stored, source) = (fs::read(timestamp.join("log")).unwrap(), fs::read(root.join("log")).unwrap());
+    assert!(stored.len() >= 40 << 20 && source.starts_with(&stored), "{} bytes", stored.len());
+}

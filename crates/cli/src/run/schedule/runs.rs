@@ -32,8 +32,10 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let shared = Arc::clone(&orchestrator) as Arc<dyn Orchestrator>;
     let recovery = Recovery::new(Arc::clone(&shared), Arc::clone(&clock));
-    let scheduler = Scheduler::new(shared, catalog, clock);
+    let trimming = session.trimming(&catalog);
+    let scheduler = Scheduler::new(shared, Arc::clone(&catalog), clock);
     if args.once {
+        session.trim(&catalog).await;
         return once(session, &orchestrator, &scheduler, ended).await;
     }
     let mut interrupts = Interrupts::listen();
@@ -48,6 +50,7 @@ pub(super) async fn run(session: &Session, args: &RunSchedulesArgs) -> Outcome {
     tokio::select! {
         () = scheduler.run(&stop) => {}
         () = recovery.run(&stop) => {}
+        () = trimming.run(&stop) => {}
         () = told => {}
         () = interrupts.next() => session.output.note("stopped; what is under way is left to `stillpoint resume`"),
     }

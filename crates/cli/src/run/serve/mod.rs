@@ -52,6 +52,7 @@ async fn answer(session: &Session, serving: &Serving) -> Outcome {
         .with_providers(providers)
         .with_restores(Arc::new(route::Routes::new(&session.settings, serving.restore_root.as_deref())?))
         .with_calls_per_second(serving.calls_per_second)
+        .with_history(session.settings.config.history.kept())
         .with_interval_min(session.settings.config.limits.interval_min.unwrap_or(INTERVAL_MIN));
     tokio::select! {
         ended = stand(&session.output, serving, bound, plane, orchestrator.as_ref()) => ended,

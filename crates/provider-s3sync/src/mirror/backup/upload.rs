@@ -147,14 +147,18 @@ impl Transfer {
             match part {
                 Ok(part) if part.is_empty() => break,
                 Ok(part) => {
-                    let length = part.len() as u64;
-                    size += length;
-                    self.totals.read(length);
-                    self.totals.sent(length);
+                    let read = part.len() as u64;
+                    size += read;
+                    self.totals.read(read);
+                    self.totals.sent(read);
                     let _turn = self.turn().await?;
                     upload.part(part).await.map_err(from_repository)?;
                     if attempt == 1 {
-                        self.meter.advanced(length);
+                        self.meter.advanced(read);
+                    }
+                    // A store takes only the last part shorter than it asked for, so a file that grows on ends here.
+                    if read < length {
+                        break;
                     }
                 }
                 Err(error) => {
