@@ -37,7 +37,7 @@ pub enum IssueKind {
     Displaced,
     /// The entry is of a kind that cannot be stored or restored.
     Unsupported,
-    /// A directory went away while the source was read; it is in the snapshot only where it was read under another name.
+    /// A directory or file went away while the source was read; it is in the snapshot only where it was read under another name.
     Vanished,
     /// The format cannot express something of the entry exactly; what is nearest to it was stored.
     Inexact,
@@ -51,7 +51,7 @@ impl Issue {
         Self::new(path, IssueKind::Inexact, message)
     }
 
-    /// What it means that a directory is not where it was listed, nor under another name there.
+    /// What it means that a directory or file is not where it was listed, nor under another name there.
     pub(crate) fn vanished(path: impl Into<PathBuf>) -> Self {
         let message = "it went away while the backup ran: it was removed, or moved to another directory; if it was moved, make \
                        sure that the next backup holds it";

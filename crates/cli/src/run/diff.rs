@@ -26,6 +26,8 @@ pub(super) async fn run(session: &Session, args: &DiffArgs) -> Outcome {
     let mut counts = [0_u64; 4];
     let mut ended = Ok(());
     for (component, old, new) in &pairs {
+        let old = repository.follow_snapshot(old).await.map_err(engine::error)?.id;
+        let new = repository.follow_snapshot(new).await.map_err(engine::error)?.id;
         let visit = |difference: Difference| {
             let (index, word, sign) = match difference.change {
                 Change::Added => (0, "added", '+'),
@@ -44,7 +46,7 @@ pub(super) async fn run(session: &Session, args: &DiffArgs) -> Outcome {
             ended = printed;
             ended.is_ok()
         };
-        let compared = repository.diff(old, new, visit).await.map_err(engine::error);
+        let compared = repository.diff(&old, &new, visit).await.map_err(engine::error);
         ended = ended.and(compared);
         if ended.is_err() {
             break;

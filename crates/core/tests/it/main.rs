@@ -1,5 +1,6 @@
 //! The contract and the orchestrator of core, driven from outside.
 
+mod accounts;
 mod catalog_lost;
 mod clocks;
 mod decide;

@@ -136,7 +136,7 @@ impl Foresight {
             }
         };
         if let Some((link, id)) = link.zip(carrier) {
-            self.links.carry(link, path);
+            self.links.carry(link, path.to_path_buf());
             self.carried.insert(link, id);
         }
         self.add(path, FileKind::File, fate, bytes);
@@ -315,7 +315,7 @@ impl Foresight {
             return Some(Some(id));
         }
         let shared = SharedFile { id, links: found.links, is_right: true };
-        self.links.stands(link, path.to_path_buf(), path, shared).map(|_| Some(id))
+        self.links.stands(link, path.to_path_buf(), shared).map(|_| Some(id))
     }
 
     /// What becomes of a further name of a file.
@@ -335,7 +335,7 @@ impl Foresight {
             let opened = self.ground()?.directory(path.parent()?).ok()?;
             Mount::of(opened.as_fd()).ok()
         };
-        let carrier = self.links.carrier(key).and_then(mount);
+        let carrier = self.links.carrier(key).and_then(|carrier| mount(carrier));
         carrier.zip(mount(path)).is_some_and(|(carrier, name)| carrier != name)
     }
 }

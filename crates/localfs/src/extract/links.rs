@@ -1,7 +1,6 @@
 //! Files with several names, and which of their names may be linked to which.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
 
 use super::FileId;
 
@@ -39,26 +38,25 @@ impl SharedFile {
     }
 }
 
-/// The names of files that have several. `N` is what a caller keeps of a name.
+/// The names of files that have several. `N` is what a caller keeps of a name; of each it is kept to the end.
 ///
 /// A restore must never change an inode that has a name outside of its target, nor give it another one inside. So a file
 /// that stands with several names is taken over only when all of them were met here.
 ///
 /// ```
-/// use std::path::Path;
 /// use stillpoint_localfs::{HardLinks, LinkKey};
 ///
 /// let mut links = HardLinks::default();
 /// let key = LinkKey::new(1, 7, &[0; 32]);
 /// assert!(!links.is_carried(&key));
-/// links.carry(key, Path::new("first"));
+/// links.carry(key, "first");
 /// links.add(key, "second");
 /// assert_eq!(links.take_further(), [("second", key)]);
-/// assert_eq!(links.carrier(&key), Some(Path::new("first")));
+/// assert_eq!(links.carrier(&key), Some(&"first"));
 /// ```
 #[derive(Debug)]
 pub struct HardLinks<N> {
-    carriers: HashMap<LinkKey, PathBuf>,
+    carriers: HashMap<LinkKey, N>,
     further: Vec<(N, LinkKey)>,
     waiting: BTreeMap<LinkKey, Waiting<N>>,
     foreign: Vec<(N, bool)>,
@@ -68,7 +66,6 @@ pub struct HardLinks<N> {
 #[derive(Debug)]
 struct Waiting<N> {
     id: FileId,
-    first: PathBuf,
     names: Vec<(N, bool)>,
 }
 
@@ -78,20 +75,20 @@ impl<N> Default for HardLinks<N> {
     }
 }
 
-impl<N> HardLinks<N> {
+impl<N: Clone> HardLinks<N> {
     /// Whether the file has a name whose content is restored or stands.
     pub fn is_carried(&self, key: &LinkKey) -> bool {
         self.carriers.contains_key(key)
     }
 
     /// The name to which the others are linked.
-    pub fn carrier(&self, key: &LinkKey) -> Option<&Path> {
-        self.carriers.get(key).map(PathBuf::as_path)
+    pub fn carrier(&self, key: &LinkKey) -> Option<&N> {
+        self.carriers.get(key)
     }
 
-    /// Makes `path` the name to which the others are linked, unless there is one.
-    pub fn carry(&mut self, key: LinkKey, path: &Path) {
-        self.carriers.entry(key).or_insert_with(|| path.to_path_buf());
+    /// Makes `name` the one to which the others are linked, unless there is one.
+    pub fn carry(&mut self, key: LinkKey, name: N) {
+        self.carriers.entry(key).or_insert(name);
     }
 
     /// Notes a name that is to be linked.
@@ -101,8 +98,8 @@ impl<N> HardLinks<N> {
 
     /// Notes a name under which `file` stands. When it is the last of its names, all are here: the answer is the first of
     /// them, which carries the others from now on and may be adopted, and how many there are.
-    pub fn stands(&mut self, key: LinkKey, name: N, path: &Path, file: SharedFile) -> Option<(PathBuf, u64)> {
-        let begin = || Waiting { id: file.id, first: path.to_path_buf(), names: Vec::new() };
+    pub fn stands(&mut self, key: LinkKey, name: N, file: SharedFile) -> Option<(N, u64)> {
+        let begin = || Waiting { id: file.id, names: Vec::new() };
         let waiting = self.waiting.entry(key).or_insert_with(begin);
         if waiting.id != file.id {
             self.foreign.push((name, file.is_right));
@@ -112,9 +109,10 @@ impl<N> HardLinks<N> {
         if (waiting.names.len() as u64) < file.links {
             return None;
         }
-        let all = self.waiting.remove(&key)?;
-        self.carry(key, &all.first);
-        Some((all.first, all.names.len() as u64))
+        let names = self.waiting.remove(&key)?.names;
+        let (first, _) = names.first()?;
+        self.carry(key, first.clone());
+        Some((first.clone(), names.len() as u64))
     }
 
     /// The names that are to be linked, in the order in which they were noted.
@@ -142,21 +140,21 @@ mod tests {
     #[test]
     fn a_file_is_taken_over_when_its_last_name_was_met() {
         let (mut links, key) = (HardLinks::default(), LinkKey::new(1, 7, &[1; 32]));
-        assert_eq!(links.stands(key, "a", Path::new("a"), file(50, 3)), None);
-        assert_eq!(links.stands(key, "x", Path::new("x"), file(51, 2)), None, "a name of another inode");
-        assert_eq!(links.stands(key, "b", Path::new("b"), file(50, 3)), None);
+        assert_eq!(links.stands(key, "a", file(50, 3)), None);
+        assert_eq!(links.stands(key, "x", file(51, 2)), None, "a name of another inode");
+        assert_eq!(links.stands(key, "b", file(50, 3)), None);
         assert!(!links.is_carried(&key));
-        let all = links.stands(key, "c", Path::new("c"), file(50, 3));
-        assert_eq!(all, Some((PathBuf::from("a"), 3)));
-        assert_eq!(links.carrier(&key), Some(Path::new("a")));
+        let all = links.stands(key, "c", file(50, 3));
+        assert_eq!(all, Some(("a", 3)));
+        assert_eq!(links.carrier(&key), Some(&"a"));
         assert_eq!(links.take_foreign(), [("x", true)]);
     }
 
     #[test]
     fn a_file_with_a_name_outside_is_never_taken_over() {
         let (mut links, key) = (HardLinks::default(), LinkKey::new(1, 7, &[1; 32]));
-        assert_eq!(links.stands(key, "a", Path::new("a"), file(50, 3)), None);
-        assert_eq!(links.stands(key, "b", Path::new("b"), file(50, 3)), None);
+        assert_eq!(links.stands(key, "a", file(50, 3)), None);
+        assert_eq!(links.stands(key, "b", file(50, 3)), None);
         assert!(!links.is_carried(&key) && !links.is_carried(&LinkKey::new(1, 7, &[2; 32])));
         assert_eq!(links.take_foreign(), [("a", true), ("b", true)]);
     }

@@ -10,7 +10,9 @@ mod ground;
 mod journal;
 mod links;
 mod mounts;
+mod names;
 mod preview;
+mod scratch;
 mod since;
 mod small;
 mod sparse;
@@ -28,7 +30,9 @@ pub use file::FileWriter;
 pub use finish::ExtractReport;
 pub use foresight::Foresight;
 pub use links::{HardLinks, LinkKey, SharedFile};
+pub use names::{EntryId, Names, Unfinished};
 pub use preview::{Fate, Foreseen, Preview};
+pub use scratch::Pile;
 pub use since::time_in;
 pub use small::Folder;
 pub use staging::RESTORE_MARKER_PREFIX;
@@ -38,6 +42,7 @@ pub use warning::{Warning, WarningKind};
 use crate::attributes::Attributes;
 use crate::error::Result;
 use crate::metadata::{FileKind, Metadata, Timestamp};
+use scratch::Scratch;
 use target::Target;
 
 /// How a restore treats a target that already holds entries.
@@ -204,7 +209,7 @@ impl Extractor {
         self.target.write_file(folder, name, content, attributes)
     }
 
-    /// Creates the symbolic link `relative` with any bytes as its target. Call it after every file is written.
+    /// Creates the symbolic link `relative` with any bytes as its target. No entry is ever reached through it.
     ///
     /// # Errors
     /// [`crate::Error::AlreadyExists`], [`crate::Error::InvalidName`], or the system's reason.
@@ -233,6 +238,27 @@ impl Extractor {
     /// [`crate::Error::Replaced`] if it does not; [`crate::Error::AlreadyExists`], [`crate::Error::InvalidName`], or the system's reason.
     pub fn create_hard_link(&self, relative: &Path, original: &Path, id: FileId) -> Result<()> {
         self.target.create_hard_link(relative, original, id)
+    }
+
+    /// Names that the caller will come back to. Beyond a MiB they lie in a file that has no name and is gone with what keeps
+    /// it, on the target's file system: a restore whose tree is large needs disk for them, not memory. It is to be dropped
+    /// before [`finish`](Self::finish), as the following two are.
+    pub fn names(&self) -> Names {
+        Names::new(self.scratch())
+    }
+
+    /// Directories that wait for their attributes, kept as [`names`](Self::names) are.
+    pub fn unfinished(&self) -> Unfinished {
+        Unfinished::new(self.pile())
+    }
+
+    /// Records of the caller's own, kept as [`names`](Self::names) are.
+    pub fn pile(&self) -> Pile {
+        Pile::new(self.scratch())
+    }
+
+    fn scratch(&self) -> Scratch {
+        Scratch::new(Arc::clone(&self.target))
     }
 
     /// Gives the directory at `relative` those of its attributes that it lacks. Call it when nothing below will be written

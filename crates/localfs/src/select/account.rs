@@ -101,8 +101,8 @@ impl Selection {
         Ok(listing)
     }
 
-    /// Looks in `directory` for directories that were listed there under other names. Each that is found comes with its
-    /// entry, or with nothing where the selection leaves it out, which is counted.
+    /// Looks in `directory` for directories and files that were listed there under other names. Each that is found comes with
+    /// its entry, or with nothing where the selection leaves it out, which is counted.
     ///
     /// # Errors
     /// The system's reason if the directory cannot be listed.
@@ -117,9 +117,11 @@ impl Selection {
         let mut found = HashMap::new();
         for mut entry in listing.entries {
             let identity = Identity::from(&entry.metadata);
-            if entry.metadata.kind == FileKind::Directory && sought.contains(&identity) {
+            let kind = entry.metadata.kind;
+            if matches!(kind, FileKind::Directory | FileKind::File) && sought.contains(&identity) {
                 let kept = self.keeps(source, directory.relative(), &mut entry)
-                    && self.keeps_environment(source, directory, &described, &entry);
+                    && (kind == FileKind::File
+                        || self.keeps_environment(source, directory, &described, &entry));
                 found.insert(identity, kept.then_some(entry));
             }
         }

@@ -1,5 +1,7 @@
 //! The snapshots in the repository, looked at by what is written on them.
 
+use std::collections::BTreeMap;
+
 use stillpoint_core::{
     BackupJob, ProviderId, Result, SnapshotId, SnapshotInfo, SnapshotQuery, SnapshotRef, StoreRef,
 };
@@ -13,6 +15,8 @@ use crate::workspace::root_of;
 #[derive(Debug)]
 pub(crate) struct Journal {
     stored: Vec<StoredSnapshot>,
+    /// By which name those are known that another program stored again.
+    first_names: BTreeMap<Id, Id>,
     store: StoreRef,
 }
 
@@ -23,7 +27,8 @@ impl Journal {
         for damaged in &list.damaged {
             tracing::warn!(snapshot = %damaged.id, error = %damaged.error, "a snapshot cannot be read");
         }
-        Ok(Self { stored: list.readable, store: store_of(repository) })
+        let first_names = repository.first_names(&list).await.map_err(from_repository)?;
+        Ok(Self { stored: list.readable, first_names, store: store_of(repository) })
     }
 
     /// The snapshot that the operation of `job` already made of its component.
@@ -39,7 +44,7 @@ impl Journal {
     /// What `job` can build on: its base, else the newest snapshot of the same component, else of the same path.
     pub(super) fn parent(&self, job: &BackupJob) -> Option<&StoredSnapshot> {
         let base = job.base.as_ref().map(|base| base.id.as_str());
-        let base = self.stored.iter().find(|stored| base == Some(stored.id.to_hex().as_str()));
+        let base = self.stored.iter().find(|stored| base == Some(self.name_of(stored).to_hex().as_str()));
         base.or_else(|| self.newest(&tags::of_line(job))).or_else(|| {
             let same_path =
                 |stored: &&StoredSnapshot| stored.snapshot.paths.iter().eq([root_of(&job.component)]);
@@ -55,7 +60,11 @@ impl Journal {
 
     /// A snapshot's name in the contract.
     pub(super) fn reference(&self, provider: &ProviderId, stored: &StoredSnapshot) -> Result<SnapshotRef> {
-        reference(&self.store, provider, &stored.id)
+        reference(&self.store, provider, self.name_of(stored))
+    }
+
+    fn name_of<'a>(&'a self, stored: &'a StoredSnapshot) -> &'a Id {
+        self.first_names.get(&stored.id).unwrap_or(&stored.id)
     }
 
     fn newest(&self, wanted: &[String]) -> Option<&StoredSnapshot> {

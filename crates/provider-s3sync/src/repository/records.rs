@@ -123,7 +123,13 @@ fn name(backup: &BackupId) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use object_store::memory::InMemory;
+    use object_store::throttle::{ThrottleConfig, ThrottledStore};
     use stillpoint_core::{Definition, Timestamp};
+    use stillpoint_repository::{Credentials, Origin, store::object_store::from_object_store};
 
     use super::*;
 
@@ -146,6 +152,31 @@ mod tests {
         let newer = parse("x", &serde_json::to_vec(&record).unwrap()).unwrap_err();
         assert_eq!(newer.kind(), ErrorKind::Unsupported);
         assert_eq!(parse("x", b"{").unwrap_err().kind(), ErrorKind::Corrupt);
+    }
+
+    /// How long reading so many records takes, where each answer of the store takes a second.
+    async fn reading_takes(count: usize) -> Duration {
+        let store = Arc::new(ThrottledStore::new(InMemory::new(), ThrottleConfig::default()));
+        let kept = from_object_store(Arc::clone(&store) as _, "", "memory:");
+        let credentials = Credentials::machine_key("1".repeat(40)).unwrap();
+        let repository = Repository::init(kept, &credentials, Origin::default()).await.unwrap();
+        for number in 0..count {
+            let mut record = record();
+            record.id = format!("b-{number}").parse().unwrap();
+            put_record(&repository, &record).await.unwrap();
+        }
+        store.config_mut(|config| config.wait_get_per_call = Duration::from_secs(1));
+        let begun = tokio::time::Instant::now();
+        assert_eq!(records(&repository).await.unwrap().readable.len(), count);
+        begun.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn records_are_read_sixteen_at_once_and_no_more() {
+        let one = reading_takes(1).await;
+        assert!(!one.is_zero());
+        assert_eq!(reading_takes(AT_ONCE).await, one);
+        assert_eq!(reading_takes(2 * AT_ONCE + 1).await, 3 * one);
     }
 
     #[test]

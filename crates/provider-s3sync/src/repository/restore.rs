@@ -7,7 +7,9 @@ use stillpoint_core::{
     ErrorKind, Issue, JobState, JobStatus, Landing, ProviderId, RestoreJob, RestoredResource, Result,
 };
 use stillpoint_localfs::{Landing as LocalLanding, Preview};
-use stillpoint_repository::{Cancellation, Id, IssueKind, Repository, RestoreOptions, RestoreSummary};
+use stillpoint_repository::{
+    Cancellation, Id, IssueKind, Repository, RestoreOptions, RestoreSummary, StoredSnapshot,
+};
 
 use super::RepositorySource;
 use super::convert::{from_stored, snapshot_id};
@@ -46,8 +48,8 @@ async fn fill(
     let id = snapshot_id(&job.snapshot.id)?;
     let repository = reporter.unless_cancelled(source.open_fresh()).await?;
     // Whether it is still there shows when the repository is locked.
-    let load = async { repository.load_known_snapshot(&id).await.map_err(from_repository) };
-    let snapshot = reporter.unless_cancelled(load).await?;
+    let load = async { repository.follow_known_snapshot(&id).await.map_err(from_repository) };
+    let StoredSnapshot { id, snapshot, .. } = reporter.unless_cancelled(load).await?;
     let include: Vec<PathBuf> = job.include.iter().map(|text| path_text::from_text(text)).collect();
     reporter.unless_cancelled(find_all(&repository, &id, &include)).await?;
     let (place, found) = target::settle(job, target, from_stored(snapshot.time)).await?;
@@ -92,7 +94,8 @@ pub(super) async fn preview(
     let target = target::path_in(&job.destination)?;
     let id = snapshot_id(&job.snapshot.id)?;
     let repository = source.open().await?;
-    let snapshot = repository.load_snapshot(&id).await.map_err(from_repository)?;
+    let StoredSnapshot { id, snapshot, .. } =
+        repository.follow_snapshot(&id).await.map_err(from_repository)?;
     let include: Vec<PathBuf> = job.include.iter().map(|text| path_text::from_text(text)).collect();
     find_all(&repository, &id, &include).await?;
     let (place, extract) = target::foresee(job, target, from_stored(snapshot.time)).await?;

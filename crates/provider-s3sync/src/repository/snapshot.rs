@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use stillpoint_core::{
     DeleteState, Depth, EntryPage, OpContext, Result, Snapshot, SnapshotInfo, SnapshotRef, Verification,
 };
-use stillpoint_repository::{BlobKind, ErrorKind, Id, Repository};
+use stillpoint_repository::{BlobKind, ErrorKind, Id, Repository, StoredSnapshot};
 
 use super::convert::{snapshot_id, to_stored};
 use super::{RepositorySource, entries, made, tags, verify};
@@ -31,7 +31,8 @@ impl RepositorySnapshot {
             return Ok(Self { source, reference, id });
         }
         let repository = source.open().await?;
-        let snapshot = repository.load_snapshot(&id).await.map_err(from_repository)?;
+        let StoredSnapshot { id, snapshot, .. } =
+            repository.follow_snapshot(&id).await.map_err(from_repository)?;
         // Another process may have written it since our index was loaded.
         if repository.loaded_index().is_some_and(|index| !index.contains(BlobKind::Tree, &snapshot.tree)) {
             source.open_fresh().await?;
@@ -79,9 +80,17 @@ impl Snapshot for RepositorySnapshot {
     }
 }
 
-/// Deletes a snapshot and reads back what became of it.
+/// Deletes a snapshot, or what another program made of it, and reads back what became of it.
 pub(crate) async fn delete(repository: &Repository, reference: &SnapshotRef) -> Result<DeleteState> {
     let Ok(id) = snapshot_id(&reference.id) else { return Ok(DeleteState::Gone) };
+    match repository.follow_snapshot(&id).await {
+        // It goes first: once the removal of the original is noted, nothing leads to it.
+        Ok(stored) if stored.id != id => {
+            repository.delete_snapshot(&stored.id).await.map_err(from_repository)?;
+        }
+        Err(error) if error.is_transient() => return Err(from_repository(error)),
+        Ok(_) | Err(_) => {}
+    }
     repository.delete_snapshot(&id).await.map_err(from_repository)?;
     match repository.load_snapshot(&id).await {
         Err(error) if *error.kind() == ErrorKind::NotFound => Ok(DeleteState::Gone),

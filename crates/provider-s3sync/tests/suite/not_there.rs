@@ -47,6 +47,32 @@ async fn a_directory_that_is_gone_before_it_was_read_whole_is_no_complete_backup
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_before_it_was_sent_is_told_and_leaves_the_backup_complete() {
+    let scene = Scene::local().mirrored();
+    scene.create().await;
+    let (root, store) = (scene.path("source"), scene.repository());
+    for number in 1000..4000 {
+        write(root.join(format!("{number}")), &format!("{number}").repeat(2000));
+    }
+    let host = Host::new(&scene, &root);
+    let began = count(&store);
+    let removing = std::thread::spawn({
+        let last = root.join("3999");
+        move || {
+            while count(&store) < began + 100 {
+                std::thread::yield_now();
+            }
+            fs::remove_file(last).unwrap();
+        }
+    });
+    let status = host.back_up("removed").await;
+    removing.join().unwrap();
+    assert_eq!(status.operation.state, OperationState::Completed, "{:?}", status.operation);
+    let warnings = &status.operation.warnings;
+    assert!(warnings.iter().any(|told| told.contains("went away") && told.contains("3999")), "{warnings:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_restore_lands_where_the_backups_lie() {
     for scene in layouts() {
         scene.create().await;

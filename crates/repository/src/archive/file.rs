@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
-use stillpoint_localfs::{Directory, Entry, JobStack, Metadata, OpenFile};
+use stillpoint_localfs::{Directory, Entry, Identity, JobStack, Metadata, OpenFile};
 
 use super::chunker::{Chunk, Chunker};
 use super::node::describe;
@@ -29,6 +29,8 @@ pub(super) struct FileJob {
     directory: Arc<Directory>,
     name: OsString,
     path: PathBuf,
+    /// What tells it from others, as it was listed.
+    identity: Identity,
     earlier: Option<Box<Node>>,
 }
 
@@ -83,7 +85,8 @@ impl FileJob {
     ) -> Self {
         let path = place.directory.path.join(&entry.name);
         let (directory, name) = (Arc::clone(directory), entry.name.clone());
-        Self { place, directory, name, path, earlier: earlier.map(Box::new) }
+        let (identity, earlier) = (Identity::from(&entry.metadata), earlier.map(Box::new));
+        Self { place, directory, name, path, identity, earlier }
     }
 }
 
@@ -98,8 +101,9 @@ impl Walk {
             }
             Err(Interruption::Backup(error)) => Err(error),
             Err(Interruption::File(error)) => {
-                if !error.is_not_found() {
-                    self.totals.skip(Issue::unreadable(&job.path, &error));
+                match error.is_not_found() {
+                    true => guard(&place.directory.missing).note_file(&job.path, job.identity, true),
+                    false => self.totals.skip(Issue::unreadable(&job.path, &error)),
                 }
                 self.progress.finished(1);
                 self.deliver(place, Finished::LeftOut, stack)
@@ -139,6 +143,10 @@ impl Walk {
         loop {
             let mut file = directory.open_file(&job.name).map_err(Interruption::File)?;
             let metadata = *file.metadata();
+            if attempt == 1 && Identity::from(&metadata) != job.identity {
+                // It may have made way for the one that has its name now, as the log of yesterday does.
+                guard(&job.place.directory.missing).note_file(&job.path, job.identity, false);
+            }
             let reading = Arc::new(Reading::new(self.stored_content(job.earlier.as_deref())));
             let bytes = self.read(&mut file, &reading, attempt == 1, stack)?;
             let changed = file.changed().map_err(Interruption::File)? || bytes != metadata.size;

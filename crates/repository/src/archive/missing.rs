@@ -1,20 +1,21 @@
-//! Directories that stand no longer where they were listed when their turn comes.
+//! Directories and files that stand no longer where they were listed when their turn comes.
 
 use std::collections::HashSet;
 use std::os::unix::ffi::OsStrExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use stillpoint_localfs::{Directory, Entry, Identity, JobStack};
+use stillpoint_localfs::{Directory, Entry, FileKind, Identity, JobStack};
 
 use super::directory::DirectoryJob;
 use super::earlier::EarlierEntry;
+use super::file::FileJob;
 use super::walk::{Finished, Job, OpenDirectory, Place, Walk, guard};
 use crate::browse::path_of;
 use crate::issue::{Issue, IssueKind};
 
-/// How often the directories that are missing from one are looked for under other names.
+/// How often the entries that are missing from one are looked for under other names.
 const ROUNDS_MAX: u8 = 3;
 
 /// What is missing from an open directory.
@@ -25,9 +26,10 @@ pub(super) struct Missing {
     renamed: bool,
 }
 
-/// A directory that was listed under a name that leads to it no longer.
+/// An entry that was listed under a name that leads to it no longer.
 #[derive(Debug)]
 struct Sought {
+    kind: FileKind,
     identity: Identity,
     path: PathBuf,
     /// Whether nothing is there instead that might be the same after all.
@@ -38,7 +40,14 @@ impl Missing {
     /// Notes that `other`, or nothing, stands where a directory was listed.
     pub(super) fn note(&mut self, job: &DirectoryJob, other: Option<Identity>) {
         let is_gone = other.is_none_or(|other| other.is_surely_not(&job.identity));
-        self.sought.push(Sought { identity: job.identity, path: job.path.clone(), is_gone });
+        let kind = FileKind::Directory;
+        self.sought.push(Sought { kind, identity: job.identity, path: job.path.clone(), is_gone });
+    }
+
+    /// Notes that a file is not where it was listed. One that `is_gone` left nothing under its name; else another one has it,
+    /// as after every save that writes a new file and renames it over the old one.
+    pub(super) fn note_file(&mut self, path: &Path, identity: Identity, is_gone: bool) {
+        self.sought.push(Sought { kind: FileKind::File, identity, path: path.to_path_buf(), is_gone });
     }
 
     /// Whether an entry is called otherwise than it was listed, so that they are out of order.
@@ -85,7 +94,7 @@ impl Walk {
             missing.rounds += 1;
             if missing.rounds > ROUNDS_MAX {
                 for sought in missing.sought.drain(..) {
-                    self.renamed_again(sought.path, "again and again");
+                    self.renamed_again(sought, "again and again");
                 }
                 return false;
             }
@@ -117,21 +126,30 @@ impl Walk {
         };
         let identities: HashSet<Identity> = sought.iter().map(|sought| sought.identity).collect();
         let mut found = self.selection.seek(&self.source, &parent, &identities)?;
+        let parent = Arc::new(parent);
         let mut jobs = Vec::new();
         for sought in sought {
             match found.remove(&sought.identity) {
-                Some(Some(entry)) => jobs.extend(self.renamed(directory, sought, &entry)),
+                Some(Some(entry)) if entry.metadata.kind == sought.kind => {
+                    jobs.extend(self.renamed(directory, &parent, sought, &entry));
+                }
                 // Under its new name it is left out, and counted as such.
                 Some(None) => {}
-                None if sought.is_gone => self.totals.warn(Issue::vanished(sought.path)),
-                None => {}
+                _ if sought.is_gone => self.totals.warn(Issue::vanished(sought.path)),
+                _ => {}
             }
         }
         Ok(jobs)
     }
 
-    /// The job that reads a directory under its new name, unless what had that name was read already.
-    fn renamed(&self, directory: &Arc<OpenDirectory>, sought: Sought, entry: &Entry) -> Option<Job> {
+    /// The job that reads an entry under its new name, unless what had that name was read already.
+    fn renamed(
+        &self,
+        directory: &Arc<OpenDirectory>,
+        parent: &Arc<Directory>,
+        sought: Sought,
+        entry: &Entry,
+    ) -> Option<Job> {
         let mut entries = guard(&directory.entries);
         let taken = entries.iter().find(|finished| directory.name_of(finished) == entry.name.as_bytes());
         match taken {
@@ -142,12 +160,16 @@ impl Walk {
                 return None;
             }
             Some(_) => {
-                self.renamed_again(sought.path, "to a name that was another entry's");
+                self.renamed_again(sought, "to a name that was another entry's");
                 return None;
             }
         }
         let place = Place { directory: Arc::clone(directory), number: entries.len() };
         entries.push(Finished::LeftOut);
+        if sought.kind == FileKind::File {
+            self.progress.found(1, entry.metadata.size);
+            return Some(Job::File(FileJob::new(place, parent, entry, None)));
+        }
         Some(Job::Directory(Box::new(DirectoryJob {
             path: directory.path.join(&entry.name),
             name: entry.name.as_bytes().to_vec(),
@@ -158,9 +180,15 @@ impl Walk {
         })))
     }
 
-    fn renamed_again(&self, path: PathBuf, how: &str) {
+    /// Tells of an entry that cannot be in the backup under its new name. A file whose name another one has now, or that one
+    /// was renamed to, is told as a warning: it is how programs save, and the file that they save is in the backup.
+    fn renamed_again(&self, sought: Sought, how: &str) {
         let message =
             format!("it was renamed {how} while the backup ran, and is not in it; back it up again");
-        self.totals.skip(Issue::new(path, IssueKind::Vanished, message));
+        let issue = Issue::new(sought.path, IssueKind::Vanished, message);
+        match sought.kind {
+            FileKind::File => self.totals.warn(issue),
+            _ => self.totals.skip(issue),
+        }
     }
 }

@@ -7,6 +7,7 @@ mod open;
 mod plan;
 mod read;
 mod records;
+mod renamed;
 mod snapshots;
 
 use std::fmt;

@@ -1,25 +1,21 @@
-//! What comes after the files: further names, symbolic links, and the attributes of directories.
+//! Links, and what comes after the files: their further names, and the attributes of directories.
 
 use std::path::Path;
 
 use stillpoint_localfs::{Attributes, LinkKey, SharedFile};
 
+use super::attributes::attributes;
 use super::scan::Scan;
-use super::spot::Spot;
 use super::summary::add;
+use super::trail::Level;
 use crate::browse::path_of;
 use crate::error::Result;
 use crate::id::Id;
-use crate::issue::{Issue, IssueKind};
+use crate::issue::{Issue, IssueKind, fatal};
 use crate::tree::Node;
 
-/// A symbolic link to be made.
-#[derive(Debug)]
-pub(super) struct Symlink {
-    pub(super) spot: Spot,
-    pub(super) target: Box<[u8]>,
-    pub(super) attributes: Attributes,
-}
+/// The longest target that a link can have: `PATH_MAX` without the zero byte at its end.
+pub(super) const LINK_TARGET_MAX: usize = 4095;
 
 /// What tells the names of a file that has several.
 pub(super) fn link_key(node: &Node) -> Option<LinkKey> {
@@ -35,17 +31,19 @@ impl Scan {
     /// Notes a name under which the right content stands beside other names, and takes the file over with its last one.
     pub(super) fn stands_shared(
         &mut self,
-        spot: Spot,
+        folder: &Level,
+        name: &[u8],
         link: Option<LinkKey>,
         file: SharedFile,
         attributes: &Attributes,
     ) -> Result<()> {
-        let path = spot.path();
         let Some(link) = link else {
-            self.stands_foreign(&path, file.is_right());
+            self.stands_foreign(&folder.spot.path().join(path_of(name)), file.is_right());
             return Ok(());
         };
-        let Some((first, names)) = self.links.stands(link, spot, &path, file) else { return Ok(()) };
+        let name = self.trail.add(folder, name)?;
+        let Some((first, names)) = self.links.stands(link, name, file) else { return Ok(()) };
+        let first = self.trail.path(first)?;
         let adopted = self.restore.extractor.adopt_shared(&first, file, attributes);
         if let Some(id) = self.attempt(&first, adopted)? {
             add(&self.restore.totals.unchanged, 1);
@@ -66,18 +64,19 @@ impl Scan {
     }
 
     pub(super) fn link_files(&mut self) -> Result<()> {
-        for (spot, is_right) in self.links.take_foreign() {
-            self.stands_foreign(&spot.path(), is_right);
+        for (name, is_right) in self.links.take_foreign() {
+            self.stands_foreign(&self.trail.path(name)?, is_right);
         }
-        for (spot, key) in self.links.take_further() {
+        for (name, key) in self.links.take_further() {
             self.restore.cancellation.check()?;
-            let path = spot.path();
-            let Some((original, id)) = self.links.carrier(&key).zip(self.restore.linked_file(key)) else {
+            let path = self.trail.path(name)?;
+            let Some((carrier, id)) = self.links.carrier(&key).zip(self.restore.linked_file(key)) else {
                 let message = "the file it is another name of was not restored";
                 self.restore.totals.skip(Issue::new(path, IssueKind::Damaged, message));
                 continue;
             };
-            let linked = self.restore.extractor.create_hard_link(&path, original, id);
+            let original = self.trail.path(*carrier)?;
+            let linked = self.restore.extractor.create_hard_link(&path, &original, id);
             if self.attempt(&path, linked)?.is_some() {
                 add(&self.restore.totals.hard_links, 1);
             }
@@ -85,29 +84,33 @@ impl Scan {
         Ok(())
     }
 
-    pub(super) fn make_symlinks(&mut self) -> Result<()> {
-        for Symlink { spot, target, attributes } in std::mem::take(&mut self.symlinks) {
-            self.restore.cancellation.check()?;
-            let (path, target) = (spot.path(), path_of(&target));
-            let stands = self.restore.extractor.link_stands(&path, &target, &attributes);
-            let made = stands.and_then(|stands| match stands {
-                true => Ok(()),
-                false => self.restore.extractor.create_symlink(&path, &target, &attributes),
-            });
-            if self.attempt(&path, made)?.is_some() {
-                add(&self.restore.totals.symlinks, 1);
-            }
+    pub(super) fn symlink(&self, path: &Path, node: &Node) -> Result<()> {
+        if node.link_target.len() > LINK_TARGET_MAX {
+            let message =
+                "the snapshot says that the link leads further than the 4095 bytes that a link can have";
+            self.restore.totals.skip(Issue::new(path, IssueKind::Damaged, message));
+            return Ok(());
+        }
+        let (target, attributes) = (path_of(&node.link_target), attributes(node));
+        let stands = self.restore.extractor.link_stands(path, &target, &attributes);
+        let made = stands.and_then(|stands| match stands {
+            true => Ok(()),
+            false => self.restore.extractor.create_symlink(path, &target, &attributes),
+        });
+        if self.attempt(path, made)?.is_some() {
+            add(&self.restore.totals.symlinks, 1);
         }
         Ok(())
     }
 
     /// Gives directories their attributes, children before parents.
-    pub(super) fn finish_directories(&mut self) {
-        for (spot, attributes) in std::mem::take(&mut self.directories).into_iter().rev() {
-            let path = spot.path();
+    pub(super) fn finish_directories(&mut self) -> Result<()> {
+        while let Some((directory, attributes)) = self.directories.pop().map_err(fatal)? {
+            let path = self.trail.enter(directory)?.spot.path();
             if let Err(error) = self.restore.extractor.set_directory_attributes(&path, &attributes) {
                 self.restore.totals.skip(Issue::unwritten(&path, &error));
             }
         }
+        Ok(())
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! The snapshot's listings are read in order, and files are collected into windows of bounded size; most snapshots fit
 //! into one. The packs of a window are fetched ahead, each once, within a fixed amount of memory, while workers decode
-//! and write what arrived: small files whole, large ones piece by piece at their offsets. Links come after all files, and
-//! directories get their attributes last.
+//! and write what arrived: small files whole, large ones piece by piece at their offsets. Further names come after all
+//! files, and directories get their attributes last; until then both lie beside what is restored, not in memory.
 
 mod attributes;
 mod elsewhere;
@@ -19,6 +19,7 @@ mod run;
 mod scan;
 mod spot;
 mod summary;
+mod trail;
 mod window;
 
 pub use options::RestoreOptions;

@@ -9,7 +9,7 @@ use super::RestoreOptions;
 use super::attributes::attributes;
 use super::existing::{content_is, pieces};
 use super::include::Include;
-use super::links::link_key;
+use super::links::{LINK_TARGET_MAX, link_key};
 use super::repetition::Repetition;
 use crate::browse::{TreeCache, locate, path_of};
 use crate::cancellation::Cancellation;
@@ -77,7 +77,6 @@ impl Look {
     /// Looks at everything below the listing `listing`, in the order in which a restore goes through it.
     fn run(&mut self, listing: Id) -> Result<()> {
         let mut waiting = vec![(PathBuf::new(), listing)];
-        let mut symlinks = Vec::new();
         while let Some((folder, id)) = waiting.pop() {
             self.cancellation.check()?;
             let tree = match self.runtime.block_on(self.trees.take(&id)) {
@@ -91,21 +90,11 @@ impl Look {
             self.repetition.met(&id, tree.nodes().len())?;
             let below = waiting.len();
             for node in tree.nodes() {
-                let path = folder.join(path_of(&node.name));
-                match node.kind {
-                    NodeKind::Symlink if self.include.covers(&path) => {
-                        symlinks.push((path, path_of(&node.link_target), attributes(node)));
-                    }
-                    _ => waiting.extend(self.entry(path, node)?),
-                }
+                waiting.extend(self.entry(folder.join(path_of(&node.name)), node)?);
             }
             if let Some(below) = waiting.get_mut(below..) {
                 below.reverse();
             }
-        }
-        for (path, to, attributes) in symlinks {
-            self.cancellation.check()?;
-            self.foresight.symlink(&path, &to, &attributes);
         }
         Ok(())
     }
@@ -132,13 +121,24 @@ impl Look {
             NodeKind::Socket => FileKind::Socket,
             NodeKind::CharDevice => FileKind::CharDevice,
             NodeKind::BlockDevice => FileKind::BlockDevice,
-            NodeKind::Symlink | NodeKind::Irregular => {
+            NodeKind::Symlink => {
+                self.symlink(&path, node);
+                return Ok(None);
+            }
+            NodeKind::Irregular => {
                 self.foresight.damaged(&path, FileKind::File);
                 return Ok(None);
             }
         };
         self.foresight.special(&path, special, node.device, &attributes);
         Ok(None)
+    }
+
+    fn symlink(&mut self, path: &Path, node: &Node) {
+        match node.link_target.len() > LINK_TARGET_MAX {
+            true => self.foresight.damaged(path, FileKind::Symlink),
+            false => self.foresight.symlink(path, &path_of(&node.link_target), &attributes(node)),
+        }
     }
 
     fn file(&mut self, path: &Path, node: &Node) {

@@ -14,8 +14,9 @@ use super::fetch::MEMORY_KIB;
 use super::include::Include;
 use super::repetition::Repetition;
 use super::scan::Scan;
-use super::spot::{OpenFolder, Spot};
+use super::spot::OpenFolder;
 use super::summary::{Totals, add};
+use super::trail::Trail;
 use super::window::Window;
 use super::{RestoreOptions, RestoreSummary};
 use crate::browse::{TreeCache, locate};
@@ -118,7 +119,7 @@ async fn run(
         Some(listing) if listing.snapshots.contains(snapshot) => {
             repository.load_known_snapshot(snapshot).await
         }
-        Some(_) | None => repository.load_snapshot(snapshot).await,
+        Some(_) | None => repository.follow_snapshot(snapshot).await.map(|stored| stored.snapshot),
     }?;
     if let Some(listing) = listing {
         repository.load_index(listing.indexes).await?;
@@ -153,6 +154,7 @@ async fn run(
         Landing::Replace => include.covers(Path::new("")),
         _ => true,
     };
+    let (trail, directories) = (Trail::new(&restore.extractor), restore.extractor.unfinished());
     let mut scan = Scan {
         restore,
         include,
@@ -160,14 +162,15 @@ async fn run(
         repetition: Repetition::up_to(options.repeated_entries_max),
         window: Window::default(),
         folder: OpenFolder::default(),
+        trail,
         links: HardLinks::default(),
-        directories: Vec::new(),
-        symlinks: Vec::new(),
+        directories,
     };
     let own = root.node.filter(|_| is_own).map(|node| attributes(&node));
     let finish = move |_: &Repository| {
-        scan.run(&Spot::root(), root.tree)?;
-        let Scan { restore, .. } = scan;
+        scan.run(root.tree)?;
+        let restore = Arc::clone(&scan.restore);
+        drop(scan);
         restore.cancellation.check()?;
         // Nothing else holds the restore any more: every task it started has ended.
         let Restore { extractor, totals, .. } =

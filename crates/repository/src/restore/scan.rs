@@ -3,17 +3,18 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use stillpoint_localfs::{Attributes, FileKind, HardLinks, Standing};
+use stillpoint_localfs::{EntryId, FileKind, HardLinks, Standing, Unfinished};
 
 use super::attributes::attributes;
 use super::existing::{content_is, pieces};
 use super::include::Include;
-use super::links::{Symlink, link_key};
+use super::links::link_key;
 use super::pending::PendingFile;
 use super::repetition::Repetition;
 use super::run::Restore;
 use super::spot::{OpenFolder, Spot};
 use super::summary::add;
+use super::trail::{Level, Trail};
 use super::window::Window;
 use crate::blob::BlobLocation;
 use crate::browse::{TreeCache, path_of};
@@ -31,19 +32,19 @@ pub(super) struct Scan {
     pub(super) window: Window,
     /// The directory of the empty file that was written last.
     pub(super) folder: OpenFolder,
-    pub(super) links: HardLinks<Spot>,
-    /// Every directory with its attributes, parents first.
-    pub(super) directories: Vec<(Arc<Spot>, Attributes)>,
-    pub(super) symlinks: Vec<Symlink>,
+    pub(super) trail: Trail,
+    pub(super) links: HardLinks<EntryId>,
+    /// Every directory, parents first.
+    pub(super) directories: Unfinished,
 }
 
 impl Scan {
-    /// Restores everything below the listing `listing` of the target, but not yet its own attributes.
-    pub(super) fn run(&mut self, root: &Arc<Spot>, listing: Id) -> Result<()> {
-        let mut waiting = vec![(Arc::clone(root), listing)];
-        while let Some((folder, id)) = waiting.pop() {
+    /// Restores everything below the listing `listing` of the target, but not yet the target's own attributes.
+    pub(super) fn run(&mut self, listing: Id) -> Result<()> {
+        self.trail.wait(EntryId::TARGET, &listing)?;
+        while let Some((folder, id)) = self.trail.next()? {
             self.restore.cancellation.check()?;
-            let path = folder.path();
+            let path = folder.spot.path();
             let tree = match self.restore.wait(self.trees.take(&id)) {
                 Ok(tree) => tree,
                 Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. }) => {
@@ -53,23 +54,21 @@ impl Scan {
                 Err(error) => return Err(error),
             };
             self.repetition.met(&id, tree.nodes().len())?;
-            let below = waiting.len();
+            let mut below = Vec::new();
             for node in tree.nodes() {
-                waiting.extend(self.entry(&folder, path.join(path_of(&node.name)), node)?);
+                below.extend(self.entry(&folder, path.join(path_of(&node.name)), node)?);
             }
-            if let Some(below) = waiting.get_mut(below..) {
-                below.reverse();
+            for (directory, listing) in below.iter().rev() {
+                self.trail.wait(*directory, listing)?;
             }
         }
         self.flush()?;
         self.link_files()?;
-        self.make_symlinks()?;
-        self.finish_directories();
-        Ok(())
+        self.finish_directories()
     }
 
     /// Restores one entry, or begins to; answers with the listing to go on with if it is a directory.
-    fn entry(&mut self, folder: &Arc<Spot>, path: PathBuf, node: &Node) -> Result<Option<(Arc<Spot>, Id)>> {
+    fn entry(&mut self, folder: &Level, path: PathBuf, node: &Node) -> Result<Option<(EntryId, Id)>> {
         let passed_through = node.kind == NodeKind::Dir && self.include.leads_through(&path);
         if !passed_through && !self.include.covers(&path) {
             return Ok(None);
@@ -77,11 +76,7 @@ impl Scan {
         match node.kind {
             NodeKind::Dir => return self.directory(folder, &path, node),
             NodeKind::File => self.file(folder, path, node)?,
-            NodeKind::Symlink => self.symlinks.push(Symlink {
-                spot: Spot::new(folder, &node.name),
-                target: node.link_target.as_slice().into(),
-                attributes: attributes(node),
-            }),
+            NodeKind::Symlink => self.symlink(&path, node)?,
             NodeKind::Fifo => self.special(&path, FileKind::Fifo, node)?,
             NodeKind::Socket => self.special(&path, FileKind::Socket, node)?,
             NodeKind::CharDevice => self.special(&path, FileKind::CharDevice, node)?,
@@ -94,7 +89,7 @@ impl Scan {
         Ok(None)
     }
 
-    fn directory(&mut self, folder: &Arc<Spot>, path: &Path, node: &Node) -> Result<Option<(Arc<Spot>, Id)>> {
+    fn directory(&mut self, folder: &Level, path: &Path, node: &Node) -> Result<Option<(EntryId, Id)>> {
         let made = match self.include.covers(path) {
             true => self.restore.extractor.create_directory(path),
             false => self.restore.extractor.pass_through(path),
@@ -102,16 +97,16 @@ impl Scan {
         let Some(ours) = self.attempt(path, made)? else {
             return Ok(None);
         };
-        let spot = Arc::new(Spot::new(folder, &node.name));
+        let directory = self.trail.add(folder, &node.name)?;
         add(&self.restore.totals.directories, 1);
         // A directory that stands and is kept keeps its own owner, mode and times.
         if ours {
-            self.directories.push((Arc::clone(&spot), attributes(node)));
+            self.directories.push(directory, &attributes(node)).map_err(fatal)?;
         }
-        Ok(node.subtree.map(|listing| (spot, listing)))
+        Ok(node.subtree.map(|listing| (directory, listing)))
     }
 
-    fn file(&mut self, folder: &Arc<Spot>, path: PathBuf, node: &Node) -> Result<()> {
+    fn file(&mut self, folder: &Level, path: PathBuf, node: &Node) -> Result<()> {
         let pieces = self.pieces(&path, node);
         let size = pieces.as_ref().map_or(node.size, |(_, size)| *size);
         self.restore.progress.found(1, size);
@@ -122,7 +117,7 @@ impl Scan {
         };
         let link = link_key(node);
         if let Some(link) = link.filter(|link| self.links.is_carried(link)) {
-            self.links.add(link, Spot::new(folder, &node.name));
+            self.links.add(link, self.trail.add(folder, &node.name)?);
             self.restore.file_passed(size);
             return Ok(());
         }
@@ -135,7 +130,7 @@ impl Scan {
         };
         let carries = matches!(standing, Standing::Free | Standing::Complete(_));
         if let Some(link) = link.filter(|_| carries) {
-            self.links.carry(link, &path);
+            self.links.carry(link, self.trail.add(folder, &node.name)?);
         }
         match standing {
             Standing::Complete(id) => {
@@ -144,7 +139,7 @@ impl Scan {
             }
             Standing::Shared(file) => {
                 self.restore.file_passed(size);
-                self.stands_shared(Spot::new(folder, &node.name), link, file, &attributes)?;
+                self.stands_shared(folder, &node.name, link, file, &attributes)?;
             }
             Standing::Taken => {
                 let message = "something else stands there and was kept";
@@ -152,7 +147,7 @@ impl Scan {
                 self.restore.file_passed(size);
             }
             Standing::Free => {
-                let spot = Spot::new(folder, &node.name);
+                let spot = Spot::new(&folder.spot, &node.name);
                 let file = Arc::new(PendingFile::new(spot, size, pieces.len(), attributes, link));
                 return self.want(&file, pieces);
             }

@@ -38,6 +38,7 @@ pub use counters::TransferCounters;
 use pace::Pace;
 pub use pace::TransferLimits;
 pub use plain::{PlainObject, Upload};
+use refusal::is_unanswered;
 pub use settings::StoreSettings;
 pub(crate) use stream::RangeStream;
 
@@ -181,13 +182,15 @@ impl Store {
 
     /// Stores an object under a name that must be free.
     ///
-    /// Idempotent: if the name is taken by exactly these bytes, as after a lost reply, that is success.
+    /// Idempotent: if the name is taken by exactly these bytes, as after a lost reply, that is success. Where no answer
+    /// came it is looked whether the object stands, and if not, it is sent again: the client sends nothing twice whose
+    /// condition would make it fail the second time.
     pub(crate) async fn put_new(&self, key: &str, data: Bytes) -> Result<()> {
         let mut attempt = 1;
         loop {
             self.sending_alone(data.len()).await;
-            let taken = match self.backend.put(key, data.clone(), PutMode::Create).await {
-                Err(error) if *error.kind() == ErrorKind::AlreadyExists => error,
+            let refused = match self.backend.put(key, data.clone(), PutMode::Create).await {
+                Err(error) if *error.kind() == ErrorKind::AlreadyExists || is_unanswered(&error) => error,
                 result => return result,
             };
             match self.get(key, to_u64(data.len()).saturating_add(1)).await {
@@ -196,7 +199,9 @@ impl Store {
                 Err(error) if *error.kind() == ErrorKind::NotFound && attempt < MAX_ATTEMPTS => attempt += 1,
                 // Whether it is taken by somebody else could not be seen.
                 Err(error) if error.is_transient() => return Err(error),
-                _ => return Err(taken),
+                Err(error) if *error.kind() == ErrorKind::NotFound => return Err(refused),
+                _ if *refused.kind() == ErrorKind::AlreadyExists => return Err(refused),
+                _ => return Err(Error::new(ErrorKind::AlreadyExists, format!("{key} exists already"))),
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What an object store refused, in the terms of a user: what failed, why, and what to do.
 
 use object_store::Error as E;
+use object_store::client::{HttpError, HttpErrorKind};
 
 use crate::error::{Error, ErrorKind};
 
@@ -70,6 +71,15 @@ pub(super) fn failed(source: E, verb: &str, key: &str) -> Error {
     };
     let what = if key.is_empty() { "the store" } else { key };
     Error::new(kind, format!("cannot {verb} {what}: {advice}")).with_source(source)
+}
+
+/// Whether a request was sent and no answer came, so that nobody knows whether it was carried out. The client tries those
+/// again by itself that may be carried out twice.
+pub(super) fn is_unanswered(error: &Error) -> bool {
+    let sources = std::iter::successors(std::error::Error::source(error), |error| error.source());
+    sources
+        .filter_map(|error| error.downcast_ref::<HttpError>())
+        .any(|error| matches!(error.kind(), HttpErrorKind::Timeout | HttpErrorKind::Interrupted))
 }
 
 fn cause(error: &E) -> Cause {

@@ -1,6 +1,12 @@
 //! The engine on an S3 server that fails in many ways.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::ClientOptions;
+use object_store::aws::AmazonS3Builder;
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
+use stillpoint_repository::store::object_store::from_object_store;
 use stillpoint_repository::{ErrorKind, Origin, Repository, Store, StoreSettings};
 use stillpoint_testkit::s3::{Fault, FaultRule, Server};
 
@@ -39,6 +45,44 @@ async fn a_repository_that_is_never_answered_for_is_created_all_the_same() {
     let server = start_server();
     server.inject(FaultRule::new(Fault::DropAnswer).method("PUT").key("config").times(1));
     create(store(&server)).await;
+}
+
+/// The same server through a client that soon gives up a connection on which nothing comes.
+fn impatient(server: &Server) -> Store {
+    let (key, secret) = server.keys();
+    let patience = ClientOptions::new().with_allow_http(true).with_read_timeout(Duration::from_millis(500));
+    let client = AmazonS3Builder::new()
+        .with_endpoint(server.endpoint())
+        .with_bucket_name(server.bucket())
+        .with_region("us-east-1")
+        .with_access_key_id(key)
+        .with_secret_access_key(secret)
+        .with_client_options(patience);
+    from_object_store(Arc::new(client.build().unwrap()), "repo", "the server")
+}
+
+#[tokio::test]
+async fn a_write_that_is_never_answered_is_looked_for_and_sent_again() {
+    for fault in [Fault::Hang, Fault::HangAnswer] {
+        let server = start_server();
+        for part in ["config", "/data/", "/snapshots/"] {
+            server.inject(FaultRule::new(fault).method("PUT").key(part).times(1));
+        }
+        let repository = create(impatient(&server)).await;
+        save(&repository, &some_files()).await;
+        let report = repository.check(&CheckOptions::new(CheckDepth::ReadAll)).await.unwrap();
+        assert!(report.is_sound() && report.snapshots == 1, "{report:?}");
+        assert!(server.requests().faults >= 3, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_never_answers_a_write_is_given_up_and_called_unreachable() {
+    let server = start_server();
+    server.inject(FaultRule::new(Fault::Hang).method("PUT").key("config"));
+    let failed = Repository::init(impatient(&server), &credentials(), Origin::detect()).await.unwrap_err();
+    assert_eq!(failed.kind(), &ErrorKind::Unavailable, "{failed:?}");
+    assert_eq!(server.requests().faults, 3);
 }
 
 #[tokio::test]

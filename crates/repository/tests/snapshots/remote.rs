@@ -6,7 +6,7 @@ use std::time::Duration;
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_repository::{
     BackupOptions, BackupSource, Cancellation, Credentials, ErrorKind, LockMode, NoProgress, Origin,
-    PruneOptions, RepairOptions, Repository, RestoreOptions, Store, StoreSettings,
+    PruneOptions, RepairOptions, Repository, RestoreOptions, Store, StoreSettings, WriterOptions,
 };
 use stillpoint_testkit::compare::assert_same;
 use stillpoint_testkit::s3::{Fault, FaultRule, Server};
@@ -23,6 +23,30 @@ async fn open(server: &Server) -> Repository {
     let store = Store::from_url(&server.url("repo"), &StoreSettings::new(server.env())).unwrap();
     let credentials = Credentials::machine_key(PASSWORD.to_owned()).unwrap();
     Repository::open_or_init(store, &credentials, Origin::detect()).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_by_a_new_process_reads_five_objects_beside_the_packs_at_most() {
+    let server = start_server();
+    let folder = tempfile::tempdir().unwrap();
+    let (source, target) = (folder.path().join("source"), folder.path().join("target"));
+    TreeSpec::sized(42, 600, 24_000_000).plain().generate(&source).unwrap();
+    let small_packs = WriterOptions::default().with_pack_sizes(4 << 20, 1 << 20);
+    let options = crate::support::options(|options| options.writer = small_packs);
+    let (repository, named, cancellation) =
+        (open(&server).await, BackupSource::new(&source), Cancellation::new());
+    let backup = repository.backup(&named, options, Arc::new(NoProgress), &cancellation);
+    let snapshot = backup.await.unwrap().snapshot;
+    let packs = repository.list_packs().await.unwrap().len() as u64;
+
+    server.reset_requests();
+    let (options, progress) = (RestoreOptions::new("op"), Arc::new(NoProgress));
+    open(&server).await.restore(&snapshot, &target, options, progress, &cancellation).await.unwrap();
+    let requests = server.requests();
+    assert!(packs > 2 && requests.of("GET") <= packs + 5, "{requests:?} for {packs} packs");
+    // Two looks around, and the lock, which is put and taken away.
+    assert!(requests.total() <= packs + 8, "{requests:?} for {packs} packs");
+    assert_same(&source, &target);
 }
 
 #[tokio::test(flavor = "multi_thread")]

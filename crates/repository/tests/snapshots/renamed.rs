@@ -1,4 +1,4 @@
-//! Directories that are renamed, moved, replaced or removed after they were listed and before they are read.
+//! Directories and files that are renamed, moved, replaced or removed after they were listed and before they are read.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -54,6 +54,14 @@ async fn assert_whole(house: &House, backup: &BackupSummary) {
     if let Some(restic) = oracle::restic() {
         restic.repository(house.path("repository").display().to_string(), PASSWORD).check_read_data();
     }
+}
+
+/// As [`assert_whole`], where the root itself changed after it was listed.
+async fn assert_but_root(house: &House, backup: &BackupSummary) {
+    assert!(backup.issues.is_empty() && backup.warnings.is_empty(), "{backup:?}");
+    house.restore_afresh(&backup.snapshot, "but-root").await;
+    Comparison::new().ignoring_root().assert_same(&house.source(), &house.path("but-root"));
+    assert_whole(house, &house.backup().await).await;
 }
 
 fn rename(source: &Path, from: &str, to: &str) {
@@ -176,4 +184,52 @@ async fn a_directory_renamed_to_a_name_that_is_left_out_is_left_out_and_counted(
     assert_eq!((backup.rules[0].files, backup.rules[0].directories), (2, 3));
     house.restore(&backup.snapshot, "target").await;
     assert_eq!(names(&house.path("target")), ["a", "first", "z"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_renamed_before_its_turn_is_stored_under_its_new_name() {
+    for happens in [
+        (|source: &Path| rename(source, "second", "another")) as fn(&Path),
+        |source| rename(source, "second", "zz"),
+        // As logs are: what was written is called otherwise, and a new one takes its name.
+        |source| {
+            rename(source, "second", "second.1");
+            fs::write(source.join("second"), "new").unwrap();
+        },
+    ] {
+        let house = House::new().await;
+        fs::write(house.source().join("second"), "content").unwrap();
+        let backup = backed_up(&house, "first", happens, &[]).await;
+        assert_but_root(&house, &backup).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_gone_or_took_another_ones_name_is_told_and_leaves_the_backup_complete() {
+    for happens in [
+        (|source: &Path| fs::remove_file(source.join("second")).unwrap()) as fn(&Path),
+        |source| rename(source, "second", "a/second"),
+        |source| rename(source, "second", "early"),
+    ] {
+        let house = House::new().await;
+        for name in ["early", "second"] {
+            fs::write(house.source().join(name), "content").unwrap();
+        }
+        let backup = backed_up(&house, "first", happens, &[]).await;
+        let told: Vec<_> =
+            backup.warnings.items().iter().map(|told| (told.kind, told.path.to_str())).collect();
+        assert_eq!((told, backup.issues.total()), (vec![(IssueKind::Vanished, Some("second"))], 0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_saved_over_by_renaming_is_told_nothing_of() {
+    let house = House::new().await;
+    fs::write(house.source().join("second"), "content").unwrap();
+    let happens = |source: &Path| {
+        fs::write(source.join("fresh"), "newer").unwrap();
+        rename(source, "fresh", "second");
+    };
+    let backup = backed_up(&house, "first", happens, &[]).await;
+    assert_but_root(&house, &backup).await;
 }

@@ -1,10 +1,11 @@
 //! What comes back, and what does not.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use rustix::fs::XattrFlags;
 use stillpoint_localfs::{ExtractOptions, Landing};
 use stillpoint_repository::{
     BackupSource, Cancellation, ErrorKind, IssueKind, LockMode, NoProgress, RestoreOptions, TransferCounters,
@@ -43,6 +44,32 @@ async fn a_single_threaded_runtime_is_enough() {
     TreeSpec::small(12).generate(&house.source()).unwrap();
     let backup = house.backup().await;
     house.restore_with(&backup.snapshot, "target", faithful()).await.unwrap();
+    assert_same(&house.source(), &house.path("target"));
+}
+
+/// Names and attributes that take more than a MiB each, which is what a restore holds of them in memory.
+#[tokio::test(flavor = "multi_thread")]
+async fn more_directories_and_links_than_are_held_in_memory_come_back_whole() {
+    let house = House::new().await;
+    for outer in 0..65 {
+        let above = house.source().join(format!("{outer:0>240}"));
+        for inner in 0..65 {
+            let directory = above.join(format!("{inner:0>240}"));
+            fs::create_dir_all(&directory).unwrap();
+            rustix::fs::setxattr(&directory, "user.note", &[b'n'; 240], XattrFlags::empty()).unwrap();
+            symlink(format!("../{inner}"), directory.join("link")).unwrap();
+            if inner % 8 == 0 {
+                fs::write(directory.join("file"), format!("{outer}")).unwrap();
+                fs::hard_link(directory.join("file"), house.source().join(format!("{outer}-{inner}")))
+                    .unwrap();
+            }
+        }
+        fs::set_permissions(above, fs::Permissions::from_mode(0o711)).unwrap();
+    }
+    let backup = house.backup().await;
+    let summary = house.restore(&backup.snapshot, "target").await;
+    assert!(summary.issues.is_empty() && summary.warnings.is_empty(), "{summary:?}");
+    assert_eq!((summary.symlinks, summary.hard_links), (65 * 65, 65 * 9));
     assert_same(&house.source(), &house.path("target"));
 }
 

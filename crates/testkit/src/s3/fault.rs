@@ -19,6 +19,10 @@ pub enum Fault {
     Drop,
     /// The request is carried out and the connection is dropped before the answer.
     DropAnswer,
+    /// The request is carried out and never answered; the connection stays.
+    HangAnswer,
+    /// The request is neither carried out nor answered; the connection stays.
+    Hang,
     /// The request is carried out after a further wait.
     Delay(Duration),
 }

@@ -119,6 +119,11 @@ impl Front {
             Some(Fault::Full) => refuse(StatusCode::INSUFFICIENT_STORAGE, "InsufficientStorage"),
             Some(Fault::Page) => refuse(StatusCode::OK, "Page"),
             Some(Fault::Drop) => Err(HttpError::new("connection dropped before the request".into())),
+            Some(Fault::Hang) => std::future::pending().await,
+            Some(Fault::HangAnswer) => {
+                self.serve(request).await?;
+                std::future::pending().await
+            }
             Some(Fault::DropAnswer) => {
                 self.serve(request).await?;
                 Err(HttpError::new("connection dropped before the answer".into()))

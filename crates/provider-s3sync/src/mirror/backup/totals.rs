@@ -91,7 +91,7 @@ impl Totals {
         self.note("torn", path, why);
     }
 
-    /// Remarks that a directory went away before it was read.
+    /// Remarks that a directory or file went away before it was read.
     pub(super) fn vanished(&self, path: &Path) {
         let message = "it went away while the backup ran: it was removed, or moved to another directory; if it was moved, make \
                        sure that the next backup holds it";

@@ -221,7 +221,13 @@ impl Transfer {
             Err(gone) if gone.is_no_directory() => {
                 let above = path.parent().unwrap_or(Path::new(""));
                 match source.reach(&parent, above)? {
-                    Some(directory) => directory.open_file(path.file_name().unwrap_or_default()),
+                    Some(directory) => {
+                        let opened = directory.open_file(path.file_name().unwrap_or_default());
+                        if opened.as_ref().is_err_and(stillpoint_localfs::Error::is_not_found) {
+                            totals.vanished(&path);
+                        }
+                        opened
+                    }
                     None => {
                         totals.vanished(above);
                         Err(gone)

@@ -25,7 +25,6 @@ struct Look {
     listing: Listing,
     runtime: Handle,
     stop: Cancellation,
-    symlinks: Vec<Entry>,
     root: Option<Attributes>,
 }
 
@@ -43,7 +42,7 @@ pub(in crate::mirror) async fn run(
     let (listing, runtime) = (Listing::new(source.store(), &point), Handle::current());
     blocking(move || {
         let foresight = Foresight::open(&place.path, &place.restore, extract).map_err(refused)?;
-        let look = Look { foresight, include, listing, runtime, stop, symlinks: Vec::new(), root: None };
+        let look = Look { foresight, include, listing, runtime, stop, root: None };
         Ok((place.path, look.run()?))
     })
     .await
@@ -61,9 +60,6 @@ impl Look {
                     self.foresight.damaged(&path_text::from_text(&issue.item), FileKind::File);
                 }
             }
-        }
-        for entry in &self.symlinks {
-            self.foresight.symlink(&entry.path, &entry.target, &entry.attributes());
         }
         self.foresight.finish(self.root.as_ref(), self.include.is_empty()).map_err(refused)
     }
@@ -89,7 +85,7 @@ impl Look {
                 let is_right = |file: &mut _| is_content_of(&entry, file);
                 self.foresight.file(&entry.path, entry.size, &attributes, entry.link(), is_right);
             }
-            FileKind::Symlink => self.symlinks.push(entry),
+            FileKind::Symlink => self.foresight.symlink(&entry.path, &entry.target, &attributes),
             FileKind::Fifo | FileKind::Socket | FileKind::CharDevice | FileKind::BlockDevice => {
                 self.foresight.special(&entry.path, entry.kind, entry.special, &attributes);
             }

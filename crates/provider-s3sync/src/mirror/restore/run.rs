@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use stillpoint_core::{Error, ErrorKind, JobStatus, Result, Retry};
 use stillpoint_localfs::{
-    Attributes, ExtractOptions, Extractor, FileKind, HardLinks, Landing, LinkKey, SharedFile, Standing,
+    Attributes, EntryId, ExtractOptions, Extractor, FileKind, HardLinks, Landing, LinkKey, Names, SharedFile,
+    Standing, Unfinished,
 };
 use stillpoint_repository::Store;
 use tokio::runtime::Handle;
@@ -43,10 +44,10 @@ pub(super) struct Driver {
     listing: Listing,
     runtime: Handle,
     running: VecDeque<JoinHandle<Result<()>>>,
-    links: HardLinks<PathBuf>,
-    symlinks: Vec<Entry>,
-    /// Every directory with its attributes, parents first.
-    directories: Vec<(PathBuf, Attributes)>,
+    names: Names,
+    links: HardLinks<EntryId>,
+    /// Every directory, parents first.
+    directories: Unfinished,
     root: Option<Attributes>,
 }
 
@@ -57,6 +58,7 @@ pub(super) async fn run(store: Store, plan: Plan, reporter: Arc<Reporter>) -> Re
         let landing = plan.extract.landing;
         let extractor = Extractor::open(&plan.target, &plan.id, plan.extract).map_err(refused)?;
         let listing = Listing::new(&store, &plan.point);
+        let (names, directories) = (extractor.names(), extractor.unfinished());
         let shared = Shared::new(store, plan.point.place().clone(), extractor, reporter);
         let driver = Driver {
             shared: Arc::new(shared),
@@ -65,9 +67,9 @@ pub(super) async fn run(store: Store, plan: Plan, reporter: Arc<Reporter>) -> Re
             listing,
             runtime,
             running: VecDeque::new(),
+            names,
             links: HardLinks::default(),
-            symlinks: Vec::new(),
-            directories: Vec::new(),
+            directories,
             root: None,
         };
         driver.run()
@@ -90,8 +92,7 @@ impl Driver {
             self.wait_for_oldest()?;
         }
         self.link_files()?;
-        self.make_symlinks()?;
-        self.finish_directories();
+        self.finish_directories()?;
         let root = self.root.take().filter(|_| self.landing != Landing::Merge);
         let shared = Arc::clone(&self.shared);
         drop(self);
@@ -120,10 +121,7 @@ impl Driver {
         match entry.kind {
             FileKind::Directory => self.directory(&entry, covered),
             FileKind::File => self.file(entry),
-            FileKind::Symlink => {
-                self.symlinks.push(entry);
-                Ok(())
-            }
+            FileKind::Symlink => self.symlink(&entry),
             FileKind::Fifo | FileKind::Socket | FileKind::CharDevice | FileKind::BlockDevice => {
                 self.special(&entry)
             }
@@ -139,7 +137,8 @@ impl Driver {
         add(&self.shared.totals.directories, 1);
         // A directory that stands and is kept keeps its own owner, mode and times.
         if ours {
-            self.directories.push((entry.path.clone(), entry.attributes()));
+            let directory = self.name(&entry.path)?;
+            self.directories.push(directory, &entry.attributes()).map_err(refused)?;
         }
         Ok(())
     }
@@ -147,7 +146,8 @@ impl Driver {
     fn file(&mut self, entry: Entry) -> Result<()> {
         let link = entry.link();
         if let Some(link) = link.filter(|link| self.links.is_carried(link)) {
-            self.links.add(link, entry.path);
+            let name = self.name(&entry.path)?;
+            self.links.add(link, name);
             self.shared.passed(entry.size);
             return Ok(());
         }
@@ -160,7 +160,8 @@ impl Driver {
         };
         let carries = matches!(standing, Standing::Free | Standing::Complete(_));
         if let Some(link) = link.filter(|_| carries) {
-            self.links.carry(link, &entry.path);
+            let name = self.name(&entry.path)?;
+            self.links.carry(link, name);
         }
         match standing {
             Standing::Complete(id) => {
@@ -198,8 +199,9 @@ impl Driver {
             self.stands_foreign(&entry.path, file.is_right());
             return Ok(());
         };
-        let all = self.links.stands(link, entry.path.clone(), &entry.path, file);
-        let Some((first, names)) = all else { return Ok(()) };
+        let name = self.name(&entry.path)?;
+        let Some((first, names)) = self.links.stands(link, name, file) else { return Ok(()) };
+        let first = self.path(first)?;
         let adopted = self.shared.extractor.adopt_shared(&first, file, attributes);
         if let Some(id) = self.attempt(&first, adopted)? {
             add(&self.shared.totals.unchanged, 1);
@@ -247,13 +249,15 @@ impl Driver {
 
     /// Makes the further names of files that were written under their first one.
     fn link_files(&mut self) -> Result<()> {
-        for (path, is_right) in self.links.take_foreign() {
-            self.stands_foreign(&path, is_right);
+        for (name, is_right) in self.links.take_foreign() {
+            self.stands_foreign(&self.path(name)?, is_right);
         }
-        for (path, key) in self.links.take_further() {
+        for (name, key) in self.links.take_further() {
+            let path = self.path(name)?;
             match self.links.carrier(&key).zip(self.shared.linked(key)) {
-                Some((original, id)) => {
-                    let made = self.shared.extractor.create_hard_link(&path, original, id);
+                Some((carrier, id)) => {
+                    let original = self.path(*carrier)?;
+                    let made = self.shared.extractor.create_hard_link(&path, &original, id);
                     if self.attempt(&path, made)?.is_some() {
                         add(&self.shared.totals.hard_links, 1);
                     }
@@ -266,28 +270,37 @@ impl Driver {
         Ok(())
     }
 
-    fn make_symlinks(&mut self) -> Result<()> {
-        for entry in std::mem::take(&mut self.symlinks) {
-            let (extractor, attributes) = (&self.shared.extractor, entry.attributes());
-            let made = match extractor.link_stands(&entry.path, &entry.target, &attributes) {
-                Ok(true) => Ok(()),
-                Ok(false) => extractor.create_symlink(&entry.path, &entry.target, &attributes),
-                Err(error) => Err(error),
-            };
-            if self.attempt(&entry.path, made)?.is_some() {
-                add(&self.shared.totals.symlinks, 1);
-            }
+    fn symlink(&self, entry: &Entry) -> Result<()> {
+        let (extractor, attributes) = (&self.shared.extractor, entry.attributes());
+        let made = match extractor.link_stands(&entry.path, &entry.target, &attributes) {
+            Ok(true) => Ok(()),
+            Ok(false) => extractor.create_symlink(&entry.path, &entry.target, &attributes),
+            Err(error) => Err(error),
+        };
+        if self.attempt(&entry.path, made)?.is_some() {
+            add(&self.shared.totals.symlinks, 1);
         }
         Ok(())
     }
 
-    fn finish_directories(&mut self) {
-        for (path, attributes) in std::mem::take(&mut self.directories).into_iter().rev() {
+    fn finish_directories(&mut self) -> Result<()> {
+        while let Some((directory, attributes)) = self.directories.pop().map_err(refused)? {
+            let path = self.path(directory)?;
             let set = self.shared.extractor.set_directory_attributes(&path, &attributes);
             if let Err(error) = set {
                 self.shared.totals.skip("metadata", &path, error.to_string());
             }
         }
+        Ok(())
+    }
+
+    /// Notes a path that is to be come back to.
+    fn name(&mut self, path: &Path) -> Result<EntryId> {
+        self.names.add(EntryId::TARGET, path.as_os_str()).map_err(refused)
+    }
+
+    fn path(&self, name: EntryId) -> Result<PathBuf> {
+        self.names.path(name).map_err(refused)
     }
 
     /// Turns the failure of one entry into an issue, and a full disk into the end of the restore. What stands in the
