@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session, args: &OperationsArgs) -> Outcome {
         None if listed? == 0 => output.line("no operation is under way")?,
         None => {}
     }
-    left.iter().try_for_each(|held| output.line(held.line()))?;
+    left.iter().try_for_each(|held| output.line(held.sentence()))?;
     Ok(Exit::Done)
 }
 

@@ -12,10 +12,11 @@ use stillpoint_core::{
 };
 use stillpoint_provider_azure::managed::AzureProvider;
 use stillpoint_provider_s3sync::S3SyncProvider;
+use stillpoint_server::document::LeftHold;
 
 use super::{Needs, Session};
 use crate::engine;
-use crate::managed::{self, Aws, Clouds, HookProvisioner, LeftHold, ManagedWorkspace, Places};
+use crate::managed::{self, Aws, Clouds, HookProvisioner, HostNotes, ManagedWorkspace, Places, left_holds};
 use crate::settings::ManagedConfig;
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -145,7 +146,8 @@ impl Session {
         }
         if !configured.is_empty() || clouds.aws.is_some() || clouds.azure.is_some() {
             let provisioner = HookProvisioner::new(configured, Arc::clone(catalog), &self.places())
-                .with_azure(clouds.azure.clone());
+                .with_azure(clouds.azure.clone())
+                .with_aws(clouds.aws.as_ref().map(|aws| Arc::clone(&aws.own)));
             builder = builder.provisioner(managed::PROVISIONER, Arc::new(provisioner));
         }
         if let Some(files) = files {
@@ -242,10 +244,15 @@ impl Session {
     /// The workspaces that an ended operation left held still on this host. Where that cannot be told it is noted, and keeps
     /// nothing from being listed.
     pub(crate) async fn left_holds(&self, catalog: &dyn Catalog) -> Vec<LeftHold> {
-        LeftHold::all(&self.places().holds, catalog).await.unwrap_or_else(|error| {
+        left_holds(&self.places().holds, catalog).await.unwrap_or_else(|error| {
             self.output.note(format_args!("whether a workspace was left held still cannot be told: {error}"));
             Vec::new()
         })
+    }
+
+    /// What this host notes of them, for a server of `catalog`.
+    pub(crate) fn hold_notes(&self, catalog: &Arc<dyn Catalog>) -> HostNotes {
+        HostNotes { holds: self.places().holds, catalog: Arc::clone(catalog) }
     }
 
     /// What this host keeps of managed workspaces.

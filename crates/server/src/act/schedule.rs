@@ -97,8 +97,8 @@ impl ControlPlane {
     /// that one is changed.
     ///
     /// # Errors
-    /// `PermissionDenied` below an administrator; `NotFound` where the caller may not see the workspace; `Conflict` where
-    /// somebody else changed it meanwhile; `InvalidInput` for a schedule that cannot be followed.
+    /// `PermissionDenied` below an administrator; `NotFound` where no workspace is catalogued that the caller may see;
+    /// `Conflict` where somebody else changed it meanwhile; `InvalidInput` for a schedule that cannot be followed.
     pub(crate) async fn put_schedule(
         &self,
         caller: &Caller,
@@ -108,7 +108,7 @@ impl ControlPlane {
     ) -> Result<StoredSchedule> {
         let done = async {
             caller.require(Role::Administrator)?;
-            self.require_workspace(caller, &order.workspace).await?;
+            self.known_workspace(caller, &order.workspace).await?;
             let mut schedule = order.schedule()?;
             schedule.check_apart(self.interval_min())?;
             let mut request = order.backup.request(id.as_str().parse()?, order.workspace.clone(), caller);
