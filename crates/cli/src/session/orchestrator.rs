@@ -138,6 +138,9 @@ impl Session {
             ))
             .provisioner(engine::PROVISIONER, engine::provisioner())
             .workspaces(engine::resolver(self.settings.host.clone()));
+        if self.settings.catalog.is_of_a_fleet() {
+            builder = builder.host(&self.settings.host);
+        }
         for config in &configured {
             builder = builder.workspace(self.managed_workspace(config, &clouds)?);
         }

@@ -139,6 +139,10 @@ impl ControlPlane {
             if request.workspace == record.request.workspace {
                 request.settings.clone_from(&record.request.settings);
             }
+            if revision.is_none() || request.workspace != record.request.workspace {
+                let known = self.catalog().workspace(&request.workspace).await?;
+                record.host = known.and_then(|known| known.definition.host);
+            }
             record.change(schedule, request, now);
             if revision.is_none() && !self.has_backups(record.workspace()).await? {
                 record.begin_at_once();

@@ -77,10 +77,7 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
         restore = restore.or(tagged.map(|tag| (tag.time, tag.until)));
         studio = Some(found);
     }
-    let name = match &session.settings.space {
-        Some((user, space)) => format!("{user}/{space}"),
-        None => home.display().to_string(),
-    };
+    let name = session.workspace_of(&home);
     let policy =
         AgentPolicy::every(args.interval.unwrap_or(AgentPolicy::default().interval)).spread_by(&name);
     if let Some(least) = session.settings.config.limits.interval_min.filter(|least| policy.interval < *least)
@@ -101,10 +98,7 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
 impl Agent<'_> {
     /// The workspace's id.
     fn workspace(&self) -> String {
-        match &self.session.settings.space {
-            Some((user, space)) => format!("{user}/{space}"),
-            None => self.home.display().to_string(),
-        }
+        self.session.workspace_of(&self.home)
     }
 
     fn now(&self) -> Timestamp {
