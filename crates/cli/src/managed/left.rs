@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use serde::Serialize;
-use stillpoint_core::{Catalog, OperationId, QuiesceId, Result, Timestamp, WorkspaceId};
+use stillpoint_core::{Catalog, Error, OperationId, QuiesceId, Result, Timestamp, WorkspaceId};
 
 use super::hold::HoldFile;
+use crate::settings::ConfigFile;
 
 /// A workspace whose services stand still although nothing is under way.
 #[derive(Debug, Serialize)]
@@ -14,28 +15,47 @@ pub(crate) struct LeftHold {
     hold: QuiesceId,
     since: Timestamp,
     operation: Option<OperationId>,
+    /// The command that lets it go.
+    command: String,
+    #[serde(skip)]
+    configured: bool,
 }
 
 impl LeftHold {
-    /// All that are noted below `holds`. One whose operation the catalog does not know may be another catalog's, and is
-    /// told as well.
+    /// All that are noted below `holds`, and what is wrong with notes that cannot be told of. One whose operation the catalog
+    /// does not know may be another catalog's, and is told as well.
     ///
     /// # Errors
-    /// Whatever reading notes and catalog can meet.
-    pub(crate) async fn all(holds: &Path, catalog: &dyn Catalog) -> Result<Vec<Self>> {
+    /// Whatever reading the notes can meet.
+    pub(crate) async fn all(
+        holds: &Path,
+        catalog: &dyn Catalog,
+        config: &ConfigFile,
+    ) -> Result<(Vec<Self>, Vec<Error>)> {
         let mut left = Vec::new();
-        for held in HoldFile::all(holds)? {
+        let (all, mut untold) = HoldFile::all(holds)?;
+        for held in all {
             let operation = held.operation.or(held.hold.operation);
             let stored = match &operation {
-                Some(id) => catalog.operation(id).await?,
-                None => None,
+                Some(id) => catalog.operation(id).await,
+                None => Ok(None),
             };
-            if stored.is_none_or(|stored| stored.operation.state.is_terminal()) {
-                let (workspace, hold, since) = (held.workspace, held.hold.id, held.hold.since);
-                left.push(Self { workspace, hold, since, operation });
-            }
+            let ended = stored.map(|stored| stored.map(|stored| stored.operation.state.is_terminal()));
+            let (workspace, hold, since) = (held.workspace, held.hold.id, held.hold.since);
+            let command = match ended {
+                Ok(Some(true)) => "stillpoint resume".to_owned(),
+                // No catalog says that it has ended, so nobody but a person can.
+                Ok(None) => format!("stillpoint resume --held {workspace}"),
+                Ok(Some(false)) => continue,
+                Err(error) => {
+                    untold.push(error);
+                    continue;
+                }
+            };
+            let configured = config.managed(workspace.as_str()).is_some();
+            left.push(Self { workspace, hold, since, operation, command, configured });
         }
-        Ok(left)
+        Ok((left, untold))
     }
 
     /// In words, with what to do.
@@ -43,9 +63,10 @@ impl LeftHold {
         let by = self.operation.as_ref().map_or("somebody".to_owned(), |id| {
             format!("operation {id}, which is not under way in this catalog")
         });
+        let first = if self.configured { "" } else { "configure the workspace again, then " };
         format!(
-            "workspace {} needs attention: its services are held still since {} by {by}; `stillpoint resume` lets them go",
-            self.workspace, self.since
+            "workspace {} needs attention: its services are held still since {} by {by}; {first}`{}` lets them go",
+            self.workspace, self.since, self.command
         )
     }
 }

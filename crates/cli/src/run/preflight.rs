@@ -43,7 +43,7 @@ async fn of_hooks(session: &Session, args: &PreflightArgs) -> Result<Vec<Finding
     let hold = session.managed_workspace(config, &Clouds::default())?.hold(&OpContext::background()).await?;
     if let Some(hold) = hold {
         let message = format!(
-            "the workspace is held still since {} for {} s at the most; `stillpoint resume` lets it go",
+            "the workspace is held still since {} for {} s at the most; `stillpoint operations` says what lets it go",
             hold.since,
             hold.budget.as_secs()
         );
