@@ -108,7 +108,8 @@ pub async fn of_many_removals_at_once_each_operation_is_in_one(harness: &dyn Har
         #[expect(clippy::expect_used, reason = "a panic in a task fails the check")]
         removed.extend(task.await.expect("no removal panics")?);
     }
-    (removed.sort(), ids.sort());
+    removed.sort();
+    ids.sort();
     assert_eq!(removed, ids);
     assert!(left(&*catalog).await?.is_empty());
     assert!(stored(&*catalog, &ids[0]).await.is_err());
