@@ -90,6 +90,10 @@ impl Workspace for FusedWorkspace {
     fn id(&self) -> &WorkspaceId {
         self.inner.id()
     }
+    fn is_of_one_host(&self) -> bool {
+        self.inner.is_of_one_host()
+    }
+
     async fn definition(&self, cx: &OpContext) -> Result<Definition> {
         self.fuse.read(self.inner.definition(cx)).await
     }
@@ -110,6 +114,10 @@ impl Workspace for FusedWorkspace {
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Provisioner for FusedProvisioner {
+    fn is_of_one_host(&self) -> bool {
+        self.inner.is_of_one_host()
+    }
+
     async fn preflight(&self, cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Finding>> {
         self.fuse.read(self.inner.preflight(cx, request)).await
     }
