@@ -100,6 +100,12 @@ impl Provisioned {
 /// ```
 #[async_trait]
 pub trait Provisioner: Debug + Send + Sync + 'static {
+    /// Whether what it makes is named by what only one host has, as a directory is by its path
+    /// ([`Builder::host`](crate::Builder::host)).
+    fn is_of_one_host(&self) -> bool {
+        false
+    }
+
     /// Looks for whatever would make the restore fail (target taken, other account or region, quota), without
     /// changing anything.
     ///

@@ -256,6 +256,12 @@ pub trait Workspace: Debug + Send + Sync + 'static {
     /// Names the workspace.
     fn id(&self) -> &WorkspaceId;
 
+    /// Whether its id means another workspace on another host, as a path does
+    /// ([`Builder::host`](crate::Builder::host)). It answers what [`Definition::host`] would tell, without looking.
+    fn is_of_one_host(&self) -> bool {
+        false
+    }
+
     /// What is needed to recreate the workspace, read now.
     ///
     /// # Errors

@@ -213,10 +213,45 @@ impl Error {
         self.has_errno(&[Errno::NOENT, Errno::NOTDIR, Errno::LOOP])
     }
 
+    /// Whether a file server no longer knows what was opened: another machine removed it, or the whole mount is stale.
+    pub fn is_stale(&self) -> bool {
+        self.has_errno(&[Errno::STALE])
+    }
+
     fn has_errno(&self, wanted: &[Errno]) -> bool {
         let Self::Io { source, .. } = self else {
             return false;
         };
         Errno::from_io_error(source).is_some_and(|errno| wanted.contains(&errno))
+    }
+}
+
+/// Looks at something by its name, once more where it is stale ([`Error::is_stale`]): under its name it is gone then, as on a
+/// local file system, or another one, and where the whole mount is stale it is that again.
+///
+/// # Errors
+/// What the last look met.
+pub fn again_if_stale<T>(mut look: impl FnMut() -> Result<T>) -> Result<T> {
+    match look() {
+        Err(error) if error.is_stale() => look(),
+        looked => looked,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stale_is_looked_at_once_more_and_may_be_gone() {
+        let after = |answers: &[Errno]| {
+            let mut answers = answers.iter();
+            let look = || Err::<(), _>(Error::io(Operation::List, "caches", *answers.next().unwrap()));
+            let error = again_if_stale(look).unwrap_err();
+            (error.is_stale(), error.is_not_found(), answers.count())
+        };
+        assert_eq!(after(&[Errno::STALE, Errno::NOENT, Errno::IO]), (false, true, 1));
+        assert_eq!(after(&[Errno::STALE, Errno::STALE, Errno::IO]), (true, false, 1));
+        assert_eq!(after(&[Errno::NOENT, Errno::IO]), (false, true, 1));
     }
 }

@@ -19,11 +19,11 @@ mod select;
 
 pub use attributes::{Attributes, ExtendedAttribute};
 pub use capture::{Directory, Entry, Identity, Lineage, Listing, OpenFile, Source};
-pub use error::{Error, Operation, Result};
+pub use error::{Error, Operation, Result, again_if_stale};
 pub use extract::{
     EntryId, ExtractOptions, ExtractReport, Extractor, Fate, FileId, FileWriter, Folder, Foreseen, Foresight,
     HardLinks, Landing, LinkKey, Names, Pile, Preview, RESTORE_MARKER_PREFIX, SharedFile, Standing,
-    Unfinished, Warning, WarningKind,
+    Unfinished, Warning, WarningKind, time_in,
 };
 pub use itemised::Itemised;
 pub use metadata::{FileKind, Metadata, Timestamp};

@@ -97,6 +97,10 @@ pub struct Metadata {
     pub special_device: u64,
 }
 
+/// An open file, by the word of whoever keeps it: clients of network file systems answer for up to a minute from what they
+/// were told before (statx(2), `AT_STATX_FORCE_SYNC`).
+const ASKED: AtFlags = AtFlags::EMPTY_PATH.union(AtFlags::STATX_FORCE_SYNC);
+
 impl Metadata {
     /// Whether size, content time, inode time and inode are those of `earlier`: nothing the system records has
     /// moved, so the content and attributes are taken to be unchanged.
@@ -116,6 +120,11 @@ impl Metadata {
 
     pub(crate) fn of(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
         Self::statx(fd, c"", AtFlags::EMPTY_PATH)
+    }
+
+    /// As it is now, also where the file lies on another machine and this one remembers how it was a while ago.
+    pub(crate) fn asked(fd: BorrowedFd<'_>) -> rustix::io::Result<Self> {
+        Self::statx(fd, c"", ASKED)
     }
 
     pub(crate) fn at(directory: BorrowedFd<'_>, name: impl rustix::path::Arg) -> rustix::io::Result<Self> {
@@ -144,5 +153,17 @@ impl Metadata {
             links: u64::from(stat.stx_nlink),
             special_device: rustix::fs::makedev(stat.stx_rdev_major, stat.stx_rdev_minor),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whether_a_file_changed_is_asked_of_whoever_keeps_it() {
+        assert!(ASKED.contains(AtFlags::STATX_FORCE_SYNC));
+        let file = tempfile::tempfile().unwrap();
+        assert_eq!(Metadata::asked(file.as_fd()).unwrap(), Metadata::of(file.as_fd()).unwrap());
     }
 }

@@ -32,6 +32,10 @@ pub struct DirectoryProvisioner;
 
 #[async_trait]
 impl Provisioner for DirectoryProvisioner {
+    fn is_of_one_host(&self) -> bool {
+        true
+    }
+
     async fn preflight(&self, _cx: &OpContext, request: &ProvisionRequest) -> Result<Vec<Finding>> {
         let destinations = Destinations::of(request)?;
         blocking(move || {

@@ -14,6 +14,7 @@ mod rest;
 mod routes;
 mod serve;
 mod streams;
+pub mod text;
 mod view;
 
 pub use act::{RestoreRoute, Routed, SameProvisioner};
@@ -22,3 +23,4 @@ pub use listen::{Bound, Listen};
 pub use plane::{CALLS_PER_SECOND_DEFAULT, ControlPlane};
 pub use problem::ProblemDocument;
 pub use serve::serve;
+pub use view::HoldNotes;

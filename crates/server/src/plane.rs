@@ -13,6 +13,7 @@ use crate::access::{AccessStore, Gate};
 use crate::act::RestoreRoute;
 use crate::metrics::Metrics;
 use crate::streams::Streams;
+use crate::view::HoldNotes;
 
 /// Calls a second that each caller may make, unless the host says otherwise.
 pub const CALLS_PER_SECOND_DEFAULT: u32 = 50;
@@ -45,6 +46,7 @@ struct Inner {
     entropy: Arc<dyn Entropy>,
     secure: bool,
     restores: Option<Arc<dyn RestoreRoute>>,
+    hold_notes: Option<Arc<dyn HoldNotes>>,
     gate: Arc<Gate>,
     metrics: Arc<Metrics>,
     streams: Streams,
@@ -71,6 +73,7 @@ impl ControlPlane {
             entropy: Arc::new(SystemEntropy::default()),
             secure: false,
             restores: None,
+            hold_notes: None,
             gate: Arc::new(Gate::new(CALLS_PER_SECOND_DEFAULT)),
             metrics: Arc::default(),
             streams: Streams::default(),
@@ -92,6 +95,12 @@ impl ControlPlane {
     #[must_use]
     pub fn with_restores(self, route: Arc<dyn RestoreRoute>) -> Self {
         self.with(|inner| inner.restores = Some(route))
+    }
+
+    /// Tells callers of workspaces that were left held still, as `notes` know them.
+    #[must_use]
+    pub fn with_hold_notes(self, notes: Arc<dyn HoldNotes>) -> Self {
+        self.with(|inner| inner.hold_notes = Some(notes))
     }
 
     /// Lets each caller make so many calls a second for long, and twice as many at once.
@@ -150,6 +159,10 @@ impl ControlPlane {
 
     pub(crate) fn interval_min(&self) -> Duration {
         self.0.interval_min
+    }
+
+    pub(crate) fn hold_notes(&self) -> Option<&dyn HoldNotes> {
+        self.0.hold_notes.as_deref()
     }
 
     pub(crate) fn history(&self) -> HistoryKept {

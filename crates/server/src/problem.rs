@@ -32,18 +32,24 @@ pub struct ProblemDocument {
 
 /// An error on its way to a caller of the API.
 #[derive(Debug)]
-pub(crate) struct Problem(Box<Error>);
+pub(crate) struct Problem(Box<Error>, StatusCode);
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
-        Self(Box::new(error))
+        let status = status(error.kind());
+        Self(Box::new(error), status)
     }
 }
 
 impl Problem {
+    /// The same, answered with a status that says more than the error's kind.
+    pub(crate) fn with_status(self, status: StatusCode) -> Self {
+        Self(self.0, status)
+    }
+
     /// The document.
     pub(crate) fn document(&self) -> ProblemDocument {
-        let status = status(self.0.kind());
+        let status = self.1;
         let operation = self.0.context("operation").and_then(|id| id.parse().ok());
         let mut record = self.0.record();
         if status.is_server_error() {
@@ -63,8 +69,7 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let document = self.document();
-        let status = status(self.0.kind());
+        let (document, status) = (self.document(), self.1);
         if status.is_server_error() {
             tracing::error!(error = self.0.to_string_chain(), "a request failed");
         }

@@ -72,11 +72,9 @@ async fn unknown_path() -> Problem {
     Error::new(ErrorKind::NotFound, "nothing is served there; /openapi.json says what is").into()
 }
 
-async fn unknown_method() -> Response {
+async fn unknown_method() -> Problem {
     let message = "this method is not served there; /openapi.json says which are";
-    let mut answer = Problem::from(Error::new(ErrorKind::Unsupported, message)).into_response();
-    *answer.status_mut() = StatusCode::METHOD_NOT_ALLOWED;
-    answer
+    Problem::from(Error::new(ErrorKind::Unsupported, message)).with_status(StatusCode::METHOD_NOT_ALLOWED)
 }
 
 fn panicked(_: Box<dyn std::any::Any + Send>) -> Response {

@@ -8,9 +8,12 @@ use std::time::Duration;
 use stillpoint_core::{BackupSort, Blackout, Cadence, Error, Schedule, Weekday};
 use stillpoint_provider_s3sync::{Space, Store};
 
-/// Reads `12h`, `90d`, `1h30m`, `45s`, `500ms` or `2w`.
+/// The longest span of time that anything takes: a hundred years, as over the API.
+const LONGEST: Duration = Duration::from_secs(36_600 * 86_400);
+
+/// Reads `12h`, `90d`, `1h30m`, `45s`, `500ms`, `2w`, or `1y` for 365 days.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let refused = || format!("`{text}` is not a span of time; write 45s, 30m, 12h, 90d or 1h30m");
+    let refused = || format!("`{text}` is not a span of time; write 45s, 30m, 12h, 90d, 2w, 1y or 1h30m");
     let mut total = Duration::ZERO;
     let mut rest = text;
     while !rest.is_empty() {
@@ -25,6 +28,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
             "h" => 3_600_000,
             "d" => 86_400_000,
             "w" => 7 * 86_400_000,
+            "y" => 365 * 86_400_000,
             _ => return Err(refused()),
         };
         let millis = number.parse::<u64>().ok().and_then(|number| number.checked_mul(unit_millis));
@@ -32,7 +36,13 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         total = total.checked_add(part).ok_or_else(refused)?;
         rest = tail;
     }
-    if total.is_zero() { Err(refused()) } else { Ok(total) }
+    match total {
+        Duration::ZERO => Err(refused()),
+        longer if longer > LONGEST => {
+            Err(format!("`{text}` is longer than a hundred years, the most there is"))
+        }
+        total => Ok(total),
+    }
 }
 
 /// Reads `22:00-06:00`, or `sat,sun 08:00-20:00` for some days of the week.
@@ -187,9 +197,21 @@ mod tests {
         assert_eq!(duration("1h30m"), Ok(Duration::from_secs(5400)));
         assert_eq!(duration("90d"), Ok(Duration::from_secs(90 * 86_400)));
         assert_eq!(duration("250ms"), Ok(Duration::from_millis(250)));
+        assert_eq!(duration("2y"), Ok(Duration::from_secs(730 * 86_400)));
+        assert_eq!(duration("36600d"), Ok(LONGEST));
         assert_eq!(duration_or_zero("0s"), Ok(Duration::ZERO));
-        for bad in ["", "12", "h", "-3h", "0s", "3 h", "5y", "99999999999999999999d", "18446744073709551615w"]
-        {
+        for bad in [
+            "",
+            "12",
+            "h",
+            "-3h",
+            "0s",
+            "3 h",
+            "5mo",
+            "99999999d",
+            "99999999999999999999d",
+            "18446744073709551615w",
+        ] {
             assert!(duration(bad).is_err(), "{bad:?} must be refused");
         }
     }

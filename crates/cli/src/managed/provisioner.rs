@@ -8,10 +8,11 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
-    BackupRecord, Catalog, ComponentId, ComponentRecord, Error, ErrorKind, Finding, OpContext,
+    BackupRecord, Catalog, ComponentId, ComponentRecord, Error, ErrorKind, Finding, OpContext, Provider,
     ProvisionRequest, Provisioned, Provisioner, Request, RestoreJob, RestoredResource, Result, Settings,
     Severity, Tags, WorkspaceId,
 };
+use stillpoint_provider_aws::managed::AwsProvider;
 use stillpoint_provider_azure::managed::{AzureProvider, RESOURCE};
 use stillpoint_provider_s3sync::DirectoryProvisioner;
 
@@ -43,6 +44,8 @@ pub(crate) struct HookProvisioner {
     places: Places,
     /// Where empty shares are made for files.
     azure: Option<Arc<AzureProvider>>,
+    /// Where it is noted that the hook moved the files of a file system.
+    aws: Option<Arc<AwsProvider>>,
 }
 
 /// What `provision` prints.
@@ -82,7 +85,7 @@ impl HookProvisioner {
     /// A provisioner for these workspaces; what an interrupted restore has made is read from `catalog`.
     pub(crate) fn new(configured: Vec<ManagedConfig>, catalog: Arc<dyn Catalog>, places: &Places) -> Self {
         let hooks = Hooks::new(places.hooks.clone());
-        Self { configured, catalog, hooks, places: places.clone(), azure: None }
+        Self { configured, catalog, hooks, places: places.clone(), azure: None, aws: None }
     }
 
     /// The same, which makes empty shares and volumes of Azure for what is restored as files.
@@ -90,6 +93,22 @@ impl HookProvisioner {
     pub(crate) fn with_azure(mut self, azure: Option<Arc<AzureProvider>>) -> Self {
         self.azure = azure;
         self
+    }
+
+    /// The same, which notes on file systems of AWS that their files were moved.
+    #[must_use]
+    pub(crate) fn with_aws(mut self, aws: Option<Arc<AwsProvider>>) -> Self {
+        self.aws = aws;
+        self
+    }
+
+    /// Notes on each of these that nothing is left to be moved.
+    async fn moved(&self, cx: &OpContext, resources: &[RestoredResource]) -> Result<()> {
+        let Some(aws) = &self.aws else { return Ok(()) };
+        for resource in resources.iter().filter(|resource| resource.provider == *aws.id()) {
+            aws.moved(cx, &resource.resource).await?;
+        }
+        Ok(())
     }
 
     fn configured(&self, id: &WorkspaceId) -> Option<&ManagedConfig> {
@@ -394,8 +413,10 @@ impl Provisioner for HookProvisioner {
                 && !mounted(&resource.component)
         };
         let Some(line) = lines.reroot.filter(|_| others.iter().any(to_move)) else { return Ok(()) };
+        let moved: Vec<_> = others.iter().filter(|resource| to_move(resource)).cloned().collect();
         known.resources = resources.to_vec();
-        self.call(cx, Hook::Reroot, &line, made, &known).await
+        self.call(cx, Hook::Reroot, &line, made, &known).await?;
+        self.moved(cx, &moved).await
     }
 
     async fn activate(&self, cx: &OpContext, made: &Provisioned) -> Result<()> {

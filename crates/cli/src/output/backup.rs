@@ -3,13 +3,16 @@
 use std::fmt::{self, Write};
 
 use stillpoint_core::Issue;
-use stillpoint_server::document::{BackupDocument, ComponentItem};
+use stillpoint_server::document::{BackupDocument, BackupItem, ComponentItem};
+use stillpoint_server::text::{Bytes, Span, copy_place};
 
-use super::bytes::{Bytes, Span};
 use super::word;
 
 /// Issues and warnings that text shows in full; the rest is counted.
 const SHOWN_MAX: usize = 20;
+
+/// What is said of an operation that has not ended.
+pub(super) const NOT_OVER: &str = "  next    it is not over; `stillpoint resume` goes on with it";
 
 /// The result of a backup, for people.
 #[derive(Debug)]
@@ -57,10 +60,22 @@ impl fmt::Display for BackupText<'_> {
                 writeln!(f, "  without {}: {reason}", component.id)?;
             }
         }
-        let took = it.finished_at.map(|end| Span(end.since(it.started_at)).to_string());
-        write!(f, "  took    {}", took.as_deref().unwrap_or("so far unknown"))?;
+        match it.finished_at {
+            Some(end) => write!(f, "  took    {}", Span(end.since(it.started_at)))?,
+            None => f.write_str(NOT_OVER)?,
+        }
         remarks(f, &it.warnings, &it.issues)
     }
+}
+
+/// Of what a copy is one and where it lies, in words.
+pub(crate) fn copied(backup: &BackupItem) -> Option<String> {
+    let (original, place) = (backup.copy_of.as_ref()?, copy_place(&backup.copied_to));
+    Some(if place.is_empty() {
+        format!("copy of {original}")
+    } else {
+        format!("copy of {original}, {place}")
+    })
 }
 
 /// One component as one line for people.
@@ -88,4 +103,26 @@ pub(super) fn remarks(f: &mut fmt::Formatter<'_>, warnings: &[String], issues: &
         write!(text, "\n  … and {more} more; --json lists them all")?;
     }
     f.write_str(&text)
+}
+
+#[cfg(test)]
+mod tests {
+    use stillpoint_core::{
+        BackupRequest, OperationRecord, OperationState, OperationStatus, Request, Timestamp,
+    };
+
+    use super::*;
+
+    #[test]
+    fn a_backup_that_is_not_over_says_what_goes_on_with_it() {
+        let request = BackupRequest::new("op-1".parse().unwrap(), "ml-prod".parse().unwrap());
+        let mut record = OperationRecord::submitted(Request::Backup(request), Timestamp::from_millis(0));
+        record.state = OperationState::Detached;
+        let mut told = |finished_at| {
+            record.finished_at = finished_at;
+            BackupText(&BackupDocument::new(&OperationStatus::new(record.clone(), None, None))).to_string()
+        };
+        assert!(told(None).contains("`stillpoint resume` goes on with it"));
+        assert!(!told(Some(Timestamp::from_millis(2_000))).contains("resume"));
+    }
 }

@@ -1,7 +1,6 @@
 //! Everything that is printed. Results go to standard output, everything else to standard error.
 
 pub(crate) mod backup;
-pub(crate) mod bytes;
 pub(crate) mod operation;
 pub(crate) mod preview;
 pub(crate) mod progress;

@@ -2,8 +2,7 @@
 
 use serde_json::{Value, json};
 use stillpoint_provider_s3sync::{Fate, FileKind, Foreseen, RestorePreview, path_to_text};
-
-use super::bytes::Bytes;
+use stillpoint_server::text::Bytes;
 
 /// Entries that are shown one by one, at most; the totals count all. JSON has as many as the preview lists.
 const LINES_MAX: usize = 1000;

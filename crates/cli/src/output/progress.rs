@@ -6,9 +6,9 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use indicatif::{ProgressBar, ProgressStyle};
 use stillpoint_core::{EventKind, OperationEvent, OperationId, Progress, Timestamp};
+use stillpoint_server::text::Bytes;
 
 use super::Output;
-use super::bytes::Bytes;
 
 /// Plain lines about progress alone come no more often than this.
 const LINE_EVERY: Duration = Duration::from_secs(10);

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use stillpoint_server::document::RestoreDocument;
+use stillpoint_server::text::{Bytes, Span};
 
-use super::backup::remarks;
-use super::bytes::{Bytes, Span};
+use super::backup::{NOT_OVER, remarks};
 
 /// The result of a restore, for people.
 #[derive(Debug)]
@@ -29,8 +29,10 @@ impl fmt::Display for RestoreText<'_> {
             )?;
             writeln!(f, "  bytes   {} fetched, {} written", Bytes(bytes.fetched), Bytes(bytes.written))?;
         }
-        let took = it.finished_at.map(|end| Span(end.since(it.started_at)).to_string());
-        write!(f, "  took    {}", took.as_deref().unwrap_or("so far unknown"))?;
+        match it.finished_at {
+            Some(end) => write!(f, "  took    {}", Span(end.since(it.started_at)))?,
+            None => f.write_str(NOT_OVER)?,
+        }
         if let Some(command) = &it.roles_reviewed_by {
             write!(
                 f,

@@ -18,6 +18,9 @@ pub(crate) fn preview(
     for kept in &previewed.keep {
         output.line(format_args!("keep    {}  ({})", described(&kept.id), kept.reasons.join("; ")))?;
     }
+    if previewed.keep.is_empty() && previewed.remove.is_empty() {
+        output.line("there is no backup to judge")?;
+    }
     let verb = if dry_run { "would remove" } else { "remove" };
     previewed.remove.iter().try_for_each(|id| output.line(format_args!("{verb}  {}", described(id))))
 }

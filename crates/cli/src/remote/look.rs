@@ -3,9 +3,9 @@
 use reqwest::Method;
 use serde::Serialize;
 use serde_json::json;
-use stillpoint_core::PAGE_LIMIT_MAX;
+use stillpoint_core::{ErrorKind, PAGE_LIMIT_MAX};
 use stillpoint_server::document::{
-    BackupDetail, BackupPage, FileItem, FilePage, OperationPage, PreflightDocument, RolesDocument,
+    BackupDetail, BackupPage, FileItem, FilePage, LeftHold, OperationPage, PreflightDocument, RolesDocument,
 };
 
 use super::client::Client;
@@ -16,6 +16,8 @@ use crate::output::{Output, operation};
 use crate::run::{list, preflight, roles, show};
 
 pub(super) async fn list(client: &Client, output: &Output, args: &ListArgs) -> Outcome {
+    let under_way: OperationPage = client.get(&["operations"], &[("limit", "1".to_owned())]).await?;
+    under_way.held.iter().for_each(|held| output.note(held.sentence()));
     let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "backups"));
     let listed = each_backup(client, output, args, &mut document).await;
     let narrowed = args.workspace.is_some() || args.name.is_some() || args.limit == Some(0);
@@ -42,7 +44,11 @@ async fn each_backup(
         query.extend(args.name.clone().map(|name| ("name", name)));
         query.extend(args.sort.map(|sort| ("sort", sort.to_string())));
         query.extend(after.map(|after| ("after", after)));
-        let page: BackupPage = client.get(&["backups"], &query).await?;
+        let page = match client.get::<BackupPage>(&["backups"], &query).await {
+            // Nobody knows the workspace: that none of its backups fits is said as it is without a server.
+            Err(error) if error.kind() == ErrorKind::NotFound && args.workspace.is_some() => break,
+            page => page?,
+        };
         output.note_damaged("backup", &page.damaged);
         for item in page.backups.iter().take(left) {
             match document {
@@ -123,21 +129,25 @@ struct OfComponent<'a> {
 
 pub(super) async fn operations(client: &Client, output: &Output, args: &OperationsArgs) -> Outcome {
     let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "operations"));
-    let listed = each_operation(client, output, args, &mut document).await;
+    let mut left = Vec::new();
+    let listed = each_operation(client, output, args, &mut document, &mut left).await;
     match document {
-        Some(document) => return document.end_as(listed.map(drop), &[]),
+        Some(document) => return document.end_as(listed.map(drop), &[("held", json!(left))]),
         None if listed? == 0 => output.line("no operation is under way")?,
         None => {}
     }
+    left.iter().try_for_each(|held| output.line(held.sentence()))?;
     Ok(Exit::Done)
 }
 
-/// Prints each operation, a page at a time, and answers how many there were.
+/// Prints each operation, a page at a time, and answers how many there were; `left` is what the server's host knows to be
+/// held still.
 async fn each_operation(
     client: &Client,
     output: &Output,
     args: &OperationsArgs,
     document: &mut Option<ListDocument<'_>>,
+    left: &mut Vec<LeftHold>,
 ) -> Result<usize, Failure> {
     let (mut after, mut count) = (None::<String>, 0);
     loop {
@@ -145,6 +155,7 @@ async fn each_operation(
         query.extend(after.map(|after| ("after", after)));
         let page: OperationPage = client.get(&["operations"], &query).await?;
         output.note_damaged("operation", &page.damaged);
+        left.extend(page.held);
         for item in &page.operations {
             match document {
                 Some(document) => document.push(item)?,

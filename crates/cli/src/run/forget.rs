@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use futures::FutureExt;
 use stillpoint_core::{
-    BackupId, BackupQuery, BackupRecord, Catalog, Clock, Forgotten, Orchestrator, Result, Retention,
-    RetentionPolicy, SystemClock, SystemEntropy, Timestamp, WorkspaceId, retain,
+    BackupId, BackupQuery, BackupRecord, Catalog, Clock, Error, ErrorKind, Forgotten, Orchestrator, Result,
+    Retention, RetentionPolicy, SystemClock, SystemEntropy, Timestamp, WorkspaceId, retain,
 };
 use stillpoint_server::document::{ForgottenDocument, RetentionDocument};
 
@@ -26,7 +26,10 @@ pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let workspace = meant(args.workspace.as_deref(), session.settings.only_workspace())?;
     let workspace = workspace.map(WorkspaceId::new).transpose()?;
-    let mut backups = all(&session.output, catalog.as_ref(), workspace).await?;
+    let mut backups = all(&session.output, catalog.as_ref(), workspace.clone()).await?;
+    if let Some(id) = workspace.filter(|_| backups.is_empty()) {
+        known(catalog.as_ref(), &id).await?;
+    }
     if !args.all_hosts {
         leave_others(session, &mut backups);
     }
@@ -48,6 +51,15 @@ pub(super) async fn run(session: &Session, args: &ForgetArgs) -> Outcome {
     }
     let done = ForgottenDocument::new(done);
     retention::outcome(&session.output, &document, &done, stopped.as_ref(), args.dry_run)
+}
+
+/// Refuses a name that is nobody's: a retention that judges nothing because of a slip of the pen keeps everything for ever.
+async fn known(catalog: &dyn Catalog, id: &WorkspaceId) -> Result<()> {
+    if catalog.workspace(id).await?.is_some() {
+        return Ok(());
+    }
+    let message = format!("no workspace {id} is catalogued; `stillpoint list` shows whose backups there are");
+    Err(Error::new(ErrorKind::NotFound, message))
 }
 
 /// Leaves out what is of other hosts, and says so: the machine may have had another name when it made them.
@@ -115,7 +127,7 @@ async fn all(
     }
     let message =
         format!("the catalog holds more than {BACKUPS_MAX} backups; give one --workspace at a time");
-    Err(stillpoint_core::Error::new(stillpoint_core::ErrorKind::Unsupported, message))
+    Err(Error::new(ErrorKind::Unsupported, message))
 }
 
 /// Deletes one after the other, oldest first, each as an operation of its own and judged anew before it is: meanwhile another

@@ -5,13 +5,13 @@ use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_provider_s3sync::{
     Import, ImportState, ImportedTimestamp, MirrorSource, Store, StoreSettings,
 };
+use stillpoint_server::text::Bytes;
 
 use crate::args::{ImportArgs, Layout};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
 use crate::output::backup::about;
-use crate::output::bytes::Bytes;
 use crate::output::stream::ListDocument;
 use crate::session::Session;
 use crate::signals::Interrupts;

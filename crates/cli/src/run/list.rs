@@ -2,11 +2,12 @@
 
 use stillpoint_core::{BackupQuery, Catalog, Origin, PAGE_LIMIT_MAX, WorkspaceId};
 use stillpoint_server::document::BackupItem;
+use stillpoint_server::text::Bytes;
 
 use crate::args::{Layout, ListArgs};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::output::bytes::Bytes;
+use crate::output::backup::copied;
 use crate::output::stream::ListDocument;
 use crate::session::{Session, meant};
 
@@ -18,8 +19,8 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     if session.settings.layout == Layout::Mirror && session.settings.only.is_some() {
         session.catalogue_timestamps(catalog.as_ref()).await?;
     }
-    for held in session.left_holds(catalog.as_ref()).await {
-        session.output.note(held.line());
+    for held in session.left_holds(&catalog).await {
+        session.output.note(held.sentence());
     }
     let mut query = BackupQuery::all();
     query.workspace = workspace;
@@ -91,7 +92,7 @@ fn restored_from(origin: &Origin) -> String {
 pub(crate) fn line(backup: &BackupItem, here: Option<&str>) -> String {
     let host = backup.host.as_deref().filter(|host| Some(*host) != here);
     format!(
-        "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}{}{}",
+        "{}  {}  {:<9}  {:>10}  {:>10} added  {}{}{}{}{}",
         backup.id,
         backup.created_at,
         backup.state.as_str(),
@@ -100,6 +101,28 @@ pub(crate) fn line(backup: &BackupItem, here: Option<&str>) -> String {
         backup.workspace,
         host.map(|host| format!("  on {host}")).unwrap_or_default(),
         backup.name.as_ref().map(|name| format!("  ({name})")).unwrap_or_default(),
+        copied(backup).map(|copied| format!("  ({copied})")).unwrap_or_default(),
         backup.restored_from.as_ref().map(restored_from).unwrap_or_default(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use stillpoint_core::{BackupRecord, Definition, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_copy_is_told_from_its_original_and_from_other_copies() {
+        let definition = Definition::new("ml-prod".parse().unwrap());
+        let at = Timestamp::from_millis(0);
+        let mut copy = BackupRecord::new("b-2".parse().unwrap(), "op".parse().unwrap(), definition, at);
+        let told = |record: &BackupRecord| line(&BackupItem::new(record), None);
+        assert!(!told(&copy).contains("copy of"));
+        copy.copy_of = Some("b-1".parse().unwrap());
+        assert!(told(&copy).ends_with("(copy of b-1)"), "{}", told(&copy));
+        copy.copied_to.insert("vault".into(), "far".into());
+        copy.copied_to.insert("region".into(), "eu-west-1".into());
+        assert!(told(&copy).ends_with("(copy of b-1, vault far in eu-west-1)"), "{}", told(&copy));
+    }
 }

@@ -15,7 +15,7 @@ pub(super) async fn run(session: &Session, args: &OperationsArgs) -> Outcome {
     let query = if args.all { OperationQuery::all() } else { OperationQuery::unfinished() };
     let output = &session.output;
     let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "operations"));
-    let left = session.left_holds(catalog.as_ref()).await;
+    let left = session.left_holds(&catalog).await;
     let listed = each(output, catalog.as_ref(), query, &mut document).await;
     match document {
         Some(document) => {
@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session, args: &OperationsArgs) -> Outcome {
         None if listed? == 0 => output.line("no operation is under way")?,
         None => {}
     }
-    left.iter().try_for_each(|held| output.line(held.line()))?;
+    left.iter().try_for_each(|held| output.line(held.sentence()))?;
     Ok(Exit::Done)
 }
 

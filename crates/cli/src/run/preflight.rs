@@ -1,6 +1,8 @@
 //! `stillpoint preflight`.
 
-use stillpoint_core::{Finding, OpContext, Orchestrator, Result, Severity};
+use std::sync::Arc;
+
+use stillpoint_core::{Catalog, Finding, OpContext, Orchestrator, Result, Severity};
 use stillpoint_server::document::{FindingItem, PreflightDocument};
 
 use super::backup::prepare;
@@ -19,7 +21,11 @@ pub(super) async fn run(session: &Session, args: &PreflightArgs) -> Outcome {
     };
     let (orchestrator, request) = prepare(session, &wanted).await?;
     let plan = orchestrator.plan(&request).await?;
-    tell(&session.output, &PreflightDocument::new(&plan, &args.skip_check, of_hooks(session, args).await?))
+    let catalog = session.catalog().await?;
+    tell(
+        &session.output,
+        &PreflightDocument::new(&plan, &args.skip_check, of_hooks(session, &catalog, args).await?),
+    )
 }
 
 /// Shows what stands against a backup.
@@ -32,13 +38,22 @@ pub(crate) fn tell(output: &Output, document: &PreflightDocument) -> Outcome {
 }
 
 /// What stands still already, and what never will.
-async fn of_hooks(session: &Session, args: &PreflightArgs) -> Result<Vec<FindingItem>> {
+async fn of_hooks(
+    session: &Session,
+    catalog: &Arc<dyn Catalog>,
+    args: &PreflightArgs,
+) -> Result<Vec<FindingItem>> {
     let Some(config) = session.settings.config.managed(&args.workspace) else { return Ok(Vec::new()) };
     let mut findings = Vec::new();
     if config.hooks.quiesce.is_none() {
         let message = "no quiesce hook is configured, so nothing is stopped during a backup; it claims no more than \
                        what each capture gives by itself";
         findings.push(Finding::new("quiesce-hook", Severity::Info, message));
+    }
+    let left = session.left_holds(&catalog).await;
+    if let Some(left) = left.iter().find(|left| left.workspace == config.id) {
+        let items = findings.iter().map(|finding| FindingItem::new(None, finding, &args.skip_check));
+        return Ok(items.chain([FindingItem::held(left, &args.skip_check)]).collect());
     }
     let hold = session.managed_workspace(config, &Clouds::default())?.hold(&OpContext::background()).await?;
     if let Some(hold) = hold {

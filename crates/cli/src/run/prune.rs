@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 use stillpoint_core::{Error, ErrorKind, Result};
 use stillpoint_repository::{PruneOptions, PruneReport, PruneState};
+use stillpoint_server::text::Bytes;
 
 use crate::args::PruneArgs;
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::output::bytes::Bytes;
 use crate::run::check::witness;
 use crate::session::Session;
 use crate::signals::Interrupts;

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use serde_json::json;
 use stillpoint_core::{
-    Error, ErrorKind, OpContext, Provider, Reconciliation, Result, Settled, Settlement, reconcile, settle,
+    Error, ErrorKind, Maker, OpContext, Provider, Reconciliation, Result, Settled, Settlement, reconcile,
+    settle,
 };
 
 use crate::args::ReconcileArgs;
@@ -87,19 +88,30 @@ fn keep(session: &Session, path: &Path, report: &Reconciliation) -> Result<()> {
     written.map_err(|error| unwritable(error.into()))
 }
 
+/// Who made something, in words.
+fn made_by(maker: &Maker) -> String {
+    match maker {
+        Maker::Ended(operation) => format!("of operation {operation}, which has ended"),
+        Maker::Unknown(operation) => format!("of operation {operation}, which this catalog does not know"),
+        _ => "nothing on it says whose it is".to_owned(),
+    }
+}
+
 fn text(session: &Session, report: &Reconciliation, settled: &Settled) -> Result<()> {
     let output = &session.output;
     let mut found = Vec::new();
     for orphan in &report.orphans {
         found.push(format!(
-            "{}: no backup names this snapshot ({:?})",
-            orphan.snapshot.snapshot.id, orphan.made_by
+            "{}: no backup names this snapshot ({})",
+            orphan.snapshot.snapshot.id,
+            made_by(&orphan.made_by)
         ));
     }
     for stray in &report.guards {
         found.push(format!(
-            "{}: protective tags of a backup that is over stand on it ({:?})",
-            stray.resource, stray.made_by
+            "{}: protective tags of a backup that is over stand on it ({})",
+            stray.resource,
+            made_by(&stray.made_by)
         ));
     }
     for lost in &report.lost {
@@ -138,4 +150,20 @@ fn text(session: &Session, report: &Reconciliation, settled: &Settled) -> Result
         found.push("the catalog, the store and the clouds agree".to_owned());
     }
     found.iter().try_for_each(|line| output.line(line))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_made_something_is_told_in_words() {
+        let operation = || "op-1".parse().unwrap();
+        assert_eq!(made_by(&Maker::Ended(operation())), "of operation op-1, which has ended");
+        assert_eq!(
+            made_by(&Maker::Unknown(operation())),
+            "of operation op-1, which this catalog does not know"
+        );
+        assert_eq!(made_by(&Maker::Unmarked), "nothing on it says whose it is");
+    }
 }

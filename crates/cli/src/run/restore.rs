@@ -9,6 +9,7 @@ use stillpoint_core::{
     Orchestrator, Request, RestoreRequest, Result, Settings, Severity, WorkspaceId,
 };
 use stillpoint_server::document::{ComponentItem, RestoreDocument};
+use stillpoint_server::text::Bytes;
 
 use super::backup::finding;
 use super::claim::Claim;
@@ -17,7 +18,6 @@ use crate::args::{LandingPolicy, RestoreArgs};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::managed::{self, ENVIRONMENT};
-use crate::output::bytes::Bytes;
 use crate::output::preview;
 use crate::output::restore::RestoreText;
 use crate::session::{Files, Needs, Session};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::json;
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
-    Catalog, Error, ErrorKind, LocalOrchestrator, OperationId, OperationQuery, OperationRecord,
+    Catalog, Error, ErrorKind, HOST, LocalOrchestrator, OperationId, OperationQuery, OperationRecord,
     OperationStatus, Orchestrator, Request, StoredOperation,
 };
 use stillpoint_server::document::OperationItem;
@@ -198,11 +198,22 @@ async fn take(
     Ok(())
 }
 
-/// Refuses a backup that was begun into another store than the one at hand: it would be finished in the wrong one.
+/// Refuses what only another host has, and a backup that was begun into another store than the one at hand: it would be
+/// finished in the wrong one.
 ///
 /// # Errors
-/// `InvalidInput` that names the store.
-fn begun_here(session: &Session, operation: &OperationRecord) -> stillpoint_core::Result<()> {
+/// `InvalidInput` that names the host, or the store.
+pub(super) fn begun_here(session: &Session, operation: &OperationRecord) -> stillpoint_core::Result<()> {
+    let settings = &session.settings;
+    let other = |host: &&String| settings.catalog.is_of_a_fleet() && **host != settings.host;
+    if let Some(host) = operation.noted.get(HOST).filter(other) {
+        let message = format!(
+            "operation {} works on a directory of the host {host}, and this one is {}; resume it there, name this host \
+             with --host {host} where it is the same under another name, or cancel it",
+            operation.id, settings.host
+        );
+        return Err(Error::new(ErrorKind::InvalidInput, message));
+    }
     let Machine::Backup(machine) = &operation.machine else { return Ok(()) };
     let planned = machine.plan.iter().flat_map(|plan| &plan.components);
     let unplanned = operation.noted.get(STORE).filter(|_| machine.plan.is_none());

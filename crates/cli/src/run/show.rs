@@ -2,12 +2,12 @@
 
 use stillpoint_core::Origin;
 use stillpoint_server::document::BackupDetail;
+use stillpoint_server::text::{Bytes, Span};
 
 use super::roles;
 use crate::args::ShowArgs;
 use crate::exit::{Exit, Outcome};
-use crate::output::backup::about;
-use crate::output::bytes::{Bytes, Span};
+use crate::output::backup::{about, copied};
 use crate::output::{Output, word};
 use crate::session::Session;
 
@@ -36,6 +36,9 @@ fn text(output: &Output, detail: &BackupDetail) -> stillpoint_core::Result<()> {
         output.line(format_args!("name         {name}"))?;
     }
     output.line(format_args!("workspace    {}", backup.workspace))?;
+    if let Some(copied) = copied(backup) {
+        output.line(format_args!("             {copied}"))?;
+    }
     if let Some(origin) = &backup.restored_from {
         let Origin { workspace, backup, restored_at, operation, .. } = origin;
         output.line(format_args!(

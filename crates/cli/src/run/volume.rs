@@ -4,11 +4,11 @@ use serde_json::json;
 use stillpoint_core::{Error, ErrorKind, OpContext, Result};
 use stillpoint_provider_aws::Connection;
 use stillpoint_provider_aws::managed::blocks::{NewSnapshot, VolumeImage, VolumeImages};
+use stillpoint_server::text::Bytes;
 
 use crate::args::{ExportArgs, ImportVolumeArgs, VolumeArgs, VolumeCommand};
 use crate::engine;
 use crate::exit::{Exit, Outcome};
-use crate::output::bytes::Bytes;
 use crate::session::Session;
 
 /// The kind of a component that is a volume of AWS.

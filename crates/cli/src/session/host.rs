@@ -1,10 +1,20 @@
 //! This host's backups and those of others, where the same path is a workspace of each (decision 45).
 
+use std::path::Path;
+
 use stillpoint_core::{BackupQuery, BackupRecord, BackupState, Catalog, Result, Timestamp, WorkspaceId};
 
 use super::Session;
 
 impl Session {
+    /// The id of the directory `home`: that of this run's space, or its path.
+    pub(crate) fn workspace_of(&self, home: &Path) -> String {
+        match &self.settings.space {
+            Some((user, space)) => format!("{user}/{space}"),
+            None => home.display().to_string(),
+        }
+    }
+
     /// The other host that `backup` is of; `None` where it is this one's, or no host's.
     pub(crate) fn elsewhere<'a>(&self, backup: &'a BackupRecord) -> Option<&'a str> {
         backup.host().filter(|host| *host != self.settings.host)
@@ -23,6 +33,13 @@ impl Session {
             return Ok(found);
         };
         if let Some(own) = self.newest_here(catalog, workspace, found.created_at).await? {
+            if own.workspace == found.workspace && own.created_at < found.created_at {
+                self.output.note(format_args!(
+                    "backup {} of {} on the host {host}, of {}, is newer than this host's; name it by its id, or give \
+                     --host {host}",
+                    found.id, found.workspace, found.created_at
+                ));
+            }
             return Ok(own);
         }
         self.output.note(format_args!(
@@ -33,7 +50,7 @@ impl Session {
     }
 
     /// The newest completed backup up to a time that is not another host's; an original before its copies.
-    async fn newest_here(
+    pub(crate) async fn newest_here(
         &self,
         catalog: &dyn Catalog,
         workspace: Option<WorkspaceId>,

@@ -12,10 +12,11 @@ use stillpoint_core::{
 };
 use stillpoint_provider_azure::managed::AzureProvider;
 use stillpoint_provider_s3sync::S3SyncProvider;
+use stillpoint_server::document::LeftHold;
 
 use super::{Needs, Session};
 use crate::engine;
-use crate::managed::{self, Aws, Clouds, HookProvisioner, LeftHold, ManagedWorkspace, Places};
+use crate::managed::{self, Aws, Clouds, HookProvisioner, HostNotes, ManagedWorkspace, Places};
 use crate::settings::ManagedConfig;
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -137,12 +138,16 @@ impl Session {
             ))
             .provisioner(engine::PROVISIONER, engine::provisioner())
             .workspaces(engine::resolver(self.settings.host.clone()));
+        if self.settings.catalog.is_of_a_fleet() {
+            builder = builder.host(&self.settings.host);
+        }
         for config in &configured {
             builder = builder.workspace(self.managed_workspace(config, &clouds)?);
         }
         if !configured.is_empty() || clouds.aws.is_some() || clouds.azure.is_some() {
             let provisioner = HookProvisioner::new(configured, Arc::clone(catalog), &self.places())
-                .with_azure(clouds.azure.clone());
+                .with_azure(clouds.azure.clone())
+                .with_aws(clouds.aws.as_ref().map(|aws| Arc::clone(&aws.own)));
             builder = builder.provisioner(managed::PROVISIONER, Arc::new(provisioner));
         }
         if let Some(files) = files {
@@ -271,13 +276,19 @@ impl Session {
 
     /// The workspaces that an ended operation left held still on this host. What cannot be told is noted, and keeps nothing
     /// from being listed.
-    pub(crate) async fn left_holds(&self, catalog: &dyn Catalog) -> Vec<LeftHold> {
-        let left = LeftHold::all(&self.places().holds, catalog, &self.settings.config).await;
+    pub(crate) async fn left_holds(&self, catalog: &Arc<dyn Catalog>) -> Vec<LeftHold> {
+        let left = self.hold_notes(catalog).all().await;
         let (left, untold) = left.unwrap_or_else(|error| (Vec::new(), vec![error]));
         for error in untold {
             self.output.note(format_args!("whether a workspace was left held still cannot be told: {error}"));
         }
         left
+    }
+
+    /// What this host notes of them, for a server of `catalog`.
+    pub(crate) fn hold_notes(&self, catalog: &Arc<dyn Catalog>) -> HostNotes {
+        let configured = self.settings.config.all_managed().map(|managed| managed.id.clone()).collect();
+        HostNotes { holds: self.places().holds, catalog: Arc::clone(catalog), configured }
     }
 
     /// What this host keeps of managed workspaces.

@@ -18,6 +18,11 @@ impl CatalogUrl {
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether hosts can share it. One in a file moves with its file: whatever that machine is called, it has what it began.
+    pub(crate) fn is_of_a_fleet(&self) -> bool {
+        self.0.starts_with("postgres")
+    }
 }
 
 impl FromStr for CatalogUrl {
@@ -50,6 +55,7 @@ mod tests {
         let url: CatalogUrl = "postgres://ada:secret@db/fleet".parse().unwrap();
         assert_eq!(format!("{url:?}"), "postgres:…");
         assert_eq!(format!("{:?}", CatalogUrl::new("secret".into())), ":…");
+        assert!(url.is_of_a_fleet() && !"sqlite:/c.db".parse::<CatalogUrl>().unwrap().is_of_a_fleet());
     }
 
     #[test]

@@ -32,9 +32,50 @@ fn what_stood_before_a_restore_replaced_it_is_kept_as_a_backup_that_nobody_takes
     let target = place.path("kept");
     place.json_ending(3, ["restore", kept["id"].as_str().unwrap(), "--into", target.to_str().unwrap()]);
     assert_eq!(fs::read(target.join("report.md")).unwrap(), b"hours of work since");
+    // The retention leaves it, although the agent's own backup is newer and whole.
+    let forgotten = place.run(["forget", "--keep-last", "1"]);
+    assert!(forgotten.code == Some(0) && forgotten.stdout.contains("retained until"), "{forgotten:?}");
+    assert_eq!(place.json(["show", kept["id"].as_str().unwrap()])["id"], kept["id"]);
     // Once is enough: what was restored is not replaced again.
     place.json_ending(0, line(&home, &more));
-    assert_eq!(place.json(["list"])["backups"].as_array().unwrap().len(), 4);
+    assert_eq!(place.json(["list"])["backups"].as_array().unwrap().len(), 3, "two of them, and one more");
+    // What only the backup lacked is no part that the restore owes.
+    let of_kept = kept["created_at"].as_str().unwrap();
+    let run = Run::of(
+        &place
+            .command(line(&home, &["--once", "--landing", "replace", "--restore", of_kept]))
+            .arg("--json")
+            .output()
+            .unwrap(),
+    );
+    let document = run.document();
+    assert_eq!((&document["restore"]["lost"], &document["completed"]), (&json!(0), &json!(1)), "{run:?}");
+    assert!(run.stderr.contains("the backup itself lacked 1 entries"), "{run:?}");
+}
+
+#[test]
+fn after_a_restore_that_could_not_bring_every_file_no_backup_is_taken_for_the_newest_good_one() {
+    let mut place = Place::new();
+    place.env("STILLPOINT_LAYOUT", "mirror");
+    let home = place.source();
+    fs::create_dir(&home).unwrap();
+    fs::write(home.join("kept.md"), "sound").unwrap();
+    fs::write(home.join("lost.md"), "to rot").unwrap();
+    let good = place.back_up();
+    let point = newest(&place);
+    let rotten = place.stored("").into_iter().find(|path| path.ends_with("lost.md")).unwrap();
+    fs::write(rotten, "rotten").unwrap();
+    fs::remove_file(home.join("lost.md")).unwrap();
+    let words = ["--once", "--landing", "replace", "--restore", &point];
+    let run = Run::of(&place.command(line(&home, &words)).arg("--json").output().unwrap());
+    assert_eq!(run.code, Some(3), "{run:?}");
+    let document = run.document();
+    assert_eq!(document["restore"]["lost"], 1, "{run:?}");
+    assert_eq!((&document["completed"], &document["partial"]), (&json!(0), &json!(1)), "{run:?}");
+    for part in ["ALARM", "restored in part", "lost.md"] {
+        assert!(run.stderr.contains(part), "{run:?}");
+    }
+    assert_eq!(place.json(["show", "latest"])["id"], *good);
 }
 
 #[test]
@@ -149,6 +190,10 @@ fn a_restore_that_was_stopped_while_it_replaced_says_what_it_then_left_as_it_is(
     let more = ["--once", "--landing", "replace", "--restore", &point];
     caught(&place, &server, &more, &["filling"], Signal::TERM).expect("the restore is met while it fills");
     server.heal();
+    let known = place.on_catalog(async |connection| {
+        sqlx::query_scalar::<_, String>("SELECT record FROM workspaces").fetch_one(connection).await.unwrap()
+    });
+    assert!(!known.contains("this is what stood"), "what was kept by was for once: {known}");
     let run = Run::of(&place.command(line(&home, &more)).arg("--json").output().unwrap());
     assert_eq!(run.code, Some(3), "{run:?}");
     let restore = &run.document()["restore"];

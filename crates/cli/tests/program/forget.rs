@@ -109,3 +109,12 @@ fn a_prune_frees_nothing_of_a_backup_that_is_known_as_good_and_not_seen() {
     place.json(["delete", &backups[0]]);
     assert_eq!(place.json(["prune", "--grace", "0s"])["state"], "freed");
 }
+
+#[test]
+fn a_workspace_that_nobody_knows_is_not_judged_in_silence() {
+    let place = Place::with_tree(7);
+    place.back_up();
+    let line = ["forget", "--workspace", "nope", "--keep-last", "1"];
+    place.run(line).assert_refused(1, &["no workspace nope is catalogued", "stillpoint list"]);
+    place.run([&line[..], &["--dry-run"]].concat()).assert_refused(1, &["nope"]);
+}

@@ -72,7 +72,10 @@ fn a_machine_with_another_name_is_told_that_its_older_backups_are_left_alone() {
 #[test]
 fn the_latest_backup_is_this_machines_own_and_anothers_is_told_as_that() {
     let (place, [_, own, _, others]) = two_machines();
-    assert_eq!(json(&place, "m1", &["show", "latest"])["id"], own.as_str());
+    let shown = on(&place, "m1", &["show", "latest", "--json"]);
+    assert_eq!(shown.document()["id"], own.as_str());
+    assert!(shown.stderr.contains(&others) && shown.stderr.contains("--host m2"), "{shown:?}");
+    assert!(!on(&place, "m2", &["show", "latest"]).stderr.contains("newer"));
     let named = format!("{}@latest", place.source().display());
     assert_eq!(json(&place, "m1", &["show", &named])["id"], own.as_str());
     assert_eq!(json(&place, "m1", &["show", &others])["host"], "m2", "an id means what it names");

@@ -127,6 +127,20 @@ fn states(place: &Place) -> Vec<String> {
 }
 
 #[test]
+fn the_first_token_is_told_by_the_first_server_that_can_begin() {
+    let place = Place::with_tree(8);
+    place.back_up();
+    let nowhere = place.path("nowhere");
+    let line = ["serve", "--listen", "127.0.0.1:0", "--restore-root", nowhere.to_str().unwrap()];
+    let refused = place.run(line);
+    refused.assert_refused(1, &["place for restores"]);
+    assert!(!refused.stderr.contains("shown this once"), "{refused:?}");
+    let served = Served::start(&place, &[]);
+    assert!(served.token.is_some(), "the next start tells one");
+    served.stop();
+}
+
+#[test]
 fn the_first_start_tells_a_token_once_and_commands_against_the_server_print_what_local_ones_do() {
     let place = Place::with_tree(7);
     let backup = place.back_up();

@@ -1,5 +1,5 @@
 //! Lines for busy workspaces, and limits of what is at work at a time, under virtual time.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a broken scene fails its test")]
+#![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -31,6 +31,13 @@ async fn delete(world: &SimWorld, orchestrator: &LocalOrchestrator, id: &str, of
     run(world, orchestrator, Request::Delete(world.delete(id, of).unwrap())).await
 }
 
+/// Long after, in another process.
+async fn later(world: &SimWorld, orchestrator: LocalOrchestrator) -> LocalOrchestrator {
+    drop(orchestrator);
+    world.pass(100 * DAY).await;
+    world.orchestrator().unwrap()
+}
+
 fn trimming(world: &SimWorld, newest: usize) -> Trimming {
     let catalog: Arc<dyn Catalog> = Arc::clone(&world.catalog) as _;
     Trimming::new(catalog, Arc::clone(&world.clock), HistoryKept::new(90 * DAY, newest))
@@ -58,7 +65,7 @@ async fn what_ended_long_ago_goes_and_what_is_needed_stays() {
     let ledger = world.catalog.ledger(&"deleted".parse().unwrap()).await.unwrap();
     assert!(!ledger.is_empty());
 
-    world.pass(100 * DAY).await;
+    let orchestrator = later(&world, orchestrator).await;
     let trimming = trimming(&world, 0);
     assert_eq!(
         trimming.all().await.unwrap(),
@@ -87,7 +94,7 @@ async fn the_newest_of_a_workspace_and_the_last_run_of_a_schedule_stay() {
     let now = world.clock.now();
     schedule.last = Some(ScheduledRun::new(now, now, "op-0".parse().unwrap()));
     world.catalog.put_schedule(&schedule, None).await.unwrap();
-    world.pass(100 * DAY).await;
+    let orchestrator = later(&world, orchestrator).await;
     back_up(&world, &orchestrator, "recent").await;
     trimming(&world, 4).all().await.unwrap();
     assert_eq!(left(&world).await, ["op-0", "del-3", "op-4", "del-4", "recent"]);
@@ -102,7 +109,7 @@ async fn a_deletion_that_failed_stays_while_there_is_something_to_delete() {
         .cloud
         .set_faults((1..100).fold(FaultPlan::none(), |plan, nth| plan.call(Call::Delete, nth, refused)));
     assert_eq!(delete(&world, &orchestrator, "refused", "op").await, OperationState::Failed);
-    world.pass(100 * DAY).await;
+    let orchestrator = later(&world, orchestrator).await;
     back_up(&world, &orchestrator, "recent").await;
     let trimming = trimming(&world, 0);
     assert_eq!(trimming.all().await.unwrap(), 0);
@@ -145,7 +152,7 @@ async fn a_round_that_was_cut_short_is_made_up_for_by_the_next() {
         back_up(&world, &orchestrator, &format!("op-{number}")).await;
         delete(&world, &orchestrator, &format!("del-{number}"), &format!("op-{number}")).await;
     }
-    world.pass(100 * DAY).await;
+    let orchestrator = later(&world, orchestrator).await;
     back_up(&world, &orchestrator, "recent").await;
     let inner: Arc<dyn Catalog> = Arc::clone(&world.catalog) as _;
     let dying: Arc<dyn Catalog> = Arc::new(Dying { inner, died: AtomicBool::new(false) });

@@ -41,6 +41,10 @@ impl Workspace for MemoryWorkspace {
         &self.definition.id
     }
 
+    fn is_of_one_host(&self) -> bool {
+        self.definition.host.is_some()
+    }
+
     async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
         Ok(self.definition.clone())
     }

@@ -23,6 +23,9 @@ use crate::workspace::Workspace;
 /// How long a lease lasts unless the host says otherwise; it is renewed three times as often.
 pub const LEASE_TTL_DEFAULT: Duration = Duration::from_secs(60);
 
+/// The name under which an operation notes the one host that can go on with it ([`Builder::host`]).
+pub const HOST: &str = "host";
+
 /// Makes a workspace that is not registered from what the catalog remembers of it, so that an operation can be
 /// recovered by a process that did not submit it.
 pub type WorkspaceResolver =
@@ -44,6 +47,7 @@ pub(super) struct Parts {
     pub(super) calls: CallLimits,
     pub(super) meter: Arc<dyn Meter>,
     pub(super) noted: BTreeMap<String, String>,
+    pub(super) host: Option<String>,
 }
 
 impl fmt::Debug for Parts {
@@ -87,9 +91,12 @@ impl Parts {
 
     /// What an operation was noted with that this orchestrator notes otherwise: the name and the operation's own value.
     pub(super) fn noted_otherwise<'a>(&self, operation: &'a OperationRecord) -> Option<(&'a str, &'a str)> {
-        let other = |(name, value): &(&String, &String)| {
-            self.noted.get(name.as_str()).is_some_and(|ours| ours != *value)
+        let ours = |name: &str| match name {
+            HOST => self.host.as_ref(),
+            name => self.noted.get(name),
         };
+        let other =
+            |(name, value): &(&String, &String)| ours(name.as_str()).is_some_and(|ours| ours != *value);
         operation.noted.iter().find(other).map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
@@ -121,6 +128,7 @@ impl Builder {
             calls: CallLimits::default(),
             meter: Arc::new(NoMeter),
             noted: BTreeMap::new(),
+            host: None,
         })
     }
 
@@ -130,6 +138,15 @@ impl Builder {
     #[must_use]
     pub fn note(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.noted.insert(name.into(), value.into());
+        self
+    }
+
+    /// Says which host this is, on a catalog that several hosts work on. A backup or a restore of what has its name on one
+    /// host alone ([`Workspace::is_of_one_host`], [`Provisioner::is_of_one_host`]) is noted with it ([`HOST`]) and taken over
+    /// by no other, unless it is to be cancelled; and runs of schedules that name another host are left to that one.
+    #[must_use]
+    pub fn host(mut self, host: impl Into<String>) -> Self {
+        self.0.host = Some(host.into());
         self
     }
 

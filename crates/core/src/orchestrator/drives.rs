@@ -14,7 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::OperationEvent;
 use crate::id::{OperationId, WorkspaceId};
 use crate::operation::{OperationRecord, OperationState, Request};
-use crate::orchestrator::builder::Parts;
+use crate::orchestrator::builder::{HOST, Parts};
 use crate::orchestrator::driver::{Driver, Sight};
 use crate::orchestrator::hand_over::{HandedOver, LET_GO_WITHIN, Parting, STORED_WITHIN, Told, unanswered};
 use crate::watchdog::Watchdog;
@@ -202,6 +202,8 @@ impl Drives {
             let parts = &drives.parts;
             let mut record = OperationRecord::submitted(request, parts.clock.now());
             record.noted.clone_from(&parts.noted);
+            let host = parts.host_of(&record.request).await?.cloned();
+            record.noted.extend(host.map(|host| (HOST.to_owned(), host)));
             let created = parts.catalog.create_operation(&record, &parts.holder, parts.lease_ttl).await?;
             if let Creation::Created(lease) = &created {
                 drives.drive(lease.clone(), record, Event::Begun);

@@ -19,7 +19,7 @@ use crate::operation::{
     WhenBusy,
 };
 use crate::orchestrator::Orchestrator;
-use crate::orchestrator::builder::{Builder, Parts};
+use crate::orchestrator::builder::{Builder, HOST, Parts};
 use crate::orchestrator::driver::Sight;
 use crate::orchestrator::drives::{Drives, unknown};
 use crate::orchestrator::hand_over::HandedOver;
@@ -278,6 +278,10 @@ fn busy(running: &StoredOperation, elsewhere: Option<(&str, &str)>) -> Error {
     let operation = &running.operation;
     let who = match (&running.lease.holder, elsewhere) {
         (Some(holder), _) if running.lease.live => format!("run by {holder} since {}", operation.started_at),
+        (_, Some((HOST, host))) => {
+            let begun = operation.started_at;
+            format!("begun at {begun} on the host {host} and interrupted; resume it there, or cancel it")
+        }
         (_, Some((name, value))) => {
             let begun = operation.started_at;
             format!(
@@ -297,6 +301,10 @@ fn busy(running: &StoredOperation, elsewhere: Option<(&str, &str)>) -> Error {
 
 #[async_trait]
 impl Orchestrator for LocalOrchestrator {
+    fn host(&self) -> Option<&str> {
+        self.parts.host.as_deref()
+    }
+
     async fn plan(&self, request: &BackupRequest) -> Result<Plan> {
         let cx = OpContext::new(Arc::clone(&self.parts.clock));
         let workspace = self.parts.workspace(&request.workspace).await?;

@@ -26,7 +26,7 @@ mod recovery;
 use std::fmt::Debug;
 
 pub use admission::OperationLimits;
-pub use builder::{Builder, LEASE_TTL_DEFAULT, WorkspaceResolver};
+pub use builder::{Builder, HOST, LEASE_TTL_DEFAULT, WorkspaceResolver};
 pub use hand_over::HandedOver;
 pub use holder::{Liveness, ProcessLiveness, process_holder};
 pub use local::LocalOrchestrator;
@@ -48,6 +48,12 @@ use crate::plan::Plan;
 /// [`Orchestrator::recover`] in any process goes on where it stopped.
 #[async_trait]
 pub trait Orchestrator: Debug + Send + Sync + 'static {
+    /// The host that it works on, where it was told ([`Builder::host`]); a [`Scheduler`](crate::Scheduler) leaves runs of
+    /// other hosts to them.
+    fn host(&self) -> Option<&str> {
+        None
+    }
+
     /// Finds out what a backup would do, without doing it: components and exclusions, forecast, calls, permissions, tags,
     /// conflicts and findings. A request that carries it as [`BackupRequest::accepted_plan`] does nothing else.
     ///

@@ -16,6 +16,27 @@ use crate::workspace::{Protection, Workspace};
 const ASKED_FOR: Duration = Duration::from_secs(30);
 
 impl Parts {
+    /// The host that `request` is noted with: this one, where no other has what it is about.
+    ///
+    /// # Errors
+    /// Whatever reading the catalog can meet.
+    pub(super) async fn host_of(&self, request: &Request) -> Result<Option<&String>> {
+        let Some(host) = &self.host else { return Ok(None) };
+        let bound = match request {
+            Request::Backup(backup) => match self.workspace(&backup.workspace).await {
+                Ok(workspace) => workspace.is_of_one_host(),
+                // Whoever drives it meets that again and ends it.
+                Err(error) if error.kind() == ErrorKind::NotFound || is_unreadable(error.kind()) => false,
+                Err(error) => return Err(error),
+            },
+            Request::Restore(restore) => {
+                self.provisioner(&restore.provisioner).is_ok_and(|provisioner| provisioner.is_of_one_host())
+            }
+            Request::Delete(_) | Request::Verify(_) | Request::Copy(_) => false,
+        };
+        Ok(bound.then_some(host))
+    }
+
     /// What an operation needs and is not registered here, in words.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::civil::Date;
-use jiff::tz::TimeZone;
+use jiff::tz::{AmbiguousOffset, TimeZone};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
@@ -21,7 +21,7 @@ pub enum Blackout {
         days: Vec<Weekday>,
         /// When it begins.
         from: TimeOfDay,
-        /// When it ends: on the next day where this is not later than `from`.
+        /// When it ends: on the next day where this is not later than `from`, so a whole day where both are one time.
         to: TimeOfDay,
     },
     /// Once.
@@ -105,9 +105,14 @@ pub struct TimeOfDay {
 }
 
 impl TimeOfDay {
-    /// When the wall clock shows it on `day`: after a gap that leaves it out, and the first time where it is repeated.
+    /// When the wall clock shows it on `day`: right after a gap that leaves it out, as a cadence has it, and the first time
+    /// where it is repeated.
     fn on(self, day: Date, zone: &TimeZone) -> Option<Timestamp> {
-        let time = zone.to_timestamp(day.at(self.hour, self.minute, 0, 0)).ok()?;
+        let shown = zone.to_ambiguous_timestamp(day.at(self.hour, self.minute, 0, 0));
+        let time = match shown.offset() {
+            AmbiguousOffset::Gap { .. } => zone.following(shown.earlier().ok()?).next()?.timestamp(),
+            _ => shown.compatible().ok()?,
+        };
         Some(Timestamp::from_millis(time.as_millisecond()))
     }
 }
@@ -165,6 +170,18 @@ mod tests {
         for bad in ["", "9:05", "24:00", "12:60", "12", "+1:00", "-1:00"] {
             assert!(bad.parse::<TimeOfDay>().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn a_window_that_ends_in_a_gap_of_the_clock_ends_right_after_it() {
+        let zone = TimeZone::get("Europe/Berlin").unwrap();
+        let window = |from: &str, to: &str| Blackout::daily(from.parse().unwrap(), to.parse().unwrap());
+        let three = Some(at("2027-03-28T01:00:00Z"));
+        assert_eq!(window("01:30", "02:30").covers(at("2027-03-28T00:45:00Z"), &zone), three);
+        assert_eq!(window("01:30", "03:00").covers(at("2027-03-28T00:45:00Z"), &zone), three);
+        let begun_in_it = window("02:30", "04:00");
+        assert_eq!(begun_in_it.covers(at("2027-03-28T00:59:00Z"), &zone), None);
+        assert_eq!(begun_in_it.covers(at("2027-03-28T01:00:00Z"), &zone), Some(at("2027-03-28T02:00:00Z")));
     }
 
     #[test]

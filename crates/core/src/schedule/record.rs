@@ -18,6 +18,10 @@ pub struct ScheduleRecord {
     pub schedule: Schedule,
     /// What each run asks for; its id is replaced by one that follows from the schedule and the nominal time.
     pub request: BackupRequest,
+    /// The one host that begins its runs, where its workspace is that host's
+    /// ([`Builder::host`](crate::Builder::host)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Since when it holds.
     pub created_at: Timestamp,
     /// From here the next run is counted.
@@ -48,6 +52,7 @@ impl ScheduleRecord {
             id,
             schedule,
             request,
+            host: None,
             created_at: now,
             anchor: now,
             look_at: Some(now),

@@ -37,7 +37,8 @@ const EVENTS_KEPT: usize = 1024;
 
 /// Begins the backups that schedules ask for, on an orchestrator.
 ///
-/// Any number of schedulers may work on one catalog.
+/// Any number of schedulers may work on one catalog. A schedule that names a host ([`ScheduleRecord::host`]) is that host's
+/// alone, its alarms too.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -147,8 +148,9 @@ impl Scheduler {
     async fn pause(&self) -> Duration {
         let now = self.clock.now();
         let soon = self.catalog.schedules(&ScheduleQuery::look_by(now.after(LOOK_EVERY))).await;
-        let next =
-            soon.ok().and_then(|soon| soon.items.iter().filter_map(|stored| stored.record.look_at).min());
+        let own =
+            |stored: &StoredSchedule| stored.record.look_at.filter(|_| !self.is_elsewhere(&stored.record));
+        let next = soon.ok().and_then(|soon| soon.items.iter().filter_map(own).min());
         next.map_or(LOOK_EVERY, |next| next.since(now)).max(Duration::from_millis(100))
     }
 
@@ -169,7 +171,7 @@ impl Scheduler {
                 tick.damaged.push(row);
             }
             for stored in page.items {
-                if sweeps && !is_to_look_at(&stored.record, now) {
+                if self.is_elsewhere(&stored.record) || sweeps && !is_to_look_at(&stored.record, now) {
                     continue;
                 }
                 let id = stored.record.id.clone();
@@ -187,6 +189,12 @@ impl Scheduler {
             *self.swept.lock().unwrap_or_else(PoisonError::into_inner) = Some(self.clock.elapsed());
         }
         Ok(tick)
+    }
+
+    /// Whether its runs are another host's to begin.
+    fn is_elsewhere(&self, record: &ScheduleRecord) -> bool {
+        let here = self.orchestrator.host();
+        record.host.as_deref().is_some_and(|host| here.is_some_and(|here| here != host))
     }
 
     fn is_to_sweep(&self) -> bool {

@@ -1,6 +1,6 @@
 //! A snapshot of which nobody noted the store is looked for in the account of its backup only, wherever something is concluded
 //! from its absence.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed step fails the test")]
+#![expect(clippy::unwrap_used, reason = "a failed step fails the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

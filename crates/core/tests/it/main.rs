@@ -7,6 +7,7 @@ mod decide;
 mod delete;
 mod forecast;
 mod guards;
+mod hosts;
 mod jobs;
 mod noted_holds;
 mod object_safety;

@@ -78,6 +78,11 @@ impl Directory {
         Metadata::of(self.fd.as_fd()).map_err(|source| Error::io(Operation::Stat, &self.relative, source))
     }
 
+    /// Whether a file server no longer knows it ([`Error::is_stale`]).
+    pub(super) fn is_stale(&self) -> bool {
+        matches!(Metadata::asked(self.fd.as_fd()), Err(Errno::STALE))
+    }
+
     /// The directory's own extended attributes, sorted by name.
     ///
     /// # Errors
@@ -111,13 +116,15 @@ impl Directory {
     /// Every entry with its metadata. Entries that vanish meanwhile are no error: they were never there.
     ///
     /// # Errors
-    /// The system's reason if the directory cannot be listed; an entry that cannot be looked at is itemised instead.
+    /// The system's reason if the directory cannot be listed or is stale ([`Error::is_stale`]); an entry that cannot be looked
+    /// at is itemised instead.
     pub fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
         for name in self.names()? {
             match self.entry_metadata(&name) {
                 Ok(metadata) => listing.entries.push(Entry { name, metadata, mount_point: false }),
                 Err(error) if error.is_not_found() => {}
+                Err(error) if error.is_stale() && self.is_stale() => return Err(error),
                 Err(error) => listing.errors.push(error),
             }
         }

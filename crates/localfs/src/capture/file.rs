@@ -73,7 +73,7 @@ impl OpenFile {
     /// # Errors
     /// The system's reason.
     pub fn changed(&self) -> Result<bool> {
-        let now = Metadata::of(self.file.as_fd())
+        let now = Metadata::asked(self.file.as_fd())
             .map_err(|source| Error::io(Operation::Stat, self.path.as_path(), source))?;
         Ok(!now.unchanged_since(&self.metadata))
     }

@@ -56,6 +56,14 @@ impl Source {
         open.and_then(|found| Metadata::of(found.as_fd())).is_ok_and(same)
     }
 
+    /// Opens `directory` once more under its name, where it is stale ([`Error::is_stale`]); `None` where it is not.
+    ///
+    /// # Errors
+    /// As [`Self::directory`].
+    pub fn anew(&self, directory: &Directory) -> Result<Option<Directory>> {
+        directory.is_stale().then(|| self.directory(directory.relative())).transpose()
+    }
+
     /// Opens the directory at `relative` below the root; the empty path is the root itself.
     ///
     /// # Errors

@@ -79,15 +79,15 @@ impl Journal {
     }
 
     /// Up to when what stands may be replaced. The moment at which a replacing restore began is noted for the runs after it.
-    pub(super) fn since(&mut self, options: &ExtractOptions) -> std::io::Result<Since> {
+    pub(super) fn since(&mut self, marker: &OwnedFd, options: &ExtractOptions) -> std::io::Result<Since> {
         if options.landing == Landing::Replace && options.unchanged_since.or(self.notes.began).is_none() {
-            let began = now(&self.file)?;
+            let began = now(marker)?;
             self.note(format!("^{}.{:09}", began.seconds, began.nanoseconds).as_bytes())?;
             // Nothing is replaced before a power failure cannot take this away any more.
             self.file.sync_all()?;
             self.notes.began = Some(began);
         }
-        Ok(self.notes.since(options, Some(self.file.try_clone()?)))
+        Ok(self.notes.since(options, Some(marker.try_clone()?)))
     }
 
     fn note(&mut self, record: &[u8]) -> std::io::Result<()> {
@@ -161,8 +161,8 @@ impl Notes {
         notes
     }
 
-    /// Up to when what stands may be replaced, by the clock that `clock` shows.
-    pub(super) fn since(&self, options: &ExtractOptions, clock: Option<File>) -> Since {
+    /// Up to when what stands may be replaced, by the clock of the file system that `clock` lies on.
+    pub(super) fn since(&self, options: &ExtractOptions, clock: Option<OwnedFd>) -> Since {
         let moment = options.unchanged_since.or(self.began).filter(|_| options.landing == Landing::Replace);
         Since::new(moment, clock, self.loosened.clone())
     }

@@ -33,6 +33,7 @@ pub use links::{HardLinks, LinkKey, SharedFile};
 pub use names::{EntryId, Names, Unfinished};
 pub use preview::{Fate, Foreseen, Preview};
 pub use scratch::Pile;
+pub use since::time_in;
 pub use small::Folder;
 pub use staging::RESTORE_MARKER_PREFIX;
 pub use standing::Standing;

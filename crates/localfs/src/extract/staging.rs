@@ -138,7 +138,7 @@ fn open_marker(root: &OwnedFd, path: &Path, marker: &OsStr, id: &str) -> Result<
     }
     let staging = beneath::open_directory(root.as_fd(), Path::new(marker)).map_err(failed)?;
     let opened = Metadata::of(staging.as_fd()).map_err(failed)?;
-    if opened.uid != rustix::process::geteuid().as_raw() {
+    if !is_ours(opened.uid, rustix::process::geteuid().as_raw(), || probe_owner(&staging, path, marker))? {
         return Err(Error::TargetHeld { path: path.to_path_buf(), id: id.to_owned() });
     }
     let busy = || Error::TargetBusy { path: path.to_path_buf(), id: id.to_owned() };
@@ -163,17 +163,52 @@ fn open_marker(root: &OwnedFd, path: &Path, marker: &OsStr, id: &str) -> Result<
     Ok(staging)
 }
 
+/// Whether a directory of `owner` is of this process: it is `own`, or new entries in the directory get that owner because the
+/// file system gives it to whatever is made on it. Whoever may make nothing there did not make the directory.
+fn is_ours(owner: u32, own: u32, fresh: impl FnOnce() -> Result<(u32, u32)>) -> Result<bool> {
+    if owner == own {
+        return Ok(true);
+    }
+    match fresh() {
+        Ok((user, _)) => Ok(user == owner),
+        Err(error) if error.is_permission_denied() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Learns the user and group that new files get, which mount options and network file systems may decide.
 fn probe_owner(staging: &OwnedFd, path: &Path, marker: &OsStr) -> Result<(u32, u32)> {
-    let failed = |source| Error::io(Operation::Create, path.join(marker), source);
-    let name = "owner";
-    match rustix::fs::unlinkat(staging, name, AtFlags::empty()) {
+    let made = fresh(staging, "owner");
+    let metadata = made.map_err(|source| Error::io(Operation::Create, path.join(marker), source))?;
+    Ok((metadata.uid, metadata.gid))
+}
+
+/// What a file is like that is new in `directory`. It is made under `name`, which is ours, and removed.
+pub(super) fn fresh(directory: impl AsFd, name: &str) -> rustix::io::Result<Metadata> {
+    match rustix::fs::unlinkat(&directory, name, AtFlags::empty()) {
         Ok(()) | Err(Errno::NOENT) => {}
-        Err(source) => return Err(failed(source)),
+        Err(source) => return Err(source),
     }
     let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let probe = rustix::fs::openat(staging, name, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?;
-    let metadata = Metadata::of(probe.as_fd()).map_err(failed);
-    rustix::fs::unlinkat(staging, name, AtFlags::empty()).map_err(failed)?;
-    metadata.map(|metadata| (metadata.uid, metadata.gid))
+    let probe = rustix::fs::openat(&directory, name, flags, Mode::RUSR | Mode::WUSR)?;
+    let metadata = Metadata::of(probe.as_fd());
+    rustix::fs::unlinkat(&directory, name, AtFlags::empty())?;
+    metadata
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_marker_is_ours_where_the_file_system_gives_one_owner_to_all_that_is_made_on_it() {
+        let refused = |errno: Errno| Error::io(Operation::Create, "marker", errno);
+        assert!(is_ours(0, 0, || Err(refused(Errno::IO))).unwrap(), "nothing needs to be made");
+        // Root behind an access point, or squashed.
+        assert!(is_ours(1000, 0, || Ok((1000, 1000))).unwrap());
+        // Another user's on a file system that obeys.
+        assert!(!is_ours(1000, 0, || Ok((0, 0))).unwrap());
+        assert!(!is_ours(1000, 1001, || Err(refused(Errno::ACCESS))).unwrap());
+        assert!(is_ours(1000, 0, || Err(refused(Errno::IO))).is_err());
+    }
 }

@@ -60,7 +60,7 @@ impl Target {
         let fills_target = matches!(options.landing, Landing::EmptyTarget | Landing::Continue);
         let mut journal =
             Journal::open(&staging.fd, path, !state.occupied, state.resumable() && fills_target)?;
-        let since = journal.since(&options);
+        let since = journal.since(&staging.fd, &options);
         let since = since.map_err(|source| Error::io(Operation::Write, path.join(JOURNAL), source))?;
         let target = Self {
             root,

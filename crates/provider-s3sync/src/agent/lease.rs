@@ -110,7 +110,7 @@ impl AgentLease {
     /// for as long as [`LEASE_TTL`].
     ///
     /// # Errors
-    /// The store's failure; `Unsupported` where a newer version made the newest claim.
+    /// The store's failure.
     pub async fn take(&mut self) -> Result<Taken> {
         let newest = self.place.newest().await?;
         if let Some((number, claim)) = &newest
@@ -199,7 +199,7 @@ impl Place {
         for _ in 0..LOOKS_MAX {
             let Some(number) = self.numbers().await?.pop() else { return Ok(None) };
             match self.store.get_object(&self.key(number), CLAIM_BYTES_MAX).await {
-                Ok(bytes) => return Ok(Some((number, self.parse(number, &bytes)?))),
+                Ok(bytes) => return Ok(Some((number, self.parse(number, &bytes)))),
                 // Removed since it was listed, by whoever made a newer one.
                 Err(error) if *error.kind() == Stored::NotFound => {}
                 Err(error) => return Err(from_repository(error)),
@@ -208,17 +208,21 @@ impl Place {
         Err(Error::new(ErrorKind::Busy, "claims come and go; other agents are at work here"))
     }
 
-    fn parse(&self, number: u64, bytes: &[u8]) -> Result<Claim> {
-        let key = self.key(number);
-        let claim: Claim = serde_json::from_slice(bytes).map_err(|error| {
-            Error::new(ErrorKind::Corrupt, format!("the claim {key} cannot be read; remove it"))
-                .with_source(error)
-        })?;
-        if claim.format > FORMAT {
-            let message = format!("the claim {key} was made by a newer version of Stillpoint; use that");
-            return Err(Error::new(ErrorKind::Unsupported, message));
+    /// What a claim says. One that cannot be read is a foreign one that says as much as its bytes do: it is abandoned once they
+    /// have not changed for long enough, because a claim protects no data and must not stop every backup.
+    fn parse(&self, number: u64, bytes: &[u8]) -> Claim {
+        match serde_json::from_slice::<Claim>(bytes) {
+            Ok(claim) if claim.format <= FORMAT => claim,
+            unread => {
+                let key = self.key(number);
+                match unread {
+                    Err(error) => tracing::warn!(%key, %error, "the claim of an agent cannot be read"),
+                    Ok(_) => tracing::warn!(%key, "the claim of an agent was made by a newer version"),
+                }
+                let holder = format!("an unreadable claim, {}", Id::of(bytes));
+                Claim { format: FORMAT, holder, beat: 0, held: true }
+            }
         }
-        Ok(claim)
     }
 
     async fn create(&self, number: u64, claim: &Claim) -> Result<()> {
@@ -337,14 +341,26 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn workspaces_have_leases_of_their_own_and_claims_of_newer_versions_are_left_alone() {
+    async fn workspaces_have_leases_of_their_own() {
         let (store, clock) = (Store::memory(), clock());
-        held(&mut lease(&store, "one", &clock)).await;
+        let _held = held(&mut lease(&store, "one", &clock)).await;
         let workspace = "bob/lab".parse().unwrap();
-        let mut other = AgentLease::in_repository(store.clone(), &workspace, "two", clock.clone());
-        held(&mut other).await;
-        let newer = Bytes::from_static(br#"{"format":2,"holder":"x","beat":0,"held":false}"#);
-        store.replace_object(&other.place.key(7), newer).await.unwrap();
-        assert_eq!(other.take().await.unwrap_err().kind(), ErrorKind::Unsupported);
+        held(&mut AgentLease::in_repository(store.clone(), &workspace, "two", clock.clone())).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_claim_that_cannot_be_read_is_waited_for_as_long_as_its_bytes_change() {
+        for claims in [["???", "!!!"], [r#"{"format":2,"beat":0}"#, r#"{"format":2,"beat":1}"#]] {
+            let (store, clock) = (Store::memory(), clock());
+            let mut one = lease(&store, "one", &clock);
+            for claim in claims {
+                store.replace_object(&one.place.key(5), Bytes::from_static(claim.as_bytes())).await.unwrap();
+                assert!(is_busy(&mut one).await);
+                clock.sleep(LEASE_TTL - Duration::from_secs(1)).await;
+                assert!(is_busy(&mut one).await);
+            }
+            clock.sleep(Duration::from_secs(1)).await;
+            assert_eq!(held(&mut one).await.number, 6);
+        }
     }
 }

@@ -176,6 +176,10 @@ impl DirectoryWorkspace {
         &self.root
     }
 
+    fn is_known_by_its_path(&self) -> bool {
+        self.root.to_str() == Some(self.definition.id.as_str())
+    }
+
     fn settings(&self) -> Result<Settings> {
         let mut settings = self.definition.settings.clone();
         settings.insert("root".into(), text_of(&self.root)?.into());
@@ -199,12 +203,15 @@ impl Workspace for DirectoryWorkspace {
         &self.definition.id
     }
 
+    fn is_of_one_host(&self) -> bool {
+        self.host.is_some() && self.is_known_by_its_path()
+    }
+
     async fn definition(&self, _cx: &OpContext) -> Result<Definition> {
         let mut definition = self.definition.clone();
         definition.settings = self.settings()?;
         if let Some(host) = &self.host {
-            let by_path = definition.id.as_str() == text_of(&self.root)?;
-            definition.host = by_path.then(|| host.clone());
+            definition.host = self.is_known_by_its_path().then(|| host.clone());
         }
         Ok(definition)
     }
@@ -286,6 +293,8 @@ mod tests {
         assert_eq!(moved.definition(&cx).await.unwrap().host.as_deref(), Some("m1"));
         let here = moved.clone().on_host("m2").definition(&cx).await.unwrap();
         assert_eq!(here.host.as_deref(), Some("m2"));
+        assert!(moved.clone().on_host("m2").is_of_one_host());
+        assert!(!moved.clone().on_host("m2").with_id("home".parse().unwrap()).is_of_one_host());
         let named = moved.with_id("home".parse().unwrap()).on_host("m2").definition(&cx).await.unwrap();
         assert_eq!(named.host, None);
     }

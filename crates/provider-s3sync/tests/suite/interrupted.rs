@@ -336,7 +336,9 @@ async fn what_a_killed_run_left_half_written_in_a_directory_goes_with_the_next_b
         TreeSpec::small(24).plain().generate(&root).unwrap();
         let scratch = scene.repository().join("stillpoint/tmp");
         fs::create_dir_all(&scratch).unwrap();
-        fs::write(scratch.join("0123456789abcdef"), "half").unwrap();
+        let half = fs::File::create(scratch.join("0123456789abcdef")).unwrap();
+        let long_ago = half.metadata().unwrap().modified().unwrap() - Duration::from_secs(25 * 3600);
+        half.set_modified(long_ago).unwrap();
         let living = fs::File::create(scratch.join("fedcba9876543210")).unwrap();
         living.lock().unwrap();
         Host::new(&scene, &root).back_up("next").await;

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, Mutex};
 
-use stillpoint_localfs::{Directory, Entry, FileKind, Identity, JobStack, Lineage, Listing, Metadata};
+use stillpoint_localfs::{
+    Directory, Entry, FileKind, Identity, JobStack, Lineage, Listing, Metadata, again_if_stale,
+};
 
 use super::earlier::{EarlierEntry, EarlierListing, is_same};
 use super::file::FileJob;
@@ -110,7 +112,8 @@ impl Walk {
 
     /// Opens and lists a directory; one that stands no longer where it was listed is looked for by what it is.
     fn look_into(&self, job: &DirectoryJob) -> stillpoint_localfs::Result<Looked> {
-        let found = self.source.directory(&job.path).and_then(|directory| self.look(job, directory));
+        let named = || self.source.directory(&job.path).and_then(|directory| self.look(job, directory));
+        let found = again_if_stale(named);
         let Some(place) = &job.place else { return found };
         let other = match &found {
             Ok((_, metadata, _)) => Some(Identity::from(metadata)),

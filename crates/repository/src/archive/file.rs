@@ -94,7 +94,7 @@ impl Walk {
     pub(super) fn file(&self, job: FileJob, stack: &JobStack<Job>) -> Result<()> {
         self.progress.started(&job.path);
         let place = job.place.clone();
-        match self.read_until_still(&job, stack) {
+        match self.read_known(&job, stack) {
             Ok((reading, verdict)) => {
                 *guard(&reading.verdict) = Some(verdict);
                 self.chunk_done(&reading, stack)
@@ -118,14 +118,30 @@ impl Walk {
         self.chunk_done(&job.reading, stack)
     }
 
-    fn read_until_still(
+    /// Reads a file, once more where a file server says that it is stale, or the directory in which it was listed.
+    fn read_known(
         &self,
         job: &FileJob,
         stack: &JobStack<Job>,
     ) -> Result<(Arc<Reading>, Verdict), Interruption> {
+        match self.read_until_still(job, &job.directory, stack) {
+            Err(Interruption::File(error)) if error.is_stale() => {
+                let anew = self.source.anew(&job.directory).map_err(Interruption::File)?;
+                self.read_until_still(job, anew.as_ref().unwrap_or(&job.directory), stack)
+            }
+            read => read,
+        }
+    }
+
+    fn read_until_still(
+        &self,
+        job: &FileJob,
+        directory: &Directory,
+        stack: &JobStack<Job>,
+    ) -> Result<(Arc<Reading>, Verdict), Interruption> {
         let mut attempt = 1;
         loop {
-            let mut file = job.directory.open_file(&job.name).map_err(Interruption::File)?;
+            let mut file = directory.open_file(&job.name).map_err(Interruption::File)?;
             let metadata = *file.metadata();
             if attempt == 1 && Identity::from(&metadata) != job.identity {
                 // It may have made way for the one that has its name now, as the log of yesterday does.

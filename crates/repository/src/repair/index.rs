@@ -89,16 +89,39 @@ async fn repair(repository: &Repository, options: &RepairOptions, lock: &Lock) -
 }
 
 async fn survey(repository: &Repository, packs: &HashMap<Id, u64>, unsound: HashSet<Id>) -> Result<Survey> {
+    let (survey, superseded) = look_through(repository, packs, unsound.clone(), &HashSet::new()).await?;
+    if superseded.is_empty() {
+        return Ok(survey);
+    }
+    // A prune of restic was interrupted that had replaced them.
+    Ok(look_through(repository, packs, unsound, &superseded).await?.0)
+}
+
+/// Reads all index files but those that are `superseded`, which nobody reads: they cannot stay, because what supersedes them
+/// may not. Answers what else is superseded, too.
+async fn look_through(
+    repository: &Repository,
+    packs: &HashMap<Id, u64>,
+    unsound: HashSet<Id>,
+    superseded: &HashSet<Id>,
+) -> Result<(Survey, HashSet<Id>)> {
     let ids = repository.list_files(FileKind::Index).await?;
-    let loads = ids.into_iter().map(|(id, _)| async move {
+    let there: HashSet<Id> = ids.iter().map(|(id, _)| *id).collect();
+    let current = ids.into_iter().filter(|(id, _)| !superseded.contains(id));
+    let loads = current.map(|(id, _)| async move {
         let json = repository.load_file(FileKind::Index, id).await;
         (id, json.and_then(|json| IndexFile::from_json(&FileKind::Index.key(&id), &json)))
     });
     let mut loads = stream::iter(loads).buffer_unordered(AT_ONCE);
     let (mut survey, mut missing) = (Survey { unsound, ..Survey::default() }, HashSet::new());
+    survey.report.replaced.extend(superseded);
+    let mut further = HashSet::new();
     while let Some((id, file)) = loads.next().await {
         match file {
-            Ok(file) => survey.take(id, &file, packs, &mut missing),
+            Ok(file) => {
+                survey.take(id, &file, packs, &mut missing);
+                further.extend(file.supersedes.into_iter().filter(|id| there.contains(id)));
+            }
             Err(error) if matches!(error.kind(), ErrorKind::Corrupt { .. } | ErrorKind::Unsupported) => {
                 survey.report.replaced.push(id);
             }
@@ -113,7 +136,7 @@ async fn survey(repository: &Repository, packs: &HashMap<Id, u64>, unsound: Hash
     // Another file says it rightly.
     let right = |pack: &Id| settled.contains(pack) || survey.rescued.contains_key(pack);
     survey.damaged.retain(|pack, _| !right(pack));
-    Ok(survey)
+    Ok((survey, further))
 }
 
 impl Survey {
@@ -222,4 +245,32 @@ async fn put_aside(repository: &Repository, key: &str, length_max: u64, name: &s
         result => result?,
     }
     repository.store().delete(key).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::blob::BlobKind;
+    use crate::store::Store;
+    use crate::writer::{BlobWriter, WriterOptions};
+    use crate::{Credentials, Origin};
+
+    #[tokio::test]
+    async fn an_index_file_that_another_one_supersedes_says_nothing_of_any_pack() {
+        let credentials = Credentials::generate().unwrap().0;
+        let repository = Repository::init(Store::memory(), &credentials, Origin::detect()).await.unwrap();
+        let writer = BlobWriter::new(&repository, WriterOptions::default()).await.unwrap();
+        let blob = b"what a prune was to drop".to_vec();
+        writer.add(BlobKind::Data, Id::of(&blob), blob).await.unwrap();
+        writer.finish().await.unwrap();
+        let (before, _) = repository.list_files(FileKind::Index).await.unwrap()[0];
+        let file = IndexFile { supersedes: vec![before], packs: Vec::new() };
+        repository.save_file(FileKind::Index, serde_json::to_vec(&file).unwrap()).await.unwrap();
+        let report = repository.repair_index(&RepairOptions::default()).await.unwrap();
+        assert_eq!(report.replaced, [before]);
+        let (pack, _) = repository.list_packs().await.unwrap()[0];
+        assert_eq!(report.indexed_packs, [pack], "nobody else names it any more");
+        let again = repository.repair_index(&RepairOptions::default()).await.unwrap();
+        assert!(again.replaced.is_empty() && again.indexed_packs.is_empty(), "{again:?}");
+    }
 }

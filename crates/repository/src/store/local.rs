@@ -2,7 +2,8 @@
 //!
 //! An object is written to a temporary file, synced, renamed into place, and its directory synced: it is either whole
 //! and durable or absent. Temporary files lie apart in `stillpoint/tmp`, where neither restic nor we look for objects,
-//! and each is locked by its writer: one that can be locked belongs to a dead process and is swept.
+//! and each is locked by its writer: one that can be locked and has rested for a day belongs to a dead process and is swept.
+//! Where a lock is known to its own host only, as on many network file systems, the day alone keeps a writer's file.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind as Io, Read, Seek, SeekFrom, Write};
@@ -16,6 +17,7 @@ use bytes::Bytes;
 use futures::stream::{self, BoxStream, StreamExt};
 use rustix::fs::{CWD, RenameFlags};
 use rustix::io::Errno;
+use stillpoint_localfs::time_in;
 
 use super::backend::{Backend, Listed, ListedObject, PutMode, Stat};
 use super::plain::PlainBackend;
@@ -24,6 +26,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::random;
 
 pub(super) const TEMPORARY: &str = "stillpoint/tmp";
+/// Temporary files that nobody wrote to for this long were left by writers that died.
+const ABANDONED_AFTER_SECONDS: i64 = 24 * 3600;
 /// How often a file is made anew that a sweep took before it could be locked.
 const CREATIONS_MAX: usize = 16;
 /// Deepest folder below which objects lie: `data/xx/<id>` and `stillpoint/<kind>/<name>`.
@@ -169,28 +173,58 @@ impl LocalBackend {
         }
     }
 
-    fn remove_abandoned(&self) -> Result<()> {
+    fn remove_abandoned(&self) -> io::Result<()> {
         let scratch = self.root.join(TEMPORARY);
-        let failed = |source| Error::from_io(source, format!("cannot sweep {}", scratch.display()));
         let entries = match fs::read_dir(&scratch) {
             Err(source) if source.kind() == Io::NotFound => return Ok(()),
-            entries => entries.map_err(failed)?,
+            entries => entries?,
         };
+        let mut now = None;
         for entry in entries {
-            let entry = entry.map_err(failed)?;
+            let entry = entry?;
             if !entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 continue;
             }
-            let path = entry.path();
-            let Ok(file) = File::open(&path) else { continue };
-            match file.try_lock() {
-                Ok(()) => fs::remove_file(&path).or_else(absent_is_fine).map_err(failed)?,
-                Err(TryLockError::WouldBlock) => {}
-                Err(TryLockError::Error(source)) => return Err(failed(source)),
+            let now = match now {
+                Some(now) => now,
+                None => *now.insert(time_in(&scratch).map_err(io::Error::other)?.seconds),
+            };
+            if let Err(source) = remove_if_abandoned(&entry.path(), now) {
+                tracing::debug!(path = %entry.path().display(), error = %source, "a temporary file stays");
             }
         }
         Ok(())
     }
+}
+
+/// `now` is in seconds, by the clock of the file system.
+fn remove_if_abandoned(path: &Path, now: i64) -> io::Result<()> {
+    let file = open_to_lock(path)?;
+    let rested = now.saturating_sub(file.metadata()?.mtime());
+    match file.try_lock() {
+        Err(TryLockError::WouldBlock) => Ok(()),
+        // A file system without locks leaves it to the time.
+        _ if rested < ABANDONED_AFTER_SECONDS => Ok(()),
+        _ => fs::remove_file(path).or_else(absent_is_fine),
+    }
+}
+
+/// NFS gives an exclusive lock to whoever may write alone.
+fn open_to_lock(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(path)
+}
+
+/// Locks a file of one's own. On a file system without locks its age keeps it.
+fn lock(file: &File) -> io::Result<()> {
+    match file.lock() {
+        Err(source) if is_without_locks(&source) => Ok(()),
+        locked => locked,
+    }
+}
+
+fn is_without_locks(source: &io::Error) -> bool {
+    let errno = source.raw_os_error().map(Errno::from_raw_os_error);
+    matches!(errno, Some(Errno::NOSYS | Errno::OPNOTSUPP | Errno::NOLCK))
 }
 
 fn absent_is_fine(source: io::Error) -> io::Result<()> {
@@ -214,7 +248,7 @@ fn create_folder(folder: &Path) -> io::Result<()> {
 pub(super) fn create_locked(path: &Path) -> io::Result<File> {
     for _ in 0..CREATIONS_MAX {
         let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        file.lock()?;
+        lock(&file)?;
         // A sweep may have come between the two.
         if file.metadata()?.nlink() > 0 {
             return Ok(file);
@@ -309,7 +343,14 @@ impl Backend for LocalBackend {
     }
 
     async fn sweep(&self) -> Result<()> {
-        self.run(|this| this.remove_abandoned()).await
+        self.run(|this| {
+            // It saves space, and keeps nobody from anything else.
+            if let Err(source) = this.remove_abandoned() {
+                tracing::debug!(error = %source, "temporary files stay until the next sweep");
+            }
+            Ok(())
+        })
+        .await
     }
 
     fn plain(&self) -> &dyn PlainBackend {
@@ -320,6 +361,7 @@ impl Backend for LocalBackend {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     use super::*;
 
@@ -333,17 +375,44 @@ mod tests {
     }
 
     #[test]
-    fn only_the_leftovers_of_dead_writers_are_swept() {
+    fn only_the_leftovers_of_dead_writers_are_swept_and_not_before_a_day() {
         let dir = tempfile::tempdir().unwrap();
         let backend = LocalBackend::new(dir.path().to_owned());
         let scratch = dir.path().join(TEMPORARY);
         fs::create_dir_all(&scratch).unwrap();
-        fs::write(scratch.join("dead"), b"half").unwrap();
-        let live = File::create(scratch.join("live")).unwrap();
+        let [dead, live, young] = ["dead", "live", "young"].map(|name| {
+            let file = File::create(scratch.join(name)).unwrap();
+            let day = Duration::from_secs(ABANDONED_AFTER_SECONDS.unsigned_abs());
+            file.set_modified(file.metadata().unwrap().modified().unwrap() - day).unwrap();
+            file
+        });
+        drop(dead);
         live.lock().unwrap();
+        // Its writer works on another host, whose locks are not known here.
+        (&young).write_all(b"half").unwrap();
         backend.remove_abandoned().unwrap();
-        assert!(!scratch.join("dead").exists() && scratch.join("live").exists());
+        let left = |name: &str| scratch.join(name).exists();
+        assert_eq!(["dead", "live", "young"].map(left), [false, true, true]);
+        assert_eq!(fs::read_dir(&scratch).unwrap().count(), 2);
         assert!(backend.list_folder("stillpoint", 10).unwrap().is_empty());
+    }
+
+    #[test]
+    fn what_is_swept_is_opened_as_network_file_systems_lock_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("left");
+        fs::write(&path, b"half").unwrap();
+        let flags = rustix::fs::fcntl_getfl(open_to_lock(&path).unwrap()).unwrap();
+        assert_eq!(flags & rustix::fs::OFlags::RWMODE, rustix::fs::OFlags::RDWR);
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_swept_keeps_nobody_from_anything() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir_all(dir.path().join("stillpoint")).unwrap();
+        fs::write(dir.path().join(TEMPORARY), b"no folder").unwrap();
+        LocalBackend::new(dir.path().to_owned()).sweep().await.unwrap();
+        assert!(is_without_locks(&io::Error::from(Errno::NOLCK)) && !is_without_locks(&Errno::BADF.into()));
     }
 
     #[test]

@@ -116,7 +116,7 @@ fn cause_by_text(error: &E) -> Cause {
                 Some("400") if names(rest, &["ExpiredToken", "InvalidToken", "TokenRefreshRequired"]) => {
                     Cause::Unauthenticated
                 }
-                Some("400") if names(rest, &["RequestTimeout"]) => Cause::Unreachable,
+                Some("400") if names(rest, &LOST_ON_THE_WAY) => Cause::Unreachable,
                 Some("403") => denied(|codes| names(rest, codes)),
                 Some("404") if names(rest, &NO_BUCKET) => Cause::NoBucket,
                 Some("404") => Cause::Missing,
@@ -140,6 +140,15 @@ fn cause_by_text(error: &E) -> Cause {
     }
     Cause::Unreachable
 }
+
+/// Bytes of a request were lost or changed on the way to the store, which may well go better the next time; same source.
+const LOST_ON_THE_WAY: [&str; 5] = [
+    "RequestTimeout",
+    "IncompleteBody",
+    "BadDigest",
+    "XAmzContentSHA256Mismatch",
+    "XAmzContentChecksumMismatch",
+];
 
 /// The bucket of Amazon S3, or the container of Azure, that is not there.
 const NO_BUCKET: [&str; 2] = ["NoSuchBucket", "ContainerNotFound"];
@@ -205,6 +214,14 @@ mod tests {
             ("connection refused", ErrorKind::Unavailable),
         ] {
             assert_eq!(kind_of(text), kind, "{text}");
+        }
+    }
+
+    #[test]
+    fn what_was_lost_on_the_way_is_worth_another_try() {
+        for code in ["IncompleteBody", "BadDigest", "XAmzContentSHA256Mismatch"] {
+            let text = format!("status code: 400 Bad Request: <Error><Code>{code}</Code></Error>");
+            assert_eq!(kind_of(&text), ErrorKind::Unavailable, "{code}");
         }
     }
 

@@ -102,6 +102,10 @@ impl ControlPlane {
                 return Err(Error::new(ErrorKind::InvalidInput, message));
             }
             let request = order.request(id.clone(), workspace.clone(), caller);
+            // A host may know what nobody has catalogued yet; a plan tells, and nothing is stored of a wrong name.
+            if self.catalog().workspace(workspace).await?.is_none() {
+                self.planned(caller, &request).await?;
+            }
             self.submit(Request::Backup(request)).await
         };
         let done = done.await;
@@ -121,6 +125,15 @@ impl ControlPlane {
         caller.require(Role::Operator)?;
         self.require_workspace(caller, workspace).await?;
         let id = OperationId::generate(self.entropy());
-        self.orchestrator().plan(&order.request(id, workspace.clone(), caller)).await
+        self.planned(caller, &order.request(id, workspace.clone(), caller)).await
+    }
+
+    /// The plan of `request`, or that nobody knows its workspace.
+    async fn planned(&self, caller: &Caller, request: &BackupRequest) -> Result<Plan> {
+        let planned = self.orchestrator().plan(request).await;
+        if planned.as_ref().is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            self.known_workspace(caller, &request.workspace).await?;
+        }
+        planned
     }
 }

@@ -86,7 +86,10 @@ impl ControlPlane {
 /// What a caller hears of a workspace that it may not see.
 pub(super) fn unknown_workspace(caller: &Caller, id: &WorkspaceId) -> Error {
     let environment = caller.environment.as_deref().unwrap_or("-");
-    Error::new(ErrorKind::NotFound, format!("no workspace {id} is known in environment {environment}"))
+    let message = format!(
+        "no workspace {id} is known in environment {environment}; the list of workspaces shows what there is"
+    );
+    Error::new(ErrorKind::NotFound, message)
 }
 
 fn another(id: &OperationId) -> Error {

@@ -98,7 +98,7 @@ impl ControlPlane {
     ///
     /// # Errors
     /// `PermissionDenied` where a caller that is bound to an environment names no workspace; `NotFound` where it may not
-    /// see the workspace.
+    /// see the workspace, or nobody knows it.
     pub(crate) async fn preview_retention(
         &self,
         caller: &Caller,
@@ -115,6 +115,8 @@ impl ControlPlane {
             previewed.keep.retain(|kept| seen.contains(&kept.id));
             previewed.remove.retain(|id| seen.contains(id));
         }
+        let nothing = previewed.keep.is_empty() && previewed.remove.is_empty();
+        self.refuse_unknown(caller, order.workspace.as_ref(), nothing).await?;
         Ok(previewed)
     }
 

@@ -97,8 +97,8 @@ impl ControlPlane {
     /// that one is changed.
     ///
     /// # Errors
-    /// `PermissionDenied` below an administrator; `NotFound` where the caller may not see the workspace; `Conflict` where
-    /// somebody else changed it meanwhile; `InvalidInput` for a schedule that cannot be followed.
+    /// `PermissionDenied` below an administrator; `NotFound` where no workspace is catalogued that the caller may see;
+    /// `Conflict` where somebody else changed it meanwhile; `InvalidInput` for a schedule that cannot be followed.
     pub(crate) async fn put_schedule(
         &self,
         caller: &Caller,
@@ -108,7 +108,7 @@ impl ControlPlane {
     ) -> Result<StoredSchedule> {
         let done = async {
             caller.require(Role::Administrator)?;
-            self.require_workspace(caller, &order.workspace).await?;
+            self.known_workspace(caller, &order.workspace).await?;
             let mut schedule = order.schedule()?;
             schedule.check_apart(self.interval_min())?;
             let mut request = order.backup.request(id.as_str().parse()?, order.workspace.clone(), caller);
@@ -138,6 +138,10 @@ impl ControlPlane {
             // An order cannot say what is left out, and changes nothing about it.
             if request.workspace == record.request.workspace {
                 request.settings.clone_from(&record.request.settings);
+            }
+            if revision.is_none() || request.workspace != record.request.workspace {
+                let known = self.catalog().workspace(&request.workspace).await?;
+                record.host = known.and_then(|known| known.definition.host);
             }
             record.change(schedule, request, now);
             if revision.is_none() && !self.has_backups(record.workspace()).await? {

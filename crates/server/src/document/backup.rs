@@ -1,9 +1,11 @@
 //! Backups as documents: the items of the list, one backup in full.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use stillpoint_core::{
     BackupId, BackupRecord, BackupState, Consistency, DamagedRow, Definition, Issue, OperationId, Origin,
-    Timestamp, WorkspaceId,
+    Settings, Timestamp, WorkspaceId,
 };
 use utoipa::ToSchema;
 
@@ -54,6 +56,10 @@ pub struct BackupItem {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub copy_of: Option<BackupId>,
+    /// Where a copy was made, as it was asked for: a vault, a region, an account.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = Object)]
+    pub copied_to: Settings,
     /// Where its workspace came from, if a restore had made it.
     #[serde(default)]
     #[schema(value_type = Option<Object>)]
@@ -84,6 +90,7 @@ impl BackupItem {
             downtime_ms: u64::try_from(backup.downtime.as_millis()).unwrap_or(u64::MAX),
             parent_id: backup.parent.clone(),
             copy_of: backup.copy_of.clone(),
+            copied_to: backup.copied_to.clone(),
             restored_from: backup.restored_from.clone(),
             held: backup.held,
             expires_at: backup.expires_at,

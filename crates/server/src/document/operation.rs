@@ -7,6 +7,8 @@ use stillpoint_core::{
 };
 use utoipa::ToSchema;
 
+use super::held::LeftHold;
+
 /// One operation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[non_exhaustive]
@@ -178,4 +180,7 @@ pub struct OperationPage {
     #[serde(default)]
     #[schema(value_type = Vec<Object>)]
     pub damaged: Vec<DamagedRow>,
+    /// On the first page: the workspaces that ended operations left held still on this server's host.
+    #[serde(default)]
+    pub held: Vec<LeftHold>,
 }

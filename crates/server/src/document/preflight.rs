@@ -7,6 +7,7 @@ use stillpoint_core::{Component, Finding, Plan, Severity, WorkspaceId};
 use utoipa::ToSchema;
 
 use super::component::excluded_reason;
+use super::held::LeftHold;
 
 /// What stands against a backup of a workspace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -50,6 +51,11 @@ impl FindingItem {
             message: finding.message.clone(),
             waived: waivers.contains(&finding.check),
         }
+    }
+
+    /// That the workspace was left held still.
+    pub fn held(held: &LeftHold, waivers: &[String]) -> Self {
+        Self::new(None, &Finding::new("workspace-held", Severity::Warning, held.sentence()), waivers)
     }
 }
 

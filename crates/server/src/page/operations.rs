@@ -4,7 +4,7 @@ use axum::extract::{Path, Query};
 use axum::response::Response;
 use axum::routing::{get, post};
 use axum::{Form, Router};
-use maud::Markup;
+use maud::{Markup, html};
 use stillpoint_core::{OperationId, Result, WorkspaceId};
 
 use super::desk::{Desk, Fields, Page};
@@ -38,11 +38,13 @@ pub(super) async fn under_way(desk: &Desk, workspace: Option<&WorkspaceId>) -> R
     Ok(desk.plane.operations(desk.caller(), &filter).await?.operations)
 }
 
-/// Those as cards that follow what happens.
+/// Those as cards that follow what happens, below what was left held still.
 pub(super) async fn running(desk: &Desk, workspace: Option<&WorkspaceId>) -> Result<Markup> {
     let found = under_way(desk, workspace).await?;
     let rows = rows(desk, &found);
-    Ok(operations::live(&desk.shell().await?, &rows, workspace, desk.plane.clock().now()))
+    let held = desk.plane.left_held(desk.caller(), workspace).await?;
+    let live = operations::live(&desk.shell().await?, &rows, workspace, desk.plane.clock().now());
+    Ok(html! { (part::left_held(&held)) (live) })
 }
 
 fn rows<'a>(desk: &Desk, found: &'a [OperationItem]) -> Vec<Row<'a>> {
@@ -67,6 +69,7 @@ async fn list_page(desk: &Desk, after: Option<&str>) -> Result<Page> {
     let running = under_way(desk, None).await?;
     let view = operations::View {
         running: &rows(desk, &running),
+        held: &desk.plane.left_held(desk.caller(), None).await?,
         ended: &ended,
         next: found.next.as_deref(),
         later: after.is_some(),

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use axum::body::{Body, to_bytes};
 use axum::http::header::{CONTENT_TYPE, COOKIE, LOCATION, SET_COOKIE};
 use axum::http::{Request, StatusCode};
 use axum::response::Response;
 use stillpoint_core::memory::MemoryCatalog;
-use stillpoint_core::{BackupQuery, BackupRecord, Catalog, Definition, Timestamp, WorkspaceRecord};
+use stillpoint_core::{BackupQuery, BackupRecord, Catalog, Definition, Result, Timestamp, WorkspaceRecord};
 use tower::ServiceExt as _;
 
 use crate::access::{MemoryAccess, Role, Secret, Session};
 use crate::demo::{Demo, DemoOptions, demo};
+use crate::document::LeftHold;
 use crate::routes::router;
+use crate::view::HoldNotes;
 
 /// A name with which somebody tries to get out of the text.
 const HOSTILE: &str = "\"><script>alert(1)</script><img src=x onerror=alert(2)>'\u{202e}";
@@ -123,6 +126,59 @@ async fn whoever_forgets_hears_where_a_backup_stays_though_the_preview_named_it(
         let form = format!("last=1&remove={remove}&confirm=1&csrf={proof}");
         let answer = answer(&world, Some(&administrator), path, Some(&form)).await;
         assert_eq!(answer.headers()[LOCATION], format!("/workspaces/research-gpu?said={said}"));
+    }
+}
+
+#[tokio::test]
+async fn the_same_path_on_two_hosts_is_told_apart_wherever_a_backup_is_shown() {
+    let (catalog, world) = world().await;
+    let now = Timestamp::from_millis(1_790_000_000_000);
+    for host in ["alpha", "beta"] {
+        let mut definition = Definition::new("/home/ada".parse().unwrap());
+        definition.host = Some(host.to_owned());
+        catalog.put_workspace(&WorkspaceRecord::new(definition.clone(), Vec::new(), now)).await.unwrap();
+        let (id, operation) = (format!("of-{host}").parse().unwrap(), host.parse().unwrap());
+        let record = BackupRecord::new(id, operation, definition, now);
+        catalog.put_backup(&record, None).await.unwrap();
+    }
+    let who = secret(&world, Role::Administrator);
+    for path in ["/?workspace=%2Fhome%2Fada", "/workspaces/%2Fhome%2Fada"] {
+        let (_, text) = ask(&world, Some(&who), path, None).await;
+        assert!(text.contains(" on <bdi>alpha") && text.contains(" on <bdi>beta"), "{path}: {text}");
+    }
+    for path in ["/backups/of-beta", "/backups/of-beta/delete"] {
+        let (_, text) = ask(&world, Some(&who), path, None).await;
+        assert!(text.contains(" on <bdi>beta") && !text.contains(" on <bdi>alpha"), "{path}: {text}");
+    }
+}
+
+/// A host that knows of one workspace that was left held still.
+#[derive(Debug)]
+struct Left(&'static str);
+
+#[async_trait]
+impl HoldNotes for Left {
+    async fn left(&self) -> Result<Vec<LeftHold>> {
+        let held = LeftHold::new(self.0.parse()?, "hold-1".parse()?, Timestamp::from_millis(0));
+        Ok(vec![held.taken_by(Some("op-left".parse()?))])
+    }
+}
+
+#[tokio::test]
+async fn a_workspace_that_was_left_held_still_is_told_with_what_to_do() {
+    let (_, mut world) = world().await;
+    world.plane = world.plane.with_hold_notes(Arc::new(Left("ml-prod")));
+    let who = secret(&world, Role::Administrator);
+    let told = |text: &str| text.contains("op-left") && text.contains("`stillpoint resume`");
+    for path in ["/", "/operations", "/workspaces", "/workspaces/ml-prod"] {
+        let (_, text) = ask(&world, Some(&who), path, None).await;
+        assert!(told(&text), "{path}: {text}");
+    }
+    let (_, text) = ask(&world, Some(&who), "/api/v1/operations", None).await;
+    assert!(text.contains(r#""held":[{"workspace":"ml-prod""#), "{text}");
+    for path in ["/workspaces/forecasting", "/api/v1/operations?workspace=forecasting"] {
+        let (_, text) = ask(&world, Some(&who), path, None).await;
+        assert!(!text.contains("op-left"), "{path} is about another: {text}");
     }
 }
 

@@ -40,6 +40,7 @@ async fn list_page(desk: &Desk, after: Option<&str>) -> Result<Page> {
         workspaces: &found.workspaces,
         next: found.next.as_deref(),
         damaged: &found.damaged,
+        held: &desk.plane.left_held(desk.caller(), None).await?,
         later: after.is_some(),
         now: desk.plane.clock().now(),
     });

@@ -26,7 +26,10 @@ pub(super) async fn list(
     Authenticated(caller): Authenticated,
     Asked(filter): Asked<BackupFilter>,
 ) -> Result<Json<BackupPage>, Problem> {
-    Ok(Json(plane.backups(&caller, &filter).await?))
+    let page = plane.backups(&caller, &filter).await?;
+    let nothing = page.backups.is_empty() && page.damaged.is_empty() && page.next.is_none();
+    plane.refuse_unknown(&caller, filter.workspace.as_ref(), nothing).await?;
+    Ok(Json(page))
 }
 
 /// Show one backup in full

@@ -77,6 +77,7 @@ impl FromRequestParts<ControlPlane> for Key {
     }
 }
 
-fn refused(what: String) -> Problem {
+/// The answer to what cannot be read.
+pub(super) fn refused(what: String) -> Problem {
     Problem::from(Error::new(ErrorKind::InvalidInput, what))
 }

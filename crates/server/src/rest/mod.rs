@@ -5,10 +5,14 @@ mod backups;
 mod events;
 mod input;
 mod operations;
+mod query;
 mod retention;
 mod schedules;
 mod workspaces;
 
+use std::sync::Arc;
+
+use axum::middleware;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::openapi::{OpenApi as Description, SecurityRequirement};
 use utoipa::{Modify, OpenApi};
@@ -24,7 +28,9 @@ pub(crate) const BASE: &str = "/api/v1";
 #[openapi(
     info(
         title = "Stillpoint",
-        description = "Backups of whole workspaces: the catalog, and what can be done with it.",
+        description = "Backups of whole workspaces: the catalog, and what can be done with it. A query parameter that a \
+                       call does not take is answered 400 with the names of those that it takes; a list that is asked \
+                       for a workspace that nobody knows is answered 404, and not as empty.",
         license(name = "MIT OR Apache-2.0"),
     ),
     modifiers(&Tokens),
@@ -75,5 +81,8 @@ pub(crate) fn router() -> (axum::Router<ControlPlane>, Description) {
         .routes(routes!(access::tokens, access::make_token))
         .routes(routes!(access::revoke_token))
         .routes(routes!(access::audit));
-    OpenApiRouter::with_openapi(Described::openapi()).nest(BASE, api).split_for_parts()
+    let (api, description) =
+        OpenApiRouter::with_openapi(Described::openapi()).nest(BASE, api).split_for_parts();
+    let taken = Arc::new(query::Taken::of(&description));
+    (api.route_layer(middleware::from_fn_with_state(taken, query::refuse_unknown)), description)
 }

@@ -24,7 +24,13 @@ pub(super) async fn list(
     Authenticated(caller): Authenticated,
     Asked(filter): Asked<OperationFilter>,
 ) -> Result<Json<OperationPage>, Problem> {
-    Ok(Json(plane.operations(&caller, &filter).await?))
+    let mut page = plane.operations(&caller, &filter).await?;
+    if filter.after.is_none() {
+        page.held = plane.left_held(&caller, filter.workspace.as_ref()).await?;
+    }
+    let nothing = page.operations.is_empty() && page.damaged.is_empty() && page.next.is_none();
+    plane.refuse_unknown(&caller, filter.workspace.as_ref(), nothing).await?;
+    Ok(Json(page))
 }
 
 /// Show one operation

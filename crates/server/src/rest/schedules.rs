@@ -25,7 +25,10 @@ pub(super) async fn list(
     Authenticated(caller): Authenticated,
     Asked(filter): Asked<ScheduleFilter>,
 ) -> Result<Json<SchedulePage>, Problem> {
-    Ok(Json(plane.schedules(&caller, &filter).await?))
+    let page = plane.schedules(&caller, &filter).await?;
+    let nothing = page.schedules.is_empty() && page.damaged.is_empty() && page.next.is_none();
+    plane.refuse_unknown(&caller, filter.workspace.as_ref(), nothing).await?;
+    Ok(Json(page))
 }
 
 /// Show one schedule

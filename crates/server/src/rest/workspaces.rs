@@ -8,7 +8,9 @@ use stillpoint_core::WorkspaceId;
 use super::input::{Asked, Body, Key, Named};
 use crate::access::Authenticated;
 use crate::act::BackupOrder;
-use crate::document::{OperationItem, PlanDocument, PreflightDocument, WorkspaceDetail, WorkspacePage};
+use crate::document::{
+    FindingItem, OperationItem, PlanDocument, PreflightDocument, WorkspaceDetail, WorkspacePage,
+};
 use crate::plane::ControlPlane;
 use crate::problem::{Problem, ProblemDocument};
 use crate::view::WorkspaceFilter;
@@ -91,5 +93,7 @@ pub(super) async fn preflight(
     Body(order): Body<BackupOrder>,
 ) -> Result<Json<PreflightDocument>, Problem> {
     let plan = plane.plan_backup(&caller, &workspace, &order).await?;
-    Ok(Json(PreflightDocument::new(&plan, &order.waivers, Vec::new())))
+    let held = plane.left_held(&caller, Some(&workspace)).await?;
+    let held = held.iter().map(|held| FindingItem::held(held, &order.waivers)).collect();
+    Ok(Json(PreflightDocument::new(&plan, &order.waivers, held)))
 }

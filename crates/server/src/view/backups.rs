@@ -61,6 +61,12 @@ impl BackupFilter {
             let message = format!("search takes {SEARCH_CHARS_MAX} letters at the most");
             return Err(Error::new(ErrorKind::InvalidInput, message));
         }
+        // No name has any, and a catalog would take the text before one for all of it.
+        let given = [&self.search, &self.name, &self.environment];
+        if given.into_iter().flatten().any(|text| text.contains(char::is_control)) {
+            let message = "search, name and environment are text without control characters";
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        }
         if self.environment.is_some() && !caller.sees(self.environment.as_deref()) {
             return Ok(None);
         }

@@ -3,6 +3,7 @@
 
 mod backups;
 mod files;
+mod held;
 mod operations;
 mod roles;
 mod schedules;
@@ -15,6 +16,7 @@ use utoipa::IntoParams;
 
 pub(crate) use backups::BackupFilter;
 pub(crate) use files::FileFilter;
+pub use held::HoldNotes;
 pub(crate) use operations::OperationFilter;
 pub(crate) use roles::RolesFilter;
 pub(crate) use schedules::ScheduleFilter;

@@ -59,7 +59,7 @@ impl ControlPlane {
         }
         let page = self.catalog().operations(&query).await?;
         let operations = page.items.iter().map(OperationItem::stored).collect();
-        Ok(OperationPage { operations, next: page.next, damaged: page.damaged })
+        Ok(OperationPage { operations, next: page.next, damaged: page.damaged, held: Vec::new() })
     }
 
     /// A page for a caller that is bound to one environment. Whom operations concern the catalog has no index for, so a

@@ -84,9 +84,28 @@ impl ControlPlane {
         let known = self.catalog().workspace(id).await?;
         let seen = known.filter(|known| caller.sees(known.definition.environment.as_deref()));
         seen.ok_or_else(|| {
-            let message = format!("no workspace {id} is catalogued; a backup of it makes it known");
+            let message = format!(
+                "no workspace {id} is catalogued; the list of workspaces shows what there is, and a backup of it makes it \
+                 known"
+            );
             Error::new(ErrorKind::NotFound, message)
         })
+    }
+
+    /// Refuses an answer that holds `nothing` where that is so because nobody knows the workspace that was asked for.
+    ///
+    /// # Errors
+    /// `NotFound`, as [`ControlPlane::known_workspace`].
+    pub(crate) async fn refuse_unknown(
+        &self,
+        caller: &Caller,
+        workspace: Option<&WorkspaceId>,
+        nothing: bool,
+    ) -> Result<()> {
+        match workspace {
+            Some(id) if nothing => self.known_workspace(caller, id).await.map(drop),
+            _ => Ok(()),
+        }
     }
 
     /// The backup of a workspace that was begun last, among its newest thousand operations.

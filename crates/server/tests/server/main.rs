@@ -15,3 +15,4 @@ mod schedules;
 mod shared;
 mod support;
 mod tls;
+mod unknown;

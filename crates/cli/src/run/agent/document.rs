@@ -35,6 +35,15 @@ pub(super) struct RestoreItem {
     pub(super) expired_now: bool,
     /// Entries that were to be replaced and stay, because an earlier try was stopped in the middle.
     pub(super) kept: u64,
+    /// Entries that the restore was to bring and could not.
+    pub(super) lost: u64,
     pub(super) operation_id: Option<OperationId>,
     pub(super) message: Option<String>,
+}
+
+impl RestoreItem {
+    /// Whether something that was asked for is not there.
+    pub(super) fn is_in_part(&self) -> bool {
+        self.kept + self.lost > 0
+    }
 }

@@ -4,19 +4,22 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use stillpoint_core::{Error, ErrorKind, Issue};
+use stillpoint_core::{Error, ErrorKind, Issue, WorkspaceId};
 
 use crate::args::BackupArgs;
 use crate::exit::Failure;
 use crate::run::backup;
+use crate::run::drive::Driven;
 use crate::session::Session;
 
+/// How long what stood is kept at the least.
+const KEPT_FOR: Duration = Duration::from_secs(90 * 24 * 3600);
 /// How the issue begins that only says what such a backup is for.
 const NOT_WHAT_WAS_ASKED_FOR: &str = "unrestored";
 /// An entry that changed each time it was read.
 const TORN: &str = "torn";
 /// Entries that an error names.
-const NAMED_MAX: usize = 5;
+pub(super) const NAMED_MAX: usize = 5;
 
 /// Backs the directory up before a restore of `point` replaces what differs in it: all of it, because the restore may replace
 /// what the agent's own backups leave out, too, and what lies on other file systems below it. The backup is a partial one, so that nobody takes it for the state that was
@@ -35,14 +38,12 @@ pub(super) async fn keep_what_stands(session: &Session, point: &str, home: &Path
         name: Some(format!("before the restore of {point}")),
         no_one_file_system: true,
         may_be_empty: true,
+        // Whatever the retention says: a partial backup is the first to go otherwise, and this one has what no other has.
+        retain: Some(KEPT_FOR),
         lacks: Some(format!("this is what stood before {point} was restored over it")),
         ..BackupArgs::default()
     };
-    let mut driven = backup::back_up(session, &args).await?;
-    if driven.resumed {
-        // An earlier run began that one: of what stood then, and with what it left out.
-        driven = backup::back_up(session, &args).await?;
-    }
+    let driven = once(session, home, &args).await?;
     let operation = &driven.status.operation;
     let lost: Vec<_> = operation.issues.iter().filter(|issue| issue.kind != NOT_WHAT_WAS_ASKED_FOR).collect();
     match &operation.backup {
@@ -52,6 +53,22 @@ pub(super) async fn keep_what_stands(session: &Session, point: &str, home: &Path
         }
         _ => Err(not_kept(&lost).into()),
     }
+}
+
+/// Makes the backup. What it is made by is for this once: what was known of the workspace before holds again afterwards, for
+/// whatever backs it up by what the catalog remembers.
+async fn once(session: &Session, home: &Path, args: &BackupArgs) -> Result<Driven, Failure> {
+    let catalog = session.catalog().await?;
+    let known = catalog.workspace(&WorkspaceId::new(session.workspace_of(home))?).await?;
+    let mut driven = backup::back_up(session, args).await;
+    if driven.as_ref().is_ok_and(|driven| driven.resumed) {
+        // An earlier run began that one: of what stood then, and with what it left out.
+        driven = backup::back_up(session, args).await;
+    }
+    if let Some(known) = known {
+        catalog.put_workspace(&known).await?;
+    }
+    driven
 }
 
 /// Why nothing is replaced, and what is to be done about it.

@@ -35,11 +35,16 @@ pub(super) async fn hold(
     state: &AgentState,
     interrupts: &mut Interrupts,
 ) -> Result<Option<Kept>> {
-    let workspace = WorkspaceId::new(agent.workspace())?;
+    let (workspace, settings) = (WorkspaceId::new(agent.workspace())?, &agent.session.settings);
     let (store, holder) = (agent.session.store()?, instance(&agent.session)?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let mut lease = match agent.session.settings.layout {
         Layout::Mirror => AgentLease::beside_timestamps(store, &workspace, holder, clock),
+        // A path is another directory on another host.
+        Layout::Repository if settings.space.is_none() => {
+            let name = WorkspaceId::new(format!("{}:{workspace}", settings.host))?;
+            AgentLease::in_repository(store, &name, holder, clock)
+        }
         Layout::Repository => AgentLease::in_repository(store, &workspace, holder, clock),
     };
     let began = agent.now();

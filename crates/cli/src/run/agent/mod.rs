@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use stillpoint_core::{Clock, Error, ErrorKind, Result, SystemClock, Timestamp};
 use stillpoint_provider_s3sync::agent::{AgentPolicy, AgentState, INTERVAL_ADVISED_MIN, overdue};
+use stillpoint_server::text::Span;
 
 use crate::args::AgentArgs;
 use crate::exit::{Exit, Outcome};
 use crate::logging;
 use crate::output::Output;
-use crate::output::bytes::Span;
 use crate::session::Session;
 use crate::settings::home;
 
@@ -77,10 +77,7 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
         restore = restore.or(tagged.map(|tag| (tag.time, tag.until)));
         studio = Some(found);
     }
-    let name = match &session.settings.space {
-        Some((user, space)) => format!("{user}/{space}"),
-        None => home.display().to_string(),
-    };
+    let name = session.workspace_of(&home);
     let policy =
         AgentPolicy::every(args.interval.unwrap_or(AgentPolicy::default().interval)).spread_by(&name);
     if let Some(least) = session.settings.config.limits.interval_min.filter(|least| policy.interval < *least)
@@ -101,10 +98,7 @@ async fn follow(mut session: Session, args: &AgentArgs) -> Outcome {
 impl Agent<'_> {
     /// The workspace's id.
     fn workspace(&self) -> String {
-        match &self.session.settings.space {
-            Some((user, space)) => format!("{user}/{space}"),
-            None => self.home.display().to_string(),
-        }
+        self.session.workspace_of(&self.home)
     }
 
     fn now(&self) -> Timestamp {
@@ -171,7 +165,7 @@ mod tests {
     #[test]
     fn an_alarm_tells_minutes_where_no_hour_has_passed() {
         let told = |seconds| alarm(Duration::from_secs(seconds));
-        assert_eq!(told(25 * 60), "ALARM: no backup has been good for 25 min 0 s");
-        assert_eq!(told(19 * 3600), "ALARM: no backup has been good for 19 h 0 min");
+        assert_eq!(told(25 * 60), "ALARM: no backup has been good for 25 min");
+        assert_eq!(told(19 * 3600), "ALARM: no backup has been good for 19 h");
     }
 }

@@ -10,8 +10,8 @@ use std::path::Path;
 
 use stillpoint_core::decide::Machine;
 use stillpoint_core::{
-    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, Landing, OpContext, OperationId, OperationRecord,
-    OperationState, Provider, Request, Result, SystemEntropy, Timestamp, WorkspaceId,
+    BackupRecord, Catalog, CatalogExt, Error, ErrorKind, Issue, Landing, OpContext, OperationId,
+    OperationRecord, OperationState, Provider, Request, Result, SystemEntropy, Timestamp, WorkspaceId,
 };
 use stillpoint_provider_s3sync::UNCHANGED_SINCE;
 use stillpoint_repository::Id;
@@ -19,17 +19,20 @@ use stillpoint_server::document::RestoreDocument;
 
 use super::document::RestoreItem;
 use super::expiry::{Validity, validity};
-use super::keep::keep_what_stands;
+use super::keep::{NAMED_MAX, keep_what_stands};
 use crate::args::{AgentArgs, LandingPolicy, Layout, RestoreArgs};
 use crate::exit::Failure;
 use crate::run::drive::{Driven, drive};
 use crate::run::restore;
+use crate::run::resume::begun_here;
 use crate::session::{Files, Needs, Session};
 
 /// Where restores land, below the directory.
 const LANDING_FOLDER: &str = "restored-files";
 /// The kind of issue of what stands and stays.
 const CONFLICT: &str = "conflict";
+/// Kinds of issues by which no entry is lost: of what stays, of metadata, and of how many are not listed.
+const NOTHING_LOST: [&str; 3] = [CONFLICT, "metadata", "more"];
 /// The word in the context of a failure that says that there is no such point, in a store that was looked through.
 const NO_SUCH_POINT: &str = "restore_point";
 /// Failed tries of one restore that are kept apart by their ids.
@@ -93,7 +96,10 @@ pub(super) async fn settle(
     let request = match attempt.stored {
         Some(ended) if ended.state.is_terminal() => return Ok(item(wanted, &ended, args.landing, false)),
         // It goes on as it was asked for.
-        Some(interrupted) => interrupted.request,
+        Some(interrupted) => {
+            begun_here(session, &interrupted)?;
+            interrupted.request
+        }
         None => {
             let validity = validity(&session.settings.data_dir, wanted, &instance, now)?;
             if let Some(item) = over(wanted, validity) {
@@ -104,7 +110,7 @@ pub(super) async fn settle(
                 restore::request(session, &words(wanted, home, args, attempt.written, &backup), &backup)?;
             if request.landing == Landing::Replace {
                 // What changes from here on may not be in the backup of what stands.
-                let since = OpContext::background().clock().now().as_millis();
+                let since = now_in(home);
                 request.settings.insert(UNCHANGED_SINCE.to_owned(), since.into());
                 Box::pin(keep_what_stands(session, &wanted.point(), home)).await?;
             }
@@ -121,6 +127,17 @@ pub(super) async fn settle(
         return Err(Failure::of_operation(error, ended.id));
     }
     Ok(item(wanted, &ended, args.landing, true))
+}
+
+/// The moment, by the clock of the directory's file system, whose times tell what is changed from here on.
+fn now_in(home: &Path) -> i64 {
+    match stillpoint_localfs::time_in(home) {
+        Ok(time) => time.seconds.saturating_mul(1000).saturating_add(i64::from(time.nanoseconds / 1_000_000)),
+        Err(error) => {
+            tracing::warn!(%error, "the clock of the directory's file system cannot be read; this host's is taken");
+            OpContext::background().clock().now().as_millis()
+        }
+    }
 }
 
 /// What is asked of the restore.
@@ -154,13 +171,15 @@ fn over(wanted: &Wanted, validity: Validity) -> Option<RestoreItem> {
         expired: true,
         expired_now: validity == Validity::Over,
         kept: 0,
+        lost: 0,
         operation_id: None,
         message: Some(format!("the request ended at {until}")),
     })
 }
 
 /// How a restore ended. One that was to replace brought a part at the most where it only added what was missing, or left
-/// alone what somebody had changed after what stood was kept.
+/// alone what somebody had changed after what stood was kept; any of them, where it could not bring an entry. What the backup
+/// itself lacked is no fault of the restore's.
 fn item(
     wanted: &Wanted,
     ended: &OperationRecord,
@@ -169,25 +188,30 @@ fn item(
 ) -> RestoreItem {
     let merged = matches!(&ended.request, Request::Restore(request) if request.landing == Landing::Merge);
     let replaces = landing == Some(LandingPolicy::Replace);
-    let document = RestoreDocument::new(ended).filter(|_| replaces);
-    let in_the_way = || ended.issues.iter().filter(|issue| issue.kind == CONFLICT).count() as u64;
+    let document = RestoreDocument::new(ended);
+    let (met, lost) = (met(ended), lost(ended));
+    let in_the_way = || met.iter().filter(|issue| issue.kind == CONFLICT).count() as u64;
     let (kept, left) = match &document {
-        Some(document) if merged => {
+        Some(document) if replaces && merged => {
             (document.files.skipped, "that differ stay as they are, what was missing is added")
         }
-        Some(_) => (
+        Some(_) if replaces => (
             in_the_way(),
             "that were changed since what stood was kept, or cannot be replaced, stay as they are",
         ),
-        None => (0, ""),
+        _ => (0, ""),
     };
-    let message = document.filter(|_| kept > 0).map(|document| {
+    let stays = document.filter(|_| kept > 0).map(|document| {
         format!(
             "{kept} entries {left}; `stillpoint restore {} --into {} --landing replace` replaces them, and keeps nothing of \
              them",
             document.backup_id, document.target
         )
     });
+    let lacking = ended.issues.len().saturating_sub(met.len());
+    let lacked = (kept == 0 && lost.is_empty() && lacking > 0)
+        .then(|| format!("the backup itself lacked {lacking} entries"));
+    let message: Vec<_> = stays.into_iter().chain(missing(&lost)).chain(lacked).collect();
     RestoreItem {
         timestamp: wanted.point(),
         state: if kept > 0 { OperationState::Partial } else { ended.state },
@@ -195,9 +219,31 @@ fn item(
         expired: false,
         expired_now: false,
         kept,
+        lost: lost.len() as u64,
         operation_id: Some(ended.id.clone()),
-        message,
+        message: (!message.is_empty()).then(|| message.join("; ")),
     }
+}
+
+/// What the restore met by itself, without what its backup lacked already.
+fn met(ended: &OperationRecord) -> Vec<&Issue> {
+    let Machine::Restore(machine) = &ended.machine else { return Vec::new() };
+    let jobs = machine.members.iter().filter_map(|member| member.run.status.as_ref());
+    jobs.flat_map(|status| &status.issues).collect()
+}
+
+/// Those of them because of which an entry, or its content, is not there.
+fn lost(ended: &OperationRecord) -> Vec<&Issue> {
+    met(ended).into_iter().filter(|issue| !NOTHING_LOST.contains(&issue.kind.as_str())).collect()
+}
+
+/// What is said of entries that are not there.
+fn missing(lost: &[&Issue]) -> Option<String> {
+    let named: Vec<_> =
+        lost.iter().take(NAMED_MAX).map(|issue| format!("{} ({})", issue.item, issue.message)).collect();
+    let more = if lost.len() > NAMED_MAX { ", …" } else { "" };
+    (!lost.is_empty())
+        .then(|| format!("{} entries could not be restored: {}{more}", lost.len(), named.join(", ")))
 }
 
 /// The try at a restore that is at hand.
@@ -293,5 +339,7 @@ pub(super) fn write_durably(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = File::create(&fresh)?;
     file.write_all(content)?;
     file.sync_all()?;
-    fs::rename(&fresh, path)
+    fs::rename(&fresh, path)?;
+    // Else it may have its old content, or none, after a power failure.
+    File::open(path.parent().unwrap_or(Path::new(".")))?.sync_all()
 }

@@ -4,9 +4,7 @@ use std::fmt::Display;
 use std::time::Duration;
 
 use futures::FutureExt;
-use stillpoint_core::{
-    CatalogExt, Clock, Error, ErrorKind, OperationState, Result, Retry, Timestamp, WorkspaceId,
-};
+use stillpoint_core::{Clock, Error, ErrorKind, OperationState, Result, Retry, Timestamp, WorkspaceId};
 use stillpoint_provider_s3sync::agent::{AgentAction, AgentState, next};
 
 use super::document::{AgentDocument, RestoreItem};
@@ -128,7 +126,8 @@ async fn alone(
 async fn last_good(agent: &Agent<'_>) -> Option<Timestamp> {
     let read = async {
         let catalog = agent.session.catalog().await?;
-        let found = catalog.latest_good(Some(&WorkspaceId::new(agent.workspace())?)).await?;
+        let workspace = Some(WorkspaceId::new(agent.workspace())?);
+        let found = agent.session.newest_here(catalog.as_ref(), workspace, agent.now()).await?;
         Result::Ok(found.map(|backup| backup.created_at))
     };
     read.await.unwrap_or_else(|error: Error| {
@@ -157,9 +156,13 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
             tell_settled(agent, &item);
             progress.exit =
                 Some(if item.state == OperationState::Partial { Exit::Partial } else { Exit::Done });
-            state.restored();
-            // Whoever asked for what stays should find the request where it was left.
-            if item.kept == 0 {
+            if item.made_now && item.lost > 0 {
+                state.restore_given_up();
+            } else {
+                state.restored();
+            }
+            // Whoever asked for what stays, or did not come, should find the request where it was left.
+            if !item.is_in_part() {
                 remove_tag(agent, &wanted).await;
             }
             progress.document.restore = Some(item);
@@ -175,6 +178,7 @@ async fn restore(agent: &mut Agent<'_>, state: &mut AgentState, progress: &mut P
                 expired: false,
                 expired_now: false,
                 kept: 0,
+                lost: 0,
                 operation_id: None,
                 message: Some(failure.to_string()),
             });
@@ -198,10 +202,15 @@ fn tell_settled(agent: &Agent<'_>, item: &RestoreItem) {
             agent.tell(format_args!("ALARM: {point} is not restored: {why}; ask again with a later end"));
         }
         (true, why) => agent.tell(format_args!("{point} is not restored: {why}, as was said before")),
-        (false, why) if item.kept > 0 && item.made_now => {
+        (false, why) if item.is_in_part() && item.made_now => {
             agent.tell(format_args!("ALARM: {point} is restored in part: {why}"));
         }
-        (false, why) if item.kept > 0 => agent.tell(format_args!("{point} was restored in part: {why}")),
+        (false, why) if item.is_in_part() => {
+            agent.tell(format_args!("{point} was restored in part: {why}"));
+        }
+        (false, why) if item.made_now && !why.is_empty() => {
+            agent.tell(format_args!("{point} restored; {why}"));
+        }
         (false, _) if item.made_now => agent.tell(format_args!("{point} restored")),
         (false, _) => agent.tell(format_args!("{point} was restored before and is left as it is")),
     }
@@ -224,7 +233,10 @@ async fn back_up(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progr
         exclude: agent.args.exclude.clone(),
         exclude_file: agent.args.exclude_file.clone(),
         lacks: agent.wanted.as_ref().filter(|_| state.lacks_restore()).map(|wanted| {
-            format!("the restore of {} failed, so what it would have brought is missing", wanted.point())
+            format!(
+                "the restore of {} failed or brought a part, so what else it would have brought is missing",
+                wanted.point()
+            )
         }),
         ..BackupArgs::default()
     };
@@ -259,7 +271,7 @@ async fn back_up(agent: &Agent<'_>, state: &mut AgentState, progress: &mut Progr
     progress.document.last_backup.clone_from(&operation.backup);
     // What a restore did not bring stays the news of a single run.
     let lacks = |restore: &RestoreItem| {
-        restore.state == OperationState::Failed || (restore.made_now && restore.kept > 0)
+        restore.state == OperationState::Failed || (restore.made_now && restore.is_in_part())
     };
     if !(agent.args.once && progress.document.restore.as_ref().is_some_and(lacks)) {
         progress.exit = Some(driven.exit());

@@ -5,12 +5,12 @@ pub(super) mod witness;
 use serde_json::{Value, json};
 use stillpoint_core::{Depth, Entropy, Error, SystemEntropy};
 use stillpoint_repository::check::{CheckDepth, CheckOptions, CheckReport, Problem, VerifiedDepth};
+use stillpoint_server::text::Bytes;
 
 use crate::args::{CheckArgs, Subset};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::output::bytes::Bytes;
 use crate::session::Session;
 use crate::signals::Interrupts;
 use witness::Witness;

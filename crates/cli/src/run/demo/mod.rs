@@ -11,12 +11,12 @@ use stillpoint_core::{BackupQuery, BackupRecord, Error, ErrorKind, Result, Times
 use stillpoint_repository::Credentials;
 use stillpoint_repository::check::{CheckDepth, CheckOptions};
 use stillpoint_server::document::{BackupDocument, BackupItem, RestoreDocument};
+use stillpoint_server::text::{Bytes, Span};
 
 use crate::args::{BackupArgs, DemoArgs, RestoreArgs};
 use crate::engine;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::output::bytes::{Bytes, Span};
 use crate::run::drive::Driven;
 use crate::session::Session;
 use crate::settings::{Settings, write_new_key};

@@ -11,11 +11,11 @@ use stillpoint_core::{
     Blackout, Cadence, Catalog, Clock, Error, ErrorKind, Result, ScheduleId, ScheduleQuery, ScheduleRecord,
     StoredSchedule, SystemClock, Timestamp, next_run,
 };
+use stillpoint_server::text::Span;
 
 use crate::args::{ScheduleArgs, ScheduleCommand};
 use crate::exit::{Exit, Outcome};
 use crate::output::Output;
-use crate::output::bytes::Span;
 use crate::session::Session;
 
 /// How often a change is made again because somebody else changed the schedule at the same time.

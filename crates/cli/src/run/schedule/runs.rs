@@ -8,6 +8,7 @@ use stillpoint_core::{
     Alarm, Cancellation, Catalog, Clock, Error, ErrorKind, LocalOrchestrator, OperationId, Orchestrator,
     Recovery, Result, ScheduleEvent, ScheduleEventKind, Scheduler, SystemClock,
 };
+use stillpoint_server::text::Span;
 
 use super::super::configured::directories;
 use super::super::drive::{leave, part};
@@ -15,7 +16,6 @@ use super::super::resume::{Ended, report};
 use crate::args::RunSchedulesArgs;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::Output;
-use crate::output::bytes::Span;
 use crate::session::{Files, Needs, Session};
 use crate::settings::ConfiguredWorkspace;
 use crate::signals::Interrupts;

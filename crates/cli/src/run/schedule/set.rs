@@ -2,7 +2,7 @@
 
 use stillpoint_core::{
     BackupQuery, Cadence, Catalog, Clock, ErrorKind, INTERVAL_MIN, Overlap, Result, Schedule, ScheduleId,
-    ScheduleRecord, StoredSchedule, SystemClock, Timestamp, WhenMissed,
+    ScheduleRecord, StoredSchedule, SystemClock, Timestamp, WhenMissed, WorkspaceId,
 };
 
 use super::super::backup::prepare;
@@ -20,6 +20,7 @@ pub(super) async fn run(session: &Session, args: &SetScheduleArgs) -> Outcome {
     let now = SystemClock::default().now();
     let catalog = session.catalog().await?;
     let mut record = ScheduleRecord::new(id, schedule, request, now);
+    record.host = host(catalog.as_ref(), record.workspace()).await?;
     let mut known = BackupQuery::of_workspace(record.workspace().clone());
     known.limit = 1;
     if catalog.backups(&known).await?.items.is_empty() {
@@ -52,8 +53,14 @@ async fn replace(
         new.schedule.blackouts.clone_from(&record.schedule.blackouts);
     }
     record.change(new.schedule, new.request, now);
+    record.host = new.host;
     catalog.put_schedule(&record, Some(revision)).await?;
     Ok(record)
+}
+
+/// The host that the workspace, which was just remembered, is of.
+async fn host(catalog: &dyn Catalog, workspace: &WorkspaceId) -> Result<Option<String>> {
+    Ok(catalog.workspace(workspace).await?.and_then(|known| known.definition.host))
 }
 
 fn schedule(args: &SetScheduleArgs) -> Result<Schedule> {

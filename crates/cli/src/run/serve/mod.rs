@@ -44,13 +44,16 @@ async fn answer(session: &Session, serving: &Serving) -> Outcome {
     let (catalog, access) = session.catalog_and_access().await?;
     let orchestrator = Arc::new(Box::pin(workspaces::orchestrator(session, &catalog)).await?);
     let providers = Box::pin(workspaces::providers(session)).await?;
-    first_token(&session.output, access.as_ref()).await?;
+    let routes = route::Routes::new(&session.settings, serving.restore_root.as_deref())?;
     let bound = serving.listen.clone().bind().await?;
+    // The token is shown once, so only by a server that has all that it needs.
+    first_token(&session.output, access.as_ref()).await?;
     let served: Arc<dyn Orchestrator> = Arc::clone(&orchestrator) as _;
     let notes = Arc::clone(&catalog);
     let plane = ControlPlane::new(catalog, served, access)
         .with_providers(providers)
-        .with_restores(Arc::new(route::Routes::new(&session.settings, serving.restore_root.as_deref())?))
+        .with_restores(Arc::new(routes))
+        .with_hold_notes(Arc::new(session.hold_notes(&notes)))
         .with_calls_per_second(serving.calls_per_second)
         .with_history(session.settings.config.history.kept())
         .with_interval_min(session.settings.config.limits.interval_min.unwrap_or(INTERVAL_MIN));

@@ -18,7 +18,8 @@ pub(super) async fn orchestrator(session: &Session, catalog: &Arc<dyn Catalog>) 
     for workspace in &workspaces {
         remember(session, catalog.as_ref(), workspace.as_ref(), None).await?;
     }
-    for config in session.settings.config.all_managed() {
+    // What can only be restored into is listed once something was.
+    for config in session.settings.config.all_managed().filter(|config| config.can_be_captured()) {
         let workspace = session.managed_workspace(config, &Clouds::default())?;
         let environment = config.environment.as_deref();
         remember(session, catalog.as_ref(), workspace.as_ref(), environment).await?;

@@ -112,6 +112,11 @@ impl ManagedConfig {
         self.account.as_ref().map(Account::as_str).or(subscription).unwrap_or_default()
     }
 
+    /// Whether each component names its resource. Where one does not, the workspace can only be restored into.
+    pub(crate) fn can_be_captured(&self) -> bool {
+        self.components.iter().all(|component| component.resource().is_some())
+    }
+
     /// The component of this id.
     pub(crate) fn component(&self, id: &ComponentId) -> Option<&ConfiguredComponent> {
         self.components.iter().find(|component| component.id == *id)
@@ -203,6 +208,11 @@ resume = "start it"
         assert_eq!(managed.hooks.quiesce.as_deref(), Some("stop it"));
         assert_eq!(managed.roles[0].principal, "ada");
         assert!(managed.uses_the_cloud() && !managed.uses_files());
+        assert!(managed.can_be_captured());
+        let target =
+            WHOLE.replacen(", resource = \"arn:aws:ec2:us-west-2:123456789012:volume/vol-0a1\"", "", 1);
+        let target = read(&target).unwrap();
+        assert!(!target.managed("ml-prod").unwrap().can_be_captured(), "one component has no resource");
     }
 
     #[test]

@@ -214,6 +214,11 @@ pub(crate) fn send(child: &Child, signal: rustix::process::Signal) {
     rustix::process::kill_process(rustix::process::Pid::from_child(child), signal).unwrap();
 }
 
+/// A command line that ends with `path`.
+pub(crate) fn line<'a>(words: &[&'a str], path: &'a Path) -> Vec<&'a OsStr> {
+    words.iter().map(|word| OsStr::new(*word)).chain([path.as_os_str()]).collect()
+}
+
 /// The keys of an object, sorted.
 #[track_caller]
 pub(crate) fn keys(value: &Value) -> Vec<&str> {

@@ -271,7 +271,13 @@ fn a_hold_that_its_operation_left_behind_is_let_go_by_a_resume() {
     assert!(run.stdout.contains("still held still") && run.stdout.contains("exit code 1"), "{run:?}");
     assert!(world.is_stopped());
     let preflight = world.place.json(["preflight", "--workspace", "ml-prod"]);
-    assert!(preflight["findings"].to_string().contains("workspace-held"), "{preflight:#}");
+    let told = preflight["findings"].to_string();
+    assert!(told.contains("workspace-held") && told.contains("`stillpoint resume`"), "{preflight:#}");
+    let id = world.place.json(["operations", "--all"])["operations"][0]["id"].as_str().unwrap().to_owned();
+    assert!(told.contains(&id), "whose hold it is: {preflight:#}");
+    let list = world.place.run(["list"]);
+    assert!(list.stderr.contains("needs attention") && list.stderr.contains(&id), "{list:?}");
+    assert_eq!(world.place.json(["operations"])["held"][0]["operation"], id.as_str());
 
     world.configure("", &world.hooks());
     let run = world.place.run(["resume"]);

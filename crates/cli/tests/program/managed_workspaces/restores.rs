@@ -51,6 +51,8 @@ fn a_restore_makes_a_new_workspace_and_its_hooks_know_what_was_made() {
     for (kind, first) in [("volumes", "vol-00000000000000001"), ("file_systems", "fs-00000000000000001")] {
         let new = made(&region, kind, first);
         assert_eq!(new["tags"]["keep"], "true", "{new:#}");
+        let left = new["tags"]["stillpoint:left-to-do"].to_string();
+        assert!(!left.contains("reroot"), "the hook moved its files: {new:#}");
         let resources = restored["resources"].to_string();
         assert!(resources.contains(new["id"].as_str().unwrap()), "{resources}");
     }

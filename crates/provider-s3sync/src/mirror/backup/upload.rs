@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use stillpoint_core::Result;
-use stillpoint_localfs::{ExtendedAttribute, Lineage, Metadata, OpenFile, Source};
+use stillpoint_localfs::{ExtendedAttribute, Lineage, Metadata, OpenFile, Source, again_if_stale};
 use stillpoint_repository::{Id, Progress};
 
 use super::earlier::Known;
@@ -63,7 +63,7 @@ impl Transfer {
         let Listed { entry, parent } = listed;
         let room = self.room(entry.size.min(WHOLE_BYTES_MAX)).await?;
         let open = self.opening(&entry, &parent);
-        let opened = blocking(move || Ok(open_until_still(open, WHOLE_BYTES_MAX)));
+        let opened = blocking(move || Ok(again_if_stale(|| open_until_still(&open, WHOLE_BYTES_MAX))));
         let (bytes, end) = match opened.await? {
             Ok(Opened::Whole(bytes, end)) => (bytes, end),
             Ok(Opened::Large(file)) => {

@@ -6,7 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 use stillpoint_core::Result;
-use stillpoint_localfs::{Directory, FileKind, Identity, Lineage, Metadata, OwnerNames, Selection, Source};
+use stillpoint_localfs::{
+    Directory, FileKind, Identity, Lineage, Metadata, OwnerNames, Selection, Source, again_if_stale,
+};
 use stillpoint_repository::Cancellation;
 use tokio::sync::mpsc::Sender;
 
@@ -129,7 +131,7 @@ impl Walk<'_> {
         let look = |directory: &Directory| {
             self.look(directory, lineage.clone(), &listed.metadata, listed.mount_point)
         };
-        let found = self.source.directory(&path).and_then(|directory| look(&directory));
+        let found = again_if_stale(|| self.source.directory(&path).and_then(|directory| look(&directory)));
         let other = match &found {
             Ok((.., other)) => Some(*other),
             Err(error) if error.is_no_directory() => None,

@@ -12,6 +12,7 @@ mod specimen;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use stillpoint_repository::check::{CheckDepth, CheckOptions, ProblemKind};
 use stillpoint_repository::{LockMode, Origin, Repository};
@@ -254,6 +255,8 @@ async fn leftovers_of_killed_writers_disturb_nobody() {
     stored(dir.path()).await;
     let scratch = dir.path().join("stillpoint/tmp");
     fs::write(scratch.join("half"), b"half a pack").unwrap();
+    let half = fs::File::options().write(true).open(scratch.join("half")).unwrap();
+    half.set_modified(half.metadata().unwrap().modified().unwrap() - Duration::from_secs(25 * 3600)).unwrap();
     assert!(!is_noticed(dir.path()).await);
     let Some(restic) = stillpoint_testkit::oracle::restic() else { return };
     restic.repository(dir.path().to_str().unwrap(), crate::support::PASSWORD).check_read_data();

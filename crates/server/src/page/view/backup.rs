@@ -4,7 +4,7 @@ use maud::{Markup, html};
 use stillpoint_core::{BackupRecord, ComponentRecord, Issue, Timestamp};
 
 use super::shell::Shell;
-use super::text::{self, Bytes, Span};
+use super::text::{self, Bytes, Span, copy_place};
 use super::{backups, part, windows};
 use crate::document::{OperationItem, excluded_reason};
 
@@ -41,7 +41,7 @@ pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
             div {
                 h1 { (part::foreign(part::backup_name(backup.name.as_deref(), &backup.id))) " " (part::backup_state(backup.state)) }
                 p.lede {
-                    "of " (part::workspace_link(backup.workspace.as_str())) ", " (text::distance(backup.created_at, view.now))
+                    "of " (part::workspace_link(backup.workspace.as_str())) (part::on_host(backup.host())) ", " (text::distance(backup.created_at, view.now))
                     @if let Some(creator) = &backup.creator { ", by " (part::foreign(creator)) }
                 }
             }
@@ -90,14 +90,16 @@ fn facts(view: &View<'_>) -> Markup {
         dl.facts {
             (part::fact("Size", &Bytes(backup.size_bytes).to_string()))
             (part::fact("Added to storage", &Bytes(backup.added_bytes).to_string()))
-            (part::fact("Downtime", &Span(backup.downtime).to_string()))
+            (part::fact("Downtime", &text::downtime(backup.downtime)))
             (part::fact("Consistency", &html! { (consistency) span.sub { (meaning) } }))
             (part::fact("Created", &text::moment(backup.created_at)))
             (part::fact("Took", &Span(backup.finished_at.since(backup.created_at)).to_string()))
             (part::fact("Kept", &backups::kept(backup.held, backup.expires_at, view.now)))
             (part::fact("Software version", &backups::optional(backup.definition.software_version.as_deref())))
             (part::fact("Builds on", &html! { @match &backup.parent { Some(parent) => (other(parent.as_str())), None => "nothing: it is the first" } }))
-            @if let Some(copied) = &backup.copy_of { (part::fact("Copy of", &other(copied.as_str()))) }
+            @if let Some(copied) = &backup.copy_of {
+                (part::fact("Copy of", &html! { (other(copied.as_str())) span.sub { (part::foreign(&copy_place(&backup.copied_to))) } }))
+            }
             (part::fact("Made by", &html! { a href=(part::path(&["operations", backup.operation.as_str()])) { "its operation" } }))
             (part::fact("Id", &html! { code.long { (backup.id) } }))
             @if !backup.waivers.is_empty() { (part::fact("Waived checks", &backup.waivers.join(", "))) }

@@ -6,7 +6,7 @@ use maud::{Markup, html};
 use stillpoint_core::{BackupState, DamagedRow, Timestamp};
 
 use super::part;
-use super::text::{self, Bytes, Span};
+use super::text::{self, Bytes};
 use crate::document::BackupItem;
 
 /// What the list was narrowed to, as it stands in the address.
@@ -227,7 +227,7 @@ fn row(backup: &BackupItem, now: Timestamp) -> Markup {
                 a href=(part::backup_path(&backup.id)) { (part::foreign(part::backup_name(backup.name.as_deref(), &backup.id))) }
                 @if backup.name.is_some() { code.sub { (part::short(backup.id.as_str())) } }
             }
-            td.wide-cell data-label="Workspace" { (part::workspace_link(backup.workspace.as_str())) }
+            td.wide-cell data-label="Workspace" { (part::workspace_link(backup.workspace.as_str())) (part::on_host(backup.host.as_deref())) }
             td data-label="Environment" { (optional(backup.environment.as_deref())) }
             td data-label="Status" { (part::backup_state(backup.state)) }
             td data-label="Created" { (text::when(backup.created_at, now)) }
@@ -235,7 +235,7 @@ fn row(backup: &BackupItem, now: Timestamp) -> Markup {
             td data-label="Version" { (optional(backup.software_version.as_deref())) }
             td.number data-label="Size" { (Bytes(backup.size_bytes)) }
             td.number data-label="Added" { (Bytes(backup.added_bytes)) }
-            td.number data-label="Downtime" { (Span(Duration::from_millis(backup.downtime_ms))) }
+            td.number data-label="Downtime" { (text::downtime(Duration::from_millis(backup.downtime_ms))) }
             td data-label="Consistency" { span title=(meaning) { (consistency) } }
             td data-label="Kept" { (kept(backup.held, backup.expires_at, now)) }
         }

@@ -36,7 +36,7 @@ pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
             div {
                 h1 { "Delete " (part::foreign(phrase(view.plan))) "?" }
                 p.lede {
-                    (part::backup_state(backup.state)) " of " (part::workspace_link(backup.workspace.as_str()))
+                    (part::backup_state(backup.state)) " of " (part::workspace_link(backup.workspace.as_str())) (part::on_host(backup.host()))
                     ", created " (text::moment(backup.created_at)) ", holds " (Bytes(backup.size_bytes))
                 }
             }

@@ -6,12 +6,14 @@ use stillpoint_core::{Timestamp, WorkspaceId};
 use super::part;
 use super::shell::Shell;
 use super::text::{self, Bytes, Span};
-use crate::document::OperationItem;
+use crate::document::{LeftHold, OperationItem};
 
 /// The place that says what is under way, which the script keeps up to date.
 #[derive(Debug)]
 pub(crate) struct View<'a> {
     pub(crate) running: &'a [Row<'a>],
+    /// What ended operations left held still.
+    pub(crate) held: &'a [LeftHold],
     pub(crate) ended: &'a [OperationItem],
     /// The cursor of the next page of those that ended.
     pub(crate) next: Option<&'a str>,
@@ -31,6 +33,7 @@ pub(crate) struct Row<'a> {
 pub(crate) fn render(shell: &Shell, view: &View<'_>) -> Markup {
     html! {
         div.head { div { h1 { "Operations" } p.lede { "Backups, restores, verifications, copies and deletions." } } }
+        (part::left_held(view.held))
         section {
             h2 id="running" { "Under way" }
             @if view.running.is_empty() { p.quiet { "Nothing is under way." } } @else { (live(shell, view.running, None, view.now)) }

@@ -7,6 +7,7 @@ use stillpoint_core::{
 
 use super::shell::Shell;
 use super::text;
+use crate::document::LeftHold;
 
 /// A reference to one thing as a path: each part is one segment, whatever it contains.
 pub(crate) fn path(parts: &[&str]) -> String {
@@ -50,6 +51,11 @@ pub(crate) fn foreign(text: &str) -> Markup {
 /// A link to a workspace's page.
 pub(crate) fn workspace_link(id: &str) -> Markup {
     html! { a href=(path(&["workspaces", id])) { (foreign(id)) } }
+}
+
+/// The host whose directory a backup holds, after the workspace's name: the same path on two hosts is one name.
+pub(crate) fn on_host(host: Option<&str>) -> Markup {
+    html! { @if let Some(host) = host { " on " (foreign(host)) } }
 }
 
 /// The field by which a form proves that it came from one of our pages.
@@ -242,6 +248,11 @@ pub(crate) fn damaged(rows: &[DamagedRow]) -> Markup {
             ul { @for row in rows { li { code { (row.id) } ": " (row.error.message) } } }
         }
     }
+}
+
+/// Workspaces that were left held still, each with what to do. Nothing where there is none.
+pub(crate) fn left_held(held: &[LeftHold]) -> Markup {
+    html! { @for one in held { div.notice.bad role="alert" { p { (foreign(&one.sentence())) } } } }
 }
 
 #[cfg(test)]

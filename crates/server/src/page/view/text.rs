@@ -1,47 +1,15 @@
 //! Numbers and times as people read them.
 
-use std::fmt;
 use std::time::Duration;
 
 use maud::{Markup, html};
 use stillpoint_core::Timestamp;
 
-/// A number of bytes, with a binary unit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bytes(pub(crate) u64);
+pub(crate) use crate::text::{Bytes, Span, copy_place};
 
-impl fmt::Display for Bytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
-        if self.0 < 1024 {
-            return write!(f, "{} B", self.0);
-        }
-        let power = (63 - self.0.leading_zeros()) / 10;
-        let unit = 1_u64 << (10 * power);
-        let tenth = (self.0 % unit) / (unit / 10).max(1);
-        let name = UNITS[usize::try_from(power).unwrap_or(1) - 1];
-        write!(f, "{}.{} {name}", self.0 / unit, tenth.min(9))
-    }
-}
-
-/// A span of time, with at most two units.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Span(pub(crate) Duration);
-
-impl fmt::Display for Span {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let two = |f: &mut fmt::Formatter<'_>, whole: u64, unit: &str, rest: u64, small: &str| {
-            if rest == 0 { write!(f, "{whole} {unit}") } else { write!(f, "{whole} {unit} {rest} {small}") }
-        };
-        match self.0.as_secs() {
-            0 if self.0.is_zero() => f.write_str("none"),
-            0 => f.write_str("under 1 s"),
-            seconds @ 1..60 => write!(f, "{seconds} s"),
-            seconds @ 60..3600 => two(f, seconds / 60, "min", seconds % 60, "s"),
-            seconds @ 3600..86_400 => two(f, seconds / 3600, "h", seconds % 3600 / 60, "min"),
-            seconds => two(f, seconds / 86_400, "d", seconds % 86_400 / 3600, "h"),
-        }
-    }
+/// How long services were held still.
+pub(crate) fn downtime(span: Duration) -> String {
+    if span.is_zero() { "none".to_owned() } else { Span(span).to_string() }
 }
 
 /// A count with its noun: `1 file`, `2 files`.
@@ -89,28 +57,6 @@ pub(crate) fn moment(time: Timestamp) -> Markup {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sizes_carry_the_largest_fitting_unit() {
-        let shown = |bytes| Bytes(bytes).to_string();
-        assert_eq!(shown(0), "0 B");
-        assert_eq!(shown(1023), "1023 B");
-        assert_eq!(shown(1024), "1.0 KiB");
-        assert_eq!(shown(1_572_864), "1.5 MiB");
-        assert_eq!(shown(1_048_575), "1023.9 KiB");
-        assert_eq!(shown(u64::MAX), "15.9 EiB");
-    }
-
-    #[test]
-    fn spans_carry_at_most_two_units() {
-        let shown = |seconds| Span(Duration::from_secs(seconds)).to_string();
-        assert_eq!(shown(0), "none");
-        assert_eq!(shown(59), "59 s");
-        assert_eq!(shown(120), "2 min");
-        assert_eq!(shown(3_725), "1 h 2 min");
-        assert_eq!(shown(90_000), "1 d 1 h");
-        assert_eq!(Span(Duration::from_millis(300)).to_string(), "under 1 s");
-    }
 
     #[test]
     fn times_are_near_and_exact() {

@@ -241,11 +241,11 @@ fn table(backups: &[BackupItem]) -> Markup {
                     @for backup in backups.iter().take(POINTS_MAX) {
                         tr {
                             td { (text::minute(backup.created_at)) }
-                            th scope="row" { a href=(part::backup_path(&backup.id)) { (part::foreign(part::backup_name(backup.name.as_deref(), &backup.id))) } }
+                            th scope="row" { a href=(part::backup_path(&backup.id)) { (part::foreign(part::backup_name(backup.name.as_deref(), &backup.id))) } (part::on_host(backup.host.as_deref())) }
                             td { (part::backup_state(backup.state)) }
                             td.number { (Bytes(backup.size_bytes)) }
                             td.number { (Bytes(backup.added_bytes)) }
-                            td.number { (Span(Duration::from_millis(backup.downtime_ms))) }
+                            td.number { (text::downtime(Duration::from_millis(backup.downtime_ms))) }
                         }
                     }
                 }

@@ -101,7 +101,7 @@ fn figures(view: &View<'_>) -> Markup {
     html! {
         dl.figures-row {
             (figure("Age of last good backup", &workspaces::age(item), &html! { @match newest { Some(good) => a href=(part::backup_path(&good.id)) { (text::minute(good.created_at)) }, None => "nothing can be restored whole" } }, Some(workspaces::freshness(item))))
-            (figure("Can be restored", &workspaces::available(item), &html! { "backups" }, None))
+            (figure("Can be restored", &workspaces::available(item), &html! { @if item.available == 1 { "backup" } @else { "backups" } }, None))
             (figure("It holds", &newest.map_or("–".into(), |good| Bytes(good.size_bytes).to_string()), &html! { "in the last good one" }, None))
             (figure("Next run", &item.next_run.map_or("–".into(), |next| text::distance(next, view.now)), &html! { @match item.next_run { Some(next) => (text::minute(next)), None => "not scheduled" } }, None))
         }

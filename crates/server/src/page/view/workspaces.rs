@@ -7,7 +7,7 @@ use stillpoint_core::{DamagedRow, OperationState, Timestamp};
 
 use super::text::{self, Bytes, Span};
 use super::{backups, part};
-use crate::document::WorkspaceItem;
+use crate::document::{LeftHold, WorkspaceItem};
 
 /// One page of workspaces.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct View<'a> {
     pub(crate) workspaces: &'a [WorkspaceItem],
     pub(crate) next: Option<&'a str>,
     pub(crate) damaged: &'a [DamagedRow],
+    /// What ended operations left held still.
+    pub(crate) held: &'a [LeftHold],
     pub(crate) later: bool,
     pub(crate) now: Timestamp,
 }
@@ -23,6 +25,7 @@ pub(crate) struct View<'a> {
 pub(crate) fn render(view: &View<'_>) -> Markup {
     html! {
         div.head { div { h1 { "Workspaces" } p.lede { "Everything that has backups or is registered here, also what no longer exists." } } }
+        (part::left_held(view.held))
         @if !view.damaged.is_empty() { (part::damaged(view.damaged)) }
         @if view.workspaces.is_empty() {
             (part::empty("No workspace yet", &html! {

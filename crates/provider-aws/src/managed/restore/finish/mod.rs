@@ -3,6 +3,7 @@
 mod access_points;
 mod mount_targets;
 mod mounts;
+mod moved;
 mod plan;
 mod reroot;
 mod settings;
@@ -190,6 +191,8 @@ async fn refill(clients: &Clients, arn: &Arn, plan: &mut Plan) -> Result<()> {
 
 /// What says on the file system that something is left for a person.
 const LEFT: &str = "stillpoint:left-to-do";
+/// That its files are still in AWS's folder.
+const REROOT: &str = "reroot";
 
 /// What the tags say that is left to do.
 fn left_of(tags: &Tags) -> Vec<String> {
@@ -200,7 +203,7 @@ fn left_of(tags: &Tags) -> Vec<String> {
 fn to_do(plan: &Plan, files: Files, left: usize) -> Vec<String> {
     let mut to_do = plan.left_out.clone();
     if files == Files::InFolder {
-        to_do.push("reroot".to_owned());
+        to_do.push(REROOT.to_owned());
     }
     if left > 0 && !to_do.iter().any(|part| part == "access_points") {
         to_do.push("access_points".to_owned());
