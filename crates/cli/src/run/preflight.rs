@@ -50,7 +50,7 @@ async fn of_hooks(
                        what each capture gives by itself";
         findings.push(Finding::new("quiesce-hook", Severity::Info, message));
     }
-    let left = session.left_holds(&catalog).await;
+    let left = session.left_holds(catalog).await;
     if let Some(left) = left.iter().find(|left| left.workspace == config.id) {
         let items = findings.iter().map(|finding| FindingItem::new(None, finding, &args.skip_check));
         return Ok(items.chain([FindingItem::held(left, &args.skip_check)]).collect());
