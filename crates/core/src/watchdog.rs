@@ -7,12 +7,11 @@ use std::time::Duration;
 
 use futures::future::{FutureExt, join_all};
 
-use crate::catalog::{Catalog, OperationQuery, StoredOperation};
+use crate::catalog::{Catalog, OperationQuery};
 use crate::clock::Clock;
 use crate::context::OpContext;
 use crate::error::Result;
 use crate::id::{QuiesceId, WorkspaceId};
-use crate::operation::{OperationState, Request};
 use crate::workspace::{HoldInfo, Workspace};
 
 /// How long after a hold's budget whoever took it may still let it go in order.
@@ -183,8 +182,8 @@ impl Watchdog {
     }
 }
 
-/// Whether the operation that took the hold has ended and no other backup is under way, which lets it go before it holds
-/// still itself.
+/// Whether the operation that took the hold has ended and no other backup may hold the workspace still, which lets it go
+/// before it does so. One that only waits has an hour or a day to go until then.
 async fn is_left(catalog: &dyn Catalog, workspace: &WorkspaceId, hold: &HoldInfo) -> Result<bool> {
     let Some(id) = &hold.operation else { return Ok(false) };
     // One that this catalog does not know may be under way in another one.
@@ -194,10 +193,5 @@ async fn is_left(catalog: &dyn Catalog, workspace: &WorkspaceId, hold: &HoldInfo
     let mut query = OperationQuery::unfinished();
     query.workspace = Some(workspace.clone());
     let page = catalog.operations(&query).await?;
-    // What is detached has let go, and nothing but a backup holds still.
-    let follows = |stored: &StoredOperation| {
-        stored.operation.state != OperationState::Detached
-            && matches!(stored.operation.request, Request::Backup(_))
-    };
-    Ok(!page.items.iter().any(follows))
+    Ok(!page.items.iter().any(|stored| stored.operation.machine.may_hold()))
 }

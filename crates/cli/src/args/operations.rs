@@ -17,11 +17,15 @@ pub(crate) struct OperationsArgs {
 #[derive(Clone, Debug, Default, Args)]
 #[command(after_help = "Examples:
   stillpoint resume
-  stillpoint resume 7c01 --json")]
+  stillpoint resume 7c01 --json
+  stillpoint resume --held ml-prod")]
 pub(crate) struct ResumeArgs {
     /// Only this one: its id or a unique prefix of it
     #[arg(value_name = "OP")]
     pub(crate) operation: Option<String>,
+    /// Only let this managed workspace go, which this machine notes as held still by an operation that is in no catalog any more
+    #[arg(long, value_name = "WORKSPACE", conflicts_with = "operation")]
+    pub(crate) held: Option<String>,
 }
 
 /// Ask an operation to stop, whoever drives it, and wait until it has

@@ -89,26 +89,29 @@ impl HoldFile {
         removed.and_then(|()| sync(self.folder())).map_err(|error| file_error(&self.0, error))
     }
 
-    /// All holds that are noted below `folder`.
+    /// All holds that are noted below `folder`, and what is wrong with notes that cannot be read.
     ///
     /// # Errors
-    /// Whatever reading can meet.
-    pub(super) fn all(folder: &Path) -> Result<Vec<Held>> {
+    /// Whatever reading the folder can meet.
+    pub(super) fn all(folder: &Path) -> Result<(Vec<Held>, Vec<Error>)> {
         let entries = match fs::read_dir(folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok((Vec::new(), Vec::new())),
             Err(error) => return Err(file_error(folder, error)),
         };
-        let mut all = Vec::new();
+        let (mut all, mut unread) = (Vec::new(), Vec::new());
         for entry in entries {
             let path = entry.map_err(|error| file_error(folder, error))?.path();
             // A draft has no such name, and one that was let go meanwhile is not there.
             if path.extension().is_some_and(|extension| extension == "json") {
-                all.extend(Self(path).read()?);
+                match Self(path).read() {
+                    Ok(held) => all.extend(held),
+                    Err(error) => unread.push(error),
+                }
             }
         }
         all.sort_by(|a, b| a.workspace.cmp(&b.workspace));
-        Ok(all)
+        Ok((all, unread))
     }
 
     fn folder(&self) -> &Path {

@@ -13,7 +13,7 @@ mod workspace;
 
 use std::path::PathBuf;
 
-pub(crate) use left::{HostNotes, left_holds};
+pub(crate) use left::HostNotes;
 pub(crate) use providers::{AWS, AZURE, Aws, Clouds, aws, azure, complete, is_aws};
 pub(crate) use provisioner::HookProvisioner;
 pub(crate) use target_findings::ENVIRONMENT;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::Deserialize;
@@ -28,6 +29,8 @@ use crate::settings::{HookLines, Kind, ManagedConfig};
 pub(super) const PATH: &str = "path";
 /// Who moves the files of a file system to its root, for its provider to say.
 const MOVED_BY: &str = "moved_by";
+/// The time that attaching and activating have whatever the deadline, as the orchestrator has it.
+const STEP_LEAST: Duration = Duration::from_secs(3600);
 
 /// Makes, starts and discards new workspaces by the hooks of the configuration.
 ///
@@ -287,13 +290,19 @@ impl HookProvisioner {
             plan.target.as_ref().ok_or_else(|| Error::new(ErrorKind::Unexpected, "a plan has no target"))?;
         let file = plan.write(&self.places.hooks)?;
         let left = cx.deadline().map(|deadline| deadline.since(cx.clock().now()));
+        let limit = match hook {
+            // What undoes has its own time: the deadline may be what it undoes for.
+            Hook::Discard => None,
+            Hook::Provision => left.filter(|left| !left.is_zero()),
+            // By then everything is restored.
+            _ => left.map(|left| left.max(STEP_LEAST)),
+        };
         let call = HookCall::new(hook, line, plan.workspace.as_ref().unwrap_or(target))
             .for_operation(plan.operation_id.as_ref())
             .about(plan.backup_id.as_ref())
             .with("STILLPOINT_TARGET_WORKSPACE_ID", target.as_str())
             .with("STILLPOINT_PLAN", file.path())
-            // What undoes has its own time: the deadline may be what it undoes for.
-            .within(left.filter(|left| !left.is_zero() && hook != Hook::Discard));
+            .within(limit);
         let turn = self.hooks.turn(cx, target).await?;
         turn.run(cx, call).await
     }

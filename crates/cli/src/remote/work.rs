@@ -225,6 +225,11 @@ pub(super) async fn watch(client: &Client, output: &Output, args: &WatchArgs) ->
 
 /// Servers take interrupted operations over by themselves; here they are followed to their end.
 pub(super) async fn resume(client: &Client, output: &Output, args: &ResumeArgs) -> Outcome {
+    if args.held.is_some() {
+        let message =
+            "--held is for the machine that holds the workspace still; run it there without --server";
+        return Err(Error::new(ErrorKind::InvalidInput, message).into());
+    }
     let begun = match &args.operation {
         Some(id) => vec![client.get(&["operations", id], &[]).await?],
         None => all_under_way(client).await?,

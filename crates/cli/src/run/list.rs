@@ -19,7 +19,7 @@ pub(super) async fn run(session: &Session, args: &ListArgs) -> Outcome {
     if session.settings.layout == Layout::Mirror && session.settings.only.is_some() {
         session.catalogue_timestamps(catalog.as_ref()).await?;
     }
-    for held in session.left_holds(catalog.as_ref()).await {
+    for held in session.left_holds(&catalog).await {
         session.output.note(held.sentence());
     }
     let mut query = BackupQuery::all();

@@ -15,7 +15,7 @@ pub(super) async fn run(session: &Session, args: &OperationsArgs) -> Outcome {
     let query = if args.all { OperationQuery::all() } else { OperationQuery::unfinished() };
     let output = &session.output;
     let mut document = output.is_json().then(|| ListDocument::begin(output, &[], "operations"));
-    let left = session.left_holds(catalog.as_ref()).await;
+    let left = session.left_holds(&catalog).await;
     let listed = each(output, catalog.as_ref(), query, &mut document).await;
     match document {
         Some(document) => {

@@ -50,7 +50,7 @@ async fn of_hooks(
                        what each capture gives by itself";
         findings.push(Finding::new("quiesce-hook", Severity::Info, message));
     }
-    let left = session.left_holds(catalog.as_ref()).await;
+    let left = session.left_holds(&catalog).await;
     if let Some(left) = left.iter().find(|left| left.workspace == config.id) {
         let items = findings.iter().map(|finding| FindingItem::new(None, finding, &args.skip_check));
         return Ok(items.chain([FindingItem::held(left, &args.skip_check)]).collect());
@@ -58,7 +58,7 @@ async fn of_hooks(
     let hold = session.managed_workspace(config, &Clouds::default())?.hold(&OpContext::background()).await?;
     if let Some(hold) = hold {
         let message = format!(
-            "the workspace is held still since {} by an operation that is under way, for {} s at the most",
+            "the workspace is held still since {} for {} s at the most; `stillpoint operations` says what lets it go",
             hold.since,
             hold.budget.as_secs()
         );

@@ -61,6 +61,10 @@ impl Ended {
 pub(super) async fn run(session: &Session, args: &ResumeArgs) -> Outcome {
     let catalog = session.catalog().await?;
     let mut ended = Ended::default();
+    if let Some(workspace) = &args.held {
+        let told = session.let_go_of_held(catalog.as_ref(), workspace).await?;
+        return report(session, &ended, &told);
+    }
     if let Err(error) = session.let_go_of_what_is_left(&catalog).await {
         ended.fail(&session.output, error);
     }

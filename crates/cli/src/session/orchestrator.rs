@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use stillpoint_core::layer::CallLimits;
 use stillpoint_core::{
-    Builder, Catalog, Error, LocalOrchestrator, OpContext, OperationLimits, Provider, ProviderId, Result,
-    SystemClock, Trimming, Workspace,
+    Builder, Catalog, Error, ErrorKind, LocalOrchestrator, OpContext, OperationLimits, Provider, ProviderId,
+    Result, SystemClock, Trimming, Workspace,
 };
 use stillpoint_provider_azure::managed::AzureProvider;
 use stillpoint_provider_s3sync::S3SyncProvider;
@@ -16,7 +16,7 @@ use stillpoint_server::document::LeftHold;
 
 use super::{Needs, Session};
 use crate::engine;
-use crate::managed::{self, Aws, Clouds, HookProvisioner, HostNotes, ManagedWorkspace, Places, left_holds};
+use crate::managed::{self, Aws, Clouds, HookProvisioner, HostNotes, ManagedWorkspace, Places};
 use crate::settings::ManagedConfig;
 
 /// How long a lease lasts. It is renewed every third of it, and each renewal notices a request to stop.
@@ -222,6 +222,39 @@ impl Session {
         failed.map_or(Ok(()), Err)
     }
 
+    /// Lets a workspace go that is held still by an operation which is not under way in the catalog, on the word of whoever
+    /// asks: it may be lost with its catalog. Answers what came of it, in words.
+    ///
+    /// # Errors
+    /// `InvalidInput` where the workspace is not configured, `Busy` where its operation is under way, whatever letting go can
+    /// meet.
+    pub(crate) async fn let_go_of_held(&self, catalog: &dyn Catalog, workspace: &str) -> Result<String> {
+        let Some(config) = self.settings.config.managed(workspace) else {
+            let message = format!(
+                "{workspace} is no managed workspace of this configuration; configure it again, with the hook that lets it go"
+            );
+            return Err(Error::new(ErrorKind::InvalidInput, message));
+        };
+        let (cx, held) = (OpContext::background(), self.managed_workspace(config, &Clouds::default())?);
+        let Some(hold) = held.hold(&cx).await? else {
+            return Ok(format!("workspace {workspace} is not held still from this host"));
+        };
+        let stored = match &hold.operation {
+            Some(id) => catalog.operation(id).await?,
+            None => None,
+        };
+        if let Some(stored) = stored.filter(|stored| !stored.operation.state.is_terminal()) {
+            let id = stored.operation.id;
+            let message = format!(
+                "operation {id}, which holds workspace {workspace} still, is not at its end; `stillpoint resume {id}` brings it there, \
+                 and `stillpoint cancel {id}` ends it"
+            );
+            return Err(Error::new(ErrorKind::Busy, message));
+        }
+        held.resume(&cx, &hold.id).await?;
+        Ok(format!("workspace {workspace} was held still since {} and is let go", hold.since))
+    }
+
     /// What removes operations that ended long ago, as the configuration says.
     pub(crate) fn trimming(&self, catalog: &Arc<dyn Catalog>) -> Trimming {
         let clock = Arc::new(SystemClock::default());
@@ -241,18 +274,21 @@ impl Session {
         }
     }
 
-    /// The workspaces that an ended operation left held still on this host. Where that cannot be told it is noted, and keeps
-    /// nothing from being listed.
-    pub(crate) async fn left_holds(&self, catalog: &dyn Catalog) -> Vec<LeftHold> {
-        left_holds(&self.places().holds, catalog).await.unwrap_or_else(|error| {
+    /// The workspaces that an ended operation left held still on this host. What cannot be told is noted, and keeps nothing
+    /// from being listed.
+    pub(crate) async fn left_holds(&self, catalog: &Arc<dyn Catalog>) -> Vec<LeftHold> {
+        let left = self.hold_notes(catalog).all().await;
+        let (left, untold) = left.unwrap_or_else(|error| (Vec::new(), vec![error]));
+        for error in untold {
             self.output.note(format_args!("whether a workspace was left held still cannot be told: {error}"));
-            Vec::new()
-        })
+        }
+        left
     }
 
     /// What this host notes of them, for a server of `catalog`.
     pub(crate) fn hold_notes(&self, catalog: &Arc<dyn Catalog>) -> HostNotes {
-        HostNotes { holds: self.places().holds, catalog: Arc::clone(catalog) }
+        let configured = self.settings.config.all_managed().map(|managed| managed.id.clone()).collect();
+        HostNotes { holds: self.places().holds, catalog: Arc::clone(catalog), configured }
     }
 
     /// What this host keeps of managed workspaces.

@@ -28,6 +28,7 @@ mod mirror;
 mod origins;
 mod postgres;
 mod presets;
+mod restic;
 mod schedules;
 mod serve;
 mod studio;

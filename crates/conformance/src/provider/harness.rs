@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stillpoint_core::{Clock, Component, Provider, RestoredResource, Result, Settings, SystemClock, Tags};
+use stillpoint_core::{
+    Clock, Component, Provider, RestoredResource, Result, Settings, SnapshotId, SystemClock, Tags,
+};
 
 /// What a source or a restored resource holds: per path, whatever tells two contents apart (the bytes, or a digest
 /// with the metadata that a restore must bring back). Paths are written as [`Snapshot::entries`] writes them.
@@ -59,6 +61,14 @@ pub trait Harness: Send + Sync {
 
     /// A component like those of [`Harness::source`] whose source does not exist.
     fn missing(&self) -> Component;
+
+    /// The id of a snapshot that nobody made, in the form that the provider gives to its own.
+    ///
+    /// # Errors
+    /// None for an id of the right form.
+    fn never_made(&self) -> Result<SnapshotId> {
+        SnapshotId::new("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+    }
 
     /// What a source holds now.
     ///

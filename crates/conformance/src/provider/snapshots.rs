@@ -1,8 +1,7 @@
 //! Checks of snapshots: what they say, that they stay, that they go.
 
 use stillpoint_core::{
-    BackupId, Depth, ErrorKind, JobRequest, JobState, OperationId, Result, SnapshotId, SnapshotQuery,
-    SnapshotRef,
+    BackupId, Depth, ErrorKind, JobRequest, JobState, OperationId, Result, SnapshotQuery, SnapshotRef,
 };
 
 use super::bench::{Bench, operation, refusal, stuck};
@@ -125,8 +124,7 @@ pub async fn a_deleted_snapshot_is_gone_and_stays_gone(harness: &dyn Harness) ->
 /// Whatever the provider answers against the contract.
 pub async fn an_unknown_snapshot_is_not_found(harness: &dyn Harness) -> Result<()> {
     let bench = Bench::new(harness).await?;
-    let id = SnapshotId::new("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")?;
-    let unknown = SnapshotRef::new(bench.provider.id().clone(), id);
+    let unknown = SnapshotRef::new(bench.provider.id().clone(), harness.never_made()?);
     let answer = bench.provider.open(&bench.cx, &unknown).await;
     assert_eq!(refusal(&answer), Some(ErrorKind::NotFound), "{answer:?}");
     bench.delete(&unknown).await

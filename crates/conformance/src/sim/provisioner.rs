@@ -25,6 +25,7 @@ struct State {
     answer: Option<WorkspaceId>,
     failing: Vec<(&'static str, u32)>,
     hanging: Vec<(&'static str, Option<Duration>)>,
+    slow: BTreeMap<&'static str, Duration>,
 }
 
 #[derive(Debug)]
@@ -55,13 +56,21 @@ impl SimProvisioner {
         self.lock().hanging.push((verb, carried_out_after));
     }
 
-    /// Never returns where the call is one that hangs.
+    /// Each call of `verb` takes so long.
+    pub fn slow(&self, verb: &'static str, takes: Duration) {
+        self.lock().slow.insert(verb, takes);
+    }
+
+    /// Takes the call's time, and never returns where it is one that hangs.
     async fn may_hang(&self, verb: &'static str, late: Option<(WorkspaceId, Made)>) {
-        let hanging = {
+        let (takes, hanging) = {
             let mut state = self.lock();
             let place = state.hanging.iter().position(|(on, _)| *on == verb);
-            place.map(|place| state.hanging.remove(place))
+            (state.slow.get(verb).copied(), place.map(|place| state.hanging.remove(place)))
         };
+        if let Some(takes) = takes {
+            tokio::time::sleep(takes).await;
+        }
         let Some((_, delay)) = hanging else { return };
         if let (Some(delay), Some((target, made))) = (delay, late) {
             let state = Arc::clone(&self.state);

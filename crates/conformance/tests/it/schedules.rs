@@ -101,6 +101,24 @@ async fn missed_nights_raise_one_alarm_and_are_caught_up_with_once() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_run_that_a_clock_ahead_began_early_is_made_when_its_time_comes() {
+    let world = world();
+    let id = put(&world, nightly()).await;
+    // What such a host leaves of tonight's run: an operation of tomorrow, under tonight's name, that has ended.
+    let stored = world.catalog.schedule(&id).await.unwrap().unwrap().record;
+    let due = next_run(&stored.schedule, stored.workspace(), stored.anchor, world.clock.now().after(DAY));
+    let nominal = due.unwrap().due.unwrap().nominal;
+    let mut request = world.backup("each-run").unwrap();
+    request.id = stored.operation(nominal);
+    let mut early = OperationRecord::submitted(Request::Backup(request), world.clock.now().after(2 * DAY));
+    early.state = OperationState::Completed;
+    world.catalog.create_operation(&early, &Holder::new("sim-host", "ahead"), LEASE_TTL).await.unwrap();
+
+    let events = run(&world, scheduler(&world), DAY).await;
+    assert_eq!((submitted(&events), backups(&world).await.len()), (1, 1), "{events:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_clock_that_ran_ahead_silences_no_schedule() {
     let world = world();
     let request = world.backup("each-run").unwrap();

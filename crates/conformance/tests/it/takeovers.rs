@@ -201,6 +201,50 @@ async fn what_is_to_be_stopped_and_nobody_can_drive_is_ended_by_anybody() {
     assert!(world.clock.now().since(record.started_at) > 3 * LEASE_TTL, "others have their time to come");
 }
 
+/// A backup that holds its workspace still and whose host is away, and a host without the workspace on which it is cancelled.
+async fn cancelled_elsewhere() -> (SimWorld, LocalOrchestrator) {
+    let files = ("home", SimKind::FileSystem, 2000 * GB, 10_000);
+    let world = SimWorld::new(SimConfig::default(), &[files]).unwrap();
+    world.workspace.disable_switch();
+    let first = world.orchestrator().unwrap();
+    let mut request = world.backup("op-1").unwrap();
+    request.timeout = Some(60 * MINUTE);
+    first.submit(Request::Backup(request)).await.unwrap();
+    world.pass(5 * MINUTE).await;
+    assert!(world.workspace.held_by().is_some());
+    drop(first);
+    let lacking = LocalOrchestrator::builder(world.catalog.clone())
+        .clock(Arc::clone(&world.clock))
+        .holder(Holder::new("sim-host", "lacking"))
+        .lease_ttl(LEASE_TTL)
+        .build();
+    lacking.cancel(&"op-1".parse().unwrap()).await.unwrap();
+    (world, lacking)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_is_left_to_a_host_that_can_let_it_go() {
+    let (world, lacking) = cancelled_elsewhere().await;
+    for _ in 0..30 {
+        world.pass(MINUTE).await;
+        assert_eq!(lacking.recover().await.unwrap(), [], "its services would stand still");
+    }
+    let back = world.orchestrator().unwrap();
+    back.recover().await.unwrap();
+    let status = world.finish(&back, &"op-1".parse().unwrap()).await.unwrap();
+    assert_eq!(status.operation.state, OperationState::Cancelled);
+    assert_eq!(world.workspace.held_by(), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hold_that_nobody_can_let_go_is_told_soon_after_the_deadline() {
+    let (world, lacking) = cancelled_elsewhere().await;
+    let ended = lacking.wait(&"op-1".parse().unwrap()).await.unwrap().operation;
+    assert!(ended.issues.iter().any(|issue| issue.kind == "still-held"), "{:?}", ended.issues);
+    let late = ended.finished_at.unwrap().since(ended.deadline);
+    assert!(world.clock.now() >= ended.deadline && late < 20 * MINUTE, "{late:?}");
+}
+
 /// Jobs of a provider that nobody has any more stand in nobody's way for longer than it takes to say so, and to give them up.
 #[tokio::test(start_paused = true)]
 async fn a_detached_backup_that_nobody_can_follow_is_named_and_given_up_on_request() {

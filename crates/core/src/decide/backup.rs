@@ -11,7 +11,7 @@ use super::effect::{Effect, Event, Outcome, Step};
 use super::hold::{Hold, HoldCount};
 use super::member::Member;
 use super::rest::Rest;
-use super::{Turn, fail, look_again, note_progress, waits};
+use super::{Tries, Turn, fail, look_again, note_progress, waits};
 use crate::catalog::BackupRecord;
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
@@ -72,6 +72,9 @@ pub struct BackupMachine {
     /// It is in its places, and in the catalog: only guards are still to be removed.
     #[serde(default)]
     pub sealed: bool,
+    /// Failed tries to write it to its places.
+    #[serde(default)]
+    pub recording: Tries,
     /// Failed tries of the step at hand.
     pub misses: u32,
     /// Do nothing before this time.
@@ -223,16 +226,15 @@ impl BackupMachine {
             return;
         };
         self.collect_admission(now, turn);
-        let id = self.hold_id(&record.id);
+        let (id, earlier) = (self.hold_id(&record.id), self.renewals);
         // Its answer is waited for also when the workspace was told to let go meanwhile.
         if self.quiesce_unanswered {
-            let (budget, earlier) =
-                (self.hold_budget(record, request, now), self.earlier_hold_id(&record.id));
+            let budget = self.hold_budget(record, request, now);
             turn.effects.push(Effect::Quiesce { id: id.clone(), budget, earlier });
         }
         match self.hold {
             Hold::Resuming(_) | Hold::Renewing if due(self.retry_at) => {
-                turn.effects.push(Effect::Resume { id })
+                turn.effects.push(Effect::Resume { id, earlier })
             }
             _ => {}
         }

@@ -2,9 +2,9 @@
 
 use super::backup::{BackupMachine, Stopping};
 use super::effect::Outcome;
-use super::job::{JobEnd, JobStep, backoff};
+use super::job::{JobEnd, JobStep};
 use super::member::Proof;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, seal};
+use super::{Turn, cancelled_error, deadline_error, fail, seal};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::operation::{BackupRequest, OnDeadline, OperationRecord, OperationState};
@@ -14,11 +14,9 @@ impl BackupMachine {
     pub(super) fn on_recorded(&mut self, result: &Result<Outcome, ErrorRecord>, now: Timestamp) {
         let Some(sealed) = &mut self.record else { return };
         match result {
-            Ok(_) => self.misses = 0,
+            Ok(_) => {}
             Err(error) => {
-                self.misses += 1;
-                self.retry_at = Some(now.after(backoff(self.misses)));
-                if !is_spent(self.misses, error) {
+                if self.recording.again(&mut self.retry_at, error, now) {
                     return;
                 }
                 // The snapshots exist, so they are catalogued; but a backup whose record is not in all its places

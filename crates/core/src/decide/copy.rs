@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::clocks::FOLLOWED_MAX;
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::findings::{blocked, warn};
-use super::job::{JobEnd, JobRun, JobStep, STOP_WAIT_MAX, backoff};
+use super::job::{JobEnd, JobRun, JobStep, STOP_WAIT_MAX};
 use super::member::{Member, Proof};
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, note_progress, waits};
+use super::{Tries, Turn, cancelled_error, deadline_error, fail, look_again, note_progress, waits};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -33,7 +33,8 @@ pub struct CopyMachine {
     /// The sealed record while it is written to its places.
     pub record: Option<BackupRecord>,
     /// Failed tries of the step at hand.
-    pub misses: u32,
+    #[serde(flatten)]
+    pub tries: Tries,
     /// Do nothing before this time.
     pub retry_at: Option<Timestamp>,
 }
@@ -98,7 +99,7 @@ impl CopyMachine {
                 Ok(Outcome::Inspected(found)) => self.on_inspected(record, request, found, now),
                 Ok(_) => {}
                 Err(error) => {
-                    if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
+                    if !look_again(&mut self.tries.outages, &mut self.retry_at, error, now) {
                         fail(record, error.clone());
                     }
                 }
@@ -165,7 +166,7 @@ impl CopyMachine {
             self.members.push(Member::new(run));
         }
         self.original = Some(original.clone());
-        (self.misses, self.retry_at) = (0, None);
+        (self.tries, self.retry_at) = (Tries::default(), None);
     }
 
     /// Nothing was begun yet, so nothing is undone.
@@ -233,7 +234,7 @@ impl CopyMachine {
         }
         let Some(undoing) = &self.undoing else {
             self.record = self.sealed(record, request, now);
-            (self.misses, self.retry_at) = (0, None);
+            (self.tries, self.retry_at) = (Tries::default(), None);
             return;
         };
         let kept = self.members.iter().filter(|member| member.proof == Proof::Kept);
@@ -293,9 +294,7 @@ impl CopyMachine {
     ) {
         let Some(sealed) = &mut self.record else { return };
         if let Err(error) = result {
-            self.misses += 1;
-            self.retry_at = Some(now.after(backoff(self.misses)));
-            if !is_spent(self.misses, error) {
+            if self.tries.again(&mut self.retry_at, error, now) {
                 return;
             }
             let message = format!("the record beside the copy is missing: {error}");

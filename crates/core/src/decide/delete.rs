@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
 use super::job::backoff;
 use super::trouble::Trouble;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, waits};
+use super::{Tries, Turn, cancelled_error, deadline_error, fail, look_again, waits};
 use crate::catalog::{BackupRecord, BackupState, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Effect as EffectOf, Error, ErrorKind, ErrorRecord};
@@ -36,7 +36,8 @@ pub struct DeleteMachine {
     #[serde(default)]
     pub marked_before: bool,
     /// Failed tries of the step at hand.
-    pub misses: u32,
+    #[serde(flatten)]
+    pub tries: Tries,
     /// Do nothing before this time.
     pub retry_at: Option<Timestamp>,
     /// What keeps the step at hand from being done.
@@ -61,6 +62,8 @@ pub enum DeleteStage {
     Deleting,
     /// The snapshots are gone; the records beside the data are going.
     RemovingRecord,
+    /// The mark is taken away again; the records beside the data are written, which whoever saw the mark may have removed.
+    Recording,
 }
 
 /// One snapshot in a running deletion.
@@ -73,8 +76,12 @@ pub struct DeleteMember {
     pub snapshot: SnapshotRef,
     /// Whether it was read back as gone.
     pub gone: bool,
-    /// Answers in a row that were neither gone nor a refusal.
-    pub misses: u32,
+    /// Failed tries to delete it.
+    #[serde(flatten)]
+    pub tries: Tries,
+    /// Looks at a deletion that is under way outside.
+    #[serde(default)]
+    pub looks: u32,
     /// Whether any answer so far leaves open that something of it is gone. Records of older versions do not say.
     #[serde(default = "unknown")]
     pub touched: bool,
@@ -128,6 +135,9 @@ impl DeleteMachine {
             }
             Event::Done(Step::Inspect, Err(error)) => self.on_unseen(record, error, now),
             Event::Done(Step::Delete(id), result) => self.on_deleted(record, id, result, now),
+            Event::Done(Step::WriteRecord, result) if self.stage == DeleteStage::Recording => {
+                self.on_recorded(record, result, now);
+            }
             Event::Done(Step::DeleteRecord, result) => self.on_record_gone(record, result, now, turn),
             _ => {}
         }
@@ -140,7 +150,9 @@ impl DeleteMachine {
                 // Whether the mark was set is not known before its answer.
                 DeleteStage::Marking => {}
                 DeleteStage::Inspecting => self.give_up(record, error),
-                DeleteStage::Deleting | DeleteStage::RemovingRecord => fail(record, error),
+                DeleteStage::Deleting | DeleteStage::RemovingRecord | DeleteStage::Recording => {
+                    fail(record, error)
+                }
             }
             if record.state.is_terminal() {
                 return;
@@ -153,7 +165,7 @@ impl DeleteMachine {
     }
 
     fn on_unseen(&mut self, record: &mut OperationRecord, error: &ErrorRecord, now: Timestamp) {
-        if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
+        if !look_again(&mut self.tries.outages, &mut self.retry_at, error, now) {
             end(record, self.refusal.clone().unwrap_or_else(|| error.clone()));
         }
     }
@@ -165,7 +177,7 @@ impl DeleteMachine {
             return;
         }
         self.refusal = Some(error);
-        (self.stage, self.misses, self.retry_at) = (DeleteStage::Inspecting, 0, None);
+        (self.stage, self.tries, self.retry_at) = (DeleteStage::Inspecting, Tries::default(), None);
     }
 
     fn prepare(&mut self, record: &mut OperationRecord, backup: &BackupRecord, revision: Option<Revision>) {
@@ -192,7 +204,8 @@ impl DeleteMachine {
                     component: component.component.id.clone(),
                     snapshot: snapshot.clone(),
                     gone: false,
-                    misses: 0,
+                    tries: Tries::default(),
+                    looks: 0,
                     touched: false,
                     retry_at: None,
                 });
@@ -229,16 +242,16 @@ impl DeleteMachine {
         now: Timestamp,
     ) {
         match (result, &self.refusal) {
-            (Ok(_), Some(refusal)) => end(record, refusal.clone()),
+            (Ok(_), Some(_)) => {
+                (self.stage, self.tries, self.retry_at) = (DeleteStage::Recording, Tries::default(), None);
+            }
             (Ok(_), None) => {
-                (self.stage, self.misses, self.retry_at) = (DeleteStage::Deleting, 0, None);
+                (self.stage, self.tries, self.retry_at) = (DeleteStage::Deleting, Tries::default(), None);
             }
             (Err(error), None) if error.kind == ErrorKind::Busy => self.give_up(record, error.clone()),
             (Err(error), refusal) => {
-                self.misses += 1;
-                if is_spent(self.misses, error) && error.kind != ErrorKind::Conflict
-                    || self.misses > MARKS_MAX
-                {
+                let again = self.tries.again(&mut self.retry_at, error, now);
+                if !again && error.kind != ErrorKind::Conflict || self.tries.misses > MARKS_MAX {
                     match refusal {
                         Some(refusal) => end(record, refusal.clone()),
                         None => self.give_up(record, error.clone()),
@@ -247,7 +260,6 @@ impl DeleteMachine {
                 }
                 // Whoever changed it may have put a hold on it: look again.
                 self.stage = DeleteStage::Inspecting;
-                self.retry_at = Some(now.after(backoff(self.misses)));
             }
         }
     }
@@ -287,28 +299,46 @@ impl DeleteMachine {
             }
             // A deletion on its way is asked about until the deadline, and was accepted after whatever had kept it.
             Ok(_) => {
-                self.trouble = None;
+                (self.trouble, member.tries) = (None, Tries::default());
+                member.looks = member.looks.saturating_add(1);
+                member.retry_at = Some(now.after(backoff(member.looks)));
                 None
             }
             Err(error) => {
+                let spent = !member.tries.again(&mut member.retry_at, error, now);
                 let what = format!("deleting the snapshot of {id}");
-                let (trouble, tries) = (&mut self.trouble, member.misses + 1);
-                Trouble::note(trouble, &what, error, tries, now, &mut record.warnings)
+                Trouble::note(&mut self.trouble, &what, error, spent, now, &mut record.warnings)
             }
         };
-        member.misses += 1;
         member.touched |= !untouched;
-        member.retry_at = Some(now.after(backoff(member.misses)));
         let Some(error) = refused else { return };
         // Where every answer was a refusal, the backup is as good as it was. What an earlier deletion left is known to be
         // there only where a lock says so: the first one is asked for first each time.
         let known = locked || !self.marked_before;
         if known && self.members.iter().all(|member| !member.gone && !member.touched) {
             self.refusal = Some(error);
-            (self.stage, self.misses, self.retry_at) = (DeleteStage::Inspecting, 0, None);
+            (self.stage, self.tries, self.retry_at) = (DeleteStage::Inspecting, Tries::default(), None);
         } else {
             fail(record, error);
         }
+    }
+
+    /// The backup is again what it was before the deletion, which ends with what refused it.
+    fn on_recorded(
+        &mut self,
+        record: &mut OperationRecord,
+        result: &Result<Outcome, ErrorRecord>,
+        now: Timestamp,
+    ) {
+        if let Err(error) = result {
+            if self.tries.again(&mut self.retry_at, error, now) {
+                return;
+            }
+            record.warnings.push(format!(
+                "the backup stays, and whether its record beside the data does is unknown; reconcile: {error}"
+            ));
+        }
+        end(record, self.refusal.clone().unwrap_or_else(cancelled_error));
     }
 
     fn on_record_gone(
@@ -325,10 +355,9 @@ impl DeleteMachine {
                 turn.remove_backup.clone_from(&record.backup);
             }
             Err(error) => {
-                self.misses += 1;
-                self.retry_at = Some(now.after(backoff(self.misses)));
+                let spent = !self.tries.again(&mut self.retry_at, error, now);
                 let (trouble, what) = (&mut self.trouble, "removing the records beside the data");
-                let over = Trouble::note(trouble, what, error, self.misses, now, &mut record.warnings);
+                let over = Trouble::note(trouble, what, error, spent, now, &mut record.warnings);
                 if let Some(error) = over {
                     fail(record, error);
                 }
@@ -378,7 +407,14 @@ impl DeleteMachine {
                     None => turn.effects.push(Effect::DeleteRecord(Box::new(backup.clone()))),
                 }
             }
-            (DeleteStage::Marking | DeleteStage::RemovingRecord, None) => {}
+            (DeleteStage::Recording, Some(backup)) => {
+                record.step = "recording".into();
+                match waits(self.retry_at, now) {
+                    Some(at) => turn.wake(at),
+                    None => turn.effects.push(Effect::WriteRecord(Box::new(backup.clone()))),
+                }
+            }
+            (DeleteStage::Marking | DeleteStage::RemovingRecord | DeleteStage::Recording, None) => {}
         }
     }
 }

@@ -54,13 +54,15 @@ pub enum Effect {
         id: QuiesceId,
         /// The longest time it may last.
         budget: Duration,
-        /// An earlier hold of the same operation, which was let go of and may take effect only now.
-        earlier: Option<QuiesceId>,
+        /// So many holds the operation gave up before: one of them may stand yet, or take effect only now.
+        earlier: u32,
     },
     /// Let the workspace go.
     Resume {
         /// The hold's id.
         id: QuiesceId,
+        /// So many holds the operation gave up before: the host may know the workspace to be held by one of them.
+        earlier: u32,
     },
     /// Start a job.
     Start(JobRequest),

@@ -6,9 +6,8 @@ use serde::{Deserialize, Serialize};
 use super::backup::BackupMachine;
 use super::effect::{Effect, Outcome};
 use super::hold::Hold;
-use super::job::backoff;
 use super::member::Member;
-use super::{TRIES_MAX, Turn, is_outage, is_spent, waits};
+use super::{OUTAGE_TRIES_MAX, Tries, Turn, waits};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::operation::OperationRecord;
@@ -25,8 +24,8 @@ pub struct Guard {
     /// Where it stands.
     pub step: GuardStep,
     /// Failed tries of the step at hand.
-    #[serde(default)]
-    pub misses: u32,
+    #[serde(flatten)]
+    pub tries: Tries,
     /// Do nothing with it before this time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_at: Option<Timestamp>,
@@ -72,9 +71,9 @@ impl Guard {
         *self = Self { step, ..Self::default() };
     }
 
-    fn missed(&mut self, now: Timestamp) {
-        self.misses += 1;
-        self.retry_at = Some(now.after(backoff(self.misses)));
+    /// Counts a try that failed; answers whether it is tried again, where so many outages are the most.
+    fn missed(&mut self, outages_max: u32, error: &ErrorRecord, now: Timestamp) -> bool {
+        self.tries.again_within(outages_max, &mut self.retry_at, error, now)
     }
 }
 
@@ -135,8 +134,7 @@ impl Member {
             }
             Ok(_) => None,
             Err(error) => {
-                self.guard.missed(now);
-                if self.guard.misses < if is_outage(error) { OUTAGE_WRITES_MAX } else { TRIES_MAX } {
+                if self.guard.missed(OUTAGE_WRITES_MAX, error, now) {
                     return;
                 }
                 Some(format!(
@@ -159,8 +157,7 @@ impl Member {
             return;
         }
         let Err(error) = result else { return self.guard.enter(GuardStep::Removed) };
-        self.guard.missed(now);
-        if is_spent(self.guard.misses, error) {
+        if !self.guard.missed(OUTAGE_TRIES_MAX, error, now) {
             record.warnings.push(format!(
                 "the protective tags on the source of {} could not be removed; reconcile, or remove those that its tags \
                  {} name: {error}",

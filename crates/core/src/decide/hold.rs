@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::TRIES_MAX;
 use super::backup::BackupMachine;
 use super::effect::Outcome;
 use super::job::JobStep;
 use super::job::backoff;
 use super::member::Member;
+use super::{TRIES_MAX, UNREGISTERED};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
 use crate::id::{OperationId, QuiesceId};
@@ -162,8 +162,9 @@ impl BackupMachine {
                 }
                 self.misses += 1;
                 self.retry_at = Some(now.after(backoff(self.misses)));
-                let hopeless = error.kind == ErrorKind::NeedsAttention && self.misses >= TRIES_MAX;
-                if hopeless || self.misses >= RESUME_TRIES_MAX {
+                let for_others =
+                    error.kind == ErrorKind::NeedsAttention || error.context(UNREGISTERED).is_some();
+                if for_others && self.misses >= TRIES_MAX || self.misses >= RESUME_TRIES_MAX {
                     let message = format!(
                         "the workspace is still held still and could not be resumed: {error}; mend what keeps it, and let it go \
                          by `stillpoint resume`, or by any watchdog that knows the catalog, which tries each minute"
@@ -189,6 +190,7 @@ impl BackupMachine {
         match self.hold {
             Hold::Quiescing | Hold::Renewing => self.hold = Hold::Resuming(None),
             Hold::Held(level) => {
+                self.withdraw_all();
                 let pending = |member: &Member| member.run.step == JobStep::Pending;
                 // What was taken back begins under the hold of whoever comes next.
                 let level_left = (!self.members.iter().any(pending)).then_some(Consistency::Fuzzy);
@@ -241,11 +243,6 @@ impl BackupMachine {
     /// The hold that is taken or let go next.
     pub(crate) fn hold_id(&self, operation: &OperationId) -> QuiesceId {
         QuiesceId::renewed(operation, self.renewals)
-    }
-
-    /// The hold that was given up before it.
-    pub(super) fn earlier_hold_id(&self, operation: &OperationId) -> Option<QuiesceId> {
-        self.renewals.checked_sub(1).map(|earlier| QuiesceId::renewed(operation, earlier))
     }
 
     /// Lets the workspace go for a while where nothing could be captured, and otherwise for good.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::effect::{Effect, FOREIGN, Outcome};
 use super::guard::{Guard, GuardStep};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
-use super::{TRIES_MAX, Turn, is_spent, waits};
+use super::{TRIES_MAX, Tries, Turn, waits};
 use crate::clock::Timestamp;
 use crate::error::ErrorRecord;
 use crate::provider::{DeleteState, Issue};
@@ -27,7 +27,8 @@ pub struct Member {
     /// What went wrong beyond what the job reports.
     pub issues: Vec<Issue>,
     /// Failed tries of the step at hand.
-    pub misses: u32,
+    #[serde(flatten)]
+    pub tries: Tries,
     /// Do nothing with the snapshot before this time.
     pub retry_at: Option<Timestamp>,
 }
@@ -52,7 +53,15 @@ pub enum Proof {
 impl Member {
     pub(crate) fn new(run: JobRun) -> Self {
         let guard = Guard::default();
-        Self { run, guard, late: false, proof: Proof::Open, issues: Vec::new(), misses: 0, retry_at: None }
+        Self {
+            run,
+            guard,
+            late: false,
+            proof: Proof::Open,
+            issues: Vec::new(),
+            tries: Tries::default(),
+            retry_at: None,
+        }
     }
 
     /// The snapshot, once the job ended with one.
@@ -106,7 +115,7 @@ impl Member {
     pub(super) fn undo(&mut self) {
         if matches!(self.proof, Proof::Verified(_) | Proof::Doubtful) {
             self.proof = Proof::Open;
-            self.misses = 0;
+            self.tries = Tries::default();
             self.retry_at = None;
         }
     }
@@ -153,9 +162,7 @@ impl Member {
             }
             Ok(_) => {}
             Err(error) => {
-                self.misses += 1;
-                self.retry_at = Some(now.after(backoff(self.misses)));
-                if is_spent(self.misses, error) {
+                if !self.tries.again(&mut self.retry_at, error, now) {
                     self.proof = Proof::Doubtful;
                     self.issues.push(self.issue("unverified", error.to_string()));
                 }
@@ -175,11 +182,16 @@ impl Member {
             Ok(Outcome::Deleted(DeleteState::Locked { reason, .. } | DeleteState::Stuck { reason })) => {
                 Some(reason.clone())
             }
-            Ok(_) => (self.misses + 1 >= TRIES_MAX).then(|| "it is still being deleted".to_owned()),
-            Err(error) => is_spent(self.misses + 1, error).then(|| error.to_string()),
+            Ok(_) => {
+                self.tries.misses += 1;
+                self.retry_at = Some(now.after(backoff(self.tries.misses)));
+                (self.tries.misses >= TRIES_MAX).then(|| "it is still being deleted".to_owned())
+            }
+            Err(error) => {
+                let again = self.tries.again(&mut self.retry_at, error, now);
+                (!again).then(|| error.to_string())
+            }
         };
-        self.misses += 1;
-        self.retry_at = Some(now.after(backoff(self.misses)));
         if let Some(reason) = kept {
             self.proof = Proof::Kept;
             self.issues.push(

@@ -23,6 +23,7 @@ mod restore_end;
 mod restore_member;
 mod seal;
 mod search;
+mod tries;
 mod trouble;
 mod verify;
 mod witness;
@@ -43,6 +44,7 @@ pub use member::{Member, Proof};
 pub use rest::Rest;
 pub use restore::{RestoreMachine, RestoreStage};
 pub use restore_member::RestoreMember;
+pub use tries::Tries;
 pub use trouble::Trouble;
 pub(crate) use verify::DAMAGED;
 pub use verify::{VerifyMachine, VerifyMember, VerifyStage};
@@ -206,7 +208,7 @@ pub fn decide(record: &OperationRecord, event: &Event, now: Timestamp) -> Decisi
     }
 }
 
-/// What names the provider in the error of a call that could not be made, because it is not registered here.
+/// What names the provider or workspace in the error of a call that could not be made, because it is not registered here.
 pub(crate) const UNREGISTERED: &str = "unregistered";
 
 /// How often a step that is refused is tried before it is given up.
@@ -239,21 +241,16 @@ fn is_outage(error: &ErrorRecord) -> bool {
     matches!(error.kind, ErrorKind::RateLimited | ErrorKind::Unavailable)
 }
 
-/// Whether a step that failed `misses` times, last with `error`, is given up.
-fn is_spent(misses: u32, error: &ErrorRecord) -> bool {
-    misses >= if is_outage(error) { OUTAGE_TRIES_MAX } else { TRIES_MAX }
-}
-
 /// A look at what there is failed with `error`: when it is taken again, unless it is given up (`false`).
 fn look_again(
-    misses: &mut u32,
+    outages: &mut u32,
     retry_at: &mut Option<Timestamp>,
     error: &ErrorRecord,
     now: Timestamp,
 ) -> bool {
-    *misses += 1;
-    *retry_at = Some(now.after(job::backoff(*misses)));
-    is_outage(error) && !is_spent(*misses, error)
+    *outages += 1;
+    *retry_at = Some(now.after(job::backoff(*outages)));
+    is_outage(error) && *outages < OUTAGE_TRIES_MAX
 }
 
 /// Ends an operation without a result.

@@ -198,6 +198,14 @@ impl BackupMachine {
         idle != Idle::GoesOn
     }
 
+    /// Nothing was begun under the hold that is let go: what was refused begins under the next one.
+    pub(super) fn withdraw_all(&mut self) {
+        let waits = |member: &Member| matches!(member.run.step, JobStep::Pending | JobStep::Waiting { .. });
+        if self.members.iter().all(waits) {
+            self.members.iter_mut().for_each(|member| member.run.withdraw());
+        }
+    }
+
     fn let_go_until(&mut self, until: Timestamp) {
         self.rest.until = Some(until);
         self.hold = Hold::Resuming(None);

@@ -7,9 +7,12 @@ use serde::{Deserialize, Serialize};
 use super::backup::Stopping;
 use super::effect::{Effect, Event, Inspection, Outcome, Step, missing_backup};
 use super::findings::{blocked, warn};
-use super::job::{JobRun, backoff};
+use super::job::JobRun;
 use super::restore_member::RestoreMember;
-use super::{Turn, deadline_error, fail, is_outage, is_spent, look_again, look_pause, note_progress, waits};
+use super::{
+    OUTAGE_TRIES_MAX, TRIES_MAX, Tries, Turn, deadline_error, fail, is_outage, look_again, look_pause,
+    note_progress, waits,
+};
 use crate::catalog::{BackupRecord, BackupState};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord, Retry};
@@ -54,7 +57,8 @@ pub struct RestoreMachine {
     /// Why it is being undone.
     pub failure: Option<ErrorRecord>,
     /// Failed tries of the step at hand.
-    pub misses: u32,
+    #[serde(flatten)]
+    pub tries: Tries,
     /// Do nothing before this time.
     pub retry_at: Option<Timestamp>,
 }
@@ -142,13 +146,13 @@ impl RestoreMachine {
             }
             (Step::Activate, Ok(_)) if self.stage == RestoreStage::Activating => self.conclude(record),
             (Step::Provision, Err(error)) if self.stage == RestoreStage::Provisioning => {
-                self.on_step_failed(&request.target, error, now);
+                self.on_step_failed(record, &request.target, error, now);
             }
             (Step::Attach, Err(error)) if self.stage == RestoreStage::Attaching => {
-                self.on_step_failed(&request.target, error, now);
+                self.on_step_failed(record, &request.target, error, now);
             }
             (Step::Activate, Err(error)) if self.stage == RestoreStage::Activating => {
-                self.on_step_failed(&request.target, error, now);
+                self.on_step_failed(record, &request.target, error, now);
             }
             (Step::DiscardWorkspace, result) => self.on_workspace_discarded(record, result, now),
             (Step::Start(id), result) => self.with(id.as_str(), |member| member.run.on_start(result, now)),
@@ -167,7 +171,7 @@ impl RestoreMachine {
     }
 
     fn on_unseen(&mut self, record: &mut OperationRecord, error: &ErrorRecord, now: Timestamp) {
-        if !look_again(&mut self.misses, &mut self.retry_at, error, now) {
+        if !look_again(&mut self.tries.outages, &mut self.retry_at, error, now) {
             fail(record, error.clone());
         }
     }
@@ -181,7 +185,7 @@ impl RestoreMachine {
     pub(super) fn go(&mut self, stage: RestoreStage) {
         self.stage = stage;
         self.entered_at = None;
-        self.misses = 0;
+        self.tries = Tries::default();
         self.retry_at = None;
     }
 
@@ -275,7 +279,7 @@ impl RestoreMachine {
             run: JobRun::new(JobRequest::Restore(job), in_process),
             readiness: None,
             undone: false,
-            misses: 0,
+            tries: Tries::default(),
             looks: 0,
             troubles: Vec::new(),
             retry_at: None,
@@ -336,12 +340,23 @@ impl RestoreMachine {
         self.go(if self.failure.is_some() { RestoreStage::Undoing } else { RestoreStage::Filling });
     }
 
-    fn on_step_failed(&mut self, target: &WorkspaceId, error: &ErrorRecord, now: Timestamp) {
-        self.misses += 1;
+    fn on_step_failed(
+        &mut self,
+        record: &mut OperationRecord,
+        target: &WorkspaceId,
+        error: &ErrorRecord,
+        now: Timestamp,
+    ) {
         let may_help = is_outage(error) || matches!(error.retry, Retry::After { .. });
-        if may_help && !is_spent(self.misses, error) {
-            self.retry_at = Some(now.after(backoff(self.misses)));
-        } else {
+        // Once everything is restored, only the clocks end what an outage keeps from being done.
+        let restored = matches!(self.stage, RestoreStage::Attaching | RestoreStage::Activating);
+        let outages_max = if restored { u32::MAX } else { OUTAGE_TRIES_MAX };
+        let again = self.tries.again_within(outages_max, &mut self.retry_at, error, now);
+        if is_outage(error) && self.tries.outages == TRIES_MAX {
+            let step = &record.step;
+            record.warnings.push(format!("{step} has failed {TRIES_MAX} times and is tried again: {error}"));
+        }
+        if !may_help || !again {
             self.failure = Some(error.clone());
             // What was made before the answer was lost is found by the provisioner from the operation alone.
             self.made.get_or_insert_with(|| Provisioned::new(target.clone()));
@@ -356,9 +371,7 @@ impl RestoreMachine {
         now: Timestamp,
     ) {
         if let Err(error) = result {
-            self.misses += 1;
-            self.retry_at = Some(now.after(backoff(self.misses)));
-            if !is_spent(self.misses, error) {
+            if self.tries.again(&mut self.retry_at, error, now) {
                 return;
             }
             record.issues.push(Issue::new("not-undone", "workspace", error.to_string()));

@@ -13,7 +13,7 @@ use crate::provisioner::Provisioned;
 
 /// How long a call to the control plane is waited for after somebody asked the restore to stop.
 const CALL_WAIT: Duration = Duration::from_secs(60);
-/// How long a step of the control plane may take that began after the deadline, once late jobs had ended.
+/// How long a step of the control plane may take after everything was restored, whatever the deadline.
 const LATE_STEP_MAX: Duration = Duration::from_secs(3600);
 
 impl RestoreMachine {
@@ -115,15 +115,15 @@ impl RestoreMachine {
         self.failure.get_or_insert(deadline_error(&message));
     }
 
-    /// When a call to the control plane is no longer waited for: no such call outlives the deadline. One that began
-    /// after it, because jobs came late, has a time of its own.
+    /// When a call to the control plane is no longer waited for. None that makes a workspace outlives the deadline; once
+    /// everything is restored a call has its hour in any case, since what was restored would be lost with it.
     fn call_ends_at(&self, record: &OperationRecord) -> Option<Timestamp> {
         let calls = [RestoreStage::Provisioning, RestoreStage::Attaching, RestoreStage::Activating];
         let entered = self.entered_at.filter(|_| calls.contains(&self.stage))?;
         match self.stopping? {
             Stopping::Cancelled => self.stopping_at.map(|since| since.after(CALL_WAIT)),
-            Stopping::Expired if entered < record.deadline => Some(record.deadline),
-            Stopping::Expired => Some(entered.after(LATE_STEP_MAX)),
+            Stopping::Expired if self.stage == RestoreStage::Provisioning => Some(record.deadline),
+            Stopping::Expired => Some(entered.after(LATE_STEP_MAX).max(record.deadline)),
         }
     }
 

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Outcome};
 use super::job::{JobEnd, JobRun, JobStep, backoff};
-use super::{Turn, is_spent, waits};
+use super::{Tries, Turn, waits};
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, ErrorRecord};
 use crate::provider::{Issue, Readiness, RestoredResource};
@@ -23,7 +23,8 @@ pub struct RestoreMember {
     /// Whether its resource was removed again, or could not be.
     pub undone: bool,
     /// Failed tries of the step at hand.
-    pub misses: u32,
+    #[serde(flatten)]
+    pub tries: Tries,
     /// How often its resource was found not to be ready yet.
     #[serde(default)]
     pub looks: u32,
@@ -84,11 +85,9 @@ impl RestoreMember {
             }
             Ok(_) => {}
             Err(error) if is_lost(error) => {
-                self.misses += 1;
-                self.retry_at = Some(now.after(backoff(self.misses)));
-                if is_spent(self.misses, error) {
+                if !self.tries.again(&mut self.retry_at, error, now) {
                     // Throwing it away is a step of its own, with tries of its own.
-                    self.misses = 0;
+                    self.tries = Tries::default();
                     return Some(error.clone());
                 }
             }
@@ -120,9 +119,7 @@ impl RestoreMember {
             self.undone = true;
             return None;
         };
-        self.misses += 1;
-        self.retry_at = Some(now.after(backoff(self.misses)));
-        self.undone = is_spent(self.misses, error);
+        self.undone = !self.tries.again(&mut self.retry_at, error, now);
         self.undone.then(|| Issue::new("not-undone", self.run.component().as_str(), error.to_string()))
     }
 }

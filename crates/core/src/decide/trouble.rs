@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::{is_outage, is_spent};
+use super::is_outage;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
 
@@ -22,23 +22,22 @@ pub struct Trouble {
 }
 
 impl Trouble {
-    /// Notes that `what` failed with `error`, for the `misses`th time, and warns when that is new. Answers with what the
-    /// operation ends once the step was tried too often or for too long.
+    /// Notes that `what` failed with `error`, and warns when that is new. Answers with what the operation ends once the step
+    /// is `spent`, since it was tried too often, or was tried for too long.
     pub(super) fn note(
         trouble: &mut Option<Self>,
         what: &str,
         error: &ErrorRecord,
-        misses: u32,
+        spent: bool,
         now: Timestamp,
         warnings: &mut Vec<String>,
     ) -> Option<ErrorRecord> {
         let since = trouble.as_ref().map_or(now, |before| before.since);
         if !is_outage(error) {
-            let spent = is_spent(misses, error);
             *trouble = Some(Self { since, error: error.clone() });
             return spent.then(|| error.clone());
         }
-        if is_spent(misses, error) || now.since(since) >= OUTAGE_MAX {
+        if spent || now.since(since) >= OUTAGE_MAX {
             let message = format!(
                 "{what} has failed since {since}, last with: {error}; see to that, then ask for the same again: it goes on from here"
             );

@@ -6,8 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::effect::{Effect, Event, Outcome, Step, missing_backup};
-use super::job::backoff;
-use super::{Turn, cancelled_error, deadline_error, fail, is_spent, look_again, waits};
+use super::{Tries, Turn, cancelled_error, deadline_error, fail, look_again, waits};
 use crate::catalog::{BackupRecord, BackupState, ComponentRecord, ComponentState, Revision, StoredBackup};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, ErrorRecord};
@@ -39,7 +38,8 @@ pub struct VerifyMachine {
     /// When the last snapshot had been looked at.
     pub verified_at: Option<Timestamp>,
     /// Failed tries of the step at hand.
-    pub misses: u32,
+    #[serde(flatten)]
+    pub tries: Tries,
     /// Looks at the backup in a row that failed.
     #[serde(default)]
     pub looks: u32,
@@ -74,7 +74,8 @@ pub struct VerifyMember {
     /// What was found.
     pub found: Option<Verification>,
     /// Tries in a row that could not look at it.
-    pub misses: u32,
+    #[serde(flatten)]
+    pub tries: Tries,
     /// Do not look again before this time.
     pub retry_at: Option<Timestamp>,
 }
@@ -192,9 +193,7 @@ impl VerifyMachine {
                 member.found = Some(Verification::new(Depth::Listed, vec![gone]));
             }
             Err(error) => {
-                member.misses += 1;
-                member.retry_at = Some(now.after(backoff(member.misses)));
-                if is_spent(member.misses, error) {
+                if !member.tries.again(&mut member.retry_at, error, now) {
                     fail(record, error.clone());
                 }
             }
@@ -217,16 +216,15 @@ impl VerifyMachine {
         now: Timestamp,
     ) {
         let Err(error) = result else {
-            (self.stage, self.misses, self.retry_at) = (VerifyStage::Recording, 0, None);
+            (self.stage, self.tries, self.retry_at) = (VerifyStage::Recording, Tries::default(), None);
             return;
         };
-        self.misses += 1;
-        if is_spent(self.misses, error) && error.kind != ErrorKind::Conflict || self.misses > JUDGEMENTS_MAX {
+        let again = self.tries.again(&mut self.retry_at, error, now);
+        if !again && error.kind != ErrorKind::Conflict || self.tries.misses > JUDGEMENTS_MAX {
             fail(record, error.clone());
         }
         // Somebody changed it, or the answer of our own write was lost: read it, and judge it again.
         self.stage = VerifyStage::Inspecting;
-        self.retry_at = Some(now.after(backoff(self.misses)));
     }
 
     fn on_recorded(
@@ -237,9 +235,7 @@ impl VerifyMachine {
     ) {
         let mut unwritten = None;
         if let Err(error) = result {
-            self.misses += 1;
-            self.retry_at = Some(now.after(backoff(self.misses)));
-            if !is_spent(self.misses, error) {
+            if self.tries.again(&mut self.retry_at, error, now) {
                 return;
             }
             let message = format!("the record beside the data does not hold the verdict: {error}");
@@ -305,7 +301,7 @@ fn member(component: &ComponentRecord) -> Option<VerifyMember> {
         component: component.component.id.clone(),
         snapshot: component.snapshot.clone()?,
         found: None,
-        misses: 0,
+        tries: Tries::default(),
         retry_at: None,
     })
 }

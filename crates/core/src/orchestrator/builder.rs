@@ -84,7 +84,9 @@ impl Parts {
         }
         let remembered = self.catalog.workspace(id).await?;
         let made = self.resolver.as_ref().and_then(|resolver| resolver(id, remembered.as_ref()));
-        made.ok_or_else(|| Error::new(ErrorKind::NotFound, format!("no workspace {id} is known here")))
+        made.ok_or_else(|| {
+            Error::new(ErrorKind::NotFound, format!("no workspace {id} is known here")).with(UNREGISTERED, id)
+        })
     }
 
     /// What an operation was noted with that this orchestrator notes otherwise: the name and the operation's own value.

@@ -42,6 +42,8 @@ fn call_limit(effect: &Effect) -> Option<Duration> {
         Effect::Verify { depth, .. } if *depth > Depth::Sized => None,
         Effect::Provision(_) | Effect::Attach { .. } | Effect::Activate(_) => None,
         Effect::Find { after, .. } | Effect::Poll { after, .. } => Some(SHORT.saturating_add(*after)),
+        // Services that drain for hours are waited for as long as the hold may last.
+        Effect::Quiesce { budget, .. } => Some(LONG.max(*budget)),
         Effect::Guard { .. } | Effect::Unguard { .. } => Some(SHORT),
         Effect::Resume { .. } | Effect::Start(_) | Effect::CancelJob { .. } => Some(SHORT),
         _ => Some(LONG),
@@ -68,6 +70,17 @@ mod tests {
         };
         assert_eq!(call_limit(&look(Depth::Sized)), Some(LONG));
         assert_eq!(call_limit(&look(Depth::Decrypted)), None);
+    }
+
+    #[test]
+    fn services_that_take_long_to_stop_have_as_long_as_the_hold_may_last() {
+        let quiesce = |hours| Effect::Quiesce {
+            id: crate::id::QuiesceId::of(&"op".parse().unwrap()),
+            budget: LONG * hours,
+            earlier: 0,
+        };
+        assert_eq!(call_limit(&quiesce(11)), Some(LONG * 11));
+        assert_eq!(call_limit(&quiesce(0)), Some(LONG), "what was held before is let go first");
     }
 
     #[test]

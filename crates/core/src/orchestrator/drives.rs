@@ -237,7 +237,11 @@ impl Drives {
             return Ok(false);
         }
         if let Some(lacking) = self.parts.lacks(&stored.operation).await? {
-            let left = stored.lease.expires_at.after(self.parts.lease_ttl.saturating_mul(LEASES_LEFT));
+            let mut left = stored.lease.expires_at.after(self.parts.lease_ttl.saturating_mul(LEASES_LEFT));
+            // Services may stand still, and who has the workspace lets them go when it is back.
+            if stored.operation.machine.may_hold() && !self.parts.has_workspace(&stored.operation).await? {
+                left = left.max(stored.operation.deadline);
+            }
             // Nobody who has it has come to stop it, so as much of it is stopped as can be.
             if !stored.cancel_requested || self.parts.clock.now() < left {
                 tracing::warn!(operation = %id, "{lacking} is not registered here; it is left to whoever has that");

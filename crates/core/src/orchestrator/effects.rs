@@ -19,13 +19,10 @@ use crate::orchestrator::{in_use, kept, newcomer, planning};
 use crate::plan::Plan;
 use crate::provider::{Finding, Provider, Severity};
 use crate::provisioner::ProvisionRequest;
-use crate::watchdog::{Watchdog, Watched};
-use crate::workspace::{HoldInfo, Protection, QuiesceOptions, Settings, Workspace};
+use crate::workspace::{Protection, Settings, Workspace};
 
 /// The longest a poll may wait inside the provider for a change.
 const POLL_WAIT: Duration = Duration::from_millis(500);
-/// How long a resume waits for a quiesce under way, so that the two do not overtake each other.
-const HOLD_GRACE: Duration = Duration::from_secs(30);
 
 /// Runs the effects of one operation.
 #[derive(Clone, Debug)]
@@ -54,23 +51,8 @@ impl Runner {
             Effect::InspectBackup => self.inspect_backup().await,
             Effect::MarkBackup(marked) => self.mark(*marked).await,
             Effect::Admit { providers } => self.admit(&providers).await.map(|_waited| Outcome::Done),
-            Effect::Quiesce { id, budget, earlier } => {
-                let mut shown = self.hold.lock().await;
-                let workspace = self.parts.workspace(self.request.workspace()).await?;
-                let options = QuiesceOptions::new(budget);
-                let quiesced = self.quiesce(workspace.as_ref(), &id, earlier.as_ref(), &options).await;
-                *shown = self.seen_hold(workspace.as_ref()).await;
-                quiesced
-            }
-            Effect::Resume { id } => {
-                let shown = tokio::time::timeout(HOLD_GRACE, self.hold.lock()).await;
-                let workspace = self.parts.workspace(self.request.workspace()).await?;
-                // Somebody whose clock is ahead may have called the hold overdue.
-                let shows = shown.is_ok_and(|shown| shown.as_ref() == Some(&id));
-                let stands = !shows || self.seen_hold(workspace.as_ref()).await.as_ref() == Some(&id);
-                workspace.resume(&self.cx, &id).await?;
-                Ok(if stands { Outcome::Done } else { Outcome::FoundFree })
-            }
+            Effect::Quiesce { id, budget, earlier } => self.hold_still(&id, budget, earlier).await,
+            Effect::Resume { id, earlier } => self.let_go(&id, earlier).await,
             Effect::Provision(request) => {
                 let made = newcomer::provision(&self.parts, &self.cx, &request).await?;
                 Ok(Outcome::Provisioned(Box::new(made)))
@@ -156,53 +138,6 @@ impl Runner {
                 Ok(Outcome::Done)
             }
             _ => Err(Error::new(ErrorKind::Unexpected, "this effect is not a provider's")),
-        }
-    }
-
-    /// Holds the workspace still; an earlier hold of the same operation does not stand in the way, nor does one whose
-    /// operation has ended meanwhile, on another host for example, or that has lasted too long.
-    async fn quiesce(
-        &self,
-        on: &dyn Workspace,
-        id: &QuiesceId,
-        earlier: Option<&QuiesceId>,
-        options: &QuiesceOptions,
-    ) -> Result<Outcome> {
-        match on.quiesce(&self.cx, id, options).await {
-            Err(error) if error.kind() == ErrorKind::Busy => {
-                let hold = on.hold(&self.cx).await?;
-                if let Some(hold) = hold
-                    && (Some(&hold.id) == earlier || self.has_ended(&hold).await?)
-                {
-                    on.resume(&self.cx, &hold.id).await?;
-                } else {
-                    let seen = Watchdog::new(Arc::clone(&self.parts.clock)).look(on).await?;
-                    if !matches!(seen, Watched::Released(_)) {
-                        return Err(error);
-                    }
-                }
-                Ok(Outcome::Quiesced(on.quiesce(&self.cx, id, options).await?))
-            }
-            answer => Ok(Outcome::Quiesced(answer?)),
-        }
-    }
-
-    /// Whether the operation that took `hold` is known to have ended. One that this catalog does not know may be under way
-    /// in another one.
-    async fn has_ended(&self, hold: &HoldInfo) -> Result<bool> {
-        let Some(id) = &hold.operation else { return Ok(false) };
-        let stored = self.parts.catalog.operation(id).await?;
-        Ok(stored.is_some_and(|stored| stored.operation.state.is_terminal()))
-    }
-
-    /// The hold that the workspace shows; none where it cannot be asked, which keeps nobody from letting it go.
-    async fn seen_hold(&self, on: &dyn Workspace) -> Option<QuiesceId> {
-        match on.hold(&self.cx).await {
-            Ok(hold) => hold.map(|hold| hold.id),
-            Err(error) => {
-                tracing::warn!(workspace = %on.id(), %error, "cannot see whether it is held still");
-                None
-            }
         }
     }
 
@@ -348,18 +283,26 @@ impl Runner {
     }
 
     async fn write_record(&self, record: &BackupRecord) -> Result<Outcome> {
+        if matches!(self.request, Request::Delete(_)) {
+            self.reaches_all(record).await?;
+        }
         for provider in self.record_keepers(record)? {
             provider.put_record(&self.cx, record).await?;
         }
         Ok(Outcome::Done)
     }
 
-    async fn delete_record(&self, record: &BackupRecord) -> Result<Outcome> {
-        // Whoever went on with the deletion may be pointed at another store, which never had the record.
+    /// Whoever went on with a deletion may be pointed at another store, which never had the record.
+    async fn reaches_all(&self, record: &BackupRecord) -> Result<()> {
         for snapshot in record.components.iter().filter_map(|component| component.snapshot.as_ref()) {
             let provider = self.parts.provider(&snapshot.provider)?;
             kept::reaches(&self.cx, provider.as_ref(), &record.definition, snapshot).await?;
         }
+        Ok(())
+    }
+
+    async fn delete_record(&self, record: &BackupRecord) -> Result<Outcome> {
+        self.reaches_all(record).await?;
         for provider in self.record_keepers(record)? {
             provider.delete_record(&self.cx, &record.id).await?;
         }

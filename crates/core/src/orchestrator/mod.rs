@@ -11,6 +11,7 @@ mod effects;
 mod guarding;
 mod hand_over;
 mod holder;
+mod holding_still;
 mod in_use;
 pub(crate) mod kept;
 mod line;

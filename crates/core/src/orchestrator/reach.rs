@@ -76,6 +76,20 @@ impl Parts {
         Ok(lacking.map(|id| format!("provider {id}")))
     }
 
+    /// Whether the workspace of an operation can be held still and let go here.
+    ///
+    /// # Errors
+    /// Whatever reading the catalog can meet.
+    pub(super) async fn has_workspace(&self, operation: &OperationRecord) -> Result<bool> {
+        match self.workspace(&operation.workspace).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            // Whoever drives it meets that again and ends it.
+            Err(error) if is_unreadable(error.kind()) => Ok(true),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The providers that a backup of a workspace needs. One that cannot say is met again by whoever drives the backup.
     async fn providers_of(&self, workspace: &dyn Workspace) -> BTreeSet<ProviderId> {
         let cx = OpContext::new(Arc::clone(&self.clock));

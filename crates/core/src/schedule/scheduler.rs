@@ -19,7 +19,7 @@ use crate::clock::{Clock, SKEW_MAX, Timestamp};
 use crate::context::Cancellation;
 use crate::error::{ErrorKind, ErrorRecord, Result};
 use crate::id::{OperationId, ScheduleId};
-use crate::operation::{Request, WhenBusy};
+use crate::operation::{OperationRecord, OperationStatus, Request, WhenBusy};
 use crate::orchestrator::Orchestrator;
 
 /// Schedules that others write are seen within this time.
@@ -248,11 +248,12 @@ impl Scheduler {
         tick: &mut Tick,
     ) -> Option<Timestamp> {
         let nominal = due.nominal;
-        let mut request = record.request.clone();
-        request.id = record.operation(nominal);
-        // What happens beside another operation is for the schedule's own policy to say.
-        request.when_busy = WhenBusy::Refuse;
-        let error = match self.orchestrator.submit(Request::Backup(request)).await {
+        let mut submitted = self.submit(record, nominal).await;
+        // A clock that was ahead made this run long before its time, so it is made once more, under a name of its own.
+        if submitted.as_ref().is_ok_and(|status| was_made_ahead(&status.operation, now)) {
+            submitted = self.submit(record, nominal.after(Duration::from_millis(1))).await;
+        }
+        let error = match submitted {
             Ok(status) => {
                 let operation = status.operation.id;
                 (record.anchor, record.waiting) = (due.anchor, None);
@@ -281,6 +282,14 @@ impl Scheduler {
             told.push(ScheduleEventKind::Waiting { nominal, reason });
         }
         Some(now.after(WAIT_EVERY))
+    }
+
+    async fn submit(&self, record: &ScheduleRecord, nominal: Timestamp) -> Result<OperationStatus> {
+        let mut request = record.request.clone();
+        request.id = record.operation(nominal);
+        // What happens beside another operation is for the schedule's own policy to say.
+        request.when_busy = WhenBusy::Refuse;
+        self.orchestrator.submit(Request::Backup(request)).await
     }
 
     /// Asks the backup that has the workspace to stop.
@@ -339,6 +348,11 @@ fn log(event: &ScheduleEvent) {
         }
         kind => tracing::info!(%schedule, %workspace, ?kind, "schedule"),
     }
+}
+
+/// Whether an operation has ended that began at a time which has not come yet.
+fn was_made_ahead(operation: &OperationRecord, now: Timestamp) -> bool {
+    operation.state.is_terminal() && operation.started_at > now.after(SKEW_MAX)
 }
 
 /// Whether the next run counts from a time that has not come yet.

@@ -77,6 +77,18 @@ fn a_mark_whose_answer_was_lost_is_recognised() {
     assert!(matches!(done.effects[..], [Effect::DeleteRecord(_)]), "{:?}", done.effects);
 }
 
+/// What becomes of a deletion once its mark is taken away: whoever saw the mark may have removed the record, so it is written.
+fn given_back(unmarking: &Decision, at: i64) -> OperationRecord {
+    let unmarked = decide(&unmarking.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(at));
+    assert!(matches!(unmarked.effects[..], [Effect::WriteRecord(_)]), "{:?}", unmarked.effects);
+    let away = Err(Error::new(ErrorKind::Unavailable, "away").record());
+    let tried = decide(&unmarked.record, &Event::Done(Step::WriteRecord, away), time(at));
+    let again = decide(&tried.record, &Event::Tick, time(at + 100));
+    let [Effect::WriteRecord(record)] = &again.effects[..] else { unreachable!("{:?}", again.effects) };
+    assert_ne!(record.state, BackupState::Deleting);
+    decide(&again.record, &Event::Done(Step::WriteRecord, Ok(Outcome::Done)), time(at + 100)).record
+}
+
 #[test]
 fn a_deletion_that_is_cancelled_after_a_lost_mark_takes_the_mark_away() {
     for (event, state) in
@@ -93,8 +105,7 @@ fn a_deletion_that_is_cancelled_after_a_lost_mark_takes_the_mark_away() {
         let found = decide(&stops.record, &inspected(marked, 4), time(13 * 3600));
         let [Effect::MarkBackup(unmarked)] = &found.effects[..] else { panic!("{:?}", found.effects) };
         assert_eq!((unmarked.revision, unmarked.backup.state), (Revision(4), backup().state));
-        let ended = decide(&found.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(13 * 3600 + 1));
-        assert_eq!(ended.record.state, state);
+        assert_eq!(given_back(&found, 13 * 3600 + 1).state, state);
     }
 }
 
@@ -153,9 +164,9 @@ fn a_deletion_that_was_only_ever_denied_gives_the_backup_back() {
     let found = decide(&refused.record, &inspected(marked, 4), time(9000));
     let [Effect::MarkBackup(unmarked)] = &found.effects[..] else { panic!("{:?}", found.effects) };
     assert_eq!(unmarked.backup.state, backup().state);
-    let ended = decide(&found.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(9001));
-    assert_eq!(ended.record.state, OperationState::Failed);
-    assert_eq!(ended.record.error.unwrap().kind, ErrorKind::PermissionDenied);
+    let ended = given_back(&found, 9001);
+    assert_eq!(ended.state, OperationState::Failed);
+    assert_eq!(ended.error.unwrap().kind, ErrorKind::PermissionDenied);
 }
 
 #[test]
@@ -221,7 +232,7 @@ fn a_second_deletion_that_is_refused_brings_back_the_state_before_the_first() {
     let second = refused_by_a_lock(first.backup.clone());
     let [Effect::MarkBackup(unmarked)] = &second.effects[..] else { panic!("{:?}", second.effects) };
     assert_eq!((&unmarked.backup, unmarked.revision), (&with_snapshot(), Revision(6)));
-    let ended = decide(&second.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(5)).record;
+    let ended = given_back(&second, 5);
     assert_eq!(ended.error.unwrap().kind, ErrorKind::PermissionDenied);
 }
 
@@ -273,7 +284,7 @@ fn whoever_began_to_read_it_before_it_was_marked_gets_it_back_as_it_was() {
     let back = decide(&refused.record, &inspected(marked.backup.clone(), 4), time(3));
     let [Effect::MarkBackup(unmarked)] = &back.effects[..] else { panic!("{:?}", back.effects) };
     assert_eq!((unmarked.revision, unmarked.backup.state), (Revision(4), BackupState::Completed));
-    let ended = decide(&back.record, &Event::Done(Step::Mark, Ok(Outcome::Done)), time(4)).record;
+    let ended = given_back(&back, 4);
     assert_eq!((ended.state, ended.error.unwrap().kind), (OperationState::Failed, ErrorKind::Busy));
 }
 
@@ -339,4 +350,20 @@ fn a_deletion_that_the_store_has_begun_is_no_longer_in_trouble() {
     let on_its_way =
         Event::Done(Step::Delete("home".parse().unwrap()), Ok(Outcome::Deleted(DeleteState::Pending)));
     assert_eq!(trouble(&decide(&tried.record, &on_its_way, time(300))), None);
+}
+
+#[test]
+fn looks_at_a_deletion_under_way_take_no_tries_from_an_error() {
+    let answer = |answer| Event::Done(Step::Delete("home".parse().unwrap()), answer);
+    for kind in [ErrorKind::RateLimited, ErrorKind::Unexpected] {
+        let mut now = kept_from_deleting(&Error::new(ErrorKind::Unavailable, "away").record(), 1);
+        for look in 1..=120 {
+            now = decide(&now.record, &Event::Tick, time(200 + look * 40));
+            assert!(matches!(now.effects[..], [Effect::DeleteSnapshot { .. }]), "{kind:?} {look}");
+            let pending = Ok(Outcome::Deleted(DeleteState::Pending));
+            now = decide(&now.record, &answer(pending), time(200 + look * 40));
+        }
+        now = decide(&now.record, &answer(Err(Error::new(kind, "not now").record())), time(5100));
+        assert_eq!(now.record.state, OperationState::Running, "{kind:?}: {:?}", now.record.error);
+    }
 }

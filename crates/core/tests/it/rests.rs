@@ -322,6 +322,19 @@ fn what_was_taken_back_begins_with_whoever_takes_over() {
     );
 }
 
+#[test]
+fn what_was_only_refused_begins_under_a_hold_of_whoever_takes_over() {
+    let mut story = Story::begun(DAY);
+    while story.at < 200 || !story.last.effects.is_empty() {
+        story.step(&mut |_, _| Err(ErrorKind::RateLimited), &mut |_, _| panic!("nothing runs"));
+    }
+    assert!(story.stands_held());
+    story.turn(&Event::Leaving);
+    story.answer(Step::Resume, Ok(Outcome::Done));
+    story.turn(&Event::Recovered);
+    assert_eq!(story.machine().hold, Hold::Renewing, "nothing was captured, so nothing has to be late");
+}
+
 impl Story {
     /// Both jobs are queued outside and a rest is over: the workspace was asked to hold still again.
     fn returning() -> Self {

@@ -137,15 +137,17 @@ async fn a_watchdog_with_a_catalog_lets_go_what_an_ended_operation_left_and_noth
     record.state = OperationState::Failed;
     catalog.commit(&lease, &OperationChange::new(&record)).await.unwrap();
     let (mut next, lease) = begin(backup("op-2")).await;
+    let decide::Machine::Backup(machine) = &mut next.machine else { unreachable!() };
+    machine.hold = decide::Hold::Quiescing;
+    catalog.commit(&lease, &OperationChange::new(&next)).await.unwrap();
     assert!(held(knowing.look(&workspace).await.unwrap()), "the next one sees to it");
     next.state = OperationState::Failed;
     catalog.commit(&lease, &OperationChange::new(&next)).await.unwrap();
     assert!(held(plain.look(&workspace).await.unwrap()), "without a catalog it waits for the hold's budget");
-    let verify = VerifyRequest::new("op-3".parse().unwrap(), "b".parse().unwrap(), ada.clone(), Depth::Sized);
-    begin(Request::Verify(verify)).await;
+    begin(backup("op-3")).await;
     assert!(
         matches!(knowing.look(&workspace).await.unwrap(), Watched::Released(_)),
-        "no other backup follows"
+        "one that waits for hours keeps no services standing"
     );
     assert_eq!(knowing.look(&workspace).await.unwrap(), Watched::Free);
 }

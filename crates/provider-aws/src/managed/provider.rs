@@ -288,7 +288,7 @@ impl Provider for AwsProvider {
         self.reach(snapshot).await?;
         match snapshot.id.as_str().parse::<PointName>() {
             Ok(name) => self.delete_point(cx, &name).await,
-            Err(_) => Ok(DeleteState::Gone),
+            Err(unread) => Err(unreadable(&unread)),
         }
     }
 
@@ -322,4 +322,12 @@ fn no_records() -> Error {
         ErrorKind::Unsupported,
         "a vault keeps no records; the catalog is rebuilt from the tags of its recovery points",
     )
+}
+
+/// A name of a snapshot that cannot be read is no reason to call it gone: a newer version may have made it, or the catalog's
+/// row is damaged.
+fn unreadable(error: &Error) -> Error {
+    let message =
+        format!("{}, so nothing was deleted; a newer version may have made it: delete it with that", error);
+    Error::new(ErrorKind::InvalidInput, message)
 }

@@ -362,3 +362,13 @@ async fn the_credentials_of_another_account_say_nothing_of_a_point() {
         assert_eq!(deleted(&world, point).await, DeleteState::Gone);
     }
 }
+
+#[tokio::test]
+async fn a_name_that_cannot_be_read_is_not_called_gone() {
+    let Some(world) = World::named("workspace") else { return };
+    let provider = world.provider();
+    let point = SnapshotRef::new(provider.id().clone(), "of-a-newer-version:1".parse().unwrap());
+    let refused = provider.delete(&world.cx(), &point).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(refused.to_string().contains("nothing was deleted"), "{refused}");
+}

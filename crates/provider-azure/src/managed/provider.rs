@@ -357,7 +357,7 @@ impl Provider for AzureProvider {
             (Ok(name), ..) => self.delete_point(cx, &name).await,
             (_, Ok(name), _) => self.delete_share_point(cx, &name).await,
             (.., Ok(name)) => self.delete_volume_point(cx, &name).await,
-            _ => Ok(DeleteState::Gone),
+            (Err(unread), ..) => Err(unreadable(&unread)),
         }
     }
 
@@ -416,4 +416,12 @@ fn no_records() -> Error {
         ErrorKind::Unsupported,
         "a resource group keeps no records; the catalog is rebuilt from the tags of its snapshots",
     )
+}
+
+/// A name of a snapshot that cannot be read is no reason to call it gone: a newer version may have made it, or the catalog's
+/// row is damaged.
+fn unreadable(error: &Error) -> Error {
+    let message =
+        format!("{}, so nothing was deleted; a newer version may have made it: delete it with that", error);
+    Error::new(ErrorKind::InvalidInput, message)
 }

@@ -256,3 +256,13 @@ async fn a_copy_into_another_region_is_one_of_its_own_and_restores_there() {
     let JobState::Failed(error) = status.state else { panic!("{status:?}") };
     assert!(error.message.contains("it went"), "{error:?}");
 }
+
+#[tokio::test]
+async fn a_name_that_cannot_be_read_is_not_called_gone() {
+    let Some(world) = World::named("fast-disks") else { return };
+    let provider = world.provider();
+    let snapshot = SnapshotRef::new(provider.id().clone(), "of-a-newer-version:1".parse().unwrap());
+    let refused = provider.delete(&world.cx(), &snapshot).await.unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::InvalidInput);
+    assert!(refused.to_string().contains("nothing was deleted"), "{refused}");
+}

@@ -8,10 +8,10 @@ use async_trait::async_trait;
 use serde_json::{Value, json};
 use stillpoint_conformance::provider::{Content, Harness, Occupied};
 use stillpoint_conformance::provider_checks_in_turn;
-use stillpoint_core::{Clock, Component, Provider, RestoredResource, Result, Settings, Tags};
+use stillpoint_core::{Clock, Component, Provider, RestoredResource, Result, Settings, SnapshotId, Tags};
 use stillpoint_provider_azure::managed::AzureProvider;
 
-use crate::fake::{World, disk, group};
+use crate::fake::{GROUP, SUBSCRIPTION, World, disk, group};
 
 pub(crate) type Ended = std::result::Result<(), Box<dyn std::error::Error>>;
 
@@ -97,6 +97,11 @@ impl Harness for Suite {
 
     fn missing(&self) -> Component {
         (self.sources.component)("missing")
+    }
+
+    fn never_made(&self) -> Result<SnapshotId> {
+        let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/{GROUP}");
+        SnapshotId::new(format!("{group}/providers/Microsoft.Compute/snapshots/nobody-made-it"))
     }
 
     async fn source_content(&self, source: &Component) -> Result<Content> {

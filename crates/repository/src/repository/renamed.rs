@@ -87,9 +87,9 @@ mod tests {
             snapshot.original = original.map(id);
             StoredSnapshot { id: id(name), snapshot }
         };
-        let mut list = SnapshotList::default();
-        list.readable =
+        let readable =
             vec![stored("new", Some("old")), stored("kept", None), stored("rewritten", Some("kept"))];
+        let list = SnapshotList { readable, ..SnapshotList::default() };
         let names = |removed: &[Id]| {
             let removed = removed.iter().copied().collect();
             list.successors(&removed).into_iter().map(|(first, now)| (first, now.id)).collect::<Vec<_>>()

@@ -202,6 +202,18 @@ async fn what_a_copy_in_another_region_lacks_there_is_named_before_anything_is_m
 }
 
 #[tokio::test]
+async fn what_starts_the_restored_workspace_is_not_stopped_by_the_deadline() {
+    let mut plane = ControlPlane::new();
+    plane.hooks = plane.hooks.replace("activate = '''", "activate = '''sleep 1; ");
+    let request = request(plane.dir.path(), "late");
+    let (cx, provisioner) = (plane.submitted(&request).await, plane.open());
+    let made = provisioner.provision(&cx, &request).await.unwrap();
+    let soon = cx.clock().now().after(Duration::from_millis(100));
+    provisioner.activate(&cx.with_deadline(Some(soon)), &made).await.unwrap();
+    assert_eq!(plane.plan("activate")["target"], "late");
+}
+
+#[tokio::test]
 async fn hooks_are_told_the_definition_the_destinations_and_the_restored_resources() {
     let plane = ControlPlane::new();
     let mut request = request(plane.dir.path(), "fresh");

@@ -288,6 +288,43 @@ fn a_hold_that_its_operation_left_behind_is_let_go_by_a_resume() {
 }
 
 #[test]
+fn a_hold_whose_catalog_is_lost_is_let_go_by_the_command_that_is_named() {
+    let Some(world) = World::with_rules(&SLOW) else { return };
+    let mut child = world.place.start(["backup", "--workspace", "ml-prod"]);
+    assert!(eventually(Duration::from_secs(60), || world.calls("StartBackupJob") == 2));
+    send(&child, Signal::KILL);
+    child.wait().unwrap();
+    let refused = world.place.run(["resume", "--held", "ml-prod"]);
+    assert!(refused.code != Some(0) && refused.stderr.contains("stillpoint cancel"), "{refused:?}");
+    assert!(world.is_stopped(), "its operation is under way");
+
+    for file in std::fs::read_dir(world.place.data()).unwrap().map(|file| file.unwrap().path()) {
+        if file.file_name().unwrap().to_str().unwrap().starts_with("catalog.sqlite") {
+            std::fs::remove_file(file).unwrap();
+        }
+    }
+    std::fs::write(world.place.data().join("holds").join("torn.json"), "{").unwrap();
+    let config = std::fs::read(world.place.path("stillpoint.toml")).unwrap();
+    std::fs::write(world.place.path("stillpoint.toml"), "").unwrap();
+    let told = world.place.run(["operations"]);
+    assert!(told.stdout.contains("configure the workspace again"), "{told:?}");
+    assert!(told.stderr.contains("torn.json"), "one torn note hides no other: {told:?}");
+    std::fs::write(world.place.path("stillpoint.toml"), config).unwrap();
+    let told = world.place.run(["operations"]);
+    assert!(told.stdout.contains("`stillpoint resume --held ml-prod`"), "{told:?}");
+    assert!(!told.stdout.contains("configure"), "{told:?}");
+    world.place.run(["resume"]);
+    assert!(world.is_stopped(), "its operation may be under way in another catalog");
+
+    let run = world.place.run(["resume", "--held", "ml-prod"]);
+    assert!(run.code == Some(0) && run.stdout.contains("is let go"), "{run:?}");
+    assert!(!world.is_stopped());
+    let run = world.place.run(["resume", "--held", "ml-prod"]);
+    assert!(run.code == Some(0) && run.stdout.contains("not held still"), "{run:?}");
+    world.place.run(["resume", "--held", "elsewhere"]).assert_refused(2, &["elsewhere", "configure it"]);
+}
+
+#[test]
 fn jobs_that_outlast_the_deadline_run_on_and_are_finished_later() {
     let Some(world) = World::with_rules(&SLOW) else { return };
     let line = ["backup", "--workspace", "ml-prod", "--timeout", "4s", "--on-deadline", "detach"];

@@ -18,7 +18,7 @@ use stillpoint_conformance::fake::Fake;
 use stillpoint_conformance::provider::{Content, Harness, Occupied};
 use stillpoint_core::{
     BackupId, BackupJob, Clock, Component, JobKey, JobRef, JobRequest, JobStatus, OpContext, OperationId,
-    Provider, RestoredResource, Result, Settings, Timestamp,
+    Provider, RestoredResource, Result, Settings, SnapshotId, Timestamp,
 };
 use stillpoint_provider_aws::Connection;
 use stillpoint_provider_aws::managed::{AwsProvider, BackupSettings, PolicyScope, Task, VaultPlace, policy};
@@ -408,6 +408,14 @@ impl Harness for AwsHarness {
                 &format!("arn:aws:elasticfilesystem:{REGION}:{ACCOUNT}:file-system/fs-0fffffff"),
             ),
         }
+    }
+
+    fn never_made(&self) -> Result<SnapshotId> {
+        let point = match self.sources {
+            Sources::Volumes => format!("arn:aws:ec2:{REGION}::snapshot/snap-00000000000000fff"),
+            Sources::FileSystems => format!("arn:aws:backup:{REGION}:{ACCOUNT}:recovery-point:0fff"),
+        };
+        SnapshotId::new(format!("{VAULT}/{point}"))
     }
 
     async fn source_content(&self, source: &Component) -> Result<Content> {
