@@ -40,7 +40,7 @@ async fn an_interrupted_backup_of_one_hosts_directory_is_gone_on_with_by_that_ho
     let first = on("m1", &catalog, &provider);
     let begun = first.submit(Request::Backup(backup("op-1"))).await.unwrap().operation;
     assert_eq!(begun.noted[HOST], "m1");
-    assert_eq!(first.hand_over().await.unwrap().operations, [begun.id.clone()]);
+    assert_eq!(first.hand_over().await.unwrap().operations, std::slice::from_ref(&begun.id));
 
     let second = on("m2", &catalog, &provider);
     assert!(second.recover().await.unwrap().is_empty());
