@@ -216,7 +216,7 @@ fn a_full_disk_is_said_to_be_full_and_the_next_run_goes_on() {
     let line = os(&["--store", aside.to_str().unwrap(), "restore", "latest", "--into"], &target);
     let Some(run) = with_small_disk(&small, &place.command(&line)) else { return };
     run.assert_refused(1, &["are free at", "make room", "target-room"]);
-    let unchecked = [line.clone(), vec!["--skip-check".into(), "target-room".into()]].concat();
+    let unchecked = [line.clone(), os(&["--skip-check"], Path::new("target-room"))].concat();
     let Some(run) = with_small_disk(&small, &place.command(&unchecked)) else { return };
     run.assert_refused(1, &["space left"]);
     assert_eq!(place.json(&line)["state"].as_str(), Some("completed"), "once there is room it works");
