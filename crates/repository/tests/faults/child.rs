@@ -50,9 +50,9 @@ async fn restore(repository: &Path, target: &Path, landing: Landing) -> Result<S
     let repository = open(repository).await?;
     let newest = repository.snapshots().await?.readable.pop().unwrap().id;
     let mut options = RestoreOptions::new("op");
-    // A generated tree has set-id bits, which would be a remark of every run.
+    // A generated tree has set-id bits, which would be a remark of every run as the administrator.
     options.extract = ExtractOptions::landing(landing);
-    options.extract.privileged = true;
+    options.extract.privileged = rustix::process::geteuid().is_root();
     let progress = Arc::new(NoProgress);
     let done = repository.restore(&newest, target, options, progress, &Cancellation::new()).await?;
     let issues = done.issues.items().iter().map(|issue| format!("{issue:?}\n"));
