@@ -9,8 +9,9 @@ use crate::error::from_io;
 /// The check that finds too little room.
 const CHECK: &str = "target-room";
 
-/// A blocker where the file system of `path`, or of the nearest directory above that is there, has less room for the running
-/// user than `needed` bytes of content. A full home keeps its user from working and the next backup from being noted.
+/// A warning where the file system of `path`, or of the nearest directory above that is there, has less room for the running
+/// user than `needed` bytes of content. A full home keeps its user from working and the next backup from being noted. No more
+/// than a warning, for holes and further names of a file take no room, and a backup does not tell them from content.
 pub(crate) fn look(path: &Path, needed: u64) -> Result<Option<Finding>> {
     let Some(nearest) = path.ancestors().find(|ancestor| ancestor.is_dir()) else { return Ok(None) };
     let system = rustix::fs::statvfs(nearest).map_err(|error| from_io(error.into(), "look at", nearest))?;
@@ -19,12 +20,12 @@ pub(crate) fn look(path: &Path, needed: u64) -> Result<Option<Finding>> {
 
 fn judge(nearest: &Path, needed: u64, free: u64) -> Option<Finding> {
     let message = format!(
-        "the files have {} MiB and {} MiB are free at {nearest:?}; make room or choose another target, or skip this check \
-         where sparse files need less",
+        "the files have {} MiB and {} MiB are free at {nearest:?}: unless many are sparse or names of one file, the restore \
+         ends when nothing is free; make room or choose another target",
         needed.div_ceil(1 << 20),
         free >> 20,
     );
-    (needed > free).then(|| Finding::new(CHECK, Severity::Blocker, message))
+    (needed > free).then(|| Finding::new(CHECK, Severity::Warning, message))
 }
 
 #[cfg(test)]
@@ -36,7 +37,7 @@ mod tests {
         let there = Path::new("/home");
         assert_eq!(judge(there, 5 << 20, 5 << 20), None);
         let found = judge(there, (5 << 20) + 1, 5 << 20).unwrap();
-        assert_eq!((found.check.as_str(), found.severity), ("target-room", Severity::Blocker));
+        assert_eq!((found.check.as_str(), found.severity), ("target-room", Severity::Warning));
         assert!(
             found.message.starts_with("the files have 6 MiB and 5 MiB are free at \"/home\""),
             "{found:?}"
