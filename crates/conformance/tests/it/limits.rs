@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stillpoint_conformance::sim::{LEASE_TTL, SimConfig, SimKind, SimWorld};
-use stillpoint_core::layer::{Call, CallLimits, ProviderLayer};
+use stillpoint_core::layer::{CallLimits, ProviderLayer};
 use stillpoint_core::*;
 
 use crate::fleet::{Fleet, op, overlap};
@@ -212,15 +212,6 @@ struct Refusing {
 impl ProviderLayer for Refusing {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
-    }
-
-    async fn around<T: Send, F: Future<Output = Result<T>> + Send>(
-        &self,
-        _cx: &OpContext,
-        _call: Call,
-        attempt: impl Fn() -> F + Send + Sync,
-    ) -> Result<T> {
-        attempt().await
     }
 
     async fn start(&self, cx: &OpContext, request: &JobRequest) -> Result<JobRef> {

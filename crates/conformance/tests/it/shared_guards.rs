@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stillpoint_core::layer::{Call, ProviderLayer};
+use stillpoint_core::layer::ProviderLayer;
 use stillpoint_core::*;
 
 use crate::fleet::{Fleet, op};
@@ -83,15 +83,6 @@ struct Slow(Arc<dyn Provider>);
 impl ProviderLayer for Slow {
     fn inner(&self) -> &dyn Provider {
         self.0.as_ref()
-    }
-
-    async fn around<T: Send, F: Future<Output = Result<T>> + Send>(
-        &self,
-        _cx: &OpContext,
-        _call: Call,
-        attempt: impl Fn() -> F + Send + Sync,
-    ) -> Result<T> {
-        attempt().await
     }
 
     async fn unguard(&self, cx: &OpContext, component: &Component, operation: &OperationId) -> Result<()> {

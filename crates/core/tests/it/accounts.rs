@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use stillpoint_core::layer::{Call, ProviderLayer};
+use stillpoint_core::layer::ProviderLayer;
 use stillpoint_core::memory::{MemoryCatalog, MemoryProvider, MemoryProvisioner, MemoryWorkspace};
 use stillpoint_core::*;
 
@@ -21,15 +21,6 @@ struct Moved {
 impl ProviderLayer for Moved {
     fn inner(&self) -> &dyn Provider {
         self.inner.as_ref()
-    }
-
-    async fn around<T: Send, F: Future<Output = Result<T>> + Send>(
-        &self,
-        _cx: &OpContext,
-        _call: Call,
-        attempt: impl Fn() -> F + Send + Sync,
-    ) -> Result<T> {
-        attempt().await
     }
 
     async fn reaches_account(&self, _cx: &OpContext, _snapshot: &SnapshotRef, account: &str) -> Result<()> {
