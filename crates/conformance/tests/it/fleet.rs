@@ -50,7 +50,12 @@ impl Fleet {
 
     /// A host that knows both providers and no workspace yet.
     pub(crate) fn host(&self, process: &str) -> Builder {
-        LocalOrchestrator::builder(self.world.catalog.clone())
+        self.host_on(self.world.catalog.clone(), process)
+    }
+
+    /// The same, which reaches the catalog by way of `catalog`.
+    pub(crate) fn host_on(&self, catalog: Arc<dyn Catalog>, process: &str) -> Builder {
+        LocalOrchestrator::builder(catalog)
             .clock(Arc::clone(&self.world.clock))
             .holder(Holder::new("sim-host", process))
             .lease_ttl(LEASE_TTL)

@@ -1,10 +1,10 @@
 //! Guards of a source that two operations capture: whichever ends first takes nothing from the other.
 #![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use stillpoint_core::layer::ProviderLayer;
+use stillpoint_core::layer::{CatalogLayer, ProviderLayer};
 use stillpoint_core::*;
 
 use crate::fleet::{Fleet, op};
@@ -114,4 +114,32 @@ async fn a_guard_that_was_removed_with_an_earlier_one_is_written_again() {
     assert_eq!(guarded(provider.as_ref()).await, Some(op(1)), "its source is protected");
     fleet.world.finish(&orchestrator, &op(1)).await.unwrap();
     assert_eq!(tags(&fleet), before);
+}
+
+/// A catalog that notes what lists of operations are asked for.
+#[derive(Debug)]
+struct Noting(Arc<dyn Catalog>, Mutex<Vec<OperationQuery>>);
+
+impl CatalogLayer for Noting {
+    fn inner(&self) -> &dyn Catalog {
+        self.0.as_ref()
+    }
+
+    async fn operations(&self, query: &OperationQuery) -> Result<Page<StoredOperation>> {
+        self.1.lock().unwrap().push(query.clone());
+        self.0.operations(query).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn beside_a_backup_at_work_only_those_that_are_detached_are_looked_through() {
+    let fleet = fleet();
+    let noting = Arc::new(Noting(Arc::clone(&fleet.world.catalog) as _, Mutex::default()));
+    let orchestrator = build(&fleet, fleet.host_on(Arc::clone(&noting) as _, "one"));
+    fleet.submit(&orchestrator, 0).await;
+    fleet.world.finish(&orchestrator, &op(0)).await.unwrap();
+    let asked = noting.1.lock().unwrap();
+    let of_all = asked.iter().filter(|query| query.unfinished && query.workspace.is_none());
+    let states: Vec<_> = of_all.map(|query| query.state).collect();
+    assert_eq!(states, [Some(OperationState::Detached); 2], "before its tags are removed, and after");
 }

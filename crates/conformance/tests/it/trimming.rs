@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a broken scene fails its test")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use stillpoint_conformance::sim::{Call, Fault, FaultPlan, SimConfig, SimKind, SimWorld};
@@ -168,4 +168,63 @@ async fn a_round_that_was_cut_short_is_made_up_for_by_the_next() {
     }
     assert!(rounds.iter().all(|removed| *removed <= 200), "{rounds:?}");
     assert_eq!(left(&world).await.len(), 10);
+}
+
+/// A catalog that counts how often it is asked for one backup, and for anything else.
+#[derive(Debug)]
+struct Counting {
+    inner: Arc<dyn Catalog>,
+    backups: AtomicUsize,
+    others: AtomicUsize,
+}
+
+impl CatalogLayer for Counting {
+    fn inner(&self) -> &dyn Catalog {
+        self.inner.as_ref()
+    }
+
+    async fn around<T: Send, F: Future<Output = Result<T>> + Send>(
+        &self,
+        call: CatalogCall,
+        attempt: impl Fn() -> F + Send + Sync,
+    ) -> Result<T> {
+        let count = if call.verb == "backup" { &self.backups } else { &self.others };
+        count.fetch_add(1, Ordering::Relaxed);
+        attempt().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operation_whose_backup_is_catalogued_costs_one_look() {
+    let (world, orchestrator) = world();
+    for number in 0..5 {
+        back_up(&world, &orchestrator, &format!("op-{number}")).await;
+    }
+    let orchestrator = later(&world, orchestrator).await;
+    back_up(&world, &orchestrator, "recent").await;
+    let inner: Arc<dyn Catalog> = Arc::clone(&world.catalog) as _;
+    let counting =
+        Arc::new(Counting { inner, backups: AtomicUsize::default(), others: AtomicUsize::default() });
+    let kept = HistoryKept::new(90 * DAY, 1);
+    let trimming = Trimming::new(Arc::clone(&counting) as _, Arc::clone(&world.clock), kept);
+    assert_eq!(trimming.round().await.unwrap().removed, []);
+    let asked = [&counting.backups, &counting.others].map(|count| count.load(Ordering::Relaxed));
+    assert_eq!(asked, [5, 2], "beside its backup, where to begin and the page of all five");
+}
+
+#[tokio::test(start_paused = true)]
+async fn more_than_a_round_of_them_is_gone_within_minutes() {
+    let (world, orchestrator) = world();
+    for number in 0..110 {
+        back_up(&world, &orchestrator, &format!("op-{number}")).await;
+        delete(&world, &orchestrator, &format!("del-{number}"), &format!("op-{number}")).await;
+    }
+    let orchestrator = later(&world, orchestrator).await;
+    back_up(&world, &orchestrator, "recent").await;
+    let (trimming, stop) = (trimming(&world, 0), Cancellation::new());
+    tokio::select! {
+        () = trimming.run(&stop) => unreachable!("nobody stops it"),
+        () = world.pass(Duration::from_secs(300)) => {}
+    }
+    assert_eq!(left(&world).await, ["recent"]);
 }

@@ -6,7 +6,7 @@ use crate::catalog::OperationQuery;
 use crate::decide::{GuardStep, Machine};
 use crate::error::Result;
 use crate::id::OperationId;
-use crate::operation::OperationRecord;
+use crate::operation::{OperationRecord, OperationState};
 use crate::orchestrator::effects::Runner;
 use crate::provider::{JobRequest, Tags};
 use crate::workspace::Component;
@@ -36,9 +36,13 @@ impl Runner {
         if stands { Ok(()) } else { provider.unguard(&self.cx, &its, &other).await }
     }
 
-    /// The guard that an operation other than `own` needs on the source of `component`.
+    /// The guard that an operation other than `own` needs on the source of `component`. Of two that are active only one works
+    /// on it ([`Catalog::reserve`](crate::Catalog::reserve)), so that beside an active one only the few detached ones are looked at.
     async fn needed_guard(&self, component: &Component, own: &OperationId) -> Result<Option<Needed>> {
+        let stored = self.parts.catalog.operation(own).await?;
+        let is_active = stored.is_some_and(|stored| stored.operation.state.is_active());
         let mut query = OperationQuery::unfinished();
+        query.state = is_active.then_some(OperationState::Detached);
         loop {
             let page = self.parts.catalog.operations(&query).await?;
             let others = page.items.iter().map(|stored| &stored.operation).filter(|other| other.id != *own);
